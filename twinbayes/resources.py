@@ -1,0 +1,65 @@
+"""Where the files shipped beside the code are: table schemas, priors, notebooks.
+
+A wheel carries them inside the package (`twinbayes/_data_schemas` …); a working copy
+keeps them at the top of the repository, where they are read by people too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from twinbayes.errors import StorageError, require_known
+
+_PACKAGE: Final = Path(__file__).resolve().parent
+_REPOSITORY: Final = _PACKAGE.parent
+# kind -> (folder inside an installed package, folder inside the repository)
+_PLACES: Final = {
+    "schemas": ("_data_schemas", "data_schemas"),
+    "priors": ("_priors", "priors"),
+    "notebooks": ("_notebooks", "notebooks/review"),
+}
+
+
+def resource_path(kind: str, *parts: str) -> Path:
+    """Path of a shipped file or folder, in the installed package or in the repository.
+
+    Parameters
+    ----------
+    kind
+        One of ``"schemas"``, ``"priors"``, ``"notebooks"``.
+    *parts
+        Names below that folder, e.g. ``resource_path("priors", "aml", "v1.yaml")``.
+
+    Raises
+    ------
+    OptionError
+        If `kind` is unknown.
+    StorageError
+        If neither place has it.
+    """
+    packaged, in_repository = _PLACES[require_known(kind, _PLACES, "kind of resource")]
+    for root in (_PACKAGE / packaged, _REPOSITORY / in_repository):
+        path = root.joinpath(*parts)
+        if path.exists():
+            return path
+    wanted = "/".join((in_repository, *parts))
+    raise StorageError(
+        f"The shipped file or folder {wanted!r} is missing. Reinstall twinbayes, "
+        "or run from a complete copy of the repository."
+    )
+
+
+def schemas_dir() -> Path:
+    """Folder of the Frictionless table schemas."""
+    return resource_path("schemas")
+
+
+def priors_dir() -> Path:
+    """Folder of the prior library."""
+    return resource_path("priors")
+
+
+def notebooks_dir() -> Path:
+    """Folder of the report templates."""
+    return resource_path("notebooks")
