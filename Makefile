@@ -1,0 +1,59 @@
+# Needs only make and some Python 3. Every target builds `.venv` first where it is missing or older
+# than the lock.
+PYTHON ?= $(shell command -v python3 || command -v python)
+BIN := .venv/bin
+READY := .venv/.ready
+OUT ?= out
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help env demo test lint lab evidence bench lock clean
+
+help:
+	@echo "make env       build .venv from requirements.lock"
+	@echo "make demo      simulated registry -> fit -> report and patient pictures in $(OUT)/demo"
+	@echo "make test      all quick tests"
+	@echo "make lint      style, types, layers, file sizes"
+	@echo "make lab       JupyterLab on the tutorials"
+	@echo "make evidence  slow tests and the figures in docs/evidence"
+	@echo "make bench     every performance figure, as JSON"
+	@echo "make lock      write requirements.lock anew from pyproject.toml"
+
+$(READY): requirements.lock pyproject.toml .python-version scripts/bootstrap.py
+	@test -n "$(PYTHON)" || { echo "No python3 on PATH: install Python 3.12 or later."; exit 1; }
+	$(PYTHON) scripts/bootstrap.py
+	@touch $@
+
+env: $(READY)
+
+demo: $(READY)
+	$(BIN)/twinbayes demo --out $(OUT)/demo
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_sizes.py
+
+lab: $(READY)
+	$(BIN)/jupyter lab --notebook-dir=notebooks/tutorials
+
+evidence: $(READY)
+	$(BIN)/python scripts/evidence.py
+
+bench: $(READY)
+	@mkdir -p $(OUT)/bench
+	@set -e; for script in benchmarks/*.py; do \
+	  name=$$(basename $$script .py); echo "$$name"; \
+	  $(BIN)/python $$script | tee $(OUT)/bench/$$name.json; \
+	done
+
+lock: $(READY)
+	$(BIN)/python scripts/lock.py
+
+clean:
+	rm -rf build dist $(OUT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

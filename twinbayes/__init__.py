@@ -1,0 +1,82 @@
+"""Bayesian digital twins for rare-disease registries.
+
+A registry's tables go in; for every patient, trajectories and treatment contrasts with honest
+uncertainty come out, together with the evidence a reviewer needs to believe them::
+
+    import twinbayes as tb
+
+    cohort = tb.read_cohort("my_registry")
+    fit = tb.fit(tb.disease("registry"), cohort, priors=tb.load_priors("registry"))
+    fit.verdict
+    fit.twin().forecast(until=5 * 365.25)
+
+Names are loaded on first use: `import twinbayes` is quick, and reading tables does not import a
+sampler.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twinbayes import datasets
+    from twinbayes.cohort import Cohort, read_cohort
+    from twinbayes.diseases import disease
+    from twinbayes.inference import Fit, fit, load_fit
+    from twinbayes.model import ModelSpec, assemble
+    from twinbayes.priors import PriorSet, load_priors
+    from twinbayes.report import review
+    from twinbayes.twin import Scenario, Twin
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cohort",
+    "Fit",
+    "ModelSpec",
+    "PriorSet",
+    "Scenario",
+    "Twin",
+    "__version__",
+    "assemble",
+    "datasets",
+    "disease",
+    "fit",
+    "load_fit",
+    "load_priors",
+    "read_cohort",
+    "review",
+]
+
+_HOME = {
+    "Cohort": "cohort",
+    "read_cohort": "cohort",
+    "PriorSet": "priors",
+    "load_priors": "priors",
+    "ModelSpec": "model",
+    "assemble": "model",
+    "disease": "diseases",
+    "Fit": "inference",
+    "fit": "inference",
+    "load_fit": "inference",
+    "Scenario": "twin",
+    "Twin": "twin",
+    "review": "report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first asked for (PEP 562)."""
+    if name == "datasets":
+        return import_module("twinbayes.datasets")
+    if name not in _HOME:
+        raise AttributeError(f"module 'twinbayes' has no attribute {name!r}")
+    value = getattr(import_module(f"twinbayes.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted(__all__)
