@@ -75,7 +75,11 @@ def candidates(version):
     on_path = shutil.which(f"python{version}")
     if on_path:
         yield Path(on_path)  # may be a pyenv shim that refuses to run: version_of finds out
-    homes = [os.environ.get("PYENV_ROOT"), output(["pyenv", "root"]).strip(), Path.home() / ".pyenv"]
+    homes = [
+        os.environ.get("PYENV_ROOT"),
+        output(["pyenv", "root"]).strip(),
+        Path.home() / ".pyenv",
+    ]
     for home in dict.fromkeys(Path(h) for h in homes if h):
         installed = (home / "versions").glob(f"{version}.*/bin/python{version}")
         yield from sorted(installed, key=lambda p: natural(p.parts[-3]), reverse=True)
@@ -99,7 +103,7 @@ def output(command):
             [str(part) for part in command],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            universal_newlines=True,
+            text=True,
             check=True,
         )
     except (OSError, subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests, and the rule that nothing is skipped where everything is required."""
+"""Fixtures shared by all tests; with TWINBAYES_REQUIRE_ALL=1 a skipped test has failed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def shared() -> Path:
     """The folder of reference cases and published data; the test is skipped where it is absent."""
     folder = Path(os.environ.get("TWINBAYES_SHARED", ROOT.parent / "shared"))
     if not (folder / "reference").is_dir():
-        pytest.skip(f"no reference data: set TWINBAYES_SHARED to a folder with 'reference' ({folder.name} has none)")
+        pytest.skip("no reference data: set TWINBAYES_SHARED to the folder that has them")
     return folder
 
 

@@ -1,0 +1,48 @@
+"""Refuse files over 400 lines and public functions over 60: split them by meaning.
+
+Prints one line per offender and ends with 1 if there is any. Tests, scripts and benchmarks are held
+to the file limit; the package to both.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+CODE = ("twinbayes", "tests", "scripts", "benchmarks")
+
+
+def offenders(root: Path) -> Iterator[str]:
+    """Yield a sentence for each file and each public function over its limit."""
+    for folder in CODE:
+        for path in sorted((root / folder).rglob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            where = path.relative_to(root).as_posix()
+            lines = len(text.splitlines())
+            if lines > MAX_FILE_LINES:
+                yield f"{where}: {lines} lines, at most {MAX_FILE_LINES}"
+            if folder != "twinbayes":
+                continue
+            for node in ast.walk(ast.parse(text)):
+                if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    continue
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > MAX_FUNCTION_LINES and not node.name.startswith("_"):
+                    yield f"{where}:{node.lineno}: {node.name} has {length} lines, at most 60"
+
+
+def main(root: Path = ROOT) -> int:
+    """Print the offenders; return 1 if there are any, else 0."""
+    found = list(offenders(root))
+    for line in found:
+        print(line)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
