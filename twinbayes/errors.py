@@ -1,0 +1,71 @@
+"""One error family. Each member also inherits the builtin it specialises.
+
+A message names the place, the rule and the remedy, and never a patient identifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+class TwinbayesError(Exception):
+    """Base of every error raised on purpose by this package."""
+
+
+class CohortError(TwinbayesError, ValueError):
+    """The tables break a rule of the data contract.
+
+    Attributes
+    ----------
+    faults
+        Every fault found while reading, one a row: ``table``, ``row`` (the header is row 1),
+        ``column``, ``rule``, ``problem``, ``remedy``; None if the error is not about tables.
+    """
+
+    def __init__(self, message: str, faults: DataFrame | None = None) -> None:
+        super().__init__(message)
+        self.faults = faults
+
+
+class PriorError(TwinbayesError, ValueError):
+    """A prior is unknown, malformed or not allowed."""
+
+
+class ModelError(TwinbayesError, ValueError):
+    """A model specification contradicts itself or the cohort."""
+
+
+class OptionError(TwinbayesError, ValueError):
+    """An option has a value that is not among the known ones."""
+
+
+class FitError(TwinbayesError, RuntimeError):
+    """Sampling could not start or did not finish."""
+
+
+class StorageError(TwinbayesError, OSError):
+    """A saved file is missing, truncated or altered."""
+
+
+class TwinError(TwinbayesError, ValueError):
+    """A forecast was asked for that the data or the model cannot give."""
+
+
+class ScenarioError(TwinError):
+    """A scenario uses unknown treatments or information from before the landmark."""
+
+
+class NotUsableError(TwinbayesError, RuntimeError):
+    """A result was demanded from a fit whose verdict is not "usable"."""
+
+
+def require_known(value: str, known: Iterable[str], what: str) -> str:
+    """Return `value` if it is among `known`; otherwise raise an OptionError that lists them."""
+    options = tuple(known)
+    if value not in options:
+        raise OptionError(f"Unknown {what} {value!r}. Known: {', '.join(map(repr, options))}.")
+    return value
