@@ -1,0 +1,187 @@
+"""Who was at risk of what, and when: the counting-process table that all checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from twinbayes.errors import CohortError
+
+type FloatArray = npt.NDArray[np.float64]
+type IntArray = npt.NDArray[np.int64]
+type BoolArray = npt.NDArray[np.bool_]
+
+CENSORED: Final = -1
+
+
+@dataclass(frozen=True)
+class CountingProcess:
+    """Rows ``(start, stop]`` of time at risk in a state, and what ended them.
+
+    Attributes
+    ----------
+    start, stop
+        Days, ``start < stop``. A patient with delayed entry has a first row that starts late.
+    from_state
+        Index into `states` of the state occupied during the row.
+    to_state
+        Index of the state entered at `stop`; -1 where nothing happened (censoring, or a row that
+        was only split, e.g. at the start of a treatment).
+    states
+        Names of the states.
+    patient
+        Label of the patient of each row. Without it every row is a patient of its own.
+
+    Raises
+    ------
+    CohortError
+        If lengths differ, a time is not finite, a row has no length, a state is unknown, or a
+        transition leads from a state into itself.
+    """
+
+    start: FloatArray
+    stop: FloatArray
+    from_state: IntArray
+    to_state: IntArray
+    states: tuple[str, ...]
+    patient: npt.NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=object))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", np.asarray(self.start, dtype=np.float64))
+        object.__setattr__(self, "stop", np.asarray(self.stop, dtype=np.float64))
+        object.__setattr__(self, "from_state", np.asarray(self.from_state, dtype=np.int64))
+        object.__setattr__(self, "to_state", np.asarray(self.to_state, dtype=np.int64))
+        object.__setattr__(self, "states", tuple(self.states))
+        patient = np.asarray(self.patient)
+        if patient.size == 0:
+            patient = np.arange(self.start.size)
+        object.__setattr__(self, "patient", patient)
+        self._validate()
+
+    def _validate(self) -> None:
+        columns = {
+            "stop": self.stop, "from_state": self.from_state,
+            "to_state": self.to_state, "patient": self.patient,
+        }  # fmt: skip
+        for name, column in columns.items():
+            if column.shape != self.start.shape or column.ndim != 1:
+                raise CohortError(
+                    f"counting process: '{name}' has shape {column.shape}, 'start' has "
+                    f"{self.start.shape}. Give one value a row."
+                )
+        _require_no_row(~np.isfinite(self.start) | ~np.isfinite(self.stop), "have a time that is "
+                        "not finite", "Drop them, or repair the dates.")  # fmt: skip
+        _require_no_row(self.stop <= self.start, "have no length (stop <= start)", "Give events of "
+                        "one day an order, e.g. half a day apart.")  # fmt: skip
+        n = len(self.states)
+        unknown = (self.from_state < 0) | (self.from_state >= n)
+        unknown |= (self.to_state < CENSORED) | (self.to_state >= n)
+        _require_no_row(unknown, f"name a state outside 0..{n - 1}", "Use -1 for 'nothing "
+                        "happened', and indices into 'states' otherwise.")  # fmt: skip
+        _require_no_row(self.from_state == self.to_state, "lead from a state into itself",
+                        "Use -1 where nothing happened.")  # fmt: skip
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.start.size)
+
+    @property
+    def patients(self) -> npt.NDArray[Any]:
+        """Labels of the patients, sorted."""
+        return np.unique(self.patient)
+
+    @property
+    def transitions(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (from, to) that were observed, in order."""
+        seen = self.to_state != CENSORED
+        pairs = np.unique(np.stack([self.from_state[seen], self.to_state[seen]], axis=1), axis=0)
+        return tuple((int(a), int(b)) for a, b in pairs)
+
+    def state(self, name_or_index: str | int) -> int:
+        """Return the index of a state given by name or index."""
+        if isinstance(name_or_index, str):
+            if name_or_index not in self.states:
+                known = ", ".join(self.states)
+                raise CohortError(f"unknown state {name_or_index!r}. Known: {known}.")
+            return self.states.index(name_or_index)
+        if not 0 <= name_or_index < len(self.states):
+            raise CohortError(f"state {name_or_index} is outside 0..{len(self.states) - 1}.")
+        return int(name_or_index)
+
+    def select(self, rows: BoolArray) -> CountingProcess:
+        """Return the process of the rows where `rows` is true."""
+        return CountingProcess(
+            self.start[rows], self.stop[rows], self.from_state[rows], self.to_state[rows],
+            self.states, self.patient[rows],
+        )  # fmt: skip
+
+    def of_patients(self, labels: Sequence[Any] | npt.NDArray[Any]) -> CountingProcess:
+        """Return the process of the patients with these labels."""
+        return self.select(np.isin(self.patient, np.asarray(labels)))
+
+    def since(self, day: float) -> CountingProcess:
+        """Return what was seen after `day`: earlier rows dropped, the row across it cut."""
+        later = self.select(self.stop > day)
+        return replace(later, start=np.maximum(later.start, day))
+
+    def present(self, day: float) -> BoolArray:
+        """Rows under observation just after `day`: ``start <= day < stop``."""
+        return (self.start <= day) & (day < self.stop)
+
+    def n_known(self, times: FloatArray) -> IntArray:
+        """Count patients whose state at each time is known: under observation or absorbed."""
+        order = np.lexsort((self.stop, self.patient))
+        last_of_patient = np.ones(self.n_rows, dtype=np.bool_)
+        last_of_patient[:-1] = self.patient[order][1:] != self.patient[order][:-1]
+        last = order[last_of_patient]
+        first_of_patient = np.roll(last_of_patient, 1)
+        entry = np.sort(self.start[order[first_of_patient]])
+        censored = np.sort(self.stop[last][self.to_state[last] == CENSORED])
+        known = np.searchsorted(entry, times, side="right")
+        lost = np.searchsorted(censored, times, side="left")
+        return np.asarray(known - lost, dtype=np.int64)
+
+
+def survival_process(
+    time: npt.ArrayLike, event: npt.ArrayLike, *, entry: npt.ArrayLike | None = None
+) -> CountingProcess:
+    """Return the process with states ``alive`` and ``dead``; row i is patient i."""
+    stop = np.asarray(time, dtype=np.float64)
+    dead = np.asarray(event).astype(np.bool_)
+    start = np.zeros_like(stop) if entry is None else np.asarray(entry, dtype=np.float64)
+    return CountingProcess(
+        start, stop, np.zeros(stop.shape, np.int64), np.where(dead, 1, CENSORED), ("alive", "dead")
+    )
+
+
+def competing_process(
+    time: npt.ArrayLike,
+    cause: npt.ArrayLike,
+    *,
+    causes: Sequence[str],
+    entry: npt.ArrayLike | None = None,
+) -> CountingProcess:
+    """Return the process with states ``event_free`` and one a cause; row i is patient i.
+
+    `cause` is 0 where censored, and k for the k-th of `causes` (counted from 1).
+    """
+    stop = np.asarray(time, dtype=np.float64)
+    codes = np.asarray(cause, dtype=np.int64)
+    start = np.zeros_like(stop) if entry is None else np.asarray(entry, dtype=np.float64)
+    return CountingProcess(
+        start, stop, np.zeros(stop.shape, np.int64), np.where(codes == 0, CENSORED, codes),
+        ("event_free", *causes),
+    )  # fmt: skip
+
+
+def _require_no_row(bad: BoolArray, what: str, remedy: str) -> None:
+    if bad.any():
+        raise CohortError(
+            f"counting process: {int(bad.sum())} rows {what}, first at row {int(np.argmax(bad))}. "
+            f"{remedy}"
+        )
