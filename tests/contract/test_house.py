@@ -1,0 +1,235 @@
+"""The rules of the house: names, sizes, layers, lock, and what project files may mention."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import twinbayes
+from twinbayes import errors, names
+
+NOT_LOCKED = {"gpu"}
+PUBLIC = {
+    "__version__", "read_cohort", "Cohort", "disease", "ModelSpec", "load_priors", "PriorSet",
+    "assemble", "fit", "Fit", "load_fit", "Twin", "Scenario", "review", "datasets",
+}  # fmt: skip
+NAMES = {
+    "CHAIN": "chain", "DRAW": "draw", "SAMPLE": "sample", "PATIENT": "patient",
+    "SUBGROUP": "subgroup", "CENTRE": "centre", "STATE": "state", "TRANSITION": "transition",
+    "WINDOW": "window", "COVARIATE": "covariate", "COVARIATE_GROUP": "covariate_group",
+    "TREATMENT": "treatment", "EFFECT": "effect", "TIME": "time", "MARKER": "marker",
+    "PATIENTS": "patients", "GENOMICS": "genomics", "VISITS": "visits", "EVENTS": "events",
+    "TREATMENTS": "treatments", "VARIABLES": "variables",
+    "TABLES": ("patients", "genomics", "visits", "events", "treatments", "variables"),
+    "PATIENT_ID": "patient_id", "DAY": "day", "EVENT": "event", "DEATH": "death",
+    "LAST_CONTACT": "last_contact", "TERMINAL_EVENTS": ("death", "last_contact"),
+    "POSTERIOR": "posterior", "SAMPLE_STATS": "sample_stats", "LOG_LIKELIHOOD": "log_likelihood",
+    "CONSTANT_DATA": "constant_data", "CLOCK_ORIGIN": "origin", "CLOCK_ENTRY": "entry",
+    "DAYS_PER_YEAR": 365.25,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pyproject(root: Path) -> dict[str, Any]:
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def locked(root: Path) -> dict[str, str]:
+    """Package name -> version, as pinned in the lock (the newest where platforms differ)."""
+    text = (root / "requirements.lock").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[^]]*\])?==([^ ;\\]+)", text, re.MULTILINE))
+
+
+def project_files(root: Path) -> list[Path]:
+    """Every file of the project: the tracked ones and those about to be."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    if listed.returncode == 0:
+        paths = [root / name for name in listed.stdout.decode().split("\0") if name]
+    else:  # an unpacked source distribution
+        paths = [p for p in root.rglob("*") if ".venv" not in p.parts and ".uv" not in p.parts]
+    return sorted(p for p in paths if p.is_file())
+
+
+def mentions(root: Path, pattern: str, *, except_in: tuple[str, ...] = ()) -> list[str]:
+    """List "file:line" wherever a text file of the project matches the pattern."""
+    wanted = re.compile(pattern)
+    # This file spells the forbidden words; LICENSE is somebody else's text.
+    passed_over = ("tests/contract/test_house.py", "LICENSE", *except_in)
+    found = []
+    for path in project_files(root):
+        where = path.relative_to(root).as_posix()
+        if where.startswith(passed_over) or path.suffix in {".png", ".nc", ".parquet"}:
+            continue
+        lines = path.read_text(encoding="utf-8").splitlines()
+        found += [f"{where}:{n}" for n, line in enumerate(lines, 1) if wanted.search(line)]
+    return found
+
+
+def test_every_dim_and_reserved_name_keeps_its_value() -> None:
+    spelled = {key: value for key, value in vars(names).items() if key.isupper()}
+    assert spelled == NAMES
+
+
+def test_every_error_is_a_twinbayes_error_and_a_builtin() -> None:
+    raised = [
+        value
+        for value in vars(errors).values()
+        if getattr(value, "__module__", "") == errors.__name__
+        and isinstance(value, type)
+        and value is not errors.TwinbayesError
+    ]
+    assert raised
+    for error in raised:
+        assert issubclass(error, errors.TwinbayesError)
+        assert issubclass(error, ValueError | RuntimeError | OSError)
+
+
+def test_the_public_names_are_exactly_the_promised_ones_and_all_resolve() -> None:
+    assert set(twinbayes.__all__) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(twinbayes, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = twinbayes.no_such_name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import twinbayes", ["numpy", "pandas", "pymc", "matplotlib"]),
+        ("import twinbayes; twinbayes.read_cohort", ["pymc", "pytensor", "arviz", "matplotlib"]),
+        ("import twinbayes.cli", ["pymc", "pytensor", "arviz"]),
+    ],
+)
+def test_light_work_does_not_import_heavy_packages(statement: str, absent: list[str]) -> None:
+    code = f"import sys; {statement}; print([m for m in {absent} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_versions_agree_in_package_project_citation_and_changelog(
+    root: Path, pyproject: dict[str, Any]
+) -> None:
+    version = pyproject["project"]["version"]
+    assert twinbayes.__version__ == version
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"version: {version}\n" in citation
+    assert f"## [{version}]" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_lock_holds_a_fitting_version_of_every_requirement(
+    pyproject: dict[str, Any], locked: dict[str, str]
+) -> None:
+    project = pyproject["project"]
+    wanted = list(project["dependencies"])
+    for extra, requirements in project["optional-dependencies"].items():
+        if extra not in NOT_LOCKED:
+            wanted += requirements
+    for requirement in map(Requirement, wanted):
+        name = canonicalize_name(requirement.name)
+        assert name in locked, f"{name} is not in requirements.lock: run `make lock`"
+        assert requirement.specifier.contains(locked[name]), (
+            f"{name} {locked[name]} in requirements.lock breaks '{requirement}': run `make lock`"
+        )
+
+
+def test_the_lock_holds_nothing_that_the_project_dropped(
+    root: Path, pyproject: dict[str, Any]
+) -> None:
+    text = (root / "requirements.lock").read_text(encoding="utf-8")
+    spans = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]
+    direct = {
+        canonicalize_name(re.split(r"[\[=]", span)[0])
+        for span in spans
+        if "twinbayes (pyproject.toml)" in span
+    }
+    assert len(direct) > 20
+    project = pyproject["project"]
+    extras = project["optional-dependencies"].values()
+    asked = chain(project["dependencies"], *extras)
+    assert direct <= {canonicalize_name(Requirement(line).name) for line in asked}
+
+
+def test_every_locked_package_carries_a_hash(root: Path) -> None:
+    text = (root / "requirements.lock").read_text(encoding="utf-8")
+    spans = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]
+    assert len(spans) > 50
+    assert all("--hash=sha256:" in span for span in spans)
+
+
+def test_no_file_or_public_function_is_over_its_limit(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, root / "scripts" / "check_sizes.py"], capture_output=True, text=True
+    )
+    assert done.stdout == ""
+    assert done.returncode == 0
+
+
+def test_the_size_check_finds_a_long_file_and_a_long_public_function(tmp_path: Path) -> None:
+    package = tmp_path / "twinbayes"
+    package.mkdir()
+    body = "    x = 1\n" * 60
+    (package / "long.py").write_text("x = 1\n" * 401)
+    (package / "wide.py").write_text(f"def wide():\n{body}\n\ndef _private():\n{body}")
+    root = Path(__file__).resolve().parents[2]
+    code = (
+        "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import check_sizes;"
+        "sys.exit(check_sizes.main(pathlib.Path(sys.argv[2])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, root / "scripts", tmp_path], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "twinbayes/long.py: 401 lines, at most 400",
+        "twinbayes/wide.py:1: wide has 61 lines, at most 60",
+    ]
+
+
+def test_imports_follow_the_layers(root: Path) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=root, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_module_map_equals_the_tree(root: Path) -> None:
+    text = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(twinbayes/[^`]*)` \| *(.*?) *\|$", text, re.MULTILINE)
+    described = [path for path, _ in rows]
+    assert len(described) == len(set(described))
+    assert all(purpose for _, purpose in rows)
+    package = root / "twinbayes"
+    files = {p.relative_to(root).as_posix() for p in package.rglob("*.py")}
+    tree = {f.removesuffix("__init__.py") for f in files}
+    assert set(described) == tree
+
+
+def test_no_file_names_a_package_index_or_a_download_host(root: Path) -> None:
+    hosts = r"pypi\.(org|python)|pythonhosted|anaconda\.org|conda-forge|--(extra-)?index-url[= ]\S"
+    assert mentions(root, hosts + r"|--find-links|/simple/") == []
+
+
+def test_no_file_names_a_path_of_one_machine(root: Path) -> None:
+    assert mentions(root, r"(?<![\w.\-/}>*])/(home|root|work|Users|tmp|opt|mnt)/") == []
+
+
+def test_only_tests_and_benchmarks_know_of_the_shared_folder(root: Path) -> None:
+    assert mentions(root, r"\.\./shared|\bshared/", except_in=("tests/", "benchmarks/")) == []
+
+
+def test_no_generated_or_published_data_is_in_the_repository(root: Path) -> None:
+    data = {".csv", ".rda", ".rdata", ".parquet", ".nc", ".xpt", ".zarr", ".pkl"}
+    tables = [p.relative_to(root).as_posix() for p in project_files(root) if p.suffix in data]
+    assert [t for t in tables if not t.startswith("tests/")] == []

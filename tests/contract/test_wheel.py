@@ -1,0 +1,106 @@
+"""The built wheel works alone: outside the repository, with what it ships and nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Alone:
+    """An environment that holds the wheel, and a folder away from the repository to work in."""
+
+    bin: Path
+    folder: Path
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Run a program of the environment and return what it prints."""
+        hidden = {"PYTHONPATH", "TWINBAYES_SHARED"}
+        done = subprocess.run(
+            [self.bin / program, *arguments],
+            cwd=self.folder,
+            env={k: v for k, v in os.environ.items() if k not in hidden},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel with the locked hatchling: nothing is fetched."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    [built] = folder.glob("twinbayes-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
+    """Install the wheel into an empty environment.
+
+    It sees the packages of the lock through a `.pth`
+    line, because installing them again would need the network. Unlike a site directory, a folder
+    named in a `.pth` has its own `.pth` files ignored, so the editable install of the working copy
+    stays out of sight.
+    """
+    home = tmp_path_factory.mktemp("alone")
+    environment = home / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    python = environment / "bin" / "python"
+    uv = Path(sys.executable).with_name("uv")
+    install = [uv, "pip", "install", "--quiet", "--no-deps", "--no-index", "--python", python]
+    subprocess.run([*install, wheel], check=True, capture_output=True)
+    purelib = sysconfig.get_path("purelib", vars={"base": str(environment)})
+    Path(purelib, "locked.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    return Alone(environment / "bin", elsewhere)
+
+
+def test_the_wheel_holds_the_package_its_priors_schemas_and_templates(
+    wheel: Path, root: Path
+) -> None:
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    places = {
+        "twinbayes": "twinbayes",
+        "priors": "twinbayes/_priors",
+        "data_schemas": "twinbayes/_data_schemas",
+        "notebooks/review": "twinbayes/_notebooks",
+    }
+    for folder, place in places.items():
+        kept = [
+            p.relative_to(root / folder).as_posix()
+            for p in (root / folder).rglob("*")
+            if p.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & set(p.parts)
+        ]
+        assert kept, folder
+        assert {f"{place}/{name}" for name in kept} <= packed
+    strangers = [
+        name
+        for name in packed
+        if not name.startswith(("twinbayes/", "twinbayes-")) or "__pycache__" in name
+    ]
+    assert strangers == []
+
+
+def test_the_installed_package_comes_from_the_wheel_and_not_from_the_repository(
+    alone: Alone, root: Path
+) -> None:
+    where = alone.run("python", "-c", "import twinbayes; print(twinbayes.__file__)").strip()
+    assert "site-packages" in where
+    assert not Path(where).is_relative_to(root)
+
+
+def test_the_installed_command_shows_its_help(alone: Alone) -> None:
+    shown = alone.run("twinbayes", "--help")
+    assert "demo" in shown
