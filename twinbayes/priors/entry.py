@@ -127,6 +127,10 @@ class PriorEntry:
         object.__setattr__(self, "arguments", MappingProxyType(arguments))
         object.__setattr__(self, "evidence", tuple(self.evidence))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mapping proxy cannot be copied or sent to another process; plain data can.
+        return PriorEntry.from_dict, (self.to_dict(),)
+
     @property
     def stem(self) -> str:
         """The name without its qualifier."""
