@@ -27,14 +27,25 @@ def main():
     environment = ROOT / ".venv"
     python = environment / "bin" / "python"
     if version_of(python) not in SUPPORTED:
-        base = find_python()
-        if base is None:
-            print("No Python " + " or ".join(SUPPORTED) + " found here; asking uv for one.")
-        run([uv, "venv", "--quiet", "--clear", "--python", base or PREFERRED, environment])
+        make_environment(uv, environment)
     target = ["--quiet", "--python", python]
     run([uv, "pip", "sync", *target, "--require-hashes", LOCK])
     run([uv, "pip", "install", *target, "--no-deps", "--no-build-isolation", "--editable", ROOT])
     print(f"Environment ready: {python} is Python {version_of(python)}")
+
+
+def make_environment(uv, environment):
+    """Make an empty virtual environment on the first suitable Python."""
+    base = find_python()
+    if base is None:
+        print(f"No Python {' or '.join(SUPPORTED)} found here; asking uv for {PREFERRED}.")
+    try:
+        run([uv, "venv", "--quiet", "--clear", "--python", base or PREFERRED, environment])
+    except subprocess.CalledProcessError:
+        sys.exit(
+            f"No virtual environment could be made. Put Python {' or '.join(SUPPORTED)} on PATH "
+            "(looked for: python3.x on PATH, pyenv's versions, uv's own), then run make env again."
+        )
 
 
 def private_uv():
