@@ -1,0 +1,188 @@
+"""One way to sample any plain `pm.Model`, whichever sampler does the work.
+
+Compiling is kept apart from sampling, because cross-validation, simulation-based calibration and
+sensitivity runs sample one model many times on different data: `compile_model` once, then
+`with_data` and `sample` as often as needed.
+
+Adding a sampler is one file with a `compile_model` function and one line in `SAMPLERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Final, Protocol, Self
+
+import pymc as pm
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from twinbayes.errors import ModelError, OptionError, require_known
+
+SAMPLERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "nutpie": "twinbayes.inference.nutpie_sampler",
+        "pymc": "twinbayes.inference.pymc_sampler",
+        "numpyro": "twinbayes.inference.numpyro_sampler",
+    }
+)
+"""Name of each sampler and the module that knows it."""
+
+
+class Compiled(Protocol):
+    """A model made ready for one sampler; sampling it does not change it."""
+
+    @property
+    def sampler(self) -> str:
+        """Name of the sampler, a key of `SAMPLERS`."""
+
+    @property
+    def compile_seconds(self) -> float:
+        """Wall-clock seconds that compiling took."""
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """Every option of the sampler with the value in force."""
+
+    def sample(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        seed: int = 0,
+        cores: int | None = None,
+        progressbar: bool = True,
+    ) -> xr.DataTree:
+        """Draw from the posterior; see `sample` for what comes back."""
+
+    def with_data(self, **updates: ArrayLike) -> Self:
+        """Return the same compiled model on other values of its `pm.Data`, not recompiled."""
+
+
+def compile_model(model: pm.Model, *, sampler: str = "nutpie", **options: object) -> Compiled:
+    """Compile a model for a sampler.
+
+    Parameters
+    ----------
+    model
+        Any PyMC model whose free variables are all continuous.
+    sampler
+        A key of `SAMPLERS`: `"nutpie"` (default), `"pymc"` or `"numpyro"`.
+    **options
+        Options of that sampler; all know `target_accept` (default 0.8) and `max_treedepth`
+        (default 10). An unknown one raises an OptionError that lists the known.
+
+    Raises
+    ------
+    OptionError
+        Unknown sampler or option.
+    ModelError
+        The model has nothing to sample, or a discrete free variable.
+    FitError
+        The package behind the sampler is not installed.
+    """
+    require_known(sampler, SAMPLERS, "sampler")
+    _require_continuous(model)
+    compiled: Compiled = import_module(SAMPLERS[sampler]).compile_model(model, options)
+    return compiled
+
+
+def sample(
+    model: pm.Model,
+    *,
+    sampler: str = "nutpie",
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+    cores: int | None = None,
+    progressbar: bool = True,
+    **options: object,
+) -> xr.DataTree:
+    """Compile a model and draw from its posterior.
+
+    Parameters
+    ----------
+    model
+        Any PyMC model whose free variables are all continuous.
+    sampler
+        `"nutpie"`, `"pymc"` or `"numpyro"`.
+    draws, tune, chains
+        Draws kept and warm-up draws of each chain; number of chains.
+    seed
+        The same seed gives identical draws on one machine, whatever `cores` is.
+    cores
+        Chains that run at the same time; by default as many as this process may use.
+    progressbar
+        Show progress where somebody can see it: a terminal or a notebook.
+    **options
+        Options of the sampler, see `compile_model`.
+
+    Returns
+    -------
+    DataTree
+        `posterior` (dims chain, draw, and those of the model) and `sample_stats` (diverging,
+        energy, lp, step_size, n_steps, tree_depth, acceptance_rate). Sampled variables whose
+        names start with an underscore go to `hidden_posterior`, which the gate judges too;
+        deterministic ones of that name are not kept. Attributes of the root: sampler,
+        sampler_version, options (JSON), draws, tune, chains, seed, cores, compile_seconds,
+        sample_seconds.
+
+    Raises
+    ------
+    OptionError, ModelError, FitError
+        See `compile_model`; FitError also when sampling cannot start.
+    """
+    compiled = compile_model(model, sampler=sampler, **options)
+    return compiled.sample(
+        draws=draws, tune=tune, chains=chains, seed=seed, cores=cores, progressbar=progressbar
+    )
+
+
+def resolve_options(
+    given: Mapping[str, object], defaults: Mapping[str, object], sampler: str
+) -> dict[str, Any]:
+    """Return the defaults updated by the given options; an unknown or ill-typed one raises."""
+    for name, value in given.items():
+        require_known(name, defaults, f"option of sampler {sampler!r}")
+        default = defaults[name]
+        numeric = isinstance(default, float) and isinstance(value, int)
+        if default is not None and not numeric and not isinstance(value, type(default)):
+            raise OptionError(
+                f"Option {name!r} of sampler {sampler!r} needs a {type(default).__name__}, "
+                f"not {value!r}."
+            )
+    return {**defaults, **given}
+
+
+def require_run(*, draws: int, tune: int, chains: int, seed: int, cores: int | None) -> None:
+    """Refuse a run whose lengths make no sense before anything is sampled."""
+    least = {"draws": (draws, 4), "tune": (tune, 1), "chains": (chains, 1), "seed": (seed, 0)}
+    if cores is not None:
+        least["cores"] = (cores, 1)
+    for name, (value, minimum) in least.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise OptionError(
+                f"{name} must be a whole number of at least {minimum}, not {value!r}."
+            )
+
+
+def require_shared(updates: Mapping[str, object], model: pm.Model) -> None:
+    """Refuse to update anything but a `pm.Data` of the model."""
+    known = [variable.name for variable in model.data_vars]
+    for name in updates:
+        require_known(name, known, "data of the model")
+
+
+def _require_continuous(model: pm.Model) -> None:
+    free = model.free_RVs
+    if not free:
+        raise ModelError("The model has no free random variable: there is nothing to sample.")
+    discrete = sorted(rv.name for rv in free if rv.dtype not in ("float64", "float32"))
+    if discrete:
+        raise ModelError(
+            f"Discrete free variables cannot be sampled by gradients: {', '.join(discrete)}. "
+            "Sum them out of the likelihood (pm.Mixture, pm.Categorical over a logsumexp)."
+        )

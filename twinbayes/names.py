@@ -1,0 +1,58 @@
+"""Every dim, coordinate, group and reserved word of the package, spelled once.
+
+Other modules import these constants; a test locks their values, because users'
+notebooks and saved fits depend on them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- dims of the posterior and of forecasts -------------------------------------------
+CHAIN: Final = "chain"
+DRAW: Final = "draw"
+SAMPLE: Final = "sample"  # (chain, draw) stacked
+PATIENT: Final = "patient"
+SUBGROUP: Final = "subgroup"
+CENTRE: Final = "centre"
+STATE: Final = "state"
+TRANSITION: Final = "transition"
+WINDOW: Final = "window"  # pieces of a baseline hazard
+COVARIATE: Final = "covariate"
+COVARIATE_GROUP: Final = "covariate_group"
+TREATMENT: Final = "treatment"
+EFFECT: Final = "effect"  # one treatment effect: (treatment, transition, phase)
+TIME: Final = "time"  # days since the landmark
+MARKER: Final = "marker"
+
+# --- tables of a cohort -----------------------------------------------------------------
+PATIENTS: Final = "patients"
+GENOMICS: Final = "genomics"
+VISITS: Final = "visits"
+EVENTS: Final = "events"
+TREATMENTS: Final = "treatments"
+VARIABLES: Final = "variables"
+TABLES: Final = (PATIENTS, GENOMICS, VISITS, EVENTS, TREATMENTS, VARIABLES)
+
+# --- columns ----------------------------------------------------------------------------
+PATIENT_ID: Final = "patient_id"
+DAY: Final = "day"
+EVENT: Final = "event"
+
+# --- reserved events: exactly one of these closes a patient's record --------------------
+DEATH: Final = "death"
+LAST_CONTACT: Final = "last_contact"
+TERMINAL_EVENTS: Final = (DEATH, LAST_CONTACT)
+
+# --- groups of a fit's DataTree ---------------------------------------------------------
+POSTERIOR: Final = "posterior"
+HIDDEN_POSTERIOR: Final = "hidden_posterior"  # sampled, judged, not reported
+SAMPLE_STATS: Final = "sample_stats"
+LOG_LIKELIHOOD: Final = "log_likelihood"
+CONSTANT_DATA: Final = "constant_data"
+
+# --- clocks -----------------------------------------------------------------------------
+CLOCK_ORIGIN: Final = "origin"  # days since the patient's origin
+CLOCK_ENTRY: Final = "entry"  # days since entry into the state
+
+DAYS_PER_YEAR: Final = 365.25
