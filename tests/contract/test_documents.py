@@ -1,0 +1,68 @@
+"""The documents say what the files and the code say."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import twinbayes
+
+SCHEMAS = ("patients", "events", "variables", "genomics", "visits", "treatments", "excluded")
+
+
+def section(text: str, heading: str) -> str:
+    """Return one second-level section of a Markdown page."""
+    found = re.search(rf"^## {heading}\b.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"no section {heading!r}"
+    return found[0]
+
+
+@pytest.mark.parametrize("table", SCHEMAS)
+def test_the_contract_page_explains_every_column_of_the_schema(root: Path, table: str) -> None:
+    page = (root / "docs" / "data-contract.md").read_text(encoding="utf-8")
+    schema = json.loads((root / f"data_schemas/cohort/v1/{table}.json").read_text("utf-8"))
+    explained = set(re.findall(r"`(\w+)`", section(page, table)))
+    assert {field["name"] for field in schema["fields"]} <= explained
+
+
+def test_the_contract_page_explains_every_table(root: Path) -> None:
+    folder = root / "data_schemas" / "cohort" / "v1"
+    assert {path.stem for path in folder.glob("*.json")} == {*SCHEMAS, "datapackage"}
+
+
+def test_the_priors_page_explains_every_field_of_an_entry(root: Path) -> None:
+    page = (root / "docs" / "priors.md").read_text(encoding="utf-8")
+    schema = json.loads((root / "data_schemas" / "prior.schema.json").read_text("utf-8"))
+    required = set(schema["$defs"]["entry"]["required"])
+    assert required <= set(re.findall(r"`(\w+)`", page))
+
+
+def test_every_link_between_documents_leads_somewhere(root: Path) -> None:
+    pages = [*root.glob("*.md"), *root.glob("docs/**/*.md")]
+    links = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+    dead = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in links.findall(page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert len(pages) > 4
+    assert dead == []
+
+
+def test_the_quickstart_uses_only_public_names(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", section(readme, "Quickstart"), re.DOTALL)
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "tb"
+    }
+    assert used
+    assert used <= set(twinbayes.__all__)
