@@ -1,7 +1,7 @@
 """Refuse files over 400 lines and public functions over 60: split them by meaning.
 
-Prints one line per offender and ends with 1 if there is any. Tests, scripts and benchmarks are held
-to the file limit; the package to both.
+A docstring does not count. Prints one line per offender and ends with 1 if there is any. Tests,
+scripts and benchmarks are held to the file limit; the package to both.
 """
 
 from __future__ import annotations
@@ -15,6 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 CODE = ("twinbayes", "tests", "scripts", "benchmarks")
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count the lines of a function; its docstring is free, so that nobody saves on it."""
+    length = (function.end_lineno or function.lineno) - function.lineno + 1
+    if ast.get_docstring(function, clean=False) is not None:
+        docstring = function.body[0]
+        length -= (docstring.end_lineno or docstring.lineno) - docstring.lineno + 1
+    return length
 
 
 def offenders(root: Path) -> Iterator[str]:
@@ -31,7 +40,7 @@ def offenders(root: Path) -> Iterator[str]:
             for node in ast.walk(ast.parse(text)):
                 if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     continue
-                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                length = code_lines(node)
                 if length > MAX_FUNCTION_LINES and not node.name.startswith("_"):
                     yield f"{where}:{node.lineno}: {node.name} has {length} lines, at most 60"
 

@@ -180,7 +180,9 @@ def test_the_size_check_finds_a_long_file_and_a_long_public_function(tmp_path: P
     package.mkdir()
     body = "    x = 1\n" * 60
     (package / "long.py").write_text("x = 1\n" * 401)
-    (package / "wide.py").write_text(f"def wide():\n{body}\n\ndef _private():\n{body}")
+    (package / "wide.py").write_text(
+        f"def wide():\n    '''A\n    docstring.'''\n{body}\n\ndef _private():\n{body}"
+    )
     root = Path(__file__).resolve().parents[2]
     code = (
         "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import check_sizes;"
