@@ -9,11 +9,13 @@ Adding a sampler is one file with a `compile_model` function and one line in `SA
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final, Protocol, Self
 
+import numpy as np
 import pymc as pm
 import xarray as xr
 from numpy.typing import ArrayLike
@@ -174,6 +176,17 @@ def require_shared(updates: Mapping[str, object], model: pm.Model) -> None:
     known = [variable.name for variable in model.data_vars]
     for name in updates:
         require_known(name, known, "data of the model")
+
+
+@contextmanager
+def on_data(model: pm.Model, data: Mapping[str, ArrayLike]) -> Iterator[None]:
+    """Give the model other data for the time of a block, and its own back afterwards."""
+    before = {name: model[name].get_value() for name in data}
+    pm.set_data({name: np.asarray(value) for name, value in data.items()}, model=model)
+    try:
+        yield
+    finally:
+        pm.set_data(before, model=model)
 
 
 def _require_continuous(model: pm.Model) -> None:
