@@ -28,6 +28,7 @@ class Field:
     maximum: float | None = None
     allowed: tuple[str, ...] | None = None
     pattern: str | None = None
+    declared: bool = False  # by the variables table of the cohort, not by the contract
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

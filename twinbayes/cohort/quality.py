@@ -1,0 +1,252 @@
+"""What a reviewer must know of the data before believing a model of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from pandas import DataFrame, Series
+
+from twinbayes import names
+from twinbayes.cohort.record import Cohort
+
+# Beyond this many robust standard deviations of the log a value is implausible.
+_MAD_LIMIT: Final = 6.0
+_MAD_TO_SD: Final = 1.4826
+# Factors between units in use: g/dL and g/L, mg and g, a fraction and a percentage.
+_UNIT_FACTORS: Final = (10.0, 100.0, 1000.0)
+_UNIT_TOLERANCE: Final = 1.5
+_UNIT_MIN_VALUES: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QualityReport:
+    """Tables and flags about the data of one cohort.
+
+    Attributes
+    ----------
+    tables
+        ``overview``, ``missing_by_subgroup``, ``missing_by_centre`` (fraction missing and number
+        of patients), ``follow_up`` (reverse Kaplan–Meier quartiles, days), ``events`` (patients
+        with each event, by subgroup), ``implausible`` (table, row, variable), ``unit_swaps``
+        (variable, centre, ratio of medians) and ``excluded``. ``row`` counts data rows of the
+        cohort's frame from 0. No table holds a patient identifier.
+    flags
+        One sentence each on what needs a look, the gravest first.
+    """
+
+    name: str
+    simulated: bool
+    tables: dict[str, DataFrame] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        from twinbayes.cohort.quality_html import render  # only notebooks need it
+
+        return render(self)
+
+
+def assess(cohort: Cohort) -> QualityReport:
+    """Return the quality report of a cohort."""
+    implausible = _implausible(cohort)
+    swaps = _unit_swaps(cohort)
+    tables = {
+        "overview": _overview(cohort),
+        "missing_by_subgroup": _missing_by(cohort, names.SUBGROUP),
+        "missing_by_centre": _missing_by(cohort, names.CENTRE),
+        "follow_up": _follow_up(cohort),
+        "events": _events(cohort),
+        "implausible": implausible,
+        "unit_swaps": swaps,
+        "excluded": cohort.excluded,
+    }
+    return QualityReport(
+        name=cohort.name,
+        simulated=cohort.simulated,
+        tables=tables,
+        flags=tuple(_flags(cohort, tables)),
+    )
+
+
+def reverse_kaplan_meier(day: np.ndarray, censored: np.ndarray, level: float) -> float:
+    """Return a quantile of the time to censoring, with deaths as its censoring.
+
+    Parameters
+    ----------
+    day
+        Last day of each patient.
+    censored
+        True where that day is a last contact, False where it is a death.
+    level
+        Quantile, e.g. 0.5 for the median follow-up.
+
+    Returns
+    -------
+    float
+        Days; NaN if the curve never falls that far.
+
+    Notes
+    -----
+    Schemper M, Smith TL. A note on quantifying follow-up in studies of failure time. Control
+    Clin Trials 1996;17:343-6. Deaths come before last contacts of the same day: who died was
+    not available to be lost later.
+    """
+    times = np.unique(day[censored])
+    at_risk = np.array([(day > t).sum() + (censored & (day == t)).sum() for t in times])
+    lost = np.array([(censored & (day == t)).sum() for t in times])
+    still_followed = np.cumprod(1.0 - lost / at_risk)
+    reached = np.flatnonzero(still_followed <= 1.0 - level + 1e-12)
+    return float(times[reached[0]]) if len(reached) else float("nan")
+
+
+def _overview(cohort: Cohort) -> DataFrame:
+    tables = cohort.tables
+    rows = {f"rows of {table}": len(frame) for table, frame in tables.items()}
+    rows["subgroups"] = len(cohort.subgroups)
+    rows["centres"] = len(cohort.centres)
+    rows["baseline covariates"] = cohort.covariates().shape[1]
+    rows["source rows listed as excluded"] = len(cohort.excluded)
+    return DataFrame({"quantity": list(rows), "n": list(rows.values())})
+
+
+def _missing_by(cohort: Cohort, place: str) -> DataFrame:
+    covariates = cohort.covariates()
+    group = cohort.patients.set_index(names.PATIENT_ID)[place]
+    by_group = covariates.isna().groupby(group, sort=False)
+    order = cohort.subgroups if place == names.SUBGROUP else cohort.centres
+    fractions = by_group.mean().reindex(list(order))
+    fractions.insert(0, "patients", by_group.size().reindex(list(order)))
+    incomplete = covariates.columns[covariates.isna().any()]
+    return fractions[["patients", *incomplete]].rename_axis(place).reset_index()
+
+
+def _terminal(cohort: Cohort) -> DataFrame:
+    """One row a patient: subgroup, last day, whether it is a last contact."""
+    terminal = cohort.events[cohort.events[names.EVENT].isin(names.TERMINAL_EVENTS)]
+    last = terminal.set_index(names.PATIENT_ID).reindex(list(cohort.patient_ids))
+    return DataFrame(
+        {
+            names.SUBGROUP: cohort.patients[names.SUBGROUP].to_numpy(),
+            names.DAY: last[names.DAY].to_numpy(),
+            "censored": (last[names.EVENT] == names.LAST_CONTACT).to_numpy(),
+        }
+    )
+
+
+def _follow_up(cohort: Cohort) -> DataFrame:
+    terminal = _terminal(cohort)
+    rows = []
+    for subgroup, part in _whole_and_parts(terminal, cohort.subgroups):
+        day, censored = part[names.DAY].to_numpy(), part["censored"].to_numpy()
+        quartiles = [reverse_kaplan_meier(day, censored, level) for level in (0.25, 0.5, 0.75)]
+        deaths = int((~censored).sum())
+        rows.append((subgroup, len(part), deaths, *quartiles, float(day.max())))
+    columns = [names.SUBGROUP, "patients", "deaths", "quartile_1", "median", "quartile_3", "max"]
+    return DataFrame(rows, columns=columns)
+
+
+def _whole_and_parts(
+    frame: DataFrame, subgroups: tuple[str, ...]
+) -> Iterator[tuple[str, DataFrame]]:
+    yield "all", frame
+    if len(subgroups) > 1:
+        for subgroup in subgroups:
+            yield subgroup, frame[frame[names.SUBGROUP] == subgroup]
+
+
+def _events(cohort: Cohort) -> DataFrame:
+    happened = cohort.events[[names.PATIENT_ID, names.EVENT]]
+    if cohort.treatments is not None:
+        started = cohort.treatments[[names.PATIENT_ID, names.TREATMENT]]
+        started = started.rename(columns={names.TREATMENT: names.EVENT})
+        happened = pd.concat([happened, started], ignore_index=True)
+    subgroup = cohort.patients.set_index(names.PATIENT_ID)[names.SUBGROUP]
+    once = happened.drop_duplicates()
+    counts = pd.crosstab(once[names.PATIENT_ID].map(subgroup), once[names.EVENT])
+    counts = counts[list(dict.fromkeys(once[names.EVENT]))].reindex(list(cohort.subgroups))
+    counts.insert(0, "patients", subgroup.value_counts().reindex(list(cohort.subgroups)))
+    counts.columns.name = None
+    counts = counts.rename_axis(names.SUBGROUP).reset_index()
+    if len(counts) > 1:
+        total = counts.drop(columns=names.SUBGROUP).sum().to_frame().T
+        counts = pd.concat([total.assign(**{names.SUBGROUP: "all"}), counts], ignore_index=True)
+    return counts[[names.SUBGROUP, *counts.columns.drop(names.SUBGROUP)]]
+
+
+def _measured(cohort: Cohort) -> Iterator[tuple[str, str, Series, Series]]:
+    """Continuous variables: table, name, values, and the centre of each value."""
+    centre = cohort.patients.set_index(names.PATIENT_ID)[names.CENTRE]
+    patients = cohort.patients
+    for name in cohort.covariates().columns:
+        values = patients.get(name)
+        if values is not None and pd.api.types.is_numeric_dtype(values.dtype):
+            # Scores and yes/no have too few values for a unit or an outlier.
+            if values.nunique() > 10:
+                yield names.PATIENTS, str(name), values, patients[names.CENTRE]
+    if cohort.visits is not None:
+        observed = cohort.visits[cohort.visits["censored"] == "none"]
+        for marker, rows in observed.groupby(names.MARKER, sort=False):
+            where = rows[names.PATIENT_ID].map(centre)
+            yield names.VISITS, str(marker), rows["value"], where
+
+
+def _implausible(cohort: Cohort) -> DataFrame:
+    found = []
+    for table, name, values, _ in _measured(cohort):
+        deviation = _robust_deviation(values)
+        for row in deviation.index[deviation.abs() > _MAD_LIMIT]:
+            found.append((table, int(row), name, float(values[row]), float(deviation[row])))
+    columns = ["table", "row", "variable", "value", "robust_sd"]
+    return DataFrame(found, columns=columns)
+
+
+def _robust_deviation(values: Series) -> Series:
+    """Distance from the median in robust standard deviations, of logs where all are positive."""
+    known = values.dropna()
+    # A zero count is common and no outlier by itself: half the smallest positive value.
+    positive = known[known > 0]
+    if len(positive) and (known >= 0).all():
+        known = np.log(known.clip(lower=positive.min() / 2))
+    centred = known - known.median()
+    spread = _MAD_TO_SD * float(centred.abs().median())
+    return centred / spread if spread > 0 else centred * 0.0
+
+
+def _unit_swaps(cohort: Cohort) -> DataFrame:
+    found = []
+    for table, name, values, centre in _measured(cohort):
+        if not (values.dropna() >= 0).all():
+            continue
+        for place, own in values.groupby(centre):
+            others = values[centre != place].median()
+            if own.count() < _UNIT_MIN_VALUES or not others > 0 or not own.median() > 0:
+                continue
+            ratio = float(own.median() / others)
+            for factor in (*_UNIT_FACTORS, *(1 / f for f in _UNIT_FACTORS)):
+                if 1 / _UNIT_TOLERANCE < ratio / factor < _UNIT_TOLERANCE:
+                    found.append((table, name, str(place), int(own.count()), ratio, factor))
+    columns = ["table", "variable", names.CENTRE, "n", "ratio_of_medians", "suspected_factor"]
+    return DataFrame(found, columns=columns)
+
+
+def _flags(cohort: Cohort, tables: dict[str, DataFrame]) -> Iterator[str]:
+    for row in tables["unit_swaps"].itertuples():
+        yield (
+            f"{row.variable}: the median of {row.centre} is {row.ratio_of_medians:.3g} times that "
+            f"of the others, near {row.suspected_factor:g}: check the unit."
+        )
+    implausible = tables["implausible"]
+    for name, n in implausible["variable"].value_counts(sort=False).items():
+        yield f"{name}: {n} values lie beyond {_MAD_LIMIT:g} robust standard deviations."
+    missing = cohort.covariates().isna().mean()
+    for name, fraction in missing[missing > 0.2].items():
+        yield f"{name}: missing in {fraction:.0%} of patients."
+    terminal = _terminal(cohort)
+    if n := int((terminal[names.DAY] == 0).sum()):
+        yield f"{n} patients have no follow-up after day 0 and carry no information on events."
+    small = [s for s, n in cohort.patients[names.SUBGROUP].value_counts().items() if n < 20]
+    if small and len(cohort.subgroups) > 1:
+        yield f"{len(small)} subgroups have fewer than 20 patients: their estimates will borrow."

@@ -1,0 +1,141 @@
+"""The quality report as a fragment of HTML: escaped, no scripts, small cells suppressed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+from pandas import DataFrame
+
+if TYPE_CHECKING:
+    from twinbayes.cohort.quality import QualityReport
+
+#: Counts from 1 to 4 can identify people and are not shown.
+SMALLEST_CELL: Final = 5
+_SUPPRESSED: Final = "&lt;5"
+_ROWS: Final = 60
+_COVARIATES: Final = 12
+
+_STYLE: Final = (
+    "border-collapse:collapse;font-size:0.85em;margin:0.3em 0 1em;font-variant-numeric:tabular-nums"
+)
+_CELL: Final = "padding:0.15em 0.6em;border-bottom:1px solid #ddd;text-align:right"
+
+
+def render(report: QualityReport) -> str:
+    """Return the report as HTML.
+
+    Counts below 5 are suppressed, and so is what rests on fewer than 5 patients: fractions
+    missing and follow-up. Single values are summed up by variable; rows of single patients stay
+    in ``report.tables``.
+    """
+    kind = "simulated data: no row describes a real person" if report.simulated else "real data"
+    tables = report.tables
+    parts = [
+        f"<h3>Data quality of {escape(report.name)}</h3><p><strong>{kind}</strong></p>",
+        _flags(report.flags),
+        _section("Overview", tables["overview"], {}),
+        _section("Patients with each event", _suppressed_counts(tables["events"]), {}),
+        _section(
+            "Follow-up by reverse Kaplan–Meier, days (deaths censored)",
+            _follow_up(tables["follow_up"]),
+            {},
+        ),
+        _missing("Missing by subgroup", tables["missing_by_subgroup"]),
+        _missing("Missing by centre", tables["missing_by_centre"]),
+        _section("Implausible values, by variable", _by_variable(tables["implausible"]), {}),
+        _section(
+            "Centres whose unit may differ",
+            tables["unit_swaps"],
+            {"ratio_of_medians": "{:.3g}".format, "suspected_factor": "{:g}".format},
+        ),
+        _section("Source rows left out", _by_rule(tables["excluded"]), {}),
+    ]
+    return f"<div class='twinbayes-quality'>{''.join(parts)}</div>"
+
+
+def _flags(flags: tuple[str, ...]) -> str:
+    if not flags:
+        return "<p>Nothing stands out.</p>"
+    items = "".join(f"<li>{escape(flag)}</li>" for flag in flags)
+    return f"<p>To look at:</p><ul>{items}</ul>"
+
+
+def _suppressed_counts(events: DataFrame) -> DataFrame:
+    counts = events.columns[1:]
+    shown = events.astype(object)
+    small = (events[counts] > 0) & (events[counts] < SMALLEST_CELL)
+    shown[counts] = shown[counts].mask(small, _SUPPRESSED)
+    return shown
+
+
+def _follow_up(follow_up: DataFrame) -> DataFrame:
+    shown = follow_up.astype(object)
+    days = ["quartile_1", "median", "quartile_3", "max"]
+    for column in days:
+        shown[column] = [("" if pd.isna(v) else f"{v:.0f}") for v in follow_up[column]]
+    few = follow_up["patients"] < SMALLEST_CELL
+    shown.loc[few, days] = ""
+    for column in ("patients", "deaths"):
+        small = (follow_up[column] > 0) & (follow_up[column] < SMALLEST_CELL)
+        shown.loc[small, column] = _SUPPRESSED
+    # The largest follow-up is one person's.
+    return shown.drop(columns="max")
+
+
+def _missing(title: str, table: DataFrame) -> str:
+    place, n, *covariates = table.columns
+    if not covariates:
+        return _section(title, DataFrame(), {})
+    weights = table["patients"] / table["patients"].sum()
+    worst = (table[covariates].mul(weights, axis=0)).sum().sort_values(ascending=False)
+    columns = list(worst.index[:_COVARIATES])
+    shown = table[[place, n, *columns]].astype(object)
+    few = table[n] < SMALLEST_CELL
+    for column in columns:
+        count = (table[column] * table[n]).round()
+        small = (count > 0) & (count < SMALLEST_CELL)
+        percent = table[column].map("{:.0%}".format).astype(object)
+        shown[column] = percent.mask(small, _SUPPRESSED).mask(few, "")
+    shown.loc[few, n] = _SUPPRESSED
+    more = len(covariates) - len(columns)
+    note = f" (the {len(columns)} most often missing of {len(covariates)})" if more else ""
+    return _section(title + note, shown, {})
+
+
+def _by_variable(implausible: DataFrame) -> DataFrame:
+    if implausible.empty:
+        return DataFrame()
+    counts = implausible.groupby("variable", sort=False).size()
+    values = ["<5" if n < SMALLEST_CELL else str(n) for n in counts]
+    return DataFrame({"variable": counts.index, "values": values})
+
+
+def _by_rule(excluded: DataFrame) -> DataFrame:
+    if excluded.empty:
+        return DataFrame()
+    counts = excluded.groupby(["table", "rule", "reason"], sort=False).size()
+    return counts.rename("rows").reset_index()
+
+
+def _section(title: str, table: DataFrame, formats: dict[str, Callable[[object], str]]) -> str:
+    if table.empty:
+        return f"<h4>{escape(title)}</h4><p>none</p>"
+    head = "".join(f"<th style='{_CELL}'>{escape(str(c))}</th>" for c in table.columns)
+    body = "".join(
+        "<tr>" + "".join(_cell(v, formats.get(str(c))) for c, v in row.items()) + "</tr>"
+        for _, row in table.head(_ROWS).iterrows()
+    )
+    rest = f"<p>… and {len(table) - _ROWS} more rows</p>" if len(table) > _ROWS else ""
+    return (
+        f"<h4>{escape(title)}</h4><table style='{_STYLE}'><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table>{rest}"
+    )
+
+
+def _cell(value: object, form: Callable[[object], str] | None) -> str:
+    text = form(value) if form is not None else str(value)
+    shown = text if text == _SUPPRESSED else escape(text)
+    return f"<td style='{_CELL}'>{shown}</td>"

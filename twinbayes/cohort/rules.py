@@ -1,0 +1,135 @@
+"""Rules that join tables: who is in them, in what order things happened, and what is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from pandas import DataFrame, Series
+
+from twinbayes import names
+from twinbayes.cohort.dictionary import check_ranges
+from twinbayes.cohort.faults import Faults
+
+
+def check_tables(tables: Mapping[str, DataFrame], faults: Faults) -> None:
+    """Note every fault that only shows when typed tables are compared.
+
+    A table that could not be typed is absent, and rules that need it are left to the next
+    reading: its own faults come first.
+    """
+    patients = tables.get(names.PATIENTS)
+    if patients is not None:
+        _check_patients(patients, tables, faults)
+    _check_repeats(tables, faults)
+    _check_order_of_days(tables, faults)
+    _check_declared(tables, faults)
+
+
+def _note(
+    faults: Faults, rule: str, table: str, problem: str, column: str, frame: DataFrame, mask: Series
+) -> None:
+    rows = frame.index[mask.to_numpy(dtype=bool)]
+    if len(rows):
+        faults.add(rule, table, problem, column=column, rows=rows)
+
+
+def _check_patients(patients: DataFrame, tables: Mapping[str, DataFrame], faults: Faults) -> None:
+    ids = patients[names.PATIENT_ID]
+    if patients.empty:
+        faults.add("no-patients", names.PATIENTS, "the table has no rows")
+    repeated = ids.notna() & ids.duplicated()
+    problem = "the patient is there already"
+    _note(faults, "duplicate-patient", names.PATIENTS, problem, names.PATIENT_ID, patients,
+          repeated)
+    for table in (names.GENOMICS, names.VISITS, names.EVENTS, names.TREATMENTS):
+        if (frame := tables.get(table)) is None:
+            continue
+        who = frame[names.PATIENT_ID]
+        problem = "the patient is not in the patients table"
+        _note(faults, "unknown-patient", table, problem, names.PATIENT_ID, frame,
+              who.notna() & ~who.isin(ids))
+    if (events := tables.get(names.EVENTS)) is not None:
+        closed = events.loc[events[names.EVENT].isin(names.TERMINAL_EVENTS), names.PATIENT_ID]
+        problem = "the patient has no death or last_contact in events"
+        _note(faults, "no-terminal", names.PATIENTS, problem, names.PATIENT_ID, patients,
+              ids.notna() & ~repeated & ~ids.isin(closed))
+
+
+def _check_repeats(tables: Mapping[str, DataFrame], faults: Faults) -> None:
+    for table, rule, key in (
+        (names.GENOMICS, "duplicate-patient", [names.PATIENT_ID]),
+        (names.EVENTS, "duplicate-row", [names.PATIENT_ID, names.DAY, names.EVENT]),
+        (names.VISITS, "duplicate-visit", [names.PATIENT_ID, names.DAY, names.MARKER]),
+        (names.TREATMENTS, "duplicate-row", [names.PATIENT_ID, "start_day", names.TREATMENT]),
+    ):
+        if (frame := tables.get(table)) is None:
+            continue
+        repeated = frame[key].notna().all(axis=1) & frame.duplicated(key)
+        problem = f"an earlier row has the same {', '.join(key)}"
+        _note(faults, rule, table, problem, key[-1], frame, repeated)
+    if (events := tables.get(names.EVENTS)) is not None:
+        terminal = events[events[names.EVENT].isin(names.TERMINAL_EVENTS)]
+        again = terminal[names.PATIENT_ID].notna() & terminal.duplicated(names.PATIENT_ID)
+        problem = "an earlier row already ends the patient's record"
+        _note(faults, "two-terminals", names.EVENTS, problem, names.EVENT, terminal, again)
+
+
+def _check_order_of_days(tables: Mapping[str, DataFrame], faults: Faults) -> None:
+    if (treatments := tables.get(names.TREATMENTS)) is not None:
+        early = treatments["stop_day"] < treatments["start_day"]
+        _note(faults, "stop-before-start", names.TREATMENTS, "the treatment stops before it starts",
+              "stop_day", treatments, early)
+    if (events := tables.get(names.EVENTS)) is None:
+        return
+    terminal = events[events[names.EVENT].isin(names.TERMINAL_EVENTS)]
+    last = terminal.groupby(names.PATIENT_ID)[names.DAY].max()
+    for table, column in (
+        (names.EVENTS, names.DAY),
+        (names.VISITS, names.DAY),
+        (names.TREATMENTS, "start_day"),
+        (names.TREATMENTS, "stop_day"),
+    ):
+        if (frame := tables.get(table)) is None:
+            continue
+        late = frame[column] > frame[names.PATIENT_ID].map(last)
+        problem = "the day is after the patient's death or last contact"
+        _note(faults, "after-terminal", table, problem, column, frame, late)
+
+
+def _check_declared(tables: Mapping[str, DataFrame], faults: Faults) -> None:
+    if (variables := tables.get(names.VARIABLES)) is None:
+        return
+    for table, column, rule, value in (
+        (names.VISITS, names.MARKER, "unknown-marker", "value"),
+        (names.TREATMENTS, names.TREATMENT, "unknown-treatment", "dose"),
+    ):
+        if (frame := tables.get(table)) is None:
+            continue
+        known = variables.loc[variables["table"] == table, "name"]
+        unknown = frame[column].notna() & ~frame[column].isin(known)
+        problem = f"the variables table does not declare the {column}"
+        _note(faults, rule, table, problem, column, frame, unknown)
+        check_ranges(frame, table, value, column, variables, faults)
+
+
+def in_patient_order(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
+    """Order valid tables by patient as in `patients`, then by day, terminal events last."""
+    patients = tables[names.PATIENTS].reset_index(drop=True)
+    rank = pd.Series(patients.index, index=patients[names.PATIENT_ID])
+    ordered = {names.PATIENTS: patients}
+    for table, frame in tables.items():
+        if table in (names.PATIENTS, names.VARIABLES):
+            ordered[table] = frame.reset_index(drop=True)
+        elif table == names.GENOMICS:
+            # A patient without a row was not assessed: every lesion is unknown.
+            by_patient = frame.set_index(names.PATIENT_ID).reindex(patients[names.PATIENT_ID])
+            ordered[table] = by_patient.reset_index()
+        else:
+            keys = {"_patient": frame[names.PATIENT_ID].map(rank)}
+            keys["_day"] = frame["start_day" if table == names.TREATMENTS else names.DAY]
+            if table == names.EVENTS:
+                keys["_last"] = frame[names.EVENT].isin(names.TERMINAL_EVENTS)
+            order = DataFrame(keys).sort_values(list(keys), kind="stable").index
+            ordered[table] = frame.loc[order].reset_index(drop=True)
+    return ordered

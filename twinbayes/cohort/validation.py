@@ -1,0 +1,118 @@
+"""The data contract applied: raw tables to a cohort, or one error with every fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from pandas import DataFrame
+
+from twinbayes import names
+from twinbayes.cohort.cells import typed_table
+from twinbayes.cohort.dictionary import check_columns_exist, check_dictionary, declared_fields
+from twinbayes.cohort.faults import Faults
+from twinbayes.cohort.files import by_row
+from twinbayes.cohort.record import Cohort, no_exclusions
+from twinbayes.cohort.rules import check_tables, in_patient_order
+from twinbayes.cohort.schema import EXCLUDED, READABLE_TABLES, REQUIRED_TABLES, table_schema
+from twinbayes.errors import require_known
+
+
+def cohort_from_tables(
+    name: str,
+    tables: Mapping[str, DataFrame],
+    *,
+    excluded: DataFrame | None = None,
+    simulated: bool = False,
+    source: Mapping[str, str] | None = None,
+) -> Cohort:
+    """Validate frames against the data contract, exactly as if they had been read from files.
+
+    Parameters
+    ----------
+    name
+        Name of the cohort.
+    tables
+        ``patients``, ``events``, ``variables`` and any optional table.
+    excluded
+        Source rows left out: ``table``, ``row``, ``rule``, ``reason``.
+    simulated
+        True if no row describes a real person.
+    source
+        Title, origin, licence and notes.
+
+    Raises
+    ------
+    CohortError
+        With every fault; rows are counted from 2, as in a file with a header.
+    OptionError
+        If a table is unknown.
+    """
+    for table in tables:
+        require_known(table, names.TABLES, "table")
+    faults = Faults()
+    for table in REQUIRED_TABLES:
+        if table not in tables:
+            faults.add("table-missing", table, "the table is not given")
+    typed = typed_tables({table: by_row(frame) for table, frame in tables.items()}, faults)
+    return finish_cohort(
+        name=name,
+        typed=typed,
+        excluded=no_exclusions() if excluded is None else excluded,
+        simulated=simulated,
+        source=source or {},
+        faults=faults,
+    )
+
+
+def typed_tables(raw: Mapping[str, DataFrame], faults: Faults) -> dict[str, DataFrame]:
+    """Type and check raw tables indexed by row number, noting every fault."""
+    typed: dict[str, DataFrame] = {}
+    variables = None
+    # The dictionary goes first: it says which columns the other tables have.
+    for table in (names.VARIABLES, *(t for t in READABLE_TABLES if t != names.VARIABLES)):
+        if table not in raw:
+            continue
+        schema = table_schema(table)
+        if schema.open and variables is None:
+            continue
+        declared = () if variables is None else declared_fields(variables, table)
+        frame = typed_table(raw[table], schema, declared if schema.open else (), faults)
+        if frame is None:
+            continue
+        typed[table] = frame
+        if table == names.VARIABLES:
+            variables = frame
+            check_dictionary(variables, faults)
+            check_columns_exist(variables, raw, faults)
+    check_tables(typed, faults)
+    return typed
+
+
+def finish_cohort(
+    *,
+    name: str,
+    typed: dict[str, DataFrame],
+    excluded: DataFrame,
+    simulated: bool,
+    source: Mapping[str, str],
+    faults: Faults,
+) -> Cohort:
+    """Raise what was found, or return the cohort in canonical order."""
+    people = [frame[names.PATIENT_ID] for frame in typed.values() if names.PATIENT_ID in frame]
+    faults.raise_if_any(private=set().union(*people))
+    listed = typed.pop(EXCLUDED, None)
+    ordered = in_patient_order(typed)
+    parts = [part for part in (listed, excluded) if part is not None and len(part)]
+    return Cohort(
+        name=name,
+        patients=ordered[names.PATIENTS],
+        events=ordered[names.EVENTS],
+        variables=ordered[names.VARIABLES],
+        genomics=ordered.get(names.GENOMICS),
+        visits=ordered.get(names.VISITS),
+        treatments=ordered.get(names.TREATMENTS),
+        excluded=pd.concat(parts, ignore_index=True) if parts else no_exclusions(),
+        simulated=simulated,
+        source=dict(source),
+    )

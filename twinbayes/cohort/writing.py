@@ -1,0 +1,127 @@
+"""A cohort as an ordinary folder: tables and a descriptor that names their schemas inline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from pandas import DataFrame
+
+from twinbayes import names
+from twinbayes.cohort.dictionary import declared_fields
+from twinbayes.cohort.files import DESCRIPTOR
+from twinbayes.cohort.record import Cohort
+from twinbayes.cohort.schema import CONTRACT, EXCLUDED, Field, schema_descriptor
+from twinbayes.errors import CohortError, StorageError, require_known
+
+_FORMATS: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+_STANDARD_SOURCE: Final = ("title", "origin", "licence", "note")
+
+
+def write_cohort(cohort: Cohort, folder: Path, *, file_format: str = "csv") -> Path:
+    """Write the cohort into a new or empty folder and return the folder.
+
+    Raises
+    ------
+    StorageError
+        If the folder holds anything already.
+    OptionError
+        If the format is unknown.
+    """
+    require_known(file_format, _FORMATS, "file format")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StorageError(
+            "Cohort.write: the place is not an empty folder. Name a new folder; nothing is "
+            "overwritten."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = dict(cohort.tables)
+    if len(cohort.excluded):
+        tables[EXCLUDED] = cohort.excluded
+    for table, frame in tables.items():
+        _write_table(frame, folder / f"{table}.{file_format}")
+    # Last, so that a folder with a descriptor is a complete one.
+    text = json.dumps(_descriptor(cohort, tables, file_format), indent=2, ensure_ascii=False)
+    (folder / DESCRIPTOR).write_text(text + "\n", encoding="utf-8")
+    return folder
+
+
+def _write_table(frame: DataFrame, path: Path) -> None:
+    if path.suffix == ".csv":
+        whole = {c: _whole_as_integers(frame[c]) for c in frame.columns}
+        DataFrame(whole).to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+        return
+    try:
+        frame.to_parquet(path, index=False)
+    except ImportError as error:
+        raise CohortError(
+            "Cohort.write: writing Parquet needs pyarrow. Install twinbayes[parquet], or write CSV."
+        ) from error
+
+
+def _whole_as_integers(values: pd.Series) -> pd.Series:
+    """Spell whole floats without a decimal point: 120, not 120.0."""
+    if not pd.api.types.is_float_dtype(values.dtype):
+        return values
+    whole = bool((values.isna() | ((values == values.round()) & (values.abs() < 2**53))).all())
+    return values.astype("Int64") if whole else values
+
+
+def _descriptor(
+    cohort: Cohort, tables: Mapping[str, DataFrame], file_format: str
+) -> dict[str, Any]:
+    source = dict(cohort.source)
+    other = {key: value for key, value in source.items() if key not in _STANDARD_SOURCE}
+    descriptor: dict[str, Any] = {
+        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
+        "name": cohort.name,
+        "title": source.get("title"),
+        "description": source.get("note"),
+        "licenses": _titled(source.get("licence"), name="other"),
+        "sources": _titled(source.get("origin")),
+        "twinbayes": {"contract": CONTRACT, "simulated": cohort.simulated}
+        | ({"source": other} if other else {}),
+        "resources": [_resource(table, cohort, file_format) for table in tables],
+    }
+    return {key: value for key, value in descriptor.items() if value is not None}
+
+
+def _titled(title: str | None, **more: str) -> list[dict[str, str]] | None:
+    return None if title is None else [{**more, "title": title}]
+
+
+def _resource(table: str, cohort: Cohort, file_format: str) -> dict[str, Any]:
+    schema = schema_descriptor(table)
+    if schema["fieldsMatch"] == "partial":
+        # The written folder knows its covariates, so its schema is closed.
+        fixed = {entry["name"] for entry in schema["fields"]}
+        declared = declared_fields(cohort.variables, table)
+        schema["fields"] += [_entry(field) for field in declared if field.name not in fixed]
+        schema["fieldsMatch"] = "superset"
+    present = {names.PATIENTS, *cohort.tables}
+    keys = [k for k in schema.pop("foreignKeys", []) if k["reference"]["resource"] in present]
+    return {
+        "$schema": "https://datapackage.org/profiles/2.0/dataresource.json",
+        "name": table,
+        "type": "table",
+        "path": f"{table}.{file_format}",
+        "format": file_format,
+        "mediatype": _FORMATS[file_format],
+        "encoding": "utf-8",
+        "schema": schema | ({"foreignKeys": keys} if keys else {}),
+    }
+
+
+def _entry(field: Field) -> dict[str, Any]:
+    limits = {
+        "minimum": field.minimum,
+        "maximum": field.maximum,
+        "enum": list(field.allowed) if field.allowed else None,
+    }
+    constraints = {key: value for key, value in limits.items() if value is not None}
+    return {"name": field.name, "type": field.kind} | (
+        {"constraints": constraints} if constraints else {}
+    )
