@@ -62,7 +62,7 @@ def typed_table(
         field = fields[name]
         notes = _Notes(faults, schema.table, name, raw.index)
         if name not in raw.columns:
-            columns[name] = Series(np.nan, index=raw.index).astype(_DTYPES[field.kind])
+            columns[name] = _all_missing(field, raw.index)
             continue
         columns[name] = _typed_column(raw[name], field, schema, notes)
         if field.declared is False and name in extra:
@@ -70,16 +70,18 @@ def typed_table(
     return DataFrame(columns, index=raw.index)
 
 
-def _undeclared(
-    raw: Series, field: Field, schema: TableSchema, extra: Mapping[str, Field]
-) -> bool:
+def _undeclared(raw: Series, field: Field, schema: TableSchema, extra: Mapping[str, Field]) -> bool:
     # Age and sex are columns of the contract that a cohort may leave blank; with values they
     # are covariates, and a covariate needs its unit and group.
     optional = schema.open and not field.required and field.name not in extra
     return optional and not bool(_blank(raw, schema.missing).all())
 
 
-_DTYPES: Final = {"string": "str", "number": "float64", "integer": "Int64"}
+def _all_missing(field: Field, rows: pd.Index) -> Series:
+    column = Series(np.nan, index=rows, dtype=float)
+    if field.kind == "string":
+        return column.astype("str")
+    return column.astype("Int64") if field.kind == "integer" else column
 
 
 def _typed_column(raw: Series, field: Field, schema: TableSchema, notes: _Notes) -> Series:

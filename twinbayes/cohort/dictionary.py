@@ -38,20 +38,28 @@ def check_dictionary(variables: DataFrame, faults: Faults) -> None:
 
     name, role, levels = variables["name"], variables["role"], variables["levels"]
     ranged = variables["min"].notna() | variables["max"].notna()
-    note("duplicate-variable", "the name is there already", "name",
-         name.notna() & name.duplicated())
+    note(
+        "duplicate-variable", "the name is there already", "name", name.notna() & name.duplicated()
+    )
     note("name-reserved", "the name is a fixed column", "name", name.isin(PLACE_COLUMNS))
     note("range-inverted", "min is above max", "min", variables["min"] > variables["max"])
-    note("levels-and-range", "both levels and a range are given", "levels",
-         levels.notna() & ranged)
+    note("levels-and-range", "both levels and a range are given", "levels", levels.notna() & ranged)
     malformed = levels.map(_malformed).astype(bool)
     note("levels-malformed", "levels are blank, padded or repeated", "levels", malformed)
-    note("blank", "a covariate has no group", "group",
-         (role == ROLE_COVARIATE) & variables["group"].isna())
+    note(
+        "blank",
+        "a covariate has no group",
+        "group",
+        (role == ROLE_COVARIATE) & variables["group"].isna(),
+    )
     pairs = zip(role, variables["table"], strict=True)
     misplaced = [r in _TABLES_OF_ROLE and t not in _TABLES_OF_ROLE[r] for r, t in pairs]
-    note("role-table", "the table does not hold this role", "table",
-         Series(misplaced, index=variables.index, dtype=bool))
+    note(
+        "role-table",
+        "the table does not hold this role",
+        "table",
+        Series(misplaced, index=variables.index, dtype=bool),
+    )
 
 
 def _malformed(levels: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,10 @@ _MAD_TO_SD: Final = 1.4826
 _UNIT_FACTORS: Final = (10.0, 100.0, 1000.0)
 _UNIT_TOLERANCE: Final = 1.5
 _UNIT_MIN_VALUES: Final = 5
+_MISSING_LIMIT: Final = 0.2
+_SMALL_SUBGROUP: Final = 20
+#: Counts from 1 to 4 can identify people and are not shown.
+SMALLEST_CELL: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -176,39 +180,63 @@ def _events(cohort: Cohort) -> DataFrame:
     return counts[[names.SUBGROUP, *counts.columns.drop(names.SUBGROUP)]]
 
 
-def _measured(cohort: Cohort) -> Iterator[tuple[str, str, Series, Series]]:
-    """Continuous variables: table, name, values, and the centre of each value."""
-    centre = cohort.patients.set_index(names.PATIENT_ID)[names.CENTRE]
+class _Measured(NamedTuple):
+    """Values of one continuous variable with the centre of each."""
+
+    table: str
+    name: str
+    unit: str
+    values: Series
+    centre: Series
+
+
+def _measured(cohort: Cohort) -> Iterator[_Measured]:
+    units = cohort.variables.set_index("name")["unit"].fillna("")
     patients = cohort.patients
-    for name in cohort.covariates().columns:
-        values = patients.get(name)
-        if values is not None and pd.api.types.is_numeric_dtype(values.dtype):
-            # Scores and yes/no have too few values for a unit or an outlier.
-            if values.nunique() > 10:
-                yield names.PATIENTS, str(name), values, patients[names.CENTRE]
+    for name in cohort.covariates().columns.intersection(patients.columns):
+        values = patients[name]
+        # Scores and yes/no have too few values for a unit or an outlier.
+        if pd.api.types.is_numeric_dtype(values.dtype) and values.nunique() > 10:
+            centre = patients[names.CENTRE]
+            yield _Measured(names.PATIENTS, str(name), str(units[name]), values, centre)
     if cohort.visits is not None:
+        centre = patients.set_index(names.PATIENT_ID)[names.CENTRE]
         observed = cohort.visits[cohort.visits["censored"] == "none"]
         for marker, rows in observed.groupby(names.MARKER, sort=False):
             where = rows[names.PATIENT_ID].map(centre)
-            yield names.VISITS, str(marker), rows["value"], where
+            unit = str(units[str(marker)])
+            yield _Measured(names.VISITS, str(marker), unit, rows["value"], where)
 
 
 def _implausible(cohort: Cohort) -> DataFrame:
-    found = []
-    for table, name, values, _ in _measured(cohort):
-        deviation = _robust_deviation(values)
-        for row in deviation.index[deviation.abs() > _MAD_LIMIT]:
-            found.append((table, int(row), name, float(values[row]), float(deviation[row])))
+    parts = []
+    for measured in _measured(cohort):
+        # Percentages and scores have ends, and pile up there; amounts vary by factors.
+        bounded = measured.unit == "%" or measured.unit.startswith("{")
+        deviation = _robust_deviation(measured.values, logs=not bounded)
+        far = deviation.index[deviation.abs() > _MAD_LIMIT]
+        parts.append(
+            DataFrame(
+                {
+                    "table": measured.table,
+                    "row": far,
+                    "variable": measured.name,
+                    "value": measured.values[far],
+                    "robust_sd": deviation[far],
+                }
+            )
+        )
     columns = ["table", "row", "variable", "value", "robust_sd"]
-    return DataFrame(found, columns=columns)
+    found = [part for part in parts if len(part)]
+    return pd.concat(found, ignore_index=True) if found else DataFrame(columns=columns)
 
 
-def _robust_deviation(values: Series) -> Series:
-    """Distance from the median in robust standard deviations, of logs where all are positive."""
+def _robust_deviation(values: Series, *, logs: bool) -> Series:
+    """Return the distance from the median in robust standard deviations."""
     known = values.dropna()
-    # A zero count is common and no outlier by itself: half the smallest positive value.
     positive = known[known > 0]
-    if len(positive) and (known >= 0).all():
+    if logs and len(positive) and (known >= 0).all():
+        # A count of zero is common and no outlier by itself: half the smallest positive value.
         known = np.log(known.clip(lower=positive.min() / 2))
     centred = known - known.median()
     spread = _MAD_TO_SD * float(centred.abs().median())
@@ -217,7 +245,7 @@ def _robust_deviation(values: Series) -> Series:
 
 def _unit_swaps(cohort: Cohort) -> DataFrame:
     found = []
-    for table, name, values, centre in _measured(cohort):
+    for table, name, _, values, centre in _measured(cohort):
         if not (values.dropna() >= 0).all():
             continue
         for place, own in values.groupby(centre):
@@ -225,9 +253,11 @@ def _unit_swaps(cohort: Cohort) -> DataFrame:
             if own.count() < _UNIT_MIN_VALUES or not others > 0 or not own.median() > 0:
                 continue
             ratio = float(own.median() / others)
-            for factor in (*_UNIT_FACTORS, *(1 / f for f in _UNIT_FACTORS)):
-                if 1 / _UNIT_TOLERANCE < ratio / factor < _UNIT_TOLERANCE:
-                    found.append((table, name, str(place), int(own.count()), ratio, factor))
+            found += [
+                (table, name, str(place), int(own.count()), ratio, factor)
+                for factor in (*_UNIT_FACTORS, *(1 / f for f in _UNIT_FACTORS))
+                if 1 / _UNIT_TOLERANCE < ratio / factor < _UNIT_TOLERANCE
+            ]
     columns = ["table", "variable", names.CENTRE, "n", "ratio_of_medians", "suspected_factor"]
     return DataFrame(found, columns=columns)
 
@@ -238,15 +268,21 @@ def _flags(cohort: Cohort, tables: dict[str, DataFrame]) -> Iterator[str]:
             f"{row.variable}: the median of {row.centre} is {row.ratio_of_medians:.3g} times that "
             f"of the others, near {row.suspected_factor:g}: check the unit."
         )
-    implausible = tables["implausible"]
-    for name, n in implausible["variable"].value_counts(sort=False).items():
-        yield f"{name}: {n} values lie beyond {_MAD_LIMIT:g} robust standard deviations."
+    for name, n in tables["implausible"]["variable"].value_counts(sort=False).items():
+        limit = f"{_MAD_LIMIT:g} robust standard deviations"
+        yield f"{name}: values beyond {limit} from the median: {_few(int(n))}."
     missing = cohort.covariates().isna().mean()
-    for name, fraction in missing[missing > 0.2].items():
+    for name, fraction in missing[missing > _MISSING_LIMIT].items():
         yield f"{name}: missing in {fraction:.0%} of patients."
     terminal = _terminal(cohort)
     if n := int((terminal[names.DAY] == 0).sum()):
-        yield f"{n} patients have no follow-up after day 0 and carry no information on events."
-    small = [s for s, n in cohort.patients[names.SUBGROUP].value_counts().items() if n < 20]
+        yield f"Patients whose record ends on day 0, and who say nothing on events: {_few(n)}."
+    small = [
+        s for s, n in cohort.patients[names.SUBGROUP].value_counts().items() if n < _SMALL_SUBGROUP
+    ]
     if small and len(cohort.subgroups) > 1:
-        yield f"{len(small)} subgroups have fewer than 20 patients: their estimates will borrow."
+        yield f"{len(small)} subgroups have fewer than {_SMALL_SUBGROUP} patients: their estimates will borrow."
+
+
+def _few(n: int) -> str:
+    return f"fewer than {SMALLEST_CELL}" if n < SMALLEST_CELL else str(n)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pandas as pd
 from pandas import DataFrame
 
-if TYPE_CHECKING:
-    from twinbayes.cohort.quality import QualityReport
+from twinbayes.cohort.quality import SMALLEST_CELL, QualityReport
 
-#: Counts from 1 to 4 can identify people and are not shown.
-SMALLEST_CELL: Final = 5
 _SUPPRESSED: Final = "&lt;5"
 _ROWS: Final = 60
 _COVARIATES: Final = 12

@@ -40,20 +40,35 @@ def _check_patients(patients: DataFrame, tables: Mapping[str, DataFrame], faults
         faults.add("no-patients", names.PATIENTS, "the table has no rows")
     repeated = ids.notna() & ids.duplicated()
     problem = "the patient is there already"
-    _note(faults, "duplicate-patient", names.PATIENTS, problem, names.PATIENT_ID, patients,
-          repeated)
+    _note(
+        faults, "duplicate-patient", names.PATIENTS, problem, names.PATIENT_ID, patients, repeated
+    )
     for table in (names.GENOMICS, names.VISITS, names.EVENTS, names.TREATMENTS):
         if (frame := tables.get(table)) is None:
             continue
         who = frame[names.PATIENT_ID]
         problem = "the patient is not in the patients table"
-        _note(faults, "unknown-patient", table, problem, names.PATIENT_ID, frame,
-              who.notna() & ~who.isin(ids))
+        _note(
+            faults,
+            "unknown-patient",
+            table,
+            problem,
+            names.PATIENT_ID,
+            frame,
+            who.notna() & ~who.isin(ids),
+        )
     if (events := tables.get(names.EVENTS)) is not None:
         closed = events.loc[events[names.EVENT].isin(names.TERMINAL_EVENTS), names.PATIENT_ID]
         problem = "the patient has no death or last_contact in events"
-        _note(faults, "no-terminal", names.PATIENTS, problem, names.PATIENT_ID, patients,
-              ids.notna() & ~repeated & ~ids.isin(closed))
+        _note(
+            faults,
+            "no-terminal",
+            names.PATIENTS,
+            problem,
+            names.PATIENT_ID,
+            patients,
+            ids.notna() & ~repeated & ~ids.isin(closed),
+        )
 
 
 def _check_repeats(tables: Mapping[str, DataFrame], faults: Faults) -> None:
@@ -78,8 +93,15 @@ def _check_repeats(tables: Mapping[str, DataFrame], faults: Faults) -> None:
 def _check_order_of_days(tables: Mapping[str, DataFrame], faults: Faults) -> None:
     if (treatments := tables.get(names.TREATMENTS)) is not None:
         early = treatments["stop_day"] < treatments["start_day"]
-        _note(faults, "stop-before-start", names.TREATMENTS, "the treatment stops before it starts",
-              "stop_day", treatments, early)
+        _note(
+            faults,
+            "stop-before-start",
+            names.TREATMENTS,
+            "the treatment stops before it starts",
+            "stop_day",
+            treatments,
+            early,
+        )
     if (events := tables.get(names.EVENTS)) is None:
         return
     terminal = events[events[names.EVENT].isin(names.TERMINAL_EVENTS)]

@@ -9,7 +9,7 @@ table already holds what was called from them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,12 +61,17 @@ def read_amlsg(path: Path | None) -> Cohort:
                 "gerstung-lab/AML-multistage."
             )
     clinical = _clinical(path / _CLINICAL)
-    calls, excluded = _calls(_text_table(path / _GENETIC), clinical.index)
+    calls, excluded = _calls(
+        _text_table(path / _GENETIC, ("SAMPLE_NAME", "GENE", "AA_CHANGE", "FINAL_CALL")),
+        clinical.index,
+    )
     genomics = _genomics(clinical, calls)
     return cohort_from_tables(
         "amlsg",
         {
-            names.PATIENTS: _patients(clinical, _text_table(path / _CLASSES)),
+            names.PATIENTS: _patients(
+                clinical, _text_table(path / _CLASSES, ("ID", "Overall_classification"))
+            ),
             names.GENOMICS: genomics.reset_index(names=names.PATIENT_ID),
             names.EVENTS: _events(clinical),
             names.TREATMENTS: _treatments(clinical),
@@ -94,7 +99,10 @@ def _clinical(path: Path) -> DataFrame:
     # Two follow-up columns are R `difftime`; as plain numbers they are days.
     constructors: dict[str | bytes, Any] = dict(rdata.conversion.DEFAULT_CLASS_MAP)
     constructors["difftime"] = lambda values, attributes: values
-    table = rdata.read_rda(path, constructor_dict=constructors).get("clinicalData")
+    try:
+        table = rdata.read_rda(path, constructor_dict=constructors).get("clinicalData")
+    except Exception:  # a parser of binary files fails in as many ways as files are damaged
+        table = None
     expected = {"PDID", "gender", *PATIENT_COLUMNS.values(), *OTHER_COLUMNS}
     if not isinstance(table, DataFrame) or not expected <= set(table.columns):
         raise CohortError(
@@ -104,13 +112,21 @@ def _clinical(path: Path) -> DataFrame:
     return table.set_axis(Series(table["PDID"].astype(str).to_numpy()), axis=0)
 
 
-def _text_table(path: Path) -> DataFrame:
+def _text_table(path: Path, columns: Sequence[str]) -> DataFrame:
     # These files mix quotation, line ends and codes such as "na"; nothing is interpreted here.
-    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except ValueError:  # decoding and parsing errors inherit it
+        table = DataFrame()
+    if not set(columns) <= set(table.columns):
+        raise CohortError(
+            f"amlsg: {path.name} lacks columns {', '.join(columns)}. Copy the file again."
+        )
+    return table
 
 
 def _calls(genetic: DataFrame, patients: pd.Index) -> tuple[DataFrame, DataFrame]:
-    """Accepted variant calls of the patients, and the rows left out."""
+    """Return the accepted variant calls of the patients, and list the rows left out."""
     accepted = genetic["FINAL_CALL"] == "OK"
     known = genetic["SAMPLE_NAME"].isin(patients)
     reasons = {
