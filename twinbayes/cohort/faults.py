@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
-import numpy as np
-import pandas as pd
 from pandas import DataFrame
 
 from twinbayes.errors import CohortError
@@ -150,7 +148,7 @@ def _message(frame: DataFrame) -> str:
 
 def _where(table: object, row: object, column: object) -> str:
     parts = [str(table)]
-    if not pd.isna(np.asarray(row, dtype=object).item()):
+    if isinstance(row, int):
         parts.append(f"row {row}")
     if isinstance(column, str):
         parts.append(f"column {column!r}")

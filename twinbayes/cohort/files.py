@@ -152,7 +152,7 @@ def _read_parquet(path: Path, table: str, faults: Faults) -> DataFrame | None:
         raise CohortError(
             f"{table}: reading Parquet needs pyarrow. Install twinbayes[parquet], or write CSV."
         ) from error
-    except (OSError, ValueError):  # pyarrow's own errors inherit these
+    except (OSError, ValueError, NotImplementedError):  # pyarrow's own errors inherit these
         faults.add("file-unreadable", table, "it is not a readable Parquet file")
         return None
     frame = frame.reset_index(drop=True).rename(columns=str)

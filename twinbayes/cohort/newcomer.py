@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
@@ -69,12 +70,14 @@ def new_patient(
     for _, treatment in started:
         require_known(treatment, known, "treatment")
 
+    given = {k: float(v) if isinstance(v, (bool, np.bool_)) else v for k, v in covariates.items()}
+
     def row(table: str) -> DataFrame:
         columns = declared.loc[declared["table"] == table, "name"]
         return DataFrame(
             {
                 names.PATIENT_ID: [patient_id],
-                **{c: pd.Series([covariates.get(c)], dtype=object) for c in columns},
+                **{c: pd.Series([given.get(c)], dtype=object) for c in columns},
             }
         )
 

@@ -277,11 +277,10 @@ def _flags(cohort: Cohort, tables: dict[str, DataFrame]) -> Iterator[str]:
     terminal = _terminal(cohort)
     if n := int((terminal[names.DAY] == 0).sum()):
         yield f"Patients whose record ends on day 0, and who say nothing on events: {_few(n)}."
-    small = [
-        s for s, n in cohort.patients[names.SUBGROUP].value_counts().items() if n < _SMALL_SUBGROUP
-    ]
-    if small and len(cohort.subgroups) > 1:
-        yield f"{len(small)} subgroups have fewer than {_SMALL_SUBGROUP} patients: their estimates will borrow."
+    sizes = cohort.patients[names.SUBGROUP].value_counts()
+    small = int((sizes < _SMALL_SUBGROUP).sum())
+    if small and len(sizes) > 1:
+        yield f"Subgroups of fewer than {_SMALL_SUBGROUP} patients, which will borrow: {small}."
 
 
 def _few(n: int) -> str:

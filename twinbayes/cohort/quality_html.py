@@ -15,10 +15,12 @@ _SUPPRESSED: Final = "&lt;5"
 _ROWS: Final = 60
 _COVARIATES: Final = 12
 
-_STYLE: Final = (
-    "border-collapse:collapse;font-size:0.85em;margin:0.3em 0 1em;font-variant-numeric:tabular-nums"
-)
-_CELL: Final = "padding:0.15em 0.6em;border-bottom:1px solid #ddd;text-align:right"
+_STYLE: Final = """<style>
+.twinbayes-quality table {border-collapse: collapse; font-size: 0.85em; margin: 0.3em 0 1em}
+.twinbayes-quality th, .twinbayes-quality td {padding: 0.15em 0.6em; text-align: right;
+  border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums}
+.twinbayes-quality th:first-child, .twinbayes-quality td:first-child {text-align: left}
+</style>"""
 
 
 def render(report: QualityReport) -> str:
@@ -50,7 +52,7 @@ def render(report: QualityReport) -> str:
         ),
         _section("Source rows left out", _by_rule(tables["excluded"]), {}),
     ]
-    return f"<div class='twinbayes-quality'>{''.join(parts)}</div>"
+    return f"<div class='twinbayes-quality'>{_STYLE}{''.join(parts)}</div>"
 
 
 def _flags(flags: tuple[str, ...]) -> str:
@@ -120,14 +122,14 @@ def _by_rule(excluded: DataFrame) -> DataFrame:
 def _section(title: str, table: DataFrame, formats: dict[str, Callable[[object], str]]) -> str:
     if table.empty:
         return f"<h4>{escape(title)}</h4><p>none</p>"
-    head = "".join(f"<th style='{_CELL}'>{escape(str(c))}</th>" for c in table.columns)
+    head = "".join(f"<th scope='col'>{escape(str(c))}</th>" for c in table.columns)
     body = "".join(
         "<tr>" + "".join(_cell(v, formats.get(str(c))) for c, v in row.items()) + "</tr>"
         for _, row in table.head(_ROWS).iterrows()
     )
     rest = f"<p>… and {len(table) - _ROWS} more rows</p>" if len(table) > _ROWS else ""
     return (
-        f"<h4>{escape(title)}</h4><table style='{_STYLE}'><thead><tr>{head}</tr></thead>"
+        f"<h4>{escape(title)}</h4><table><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table>{rest}"
     )
 
@@ -135,4 +137,4 @@ def _section(title: str, table: DataFrame, formats: dict[str, Callable[[object],
 def _cell(value: object, form: Callable[[object], str] | None) -> str:
     text = form(value) if form is not None else str(value)
     shown = text if text == _SUPPRESSED else escape(text)
-    return f"<td style='{_CELL}'>{shown}</td>"
+    return f"<td>{shown}</td>"

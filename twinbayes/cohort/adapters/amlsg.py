@@ -66,6 +66,7 @@ def read_amlsg(path: Path | None) -> Cohort:
         clinical.index,
     )
     genomics = _genomics(clinical, calls)
+    classes = _text_table(path / _CLASSES, ("ID", "Overall_classification"))
     return cohort_from_tables(
         "amlsg",
         {
