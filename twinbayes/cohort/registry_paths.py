@@ -81,7 +81,11 @@ def simulate_paths(
     """
     walk = _Walk(len(subgroup))
     leaving = {
-        state: [i for i in truth.intensities if i.source == state and (transplant or i.target)]
+        state: [
+            i
+            for i in truth.intensities
+            if i.source == state and (transplant or i.target is not None)
+        ]
         for state in TRANSIENT
     }
     effects = {label: row.to_numpy() for label, row in truth.treatment_subgroup_effect.iterrows()}
@@ -107,9 +111,7 @@ def simulate_paths(
     return Paths(walk.reached[1], walk.reached[2], walk.death, walk.start)
 
 
-def _fire(
-    intensity: Intensity, now: Floats, log_ratio: Floats, rng: np.random.Generator
-) -> Floats:
+def _fire(intensity: Intensity, now: Floats, log_ratio: Floats, rng: np.random.Generator) -> Floats:
     """Time on the intensity's clock at which it fires after `now`, nothing else happening."""
     edges = np.asarray(intensity.edges)
     hazard = np.exp(np.asarray(intensity.log_hazard))

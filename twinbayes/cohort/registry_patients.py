@@ -31,6 +31,8 @@ CENTRES: Final = {
     "centre_D": 0.12,
     "centre_E": 0.06,
 }
+# Where visits and samples are missed more often.
+FAR_CENTRES: Final = ("centre_D", "centre_E")
 # Industry and deprivation around a centre: shifts of exposure index and deprivation score.
 _SURROUNDINGS: Final = {
     "centre_A": (0.0, -0.2),
@@ -89,15 +91,16 @@ _CARRIERS: Final = {
 }
 
 
-def draw_patients(n: int, rng: np.random.Generator) -> DataFrame:
+def draw_patients(n: int, rng: np.random.Generator, *, subgroup: str | None = None) -> DataFrame:
     """Draw `n` patients with every covariate known, in the columns of the data contract.
 
     Subgroup sizes are in fixed proportion, so that a registry of 240 has 70 to 6 patients an
-    entity whatever the seed.
+    entity whatever the seed; `subgroup` draws all from one.
     """
-    subgroup = rng.permutation(np.repeat(list(ENTITIES), _sizes(n)))
+    sizes = _sizes(n) if subgroup is None else [n * (name == subgroup) for name in ENTITIES]
+    entities = rng.permutation(np.repeat(list(ENTITIES), sizes))
     centre = rng.choice(list(CENTRES), size=n, p=list(CENTRES.values()))
-    of = {s: np.flatnonzero(subgroup == s) for s in ENTITIES}
+    of = {s: np.flatnonzero(entities == s) for s in ENTITIES}
     entity = np.zeros((n, 5))
     for name, rows in of.items():
         e = ENTITIES[name]
@@ -110,7 +113,7 @@ def draw_patients(n: int, rng: np.random.Generator) -> DataFrame:
     log_ldh = rng.normal(np.log(330) + 0.22 * (log_wbc - np.log(15)), 0.45)
     frame = DataFrame(
         {
-            names.SUBGROUP: subgroup,
+            names.SUBGROUP: entities,
             names.CENTRE: centre,
             "age_years": age.round(1),
             "sex": np.where(rng.random(n) < entity[:, 1], "male", "female"),
@@ -132,7 +135,9 @@ def draw_patients(n: int, rng: np.random.Generator) -> DataFrame:
             carriers[rows] = share / 100
         # Complex karyotypes come mostly with a mutated TP53.
         if lesion == "cyto_complex_karyotype":
-            carriers = np.where(frame["TP53"] == 1, np.minimum(2.4 * carriers, 0.85), 0.7 * carriers)
+            carriers = np.where(
+                frame["TP53"] == 1, np.minimum(2.4 * carriers, 0.85), 0.7 * carriers
+            )
         frame[lesion] = (rng.random(n) < carriers).astype(float)
     return frame
 
@@ -156,7 +161,7 @@ def hide_missing(complete: DataFrame, rng: np.random.Generator) -> DataFrame:
     frame = complete.copy()
     n = len(frame)
     age, blasts = frame["age_years"].to_numpy(), frame["bm_blasts_pct"].to_numpy()
-    far = frame[names.CENTRE].isin(["centre_D", "centre_E"]).to_numpy(dtype=float)
+    far = frame[names.CENTRE].isin(FAR_CENTRES).to_numpy(dtype=float)
 
     def blank(columns: list[str], chance: Floats | float) -> None:
         frame.loc[rng.random(n) < chance, columns] = np.nan

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,15 +13,12 @@ from pandas import DataFrame
 from twinbayes import names
 from twinbayes.cohort.record import Cohort
 from twinbayes.cohort.registry_paths import (
-    INDUCTION,
-    RELAPSE,
-    REMISSION,
     STATES,
     TRANSPLANT,
     Paths,
     simulate_paths,
 )
-from twinbayes.cohort.registry_patients import CENTRES, ENTITIES, GENES, LESIONS, draw_patients
+from twinbayes.cohort.registry_patients import draw_patients
 from twinbayes.errors import CohortError
 
 Floats = NDArray[np.float64]
@@ -53,7 +49,8 @@ class Intensity:
 class Covariate:
     """How a covariate enters the log hazard: ``beta * (f(x) - centre) / scale``.
 
-    `function` is ``"identity"``, ``"log"`` or ``"level"`` (1 where x equals `level`).
+    `function` is ``"identity"``, ``"log"`` or ``"level"``: 1 where x is `level`, 0 where it is
+    `other`.
     """
 
     source: str
@@ -61,6 +58,7 @@ class Covariate:
     centre: float = 0.0
     scale: float = 1.0
     level: str = ""
+    other: str = ""
 
     @property
     def label(self) -> str:
@@ -127,7 +125,7 @@ class RegistryTruth:
     centre_effect: DataFrame
     treatment_effect: Mapping[str, float]
     treatment_deviation: DataFrame
-    markers: Mapping[str, MarkerTruth] = field(default_factory=dict)
+    markers: Mapping[str, MarkerTruth]
     early_days: float = 180.0
 
     @property
@@ -149,7 +147,7 @@ class RegistryTruth:
         """Beta per standard deviation of a numeric covariate, as a model of `cohort` has it.
 
         Numeric covariates (after their log) are per standard deviation of the observed values;
-        0/1 covariates per presence, whatever the cohort.
+        0/1 covariates per presence, and a category's level against the commonest one.
 
         Raises
         ------
@@ -157,18 +155,22 @@ class RegistryTruth:
             If the cohort lacks a covariate.
         """
         table = cohort.covariates()
-        factor = {}
+        rows = {}
         for covariate in self.covariates:
             if covariate.source not in table:
                 raise CohortError(f"The cohort has no covariate {covariate.source!r}.")
             known = covariate.transformed(table[covariate.source])
             known = known[~np.isnan(known)]
-            binary = bool(np.isin(known, (0.0, 1.0)).all())
-            factor[covariate.label] = (1.0 if binary else float(known.std())) / covariate.scale
-        return self.beta.mul(pd.Series(factor), axis=0)
+            label, factor = covariate.label, 1.0
+            if covariate.function == "level" and known.mean() > 0.5:
+                label, factor = f"{covariate.source}={covariate.other}", -1.0
+            elif not np.isin(known, (0.0, 1.0)).all():
+                factor = float(known.std()) / covariate.scale
+            rows[label] = factor * self.beta.loc[covariate.label]
+        return DataFrame(rows).T
 
     def log_hazard_ratio(self, patients: DataFrame) -> dict[str, Floats]:
-        """What complete covariates, subgroup and centre add to each log hazard.
+        """Sum what complete covariates, subgroup and centre add to each log hazard.
 
         Returns
         -------
@@ -204,7 +206,7 @@ class RegistryTruth:
         n: int = 100_000,
         seed: int = 0,
     ) -> DataFrame:
-        """True state-occupation probabilities of the registry's population, by simulation.
+        """Compute true state-occupation probabilities of the registry's population, by simulation.
 
         Parameters
         ----------
