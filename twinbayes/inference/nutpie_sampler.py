@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.errors import FitError, require_known
+from twinbayes.inference.nutpie_entry import quick_entry_points
 from twinbayes.inference.resources import cores_for, one_thread_each, show_progress
 from twinbayes.inference.samplers import require_run, require_shared, resolve_options
 from twinbayes.inference.trace import build_tree, kept_names
@@ -128,7 +129,7 @@ def compile_model(model: pm.Model, options: Mapping[str, object]) -> NutpieCompi
             "The sampler 'nutpie' needs the package nutpie: pip install nutpie."
         ) from error
     started = time.perf_counter()
-    with one_thread_each():
+    with one_thread_each(), quick_entry_points():
         inner = nutpie.compile_pymc_model(
             model, backend=resolved["backend"], var_names=kept_names(model)
         )
