@@ -1,6 +1,6 @@
 """Checks of a fit against data: non-parametric curves, scores, calibration, cross-validation.
 
-Pure functions of arrays and Datasets. Each check returns a `CheckResult` and prints nothing.
+Pure functions of arrays and Datasets. A check returns a `CheckResult` and prints nothing.
 """
 
 from twinbayes.checks.aalen_johansen import (
@@ -11,22 +11,67 @@ from twinbayes.checks.aalen_johansen import (
     restricted_mean_time,
     transition_probabilities,
 )
+from twinbayes.checks.brier import brier_score, integrated_brier_score, scaled_brier_score
+from twinbayes.checks.calibration import state_occupation_calibration
+from twinbayes.checks.concordance import concordance
 from twinbayes.checks.counting import CountingProcess, competing_process, survival_process
+from twinbayes.checks.crossvalidation import (
+    CrossValidation,
+    Fold,
+    cross_validate,
+    kfold,
+    leave_one_group_out,
+)
+from twinbayes.checks.discrimination import time_dependent_auc
+from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.kaplan_meier import SurvivalCurve, kaplan_meier, reverse_kaplan_meier
+from twinbayes.checks.loo import PatientLoo, compare_loo, loo_check, patient_loo
+from twinbayes.checks.pseudo_values import pseudo_values
 from twinbayes.checks.result import CheckResult
+from twinbayes.checks.risk_calibration import (
+    calibration,
+    calibration_by_group,
+    calibration_curve,
+    hazard_slope,
+)
+from twinbayes.checks.scores import prediction_scores
+from twinbayes.checks.shrinkage import shrinkage
 
 __all__ = [
     "CheckResult",
     "CountingProcess",
+    "CrossValidation",
+    "Estimate",
+    "Fold",
+    "PatientLoo",
     "StateOccupation",
     "SurvivalCurve",
     "aalen_johansen",
+    "brier_score",
+    "calibration",
+    "calibration_by_group",
+    "calibration_curve",
+    "compare_loo",
     "competing_process",
+    "concordance",
+    "cross_validate",
+    "hazard_slope",
+    "integrated_brier_score",
     "kaplan_meier",
+    "kfold",
     "landmark_aalen_johansen",
+    "leave_one_group_out",
+    "loo_check",
     "nelson_aalen",
+    "patient_loo",
+    "prediction_scores",
+    "pseudo_values",
     "restricted_mean_time",
     "reverse_kaplan_meier",
+    "scaled_brier_score",
+    "shrinkage",
+    "state_occupation_calibration",
     "survival_process",
+    "time_dependent_auc",
     "transition_probabilities",
 ]

@@ -219,9 +219,9 @@ def aalen_johansen(
     require_known(band, BANDS, "band")
     if not 0.0 < level < 1.0:
         raise OptionError(f"level {level} is not a probability between 0 and 1.")
-    p0, c0 = _initial(process, origin, initial)
+    p0, c0 = initial_distribution(process, origin, initial)
     jumps = increments(process, origin=origin)
-    probability = _propagate(p0, jumps.hazard)
+    probability = propagate(p0, jumps.hazard)
     size = len(process.states)
     # Σ_h π_h² cov(dA_h): what each event time adds to the covariance.
     shock = np.einsum("uh,uhjk->ujk", probability[:-1] ** 2, jumps.covariance())
@@ -294,13 +294,13 @@ def restricted_mean_time(
         Columns ``state``, ``restricted_mean_time``, ``standard_error``; times add up to
         ``horizon - origin``.
     """
-    p0, c0 = _initial(process, origin, initial)
+    p0, c0 = initial_distribution(process, origin, initial)
     jumps = increments(process, origin=origin)
     used = jumps.time <= horizon
     jumps = Increments(
         jumps.time[used], jumps.at_risk[used], jumps.events[used], jumps.hazard[used]
     )
-    probability = _propagate(p0, jumps.hazard)
+    probability = propagate(p0, jumps.hazard)
     size = p0.size
     gaps = np.diff(np.concatenate([[origin], jumps.time, [horizon]]))
     mean = gaps @ probability
@@ -322,7 +322,7 @@ def restricted_mean_time(
     )
 
 
-def _propagate(p0: FloatArray, hazard: FloatArray) -> FloatArray:
+def propagate(p0: FloatArray, hazard: FloatArray) -> FloatArray:
     """Product integral: row u + 1 is p0 (I + dA_0) … (I + dA_u)."""
     probability = np.empty((hazard.shape[0] + 1, p0.size))
     current: FloatArray = p0
@@ -333,9 +333,10 @@ def _propagate(p0: FloatArray, hazard: FloatArray) -> FloatArray:
     return probability
 
 
-def _initial(
+def initial_distribution(
     process: CountingProcess, origin: float, initial: str | int | npt.ArrayLike | None
 ) -> tuple[FloatArray, FloatArray]:
+    """Return the initial distribution and its covariance; see `aalen_johansen`."""
     size = len(process.states)
     if initial is None:
         here = process.from_state[process.present(origin)]

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twinbayes.errors import CohortError
 
@@ -35,6 +36,8 @@ class CountingProcess:
         Names of the states.
     patient
         Label of the patient of each row. Without it every row is a patient of its own.
+    absorbing
+        Names of the states that end follow-up; by default those that nobody leaves.
 
     Raises
     ------
@@ -49,6 +52,7 @@ class CountingProcess:
     to_state: IntArray
     states: tuple[str, ...]
     patient: npt.NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=object))
+    absorbing: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", np.asarray(self.start, dtype=np.float64))
@@ -61,6 +65,10 @@ class CountingProcess:
             patient = np.arange(self.start.size)
         object.__setattr__(self, "patient", patient)
         self._validate()
+        if self.absorbing is None:
+            left = set(self.from_state.tolist())
+            final = tuple(name for i, name in enumerate(self.states) if i not in left)
+            object.__setattr__(self, "absorbing", final)
 
     def _validate(self) -> None:
         columns = {
@@ -92,8 +100,9 @@ class CountingProcess:
 
     @property
     def patients(self) -> npt.NDArray[Any]:
-        """Labels of the patients, sorted."""
-        return np.unique(self.patient)
+        """Labels of the patients, in the order in which they first appear."""
+        labels, first = np.unique(self.patient, return_index=True)
+        return np.asarray(labels[np.argsort(first)])
 
     @property
     def transitions(self) -> tuple[tuple[int, int], ...]:
@@ -115,14 +124,29 @@ class CountingProcess:
 
     def select(self, rows: BoolArray) -> CountingProcess:
         """Return the process of the rows where `rows` is true."""
+        return self._take(np.flatnonzero(rows))
+
+    def _take(self, rows: npt.NDArray[np.intp]) -> CountingProcess:
         return CountingProcess(
             self.start[rows], self.stop[rows], self.from_state[rows], self.to_state[rows],
-            self.states, self.patient[rows],
+            self.states, self.patient[rows], self.absorbing,
         )  # fmt: skip
 
     def of_patients(self, labels: Sequence[Any] | npt.NDArray[Any]) -> CountingProcess:
-        """Return the process of the patients with these labels."""
-        return self.select(np.isin(self.patient, np.asarray(labels)))
+        """Return the process of the patients with these labels, in this order.
+
+        Raises
+        ------
+        CohortError
+            If a label has no row.
+        """
+        wanted = pd.Index(np.asarray(labels)).unique()
+        absent = int((~wanted.isin(self.patient)).sum())
+        if absent:
+            raise CohortError(f"counting process: {absent} of {wanted.size} patients have no row.")
+        rank = wanted.get_indexer(pd.Index(self.patient))
+        order = np.argsort(rank, kind="stable")
+        return self._take(order[rank[order] >= 0])
 
     def since(self, day: float) -> CountingProcess:
         """Return what was seen after `day`: earlier rows dropped, the row across it cut."""
@@ -133,18 +157,64 @@ class CountingProcess:
         """Rows under observation just after `day`: ``start <= day < stop``."""
         return (self.start <= day) & (day < self.stop)
 
-    def n_known(self, times: FloatArray) -> IntArray:
+    def follow_up(self) -> FollowUp:
+        """Return entry, exit and last state of each patient, in the order of `patients`."""
+        labels, first, code = np.unique(self.patient, return_index=True, return_inverse=True)
+        rank = np.empty(labels.size, dtype=np.int64)
+        rank[np.argsort(first)] = np.arange(labels.size)
+        order = np.lexsort((self.stop, rank[code]))
+        owner = rank[code][order]
+        is_last = np.append(owner[1:] != owner[:-1], True)
+        is_first = np.append(True, owner[1:] != owner[:-1])
+        last, target = order[is_last], self.to_state[order[is_last]]
+        final = [i for i, name in enumerate(self.states) if name in (self.absorbing or ())]
+        return FollowUp(
+            entry=self.start[order[is_first]],
+            exit=self.stop[last],
+            absorbed_in=np.where(np.isin(target, final), target, CENSORED),
+            row_owner=rank[code],
+        )
+
+    def state_at(self, day: float) -> IntArray:
+        """Return each patient's state on `day`, -1 where it is not known."""
+        follow_up = self.follow_up()
+        state = np.where(follow_up.exit <= day, follow_up.absorbed_in, CENSORED)
+        here = self.present(day)
+        state[follow_up.row_owner[here]] = self.from_state[here]
+        return state
+
+    def n_known(self, times: npt.ArrayLike) -> IntArray:
         """Count patients whose state at each time is known: under observation or absorbed."""
-        order = np.lexsort((self.stop, self.patient))
-        last_of_patient = np.ones(self.n_rows, dtype=np.bool_)
-        last_of_patient[:-1] = self.patient[order][1:] != self.patient[order][:-1]
-        last = order[last_of_patient]
-        first_of_patient = np.roll(last_of_patient, 1)
-        entry = np.sort(self.start[order[first_of_patient]])
-        censored = np.sort(self.stop[last][self.to_state[last] == CENSORED])
-        known = np.searchsorted(entry, times, side="right")
-        lost = np.searchsorted(censored, times, side="left")
-        return np.asarray(known - lost, dtype=np.int64)
+        days = np.asarray(times, dtype=np.float64)
+        ends = self.follow_up()
+        lost = np.sort(ends.exit[ends.absorbed_in == CENSORED])
+        known = np.searchsorted(np.sort(ends.entry), days, side="right")
+        return np.asarray(known - np.searchsorted(lost, days, side="right"), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """When each patient came under observation, left it, and why.
+
+    Attributes
+    ----------
+    entry, exit
+        Days, shape (patients,).
+    absorbed_in
+        Index of the absorbing state that ended follow-up, -1 where it was censored.
+    row_owner
+        For each row of the process, the position of its patient.
+    """
+
+    entry: FloatArray
+    exit: FloatArray
+    absorbed_in: IntArray
+    row_owner: IntArray
+
+    @property
+    def censored(self) -> BoolArray:
+        """Patients whose follow-up ended without an absorbing state."""
+        return np.asarray(self.absorbed_in == CENSORED)
 
 
 def survival_process(
@@ -155,8 +225,9 @@ def survival_process(
     dead = np.asarray(event).astype(np.bool_)
     start = np.zeros_like(stop) if entry is None else np.asarray(entry, dtype=np.float64)
     return CountingProcess(
-        start, stop, np.zeros(stop.shape, np.int64), np.where(dead, 1, CENSORED), ("alive", "dead")
-    )
+        start, stop, np.zeros(stop.shape, np.int64), np.where(dead, 1, CENSORED), ("alive", "dead"),
+        absorbing=("dead",),
+    )  # fmt: skip
 
 
 def competing_process(
@@ -175,7 +246,7 @@ def competing_process(
     start = np.zeros_like(stop) if entry is None else np.asarray(entry, dtype=np.float64)
     return CountingProcess(
         start, stop, np.zeros(stop.shape, np.int64), np.where(codes == 0, CENSORED, codes),
-        ("event_free", *causes),
+        ("event_free", *causes), absorbing=tuple(causes),
     )  # fmt: skip
 
 

@@ -1,0 +1,163 @@
+"""State occupation: the model's posterior mean against the Aalen–Johansen estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from twinbayes.checks.aalen_johansen import aalen_johansen
+from twinbayes.checks.counting import CountingProcess, FloatArray
+from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.errors import CohortError, OptionError
+from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, SUBGROUP, TIME
+
+ALL: Final = "all"
+_YEARS: Final = (DAYS_PER_YEAR, 3 * DAYS_PER_YEAR, 5 * DAYS_PER_YEAR)
+
+
+def state_occupation_calibration(
+    predicted: xr.DataArray,
+    process: CountingProcess,
+    *,
+    times: Sequence[float] = _YEARS,
+    subgroup: Sequence[Any] | npt.NDArray[Any] | None = None,
+    tolerance: float = 0.03,
+    smallest: int = 40,
+    level: float = 0.95,
+) -> CheckResult:
+    """Check mean predicted state occupation, overall and in each subgroup.
+
+    Parameters
+    ----------
+    predicted
+        Posterior mean state probability, dims ``patient, time, state``; `time` in days since
+        the origin. Forecasts must start at the origin of the process.
+    process
+        Counting-process rows of the same patients, matched by label.
+    times
+        Days at which to compare; each must be among the predicted times.
+    subgroup
+        One label a patient, in the order of `predicted`; by default its coordinate ``subgroup``,
+        and without that only the whole is checked.
+    tolerance
+        Largest absolute difference that passes for all patients together.
+    smallest
+        Subgroups with fewer patients are shown but do not count.
+    level
+        Probability of the pointwise Aalen–Johansen band. Where nobody or everybody was seen in a
+        state the band of the estimator has no width; the exact binomial limit for the number of
+        patients whose state is known takes its place.
+
+    Returns
+    -------
+    CheckResult
+        One row a group, time and state: ``subgroup, n, time, state, predicted, observed, lower,
+        upper, difference, inside, counts``. Fails if the overall difference exceeds the
+        tolerance, warns if a counted subgroup leaves its band.
+
+    Raises
+    ------
+    CohortError
+        If patients or states of the two do not match.
+    OptionError
+        If a time was not predicted, or nobody is followed so long.
+    """
+    values, labels, groups = _aligned(predicted, process, times, subgroup)
+    origin = float(process.start.min())
+    parts = [_compare(ALL, values, process, origin, times, level)]
+    for group in pd.unique(pd.Series(groups).dropna()):
+        members = np.flatnonzero(groups == group)
+        own = process.of_patients(labels[members])
+        parts.append(_compare(str(group), values[members], own, origin, times, level))
+    table = pd.concat(parts, ignore_index=True)
+    table["counts"] = table["n"] >= smallest
+
+    overall = table[table[SUBGROUP] == ALL]
+    largest = float(overall["difference"].abs().max())
+    judged = table[(table[SUBGROUP] != ALL) & table["counts"] & table["inside"].notna()]
+    outside = judged[~judged["inside"].astype(bool)]
+    verdict: CheckVerdict = "pass"
+    if largest > tolerance:
+        verdict = "fail"
+    elif len(outside):
+        verdict = "warn"
+    text = (
+        f"Largest difference between mean predicted and Aalen–Johansen state occupation "
+        f"{largest:.3f} (bar {tolerance:g}) over {len(times)} times; in subgroups of {smallest} "
+        f"patients or more {len(outside)} of {len(judged)} values lie outside the pointwise "
+        f"{level:.0%} band."
+    )
+    if len(outside):
+        text += f" Outside: {', '.join(sorted(set(outside[SUBGROUP])))}."
+    return CheckResult("state-occupation calibration", verdict, table, text)
+
+
+def _aligned(
+    predicted: xr.DataArray,
+    process: CountingProcess,
+    times: Sequence[float],
+    subgroup: Sequence[Any] | npt.NDArray[Any] | None,
+) -> tuple[FloatArray, npt.NDArray[Any], npt.NDArray[Any]]:
+    """Values (patient, time, state) in the order of the process' states, labels and groups."""
+    if set(predicted.dims) != {PATIENT, TIME, STATE}:
+        raise CohortError(f"predictions have dims {predicted.dims}; expected patient, time, state.")
+    labels = predicted[PATIENT].to_numpy()
+    if set(labels.tolist()) != set(process.patients.tolist()):
+        raise CohortError("predictions and counting process are not of the same patients.")
+    if set(predicted[STATE].to_numpy().tolist()) != set(process.states):
+        raise CohortError("predictions and counting process do not have the same states.")
+    days = predicted[TIME].to_numpy()
+    nearest = np.array([int(np.argmin(np.abs(days - t))) for t in times])
+    if np.any(np.abs(days[nearest] - np.asarray(times)) > 1e-6):
+        raise OptionError("a time to compare is not among the predicted times; forecast it.")
+    values = predicted.isel({TIME: nearest}).sel({STATE: list(process.states)})
+    if subgroup is None:
+        known = predicted.coords.get(SUBGROUP)
+        groups = np.full(labels.shape, None) if known is None else known.to_numpy()
+    else:
+        groups = np.asarray(subgroup)
+    if groups.shape != labels.shape:
+        raise CohortError(f"{groups.size} subgroup labels for {labels.size} patients.")
+    return values.transpose(PATIENT, TIME, STATE).to_numpy(), labels, groups
+
+
+def _compare(
+    name: str,
+    values: FloatArray,
+    process: CountingProcess,
+    origin: float,
+    times: Sequence[float],
+    level: float,
+) -> pd.DataFrame:
+    days = origin + np.asarray(times, dtype=np.float64)
+    curve = aalen_johansen(process, origin=origin, level=level).dataset(days)
+    observed, known = curve["probability"].to_numpy(), process.n_known(days)[:, None]
+    lower, upper = curve["lower"].to_numpy(), curve["upper"].to_numpy()
+    bare = curve["standard_error"].to_numpy() == 0.0
+    tail = ((1.0 - level) / 2) ** (1.0 / np.maximum(known, 1))
+    upper = np.where(bare & (observed < 0.5), 1.0 - tail, upper)
+    lower = np.where(bare & (observed > 0.5), tail, lower)
+    mean = values.mean(axis=0)
+    followed = np.broadcast_to(days[:, None] <= curve.attrs["last_observed"], mean.shape)
+    inside = pd.array(((lower <= mean) & (mean <= upper)).ravel(), dtype="boolean")
+    inside[~followed.ravel()] = pd.NA
+    index = pd.MultiIndex.from_product([list(times), list(process.states)], names=[TIME, STATE])
+    table = pd.DataFrame(
+        {
+            "predicted": mean.ravel(),
+            "observed": np.where(followed, observed, np.nan).ravel(),
+            "lower": lower.ravel(),
+            "upper": upper.ravel(),
+            "difference": np.where(followed, mean - observed, np.nan).ravel(),
+            "inside": inside,
+        },
+        index=index,
+    ).reset_index()
+    table.insert(0, "n", values.shape[0])
+    table.insert(0, SUBGROUP, name)
+    return table

@@ -1,0 +1,74 @@
+"""A number with its influence function, so that intervals and paired differences come free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from twinbayes.checks.counting import FloatArray
+from twinbayes.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate and how each patient moves it.
+
+    Attributes
+    ----------
+    value
+        The estimate.
+    influence
+        Shape (patients,): ``value − truth ≈ sum(influence)``, so the variance is the sum of
+        squares. NaN where the estimate is not defined.
+    low, high
+        Bounds of the possible values, to which the interval is clipped.
+    """
+
+    value: float
+    influence: FloatArray = field(repr=False)
+    low: float = 0.0
+    high: float = 1.0
+
+    @classmethod
+    def undefined(cls, n_patients: int) -> Estimate:
+        """Return the estimate of a quantity that these patients do not define."""
+        return cls(float("nan"), np.full(n_patients, np.nan))
+
+    @property
+    def standard_error(self) -> float:
+        """Square root of the sum of squared influences about their mean."""
+        centred = self.influence - self.influence.mean()
+        return float(np.sqrt(np.sum(centred**2)))
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the normal (Wald) interval of probability `level`, clipped to the bounds."""
+        if not 0.0 < level < 1.0:
+            raise OptionError(f"level {level} is not a probability between 0 and 1.")
+        if not np.isfinite(self.value):
+            return float("nan"), float("nan")
+        half = float(norm.ppf(0.5 + level / 2)) * self.standard_error
+        return max(self.low, self.value - half), min(self.high, self.value + half)
+
+    def minus(self, other: Estimate) -> Estimate:
+        """Return the difference to an estimate from the same patients in the same order."""
+        if other.influence.shape != self.influence.shape:
+            raise OptionError("a paired difference needs two estimates from the same patients.")
+        return Estimate(
+            self.value - other.value,
+            self.influence - other.influence,
+            self.low - other.high,
+            self.high - other.low,
+        )
+
+    def row(self, level: float = 0.95) -> dict[str, Any]:
+        """Return ``value, standard_error, lower, upper`` for a table."""
+        lower, upper = self.interval(level)
+        return {
+            "value": self.value,
+            "standard_error": self.standard_error,
+            "lower": lower,
+            "upper": upper,
+        }

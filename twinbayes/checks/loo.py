@@ -1,0 +1,163 @@
+"""Leave-one-patient-out predictive accuracy by Pareto-smoothed importance sampling.
+
+The computation is that of ArviZ (Vehtari, Gelman & Gabry 2017; Vehtari et al. 2024); here it is
+told per patient, with a verdict, and differences between models are paired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from twinbayes.checks.counting import FloatArray
+from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.errors import CohortError
+from twinbayes.names import CHAIN, DRAW, LOG_LIKELIHOOD, PATIENT, POSTERIOR
+
+
+@dataclass(frozen=True)
+class PatientLoo:
+    """Expected log predictive density with each patient left out in turn.
+
+    Attributes
+    ----------
+    patients
+        Labels, shape (patients,).
+    elpd
+        Contribution of each patient.
+    p_loo
+        Effective number of parameters.
+    pareto_k
+        Pareto shape of each patient's importance weights.
+    good_k
+        Largest shape at which that patient's value may be trusted, for this number of draws.
+    """
+
+    patients: npt.NDArray[Any]
+    elpd: FloatArray
+    p_loo: float
+    pareto_k: FloatArray
+    good_k: float
+
+    @property
+    def total(self) -> float:
+        """Sum of the contributions."""
+        return float(self.elpd.sum())
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the sum, patients taken as independent."""
+        return float(np.sqrt(self.elpd.size * np.var(self.elpd)))
+
+
+def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.0) -> PatientLoo:
+    """Return the leave-one-patient-out density from pointwise log likelihoods.
+
+    Parameters
+    ----------
+    log_likelihood
+        Dims ``chain, draw, patient``: the log likelihood of everything seen of each patient.
+    relative_efficiency
+        Effective sample size of the posterior divided by the number of draws.
+
+    Raises
+    ------
+    CohortError
+        If dims are missing or values are not finite.
+    """
+    import arviz as az  # slow to import, and needed here alone
+
+    missing = {CHAIN, DRAW, PATIENT} - set(log_likelihood.dims)
+    if missing or log_likelihood.ndim != 3:
+        raise CohortError(
+            f"the log likelihood has dims {log_likelihood.dims}; expected chain, draw, patient."
+        )
+    values = log_likelihood.transpose(CHAIN, DRAW, PATIENT)
+    if not np.isfinite(values.to_numpy()).all():
+        raise CohortError("the log likelihood is not finite for some patients and draws.")
+    draws = values.drop_vars([n for n in values.coords if n != PATIENT], errors="ignore")
+    tree = xr.DataTree.from_dict(
+        {
+            LOG_LIKELIHOOD: xr.Dataset({"event": draws}),
+            POSTERIOR: xr.Dataset({"unused": draws.isel({PATIENT: 0}, drop=True)}),
+        }
+    )
+    found = az.loo(tree, pointwise=True, reff=relative_efficiency)
+    return PatientLoo(
+        values[PATIENT].to_numpy()
+        if PATIENT in values.coords
+        else np.arange(values.sizes[PATIENT]),
+        np.asarray(found.elpd_i, dtype=np.float64),
+        float(found.p),
+        np.asarray(found.pareto_k, dtype=np.float64),
+        float(found.good_k),
+    )
+
+
+def loo_check(loo: PatientLoo, *, worst: float = 0.01) -> CheckResult:
+    """Check whether the leave-one-out values may be trusted.
+
+    Passes if no Pareto shape exceeds the threshold, warns up to a share `worst` of the patients,
+    and fails beyond.
+    """
+    bad = int(np.sum(loo.pareto_k > loo.good_k))
+    share = bad / loo.pareto_k.size
+    verdict: CheckVerdict = "pass" if bad == 0 else "warn" if share <= worst else "fail"
+    table = pd.DataFrame(
+        {
+            "quantity": [
+                "elpd", "standard error", "p_loo", "patients", "largest Pareto k",
+                "threshold", "patients above it",
+            ],
+            "value": [
+                loo.total, loo.standard_error, loo.p_loo, float(loo.pareto_k.size),
+                float(loo.pareto_k.max()), loo.good_k, float(bad),
+            ],
+        }
+    )  # fmt: skip
+    text = (
+        f"Leave-one-patient-out log density {loo.total:.1f} (standard error "
+        f"{loo.standard_error:.1f}); {bad} of {loo.pareto_k.size} patients have importance weights "
+        f"too heavy to trust (Pareto k > {loo.good_k:.2f})."
+    )
+    return CheckResult("leave-one-patient-out accuracy", verdict, table, text)
+
+
+def compare_loo(models: dict[str, PatientLoo]) -> pd.DataFrame:
+    """Return models by accuracy, with paired differences to the best.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``model, elpd, standard_error, p_loo, difference, difference_error, n_bad_k``,
+        best first.
+
+    Raises
+    ------
+    CohortError
+        If the models do not share their patients in the same order.
+    """
+    ranked = sorted(models.items(), key=lambda item: -item[1].total)
+    best = ranked[0][1]
+    rows = []
+    for name, loo in ranked:
+        if not np.array_equal(loo.patients, best.patients):
+            raise CohortError("models can be compared only on the same patients, in one order.")
+        gap = loo.elpd - best.elpd
+        rows.append(
+            {
+                "model": name,
+                "elpd": loo.total,
+                "standard_error": loo.standard_error,
+                "p_loo": loo.p_loo,
+                "difference": float(gap.sum()),
+                "difference_error": float(np.sqrt(gap.size * np.var(gap))),
+                "n_bad_k": int(np.sum(loo.pareto_k > loo.good_k)),
+            }
+        )
+    return pd.DataFrame(rows)
