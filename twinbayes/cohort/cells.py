@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -60,13 +60,15 @@ def typed_table(
     columns = {}
     for name in order:
         field = fields[name]
-        notes = _Notes(faults, schema.table, name, raw.index)
         if name not in raw.columns:
-            columns[name] = _all_missing(field, raw.index)
+            columns[name] = _series(np.full(len(raw), np.nan, dtype=object), field, raw.index)
             continue
-        columns[name] = _typed_column(raw[name], field, schema, notes)
-        if field.declared is False and name in extra:
-            _check(columns[name], extra[name], schema, notes)
+        cells = _Cells(raw[name], schema, name, faults)
+        values = cells.text() if field.kind == "string" else cells.number()
+        cells.check(values, field)
+        if name in extra and not field.declared:
+            cells.check(values, extra[name])
+        columns[name] = _series(values, field, raw.index)
     return DataFrame(columns, index=raw.index)
 
 
@@ -74,99 +76,107 @@ def _undeclared(raw: Series, field: Field, schema: TableSchema, extra: Mapping[s
     # Age and sex are columns of the contract that a cohort may leave blank; with values they
     # are covariates, and a covariate needs its unit and group.
     optional = schema.open and not field.required and field.name not in extra
-    return optional and not bool(_blank(raw, schema.missing).all())
+    return optional and not bool((raw.isna() | raw.isin(list(schema.missing))).all())
 
 
-def _all_missing(field: Field, rows: pd.Index) -> Series:
-    column = Series(np.nan, index=rows, dtype=float)
+def _series(values: NDArray[Any], field: Field, rows: pd.Index) -> Series:
     if field.kind == "string":
-        return column.astype("str")
-    return column.astype("Int64") if field.kind == "integer" else column
-
-
-def _typed_column(raw: Series, field: Field, schema: TableSchema, notes: _Notes) -> Series:
-    blank = _blank(raw, schema.missing)
-    if field.required:
-        notes.add("blank", "the cell is blank", blank)
-    typed = (_text if field.kind == "string" else _number)(raw, blank, notes)
-    _check(typed, field, schema, notes)
+        return Series(values, index=rows, dtype="str")
+    number = Series(values.astype(float), index=rows)
     if field.kind == "integer":
-        whole = typed.isna() | (typed == typed.round())
-        notes.add("not-whole", "the number is not whole", ~whole)
-        return typed.where(whole).astype("Int64")
-    return typed
+        return number.where(number == number.round()).astype("Int64")
+    return number
 
 
-def _check(typed: Series, field: Field, schema: TableSchema, notes: _Notes) -> None:
-    if field.kind == "string":
-        _check_text(typed, field, notes)
-    elif field.declared and schema.table == names.GENOMICS:
-        notes.add("not-a-fraction", "the value is not from 0 to 1", (typed < 0) | (typed > 1))
-    else:
-        _check_range(typed, field, notes)
+class _Cells:
+    """The cells of one column, judged value by value: a registry repeats few values often."""
 
+    def __init__(self, raw: Series, schema: TableSchema, column: str, faults: Faults) -> None:
+        self._faults, self._table, self._column = faults, schema.table, column
+        self._dtype, self._rows = raw.dtype, raw.index.to_numpy()
+        codes, values = pd.factorize(raw.to_numpy(dtype=object))
+        self._values = [str(value) for value in values]
+        # One more value stands for every blank cell, whose code is -1.
+        missing = np.array([value in schema.missing for value in self._values] + [True])
+        self._codes = np.where(missing[codes], -1, codes)
 
-class _Notes:
-    """Adds faults of one column, given masks over its rows."""
+    def text(self) -> NDArray[Any]:
+        """Cells as text, NaN where blank."""
+        if pd.api.types.is_datetime64_any_dtype(self._dtype):
+            self._note("calendar-date", "the column holds calendar dates", self._codes >= 0)
+        elif pd.api.types.is_float_dtype(self._dtype):
+            self._note("not-text", "the column holds fractional numbers", self._codes >= 0)
+        problem = "blanks surround the text, or control characters are in it"
+        self._note("padded", problem, self._where(lambda v: v != v.strip() or _CONTROL.search(v)))
+        return np.array([*self._values, np.nan], dtype=object)[self._codes]
 
-    def __init__(self, faults: Faults, table: str, column: str, rows: pd.Index) -> None:
-        self._faults, self._table, self._column, self._rows = faults, table, column, rows
-
-    def add(self, rule: str, problem: str, mask: Series | NDArray[np.bool_]) -> None:
-        rows = self._rows[np.asarray(mask, dtype=bool)]
-        if len(rows):
-            self._faults.add(rule, self._table, problem, column=self._column, rows=rows)
-
-
-def _blank(raw: Series, missing: frozenset[str]) -> Series:
-    return raw.isna() | raw.isin(list(missing))
-
-
-def _text(raw: Series, blank: Series, notes: _Notes) -> Series:
-    if pd.api.types.is_datetime64_any_dtype(raw.dtype):
-        notes.add("calendar-date", "the column holds calendar dates", ~blank)
-    elif pd.api.types.is_float_dtype(raw.dtype):
-        notes.add("not-text", "the column holds fractional numbers", ~blank)
-    text = raw.astype(object).map(str).mask(blank).astype("str")
-    codes, values = pd.factorize(text)
-    padded = [v != v.strip() or bool(_CONTROL.search(v)) for v in values]
-    problem = "blanks surround the text, or control characters are in it"
-    notes.add("padded", problem, np.array([*padded, False])[codes])
-    return text
-
-
-def _check_text(text: Series, field: Field, notes: _Notes) -> None:
-    there = text.notna()
-    if field.allowed is not None:
-        listed = ", ".join(field.allowed)
-        rule = "level-undeclared" if field.declared else "not-allowed"
-        notes.add(rule, f"the value is not one of {listed}", there & ~text.isin(field.allowed))
-        return
-    problem = "the cell looks like a code for a missing value"
-    notes.add("missing-code", problem, there & text.str.lower().isin(_MISSING_CODES))
-    if field.pattern is not None:
-        matches = text.str.fullmatch(field.pattern.strip("^$"))
-        notes.add("name-malformed", "the name has other characters", there & ~matches.astype(bool))
-
-
-def _number(raw: Series, blank: Series, notes: _Notes) -> Series:
-    if pd.api.types.is_datetime64_any_dtype(raw.dtype):
-        notes.add("calendar-date", "the column holds calendar dates", ~blank)
-        return Series(np.nan, index=raw.index)
-    if pd.api.types.is_numeric_dtype(raw.dtype):
-        number = Series(raw.to_numpy(dtype=float, na_value=np.nan), index=raw.index)
-    else:
-        text = raw.astype(object).map(str).mask(blank)
-        codes, values = pd.factorize(text)
-        kinds = np.array([_kind(value) for value in values] + [""], dtype=object)[codes]
-        notes.add("calendar-date", "the cell is a calendar date", kinds == "date")
-        notes.add("not-a-number", "the cell is not a number", kinds == "other")
+    def number(self) -> NDArray[Any]:
+        """Cells as floats, NaN where blank or not a finite number."""
+        if pd.api.types.is_datetime64_any_dtype(self._dtype):
+            self._note("calendar-date", "the column holds calendar dates", self._codes >= 0)
+            return np.full(len(self._codes), np.nan)
+        values = self._values
+        if pd.api.types.is_bool_dtype(self._dtype):
+            values = [str(int(value == "True")) for value in values]
         # Python's float is exact to the last digit, so writing and reading is a round trip.
         parsed = [float(v) if _kind(v) in ("number", "infinite") else np.nan for v in values]
-        number = Series(np.array([*parsed, np.nan])[codes], index=raw.index)
-    infinite = np.isinf(number)
-    notes.add("not-finite", "the number is infinite", infinite)
-    return number.mask(infinite)
+        number = np.array([*parsed, np.nan])[self._codes]
+        self._note("calendar-date", "the cell is a calendar date", self._where_kind(values, "date"))
+        self._note("not-a-number", "the cell is not a number", self._where_kind(values, "other"))
+        infinite = np.isinf(number)
+        self._note("not-finite", "the number is infinite", infinite)
+        number[infinite] = np.nan
+        return number
+
+    def check(self, values: NDArray[Any], field: Field) -> None:
+        """Note cells that break the constraints of a field."""
+        if field.required:
+            self._note("blank", "the cell is blank", self._codes < 0)
+        if field.kind == "string":
+            self._check_text(field)
+        elif field.declared and self._table == names.GENOMICS:
+            outside = (values < 0) | (values > 1)
+            self._note("not-a-fraction", "the value is not from 0 to 1", outside)
+        else:
+            self._check_range(values, field)
+        if field.kind == "integer":
+            whole = np.isnan(values) | (values == np.round(values))
+            self._note("not-whole", "the number is not whole", ~whole)
+
+    def _check_text(self, field: Field) -> None:
+        if (allowed := field.allowed) is not None:
+            rule = "level-undeclared" if field.declared else "not-allowed"
+            problem = f"the value is not one of {', '.join(allowed)}"
+            self._note(rule, problem, self._where(lambda v: v not in allowed))
+            return
+        problem = "the cell looks like a code for a missing value"
+        self._note("missing-code", problem, self._where(lambda v: v.lower() in _MISSING_CODES))
+        if (pattern := field.pattern) is not None:
+            malformed = self._where(lambda v: not re.fullmatch(pattern, v))
+            self._note("name-malformed", "the name has other characters", malformed)
+
+    def _check_range(self, values: NDArray[Any], field: Field) -> None:
+        if field.minimum is not None:
+            rule, problem = "below-minimum", f"the value is below {field.minimum:g}"
+            if field.name in _DAY_COLUMNS:
+                rule, problem = "before-origin", "the day is negative"
+            self._note(rule, problem, values < field.minimum)
+        if field.maximum is not None:
+            problem = f"the value is above {field.maximum:g}"
+            self._note("above-maximum", problem, values > field.maximum)
+
+    def _where(self, judge: Callable[[str], object]) -> NDArray[np.bool_]:
+        judged = [bool(judge(value)) for value in self._values]
+        return np.array([*judged, False], dtype=bool)[self._codes]
+
+    def _where_kind(self, values: list[str], kind: str) -> NDArray[np.bool_]:
+        judged = [_kind(value) == kind for value in values]
+        return np.array([*judged, False], dtype=bool)[self._codes]
+
+    def _note(self, rule: str, problem: str, mask: NDArray[np.bool_]) -> None:
+        if mask.any():
+            rows = self._rows[mask]
+            self._faults.add(rule, self._table, problem, column=self._column, rows=rows)
 
 
 def _kind(value: str) -> str:
@@ -175,14 +185,3 @@ def _kind(value: str) -> str:
     if _NOT_FINITE.fullmatch(value):
         return "infinite"
     return "date" if _DATE.fullmatch(value) else "other"
-
-
-def _check_range(number: Series, field: Field, notes: _Notes) -> None:
-    if field.minimum is not None:
-        if field.name in _DAY_COLUMNS:
-            rule, problem = "before-origin", "the day is negative"
-        else:
-            rule, problem = "below-minimum", f"the value is below {field.minimum:g}"
-        notes.add(rule, problem, number < field.minimum)
-    if field.maximum is not None:
-        notes.add("above-maximum", f"the value is above {field.maximum:g}", number > field.maximum)

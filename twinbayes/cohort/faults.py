@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
+import pandas as pd
 from pandas import DataFrame
 
 from twinbayes.errors import CohortError
@@ -148,7 +149,7 @@ def _message(frame: DataFrame) -> str:
 
 def _where(table: object, row: object, column: object) -> str:
     parts = [str(table)]
-    if isinstance(row, int):
+    if row is not pd.NA:
         parts.append(f"row {row}")
     if isinstance(column, str):
         parts.append(f"column {column!r}")

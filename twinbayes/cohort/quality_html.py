@@ -6,12 +6,12 @@ from collections.abc import Callable
 from html import escape
 from typing import Final
 
-import pandas as pd
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
+from twinbayes import names
 from twinbayes.cohort.quality import SMALLEST_CELL, QualityReport
 
-_SUPPRESSED: Final = "&lt;5"
+_SUPPRESSED: Final = "<5"
 _ROWS: Final = 60
 _COVARIATES: Final = 12
 
@@ -36,7 +36,7 @@ def render(report: QualityReport) -> str:
         f"<h3>Data quality of {escape(report.name)}</h3><p><strong>{kind}</strong></p>",
         _flags(report.flags),
         _section("Overview", tables["overview"], {}),
-        _section("Patients with each event", _suppressed_counts(tables["events"]), {}),
+        _section("Patients with each event", _events(tables["events"]), {}),
         _section(
             "Follow-up by reverse Kaplan–Meier, days (deaths censored)",
             _follow_up(tables["follow_up"]),
@@ -62,53 +62,69 @@ def _flags(flags: tuple[str, ...]) -> str:
     return f"<p>To look at:</p><ul>{items}</ul>"
 
 
-def _suppressed_counts(events: DataFrame) -> DataFrame:
-    counts = events.columns[1:]
-    shown = events.astype(object)
-    small = (events[counts] > 0) & (events[counts] < SMALLEST_CELL)
-    shown[counts] = shown[counts].mask(small, _SUPPRESSED)
+def suppress(counts: Series, total: Series) -> Series:
+    """Return the counts as text, with those from 1 to 4 replaced by ``<5``.
+
+    Parameters
+    ----------
+    counts
+        One count a group, and their total.
+    total
+        True where the count is a total. A single suppressed group could be had from the total
+        by subtraction, so the next smallest is hidden with it.
+    """
+    small = counts.between(1, SMALLEST_CELL - 1)
+    shown = counts.map("{:.0f}".format).astype(object).mask(small, _SUPPRESSED)
+    rest = counts[~total & ~small & (counts > 0)]
+    if (small & ~total).sum() == 1 and len(rest):
+        shown[shown.index == rest.idxmin()] = "hidden"
+    return shown
+
+
+def _events(events: DataFrame) -> DataFrame:
+    # Last contacts are the patients less the deaths: shown, they would undo a suppression.
+    shown = events.drop(columns=names.LAST_CONTACT, errors="ignore").astype(object)
+    total = events[names.SUBGROUP] == "all"
+    for column in shown.columns.drop(names.SUBGROUP):
+        shown[column] = suppress(events[column], total)
     return shown
 
 
 def _follow_up(follow_up: DataFrame) -> DataFrame:
-    shown = follow_up.astype(object)
-    days = ["quartile_1", "median", "quartile_3", "max"]
-    for column in days:
-        shown[column] = [("" if pd.isna(v) else f"{v:.0f}") for v in follow_up[column]]
-    few = follow_up["patients"] < SMALLEST_CELL
-    shown.loc[few, days] = ""
-    for column in ("patients", "deaths"):
-        small = (follow_up[column] > 0) & (follow_up[column] < SMALLEST_CELL)
-        shown.loc[small, column] = _SUPPRESSED
     # The largest follow-up is one person's.
-    return shown.drop(columns="max")
+    shown = follow_up.drop(columns="max").astype(object)
+    few = follow_up["patients"] < SMALLEST_CELL
+    for column in ("quartile_1", "median", "quartile_3"):
+        days = follow_up[column].map("{:.0f}".format).astype(object)
+        shown[column] = days.mask(few | follow_up[column].isna(), "")
+    for column in ("patients", "deaths"):
+        shown[column] = suppress(follow_up[column], follow_up[names.SUBGROUP] == "all")
+    return shown
 
 
 def _missing(title: str, table: DataFrame) -> str:
-    place, n, *covariates = table.columns
+    place, *covariates = table.columns.drop("patients")
     if not covariates:
         return _section(title, DataFrame(), {})
     weights = table["patients"] / table["patients"].sum()
-    worst = (table[covariates].mul(weights, axis=0)).sum().sort_values(ascending=False)
-    columns = list(worst.index[:_COVARIATES])
-    shown = table[[place, n, *columns]].astype(object)
-    few = table[n] < SMALLEST_CELL
+    overall = table[covariates].mul(weights, axis=0).sum().sort_values(ascending=False)
+    columns = list(overall.index[:_COVARIATES])
+    shown = table[[place, "patients", *columns]].astype(object)
     for column in columns:
-        count = (table[column] * table[n]).round()
-        small = (count > 0) & (count < SMALLEST_CELL)
+        count = (table[column] * table["patients"]).round()
         percent = table[column].map("{:.0%}".format).astype(object)
-        shown[column] = percent.mask(small, _SUPPRESSED).mask(few, "")
-    shown.loc[few, n] = _SUPPRESSED
-    more = len(covariates) - len(columns)
-    note = f" (the {len(columns)} most often missing of {len(covariates)})" if more else ""
-    return _section(title + note, shown, {})
+        small = count.between(1, SMALLEST_CELL - 1)
+        shown[column] = percent.mask(small, _SUPPRESSED).mask(table["patients"] < SMALLEST_CELL, "")
+    shown["patients"] = suppress(table["patients"], table[place].isna())
+    note = f" ({len(columns)} most often missing of {len(covariates)})"
+    return _section(title + (note if len(covariates) > len(columns) else ""), shown, {})
 
 
 def _by_variable(implausible: DataFrame) -> DataFrame:
     if implausible.empty:
         return DataFrame()
     counts = implausible.groupby("variable", sort=False).size()
-    values = ["<5" if n < SMALLEST_CELL else str(n) for n in counts]
+    values = list(suppress(counts, counts < 0))
     return DataFrame({"variable": counts.index, "values": values})
 
 
@@ -135,6 +151,4 @@ def _section(title: str, table: DataFrame, formats: dict[str, Callable[[object],
 
 
 def _cell(value: object, form: Callable[[object], str] | None) -> str:
-    text = form(value) if form is not None else str(value)
-    shown = text if text == _SUPPRESSED else escape(text)
-    return f"<td>{shown}</td>"
+    return f"<td>{escape(str(value) if form is None else form(value))}</td>"

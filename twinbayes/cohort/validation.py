@@ -76,8 +76,9 @@ def typed_tables(raw: Mapping[str, DataFrame], faults: Faults) -> dict[str, Data
         schema = table_schema(table)
         if schema.open and variables is None:
             continue
-        declared = () if variables is None else declared_fields(variables, table)
-        frame = typed_table(raw[table], schema, declared if schema.open else (), faults)
+        open_to = variables if schema.open else None
+        declared = () if open_to is None else declared_fields(open_to, table)
+        frame = typed_table(raw[table], schema, declared, faults)
         if frame is None:
             continue
         typed[table] = frame

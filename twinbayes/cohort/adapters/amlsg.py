@@ -70,9 +70,7 @@ def read_amlsg(path: Path | None) -> Cohort:
     return cohort_from_tables(
         "amlsg",
         {
-            names.PATIENTS: _patients(
-                clinical, _text_table(path / _CLASSES, ("ID", "Overall_classification"))
-            ),
+            names.PATIENTS: _patients(clinical, classes),
             names.GENOMICS: genomics.reset_index(names=names.PATIENT_ID),
             names.EVENTS: _events(clinical),
             names.TREATMENTS: _treatments(clinical),
