@@ -22,7 +22,7 @@ from twinbayes.checks.crossvalidation import (
     kfold,
     leave_one_group_out,
 )
-from twinbayes.checks.discrimination import time_dependent_auc
+from twinbayes.checks.discrimination import roc_curve, time_dependent_auc
 from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.kaplan_meier import SurvivalCurve, kaplan_meier, reverse_kaplan_meier
 from twinbayes.checks.loo import PatientLoo, compare_loo, loo_check, patient_loo
@@ -68,6 +68,7 @@ __all__ = [
     "pseudo_values",
     "restricted_mean_time",
     "reverse_kaplan_meier",
+    "roc_curve",
     "scaled_brier_score",
     "shrinkage",
     "state_occupation_calibration",

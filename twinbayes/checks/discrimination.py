@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twinbayes.checks.censoring import CensoringModel, HorizonOutcome, censoring_model, outcome_at
 from twinbayes.checks.counting import BoolArray, CountingProcess, FloatArray
 from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.predictions import as_scores
+from twinbayes.errors import OptionError
 
 
 def time_dependent_auc(
@@ -61,16 +63,35 @@ def time_dependent_auc(
     )
 
 
-def roc_curve(marker: npt.ArrayLike, outcome: HorizonOutcome) -> tuple[FloatArray, FloatArray]:
-    """Return false and true positive fractions at every cut, from (0, 0) to (1, 1)."""
-    m = np.asarray(marker, dtype=np.float64)
+def roc_curve(
+    process: CountingProcess,
+    marker: npt.ArrayLike,
+    horizon: float,
+    target: str | Sequence[str],
+    *,
+    controls: str = "all_others",
+    strata: Sequence[Any] | npt.NDArray[Any] | None = None,
+) -> pd.DataFrame:
+    """Return the ROC curve at a horizon; parameters as for `time_dependent_auc`.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``cut`` (called a case if the marker is at least this), ``false_positive``,
+        ``true_positive``; from (0, 0) to (1, 1).
+    """
+    model = censoring_model(process, strata)
+    m = as_scores(marker, model.follow_up.exit.size, 1)[:, 0]
+    outcome = outcome_at(process, horizon, target, model, controls=controls)
     cuts = np.unique(m)[::-1]
     position = np.searchsorted(-cuts, -m)
-    fractions = []
-    for group in (outcome.control, outcome.case):
+    curve = {"cut": np.concatenate([[np.inf], cuts])}
+    for name, group in (("false_positive", outcome.control), ("true_positive", outcome.case)):
         mass = np.bincount(position, weights=outcome.weight * group, minlength=cuts.size)
-        fractions.append(np.concatenate([[0.0], np.cumsum(mass) / mass.sum()]))
-    return fractions[0], fractions[1]
+        if mass.sum() == 0.0:
+            raise OptionError(f"no ROC curve at {horizon:g}: it needs cases and controls.")
+        curve[name] = np.concatenate([[0.0], np.cumsum(mass) / mass.sum()])
+    return pd.DataFrame(curve)
 
 
 def _area(m: FloatArray, outcome: HorizonOutcome, model: CensoringModel) -> Estimate:
