@@ -1,0 +1,48 @@
+"""Diseases: one file each, listed in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, Final
+
+from twinbayes.diseases.aml import aml
+from twinbayes.diseases.hsct import hsct, hsct_illness_death
+from twinbayes.diseases.registry import registry
+from twinbayes.diseases.survival import survival
+from twinbayes.errors import require_known
+from twinbayes.model import ModelSpec
+
+DISEASES: Final[MappingProxyType[str, Callable[..., ModelSpec]]] = MappingProxyType(
+    {
+        "aml": aml,
+        "hsct": hsct,
+        "hsct_illness_death": hsct_illness_death,
+        "registry": registry,
+        "survival": survival,
+    }
+)
+"""Every disease by name; contract tests run over this table."""
+
+
+def disease(name: str, **options: Any) -> ModelSpec:
+    """Return the model of a disease.
+
+    Parameters
+    ----------
+    name
+        A key of `DISEASES`: ``aml``, ``hsct`` (recovery, adverse events, relapse and death after
+        stem-cell transplantation), ``hsct_illness_death``, ``registry``, ``survival``.
+    **options
+        Options of that disease's function, such as ``pooling="none"`` for ``aml``.
+
+    Raises
+    ------
+    OptionError
+        The name is unknown; the message lists the known ones.
+    """
+    require_known(name, DISEASES, "disease")
+    return DISEASES[name](**options)
+
+
+__all__ = ["DISEASES", "disease"]

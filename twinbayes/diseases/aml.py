@@ -1,0 +1,50 @@
+"""Acute myeloid leukaemia of adults under intensive treatment."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twinbayes.diseases.leukaemia import acute_leukaemia
+from twinbayes.model import EventProcess, Group, Interaction, ModelSpec, Term
+
+
+def aml(*, pooling: str = "exchangeable") -> ModelSpec:
+    """Describe the AML model: 5 transitions, 3 treatment starts, 14 genomic subgroups.
+
+    Parameters
+    ----------
+    pooling
+        How transplant effects of the subgroups borrow: ``complete``, ``none``,
+        ``exchangeable``.
+    """
+    return ModelSpec(
+        name="aml",
+        title="Acute myeloid leukaemia, intensively treated adults",
+        priors="aml",
+        events=EventProcess(graph=acute_leukaemia(pooling), covariates=_COVARIATES),
+    )
+
+
+_COVARIATES: Final = (
+    Term(name="age_years", group="clinical", transform="spline"),
+    Term(name="sex", group="clinical", transform="category"),
+    Term(name="ecog", group="clinical"),
+    Term(name="aml_type", group="clinical", transform="category"),
+    Term(name="wbc_g_l", group="clinical", transform="log"),
+    Term(name="hb_g_dl", group="clinical"),
+    Term(name="platelets_g_l", group="clinical", transform="log"),
+    Term(name="ldh_u_l", group="clinical", transform="log"),
+    Term(name="bm_blasts_pct", group="clinical"),
+    Term(name="pb_blasts_pct", group="clinical"),
+    Term(name="splenomegaly", group="clinical", transform="binary"),
+    Term(name="tx_atra", group="treatment", transform="binary"),
+    Term(name="tx_vpa", group="treatment", transform="binary"),
+    Group(group="gene", min_carriers=8),
+    Group(group="cytogenetic", min_carriers=8),
+    Interaction(names=("NPM1", "FLT3_ITD")),
+    Interaction(names=("NPM1", "DNMT3A")),
+    Interaction(names=("FLT3_ITD", "DNMT3A")),
+    Interaction(names=("NPM1", "FLT3_ITD", "DNMT3A")),
+    Interaction(names=("NPM1", "NRAS")),
+    Interaction(names=("TP53", "cyto_complex_karyotype")),
+)

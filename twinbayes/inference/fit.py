@@ -1,0 +1,305 @@
+"""Fit: a posterior that knows its model, its data, its verdict and its provenance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from twinbayes.cohort import Cohort
+from twinbayes.errors import OptionError, TwinError
+from twinbayes.inference.archive import pack_fit, unpack_fit
+from twinbayes.inference.gate import Verdict, judge
+from twinbayes.inference.likelihood import patient_loglik
+from twinbayes.inference.manifest import build_manifest
+from twinbayes.inference.samplers import Compiled, compile_model
+from twinbayes.inference.storage import read_tree, write_tree
+from twinbayes.model import Encoding, EventPlan, ModelSpec, assemble_plan
+from twinbayes.model.event_process import PATIENT_WEIGHT
+from twinbayes.names import CONSTANT_DATA, PATIENT, POSTERIOR, SUBGROUP, TRANSITION, WINDOW
+from twinbayes.priors import PriorSet, load_priors
+
+if TYPE_CHECKING:
+    from twinbayes.twin import Twin
+    from twinbayes.twin.population import Population
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The posterior of a disease model for a cohort.
+
+    Attributes
+    ----------
+    spec, cohort, priors
+        What was fitted, to whom, under which priors.
+    datatree
+        An ordinary `xarray.DataTree` for ArviZ: groups ``posterior``, ``sample_stats``,
+        ``constant_data``.
+    verdict
+        The gate's judgement; results of a fit that is not usable say so.
+    manifest
+        Provenance: fingerprints, prior ids, seeds, versions, timings.
+    encoding
+        How covariates became columns.
+    edges
+        Window edges of each baseline hazard, in days.
+    """
+
+    spec: ModelSpec
+    cohort: Cohort = field(repr=False)
+    priors: PriorSet = field(repr=False)
+    datatree: xr.DataTree = field(repr=False)
+    verdict: Verdict
+    manifest: Mapping[str, Any] = field(repr=False)
+    encoding: Encoding = field(repr=False)
+    edges: tuple[np.ndarray, ...] = field(repr=False)
+
+    @cached_property
+    def plan(self) -> EventPlan:
+        """Histories and rows at risk of the cohort, as the likelihood saw them."""
+        return self.spec.events.plan(self.cohort)
+
+    @property
+    def set_aside(self) -> pd.DataFrame:
+        """Rows of the cohort with no place in the state graph, and why."""
+        return self.plan.histories.set_aside
+
+    def log_likelihood(self) -> xr.DataArray:
+        """Log-likelihood of each patient under each draw, (chain, draw, patient)."""
+        return patient_loglik(
+            self.datatree[POSTERIOR].to_dataset(), self.plan, self.cohort.patient_ids
+        )
+
+    @cached_property
+    def population(self) -> Population:
+        """Posterior draws laid out for forecasts."""
+        from twinbayes.twin.population import Population  # noqa: PLC0415 (see `twin`)
+
+        return Population.from_posterior(
+            self.datatree[POSTERIOR].to_dataset(), self.encoding, self.edges
+        )
+
+    def twin(
+        self, who: str | Sequence[str] | Cohort | None = None, *, at: float | None = None
+    ) -> Twin:
+        """Return the twin of one or more patients.
+
+        Parameters
+        ----------
+        who
+            A patient of the fitted cohort, several, a cohort of other patients, or None for
+            everybody in the fitted cohort.
+        at
+            Landmark day since origin; nothing later is used. Default: each patient's last day
+            known.
+
+        Raises
+        ------
+        TwinError
+            Unknown patient, or one no longer followed at the landmark.
+        """
+        # The one import to the right of the layers: Fit is where users ask for a twin.
+        from twinbayes.twin import Twin  # noqa: PLC0415
+
+        cohort = who if isinstance(who, Cohort) else self._select(who)
+        return Twin.at_landmark(
+            self.spec, self.encoding, self.population, cohort, at, self.verdict.usable
+        )
+
+    def _select(self, who: str | Sequence[str] | None) -> Cohort:
+        if who is None:
+            return self.cohort
+        wanted = [who] if isinstance(who, str) else list(who)
+        known = set(self.cohort.patient_ids)
+        unknown = sum(w not in known for w in wanted)
+        if unknown or not wanted:
+            raise TwinError(
+                f"{unknown} of {len(wanted)} patients asked for are not in the fitted cohort. "
+                "Give identifiers from fit.cohort.patient_ids, or a Cohort with the new patients."
+            )
+        return self.cohort.select(wanted)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write one self-contained file: draws, model, priors, cohort, manifest.
+
+        It holds the patients' records and must not leave their centre.
+        """
+        return write_tree(path, pack_fit(self), self.manifest)
+
+    def describe(self) -> str:
+        """The model in formulae, the priors and the verdict, as text."""
+        priors = "\n".join(f"  {name} ~ {entry.text()}" for name, entry in self.priors.items())
+        return (
+            f"{self.spec.describe()}\n\nPriors ({self.priors.label}):\n{priors}\n\n"
+            f"Verdict: {self.verdict.banner()}"
+        )
+
+
+@dataclass(frozen=True)
+class CompiledFit:
+    """A model compiled for a cohort: sample it again and again without compiling again."""
+
+    spec: ModelSpec
+    cohort: Cohort
+    priors: PriorSet
+    plan: EventPlan
+    compiled: Compiled
+
+    def sample(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        seed: int = 0,
+        progressbar: bool = True,
+        weights: ArrayLike | None = None,
+    ) -> Fit:
+        """Draw from the posterior, by default with every patient counting once.
+
+        Parameters
+        ----------
+        weights
+            One number a patient: 0 leaves a patient out (cross-validation), 1 counts as
+            observed.
+        """
+        weight = _checked_weights(weights, len(self.cohort.patient_ids))
+        compiled = self.compiled.with_data(**{PATIENT_WEIGHT: weight})
+        tree = compiled.sample(
+            draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
+        )
+        tree[CONSTANT_DATA] = xr.DataTree(_constants(self.plan, self.cohort, weight))
+        verdict = judge(tree)
+        manifest = build_manifest(
+            run=tree.attrs,
+            cohort_fingerprint=self.cohort.fingerprint,
+            spec_hash=self.spec.content_hash,
+            prior_ids=self.priors.ids,
+            prior_hash=self.priors.content_hash,
+            verdict=verdict,
+        )
+        fit = Fit(
+            self.spec,
+            self.cohort,
+            self.priors,
+            tree,
+            verdict,
+            manifest,
+            self.plan.encoding,
+            self.plan.edges,
+        )
+        fit.__dict__["plan"] = self.plan  # already made; spares the cached property the work
+        return fit
+
+
+def compile_fit(
+    spec: ModelSpec,
+    cohort: Cohort,
+    *,
+    priors: PriorSet | None = None,
+    sampler: str = "nutpie",
+    **options: object,
+) -> CompiledFit:
+    """Compile a model for a cohort; see `fit` for the parameters."""
+    priors = load_priors(spec.priors) if priors is None else priors
+    plan = spec.events.plan(cohort)
+    model = assemble_plan(spec, plan, cohort.patient_ids, priors)
+    if sampler == "numpyro":
+        from twinbayes.model.event_op import register_jax  # noqa: PLC0415 (optional dependency)
+
+        register_jax()
+    return CompiledFit(spec, cohort, priors, plan, compile_model(model, sampler=sampler, **options))
+
+
+def fit(
+    spec: ModelSpec,
+    cohort: Cohort,
+    *,
+    priors: PriorSet | None = None,
+    sampler: str = "nutpie",
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+    progressbar: bool = True,
+    **options: object,
+) -> Fit:
+    """Fit a disease model to a cohort.
+
+    Parameters
+    ----------
+    spec
+        The model, from `disease`.
+    cohort
+        The patients, from `read_cohort`.
+    priors
+        Default: the disease's file of the prior library.
+    sampler
+        ``"nutpie"`` (default), ``"pymc"`` or ``"numpyro"``.
+    draws, tune, chains
+        Draws kept and warm-up draws of each chain; number of chains.
+    seed
+        The same seed gives identical draws on one machine.
+    progressbar
+        Show progress where somebody can see it.
+    **options
+        Options of the sampler.
+
+    Returns
+    -------
+    Fit
+        Look at ``fit.verdict`` first.
+
+    Raises
+    ------
+    ModelError, PriorError, OptionError, FitError
+        Before sampling, wherever possible.
+    """
+    compiled = compile_fit(spec, cohort, priors=priors, sampler=sampler, **options)
+    return compiled.sample(
+        draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
+    )
+
+
+def load_fit(path: str | os.PathLike[str]) -> Fit:
+    """Read a fit that `Fit.save` wrote; the checksum is verified before anything is parsed.
+
+    Raises
+    ------
+    StorageError
+        Missing, truncated, altered, or written by a newer version.
+    """
+    tree, manifest = read_tree(path)
+    spec, cohort, priors, encoding, edges, draws = unpack_fit(tree)
+    return Fit(spec, cohort, priors, draws, judge(draws), manifest, encoding, edges)
+
+
+def _checked_weights(weights: ArrayLike | None, n: int) -> np.ndarray:
+    weight = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
+    if weight.shape != (n,) or not np.all(np.isfinite(weight)) or np.any(weight < 0):
+        raise OptionError(f"weights must be {n} finite numbers of at least 0, one a patient.")
+    return weight
+
+
+def _constants(plan: EventPlan, cohort: Cohort, weight: np.ndarray) -> xr.Dataset:
+    """Constants of the fit beside its draws: window edges, subgroups, weights."""
+    width = max(len(e) for e in plan.edges)
+    edges = np.full((len(plan.edges), width), np.inf)
+    for row, some in zip(edges, plan.edges, strict=True):
+        row[: len(some)] = some
+    return xr.Dataset(
+        {
+            f"{WINDOW}_edge": ((TRANSITION, f"{WINDOW}_edge_number"), edges, {"units": "days"}),
+            PATIENT_WEIGHT: (PATIENT, weight),
+            f"patient_{SUBGROUP}": (PATIENT, cohort.patients[SUBGROUP].astype(str).to_numpy(str)),
+        },
+        coords={PATIENT: list(cohort.patient_ids)},
+    )

@@ -1,0 +1,67 @@
+"""The one place where a description, a cohort and priors become a PyMC model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pymc as pm
+import pytensor
+
+from twinbayes.cohort import Cohort
+from twinbayes.errors import ModelError
+from twinbayes.model.event_process import EventPlan
+from twinbayes.model.spec import ModelSpec
+from twinbayes.names import PATIENT
+from twinbayes.priors import PriorSet, load_priors
+
+
+def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) -> pm.Model:
+    """Build the PyMC model of a disease for a cohort.
+
+    Parameters
+    ----------
+    spec
+        The disease model.
+    cohort
+        The patients.
+    priors
+        Default: the disease's file of the prior library.
+
+    Returns
+    -------
+    pm.Model
+        An ordinary model with named dims; sample it with anything.
+
+    Raises
+    ------
+    ModelError
+        The cohort does not fit the model, or the start is not finite.
+    """
+    return assemble_plan(
+        spec,
+        spec.events.plan(cohort),
+        cohort.patient_ids,
+        load_priors(spec.priors) if priors is None else priors,
+    )
+
+
+def assemble_plan(
+    spec: ModelSpec, plan: EventPlan, patient_ids: tuple[str, ...], priors: PriorSet
+) -> pm.Model:
+    """Build the model from a plan that has been made already."""
+    with pm.Model(coords={PATIENT: patient_ids, **spec.events.coords(plan)}) as model:
+        spec.events.build(plan, priors)
+    return _require_finite_start(model)
+
+
+def _require_finite_start(model: pm.Model) -> pm.Model:
+    """Fail here, not after twenty minutes of sampling."""
+    # Evaluated once: compiling it would take longer than all the rest of the assembly.
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+        terms = model.point_logps()
+    broken = [name for name, value in terms.items() if not np.all(np.isfinite(value))]
+    if broken:
+        raise ModelError(
+            f"The model has no finite log-density at its start: {', '.join(broken)}. "
+            "Check priors and extreme values in the data."
+        )
+    return model

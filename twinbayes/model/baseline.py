@@ -1,0 +1,240 @@
+"""Baseline hazards, all as rates over windows of time.
+
+Whatever its shape, a baseline hands the likelihood two (transition, window) matrices:
+
+``log_event``  log hazard that applies to an event falling in the window;
+``log_mean``   log of the mean hazard over the window, so that exposure x mean = cumulative
+               hazard.
+
+For a piecewise-constant hazard they are the same. A spline is evaluated on windows narrow
+enough to be flat. A Weibull puts a window edge at every distinct time, so both are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
+from scipy.interpolate import BSpline
+
+from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.priors import PriorSet
+
+Rates = tuple[TensorVariable, TensorVariable]
+
+
+@runtime_checkable
+class Baseline(Protocol):
+    """A shape of baseline hazard."""
+
+    @property
+    def kind(self) -> str:
+        """Short name, as printed in reports."""
+
+    def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
+        """Window edges in days, from 0 to infinity.
+
+        Parameters
+        ----------
+        event_times, all_times
+            Times of events, and of all entries and exits, on the transition's clock, in days.
+        """
+
+    def build(
+        self,
+        name: str,
+        dims: tuple[str, str],
+        labels: Sequence[str],
+        edges: np.ndarray,
+        priors: PriorSet,
+    ) -> Rates:
+        """Add variables for these transitions; return ``(log_event, log_mean)``.
+
+        `edges` has shape (transition, window + 1).
+        """
+
+
+def _strictly_increasing(inner: np.ndarray, end: float) -> np.ndarray:
+    """Push coinciding edges apart by 0.5 % of the time span, keeping their order."""
+    gap = max(0.005 * end, 1e-3)
+    out = np.empty(len(inner) + 2)
+    out[0] = 0.0
+    for j, edge in enumerate(inner, start=1):
+        out[j] = max(edge, out[j - 1] + gap)
+    out[-1] = np.inf
+    return out
+
+
+def _quantile_edges(event_times: np.ndarray, all_times: np.ndarray, windows: int) -> np.ndarray:
+    """Edges at quantiles of the event times, denser in the tail, where follow-up is long."""
+    times = event_times if len(event_times) >= 3 else all_times
+    end = float(np.max(all_times, initial=1.0))
+    if len(times) == 0:
+        return _strictly_increasing(np.linspace(0, end, windows + 1)[1:-1], end)
+    share = 1 - (1 - np.linspace(0, 1, windows + 1)[1:-1]) ** 1.5
+    return _strictly_increasing(np.quantile(times, share), end)
+
+
+@dataclass(frozen=True, slots=True)
+class PiecewiseConstant:
+    """Constant within windows; successive log hazards follow a Gaussian random walk.
+
+    Edges are quantiles of the event times.
+
+    Parameters
+    ----------
+    windows
+        Number of pieces.
+    centred
+        Sample the log hazards themselves (right when a window holds some ten events or more),
+        or their standardised steps (right when events are few). The model is the same; only
+        how well it samples differs.
+    """
+
+    windows: int = 8
+    centred: bool = True
+    kind: str = "piecewise-constant"
+
+    def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
+        return _quantile_edges(event_times, all_times, self.windows)
+
+    def build(
+        self,
+        name: str,
+        dims: tuple[str, str],
+        labels: Sequence[str],
+        edges: np.ndarray,
+        priors: PriorSet,
+    ) -> Rates:
+        walk = _random_walk(name, dims, labels, edges.shape[1] - 1, priors, self.centred)
+        return walk, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Spline:
+    """Log hazard as a penalised cubic B-spline over ranked time (P-spline).
+
+    Parameters
+    ----------
+    df
+        Number of basis functions; their coefficients follow a Gaussian random walk.
+    resolution
+        Number of windows on which the spline is evaluated.
+    centred
+        As in `PiecewiseConstant`, for the coefficients.
+    """
+
+    df: int = 7
+    resolution: int = 40
+    centred: bool = False
+    kind: str = "spline"
+
+    def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
+        return _quantile_edges(event_times, all_times, self.resolution)
+
+    def basis(self) -> np.ndarray:
+        """Basis at window midpoints on the rank scale, shape (resolution, df)."""
+        inner = np.linspace(0, 1, self.df - 2)
+        knots = np.concatenate([np.zeros(3), inner, np.ones(3)])
+        middle = (np.arange(self.resolution) + 0.5) / self.resolution
+        return np.asarray(BSpline.design_matrix(middle, knots, 3).toarray())
+
+    def build(
+        self,
+        name: str,
+        dims: tuple[str, str],
+        labels: Sequence[str],
+        edges: np.ndarray,
+        priors: PriorSet,
+    ) -> Rates:
+        knot_dim = f"{dims[1]}_basis"
+        pm.modelcontext(None).add_coord(knot_dim, np.arange(self.df))
+        weights = _random_walk(
+            f"{name}_weight", (dims[0], knot_dim), labels, self.df, priors, self.centred
+        )
+        curve = pm.Deterministic(name, weights @ pt.as_tensor(self.basis().T), dims=dims)
+        return curve, curve
+
+
+@dataclass(frozen=True, slots=True)
+class Weibull:
+    """Hazard ``exp(level) (t / 1 year)^(shape - 1)`` per day.
+
+    Exact when the data have at most `resolution` distinct times; beyond that, times are grouped
+    at their quantiles.
+    """
+
+    resolution: int = 200
+    kind: str = "Weibull"
+
+    def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
+        times = np.unique(all_times[all_times > 0])
+        if len(times) == 0:
+            times = np.array([1.0])
+        inner = (
+            np.quantile(times, np.linspace(0, 1, self.resolution), method="nearest")
+            if len(times) > self.resolution
+            else times
+        )
+        padding = self.resolution - len(inner)
+        tail = inner[-1] * (1 + 0.1 * np.arange(1, padding + 1))
+        return np.concatenate([[0.0], inner, tail, [np.inf]])
+
+    def build(
+        self,
+        name: str,
+        dims: tuple[str, str],
+        labels: Sequence[str],
+        edges: np.ndarray,
+        priors: PriorSet,
+    ) -> Rates:
+        level = priors.make(f"{name}_level", "baseline_level", dims=dims[:1], qualifiers=labels)
+        shape = priors.make(f"{name}_shape", "weibull_shape", dims=dims[:1], qualifiers=labels)
+        # 0 ** shape has no usable gradient; a nanosecond does no harm.
+        low = np.maximum(edges[:, :-1], 1e-14) / DAYS_PER_YEAR
+        high = np.where(np.isinf(edges[:, 1:]), 2 * edges[:, :-1], edges[:, 1:]) / DAYS_PER_YEAR
+        at_event = level[:, None] + (shape[:, None] - 1) * np.log(high)
+        cumulative = high ** shape[:, None] - low ** shape[:, None]
+        mean = level[:, None] - pt.log(shape[:, None]) + pt.log(cumulative / (high - low))
+        return at_event, pm.Deterministic(name, mean, dims=dims)
+
+
+BASELINES: dict[str, type[PiecewiseConstant] | type[Spline] | type[Weibull]] = {
+    "piecewise-constant": PiecewiseConstant,
+    "spline": Spline,
+    "Weibull": Weibull,
+}
+
+
+def _random_walk(
+    name: str,
+    dims: tuple[str, str],
+    labels: Sequence[str],
+    steps: int,
+    priors: PriorSet,
+    centred: bool,
+) -> TensorVariable:
+    """Gaussian random walk along dims[1]; its first value has the prior of the level."""
+    if steps == 1:
+        return priors.make(name, "baseline_level", dims=dims, qualifiers=labels, axis=0)
+    roughness = priors.make(
+        f"{name}_roughness", "baseline_roughness", dims=dims[:1], qualifiers=labels
+    )
+    if centred:
+        level = priors.get_entry("baseline_level", labels[0]).distribution
+        start = getattr(pm, level).dist(**priors.arguments("baseline_level", labels))
+        return pm.GaussianRandomWalk(
+            name, sigma=roughness, init_dist=start, steps=steps - 1, dims=dims
+        )
+    first = priors.make(f"{name}_level", "baseline_level", dims=dims[:1], qualifiers=labels)
+    step_dim = f"{dims[1]}_step"
+    pm.modelcontext(None).add_coord(step_dim, np.arange(1, steps))
+    step = pm.Normal(f"{name}_step", 0.0, 1.0, dims=(dims[0], step_dim))
+    climb = roughness[:, None] * pt.cumsum(step, axis=1)
+    walk = pt.concatenate([first[:, None], first[:, None] + climb], axis=1)
+    return pm.Deterministic(name, walk, dims=dims)

@@ -1,0 +1,65 @@
+"""Descriptions to plain data and back, for the known description types only."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any, Final
+
+from twinbayes.errors import ModelError
+
+_KIND: Final = "kind_of"
+
+
+def _known_types() -> dict[str, type[Any]]:
+    """The closed list of types that may be stored; a file can name no other."""
+    from twinbayes.model import baseline, design, event_process, graph, pooling, spec  # noqa: PLC0415
+
+    types = (
+        spec.ModelSpec,
+        event_process.EventProcess,
+        graph.StateGraph,
+        graph.Transition,
+        graph.TreatmentStart,
+        graph.Treatment,
+        graph.Effect,
+        *baseline.BASELINES.values(),
+        *pooling.POOLINGS.values(),
+        design.Term,
+        design.Group,
+        design.Interaction,
+    )
+    return {t.__name__: t for t in types}
+
+
+def encode(value: object) -> Any:
+    """Turn a description into dicts, lists and scalars."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            _KIND: type(value).__name__,
+            **{f.name: encode(getattr(value, f.name)) for f in fields(value)},
+        }
+    if isinstance(value, tuple):
+        return [encode(v) for v in value]
+    return value
+
+
+def decode(data: Any) -> Any:
+    """Undo `encode`.
+
+    Raises
+    ------
+    ModelError
+        The data name a type that is not a description of this package.
+    """
+    if isinstance(data, list):
+        return tuple(decode(v) for v in data)
+    if isinstance(data, dict):
+        known = _known_types()
+        kind = data.get(_KIND)
+        if kind not in known:
+            raise ModelError(
+                f"Stored model names the unknown type {kind!r}. "
+                "It was written by another version, or altered."
+            )
+        return known[kind](**{k: decode(v) for k, v in data.items() if k != _KIND})
+    return data

@@ -1,0 +1,138 @@
+"""The fused event-likelihood Op: value and gradient from one call of the kernel.
+
+The Op returns the gradient beside the value, so its pull-back is a scaling of outputs that the
+compiled function already has; nothing is computed twice. A JAX version serves NumPyro.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+from numpy.typing import NDArray
+from pytensor.gradient import disconnected_type
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.op import Op
+from pytensor.link.numba.dispatch import basic as numba_basic
+from pytensor.tensor.variable import TensorVariable
+
+from twinbayes.model.event_kernel import event_loglik
+
+_N_PARAMETERS = 4  # log_event, log_mean, coef, effect; weight and data carry no gradient
+
+
+class EventLikelihood(Op):
+    """``(log_event, log_mean, coef, effect, weight, index, values) -> (loglik, 4 gradients)``.
+
+    Shapes as in `event_kernel.event_loglik`. Only the first output is differentiable, once.
+    """
+
+    __props__ = ()
+
+    def make_node(self, *inputs: Any) -> Apply[Any]:
+        parameters = [pt.as_tensor(x, dtype="float64") for x in inputs[:5]]
+        index = pt.as_tensor(inputs[5], dtype="int64")
+        values = pt.as_tensor(inputs[6], dtype="float64")
+        outputs = [pt.dscalar(), *(p.type() for p in parameters[:_N_PARAMETERS])]
+        return Apply(self, [*parameters, index, values], outputs)
+
+    def perform(
+        self, node: Apply[Any], inputs: Sequence[Any], output_storage: Sequence[list[Any]]
+    ) -> None:
+        results = _call_kernel(*(np.ascontiguousarray(x) for x in inputs))
+        for slot, result in zip(output_storage, results, strict=True):
+            slot[0] = np.asarray(result)
+
+    def infer_shape(
+        self, node: Apply[Any], shapes: list[tuple[Variable[Any, Any], ...]]
+    ) -> list[tuple[Variable[Any, Any], ...]]:
+        return [(), *shapes[:_N_PARAMETERS]]
+
+    def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
+        return [[k < _N_PARAMETERS, False, False, False, False] for k in range(7)]
+
+    def pullback(
+        self,
+        inputs: Sequence[Variable[Any, Any]],
+        outputs: Sequence[Variable[Any, Any]],
+        output_grads: Sequence[Variable[Any, Any]],
+    ) -> list[Variable[Any, Any]]:
+        scale = output_grads[0]
+        gradients = [scale * g for g in outputs[1:]]
+        return [*gradients, *(disconnected_type() for _ in inputs[_N_PARAMETERS:])]
+
+
+def loglik(
+    log_event: TensorVariable,
+    log_mean: TensorVariable,
+    coef: TensorVariable,
+    effect: TensorVariable,
+    weight: TensorVariable,
+    index: TensorVariable,
+    values: TensorVariable,
+) -> TensorVariable:
+    """Symbolic log-likelihood of packed event data; a scalar."""
+    out: TensorVariable = EventLikelihood()(
+        log_event, log_mean, coef, effect, weight, index, values
+    )[0]
+    return out
+
+
+def _call_kernel(
+    log_event: NDArray[np.float64],
+    log_mean: NDArray[np.float64],
+    coef: NDArray[np.float64],
+    effect: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    index: NDArray[np.int64],
+    values: NDArray[np.float64],
+) -> tuple[Any, ...]:
+    gradients = [np.empty_like(x) for x in (log_event, log_mean, coef, effect)]
+    total = event_loglik(
+        log_event, log_mean, coef, effect, weight, index, values, *gradients, np.empty_like(weight)
+    )
+    return (total, *gradients)
+
+
+@numba_basic.register_funcify_default_op_cache_key(EventLikelihood)
+def _to_numba(op: EventLikelihood, **_: Any) -> Any:
+    @numba_basic.numba_njit
+    def event_likelihood(log_event, log_mean, coef, effect, weight, index, values):  # type: ignore[no-untyped-def]
+        log_event = np.ascontiguousarray(log_event)
+        log_mean = np.ascontiguousarray(log_mean)
+        coef = np.ascontiguousarray(coef)
+        effect = np.ascontiguousarray(effect)
+        grad_event = np.empty_like(log_event)
+        grad_mean = np.empty_like(log_mean)
+        grad_coef = np.empty_like(coef)
+        grad_effect = np.empty_like(effect)
+        total = event_loglik(
+            log_event,
+            log_mean,
+            coef,
+            effect,
+            np.ascontiguousarray(weight),
+            np.ascontiguousarray(index),
+            np.ascontiguousarray(values),
+            grad_event,
+            grad_mean,
+            grad_coef,
+            grad_effect,
+            np.empty(len(weight)),
+        )
+        return np.asarray(total), grad_event, grad_mean, grad_coef, grad_effect
+
+    return event_likelihood, 1
+
+
+def register_jax() -> None:
+    """Teach PyTensor the JAX version of the Op; needs the optional package ``jax``."""
+    from pytensor.link.jax.dispatch import jax_funcify  # noqa: PLC0415 (optional dependency)
+
+    from twinbayes.model.event_jax import jax_event_likelihood  # noqa: PLC0415
+
+    @jax_funcify.register(EventLikelihood)
+    def _to_jax(op: EventLikelihood, **_: Any) -> Callable[..., Any]:
+        return jax_event_likelihood

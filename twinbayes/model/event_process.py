@@ -1,0 +1,272 @@
+"""The event-history component: hazards of every transition and treatment start.
+
+For patient i and intensity e, at time t on its clock:
+
+    log h_ie(t) = log h0_e(t) + x_i . beta_e + a_e[subgroup i] + r_e[centre i]
+                  + sum over effects f acting now of theta_f[subgroup i]
+
+Treatment starts are intensities like any other, so the registry's own treatment policy is part
+of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
+
+from twinbayes.cohort import Cohort
+from twinbayes.errors import ModelError
+from twinbayes.model import event_op
+from twinbayes.model.baseline import Baseline
+from twinbayes.model.design import CovariateTerm, Encoding
+from twinbayes.model.event_data import (
+    EventData,
+    Floats,
+    RowTable,
+    event_data,
+    rows_at_risk,
+    window_edges,
+)
+from twinbayes.model.graph import StateGraph
+from twinbayes.model.history import Histories, trace_histories
+from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling
+from twinbayes.names import (
+    CENTRE,
+    COVARIATE,
+    COVARIATE_GROUP,
+    EFFECT,
+    PATIENT,
+    SUBGROUP,
+    TRANSITION,
+    WINDOW,
+)
+from twinbayes.priors import PriorSet
+
+PATIENT_WEIGHT = "patient_weight"
+EVENT_INDEX = "event_index"
+EVENT_VALUES = "event_values"
+
+
+@dataclass(frozen=True)
+class EventPlan:
+    """Everything about one cohort that the event process needs, and nothing sampled.
+
+    Attributes
+    ----------
+    encoding
+        How covariates become columns.
+    edges
+        Window edges of each intensity's baseline, in days.
+    histories
+        The patients' paths, and the rows set aside.
+    rows
+        Rows at risk.
+    data
+        The same, cut into windows and joined with the design.
+    """
+
+    encoding: Encoding
+    edges: tuple[Floats, ...]
+    histories: Histories
+    rows: RowTable
+    data: EventData
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventProcess:
+    """Description of the event process of a disease.
+
+    Parameters
+    ----------
+    graph
+        States, transitions, treatments.
+    covariates
+        Baseline covariates acting on every intensity.
+    unshrunk
+        Covariate groups whose effects take the fixed prior ``covariate_effect`` instead of a
+        learnt shrinkage scale.
+    subgroup, centre
+        How subgroup and centre levels of each hazard are pooled.
+    """
+
+    graph: StateGraph
+    covariates: tuple[CovariateTerm, ...] = ()
+    unshrunk: tuple[str, ...] = ()
+    subgroup: Pooling = field(default_factory=Exchangeable)
+    centre: Pooling = field(default_factory=Exchangeable)
+
+    def plan(self, cohort: Cohort) -> EventPlan:
+        """Learn encoding and windows from a cohort and trace its histories."""
+        encoding = Encoding.learn(self.covariates, cohort)
+        unknown = sorted(set(self.unshrunk) - set(encoding.groups))
+        if unknown:
+            raise ModelError(
+                f"unshrunk names groups without covariates: {unknown}. "
+                f"Known: {list(encoding.groups)}."
+            )
+        histories = trace_histories(self.graph, cohort)
+        rows = rows_at_risk(self.graph, histories)
+        edges = window_edges(self.graph, rows)
+        data = event_data(rows, edges, encoding.encode(cohort))
+        return EventPlan(encoding, edges, histories, rows, data)
+
+    def coords(self, plan: EventPlan) -> dict[str, Sequence[object]]:
+        """Coordinates of the component's dims."""
+        encoding = plan.encoding
+        out: dict[str, Sequence[object]] = {
+            TRANSITION: self.graph.labels,
+            WINDOW: range(max(len(e) for e in plan.edges) - 1),
+            SUBGROUP: encoding.subgroups,
+            CENTRE: encoding.centres,
+        }
+        if encoding.columns:
+            out |= {COVARIATE: encoding.labels, COVARIATE_GROUP: encoding.groups}
+        if self.graph.effects:
+            out[EFFECT] = tuple(e.label for e in self.graph.effects)
+        return out
+
+    def build(self, plan: EventPlan, priors: PriorSet) -> None:
+        """Add the component to the current PyMC model."""
+        index, values = plan.data.pack()
+        weight = pm.Data(PATIENT_WEIGHT, np.ones(plan.data.n_patients), dims=PATIENT)
+        log_event, log_mean = self._baselines(plan, priors)
+        coef = pt.concatenate(
+            [
+                self._covariate_effects(plan.encoding, priors),
+                self._levels("subgroup", SUBGROUP, self.subgroup, plan.encoding.subgroups, priors),
+                self._levels("centre", CENTRE, self.centre, plan.encoding.centres, priors),
+            ]
+        )
+        effect = self._treatment_effects(plan.encoding.subgroups, priors)
+        pm.Potential(
+            "event_loglik",
+            event_op.loglik(
+                log_event,
+                log_mean,
+                coef,
+                effect,
+                weight,
+                pm.Data(EVENT_INDEX, index),
+                pm.Data(EVENT_VALUES, values),
+            ),
+        )
+
+    def _baselines(
+        self, plan: EventPlan, priors: PriorSet
+    ) -> tuple[TensorVariable, TensorVariable]:
+        """Stack the baselines; intensities that share a shape are built in one go."""
+        blocks: dict[Baseline, list[int]] = {}
+        for k, intensity in enumerate(self.graph.intensities):
+            blocks.setdefault(intensity.baseline, []).append(k)
+        width = max(len(e) for e in plan.edges) - 1
+        if len(blocks) == 1:
+            (baseline,) = blocks
+            return baseline.build(
+                "log_baseline",
+                (TRANSITION, WINDOW),
+                self.graph.labels,
+                np.stack(plan.edges),
+                priors,
+            )
+        order, at_event, on_average = [], [], []
+        for n, (baseline, members) in enumerate(blocks.items()):
+            edges = np.stack([plan.edges[k] for k in members])
+            dims = (f"{TRANSITION}_{n}", f"{WINDOW}_{n}")
+            labels = [self.graph.labels[k] for k in members]
+            pm.modelcontext(None).add_coords({dims[0]: labels, dims[1]: range(edges.shape[1] - 1)})
+            log_event, log_mean = baseline.build(f"log_baseline_{n}", dims, labels, edges, priors)
+            order += members
+            at_event.append(_widen(log_event, width))
+            on_average.append(_widen(log_mean, width))
+        back = np.argsort(order)
+        mean = pm.Deterministic(
+            "log_baseline", pt.concatenate(on_average)[back], dims=(TRANSITION, WINDOW)
+        )
+        return pt.concatenate(at_event)[back], mean
+
+    def _covariate_effects(self, encoding: Encoding, priors: PriorSet) -> TensorVariable:
+        """(covariate, transition) effects, one shrinkage scale per (group, transition)."""
+        n_transitions = len(self.graph.labels)
+        if not encoding.columns:
+            return pt.zeros((0, n_transitions))
+        dims = (COVARIATE, TRANSITION)
+        shrunk = np.array([c.group not in self.unshrunk for c in encoding.columns])
+        if not shrunk.any():
+            return priors.make("beta", "covariate_effect", dims=dims)
+        scale = priors.make(
+            "covariate_scale",
+            "covariate_scale",
+            dims=(COVARIATE_GROUP, TRANSITION),
+            qualifiers=encoding.groups,
+        )
+        offset = pm.Normal("beta_offset", 0.0, 1.0, dims=dims)
+        spread: TensorVariable = scale[encoding.group_index]
+        if not shrunk.all():
+            entry = priors.get_entry("covariate_effect")
+            if entry.distribution != "Normal":
+                raise ModelError(
+                    "Prior 'covariate_effect' must be Normal where some groups are "
+                    "shrunk and others are not. Override it, or shrink all groups."
+                )
+            fixed = float(entry.arguments["sigma"])
+            spread = pt.where(pt.as_tensor(shrunk)[:, None], spread, fixed)
+        return pm.Deterministic("beta", spread * offset, dims=dims)
+
+    def _levels(
+        self, what: str, dim: str, pooling: Pooling, labels: Sequence[str], priors: PriorSet
+    ) -> TensorVariable:
+        """(label, transition) levels of subgroups or centres; none where there is only one."""
+        if len(labels) < 2:
+            return pt.zeros((len(labels), len(self.graph.labels)))
+        names = EffectNames(
+            mean="",
+            scale=f"{what}_scale",
+            offset=f"{what}_offset",
+            total=f"{what}_effect",
+            scale_prior=f"{what}_scale",
+        )
+        return pooling.build(names, (TRANSITION, dim), self.graph.labels, len(labels), priors).T
+
+    def _treatment_effects(self, subgroups: Sequence[str], priors: PriorSet) -> TensorVariable:
+        """(effect, subgroup) log hazard ratios, each effect under its own pooling."""
+        effects = self.graph.effects
+        if not effects:
+            return pt.zeros((0, len(subgroups)))
+        blocks: dict[Pooling, list[int]] = {}
+        for k, effect in enumerate(effects):
+            blocks.setdefault(effect.pooling, []).append(k)
+        parts, order = [], []
+        for pooling, members in blocks.items():
+            suffix = "" if len(blocks) == 1 else f"_{pooling.kind}"
+            dims = (f"{EFFECT}{suffix}", SUBGROUP)
+            labels = [effects[k].label for k in members]
+            if suffix:
+                pm.modelcontext(None).add_coord(dims[0], labels)
+            names = EffectNames(
+                mean=f"treatment_effect{suffix}",
+                scale=f"treatment_heterogeneity{suffix}",
+                offset=f"treatment_offset{suffix}",
+                total=f"treatment_subgroup_effect{suffix}",
+                scale_prior="treatment_heterogeneity",
+                mean_prior="treatment_effect",
+            )
+            parts.append(pooling.build(names, dims, labels, len(subgroups), priors))
+            order += members
+        if len(blocks) == 1:
+            return parts[0]
+        back = np.argsort(order)
+        return pm.Deterministic(
+            "treatment_subgroup_effect", pt.concatenate(parts)[back], dims=(EFFECT, SUBGROUP)
+        )
+
+
+def _widen(matrix: TensorVariable, width: int) -> TensorVariable:
+    """Repeat the last window so that baselines of different resolution share one matrix."""
+    columns = pt.minimum(pt.arange(width), matrix.shape[1] - 1)
+    widened: TensorVariable = matrix[:, columns]
+    return widened

@@ -1,0 +1,103 @@
+"""ModelSpec: the frozen description of a disease model, and its words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twinbayes.model import codec
+from twinbayes.model.design import Group, Interaction
+from twinbayes.model.event_process import EventProcess
+from twinbayes.model.graph import StateGraph
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSpec:
+    """What is modelled for one disease; the cohort and the priors come at fit time.
+
+    Parameters
+    ----------
+    name, title
+        Identifier and one line for people.
+    events
+        The event process.
+    priors
+        Name of the disease's file in the prior library.
+    """
+
+    name: str
+    title: str
+    events: EventProcess
+    priors: str
+
+    @property
+    def graph(self) -> StateGraph:
+        return self.events.graph
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the whole description."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, JSON-ready; `from_dict` undoes it exactly."""
+        encoded: dict[str, Any] = codec.encode(self)
+        return encoded
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelSpec:
+        """Rebuild a spec; only the package's own description types are accepted."""
+        spec = codec.decode(data)
+        if not isinstance(spec, cls):
+            raise TypeError(f"Expected a ModelSpec, found {type(spec).__name__}.")
+        return spec
+
+    def describe(self) -> str:
+        """The model in formulae and words, as plain text."""
+        graph, events = self.graph, self.events
+        lines = [
+            f"{self.title} ({self.name})",
+            "",
+            "log h_e(t) = log h0_e(t) + x·β_e + a_e[subgroup] + r_e[centre] + Σ_f θ_f[subgroup]",
+            "log-likelihood = Σ over rows at risk of  d·log h − ∫ h dt",
+            "",
+            f"States: {', '.join(graph.states)}; absorbing: {', '.join(graph.absorbing)}.",
+            "Intensities (clock; baseline):",
+            *(
+                f"  {i.label}  ({'days since ' + i.clock}; {i.baseline.kind})"
+                for i in graph.intensities
+            ),
+        ]
+        if graph.effects:
+            lines += [
+                "Treatment effects θ (pooling over subgroups):",
+                *(f"  {e.label}  ({e.pooling.kind})" for e in graph.effects),
+            ]
+        lines += [
+            "Levels: subgroup a_e "
+            f"({events.subgroup.kind}), centre r_e ({events.centre.kind}); each sums to zero.",
+            "Covariates (β_ke = scale[group k, e] · offset_ke unless the group is unshrunk):",
+            *(f"  {_term_text(t)}" for t in events.covariates),
+        ]
+        if events.unshrunk:
+            lines.append(f"Unshrunk groups: {', '.join(events.unshrunk)}.")
+        lines.append(
+            "Missing covariates: integrated out of the hazard, x·β + ½ s²β², with conditional "
+            "mean and variance from a multivariate normal model of all covariates."
+        )
+        return "\n".join(lines)
+
+
+def _term_text(term: object) -> str:
+    if isinstance(term, Group):
+        return f"all of group {term.group!r} with at least {term.min_carriers} carriers"
+    if isinstance(term, Interaction):
+        return f"{' × '.join(term.names)} ({term.group})"
+    return (
+        f"{getattr(term, 'name', term)}: {getattr(term, 'transform', '')} "
+        f"({getattr(term, 'group', '')})"
+    )

@@ -1,0 +1,6 @@
+"""Twins: forecasts and contrasts for patients, from their present state and day."""
+
+from twinbayes.twin.scenario import Scenario
+from twinbayes.twin.twin import Twin
+
+__all__ = ["Scenario", "Twin"]

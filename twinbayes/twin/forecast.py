@@ -1,0 +1,223 @@
+"""Forecast datasets: paths summarised at output times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from twinbayes.errors import TwinError
+from twinbayes.model.event_data import Floats, Ints
+from twinbayes.model.graph import StateGraph
+from twinbayes.names import CENTRE, DEATH, PATIENT, SAMPLE, STATE, SUBGROUP, TIME
+from twinbayes.twin.paths import Path, over_patients, time_nodes
+from twinbayes.twin.scenario import Scenario
+from twinbayes.twin.summary_kernel import restricted_means, summarise_path, summarise_rows
+
+if TYPE_CHECKING:
+    from twinbayes.twin.twin import Twin
+
+_DEFAULT_STEPS = 60
+_MAX_DRAWS_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True)
+class OutputGrid:
+    """Output times and where they lie among the nodes.
+
+    Attributes
+    ----------
+    times
+        Days since the landmark.
+    interval
+        Probability of the intervals.
+    """
+
+    times: Floats
+    interval: float
+
+    @property
+    def tails(self) -> tuple[float, float]:
+        return (1 - self.interval) / 2, (1 + self.interval) / 2
+
+    def locate(self, nodes: Floats) -> tuple[Ints, Floats]:
+        """Node before each time, and the share of the way to the next."""
+        step = np.clip(np.searchsorted(nodes, self.times, side="right") - 1, 0, len(nodes) - 2)
+        share = (self.times - nodes[step]) / np.diff(nodes)[step]
+        return step.astype(np.int64), np.clip(share, 0.0, 1.0)
+
+
+def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> OutputGrid:
+    """Check horizon, grid and interval.
+
+    Raises
+    ------
+    TwinError
+        Naming what is wrong and what would be right.
+    """
+    if not (np.isfinite(until) and until > 0):
+        raise TwinError(f"until must be a positive number of days, not {until!r}.")
+    if not 0 < interval < 1:
+        raise TwinError(f"interval must be a probability between 0 and 1, not {interval!r}.")
+    if grid is None or isinstance(grid, int | np.integer):
+        count = _DEFAULT_STEPS if grid is None else int(grid)
+        if count < 1:
+            raise TwinError(f"grid must be at least one step, not {count}.")
+        return OutputGrid(np.linspace(0.0, until, count + 1), interval)
+    times = np.asarray(grid, dtype=float)
+    ordered = times.ndim == 1 and len(times) > 0 and np.all(np.diff(times) > 0)
+    if not ordered or times[0] < 0 or times[-1] > until:
+        raise TwinError(
+            "grid must be increasing days since the landmark, from 0 to `until` "
+            f"({until:g}), or a number of steps."
+        )
+    return OutputGrid(times, interval)
+
+
+def fatal_states(graph: StateGraph) -> list[int]:
+    """Indices of the states that are deaths; all absorbing states where none is by death."""
+    dead = {t.target for t in graph.transitions if t.event == DEATH}
+    return [k for k, s in enumerate(graph.states) if s in (dead or graph.absorbing)]
+
+
+def survival_of(path: Floats, fatal: list[int]) -> Floats:
+    """(node, 1, draw): probability of being alive."""
+    alive: Floats = 1.0 - path[:, fatal].sum(axis=1, keepdims=True)
+    return alive
+
+
+def with_bounds(
+    out: dict[str, tuple[tuple[str, ...], Floats]],
+    name: str,
+    dims: tuple[str, ...],
+    summary: Floats,
+) -> None:
+    """Store mean and bounds; `summary` has them along its last axis."""
+    for k, suffix in enumerate(("", "_lower", "_upper")):
+        out[f"{name}{suffix}"] = (dims, np.ascontiguousarray(summary[..., k]))
+
+
+def forecast_patients(
+    twin: Twin,
+    until: float,
+    grid: int | ArrayLike | None,
+    scenario: Scenario,
+    interval: float,
+    draws: bool,
+) -> xr.Dataset:
+    """Forecast every patient of a twin; see `Twin.forecast`."""
+    graph = twin.spec.graph
+    out_grid = output_grid(until, grid, interval)
+    landmarks = [p.day for p in twin.present]
+    scenario.require_valid(graph, landmarks)
+    _require_room(twin, out_grid, draws)
+    fatal = fatal_states(graph)
+    again = [k for k, s in enumerate(graph.states) if s in graph.transient and k > 0]
+    entered = [k for k in range(1, len(graph.states))]
+
+    def work(i: int) -> dict[str, Floats]:
+        nodes = scenario_nodes(until, [scenario], landmarks[i])
+        return _summarise(twin.path(i, scenario, nodes), out_grid, fatal, again, entered, draws)
+
+    parts = list(over_patients(len(landmarks), work))
+    stacked = {key: np.stack([p[key] for p in parts]) for key in parts[0]}
+    data: dict[str, tuple[tuple[str, ...], Floats]] = {}
+    with_bounds(data, "state_probability", (PATIENT, TIME, STATE), stacked["state"])
+    with_bounds(data, "survival", (PATIENT, TIME), stacked["survival"])
+    with_bounds(data, "cumulative_incidence", (PATIENT, TIME, STATE), stacked["entries"])
+    with_bounds(data, "restricted_mean_time", (PATIENT, STATE), stacked["time_in_state"])
+    with_bounds(data, "rmst", (PATIENT,), stacked["rmst"])
+    if draws:
+        data["state_probability_draws"] = ((PATIENT, TIME, STATE, SAMPLE), stacked["draws"])
+        alive = 1.0 - stacked["draws"][:, :, fatal].sum(axis=2)
+        data["survival_draws"] = ((PATIENT, TIME, SAMPLE), alive)
+    return label(twin, data, out_grid, {"scenario": scenario.label})
+
+
+def scenario_nodes(until: float, scenarios: list[Scenario], landmark: float) -> Floats:
+    """The time grid of one patient, with a node at each day on which a scenario acts."""
+    days = [a.day - landmark for s in scenarios for a in s.assumptions if a.day is not None]
+    return time_nodes(until, days)
+
+
+def label(
+    twin: Twin,
+    data: dict[str, tuple[tuple[str, ...], Floats]],
+    grid: OutputGrid,
+    attrs: dict[str, str],
+) -> xr.Dataset:
+    """Add coordinates, units and provenance."""
+    patients = twin.cohort.patients
+    dataset = xr.Dataset(
+        data,
+        coords={
+            PATIENT: list(twin.patient_ids),
+            TIME: (TIME, grid.times, {"units": "days", "long_name": "time since the landmark"}),
+            STATE: list(twin.spec.graph.states),
+            "landmark_day": (PATIENT, np.array([p.day for p in twin.present]), {"units": "days"}),
+            SUBGROUP if SUBGROUP not in _dims(data) else "patient_subgroup": (
+                PATIENT,
+                patients[SUBGROUP].astype(str).to_numpy(dtype=object),
+            ),
+            CENTRE: (PATIENT, patients[CENTRE].astype(str).to_numpy(dtype=object)),
+        },
+        attrs={
+            "interval_probability": grid.interval,
+            "interval_kind": "equal-tailed",
+            "disease": twin.spec.name,
+            "simulated_data": int(twin.cohort.simulated),
+            "verdict": "usable" if twin.usable else "not for use",
+            **attrs,
+        },
+    )
+    for name in dataset.data_vars:
+        if "rmst" in str(name) or "mean_time" in str(name):
+            dataset[name].attrs["units"] = "days"
+    return dataset
+
+
+def _dims(data: dict[str, tuple[tuple[str, ...], Floats]]) -> set[str]:
+    return {dim for dims, _ in data.values() for dim in dims}
+
+
+def _summarise(
+    path: Path,
+    grid: OutputGrid,
+    fatal: list[int],
+    again: list[int],
+    entered: list[int],
+    draws: bool,
+) -> dict[str, Floats]:
+    low, high = grid.tails
+    step, share = grid.locate(path.nodes)
+    alive = survival_of(path.occupation, fatal)
+    state = summarise_path(path.occupation, step, share, low, high)
+    entries = np.full_like(state, np.nan)
+    entries[:, entered] = state[:, entered]  # of an absorbing state, the same thing
+    if again:
+        entries[:, again] = summarise_path(
+            np.ascontiguousarray(path.entries[:, again]), step, share, low, high
+        )
+    out = {
+        "state": state,
+        "survival": summarise_path(alive, step, share, low, high)[:, 0],
+        "entries": entries,
+        "time_in_state": summarise_rows(restricted_means(path.occupation, path.nodes), low, high),
+        "rmst": summarise_rows(restricted_means(alive, path.nodes), low, high)[0],
+    }
+    if draws:
+        weight = share[:, None, None]
+        out["draws"] = (1 - weight) * path.occupation[step] + weight * path.occupation[step + 1]
+    return out
+
+
+def _require_room(twin: Twin, grid: OutputGrid, draws: bool) -> None:
+    size = 8 * len(twin.patient_ids) * len(grid.times) * len(twin.spec.graph.states)
+    if draws and size * twin.population.n_draws > _MAX_DRAWS_BYTES:
+        raise TwinError(
+            "Every draw of this forecast would take more than 2 GiB. Ask for fewer patients or "
+            "times, or leave draws=False: means and intervals use every draw anyway."
+        )

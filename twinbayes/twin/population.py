@@ -1,0 +1,227 @@
+"""Posterior draws as the arrays that forecasts read, and hazard ratios of one patient."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from twinbayes.errors import TwinError
+from twinbayes.model.design import Design, Encoding
+from twinbayes.model.event_data import Floats
+from twinbayes.model.event_process import EventProcess
+from twinbayes.model.pooling import draw_new_group
+from twinbayes.names import (
+    CENTRE,
+    CHAIN,
+    COVARIATE,
+    DRAW,
+    EFFECT,
+    SAMPLE,
+    SUBGROUP,
+    TRANSITION,
+    WINDOW,
+)
+
+_jit = numba.njit(cache=True, error_model="numpy", nogil=True)
+
+
+@dataclass(frozen=True)
+class Population:
+    """Draws of the population parameters; draw s means the same parameters for everybody.
+
+    Attributes
+    ----------
+    rate
+        (intensity, window, draw), baseline hazards per day.
+    edges
+        (intensity, window + 1), window edges in days.
+    coef
+        (column, intensity, draw); columns are covariates, then subgroups, then centres.
+    effect
+        (effect, subgroup, draw), treatment log hazard ratios.
+    subgroup_scale, centre_scale
+        (intensity, draw), spread of levels, for a subgroup or centre that the fit has not seen;
+        None if the pooling has none.
+    effect_mean, effect_scale
+        (effect, draw), the same for treatment effects.
+    """
+
+    rate: Floats
+    edges: Floats
+    coef: Floats
+    effect: Floats
+    subgroup_scale: Floats | None
+    centre_scale: Floats | None
+    effect_mean: Floats | None
+    effect_scale: Floats | None
+
+    @property
+    def n_draws(self) -> int:
+        return self.rate.shape[2]
+
+    @classmethod
+    def from_posterior(
+        cls, posterior: xr.Dataset, encoding: Encoding, edges: tuple[Floats, ...]
+    ) -> Population:
+        """Lay the posterior of an event process out for forecasts."""
+        stacked = posterior.stack({SAMPLE: (CHAIN, DRAW)})
+
+        def get(name: str, *dims: str) -> Floats | None:
+            if name not in stacked:
+                return None
+            return np.ascontiguousarray(stacked[name].transpose(*dims, SAMPLE).to_numpy())
+
+        rate = get("log_baseline", TRANSITION, WINDOW)
+        assert rate is not None  # every event process has it
+        n_intensities, width, n = rate.shape
+        empty = np.zeros((0, n_intensities, n))
+        beta = get("beta", COVARIATE, TRANSITION)
+        subgroup = get("subgroup_effect", SUBGROUP, TRANSITION)
+        centre = get("centre_effect", CENTRE, TRANSITION)
+        effect = get("treatment_subgroup_effect", EFFECT, SUBGROUP)
+        table = np.full((n_intensities, width + 1), np.inf)
+        for row, some in zip(table, edges, strict=True):
+            row[: len(some)] = some
+        no_levels = [
+            np.zeros((len(labels), n_intensities, n))
+            for labels in (encoding.subgroups, encoding.centres)
+        ]
+        return cls(
+            rate=np.exp(rate),
+            edges=table,
+            coef=np.concatenate(
+                [
+                    empty if beta is None else beta,
+                    no_levels[0] if subgroup is None else subgroup,
+                    no_levels[1] if centre is None else centre,
+                ]
+            ),
+            effect=np.zeros((0, len(encoding.subgroups), n)) if effect is None else effect,
+            subgroup_scale=get("subgroup_scale", TRANSITION),
+            centre_scale=get("centre_scale", TRANSITION),
+            effect_mean=get("treatment_effect", EFFECT),
+            effect_scale=get("treatment_heterogeneity", EFFECT),
+        )
+
+
+@dataclass(frozen=True)
+class PatientRatios:
+    """Hazard ratios of one patient: (intensity, draw) and treatment effects (effect, draw)."""
+
+    hazard: Floats
+    effect: Floats
+
+
+def patient_ratios(
+    population: Population,
+    process: EventProcess,
+    encoding: Encoding,
+    design: Design,
+    i: int,
+    labels: tuple[str, str],
+) -> PatientRatios:
+    """Multiply out covariates, levels and treatment effects for patient `i` of a design.
+
+    Missing covariates are drawn from their conditional distribution, one value a draw. All
+    random numbers are seeded by the patient's own content, so the result is the same whoever
+    else is in the batch.
+
+    Parameters
+    ----------
+    labels
+        Subgroup and centre of the patient.
+    """
+    generator = np.random.default_rng(_seed(design, i, labels))
+    n_intensities, n = population.rate.shape[0], population.n_draws
+    predictor = np.zeros((n_intensities, n))
+    values, variances = design.values[i], design.variances[i]
+    seen = np.flatnonzero((values != 0.0) & (variances == 0.0))
+    _add_columns(predictor, population.coef, seen, values)
+    for k in np.flatnonzero(variances > 0.0):
+        column = encoding.columns[k]
+        if column.is_binary:
+            p = values[k] * column.scale + column.centre
+            x = ((generator.random(n) < p) - column.centre) / column.scale
+        else:
+            x = values[k] + np.sqrt(variances[k]) * generator.standard_normal(n)
+        predictor += x * population.coef[k]
+    if design.subgroup[i] < 0:
+        predictor += _new_level(
+            population.subgroup_scale, process.subgroup.kind, "subgroup", predictor, generator
+        )
+    if design.centre[i] < 0:
+        predictor += _new_level(
+            population.centre_scale, process.centre.kind, "centre", predictor, generator
+        )
+    return PatientRatios(
+        np.exp(predictor), np.exp(_effects(population, design.subgroup[i], generator))
+    )
+
+
+def _effects(population: Population, subgroup: int, generator: np.random.Generator) -> Floats:
+    if subgroup >= 0 or population.effect.shape[0] == 0:
+        return (
+            population.effect[:, max(subgroup, 0)]
+            if population.effect.shape[1]
+            else np.zeros((0, population.n_draws))
+        )
+    if population.effect_mean is None:
+        raise TwinError(
+            "This subgroup was not in the fit, and treatment effects are pooled "
+            "separately for several strategies: no effect can be given for it."
+        )
+    if population.effect_scale is None:
+        raise TwinError(
+            "This subgroup was not in the fit, and treatment effects without pooling "
+            "say nothing about it. Refit with pooling 'exchangeable' or 'complete'."
+        )
+    return draw_new_group(population.effect_mean, population.effect_scale, generator)
+
+
+def _new_level(
+    scale: Floats | None, pooling: str, what: str, like: Floats, generator: np.random.Generator
+) -> Floats:
+    if pooling == "complete":
+        return np.zeros_like(like)
+    if scale is None and pooling == "none":
+        raise TwinError(
+            f"This {what} was not in the fit, and levels without pooling say nothing "
+            f"about it. Refit with pooling 'exchangeable' for the {what}."
+        )
+    if scale is None:  # one label only in the fit: its level is the baseline
+        return np.zeros_like(like)
+    return draw_new_group(np.zeros_like(like), scale, generator)
+
+
+def _seed(design: Design, i: int, labels: tuple[str, str]) -> int:
+    content = hashlib.sha256(design.values[i].tobytes())
+    content.update(design.variances[i].tobytes())
+    content.update("\x1f".join(labels).encode())
+    return int.from_bytes(content.digest()[:8], "little")
+
+
+@_jit
+def _add_columns(predictor: Any, coef: Any, columns: Any, values: Any) -> None:
+    """predictor += sum_k values[k] coef[k], in a fixed order."""
+    for k in columns:
+        x = values[k]
+        for e in range(predictor.shape[0]):
+            for d in range(predictor.shape[1]):
+                predictor[e, d] += x * coef[k, e, d]
+
+
+def mode_ratios(
+    ratios: PatientRatios, intensity: NDArray[np.int64], effects: NDArray[np.int64]
+) -> Floats:
+    """(move, draw) hazard ratio of each move under the effects that act on it."""
+    out = ratios.hazard[intensity].copy()
+    for m, row in enumerate(effects):
+        for f in row[row >= 0]:
+            out[m] *= ratios.effect[f]
+    return out

@@ -1,0 +1,97 @@
+"""Scenarios: what to assume about treatments from the landmark on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from twinbayes.errors import ScenarioError, require_known
+from twinbayes.model.graph import StateGraph
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assumption:
+    """What a scenario says of one treatment.
+
+    `day` is None for "never from the landmark on"; otherwise patients who are in one of
+    `states` on that day (since origin) and have not started, start.
+    """
+
+    treatment: str
+    day: float | None = None
+    states: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A policy for treatments after the landmark.
+
+    A treatment that a scenario names is taken out of the registry's own policy and follows the
+    scenario; the others keep the registry's policy. What was started before the landmark stays
+    as it was. Build one with `policy`, `none` or `start`, and combine with ``&``.
+    """
+
+    label: str
+    assumptions: tuple[Assumption, ...] = ()
+
+    @classmethod
+    def policy(cls) -> Scenario:
+        """The registry's own treatment policy, as the model has learnt it."""
+        return cls("registry policy")
+
+    @classmethod
+    def none(cls, treatment: str) -> Scenario:
+        """`treatment` is not started from the landmark on."""
+        return cls(f"no {treatment}", (Assumption(treatment=treatment),))
+
+    @classmethod
+    def start(cls, treatment: str, *, day: float, states: Sequence[str]) -> Scenario:
+        """`treatment` starts on `day` since origin if the patient is then in one of `states`.
+
+        A patient in another state on that day goes on without it.
+        """
+        if isinstance(states, str) or not states:
+            raise ScenarioError(
+                "states must be a sequence of at least one state name, "
+                "such as states=('remission',)."
+            )
+        label = f"{treatment} on day {day:g} in {' or '.join(states)}"
+        return cls(label, (Assumption(treatment=treatment, day=float(day), states=tuple(states)),))
+
+    def __and__(self, other: Scenario) -> Scenario:
+        """Both assumptions together; each treatment may be named once."""
+        mine = {a.treatment for a in self.assumptions}
+        twice = sorted(mine & {a.treatment for a in other.assumptions})
+        if twice:
+            raise ScenarioError(
+                f"Two assumptions about {', '.join(map(repr, twice))}. Keep one of them."
+            )
+        return Scenario(f"{self.label} and {other.label}", self.assumptions + other.assumptions)
+
+    def require_valid(self, graph: StateGraph, landmarks: Sequence[float]) -> None:
+        """Refuse unknown names, impossible starts and anything before a landmark.
+
+        Raises
+        ------
+        ScenarioError
+            With the rule and the remedy.
+        """
+        known = [t.name for t in graph.treatments]
+        for assumption in self.assumptions:
+            if assumption.treatment not in known:
+                raise ScenarioError(
+                    f"Unknown treatment {assumption.treatment!r}. "
+                    f"Known: {', '.join(map(repr, known)) or 'none in this model'}."
+                )
+            if assumption.day is None:
+                continue
+            can = [s.source for s in graph.treatment(assumption.treatment).starts]
+            for state in assumption.states:
+                require_known(state, can, f"state in which {assumption.treatment!r} can start")
+            early = sum(day > assumption.day for day in landmarks)
+            if early:
+                raise ScenarioError(
+                    f"{assumption.treatment!r} on day {assumption.day:g} lies before the landmark "
+                    f"of {early} patient(s). A scenario can only carry treatments from the "
+                    "landmark on: choose a later day or an earlier landmark."
+                )
