@@ -9,7 +9,10 @@ import numpy as np
 
 from twinbayes.checks.counting import FloatArray
 
-_EDGE: Final = 1e-6  # predictions closer to 0 or 1 are moved here, where log(−log) is finite
+# Predictions beyond these are moved here. The scale is short towards 1 (log(−log) of the upper edge
+# is 3.3) and long towards 0, where a single tiny prediction would otherwise rule the regression.
+_LOWEST: Final = 1e-6
+_HIGHEST: Final = 1.0 - 1e-12
 _KNOTS: Final = (0.05, 0.35, 0.65, 0.95)  # Harrell's quantiles for four knots
 _MAX_STEPS: Final = 50
 _FLOOR: Final = 0.05  # see `_working`
@@ -86,7 +89,7 @@ def _working(y: FloatArray, eta: FloatArray) -> tuple[FloatArray, FloatArray, Fl
 
 def cloglog(p: FloatArray) -> FloatArray:
     """Return log(−log(1 − p)), with p moved off 0 and 1."""
-    return np.log(-np.log1p(-np.clip(p, _EDGE, 1.0 - _EDGE)))
+    return np.log(-np.log1p(-np.clip(p, _LOWEST, _HIGHEST)))
 
 
 def spline_knots(x: FloatArray) -> FloatArray:

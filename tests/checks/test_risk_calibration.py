@@ -1,0 +1,164 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from statsmodels.duration.hazard_regression import PHReg
+
+from twinbayes.checks import (
+    CountingProcess,
+    aalen_johansen,
+    calibration,
+    calibration_by_group,
+    calibration_curve,
+    competing_process,
+    hazard_slope,
+    survival_process,
+)
+from twinbayes.errors import CohortError
+
+Simulator = Callable[..., CountingProcess]
+type Cohort = tuple[CountingProcess, np.ndarray, np.ndarray, np.ndarray]
+
+
+def exponential_cohort(n: int, seed: int) -> Cohort:
+    """Process, log hazards, times and events under exponential death and loss."""
+    rng = np.random.default_rng(seed)
+    x = 0.8 * rng.normal(size=n)
+    death, loss = rng.exponential(np.exp(-x)), rng.exponential(2.0, n)
+    time, event = np.minimum(death, loss), death <= loss
+    return survival_process(time, event), x, time, event
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Cohort:
+    return exponential_cohort(3000, 40)
+
+
+def risk(log_hazard: np.ndarray) -> np.ndarray:
+    return 1 - np.exp(-np.exp(log_hazard))
+
+
+def test_true_risks_pass(cohort: Cohort) -> None:
+    own, x, _, _ = cohort
+    row = calibration(own, risk(x), [1.0], "dead", n_bootstrap=50).table.iloc[0]
+    assert row["slope_lower"] < 1 < row["slope_upper"]
+    assert row["intercept_lower"] < 0 < row["intercept_upper"]
+    assert row["ratio_lower"] < 1 < row["ratio_upper"]
+    assert row["ici"] < 0.04
+    assert row["e50"] <= row["e90"]
+    assert row["ici_lower"] < row["ici"] < row["ici_upper"]
+
+
+@pytest.mark.parametrize("stretch", [0.5, 2.0])
+def test_risks_that_are_too_bold_or_too_shy_fail_with_the_inverse_slope(
+    cohort: Cohort, stretch: float
+) -> None:
+    own, x, _, _ = cohort
+    result = calibration(own, risk(stretch * x), [1.0], "dead", n_bootstrap=0)
+    assert result.verdict == "fail"
+    assert result.table["slope"][0] == pytest.approx(1 / stretch, rel=0.1)
+
+
+def test_risks_that_are_all_too_high_show_in_the_intercept(cohort: Cohort) -> None:
+    own, x, _, _ = cohort
+    row = calibration(own, risk(x + 0.4), [1.0], "dead", n_bootstrap=0).table.iloc[0]
+    assert row["intercept"] == pytest.approx(-0.4, abs=0.1)
+    assert row["ratio"] < 0.9
+    assert row["slope"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_slope_outside_whose_interval_reaches_in_is_a_warning() -> None:
+    own, x, _, _ = exponential_cohort(60, 41)
+    result = calibration(own, risk(1.3 * x), [1.0], "dead", n_bootstrap=0)
+    row = result.table.iloc[0]
+    assert not 0.9 <= row["slope"] <= 1.1
+    assert row["slope_upper"] > 0.9
+    assert result.verdict == "warn"
+
+
+def test_the_slope_interval_covers_the_truth_as_often_as_it_says() -> None:
+    hits = 0
+    for seed in range(200):
+        own, x, _, _ = exponential_cohort(300, 500 + seed)
+        row = calibration(own, risk(x), [1.0], "dead", n_bootstrap=0).table.iloc[0]
+        hits += row["slope_lower"] < 1 < row["slope_upper"]
+    assert 0.90 <= hits / 200 <= 0.99
+
+
+def test_the_observed_mean_is_aalen_johansen_also_for_a_transient_state(
+    illness_death: Simulator,
+) -> None:
+    own = illness_death(200, 42)
+    p = np.full(200, 0.3)
+    row = calibration(own, p, [1.0], "ill", n_bootstrap=0).table.iloc[0]
+    wanted = aalen_johansen(own).at([1.0])[0, 1]
+    assert row["observed"] == pytest.approx(wanted)
+    # One prediction for all: the shift is what makes the mean right.
+    shift = np.log(-np.log1p(-wanted)) - np.log(-np.log1p(-0.3))
+    assert row["intercept"] == pytest.approx(shift, abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_interval(cohort: Cohort) -> None:
+    own, x, _, _ = cohort
+    few = own.of_patients(own.patients[:200])
+    a, b, c = (
+        calibration(few, risk(x[:200]), [1.0], "dead", n_bootstrap=20, seed=s).table["ici_upper"][0]
+        for s in (1, 1, 2)
+    )
+    assert a == b != c
+
+
+def test_competing_risks_are_calibrated_on_their_own_scale() -> None:
+    rng = np.random.default_rng(43)
+    x = 0.7 * rng.normal(size=3000)
+    rate = np.exp(x)
+    death = rng.exponential(1 / (rate + 0.5))
+    cause = np.where(rng.random(3000) < rate / (rate + 0.5), 1, 2)
+    loss = rng.exponential(2.5, 3000)
+    cause = np.where(death <= loss, cause, 0)
+    own = competing_process(np.minimum(death, loss), cause, causes=("relapse", "death"))
+    truth = rate / (rate + 0.5) * (1 - np.exp(-(rate + 0.5)))
+    row = calibration(own, truth, [1.0], "relapse", n_bootstrap=0).table.iloc[0]
+    assert row["slope_lower"] < 1 < row["slope_upper"]
+    assert row["ratio_lower"] < 1 < row["ratio_upper"]
+
+
+def test_the_smoothed_curve_follows_the_diagonal_of_true_risks(cohort: Cohort) -> None:
+    own, x, _, _ = cohort
+    curve = calibration_curve(own, risk(x), 1.0, "dead", grid=[0.3, 0.5, 0.7, 0.9])
+    assert (curve["lower"] < curve["predicted"]).all()
+    assert (curve["upper"] > curve["predicted"]).all()
+    assert len(calibration_curve(own, risk(x), 1.0, "dead")) == 50
+
+
+def test_groups_by_risk_or_by_label_show_the_curve_of_their_members(cohort: Cohort) -> None:
+    own, x, _, _ = cohort
+    table = calibration_by_group(own, risk(x), 1.0, "dead", groups=4)
+    assert table["n"].tolist() == [750] * 4
+    assert table["predicted"].is_monotonic_increasing
+    assert ((table["lower"] < table["predicted"]) & (table["predicted"] < table["upper"])).all()
+    labels = np.where(x > 0, "high", "low")
+    named = calibration_by_group(own, risk(x), 1.0, "dead", groups=labels)
+    low = own.of_patients(own.patients[x <= 0])
+    assert named["group"].tolist() == ["high", "low"]
+    assert named["observed"][1] == pytest.approx(aalen_johansen(low).at([1.0])[0, 1])
+    with pytest.raises(CohortError, match="3000 patients"):
+        calibration_by_group(own, risk(x), 1.0, "dead", groups=labels[:5])
+
+
+def test_the_hazard_slope_equals_a_cox_regression_of_statsmodels() -> None:
+    _, x, time, event = exponential_cohort(300, 44)
+    time = np.ceil(time * 30) / 30  # tied days
+    cut, seen = np.minimum(time, 1.0), event & (time <= 1.0)
+    theirs = PHReg(cut, x, seen.astype(int), ties="breslow").fit()
+    slope, error = hazard_slope(time, event, risk(x), 1.0)
+    assert slope == pytest.approx(theirs.params[0], rel=1e-5)
+    assert error == pytest.approx(theirs.bse[0], rel=1e-5)
+
+
+def test_predictions_of_zero_and_one_do_not_break_the_regression(cohort: Cohort) -> None:
+    own, x, _, _ = cohort
+    p = risk(x)
+    p[:3] = (0.0, 1.0, 1.0 + 1e-12)
+    table = calibration(own, p, [1.0], "dead", n_bootstrap=0).table
+    assert np.isfinite(table.to_numpy(dtype=float)).all()

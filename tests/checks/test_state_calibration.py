@@ -1,0 +1,154 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from twinbayes.checks import (
+    CountingProcess,
+    aalen_johansen,
+    competing_process,
+    prediction_scores,
+    state_occupation_calibration,
+)
+from twinbayes.errors import CohortError, OptionError
+
+Simulator = Callable[..., CountingProcess]
+TIMES = (0.5, 1.0, 1.5)
+
+
+def forecast_of_each_group(own: CountingProcess, groups: np.ndarray) -> xr.DataArray:
+    """Give every patient the Aalen–Johansen estimate of their group."""
+    values = np.empty((own.patients.size, len(TIMES), len(own.states)))
+    for group in np.unique(groups):
+        members = groups == group
+        values[members] = aalen_johansen(own.of_patients(own.patients[members])).at(TIMES)
+    return xr.DataArray(
+        values,
+        dims=("patient", "time", "state"),
+        coords={
+            "patient": own.patients,
+            "time": list(TIMES),
+            "state": list(own.states),
+            "subgroup": ("patient", groups),
+        },
+    )
+
+
+@pytest.fixture
+def cohort(illness_death: Simulator) -> tuple[CountingProcess, xr.DataArray]:
+    own = illness_death(150, 50)
+    groups = np.where(
+        np.arange(150) < 100, "common", np.where(np.arange(150) < 145, "other", "rare")
+    )
+    return own, forecast_of_each_group(own, groups)
+
+
+def test_a_forecast_equal_to_the_estimates_passes_with_small_groups_shown_apart(
+    cohort: tuple[CountingProcess, xr.DataArray],
+) -> None:
+    own, predicted = cohort
+    result = state_occupation_calibration(predicted, own, times=TIMES)
+    table = result.table
+    assert result.verdict == "pass"
+    assert table.groupby("subgroup")["n"].first().to_dict() == {
+        "all": 150, "common": 100, "other": 45, "rare": 5,
+    }  # fmt: skip
+    assert table.groupby("subgroup")["counts"].all().to_dict() == {
+        "all": True, "common": True, "other": True, "rare": False,
+    }  # fmt: skip
+    assert len(table) == 4 * 3 * 3
+    assert table.loc[table["subgroup"] == "common", "difference"].abs().max() < 1e-12
+
+
+def test_patients_and_states_are_matched_by_label_not_by_place(
+    cohort: tuple[CountingProcess, xr.DataArray],
+) -> None:
+    own, predicted = cohort
+    shuffled = predicted.isel(patient=np.random.default_rng(0).permutation(150), state=[2, 0, 1])
+    a = state_occupation_calibration(predicted, own, times=TIMES).table
+    b = state_occupation_calibration(shuffled, own, times=TIMES).table
+    keys = ["subgroup", "time", "state"]
+    gap = a.set_index(keys)["predicted"] - b.set_index(keys)["predicted"]
+    assert gap.abs().max() < 1e-12
+
+
+def test_a_shift_of_the_whole_fails(cohort: tuple[CountingProcess, xr.DataArray]) -> None:
+    own, predicted = cohort
+    shift = xr.DataArray([-0.04, 0.0, 0.04], dims="state")
+    result = state_occupation_calibration(predicted + shift, own, times=TIMES)
+    assert result.verdict == "fail"
+    assert "0.04" in result.text
+
+
+def test_a_subgroup_out_of_its_band_warns_and_is_named_unless_it_is_small(
+    cohort: tuple[CountingProcess, xr.DataArray],
+) -> None:
+    own, predicted = cohort
+    wrong = xr.DataArray([-0.3, 0.0, 0.3], dims="state")
+    off = xr.where(predicted["subgroup"] == "rare", predicted + wrong, predicted)
+    off = off.assign_coords(subgroup=predicted["subgroup"])
+    assert state_occupation_calibration(off, own, times=TIMES).verdict == "pass"
+    off = xr.where(predicted["subgroup"] == "other", predicted + wrong, predicted)
+    off = off.assign_coords(subgroup=predicted["subgroup"])
+    result = state_occupation_calibration(off, own, times=TIMES, tolerance=0.2)
+    assert result.verdict == "warn"
+    assert result.text.endswith("Outside: other.")
+
+
+def test_where_nobody_was_seen_the_exact_binomial_limit_takes_the_place_of_the_band() -> None:
+    own = competing_process([1.0] * 10 + [9.0] * 30, [1] * 10 + [0] * 30, causes=("a", "b"))
+    predicted = xr.DataArray(
+        np.tile([0.70, 0.25, 0.05], (40, 1, 1)),
+        dims=("patient", "time", "state"),
+        coords={"patient": own.patients, "time": [2.0], "state": list(own.states)},
+    )
+    table = state_occupation_calibration(predicted, own, times=[2.0]).table.set_index("state")
+    assert table.loc["b", "observed"] == 0.0
+    assert table.loc["b", "upper"] == pytest.approx(1 - 0.025 ** (1 / 40))
+    assert bool(table.loc["b", "inside"])
+
+
+def test_a_time_beyond_the_follow_up_of_a_group_is_not_judged(
+    cohort: tuple[CountingProcess, xr.DataArray],
+) -> None:
+    own, predicted = cohort
+    short = own.patients[:50]
+    cut = own.of_patients(short)
+    early = cut.stop < 1.2
+    brief = CountingProcess(
+        cut.start[early], cut.stop[early], cut.from_state[early], cut.to_state[early],
+        own.states, cut.patient[early], own.absorbing,
+    )  # fmt: skip
+    few = predicted.sel(patient=brief.patients)
+    table = state_occupation_calibration(few, brief, times=TIMES).table
+    assert table.loc[table["time"] == 1.5, "inside"].isna().all()
+    assert table.loc[table["time"] == 0.5, "inside"].notna().all()
+
+
+def test_what_does_not_match_is_refused(cohort: tuple[CountingProcess, xr.DataArray]) -> None:
+    own, predicted = cohort
+    with pytest.raises(OptionError, match="not among the predicted times"):
+        state_occupation_calibration(predicted, own, times=[1.25])
+    with pytest.raises(CohortError, match="not of the same patients"):
+        state_occupation_calibration(predicted.isel(patient=slice(9)), own, times=TIMES)
+    with pytest.raises(CohortError, match="same states"):
+        state_occupation_calibration(predicted.isel(state=[0, 1]), own, times=TIMES)
+    with pytest.raises(CohortError, match="expected patient, time, state"):
+        state_occupation_calibration(predicted.isel(time=0), own, times=TIMES)
+    with pytest.raises(CohortError, match="3 subgroup labels"):
+        state_occupation_calibration(predicted, own, times=TIMES, subgroup=["a", "b", "c"])
+
+
+def test_every_state_and_every_union_is_scored_at_every_horizon(
+    cohort: tuple[CountingProcess, xr.DataArray],
+) -> None:
+    own, predicted = cohort
+    result = prediction_scores(predicted, own, TIMES, combined={"alive": ("well", "ill")})
+    table = result.table
+    assert len(table) == 4 * 3 * 3
+    wide = table.set_index(["target", "horizon", "score"])["value"]
+    # Being alive is not being dead: the same scores for one and the other.
+    for score in ("auc", "brier", "scaled_brier"):
+        assert wide["alive", 1.0, score] == pytest.approx(wide["dead", 1.0, score])
+    assert ((table["lower"] <= table["value"]) & (table["value"] <= table["upper"])).all()
