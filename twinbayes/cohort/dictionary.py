@@ -106,7 +106,8 @@ def check_ranges(
 ) -> None:
     """Note values of a long table outside the range of the variable that `by` names."""
     limits = variables[variables["table"] == table].drop_duplicates("name").set_index("name")
-    low, high = frame[by].map(limits["min"]), frame[by].map(limits["max"])
+    # An empty table of text would stay text under `map`.
+    low, high = (frame[by].map(limits[side]).astype(float) for side in ("min", "max"))
     for rule, side, mask in (
         ("below-minimum", "below the min", frame[column] < low),
         ("above-maximum", "above the max", frame[column] > high),

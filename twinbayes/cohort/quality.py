@@ -211,9 +211,10 @@ def _measured(cohort: Cohort) -> Iterator[_Measured]:
 def _implausible(cohort: Cohort) -> DataFrame:
     parts = []
     for measured in _measured(cohort):
-        # Percentages and scores have ends, and pile up there; amounts vary by factors.
-        bounded = measured.unit == "%" or measured.unit.startswith("{")
-        deviation = _robust_deviation(measured.values, logs=not bounded)
+        # Percentages and scores pile up at their ends; the declared range is their limit.
+        if measured.unit == "%" or measured.unit.startswith("{"):
+            continue
+        deviation = _robust_deviation(measured.values)
         far = deviation.index[deviation.abs() > _MAD_LIMIT]
         parts.append(
             DataFrame(
@@ -231,11 +232,11 @@ def _implausible(cohort: Cohort) -> DataFrame:
     return pd.concat(found, ignore_index=True) if found else DataFrame(columns=columns)
 
 
-def _robust_deviation(values: Series, *, logs: bool) -> Series:
-    """Return the distance from the median in robust standard deviations."""
+def _robust_deviation(values: Series) -> Series:
+    """Return the distance from the median in robust standard deviations, of logs of amounts."""
     known = values.dropna()
     positive = known[known > 0]
-    if logs and len(positive) and (known >= 0).all():
+    if len(positive) and (known >= 0).all():
         # A count of zero is common and no outlier by itself: half the smallest positive value.
         known = np.log(known.clip(lower=positive.min() / 2))
     centred = known - known.median()

@@ -180,10 +180,10 @@ class Cohort:
         limit = self._limit(day)
         tables: dict[str, DataFrame] = {names.EVENTS: _events_until(self.events, limit)}
         if self.visits is not None:
-            known = self.visits[names.DAY] <= self.visits[names.PATIENT_ID].map(limit)
+            known = self.visits[names.DAY] <= self.visits[names.PATIENT_ID].map(limit).astype(float)
             tables[names.VISITS] = self.visits[known].reset_index(drop=True)
         if self.treatments is not None:
-            last = self.treatments[names.PATIENT_ID].map(limit)
+            last = self.treatments[names.PATIENT_ID].map(limit).astype(float)
             started = self.treatments["start_day"] <= last
             running = self.treatments["stop_day"] > last
             seen = self.treatments.assign(stop_day=self.treatments["stop_day"].mask(running))
@@ -257,7 +257,7 @@ def _in_order(frame: DataFrame, rank: Mapping[str, int]) -> DataFrame:
 
 
 def _events_until(events: DataFrame, limit: pd.Series) -> DataFrame:
-    last = events[names.PATIENT_ID].map(limit)
+    last = events[names.PATIENT_ID].map(limit).astype(float)
     terminal = events[names.EVENT].isin(names.TERMINAL_EVENTS)
     cut = terminal & (events[names.DAY] > last)
     seen = events.assign(

@@ -114,7 +114,7 @@ def _check_order_of_days(tables: Mapping[str, DataFrame], faults: Faults) -> Non
     ):
         if (frame := tables.get(table)) is None:
             continue
-        late = frame[column] > frame[names.PATIENT_ID].map(last)
+        late = frame[column] > frame[names.PATIENT_ID].map(last).astype(float)
         problem = "the day is after the patient's death or last contact"
         _note(faults, "after-terminal", table, problem, column, frame, late)
 
@@ -148,7 +148,7 @@ def in_patient_order(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
             by_patient = frame.set_index(names.PATIENT_ID).reindex(patients[names.PATIENT_ID])
             ordered[table] = by_patient.reset_index()
         else:
-            keys = {"_patient": frame[names.PATIENT_ID].map(rank)}
+            keys = {"_patient": frame[names.PATIENT_ID].map(rank).astype(float)}
             keys["_day"] = frame["start_day" if table == names.TREATMENTS else names.DAY]
             if table == names.EVENTS:
                 keys["_last"] = frame[names.EVENT].isin(names.TERMINAL_EVENTS)
