@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twinbayes.checks import CountingProcess, competing_process, survival_process
+from twinbayes.checks import CountingProcess, competing_process, spread_same_day, survival_process
 from twinbayes.errors import CohortError
 
 STATES = ("a", "b", "c")
@@ -88,3 +88,12 @@ def test_survival_and_competing_risks_are_processes_with_one_transient_state() -
         alive.state("relapse")
     with pytest.raises(CohortError, match="outside"):
         alive.state(2)
+
+
+def test_events_of_one_day_are_set_half_a_day_apart_and_push_what_follows() -> None:
+    start = [0.0, 5.0, 5.0, 5.0, 0.0, 5.0]
+    stop = [5.0, 5.0, 5.0, 9.0, 5.0, 5.2]
+    begin, end = spread_same_day(start, stop, ["a", "a", "a", "a", "b", "b"])
+    assert begin.tolist() == [0.0, 5.0, 5.5, 6.0, 0.0, 5.0]
+    assert end.tolist() == [5.0, 5.5, 6.0, 9.0, 5.0, 5.2]
+    assert start == [0.0, 5.0, 5.0, 5.0, 0.0, 5.0]

@@ -14,7 +14,12 @@ from twinbayes.checks.aalen_johansen import (
 from twinbayes.checks.brier import brier_score, integrated_brier_score, scaled_brier_score
 from twinbayes.checks.calibration import state_occupation_calibration
 from twinbayes.checks.concordance import concordance
-from twinbayes.checks.counting import CountingProcess, competing_process, survival_process
+from twinbayes.checks.counting import (
+    CountingProcess,
+    competing_process,
+    spread_same_day,
+    survival_process,
+)
 from twinbayes.checks.crossvalidation import (
     CrossValidation,
     Fold,
@@ -71,6 +76,7 @@ __all__ = [
     "roc_curve",
     "scaled_brier_score",
     "shrinkage",
+    "spread_same_day",
     "state_occupation_calibration",
     "survival_process",
     "time_dependent_auc",

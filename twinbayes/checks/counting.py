@@ -83,8 +83,8 @@ class CountingProcess:
                 )
         _require_no_row(~np.isfinite(self.start) | ~np.isfinite(self.stop), "have a time that is "
                         "not finite", "Drop them, or repair the dates.")  # fmt: skip
-        _require_no_row(self.stop <= self.start, "have no length (stop <= start)", "Give events of "
-                        "one day an order, e.g. half a day apart.")  # fmt: skip
+        _require_no_row(self.stop <= self.start, "have no length (stop <= start)",
+                        "`spread_same_day` sets events of one day half a day apart.")  # fmt: skip
         n = len(self.states)
         unknown = (self.from_state < 0) | (self.from_state >= n)
         unknown |= (self.to_state < CENSORED) | (self.to_state >= n)
@@ -248,6 +248,30 @@ def competing_process(
         start, stop, np.zeros(stop.shape, np.int64), np.where(codes == 0, CENSORED, codes),
         ("event_free", *causes), absorbing=tuple(causes),
     )  # fmt: skip
+
+
+def spread_same_day(
+    start: npt.ArrayLike, stop: npt.ArrayLike, patient: npt.ArrayLike, *, gap: float = 0.5
+) -> tuple[FloatArray, FloatArray]:
+    """Give rows without length the length `gap`, moving the patient's next rows along.
+
+    Two events of one day (a relapse found at death) leave a row without length, at which nobody
+    counts as at risk. Rows of a patient must follow each other in time.
+
+    Returns
+    -------
+    start, stop
+        New arrays; rows that had a length and are not overtaken are unchanged.
+    """
+    begin = np.array(start, dtype=np.float64)
+    end = np.array(stop, dtype=np.float64)
+    owner = np.asarray(patient)
+    for row in range(begin.size):
+        if row and owner[row] == owner[row - 1]:
+            begin[row] = max(begin[row], end[row - 1])
+        if end[row] <= begin[row]:
+            end[row] = begin[row] + gap
+    return begin, end
 
 
 def _require_no_row(bad: BoolArray, what: str, remedy: str) -> None:
