@@ -198,6 +198,8 @@ class _Judged:
 
     def reasons(self, allowed: frozenset[str], *, rhat_max: float, ess_min: float) -> list[str]:
         """Say in words what speaks against this variable."""
+        if self.chains == 0:
+            return [f"{self.name} is not a number at every chain and draw"]
         if self.draws < MIN_DRAWS:
             return [f"{self.name} has {self.draws} draws a chain, too few to judge"]
         found = [self._say(~self.finite, "is not finite")]
@@ -239,11 +241,10 @@ class _Judged:
 def _judge_variable(variable: xr.DataArray) -> _Judged:
     rest = [dim for dim in variable.dims if dim not in (CHAIN, DRAW)]
     if not {CHAIN, DRAW} <= set(variable.dims) or variable.dtype.kind not in "biuf":
-        # Nothing can be computed, so nothing can speak for it.
         one = variable.isel({d: 0 for d in (CHAIN, DRAW) if d in variable.dims}, drop=True)
         nothing = np.full(one.size, np.nan)
         no = np.zeros(one.size, dtype=np.bool_)
-        return _Judged(one, nothing, nothing, nothing, no, no, chains=0, draws=MIN_DRAWS)
+        return _Judged(one, nothing, nothing, nothing, no, no, chains=0, draws=0)
     chains, draws = variable.sizes[CHAIN], variable.sizes[DRAW]
     values = variable.transpose(*rest, CHAIN, DRAW).to_numpy().astype(np.float64)
     values = values.reshape(-1, chains, draws)
@@ -271,13 +272,15 @@ def _judge_sampler(datatree: xr.DataTree, ebfmi_min: float) -> tuple[dict[str, f
     found = {"divergences": np.nan, "min_ebfmi": np.nan}
     reasons = []
     if sizes[CHAIN] < 2:
-        reasons.append(f"there are {sizes[CHAIN]} chains; R-hat compares at least 2")
+        many = "is 1 chain" if sizes[CHAIN] == 1 else "are no chains"
+        reasons.append(f"there {many}; R-hat compares at least 2")
     if "diverging" not in stats or dict(stats["diverging"].sizes) != sizes:
         reasons.append("divergences were not recorded for every draw")
     else:
         found["divergences"] = float(stats["diverging"].sum())
         if found["divergences"] != 0:
-            reasons.append(f"{found['divergences']:.0f} transitions diverged")
+            count = int(found["divergences"])
+            reasons.append(f"{count} transition{'s' * (count > 1)} diverged")
     if "energy" not in stats or dict(stats["energy"].sizes) != sizes:
         reasons.append("energies were not recorded for every draw")
     else:

@@ -22,6 +22,7 @@ from twinbayes.inference.samplers import (
     require_run,
     require_shared,
     resolve_options,
+    stopped,
 )
 from twinbayes.inference.trace import STATISTICS, build_tree, kept_names
 
@@ -62,19 +63,22 @@ class NumpyroCompiled:
         require_run(draws=draws, tune=tune, chains=chains, seed=seed, cores=cores)
         started = time.perf_counter()
         with one_thread_each(), on_data(self.model, self.data):
-            result = sample_numpyro_nuts(
-                draws=draws,
-                tune=tune,
-                chains=chains,
-                random_seed=seed,
-                target_accept=self.options["target_accept"],
-                nuts_kwargs={"max_tree_depth": self.options["max_treedepth"]},
-                chain_method=self.options["chain_method"],
-                var_names=kept_names(self.model),
-                progressbar=show_progress(progressbar),
-                compute_convergence_checks=False,
-                model=self.model,
-            )
+            try:
+                result = sample_numpyro_nuts(
+                    draws=draws,
+                    tune=tune,
+                    chains=chains,
+                    random_seed=seed,
+                    target_accept=self.options["target_accept"],
+                    nuts_kwargs={"max_tree_depth": self.options["max_treedepth"]},
+                    chain_method=self.options["chain_method"],
+                    var_names=kept_names(self.model),
+                    progressbar=show_progress(progressbar),
+                    compute_convergence_checks=False,
+                    model=self.model,
+                )
+            except (pm.exceptions.SamplingError, RuntimeError) as error:
+                raise stopped(NAME, error) from error
         total = time.perf_counter() - started
         sampling = float(result["posterior"].attrs.get("sampling_time", total))
         stats = result["sample_stats"]

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from twinbayes.errors import FitError, require_known
 from twinbayes.inference.nutpie_entry import quick_entry_points
 from twinbayes.inference.resources import cores_for, one_thread_each, show_progress
-from twinbayes.inference.samplers import require_run, require_shared, resolve_options
+from twinbayes.inference.samplers import require_run, require_shared, resolve_options, stopped
 from twinbayes.inference.trace import build_tree, kept_names
 
 NAME: Final = "nutpie"
@@ -57,7 +57,7 @@ class NutpieCompiled:
         cores: int | None = None,
         progressbar: bool = True,
     ) -> xr.DataTree:
-        """Draw from the posterior; each chain has its own stream, so `cores` changes nothing."""
+        """Draw from the posterior; each chain has its own stream, so `cores` changes no draw."""
         import nutpie
 
         require_run(draws=draws, tune=tune, chains=chains, seed=seed, cores=cores)
@@ -82,10 +82,7 @@ class NutpieCompiled:
             try:
                 result = running.wait()
             except RuntimeError as error:
-                raise FitError(
-                    f"nutpie stopped: {error}. Check that the log density and its gradient are "
-                    "finite at the initial point (model.point_logps())."
-                ) from error
+                raise stopped(NAME, error) from error
             except BaseException:
                 running.cancel()
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +15,13 @@ import pymc as pm
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from twinbayes.errors import FitError
 from twinbayes.inference.resources import cores_for, one_thread_each, show_progress
 from twinbayes.inference.samplers import (
     on_data,
     require_run,
     require_shared,
     resolve_options,
+    stopped,
 )
 from twinbayes.inference.trace import STATISTICS, build_tree, kept_names
 
@@ -53,9 +54,13 @@ class PymcCompiled:
         cores: int | None = None,
         progressbar: bool = True,
     ) -> xr.DataTree:
-        """Draw from the posterior; each chain has its own stream, so `cores` changes nothing."""
+        """Draw from the posterior; each chain has its own stream, so `cores` changes no draw.
+
+        Where JAX is loaded, chains run one after the other.
+        """
         require_run(draws=draws, tune=tune, chains=chains, seed=seed, cores=cores)
-        parallel = cores_for(chains, cores)
+        # Chains are forked processes, and forking a process in which JAX runs threads can deadlock.
+        parallel = 1 if "jax" in sys.modules else cores_for(chains, cores)
         started = time.perf_counter()
         with one_thread_each(), on_data(self.model, self.data):
             try:
@@ -78,10 +83,7 @@ class PymcCompiled:
                     model=self.model,
                 )
             except (pm.exceptions.SamplingError, RuntimeError) as error:
-                raise FitError(
-                    f"PyMC stopped: {error}. Check that the log density and its gradient are "
-                    "finite at the initial point (model.point_logps())."
-                ) from error
+                raise stopped(NAME, error) from error
         total = time.perf_counter() - started
         sampling = float(result["posterior"].attrs["sampling_time"])
         stats = result["sample_stats"]

@@ -20,7 +20,7 @@ import pymc as pm
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from twinbayes.errors import ModelError, OptionError, require_known
+from twinbayes.errors import FitError, ModelError, OptionError, require_known
 
 SAMPLERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -176,6 +176,15 @@ def require_shared(updates: Mapping[str, object], model: pm.Model) -> None:
     known = [variable.name for variable in model.data_vars]
     for name in updates:
         require_known(name, known, "data of the model")
+
+
+def stopped(sampler: str, error: Exception) -> FitError:
+    """Say that a sampler gave up; only the first line, as the rest lists every parameter."""
+    cause = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".!:")
+    return FitError(
+        f"{sampler} stopped: {cause}. Check that the log density and its gradient are finite at "
+        "the initial point: model.point_logps()."
+    )
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def read_tree(path: str | os.PathLike[str]) -> tuple[xr.DataTree, dict[str, Any]
         content = memoryview(source.read_bytes())
     except OSError as error:
         raise StorageError(f"{source.name}: could not be read ({error.strerror}).") from error
-    payload = _unseal(content, source.name)
+    payload = unseal(content, source.name)
     tree = xr.open_datatree(io.BytesIO(payload), engine=_ENGINE).load()
     tree.close()
     manifest: dict[str, Any] = json.loads(tree.attrs.pop(MANIFEST))
@@ -118,7 +118,14 @@ def _seal(payload: memoryview) -> bytes:
     return _HEADER.pack(MAGIC, VERSION, len(payload), digest.digest()).ljust(BLOCK, b"\0")
 
 
-def _unseal(content: memoryview, name: str) -> memoryview:
+def unseal(content: memoryview, name: str) -> memoryview:
+    """Return the payload of a file's bytes if they are whole and unaltered; parse nothing.
+
+    Raises
+    ------
+    StorageError
+        Wrong magic, newer format, wrong length or wrong digest.
+    """
     if len(content) < BLOCK:
         raise StorageError(f"{name}: truncated: {len(content)} bytes are less than a header.")
     magic, version, length, _ = _HEADER.unpack_from(content)

@@ -91,4 +91,10 @@ def _select(dataset: xr.Dataset, names: list[str]) -> xr.Dataset:
     chosen = dataset[names]
     used = {str(dim) for variable in chosen.data_vars.values() for dim in variable.dims}
     chosen = chosen.drop_vars([name for name in chosen.coords if str(name) not in used])
-    return chosen.transpose(CHAIN, DRAW, ...).drop_attrs()
+    # Text of fixed width is what a stored fit is read back with.
+    text = {
+        str(name): coordinate.astype(str)
+        for name, coordinate in chosen.coords.items()
+        if coordinate.dtype == object and all(isinstance(v, str) for v in coordinate.values)
+    }
+    return chosen.assign_coords(text).transpose(CHAIN, DRAW, ...).drop_attrs()
