@@ -35,7 +35,7 @@ def amlsg(published: Path) -> Cohort:
 @pytest.fixture(scope="session")
 def days(amlsg: Cohort) -> DataFrame:
     """Day of each event, one row a patient."""
-    wide = amlsg.events.pivot(index="patient_id", columns="event", values="day")
+    wide = amlsg.events.set_index(["patient_id", "event"])["day"].unstack()  # noqa: PD010
     return wide.reindex(list(amlsg.patient_ids))
 
 
@@ -236,7 +236,7 @@ def test_a_missing_or_altered_file_is_refused_with_a_remedy(
 ) -> None:
     with pytest.raises(CohortError, match="Give the folder"):
         read_cohort(None, adapter="amlsg")
-    with pytest.raises(CohortError, match="Clinical_Anon.RData is missing"):
+    with pytest.raises(CohortError, match=r"Clinical_Anon\.RData is missing"):
         read_cohort(tmp_path, adapter="amlsg")
     pytest.importorskip("rdata")
     copy = shutil.copytree(published / "upstream", tmp_path / "upstream")
@@ -244,7 +244,7 @@ def test_a_missing_or_altered_file_is_refused_with_a_remedy(
     for file in copy.iterdir():
         file.chmod(0o644)
     (copy / "AMLSG_Classification.txt").write_text("ID\nPD1\n")
-    with pytest.raises(CohortError, match="Classification.txt lacks columns"):
+    with pytest.raises(CohortError, match=r"Classification\.txt lacks columns"):
         read_cohort(copy, adapter="amlsg")
     (copy / "AMLSG_Clinical_Anon.RData").write_bytes(b"RDX2 junk")
     with pytest.raises(CohortError, match="Copy the file"):

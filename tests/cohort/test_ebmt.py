@@ -39,7 +39,7 @@ def test_ebmt3_has_the_published_numbers(ebmt3: Cohort) -> None:
 
 
 def test_ebmt3_ends_a_record_on_the_day_of_relapse_or_death(ebmt3: Cohort) -> None:
-    days = ebmt3.events.pivot(index="patient_id", columns="event", values="day")
+    days = ebmt3.events.set_index(["patient_id", "event"])["day"].unstack()  # noqa: PD010
     ended = days.dropna(subset="relapse_or_death")
     assert (ended["relapse_or_death"] == ended["last_contact"]).all()
     assert ebmt3.patients["age_years"].isna().all()

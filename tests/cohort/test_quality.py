@@ -198,7 +198,7 @@ def test_counts_below_five_are_suppressed_in_the_html() -> None:
     # With only "<5" hidden, the total would give it away.
     assert "hidden" in {cells["big"][0], cells["mid"][0]}
     for _, row in rows:
-        counts = [c for c in re.findall(r"<td>(\d+)</td>", row)]
+        counts = re.findall(r"<td>(\d+)</td>", row)
         assert all(int(c) == 0 or int(c) >= SMALLEST_CELL for c in counts)
     assert "33%" not in html  # three of nine
 

@@ -70,6 +70,12 @@ def test_every_rule_has_a_remedy_that_is_a_sentence() -> None:
         assert remedy.endswith(".")
 
 
+def test_the_readme_of_the_contract_lists_every_rule_with_its_remedy() -> None:
+    text = resource_path("schemas", "cohort", "v1", "README.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", text.split("## Rules")[1], re.M))
+    assert {rule: remedy.replace(r"\|", "|") for rule, remedy in listed.items()} == RULES
+
+
 def test_cohort_code_imports_neither_pymc_nor_matplotlib(root: Path) -> None:
     for path in (root / "twinbayes" / "cohort").rglob("*.py"):
         text = path.read_text()

@@ -148,7 +148,7 @@ def in_patient_order(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
             by_patient = frame.set_index(names.PATIENT_ID).reindex(patients[names.PATIENT_ID])
             ordered[table] = by_patient.reset_index()
         else:
-            keys = {"_patient": frame[names.PATIENT_ID].map(rank).astype(float)}
+            keys: dict[str, Series] = {"_patient": frame[names.PATIENT_ID].map(rank).astype(float)}
             keys["_day"] = frame["start_day" if table == names.TREATMENTS else names.DAY]
             if table == names.EVENTS:
                 keys["_last"] = frame[names.EVENT].isin(names.TERMINAL_EVENTS)
