@@ -1,0 +1,1 @@
+"""Reports: pictures, evidence, and notebooks turned into one self-contained HTML file."""

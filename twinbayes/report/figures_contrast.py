@@ -1,0 +1,218 @@
+"""Two ways of treating one patient: survival, its difference, and 100 people like them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyBboxPatch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from twinbayes.names import PATIENT, STATE, TIME
+from twinbayes.report.look import (
+    BLUE,
+    GREY,
+    INK,
+    PURPLE,
+    Clock,
+    StateLook,
+    duration_words,
+    interval_words,
+    percent_axis,
+    state_words,
+    styled,
+    time_axis,
+    words,
+)
+from twinbayes.report.picture import Picture
+
+# Colours of the two scenarios: none of the colours of states is used for a scenario.
+COLOUR_A: Final = BLUE
+COLOUR_B: Final = PURPLE
+_PEOPLE: Final = 100
+
+
+@styled
+def contrast(
+    difference: xr.Dataset, *, name_a: str, name_b: str, patient: int = 0, horizon: float
+) -> Picture:
+    """Draw survival under two scenarios, and their difference with its interval over time.
+
+    Parameters
+    ----------
+    difference
+        As `Twin.contrast` returns it.
+    name_a, name_b
+        What the scenarios are, in words.
+    patient
+        Position along the patient dim.
+    horizon
+        Day since the landmark at which the difference is written out.
+
+    Returns
+    -------
+    Picture
+    """
+    one = difference.isel({PATIENT: patient})
+    days = one[TIME].to_numpy().astype(np.float64)
+    clock = Clock.covering(float(days[-1]))
+    figure = Figure(figsize=(9.4, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1))
+    for name, key, colour, style in (
+        (name_a, "survival_a", COLOUR_A, "-"),
+        (name_b, "survival_b", COLOUR_B, (0, (5, 1.5))),
+    ):
+        _band(left, clock, one, key, colour)
+        left.plot(clock(days), one[key], color=colour, linewidth=2, linestyle=style, label=name)
+    left.set_title("Survival under each")
+    left.legend(loc="lower left")
+    percent_axis(left, "Probability of being alive")
+    _band(right, clock, one, "survival_difference", INK)
+    right.plot(clock(days), one["survival_difference"], color=INK, linewidth=2)
+    right.axhline(0, color=GREY, linewidth=1)
+    _difference_axis(right, one, name_a, name_b)
+    at = one.sel({TIME: horizon}, method="nearest")
+    numbers = [float(at[f"survival_difference{s}"]) for s in ("", "_lower", "_upper")]
+    _mark(right, float(clock(at[TIME].item())), numbers)
+    for ax in (left, right):
+        time_axis(ax, clock, float(days[-1]), "Time from now")
+        ax.grid(axis="y")
+    interval = interval_words(
+        difference.attrs["interval_probability"], difference.attrs["interval_kind"]
+    )
+    when = duration_words(float(at[TIME].item()))
+    return Picture(
+        figure,
+        alt=f"Left: survival under {name_a} and under {name_b}. Right: difference in survival "
+        f"({name_a} minus {name_b}); at {when} {_points(numbers[0])} percentage points, "
+        f"from {_points(numbers[1])} to {_points(numbers[2])}.",
+        caption=f"Lines: posterior means. Bands: {interval}. The difference is formed draw by "
+        "draw, so its interval is not the gap between the two bands on the left.",
+    )
+
+
+@styled
+def icon_array(
+    probabilities: Mapping[str, xr.DataArray], look: StateLook, *, horizon: float
+) -> Picture:
+    """Draw 100 people like this patient under each scenario, coloured by state at a horizon.
+
+    Parameters
+    ----------
+    probabilities
+        Scenario in words → mean probability (state) at the horizon.
+    look
+        Colours and order of the states.
+    horizon
+        Days from now.
+
+    Returns
+    -------
+    Picture
+    """
+    people = {
+        name: dict(zip(look.stacked, natural_frequencies(shares), strict=True))
+        for name, shares in (
+            (n, np.array([float(p.sel({STATE: s})) for s in look.stacked]))
+            for n, p in probabilities.items()
+        )
+    }
+    shown = [s for s in look.stacked if any(counts[s] for counts in people.values())]
+    figure = Figure(figsize=(3.7 * len(people), 4.6 + 0.24 * len(shown)))
+    axes = figure.subplots(1, len(people), squeeze=False)[0]
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.99, wspace=0.06)
+    said = []
+    for ax, (name, counts) in zip(axes, people.items(), strict=True):
+        _people(ax, [s for s in look.stacked for _ in range(counts[s])], look)
+        alive = sum(counts[s] for s in look.alive)
+        ax.text(-0.4, 11.15, name, fontsize=10.5, fontweight="bold", va="center")
+        ax.text(-0.4, 10.45, f"{alive} of {_PEOPLE} alive", fontsize=10.5, va="center")
+        _key(ax, counts, shown, look)
+        parts = [f"{n} {state_words(s)}" for s, n in counts.items() if n > 0]
+        said.append(f"under {name}: {', '.join(parts)}")
+    when = duration_words(horizon)
+    return Picture(
+        figure,
+        alt=f"{_PEOPLE} people like this one after {when}; {'; '.join(said)}.",
+        caption=f"{_PEOPLE} people like this one, {when} from now, each coloured by the state they "
+        "would be in. Counts are posterior means; the text gives their intervals.",
+    )
+
+
+def natural_frequencies(shares: np.ndarray, total: int = _PEOPLE) -> list[int]:
+    """Round shares to whole people so that they add up (largest remainders)."""
+    exact = np.asarray(shares, dtype=np.float64) / float(np.sum(shares)) * total
+    counts = np.floor(exact).astype(int)
+    short = total - int(counts.sum())
+    # Stable order: equal remainders go to the state that comes first.
+    counts[np.argsort(-(exact - counts), kind="stable")[:short]] += 1
+    return [int(n) for n in counts]
+
+
+def _band(ax: Axes, clock: Clock, one: xr.Dataset, key: str, colour: str) -> None:
+    ax.fill_between(
+        clock(one[TIME]), one[f"{key}_lower"], one[f"{key}_upper"], color=colour, alpha=0.16,
+        linewidth=0,
+    )  # fmt: skip
+
+
+def _difference_axis(ax: Axes, one: xr.Dataset, name_a: str, name_b: str) -> None:
+    ends = [float(np.abs(one[f"survival_difference{s}"]).max()) for s in ("_lower", "_upper")]
+    reach = max(0.05, 1.12 * max(ends))
+    ax.set_ylim(-reach, reach)
+    ax.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _points(value)))
+    ax.set_ylabel("Difference in survival (percentage points)")
+    ax.set_title("Difference")
+    for y, va, name in ((0.98, "top", name_a), (0.02, "bottom", name_b)):
+        ax.text(0.02, y, f"{'↑' if va == 'top' else '↓'} more alive under {name}",
+                transform=ax.transAxes, va=va, fontsize=8.5, color=GREY)  # fmt: skip
+
+
+def _mark(ax: Axes, x: float, numbers: list[float]) -> None:
+    middle, lower, upper = numbers
+    ax.errorbar(
+        [x], [middle], yerr=[[middle - lower], [upper - middle]], color=INK, marker="o",
+        markersize=5, capsize=3, linewidth=1.4, zorder=5, clip_on=False,
+    )  # fmt: skip
+    right = x > 0.6 * ax.get_xlim()[1] or x > 2.5
+    ax.annotate(
+        f"{_points(middle)}\n({_points(lower)} to {_points(upper)})", (x, upper),
+        xytext=(-6 if right else 6, 6), textcoords="offset points",
+        ha="right" if right else "left", va="bottom", fontsize=8.5, color=INK,
+    )  # fmt: skip
+
+
+def _points(value: float) -> str:
+    rounded = round(value * 100)
+    return "0" if rounded == 0 else f"{rounded:+d}".replace("-", "−")
+
+
+def _people(ax: Axes, states: list[str], look: StateLook) -> None:
+    for k, state in enumerate(states):
+        row, column = divmod(k, 10)
+        x, y, colour = float(column), float(9 - row), look.colour(state)
+        ax.add_patch(Circle((x, y + 0.24), 0.16, color=colour, linewidth=0))
+        ax.add_patch(
+            FancyBboxPatch(
+                (x - 0.16, y - 0.34), 0.32, 0.26, boxstyle="round,pad=0.10,rounding_size=0.16",
+                color=colour, linewidth=0,
+            )
+        )  # fmt: skip
+    ax.set_xlim(-0.6, 9.6)
+    ax.axis("off")
+
+
+def _key(ax: Axes, counts: Mapping[str, int], shown: Sequence[str], look: StateLook) -> None:
+    """List the states below the people, in the order in which they are coloured."""
+    for k, state in enumerate(shown):
+        y = -1.1 - 0.62 * k
+        ax.plot([-0.2], [y], marker="s", markersize=7, color=look.colour(state))
+        ax.text(0.95, y, str(counts[state]), ha="right", va="center_baseline", fontsize=9.5)
+        ax.text(1.2, y, words(state), va="center_baseline", fontsize=9.5)
+    ax.set_ylim(-1.1 - 0.62 * len(shown), 11.6)
+    ax.set_aspect("equal")

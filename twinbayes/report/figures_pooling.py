@@ -1,0 +1,216 @@
+"""What subgroups borrow from each other: raw against pooled levels, and treatment effects."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+from twinbayes.names import SUBGROUP, TRANSITION
+from twinbayes.report.look import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    FloatArray,
+    effect_words,
+    interval_words,
+    sentence,
+    size_words,
+    styled,
+    words,
+)
+from twinbayes.report.picture import Picture
+
+ALL: Final = "all"  # the population's row in a table of subgroups
+_RATIOS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+_LOGS: Final = ("raw", "raw_lower", "raw_upper", "pooled", "pooled_lower", "pooled_upper")
+_REACH: Final = 8.0  # hazard ratios beyond this leave the picture through an arrow
+
+
+@styled
+def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture:
+    """Draw raw against pooled subgroup levels, one panel a transition.
+
+    Parameters
+    ----------
+    levels
+        The table of `checks.shrinkage`: one row a transition and subgroup, with ``n`` patients
+        and log rate ratios ``raw``, ``raw_lower``, ``raw_upper``, ``pooled``, ``pooled_lower``,
+        ``pooled_upper``.
+    probability, kind
+        Of the intervals.
+
+    Returns
+    -------
+    Picture
+    """
+    ratios = levels.assign(**{column: np.exp(levels[column]) for column in _LOGS})
+    transitions = list(dict.fromkeys(levels[TRANSITION]))
+    subgroups = levels.drop_duplicates(SUBGROUP).sort_values("n", kind="stable")
+    names = list(subgroups[SUBGROUP])
+    labels = [
+        f"{words(str(s))}  {size_words(n)}" for s, n in zip(names, subgroups["n"], strict=True)
+    ]
+    columns = min(4, len(transitions))
+    rows = -(-len(transitions) // columns)
+    height = 0.62 + 0.235 * len(names)
+    figure = Figure(figsize=(2.35 * columns + 1.7, rows * height + 0.45), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for k, ax in enumerate(grid.ravel()):
+        if k >= len(transitions):
+            ax.set_visible(False)
+            continue
+        mine = ratios[ratios[TRANSITION] == transitions[k]].set_index(SUBGROUP).reindex(names)
+        _shrinkage_panel(ax, mine)
+        ax.set_title(_wrapped(sentence(transitions[k])), fontsize=9)
+        ax.set_yticks(range(len(names)), labels, fontsize=8.5)
+        ax.set_ylim(-0.7, len(names) - 0.3)
+        if k + columns >= len(transitions):
+            ax.set_xlabel("Hazard ratio")
+    handles = [
+        Line2D([], [], marker="o", color=ORANGE, markerfacecolor="white", linewidth=1.2,
+               label="raw: this subgroup alone"),
+        Line2D([], [], marker="o", color=BLUE, linewidth=2.2, label="pooled: as in the model"),
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)
+    moved = _narrower(ratios)
+    return Picture(
+        figure,
+        alt=f"Hazard ratios of {len(names)} subgroups against the average, raw and pooled, for "
+        f"{len(transitions)} transitions. {moved}",
+        caption=f"Number beside each name: patients. Lines: {interval_words(probability, kind)} "
+        "(raw: exact Poisson for observed over expected events, the expected number from the model "
+        "without this subgroup's own level; pooled: posterior). An arrow leads beyond the picture; "
+        f"subgroups without time at risk have no raw value. {moved}",
+    )
+
+
+@styled
+def treatment_forest(
+    effects: pd.DataFrame, *, effect: str, probability: float, kind: str
+) -> Picture:
+    """Draw the effect of one treatment in every subgroup and in the population.
+
+    Parameters
+    ----------
+    effects
+        One row a subgroup: ``subgroup``, ``n``, and the hazard ratio as ``median``, ``lower``,
+        ``upper``. A row whose subgroup is ``all`` is the population and is drawn last.
+    effect
+        Label of the effect.
+    probability, kind
+        Of the intervals.
+
+    Returns
+    -------
+    Picture
+    """
+    population = effects[effects[SUBGROUP] == ALL]
+    parts = effects[effects[SUBGROUP] != ALL]
+    figure = Figure(figsize=(8.2, 1.35 + 0.27 * (len(parts) + 1)), layout="constrained")
+    ax = figure.subplots()
+    places = np.arange(len(parts), 0, -1, dtype=np.float64)
+    _intervals(ax, parts, places, BLUE, "o")
+    if not population.empty:
+        ax.axvline(
+            float(population["median"].iloc[0]), color=GREY, linewidth=0.9, linestyle=(0, (3, 2))
+        )
+        _intervals(ax, population, np.array([-0.35]), INK, "D")
+    ax.axhline(0.35, color="#CCCCCC", linewidth=0.8)
+    labels = [
+        f"{words(str(s))}  {size_words(n)}"
+        for s, n in zip(parts[SUBGROUP], parts["n"], strict=True)
+    ]
+    ax.set_yticks([*places, -0.35], [*labels, "population"])
+    ax.set_ylim(-1.0, len(parts) + 0.7)
+    everything = effects[["lower", "upper"]].to_numpy(dtype=np.float64)
+    _ratio_axis(ax, float(everything.min()), float(everything.max()))
+    ax.set_xlabel("Hazard ratio (below 1: less often under the treatment)")
+    ax.set_title(f"{sentence(effect_words(effect))}\n", fontsize=9.5)
+    for place, row in zip(
+        [*places, -0.35], pd.concat([parts, population]).itertuples(), strict=True
+    ):
+        ax.text(1.02, place, _ratio_words(row), transform=ax.get_yaxis_transform(), va="center",
+                fontsize=9)  # fmt: skip
+    ax.text(1.02, len(parts) + 0.95, f"median ({probability:.0%} interval)", fontsize=8.5,
+            color=GREY, transform=ax.get_yaxis_transform(), va="bottom")  # fmt: skip
+    said = "; ".join(f"{words(str(r.subgroup))} {_ratio_words(r)}" for r in effects.itertuples())
+    return Picture(
+        figure,
+        alt=f"Hazard ratios of {effect_words(effect)}, by subgroup: {said}.",
+        caption=f"Points: posterior medians; lines: {interval_words(probability, kind)}. Number "
+        "beside each name: patients. Dashed: population. Subgroups share strength, so small ones "
+        "lie near the population.",
+    )
+
+
+def _ratio_words(row: Any) -> str:
+    return f"{row.median:.2f} ({row.lower:.2f} to {row.upper:.2f})"
+
+
+def _shrinkage_panel(ax: Axes, mine: pd.DataFrame) -> None:
+    places = np.arange(len(mine), dtype=np.float64)
+    low, high = 1 / _REACH, _REACH
+    raw = mine[["raw", "raw_lower", "raw_upper"]].to_numpy(dtype=np.float64)
+    for y, (middle, left, right) in zip(places + 0.17, raw, strict=True):
+        if not np.isfinite(right):
+            continue
+        ends = [max(left, low), min(right, high)]
+        ax.plot(ends, [y, y], color=ORANGE, linewidth=1.2)
+        for end, beyond, sign in zip(ends, (left < low, right > high), "<>", strict=True):
+            if beyond:
+                ax.plot([end], [y], marker=sign, markersize=4, color=ORANGE)
+        if low <= middle <= high:
+            ax.plot([middle], [y], marker="o", markersize=4.5, color=ORANGE, mfc="white")
+    names = {"pooled": "median", "pooled_lower": "lower", "pooled_upper": "upper"}
+    _intervals(ax, mine.rename(columns=names), places - 0.17, BLUE, "o", size=4.5)
+    _ratio_axis(ax, low, high)
+    ax.tick_params(axis="y", length=0)
+
+
+def _intervals(
+    ax: Axes, table: pd.DataFrame, places: FloatArray, colour: str, marker: str, size: float = 6
+) -> None:
+    ax.hlines(places, table["lower"], table["upper"], color=colour, linewidth=2.2)
+    ax.plot(table["median"], places, linestyle="none", marker=marker, markersize=size, color=colour)
+
+
+def _ratio_axis(ax: Axes, low: float, high: float) -> None:
+    ax.set_xscale("log")
+    ax.set_xlim(min(low, 0.5) / 1.1, max(high, 2.0) * 1.1)
+    shown = [r for r in _RATIOS if ax.get_xlim()[0] <= r <= ax.get_xlim()[1]]
+    if len(shown) > 5:
+        shown = [r for r in shown if r in (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0)]
+    ax.xaxis.set_major_locator(FixedLocator(shown))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.axvline(1.0, color=GREY, linewidth=0.9, zorder=0)
+    ax.grid(axis="x")
+
+
+def _narrower(levels: pd.DataFrame) -> str:
+    """Say how much narrower pooling made the intervals, on the log scale."""
+    seen = levels[(levels["raw_lower"] > 0) & np.isfinite(levels["raw_upper"])]
+    if seen.empty:
+        return "No subgroup has a raw interval to compare with."
+    raw = np.log(seen["raw_upper"] / seen["raw_lower"])
+    pooled = np.log(seen["pooled_upper"] / seen["pooled_lower"])
+    ratio = float((pooled / raw).median())
+    return f"The median pooled interval is {ratio:.0%} as wide as the raw one, on the log scale."
+
+
+def _wrapped(text: str, width: int = 26) -> str:
+    """Break a long title in two at the arrow or at a blank."""
+    if len(text) <= width:
+        return text
+    cut = text.rfind(" ", 0, width)
+    arrow = text.find(" → ")
+    cut = arrow + 2 if 0 < arrow < width else cut
+    return text if cut <= 0 else f"{text[:cut]}\n{text[cut + 1 :]}"

@@ -1,0 +1,82 @@
+"""A figure with what a reader who cannot see it needs: alt text, and a caption for all."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from matplotlib.figure import Figure
+
+from twinbayes.report.look import VERMILION, styled
+
+_DPI: Final = 160
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture of a report.
+
+    Attributes
+    ----------
+    figure
+        The Matplotlib figure, to restyle or to combine.
+    alt
+        What it shows, for readers who do not see it.
+    caption
+        What a reader who sees it must know besides: interval, units, where data are from.
+    marks
+        Words stamped on the picture itself, because pictures travel without their report:
+        ``NOT FOR USE``, ``SIMULATED DATA``.
+    """
+
+    figure: Figure
+    alt: str
+    caption: str = ""
+    marks: tuple[str, ...] = ()
+
+    def marked(self, *marks: str) -> Picture:
+        """Return the picture with these words stamped on it."""
+        return replace(self, marks=tuple(m for m in marks if m))
+
+    @styled
+    def png(self) -> bytes:
+        """Return the picture as PNG; the same figure gives the same bytes."""
+        stamps = [
+            self.figure.text(
+                0.995, 0.005 + 0.03 * k, mark, ha="right", va="bottom", fontsize=7.5,
+                color=VERMILION if mark.startswith("NOT") else "#8A6100", fontweight="bold",
+            )
+            for k, mark in enumerate(self.marks)
+        ]  # fmt: skip
+        if any(mark.startswith("NOT") for mark in self.marks):
+            stamps.append(
+                self.figure.text(
+                    0.5, 0.5, "NOT FOR USE", ha="center", va="center", fontsize=44, rotation=20,
+                    color=VERMILION, alpha=0.22, fontweight="bold", zorder=100,
+                )
+            )  # fmt: skip
+        buffer = io.BytesIO()
+        # No software version inside: bytes must not differ between machines for that alone.
+        self.figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+        for stamp in stamps:
+            stamp.remove()
+        return buffer.getvalue()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture as a PNG file."""
+        target = Path(path)
+        target.write_bytes(self.png())
+        return target
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.png()).decode("ascii")
+        width = round(self.figure.get_figwidth() * 96)
+        caption = f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
+        return (
+            f'<figure><img src="data:image/png;base64,{data}" width="{width}" '
+            f'alt="{escape(self.alt, quote=True)}">{caption}</figure>'
+        )
