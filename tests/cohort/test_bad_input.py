@@ -373,7 +373,7 @@ def names_no_patient(error: CohortError) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(CORRUPTIONS))
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(k=st.integers(0, 1000))
 def test_bad_input_is_refused_with_place_rule_and_remedy(
     valid_folder: Path, name: str, k: int

@@ -118,7 +118,7 @@ def test_until_takes_a_day_for_each_patient(cohort: Cohort) -> None:
         cohort.until(float("nan"))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(day=st.floats(0, 500), later=st.floats(0, 500))
 def test_nothing_after_the_day_can_change_what_was_known(day: float, later: float) -> None:
     tables = _tables()
@@ -132,7 +132,7 @@ def test_nothing_after_the_day_can_change_what_was_known(day: float, later: floa
     assert cohort_from_tables("small", tables).until(day).fingerprint == known.fingerprint
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_fingerprint_ignores_the_order_of_rows_and_columns(seed: int) -> None:
     rng = np.random.default_rng(seed)

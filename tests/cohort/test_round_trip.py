@@ -36,7 +36,7 @@ words = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     ids=st.lists(words, min_size=1, max_size=5, unique=True),
     values=st.lists(finite, min_size=5, max_size=5),
