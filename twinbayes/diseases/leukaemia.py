@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from twinbayes.errors import require_known
 from twinbayes.model import (
     Effect,
     PiecewiseConstant,
@@ -18,7 +19,6 @@ from twinbayes.model import (
 )
 from twinbayes.model.baseline import Baseline
 from twinbayes.model.pooling import POOLINGS, Pooling
-from twinbayes.errors import require_known
 from twinbayes.names import CLOCK_ENTRY
 
 TRANSPLANT: Final = "allogeneic_transplant"

@@ -81,7 +81,7 @@ class Fit:
     @cached_property
     def population(self) -> Population:
         """Posterior draws laid out for forecasts."""
-        from twinbayes.twin.population import Population  # noqa: PLC0415 (see `twin`)
+        from twinbayes.twin.population import Population
 
         return Population.from_posterior(
             self.datatree[POSTERIOR].to_dataset(), self.encoding, self.edges
@@ -107,7 +107,7 @@ class Fit:
             Unknown patient, or one no longer followed at the landmark.
         """
         # The one import to the right of the layers: Fit is where users ask for a twin.
-        from twinbayes.twin import Twin  # noqa: PLC0415
+        from twinbayes.twin import Twin
 
         cohort = who if isinstance(who, Cohort) else self._select(who)
         return Twin.at_landmark(
@@ -213,7 +213,7 @@ def compile_fit(
     plan = spec.events.plan(cohort)
     model = assemble_plan(spec, plan, cohort.patient_ids, priors)
     if sampler == "numpyro":
-        from twinbayes.model.event_op import register_jax  # noqa: PLC0415 (optional dependency)
+        from twinbayes.model.event_op import register_jax
 
         register_jax()
     return CompiledFit(spec, cohort, priors, plan, compile_model(model, sampler=sampler, **options))

@@ -12,7 +12,7 @@ _KIND: Final = "kind_of"
 
 def _known_types() -> dict[str, type[Any]]:
     """The closed list of types that may be stored; a file can name no other."""
-    from twinbayes.model import baseline, design, event_process, graph, pooling, spec  # noqa: PLC0415
+    from twinbayes.model import baseline, design, event_process, graph, pooling, spec
 
     types = (
         spec.ModelSpec,

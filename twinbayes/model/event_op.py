@@ -129,9 +129,9 @@ def _to_numba(op: EventLikelihood, **_: Any) -> Any:
 
 def register_jax() -> None:
     """Teach PyTensor the JAX version of the Op; needs the optional package ``jax``."""
-    from pytensor.link.jax.dispatch import jax_funcify  # noqa: PLC0415 (optional dependency)
+    from pytensor.link.jax.dispatch import jax_funcify
 
-    from twinbayes.model.event_jax import jax_event_likelihood  # noqa: PLC0415
+    from twinbayes.model.event_jax import jax_event_likelihood
 
     @jax_funcify.register(EventLikelihood)
     def _to_jax(op: EventLikelihood, **_: Any) -> Callable[..., Any]:

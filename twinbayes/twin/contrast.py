@@ -22,7 +22,7 @@ from twinbayes.twin.forecast import (
 )
 from twinbayes.twin.paths import Path, over_patients
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.summary_kernel import restricted_means, summarise_path, summarise_rows
+from twinbayes.twin.summary_kernel import restricted_means, summarise
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin
@@ -74,25 +74,21 @@ def contrast_patients(
 
 
 def _difference(a: Path, b: Path, grid: OutputGrid, fatal: list[int]) -> _Part:
-    low, high = grid.tails
-    step, share = grid.locate(a.nodes)
+    nodes = a.nodes
     alive = [survival_of(p.occupation, fatal) for p in (a, b)]
     gain = alive[0] - alive[1]
-    means = [restricted_means(x, a.nodes) for x in (*alive, gain)]
-    weight = share[:, None]
+    means = [restricted_means(x, nodes) for x in (*alive, gain)]
     return _Part(
         summaries={
-            "survival_a": summarise_path(alive[0], step, share, low, high)[:, 0],
-            "survival_b": summarise_path(alive[1], step, share, low, high)[:, 0],
-            "survival_difference": summarise_path(gain, step, share, low, high)[:, 0],
-            "state_probability_difference": summarise_path(
-                a.occupation - b.occupation, step, share, low, high
-            ),
-            "rmst_a": summarise_rows(means[0], low, high)[0],
-            "rmst_b": summarise_rows(means[1], low, high)[0],
-            "rmst_difference": summarise_rows(means[2], low, high)[0],
+            "survival_a": grid.summarise(nodes, alive[0])[:, 0],
+            "survival_b": grid.summarise(nodes, alive[1])[:, 0],
+            "survival_difference": grid.summarise(nodes, gain)[:, 0],
+            "state_probability_difference": grid.summarise(nodes, a.occupation - b.occupation),
+            "rmst_a": grid.summarise_total(means[0])[0],
+            "rmst_b": grid.summarise_total(means[1])[0],
+            "rmst_difference": grid.summarise_total(means[2])[0],
         },
-        survival=(1 - weight) * gain[step, 0] + weight * gain[step + 1, 0],
+        survival=grid.read_off(nodes, gain[:, 0]),
         rmst=means[2][0],
     )
 
@@ -116,28 +112,21 @@ def _standardise(
     grid: OutputGrid,
 ) -> None:
     """Average the draws over the patients of each subgroup, and over all, then summarise."""
-    low, high = grid.tails
-    n_groups, n_times, n_draws = survival.shape
-    mean = survival / sizes[:, None, None]
-    rows = summarise_rows(mean.reshape(-1, n_draws), low, high)
+
+    def store(name: str, dims: tuple[str, ...], draws: Floats) -> None:
+        with_bounds(data, name, dims, summarise(draws.astype(np.float32), *grid.tails))
+
+    groups = survival / sizes[:, None, None]
+    store("subgroup_survival_difference", (SUBGROUP, TIME), groups)
+    everybody = survival.sum(axis=0) / sizes.sum()
+    rows = summarise(everybody[None].astype(np.float32), *grid.tails)[0]
+    with_bounds(data, "overall_survival_difference", (TIME,), rows)
     with_bounds(
-        data, "subgroup_survival_difference", (SUBGROUP, TIME), rows.reshape(n_groups, n_times, 3)
-    )
-    with_bounds(
-        data,
-        "subgroup_rmst_difference",
-        (SUBGROUP,),
-        summarise_rows(rmst / sizes[:, None], low, high),
-    )
-    with_bounds(
-        data,
-        "overall_survival_difference",
-        (TIME,),
-        summarise_rows(survival.sum(axis=0) / sizes.sum(), low, high),
+        data, "subgroup_rmst_difference", (SUBGROUP,), grid.summarise_total(rmst / sizes[:, None])
     )
     with_bounds(
         data,
         "overall_rmst_difference",
         (),
-        summarise_rows((rmst.sum(axis=0) / sizes.sum())[None], low, high)[0],
+        grid.summarise_total((rmst.sum(axis=0) / sizes.sum())[None])[0],
     )

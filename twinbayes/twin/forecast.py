@@ -10,12 +10,12 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.errors import TwinError
-from twinbayes.model.event_data import Floats, Ints
+from twinbayes.model.event_data import Floats
 from twinbayes.model.graph import StateGraph
 from twinbayes.names import CENTRE, DEATH, PATIENT, SAMPLE, STATE, SUBGROUP, TIME
 from twinbayes.twin.paths import Path, over_patients, time_nodes
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.summary_kernel import restricted_means, summarise_path, summarise_rows
+from twinbayes.twin.summary_kernel import restricted_means, summarise
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin
@@ -43,11 +43,25 @@ class OutputGrid:
     def tails(self) -> tuple[float, float]:
         return (1 - self.interval) / 2, (1 + self.interval) / 2
 
-    def locate(self, nodes: Floats) -> tuple[Ints, Floats]:
-        """Node before each time, and the share of the way to the next."""
+    def read_off(self, nodes: Floats, values: Floats) -> Floats:
+        """Values at the output times, linear between the nodes along the first axis.
+
+        For means this is exact; a bound between two nodes is interpolated between their bounds.
+        """
         step = np.clip(np.searchsorted(nodes, self.times, side="right") - 1, 0, len(nodes) - 2)
-        share = (self.times - nodes[step]) / np.diff(nodes)[step]
-        return step.astype(np.int64), np.clip(share, 0.0, 1.0)
+        share = np.clip((self.times - nodes[step]) / np.diff(nodes)[step], 0.0, 1.0)
+        weight = share.reshape(-1, *([1] * (values.ndim - 1)))
+        out: Floats = (1 - weight) * values[step] + weight * values[step + 1]
+        return out
+
+    def summarise(self, nodes: Floats, path: Floats) -> Floats:
+        """(node, column, draw) -> (time, column, 3): mean, lower, upper."""
+        return self.read_off(nodes, summarise(path, *self.tails))
+
+    def summarise_total(self, draws: Floats) -> Floats:
+        """(row, draw) -> (row, 3): mean, lower, upper."""
+        out: Floats = summarise(draws[None].astype(np.float32), *self.tails)[0]
+        return out
 
 
 def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> OutputGrid:
@@ -97,7 +111,7 @@ def with_bounds(
 ) -> None:
     """Store mean and bounds; `summary` has them along its last axis."""
     for k, suffix in enumerate(("", "_lower", "_upper")):
-        out[f"{name}{suffix}"] = (dims, np.ascontiguousarray(summary[..., k]))
+        out[f"{name}{suffix}"] = (dims, np.array(summary[..., k]))
 
 
 def forecast_patients(
@@ -191,26 +205,22 @@ def _summarise(
     entered: list[int],
     draws: bool,
 ) -> dict[str, Floats]:
-    low, high = grid.tails
-    step, share = grid.locate(path.nodes)
     alive = survival_of(path.occupation, fatal)
-    state = summarise_path(path.occupation, step, share, low, high)
+    state = grid.summarise(path.nodes, path.occupation)
     entries = np.full_like(state, np.nan)
     entries[:, entered] = state[:, entered]  # of an absorbing state, the same thing
     if again:
-        entries[:, again] = summarise_path(
-            np.ascontiguousarray(path.entries[:, again]), step, share, low, high
-        )
+        some = np.ascontiguousarray(path.entries[:, again])
+        entries[:, again] = grid.summarise(path.nodes, some)
     out = {
         "state": state,
-        "survival": summarise_path(alive, step, share, low, high)[:, 0],
+        "survival": grid.summarise(path.nodes, alive)[:, 0],
         "entries": entries,
-        "time_in_state": summarise_rows(restricted_means(path.occupation, path.nodes), low, high),
-        "rmst": summarise_rows(restricted_means(alive, path.nodes), low, high)[0],
+        "time_in_state": grid.summarise_total(restricted_means(path.occupation, path.nodes)),
+        "rmst": grid.summarise_total(restricted_means(alive, path.nodes))[0],
     }
     if draws:
-        weight = share[:, None, None]
-        out["draws"] = (1 - weight) * path.occupation[step] + weight * path.occupation[step + 1]
+        out["draws"] = grid.read_off(path.nodes, path.occupation)
     return out
 
 

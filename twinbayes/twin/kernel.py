@@ -20,39 +20,57 @@ _jit = numba.njit(
 )
 
 
+_ONE = np.float32(1.0)
+_EIGHTH = np.float32(0.125)
+_C2, _C3, _C4, _C5 = (np.float32(1.0 / k) for k in (2, 6, 24, 120))
+_C6, _C7 = np.float32(1.0 / 720), np.float32(1.0 / 5040)
+_SMALL = np.float32(0.25)
+
+
 @_jit
 def _survive(total, stay, leave):  # type: ignore[no-untyped-def]
-    """stay = exp(-total); leave = (1 - stay) / total, without a call to exp.
+    """Stay = exp(-total); leave = (1 - stay) / total, without a call to exp.
 
     exp(x) = (Taylor polynomial of degree 5 at x / 8) ** 8; relative error < 1e-6 for x < 2.
     """
     for d in range(len(total)):
         x = total[d]
-        y = 0.125 * x
-        p = 1.0 + y * (1.0 + y * (0.5 + y * (1.0 / 6 + y * (1.0 / 24 + y * (1.0 / 120)))))
+        y = _EIGHTH * x
+        p = _ONE + y * (_ONE + y * (_C2 + y * (_C3 + y * (_C4 + y * _C5))))
         p = p * p
         p = p * p
-        s = 1.0 / (p * p)
+        s = _ONE / (p * p)
         stay[d] = s
-        leave[d] = (1.0 - s) / (x + 1e-12) if x > 1e-6 else 1.0 - 0.5 * x
+        series = _ONE - x * (_C2 - x * (_C3 - x * (_C4 - x * (_C5 - x * (_C6 - x * _C7)))))
+        direct = (_ONE - s) / max(x, _SMALL)
+        leave[d] = series if x < _SMALL else direct
 
 
 @_jit
-def _add_hazard(out, rate, edges, start, stop, ratio, share):  # type: ignore[no-untyped-def]
-    """out += share * ratio * integral of the piecewise-constant rate from start to stop."""
-    j = np.searchsorted(edges, start, side="right") - 1
-    if j < 0:
-        j = 0
+def _add_hazard(out, total, rate, edges, start, stop, ratio, share, fresh):  # type: ignore[no-untyped-def]
+    """Add share * ratio * integral of the rate over (start, stop] to `out` and to `total`.
+
+    `fresh` says that `out` holds nothing yet.
+    """
+    j = max(np.searchsorted(edges, start, side="right") - 1, 0)
     last = rate.shape[0] - 1
     low = start
     while True:
-        if j > last:
-            j = last
+        j = min(j, last)
         high = stop if j == last or edges[j + 1] > stop else edges[j + 1]
-        length = share * (high - low)
+        length = np.float32(share * (high - low))
         row = rate[j]
-        for d in range(len(out)):
-            out[d] += length * row[d] * ratio[d]
+        if fresh:
+            for d in range(len(out)):
+                x = length * row[d] * ratio[d]
+                out[d] = x
+                total[d] += x
+            fresh = False
+        else:
+            for d in range(len(out)):
+                x = length * row[d] * ratio[d]
+                out[d] += x
+                total[d] += x
         if high >= stop:
             return
         low = high
@@ -84,21 +102,32 @@ def _exits(  # type: ignore[no-untyped-def]
     total[:] = 0.0
     first = move_start[place]
     for m in range(first, move_start[place + 1]):
-        out = hazard[m - first]
-        out[:] = 0.0
         if open_move[m] == 0:
             continue
+        out = hazard[m - first]
         e = move_intensity[m]
         start = age if on_entry[m] == 1 else day
         if indexed_by[place] == 2 and age < early_days[place]:
             share = min(1.0, (early_days[place] - age) / span)
-            _add_hazard(out, rate[e], edges[e], start, start + span, early_ratio[m], share)
+            _add_hazard(
+                out, total, rate[e], edges[e], start, start + span, early_ratio[m], share, True
+            )
             if share < 1.0:
-                _add_hazard(out, rate[e], edges[e], start, start + span, late_ratio[m], 1 - share)
+                _add_hazard(
+                    out,
+                    total,
+                    rate[e],
+                    edges[e],
+                    start,
+                    start + span,
+                    late_ratio[m],
+                    1 - share,
+                    False,
+                )
         else:
-            _add_hazard(out, rate[e], edges[e], start, start + span, late_ratio[m], 1.0)
-        for d in range(len(total)):
-            total[d] += out[d]
+            _add_hazard(
+                out, total, rate[e], edges[e], start, start + span, late_ratio[m], 1.0, True
+            )
     _survive(total, stay, leave)
 
 
@@ -179,7 +208,7 @@ def occupy(  # type: ignore[no-untyped-def]
         return
     # Bucket 0 holds the old and whoever needs no age; bucket 1 the patient's own start.
     capacity = n_steps + 3
-    mass = np.zeros((n_places, capacity, n_draws))
+    mass = np.zeros((n_places, capacity, n_draws), dtype=np.float32)
     low = np.zeros(capacity)
     high = np.zeros(capacity)
     live = np.zeros(capacity, dtype=np.int64)
@@ -190,19 +219,19 @@ def occupy(  # type: ignore[no-untyped-def]
     first_bucket = 0 if indexed_by[place] == 0 or bucket_age >= old_age[place] else 1
     mass[place, first_bucket] = 1.0
     used[place, first_bucket] = 1
-    absorbed = np.zeros((n_states, n_draws))
-    entered = np.zeros((n_states, n_draws))
-    wave = np.zeros((_WAVES + 1, n_places, n_draws))
+    absorbed = np.zeros((n_states, n_draws), dtype=np.float32)
+    entered = np.zeros((n_states, n_draws), dtype=np.float32)
+    wave = np.zeros((_WAVES + 1, n_places, n_draws), dtype=np.float32)
     wave_used = np.zeros((_WAVES + 1, n_places), dtype=np.int64)
-    hazard = np.empty((n_moves, n_draws))
-    again = np.empty((n_moves, n_draws))
-    total = np.empty(n_draws)
-    stay = np.empty(n_draws)
-    leave = np.empty(n_draws)
-    flow = np.empty(n_draws)
-    flow_on = np.empty(n_draws)
-    stay_on = np.empty(n_draws)
-    leave_on = np.empty(n_draws)
+    hazard = np.empty((n_moves, n_draws), dtype=np.float32)
+    again = np.empty((n_moves, n_draws), dtype=np.float32)
+    total = np.empty(n_draws, dtype=np.float32)
+    stay = np.empty(n_draws, dtype=np.float32)
+    leave = np.empty(n_draws, dtype=np.float32)
+    flow = np.empty(n_draws, dtype=np.float32)
+    flow_on = np.empty(n_draws, dtype=np.float32)
+    stay_on = np.empty(n_draws, dtype=np.float32)
+    leave_on = np.empty(n_draws, dtype=np.float32)
     occupation[0, place_state[place]] = 1.0
     for k in range(n_steps):
         begin, span = nodes[k], nodes[k + 1] - nodes[k]

@@ -26,10 +26,10 @@ from twinbayes.twin.kernel import occupy
 from twinbayes.twin.population import PatientRatios, Population, mode_ratios
 from twinbayes.twin.scenario import Scenario
 
-_BLOCK = 128  # draws per call of the kernel: its working set stays in the cache
+_BLOCK = 1024  # draws per call of the kernel: its working set stays in the cache
 # Longest step of the time grid, in days, up to the given day since the landmark. Occupation
 # is third order in the step; halving all steps moves it by less than 0.001.
-_STEPS = ((100.0, 10.0), (365.0, 24.0), (1100.0, 61.0), (np.inf, 122.0))
+_STEPS = ((60.0, 5.0), (180.0, 10.0), (365.0, 20.0), (1100.0, 61.0), (np.inf, 122.0))
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,13 @@ def follow(
     early = mode_ratios(ratios, chart.move_intensity, chart.effects_early)
     late = mode_ratios(ratios, chart.move_intensity, chart.effects_late)
     shape = (len(nodes), len(graph.states), population.n_draws)
-    occupation, entries = np.empty(shape), np.empty(shape)
+    occupation = np.empty(shape, dtype=np.float32)
+    entries = np.empty(shape, dtype=np.float32)
     for start in range(0, population.n_draws, _BLOCK):
         block = slice(start, min(start + _BLOCK, population.n_draws))
         part = (shape[0], shape[1], block.stop - block.start)
-        here, moved = np.empty(part), np.empty(part)
+        here = np.empty(part, dtype=np.float32)
+        moved = np.empty(part, dtype=np.float32)
         occupy(
             nodes,
             present.day,
@@ -126,10 +128,10 @@ def follow(
             chart.move_target,
             chart.move_keeps_bucket,
             chart.move_treatment,
-            np.ascontiguousarray(population.rate[:, :, block]),
+            population.rate[:, :, block].astype(np.float32),
             population.edges,
-            np.ascontiguousarray(early[:, block]),
-            np.ascontiguousarray(late[:, block]),
+            early[:, block].astype(np.float32),
+            late[:, block].astype(np.float32),
             policy,
             forced_step,
             forced_state,

@@ -208,7 +208,7 @@ def _seed(design: Design, i: int, labels: tuple[str, str]) -> int:
 
 @_jit
 def _add_columns(predictor: Any, coef: Any, columns: Any, values: Any) -> None:
-    """predictor += sum_k values[k] coef[k], in a fixed order."""
+    """Predictor += sum_k values[k] coef[k], in a fixed order."""
     for k in columns:
         x = values[k]
         for e in range(predictor.shape[0]):

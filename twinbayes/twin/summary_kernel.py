@@ -1,34 +1,43 @@
-"""Means and equal-tailed quantiles over draws, exact, without sorting."""
+"""Means and equal-tailed quantiles over draws, exact, without sorting all of them."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
 
-_BINS = 256
+_BINS = 512
 
-_jit = numba.njit(cache=True, error_model="numpy", nogil=True)
+_jit = numba.njit(cache=True, error_model="numpy", nogil=True, fastmath={"reassoc", "nnan", "nsz"})
 
 
 @_jit
-def mean_and_bounds(row, lower, upper):  # type: ignore[no-untyped-def]
-    """Mean and two quantiles (linear interpolation, as NumPy) of one row of draws.
-
-    A histogram finds the bins that hold the four order statistics needed; only those are sorted.
-    """
-    n = len(row)
+def _range_and_sum(row):  # type: ignore[no-untyped-def]
     smallest, largest, total = row[0], row[0], 0.0
     for x in row:
-        smallest = min(smallest, x)
-        largest = max(largest, x)
+        smallest = x if x < smallest else smallest
+        largest = x if x > largest else largest
         total += x
+    return smallest, largest, total
+
+
+@_jit
+def mean_and_bounds(row, lower, upper, bins):  # type: ignore[no-untyped-def]
+    """Mean and two quantiles (linear interpolation, as NumPy) of one row of draws.
+
+    A histogram finds the bins that hold the order statistics needed; only those are sorted.
+    `bins` is workspace, one integer a draw.
+    """
+    n = len(row)
+    smallest, largest, total = _range_and_sum(row)
     mean = total / n
-    if not largest > smallest:
-        return mean, smallest, largest
-    scale = _BINS / (largest - smallest)
+    if n == 1 or not largest > smallest:
+        return mean, float(smallest), float(largest)
+    scale = np.float32((_BINS - 1) / (largest - smallest))
+    for i in range(n):
+        bins[i] = np.int32((row[i] - smallest) * scale)
     counts = np.zeros(_BINS + 1, dtype=np.int64)
-    for x in row:
-        counts[min(int((x - smallest) * scale), _BINS - 1) + 1] += 1
+    for i in range(n):
+        counts[bins[i] + 1] += 1
     for b in range(_BINS):
         counts[b + 1] += counts[b]
     bounds = np.empty(2)
@@ -39,10 +48,9 @@ def mean_and_bounds(row, lower, upper):  # type: ignore[no-untyped-def]
         last = np.searchsorted(counts, rank + 1, side="right") - 1
         some = np.empty(counts[last + 1] - counts[first])
         m = 0
-        for x in row:
-            b = min(int((x - smallest) * scale), _BINS - 1)
-            if first <= b <= last:
-                some[m] = x
+        for i in range(n):
+            if bins[i] >= first and bins[i] <= last:
+                some[m] = row[i]
                 m += 1
         some.sort()
         at = some[rank - counts[first]]
@@ -52,40 +60,14 @@ def mean_and_bounds(row, lower, upper):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def summarise_rows(rows, lower, upper):  # type: ignore[no-untyped-def]
-    """(row, draw) -> (row, 3): mean, lower, upper."""
-    out = np.empty((len(rows), 3))
-    for i in range(len(rows)):
-        out[i, 0], out[i, 1], out[i, 2] = mean_and_bounds(rows[i], lower, upper)
-    return out
-
-
-@_jit
-def summarise_path(path, step, share, lower, upper):  # type: ignore[no-untyped-def]
-    """Summaries at output times of a path known at nodes.
-
-    Parameters
-    ----------
-    path
-        (node, column, draw).
-    step, share
-        Per output time: the node before it, and how far it is towards the next, in [0, 1].
-
-    Returns
-    -------
-    ndarray
-        (time, column, 3): mean, lower, upper.
-    """
-    n_columns, n_draws = path.shape[1], path.shape[2]
-    out = np.empty((len(step), n_columns, 3))
-    row = np.empty(n_draws)
-    for t in range(len(step)):
-        k, w = step[t], share[t]
-        for c in range(n_columns):
-            before, after = path[k, c], path[min(k + 1, path.shape[0] - 1), c]
-            for d in range(n_draws):
-                row[d] = (1.0 - w) * before[d] + w * after[d]
-            out[t, c, 0], out[t, c, 1], out[t, c, 2] = mean_and_bounds(row, lower, upper)
+def summarise(values, lower, upper):  # type: ignore[no-untyped-def]
+    """(row, column, draw) -> (row, column, 3): mean, lower, upper."""
+    out = np.empty((values.shape[0], values.shape[1], 3))
+    bins = np.empty(values.shape[2], dtype=np.int32)
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            mean, low, high = mean_and_bounds(values[i, j], lower, upper, bins)
+            out[i, j, 0], out[i, j, 1], out[i, j, 2] = mean, low, high
     return out
 
 
