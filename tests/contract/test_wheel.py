@@ -104,3 +104,26 @@ def test_the_installed_package_comes_from_the_wheel_and_not_from_the_repository(
 def test_the_installed_command_shows_its_help(alone: Alone) -> None:
     shown = alone.run("twinbayes", "--help")
     assert "demo" in shown
+
+
+FORECAST = """
+import twinbayes as tb
+
+cohort = tb.datasets.registry()
+fit = tb.fit(
+    tb.disease("registry"), cohort, priors=tb.load_priors("registry"),
+    draws=20, tune=20, chains=1, seed=1, progressbar=False,
+)
+fit.save("fit.nc")
+twin = tb.load_fit("fit.nc").twin(cohort.patient_ids[0], at=30.0)
+survival = twin.forecast(until=365.0, grid=[0.0, 365.0]).survival.values.squeeze()
+print(fit.verdict.usable, *survival)
+"""
+
+
+def test_the_installed_package_fits_saves_and_forecasts_with_its_own_priors(alone: Alone) -> None:
+    usable, start, end = alone.run("python", "-W", "ignore", "-c", FORECAST).split()
+    assert usable == "False", "twenty draws cannot satisfy the gate"
+    assert float(start) == 1.0
+    assert 0.0 < float(end) < 1.0
+    assert (alone.folder / "fit.nc").is_file()
