@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from twinbayes import datasets
     from twinbayes.cohort import Cohort, read_cohort
     from twinbayes.diseases import disease
-    from twinbayes.inference import Fit, fit, load_fit
-    from twinbayes.model import ModelSpec, assemble
+    from twinbayes.inference.fit import Fit, fit, load_fit
+    from twinbayes.model.assemble import assemble
+    from twinbayes.model.spec import ModelSpec
     from twinbayes.priors import PriorSet, load_priors
     from twinbayes.report import review
     from twinbayes.twin import Scenario, Twin
