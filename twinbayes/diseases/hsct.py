@@ -7,12 +7,20 @@ Fiocco and Geskus 2007).
 
 from __future__ import annotations
 
-from twinbayes.model import EventProcess, ModelSpec, PiecewiseConstant, StateGraph, Term, Transition
-from twinbayes.model.design import CovariateTerm
+from twinbayes.model import (
+    Complete,
+    EventProcess,
+    ModelSpec,
+    PiecewiseConstant,
+    StateGraph,
+    Term,
+    Transition,
+)
+from twinbayes.model.columns import CovariateTerm
 
 
-def _categories(*names: str) -> tuple[CovariateTerm, ...]:
-    return tuple(Term(name=n, group="clinical", transform="category") for n in names)
+def _categories(*names: str, group: str = "clinical") -> tuple[CovariateTerm, ...]:
+    return tuple(Term(name=n, group=group, transform="category") for n in names)
 
 
 def hsct(*, windows: int = 12, unshrunk: tuple[str, ...] = ()) -> ModelSpec:
@@ -71,7 +79,16 @@ def hsct(*, windows: int = 12, unshrunk: tuple[str, ...] = ()) -> ModelSpec:
 def hsct_illness_death(*, windows: int = 20, unshrunk: tuple[str, ...] = ()) -> ModelSpec:
     """Describe the illness-death model of the ``ebmt3`` data.
 
-    Disease subclass is a covariate here, as in the published analysis, not a subgroup.
+    Disease subclass is a covariate here, as in the published analysis; the levels of subgroups,
+    which are the same classes in these data, are therefore pooled completely.
+
+    Parameters
+    ----------
+    windows
+        Pieces of each baseline hazard.
+    unshrunk
+        Covariate groups with fixed instead of learnt prior scales; the groups are ``clinical``
+        and ``disease``.
     """
     arcs = (
         ("transplanted", "recovered", "platelet_recovery"),
@@ -91,9 +108,11 @@ def hsct_illness_death(*, windows: int = 20, unshrunk: tuple[str, ...] = ()) -> 
         priors="hsct",
         events=EventProcess(
             graph=graph,
+            subgroup=Complete(),
             unshrunk=unshrunk,
-            covariates=_categories(
-                "disease", "age_class", "donor_recipient_gender", "t_cell_depletion"
+            covariates=(
+                *_categories("disease", group="disease"),
+                *_categories("age_class", "donor_recipient_gender", "t_cell_depletion"),
             ),
         ),
     )

@@ -11,7 +11,7 @@ from twinbayes.model import (
     Transition,
 )
 from twinbayes.model.baseline import Baseline
-from twinbayes.model.design import CovariateTerm
+from twinbayes.model.columns import CovariateTerm
 
 
 def survival(

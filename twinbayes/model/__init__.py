@@ -2,7 +2,8 @@
 
 from twinbayes.model.assemble import assemble, assemble_plan
 from twinbayes.model.baseline import PiecewiseConstant, Spline, Weibull
-from twinbayes.model.design import Encoding, Group, Interaction, Term
+from twinbayes.model.columns import Group, Interaction, Term
+from twinbayes.model.design import Encoding
 from twinbayes.model.event_process import EventPlan, EventProcess
 from twinbayes.model.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pymc as pm
-import pytensor
+from pytensor.configdefaults import config
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
@@ -56,7 +56,7 @@ def assemble_plan(
 def _require_finite_start(model: pm.Model) -> pm.Model:
     """Fail here, not after twenty minutes of sampling."""
     # Evaluated once: compiling it would take longer than all the rest of the assembly.
-    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+    with config.change_flags(mode="FAST_COMPILE"):
         terms = model.point_logps()
     broken = [name for name, value in terms.items() if not np.all(np.isfinite(value))]
     if broken:

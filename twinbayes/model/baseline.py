@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pymc as pm
@@ -25,7 +25,8 @@ from scipy.interpolate import BSpline
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 
-Rates = tuple[TensorVariable, TensorVariable]
+type Tensor = TensorVariable[Any, Any]
+type Rates = tuple[Tensor, Tensor]
 
 
 @runtime_checkable
@@ -101,6 +102,7 @@ class PiecewiseConstant:
     kind: str = "piecewise-constant"
 
     def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
+        """Return edges at quantiles of the event times, shape (windows + 1,)."""
         return _quantile_edges(event_times, all_times, self.windows)
 
     def build(
@@ -111,6 +113,7 @@ class PiecewiseConstant:
         edges: np.ndarray,
         priors: PriorSet,
     ) -> Rates:
+        """Add one random walk a transition."""
         walk = _random_walk(name, dims, labels, edges.shape[1] - 1, priors, self.centred)
         return walk, walk
 
@@ -135,6 +138,7 @@ class Spline:
     kind: str = "spline"
 
     def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
+        """Return edges at quantiles of the event times, shape (resolution + 1,)."""
         return _quantile_edges(event_times, all_times, self.resolution)
 
     def basis(self) -> np.ndarray:
@@ -152,6 +156,7 @@ class Spline:
         edges: np.ndarray,
         priors: PriorSet,
     ) -> Rates:
+        """Add one random walk of basis weights a transition, and the curves they make."""
         knot_dim = f"{dims[1]}_basis"
         pm.modelcontext(None).add_coord(knot_dim, np.arange(self.df))
         weights = _random_walk(
@@ -173,6 +178,7 @@ class Weibull:
     kind: str = "Weibull"
 
     def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
+        """Return an edge at every distinct time, shape (resolution + 2,)."""
         times = np.unique(all_times[all_times > 0])
         if len(times) == 0:
             times = np.array([1.0])
@@ -193,6 +199,7 @@ class Weibull:
         edges: np.ndarray,
         priors: PriorSet,
     ) -> Rates:
+        """Add level and shape of each transition."""
         level = priors.make(f"{name}_level", "baseline_level", dims=dims[:1], qualifiers=labels)
         shape = priors.make(f"{name}_shape", "weibull_shape", dims=dims[:1], qualifiers=labels)
         # 0 ** shape has no usable gradient; a nanosecond does no harm.
@@ -218,7 +225,7 @@ def _random_walk(
     steps: int,
     priors: PriorSet,
     centred: bool,
-) -> TensorVariable:
+) -> Tensor:
     """Gaussian random walk along dims[1]; its first value has the prior of the level."""
     if steps == 1:
         return priors.make(name, "baseline_level", dims=dims, qualifiers=labels, axis=0)
@@ -226,15 +233,17 @@ def _random_walk(
         f"{name}_roughness", "baseline_roughness", dims=dims[:1], qualifiers=labels
     )
     if centred:
-        level = priors.get_entry("baseline_level", labels[0]).distribution
-        start = getattr(pm, level).dist(**priors.arguments("baseline_level", labels))
-        return pm.GaussianRandomWalk(
+        start = priors.distribution("baseline_level", labels)
+        centred_walk: Tensor = pm.GaussianRandomWalk(
             name, sigma=roughness, init_dist=start, steps=steps - 1, dims=dims
         )
+        return centred_walk
     first = priors.make(f"{name}_level", "baseline_level", dims=dims[:1], qualifiers=labels)
     step_dim = f"{dims[1]}_step"
     pm.modelcontext(None).add_coord(step_dim, np.arange(1, steps))
     step = pm.Normal(f"{name}_step", 0.0, 1.0, dims=(dims[0], step_dim))
     climb = roughness[:, None] * pt.cumsum(step, axis=1)
-    walk = pt.concatenate([first[:, None], first[:, None] + climb], axis=1)
-    return pm.Deterministic(name, walk, dims=dims)
+    walk: Tensor = pm.Deterministic(
+        name, pt.concatenate([first[:, None], first[:, None] + climb], axis=1), dims=dims
+    )
+    return walk

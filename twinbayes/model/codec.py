@@ -12,7 +12,7 @@ _KIND: Final = "kind_of"
 
 def _known_types() -> dict[str, type[Any]]:
     """The closed list of types that may be stored; a file can name no other."""
-    from twinbayes.model import baseline, design, event_process, graph, pooling, spec
+    from twinbayes.model import baseline, columns, event_process, graph, pooling, spec
 
     types = (
         spec.ModelSpec,
@@ -24,9 +24,9 @@ def _known_types() -> dict[str, type[Any]]:
         graph.Effect,
         *baseline.BASELINES.values(),
         *pooling.POOLINGS.values(),
-        design.Term,
-        design.Group,
-        design.Interaction,
+        columns.Term,
+        columns.Group,
+        columns.Interaction,
     )
     return {t.__name__: t for t in types}
 

@@ -10,101 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from twinbayes.cohort import Cohort
-from twinbayes.errors import ModelError, require_known
+from twinbayes.errors import ModelError
+from twinbayes.model.columns import Column, CovariateTerm, learn_columns
 from twinbayes.model.missing import NormalModel
 from twinbayes.names import CENTRE, SUBGROUP
 
 Floats = NDArray[np.float64]
-
-TRANSFORMS: Final = ("standardise", "log", "binary", "category", "spline")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Term:
-    """One covariate and how it enters.
-
-    Parameters
-    ----------
-    name
-        Column of the patients or genomics table.
-    group
-        Covariate group; effects within a group share a shrinkage scale per transition.
-    transform
-        ``standardise`` (mean 0, sd 1), ``log`` (log, then standardise), ``binary`` (0/1,
-        centred), ``category`` (one centred 0/1 column a level but the reference: the first level
-        of the variables dictionary, or the commonest where none are declared),
-        ``spline`` (standardised, plus two natural cubic spline columns).
-    """
-
-    name: str
-    group: str
-    transform: str = "standardise"
-
-    def __post_init__(self) -> None:
-        require_known(self.transform, TRANSFORMS, f"transform of covariate {self.name!r}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
-    """All 0/1 covariates of one group of the variables dictionary (genes, lesions …).
-
-    Those with fewer than `min_carriers` carriers (or non-carriers) are left out and listed.
-    """
-
-    group: str
-    min_carriers: int = 5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interaction:
-    """The product of two or three 0/1 or numeric covariates, beside their own terms."""
-
-    names: tuple[str, ...]
-    group: str = "interaction"
-
-
-CovariateTerm = Term | Group | Interaction
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the design: ``(f(product of sources) - centre) / scale``."""
-
-    label: str
-    group: str
-    sources: tuple[str, ...]
-    function: str  # identity | log | level | spline
-    centre: float
-    scale: float
-    is_binary: bool
-    level: str = ""
-    knots: tuple[float, ...] = ()
-
-    def raw(self, table: pd.DataFrame) -> Floats:
-        """Values before centring, NaN where any source is missing."""
-        if self.function == "level":
-            values = table[self.sources[0]]
-            out = (values.astype(object) == self.level).to_numpy(dtype=float)
-            out[values.isna().to_numpy()] = np.nan
-            return out
-        product = np.ones(len(table))
-        for source in self.sources:
-            product = product * _numeric(table, source)
-        if self.function == "log":
-            return np.log(product)
-        if self.function == "spline":
-            return _natural_spline_column(product, self.knots)
-        return product
-
-    def encode(self, table: pd.DataFrame) -> Floats:
-        return (self.raw(table) - self.centre) / self.scale
 
 
 @dataclass(frozen=True)
@@ -132,6 +50,7 @@ class Design:
 
     @property
     def n_patients(self) -> int:
+        """Number of patients."""
         return len(self.values)
 
 
@@ -167,32 +86,18 @@ class Encoding:
             A covariate is unknown to the cohort, or constant.
         """
         table = cohort.covariates()
-        columns: list[Column] = []
-        left_out: list[str] = []
-        for term in terms:
-            if isinstance(term, Group):
-                found, rare = _group_columns(term, table, cohort.variables)
-                columns += found
-                left_out += rare
-            elif isinstance(term, Interaction):
-                columns.append(_interaction_column(term, table))
-            else:
-                columns += _term_columns(term, table, cohort.variables)
-        encoded = (
-            np.column_stack([c.encode(table) for c in columns])
-            if columns
-            else np.zeros((len(table), 0))
-        )
+        columns, left_out = learn_columns(terms, table, cohort.variables)
         return cls(
             tuple(columns),
             cohort.subgroups,
             cohort.centres,
-            NormalModel.learn(encoded),
+            NormalModel.learn(_encode(columns, table)),
             tuple(left_out),
         )
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """Labels of the columns: the coordinate of the covariate dim."""
         return tuple(c.label for c in self.columns)
 
     @property
@@ -201,13 +106,8 @@ class Encoding:
         return tuple(dict.fromkeys(c.group for c in self.columns))
 
     @property
-    def group_index(self) -> NDArray[np.int64]:
-        """Group of each column."""
-        order = {g: k for k, g in enumerate(self.groups)}
-        return np.array([order[c.group] for c in self.columns], dtype=np.int64)
-
-    @property
     def is_binary(self) -> NDArray[np.bool_]:
+        """Which columns are 0/1 before centring."""
         return np.array([c.is_binary for c in self.columns], dtype=bool)
 
     @property
@@ -225,11 +125,7 @@ class Encoding:
         """
         table = cohort.covariates()
         self._require_columns(table)
-        observed = (
-            np.column_stack([c.encode(table) for c in self.columns])
-            if self.columns
-            else np.zeros((len(table), 0))
-        )
+        observed = _encode(self.columns, table)
         mean, variance = self.normal.conditional(observed)
         mean, variance = self._respect_binary(mean, variance, np.isnan(observed))
         subgroup = _positions(cohort.patients[SUBGROUP], self.subgroups)
@@ -288,6 +184,7 @@ class Encoding:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Encoding:
+        """Rebuild an encoding that `to_dict` wrote."""
         columns = tuple(
             Column(**{**c, "sources": tuple(c["sources"]), "knots": tuple(c["knots"])})
             for c in data["columns"]
@@ -301,159 +198,11 @@ class Encoding:
         )
 
 
-def _numeric(table: pd.DataFrame, name: str) -> Floats:
-    if name not in table.columns:
-        raise ModelError(
-            f"Covariate {name!r} is not in the cohort. "
-            f"Known: {', '.join(map(repr, table.columns))}."
-        )
-    values = table[name]
-    if values.dtype == object or isinstance(values.dtype, pd.StringDtype | pd.CategoricalDtype):
-        raise ModelError(f"Covariate {name!r} has text levels: use transform='category'.")
-    return values.to_numpy(dtype=float, na_value=np.nan)
-
-
-def _term_columns(term: Term, table: pd.DataFrame, variables: pd.DataFrame) -> list[Column]:
-    if term.transform == "category":
-        return _category_columns(term, table, variables)
-    values = _numeric(table, term.name)
-    known = values[~np.isnan(values)]
-    if term.transform == "binary":
-        return [
-            Column(
-                term.name, term.group, (term.name,), "identity", _mean(known, term.name), 1.0, True
-            )
-        ]
-    if term.transform == "log":
-        if np.any(known <= 0):
-            raise ModelError(
-                f"Covariate {term.name!r} has values ≤ 0 and cannot be logged. "
-                "Use transform='standardise'."
-            )
-        known = np.log(known)
-        return [_standardised(f"log_{term.name}", term, "log", known)]
-    columns = [_standardised(term.name, term, "identity", known)]
-    if term.transform == "spline":
-        q = tuple(float(x) for x in np.quantile(known, [0.05, 0.35, 0.65, 0.95]))
-        for k in range(2):
-            knots = (float(k), *q)
-            curve = _natural_spline_column(known, knots)
-            columns.append(
-                _standardised(f"{term.name}_spline{k + 1}", term, "spline", curve, knots=knots)
-            )
-    return columns
-
-
-def _standardised(
-    label: str, term: Term, function: str, known: Floats, knots: tuple[float, ...] = ()
-) -> Column:
-    scale = float(np.std(known)) if len(known) else 0.0
-    if scale <= 0:
-        raise ModelError(f"Covariate {term.name!r} is constant in this cohort. Leave it out.")
-    return Column(
-        label, term.group, (term.name,), function, float(np.mean(known)), scale, False, knots=knots
-    )
-
-
-def _category_columns(term: Term, table: pd.DataFrame, variables: pd.DataFrame) -> list[Column]:
-    if term.name not in table.columns:
-        raise ModelError(
-            f"Covariate {term.name!r} is not in the cohort. "
-            f"Known: {', '.join(map(repr, table.columns))}."
-        )
-    share = table[term.name].value_counts(normalize=True)
-    if len(share) < 2:
-        raise ModelError(
-            f"Covariate {term.name!r} has fewer than two levels in this cohort. Leave it out."
-        )
-    declared = variables.loc[variables["name"] == term.name, "levels"].dropna()
-    order = str(declared.iloc[0]).split("|") if len(declared) else []
-    present = [x for x in order if x in share.index]
-    reference = present[0] if present else str(share.index[0])
-    return [
-        Column(
-            f"{term.name}={level}",
-            term.group,
-            (term.name,),
-            "level",
-            float(share[level]),
-            1.0,
-            True,
-            level=level,
-        )
-        for level in sorted(str(x) for x in share.index)
-        if level != reference
-    ]
-
-
-def _group_columns(
-    term: Group, table: pd.DataFrame, variables: pd.DataFrame
-) -> tuple[list[Column], list[str]]:
-    names = variables.loc[
-        (variables["role"] == "covariate") & (variables["group"] == term.group), "name"
-    ]
-    if not len(names):
-        known = sorted(set(variables["group"].dropna()))
-        raise ModelError(
-            f"No covariate of the cohort belongs to group {term.group!r}. "
-            f"Known groups: {', '.join(map(repr, known))}."
-        )
-    columns, rare = [], []
-    for name in names:
-        values = _numeric(table, name)
-        known = values[~np.isnan(values)]
-        carriers = float(np.sum(known > 0))
-        if min(carriers, len(known) - carriers) < term.min_carriers:
-            rare.append(f"{name}: fewer than {term.min_carriers} carriers or non-carriers")
-            continue
-        columns.append(Column(name, term.group, (name,), "identity", _mean(known, name), 1.0, True))
-    return columns, rare
-
-
-def _interaction_column(term: Interaction, table: pd.DataFrame) -> Column:
-    product = np.ones(len(table))
-    for name in term.names:
-        product = product * _numeric(table, name)
-    known = product[~np.isnan(product)]
-    binary = bool(np.all((known == 0) | (known == 1)))
-    scale = 1.0 if binary else float(np.std(known)) or 1.0
-    return Column(
-        ":".join(term.names),
-        term.group,
-        term.names,
-        "identity",
-        _mean(known, ":".join(term.names)),
-        scale,
-        binary,
-    )
-
-
-def _mean(known: Floats, name: str) -> float:
-    if not len(known) or np.all(known == known[0]):
-        raise ModelError(
-            f"Covariate {name!r} is constant or missing in every patient. Leave it out."
-        )
-    return float(np.mean(known))
-
-
-def _natural_spline_column(x: Floats, knots: tuple[float, ...]) -> Floats:
-    """Truncated-power natural cubic spline (Harrell 2001, eq. 2.25).
-
-    `knots` is ``(which, k1, …, k4)``: which of the two non-linear columns, then four knots.
-    """
-    which, t = int(knots[0]), np.asarray(knots[1:])
-
-    def cube(z: Floats) -> Floats:
-        return np.where(z > 0, z, 0.0) ** 3
-
-    last, before = t[-1], t[-2]
-    curve = (
-        cube(x - t[which])
-        - cube(x - before) * (last - t[which]) / (last - before)
-        + cube(x - last) * (before - t[which]) / (last - before)
-    )
-    out: Floats = np.where(np.isnan(x), np.nan, curve / (last - t[0]) ** 2)
-    return out
+def _encode(columns: Sequence[Column], table: pd.DataFrame) -> Floats:
+    """(patient, column) values, NaN where missing."""
+    if not columns:
+        return np.zeros((len(table), 0))
+    return np.column_stack([c.encode(table) for c in columns])
 
 
 def _positions(labels: pd.Series, known: tuple[str, ...]) -> NDArray[np.int64]:

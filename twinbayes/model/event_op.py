@@ -20,6 +20,8 @@ from pytensor.tensor.variable import TensorVariable
 
 from twinbayes.model.event_kernel import event_loglik
 
+type Tensor = TensorVariable[Any, Any]
+
 _N_PARAMETERS = 4  # log_event, log_mean, coef, effect; weight and data carry no gradient
 
 
@@ -32,6 +34,7 @@ class EventLikelihood(Op):
     __props__ = ()
 
     def make_node(self, *inputs: Any) -> Apply[Any]:
+        """Type the inputs; outputs are the scalar value and gradients shaped as the parameters."""
         parameters = [pt.as_tensor(x, dtype="float64") for x in inputs[:5]]
         index = pt.as_tensor(inputs[5], dtype="int64")
         values = pt.as_tensor(inputs[6], dtype="float64")
@@ -41,6 +44,7 @@ class EventLikelihood(Op):
     def perform(
         self, node: Apply[Any], inputs: Sequence[Any], output_storage: Sequence[list[Any]]
     ) -> None:
+        """Call the kernel from Python, for graphs that are not compiled to numba."""
         results = _call_kernel(*(np.ascontiguousarray(x) for x in inputs))
         for slot, result in zip(output_storage, results, strict=True):
             slot[0] = np.asarray(result)
@@ -48,9 +52,11 @@ class EventLikelihood(Op):
     def infer_shape(
         self, node: Apply[Any], shapes: list[tuple[Variable[Any, Any], ...]]
     ) -> list[tuple[Variable[Any, Any], ...]]:
+        """Shapes of the outputs without evaluating them."""
         return [(), *shapes[:_N_PARAMETERS]]
 
     def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
+        """Say that only the value depends, differentiably, on the four parameters."""
         return [[k < _N_PARAMETERS, False, False, False, False] for k in range(7)]
 
     def pullback(
@@ -59,25 +65,30 @@ class EventLikelihood(Op):
         outputs: Sequence[Variable[Any, Any]],
         output_grads: Sequence[Variable[Any, Any]],
     ) -> list[Variable[Any, Any]]:
-        scale = output_grads[0]
-        gradients = [scale * g for g in outputs[1:]]
+        """Scale the gradients that the node has computed already."""
+        scale = pt.as_tensor_variable(output_grads[0])
+        gradients = [scale * pt.as_tensor_variable(g) for g in outputs[1:]]
         return [*gradients, *(disconnected_type() for _ in inputs[_N_PARAMETERS:])]
 
 
 def loglik(
-    log_event: TensorVariable,
-    log_mean: TensorVariable,
-    coef: TensorVariable,
-    effect: TensorVariable,
-    weight: TensorVariable,
-    index: TensorVariable,
-    values: TensorVariable,
-) -> TensorVariable:
-    """Symbolic log-likelihood of packed event data; a scalar."""
-    out: TensorVariable = EventLikelihood()(
-        log_event, log_mean, coef, effect, weight, index, values
-    )[0]
-    return out
+    log_event: Tensor,
+    log_mean: Tensor,
+    coef: Tensor,
+    effect: Tensor,
+    weight: Tensor,
+    index: Tensor,
+    values: Tensor,
+) -> Tensor:
+    """Return the symbolic log-likelihood of packed event data, a scalar.
+
+    Parameters
+    ----------
+    log_event, log_mean, coef, effect, weight, index, values
+        Shapes as in `event_kernel.event_loglik`.
+    """
+    node = EventLikelihood().make_node(log_event, log_mean, coef, effect, weight, index, values)
+    return pt.as_tensor_variable(node.outputs[0])
 
 
 def _call_kernel(
@@ -90,13 +101,12 @@ def _call_kernel(
     values: NDArray[np.float64],
 ) -> tuple[Any, ...]:
     gradients = [np.empty_like(x) for x in (log_event, log_mean, coef, effect)]
-    total = event_loglik(
-        log_event, log_mean, coef, effect, weight, index, values, *gradients, np.empty_like(weight)
-    )
+    inputs = (log_event, log_mean, coef, effect, weight, index, values)
+    total = event_loglik(*inputs, *gradients, np.empty_like(weight))  # type: ignore[call-arg]
     return (total, *gradients)
 
 
-@numba_basic.register_funcify_default_op_cache_key(EventLikelihood)
+@numba_basic.register_funcify_default_op_cache_key(EventLikelihood)  # type: ignore[untyped-decorator]
 def _to_numba(op: EventLikelihood, **_: Any) -> Any:
     @numba_basic.numba_njit
     def event_likelihood(log_event, log_mean, coef, effect, weight, index, values):  # type: ignore[no-untyped-def]
@@ -129,7 +139,7 @@ def _to_numba(op: EventLikelihood, **_: Any) -> Any:
 
 def register_jax() -> None:
     """Teach PyTensor the JAX version of the Op; needs the optional package ``jax``."""
-    from pytensor.link.jax.dispatch import jax_funcify
+    from pytensor.link.jax.dispatch.basic import jax_funcify
 
     from twinbayes.model.event_jax import jax_event_likelihood
 

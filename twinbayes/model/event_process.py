@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pytensor.tensor.variable import TensorVariable
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model import event_op
 from twinbayes.model.baseline import Baseline
-from twinbayes.model.design import CovariateTerm, Encoding
+from twinbayes.model.columns import CovariateTerm
+from twinbayes.model.design import Encoding
 from twinbayes.model.event_data import (
     EventData,
     Floats,
@@ -32,6 +31,7 @@ from twinbayes.model.event_data import (
     rows_at_risk,
     window_edges,
 )
+from twinbayes.model.event_op import Tensor, loglik
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.history import Histories, trace_histories
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling
@@ -125,7 +125,9 @@ class EventProcess:
             CENTRE: encoding.centres,
         }
         if encoding.columns:
-            out |= {COVARIATE: encoding.labels, COVARIATE_GROUP: encoding.groups}
+            out[COVARIATE] = encoding.labels
+        if groups := self._shrunk_groups(encoding):
+            out[COVARIATE_GROUP] = groups
         if self.graph.effects:
             out[EFFECT] = tuple(e.label for e in self.graph.effects)
         return out
@@ -145,7 +147,7 @@ class EventProcess:
         effect = self._treatment_effects(plan.encoding.subgroups, priors)
         pm.Potential(
             "event_loglik",
-            event_op.loglik(
+            loglik(
                 log_event,
                 log_mean,
                 coef,
@@ -156,9 +158,7 @@ class EventProcess:
             ),
         )
 
-    def _baselines(
-        self, plan: EventPlan, priors: PriorSet
-    ) -> tuple[TensorVariable, TensorVariable]:
+    def _baselines(self, plan: EventPlan, priors: PriorSet) -> tuple[Tensor, Tensor]:
         """Stack the baselines; intensities that share a shape are built in one go."""
         blocks: dict[Baseline, list[int]] = {}
         for k, intensity in enumerate(self.graph.intensities):
@@ -189,23 +189,24 @@ class EventProcess:
         )
         return pt.concatenate(at_event)[back], mean
 
-    def _covariate_effects(self, encoding: Encoding, priors: PriorSet) -> TensorVariable:
+    def _covariate_effects(self, encoding: Encoding, priors: PriorSet) -> Tensor:
         """(covariate, transition) effects, one shrinkage scale per (group, transition)."""
-        n_transitions = len(self.graph.labels)
         if not encoding.columns:
-            return pt.zeros((0, n_transitions))
+            return pt.zeros((0, len(self.graph.labels)))
         dims = (COVARIATE, TRANSITION)
-        shrunk = np.array([c.group not in self.unshrunk for c in encoding.columns])
-        if not shrunk.any():
+        groups = self._shrunk_groups(encoding)
+        if not groups:
             return priors.make("beta", "covariate_effect", dims=dims)
         scale = priors.make(
             "covariate_scale",
             "covariate_scale",
             dims=(COVARIATE_GROUP, TRANSITION),
-            qualifiers=encoding.groups,
+            qualifiers=groups,
         )
         offset = pm.Normal("beta_offset", 0.0, 1.0, dims=dims)
-        spread: TensorVariable = scale[encoding.group_index]
+        shrunk = np.array([c.group in groups for c in encoding.columns])
+        rows = [groups.index(c.group) if c.group in groups else 0 for c in encoding.columns]
+        effect: Tensor = scale[rows] * offset
         if not shrunk.all():
             entry = priors.get_entry("covariate_effect")
             if entry.distribution != "Normal":
@@ -213,13 +214,17 @@ class EventProcess:
                     "Prior 'covariate_effect' must be Normal where some groups are "
                     "shrunk and others are not. Override it, or shrink all groups."
                 )
-            fixed = float(entry.arguments["sigma"])
-            spread = pt.where(pt.as_tensor(shrunk)[:, None], spread, fixed)
-        return pm.Deterministic("beta", spread * offset, dims=dims)
+            fixed = float(entry.arguments["mu"]) + float(entry.arguments["sigma"]) * offset
+            effect = pt.where(pt.as_tensor(shrunk)[:, None], effect, fixed)
+        beta: Tensor = pm.Deterministic("beta", effect, dims=dims)
+        return beta
+
+    def _shrunk_groups(self, encoding: Encoding) -> list[str]:
+        return [g for g in encoding.groups if g not in self.unshrunk]
 
     def _levels(
         self, what: str, dim: str, pooling: Pooling, labels: Sequence[str], priors: PriorSet
-    ) -> TensorVariable:
+    ) -> Tensor:
         """(label, transition) levels of subgroups or centres; none where there is only one."""
         if len(labels) < 2:
             return pt.zeros((len(labels), len(self.graph.labels)))
@@ -230,9 +235,11 @@ class EventProcess:
             total=f"{what}_effect",
             scale_prior=f"{what}_scale",
         )
-        return pooling.build(names, (TRANSITION, dim), self.graph.labels, len(labels), priors).T
+        levels = pooling.build(names, (TRANSITION, dim), self.graph.labels, len(labels), priors)
+        by_label: Tensor = levels.T
+        return by_label
 
-    def _treatment_effects(self, subgroups: Sequence[str], priors: PriorSet) -> TensorVariable:
+    def _treatment_effects(self, subgroups: Sequence[str], priors: PriorSet) -> Tensor:
         """(effect, subgroup) log hazard ratios, each effect under its own pooling."""
         effects = self.graph.effects
         if not effects:
@@ -260,13 +267,14 @@ class EventProcess:
         if len(blocks) == 1:
             return parts[0]
         back = np.argsort(order)
-        return pm.Deterministic(
+        effect_by_subgroup: Tensor = pm.Deterministic(
             "treatment_subgroup_effect", pt.concatenate(parts)[back], dims=(EFFECT, SUBGROUP)
         )
+        return effect_by_subgroup
 
 
-def _widen(matrix: TensorVariable, width: int) -> TensorVariable:
+def _widen(matrix: Tensor, width: int) -> Tensor:
     """Repeat the last window so that baselines of different resolution share one matrix."""
     columns = pt.minimum(pt.arange(width), matrix.shape[1] - 1)
-    widened: TensorVariable = matrix[:, columns]
+    widened: Tensor = matrix[:, columns]
     return widened

@@ -61,6 +61,7 @@ class Transition:
 
     @property
     def label(self) -> str:
+        """``source->target``, the coordinate along the transition dim."""
         return f"{self.source}->{self.target}"
 
 
@@ -78,6 +79,7 @@ class TreatmentStart:
 
     @property
     def label(self) -> str:
+        """``source->start:treatment``, the coordinate along the transition dim."""
         return f"{self.source}->start:{self.treatment}"
 
 
@@ -98,6 +100,7 @@ class Effect:
 
     @property
     def label(self) -> str:
+        """``treatment:phase on transition``, the coordinate along the effect dim."""
         return f"{self.treatment}:{self.phase} on {self.transition}"
 
 
@@ -193,6 +196,7 @@ class StateGraph:
 
     @property
     def initial(self) -> str:
+        """State in which every patient is at the origin."""
         return self.states[0]
 
     @property
@@ -203,10 +207,12 @@ class StateGraph:
 
     @property
     def absorbing(self) -> tuple[str, ...]:
+        """States that cannot be left, in declared order."""
         return tuple(s for s in self.states if s not in self.transient)
 
     @property
     def starts(self) -> tuple[TreatmentStart, ...]:
+        """Start intensities of every treatment, in declared order."""
         return tuple(s for t in self.treatments for s in t.starts)
 
     @property
@@ -216,6 +222,7 @@ class StateGraph:
 
     @property
     def effects(self) -> tuple[Effect, ...]:
+        """Effects of every treatment, in declared order: the coordinate of the effect dim."""
         return tuple(e for t in self.treatments for e in t.effects)
 
     @property
@@ -228,6 +235,7 @@ class StateGraph:
         return tuple(t for t in self.transitions if t.source == state)
 
     def treatment(self, name: str) -> Treatment:
+        """Return a treatment by name; an unknown one is an OptionError that lists the known."""
         require_known(name, [t.name for t in self.treatments], "treatment")
         return next(t for t in self.treatments if t.name == name)
 

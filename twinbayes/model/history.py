@@ -8,16 +8,24 @@ silently: they are returned in `Histories.set_aside`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.graph import EARLIER, HERE, HERE_EARLY, HERE_LATE, StateGraph
-from twinbayes.names import DAY, DEATH, EVENT, LAST_CONTACT, PATIENT_ID
+from twinbayes.model.graph import EARLIER, HERE, HERE_EARLY, HERE_LATE, StateGraph, Transition
+from twinbayes.names import (
+    DAY,
+    DEATH,
+    EVENT,
+    EVENTS,
+    LAST_CONTACT,
+    PATIENT_ID,
+    TERMINAL_EVENTS,
+    TREATMENTS,
+)
 
 CENSORED = -1
 
@@ -54,8 +62,13 @@ class Episode:
 class Present:
     """Where a patient stands at the end of the record.
 
-    `started` maps each treatment begun to ``(day of start, state in which it began,
-    whether that state has been left since)``.
+    Attributes
+    ----------
+    state, day, entry
+        The state, the last day known, and the day the state was entered; days since origin.
+    started
+        Each treatment begun: ``(name, day of start, whether the state it began in has been left
+        since)``.
     """
 
     state: str
@@ -76,7 +89,7 @@ class Histories:
         One `Present` a patient.
     set_aside
         Rows of the events and treatments tables with no place in the graph:
-        columns ``table, row, rule, reason``.
+        columns ``table, row, rule, reason``; `row` counts the rows of the cohort's table from 0.
     """
 
     episodes: tuple[Episode, ...]
@@ -86,15 +99,52 @@ class Histories:
 
 @dataclass(slots=True)
 class _Walker:
-    """State of one walk through one record; lives only inside `trace_histories`."""
+    """One walk through one record; lives only inside `trace_histories`."""
 
     graph: StateGraph
+    exits: Mapping[tuple[str, str, str], int]  # (table, state, what) -> intensity
     patient: int
     state: str
-    day: float
-    entry: float
-    started: dict[str, tuple[float, bool]]
-    episodes: list[Episode]
+    day: float = 0.0
+    entry: float = 0.0
+    started: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    episodes: list[Episode] = field(default_factory=list)
+
+    def take_event(self, day: float, event: str) -> str | None:
+        """Follow one row of the events table; return why it has no place, or None."""
+        if self.state in self.graph.absorbing:
+            return None if event in TERMINAL_EVENTS else self._too_late(event)
+        exit_index = self.exits.get((EVENTS, self.state, event))
+        if exit_index is not None:
+            self.advance(day, exit_index)
+            self.move(self.graph.transitions[exit_index].target)
+            return None
+        if event in TERMINAL_EVENTS:
+            self.advance(day)  # observed up to that day, whatever ended the record
+        if event == LAST_CONTACT:
+            return None
+        return f"{event} is no way out of state {self.state}"
+
+    def take_start(self, day: float, treatment: str) -> str | None:
+        """Follow one row of the treatments table; return why it has no place, or None."""
+        if self.state in self.graph.absorbing:
+            return self._too_late(f"start of {treatment}")
+        if treatment in self.started:
+            return f"{treatment} has already started"
+        exit_index = self.exits.get((TREATMENTS, self.state, treatment))
+        if exit_index is None:
+            return f"{treatment} cannot start in state {self.state}"
+        self.advance(day, exit_index)
+        self.started[treatment] = (day, False)
+        return None
+
+    def _too_late(self, what: str) -> str:
+        return f"{what} after {self.state}: follow-up ends there"
+
+    @property
+    def present(self) -> Present:
+        started = tuple((name, day, left) for name, (day, left) in self.started.items())
+        return Present(self.state, self.day, self.entry, started)
 
     def advance(self, day: float, exit_index: int = CENSORED) -> None:
         """Close the stretch up to `day`, split where a treatment phase ends."""
@@ -138,8 +188,7 @@ def phase_of(
         return EARLIER
     if not graph.is_split(treatment, state):
         return HERE
-    early = graph.treatment(treatment).early_days
-    assert early is not None  # is_split guarantees it
+    early = graph.treatment(treatment).early_days or 0.0  # never None where is_split
     # Compared as the cuts are computed, so that rounding cannot put a day on the wrong side.
     return HERE_EARLY if day < start + early else HERE_LATE
 
@@ -158,69 +207,31 @@ def trace_histories(graph: StateGraph, cohort: Cohort) -> Histories:
     """
     _require_events_known(graph, cohort)
     records = _records(graph, cohort)
-    moves = {(t.source, t.event): k for k, t in enumerate(graph.transitions)}
-    starts = {
-        (s.source, s.treatment): len(graph.transitions) + k for k, s in enumerate(graph.starts)
+    exits = {
+        (EVENTS, i.source, i.event)
+        if isinstance(i, Transition)
+        else (TREATMENTS, i.source, i.treatment): k
+        for k, i in enumerate(graph.intensities)
     }
-    episodes: list[Episode] = []
-    present: list[Present] = []
+    walks: list[_Walker] = []
     aside: list[tuple[str, int, str, str]] = []
     for index, patient in enumerate(cohort.patient_ids):
-        walk = _Walker(graph, index, graph.initial, 0.0, 0.0, {}, [])
-        for day, _, kind, row in records.get(patient, ()):
-            table = "treatments" if kind.startswith("start:") else "events"
-            if walk.state in graph.absorbing:
-                if kind not in (LAST_CONTACT, DEATH):
-                    aside.append(
-                        (
-                            table,
-                            row,
-                            "after an absorbing state",
-                            f"{kind} after {walk.state}: follow-up ends there",
-                        )
-                    )
-                continue
-            if table == "treatments":
-                name = kind.removeprefix("start:")
-                if (walk.state, name) not in starts or name in walk.started:
-                    why = "has already started" if name in walk.started else "cannot start"
-                    aside.append(
-                        (
-                            table,
-                            row,
-                            "treatment start outside the graph",
-                            f"{name} {why} in state {walk.state}",
-                        )
-                    )
-                    continue
-                walk.advance(day, starts[walk.state, name])
-                walk.started[name] = (day, False)
-            elif kind == LAST_CONTACT:
-                walk.advance(day)
-            elif (walk.state, kind) in moves:
-                transition = moves[walk.state, kind]
-                walk.advance(day, transition)
-                walk.move(graph.transitions[transition].target)
-            else:
-                aside.append(
-                    (
-                        table,
-                        row,
-                        "event outside the graph",
-                        f"{kind} is no way out of state {walk.state}",
-                    )
-                )
-        episodes.extend(walk.episodes)
-        present.append(
-            Present(
-                walk.state,
-                walk.day,
-                walk.entry,
-                tuple((n, s, left) for n, (s, left) in walk.started.items()),
-            )
-        )
-    frame = pd.DataFrame(aside, columns=["table", "row", "rule", "reason"])
-    return Histories(tuple(episodes), tuple(present), frame)
+        walk = _Walker(graph, exits, index, graph.initial)
+        for entry in records.get(patient, ()):
+            done = walk.state in graph.absorbing
+            is_event = entry.table == EVENTS
+            take = walk.take_event if is_event else walk.take_start
+            reason = take(entry.day, entry.what)
+            if reason is not None:
+                outside = f"{'event' if is_event else 'treatment start'} outside the graph"
+                rule = "after an absorbing state" if done else outside
+                aside.append((entry.table, entry.row, rule, reason))
+        walks.append(walk)
+    return Histories(
+        tuple(episode for walk in walks for episode in walk.episodes),
+        tuple(walk.present for walk in walks),
+        pd.DataFrame(aside, columns=["table", "row", "rule", "reason"]),
+    )
 
 
 def _require_events_known(graph: StateGraph, cohort: Cohort) -> None:
@@ -234,20 +245,34 @@ def _require_events_known(graph: StateGraph, cohort: Cohort) -> None:
         )
 
 
-def _records(graph: StateGraph, cohort: Cohort) -> Mapping[str, list[tuple[float, int, str, int]]]:
-    """Per patient: (day, order within the day, what, row), sorted."""
-    modelled = {t.name for t in graph.treatments}
-    out: dict[str, list[tuple[float, int, str, int]]] = {}
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One dated row of a record: `what` is an event or the treatment that starts."""
 
-    def add(patients: Iterable[object], days: Iterable[float], what: Iterable[str]) -> None:
-        for row, (patient, day, kind) in enumerate(zip(patients, days, what, strict=True)):
-            order = 2 if kind == LAST_CONTACT else 1 if kind.startswith("start:") else 0
-            out.setdefault(str(patient), []).append((float(day), order, kind, row))
+    day: float
+    table: str
+    row: int
+    what: str
 
-    add(cohort.events[PATIENT_ID], cohort.events[DAY], cohort.events[EVENT])
+    @property
+    def order(self) -> tuple[float, int]:
+        """By day; on one day disease events, then death, treatment starts, last contact."""
+        if self.table == TREATMENTS:
+            return self.day, 2
+        return self.day, {DEATH: 1, LAST_CONTACT: 3}.get(self.what, 0)
+
+
+def _records(graph: StateGraph, cohort: Cohort) -> Mapping[str, list[_Entry]]:
+    """Rows of each patient that concern the graph, sorted."""
+    out: dict[str, list[_Entry]] = {}
+    tables = [(EVENTS, cohort.events, DAY, EVENT)]
     if cohort.treatments is not None:
-        table = cohort.treatments[cohort.treatments["treatment"].isin(modelled)]
-        add(table[PATIENT_ID], table["start_day"], "start:" + table["treatment"].astype(str))
+        modelled = cohort.treatments["treatment"].isin([t.name for t in graph.treatments])
+        tables.append((TREATMENTS, cohort.treatments[modelled], "start_day", "treatment"))
+    for name, table, day, what in tables:
+        columns = (table.index, table[PATIENT_ID], table[day], table[what])
+        for row, patient, when, kind in zip(*columns, strict=True):
+            out.setdefault(str(patient), []).append(_Entry(float(when), name, int(row), str(kind)))
     for record in out.values():
-        record.sort(key=lambda item: (item[0], item[1], np.inf if item[2] == DEATH else 0))
+        record.sort(key=lambda entry: entry.order)
     return out

@@ -64,10 +64,12 @@ class NormalModel:
         return mean, variance
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain data for storage; `from_dict` undoes it."""
         return {"mean": self.mean.tolist(), "covariance": self.covariance.tolist()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NormalModel:
+        """Rebuild a model that `to_dict` wrote."""
         mean = np.asarray(data["mean"], dtype=float)
         return cls(mean, np.asarray(data["covariance"], dtype=float).reshape(len(mean), len(mean)))
 
@@ -88,7 +90,7 @@ def _patterns(missing: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], N
 
 
 def _expect(values: Floats, mean: Floats, covariance: Floats) -> tuple[Floats, Floats]:
-    """E step: rows with missing entries at their expectation, and the summed residual covariance."""
+    """E step: rows with missing entries at their expectation, and summed residual covariance."""
     filled = values.copy()
     uncertain = np.zeros_like(covariance)
     for pattern, rows in _patterns(np.isnan(values)):

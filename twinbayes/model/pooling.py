@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pymc as pm
@@ -23,6 +23,8 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from twinbayes.priors import PriorSet
+
+type Tensor = TensorVariable[Any, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +62,7 @@ class Pooling(Protocol):
         rows: Sequence[str],
         n_groups: int,
         priors: PriorSet,
-    ) -> TensorVariable:
+    ) -> Tensor:
         """Return the (rows, groups) matrix of effects; `rows` are the labels along dims[0]."""
 
 
@@ -78,13 +80,14 @@ class Complete:
         rows: Sequence[str],
         n_groups: int,
         priors: PriorSet,
-    ) -> TensorVariable:
+    ) -> Tensor:
+        """Return one effect a row, repeated along the groups."""
         if names.mean_prior is None:
             total = pt.zeros((len(rows), n_groups))
         else:
             mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
             total = mean[:, None] + pt.zeros((len(rows), n_groups))
-        return pm.Deterministic(names.total, total, dims=dims)
+        return _report(names.total, total, dims)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +110,13 @@ class NoPooling:
         rows: Sequence[str],
         n_groups: int,
         priors: PriorSet,
-    ) -> TensorVariable:
+    ) -> Tensor:
+        """Return independent effects, shape (rows, groups)."""
         if names.mean_prior is None:
-            return pm.ZeroSumNormal(names.total, sigma=self.sd, dims=dims, n_zerosum_axes=1)
+            level: Tensor = pm.ZeroSumNormal(
+                names.total, sigma=self.sd, dims=dims, n_zerosum_axes=1
+            )
+            return level
         total = priors.make(names.total, names.mean_prior, dims=dims, qualifiers=rows, axis=0)
         pm.Deterministic(names.mean, total.mean(axis=1), dims=dims[:1])
         return total
@@ -133,7 +140,8 @@ class Exchangeable:
         rows: Sequence[str],
         n_groups: int,
         priors: PriorSet,
-    ) -> TensorVariable:
+    ) -> Tensor:
+        """Return effects around a learnt mean, shape (rows, groups); `names.scale` is learnt."""
         scale = priors.make(names.scale, names.scale_prior, dims=dims[:1], qualifiers=rows)
         if names.mean_prior is None:
             offset = pm.ZeroSumNormal(names.offset, sigma=1.0, dims=dims, n_zerosum_axes=1)
@@ -142,7 +150,12 @@ class Exchangeable:
             mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
             offset = pm.Normal(names.offset, 0.0, 1.0, dims=dims)
             total = mean[:, None] + scale[:, None] * offset
-        return pm.Deterministic(names.total, total, dims=dims)
+        return _report(names.total, total, dims)
+
+
+def _report(name: str, value: Tensor, dims: tuple[str, str]) -> Tensor:
+    reported: Tensor = pm.Deterministic(name, value, dims=dims)
+    return reported
 
 
 POOLINGS: dict[str, type[Complete] | type[NoPooling] | type[Exchangeable]] = {

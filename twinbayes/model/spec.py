@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twinbayes.model import codec
-from twinbayes.model.design import Group, Interaction
+from twinbayes.model.columns import Group, Interaction
 from twinbayes.model.event_process import EventProcess
 from twinbayes.model.graph import StateGraph
 
@@ -35,6 +35,7 @@ class ModelSpec:
 
     @property
     def graph(self) -> StateGraph:
+        """States, transitions and treatments of the event process."""
         return self.events.graph
 
     @property

@@ -207,6 +207,29 @@ class PriorSet(Mapping[str, PriorEntry]):
         )
         return variable
 
+    def distribution(
+        self, prior: str, qualifiers: Sequence[str] | None = None
+    ) -> TensorVariable[Any, Any]:
+        """Return the prior as an unnamed PyMC distribution, part of no model.
+
+        For priors inside a composite distribution, such as the start of a random walk.
+
+        Parameters
+        ----------
+        prior, qualifiers
+            As in `make`; with `qualifiers` the result has shape ``(len(qualifiers),)``.
+
+        Raises
+        ------
+        PriorError
+            If `prior` is unknown, or the qualified entries differ in distribution.
+        """
+        import pymc as pm
+
+        family = getattr(pm, self._resolve(prior, qualifiers)[0].distribution)
+        unnamed: TensorVariable[Any, Any] = family.dist(**self.arguments(prior, qualifiers))
+        return unnamed
+
     def to_frame(self) -> pd.DataFrame:
         """List one row an entry: id, distribution, meaning, 5 % and 95 % quantiles, reasons."""
         rows = [
