@@ -1,7 +1,7 @@
 """Event histories as flat arrays: what the fused likelihood reads.
 
 One *row* is one episode of one patient seen by one intensity that could have ended it. Its
-exposure is spread over the windows of that intensity's baseline (*cells*). All arrays are
+exposure is spread over the windows of that intensity's baseline. All arrays are
 packed into one integer and one float vector, so that a compiled model takes them as two data
 inputs and never needs recompiling for other patients.
 """
@@ -9,7 +9,7 @@ inputs and never needs recompiling for other patients.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from twinbayes.names import CLOCK_ENTRY
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+# Share of non-zero entries above which a column is stored in full.
+_DENSE: Final = 0.5
 # Order of the packed arrays; the kernels read them by position.
 _INT_FIELDS: Final = (
     "column_start",
@@ -30,41 +32,44 @@ _INT_FIELDS: Final = (
     "moment_column",
     "subgroup",
     "row_start",
-    "intensity",
-    "is_event",
+    "patient",
+    "event_row",
     "event_window",
-    "effect_start",
-    "effect",
-    "cell_start",
-    "window",
+    "acting_row",
+    "acting",
+    "dense_column",
 )
-_FLOAT_FIELDS: Final = ("value", "moment", "exposure", "shift")
+_FLOAT_FIELDS: Final = ("value", "moment", "exposure", "shift", "dense")
 
 
 @dataclass(frozen=True)
 class EventData:
-    """Flat arrays of the event likelihood.
+    """Flat arrays of the event likelihood; rows are ordered by intensity.
 
     Attributes
     ----------
     column_start, column, value
-        The design matrix in compressed rows: patient i owns entries
-        ``column_start[i]:column_start[i + 1]``.
+        Columns of the design matrix that are mostly zero, in compressed rows: patient i owns
+        entries ``column_start[i]:column_start[i + 1]``.
+    dense_column, dense
+        The other columns, and their values as one block (column, patient).
     shift
         Subtracted from every patient's value of each column: 0/1 columns are stored as 0/1, so
         that the many zeros cost nothing, and centred here.
     moment_start, moment_column, moment
-        The same for the conditional variances of missing covariates.
+        The conditional variances of missing covariates, in compressed rows.
     subgroup
-        Subgroup of each patient, -1 if the fit has not seen it.
+        Subgroup of each patient.
     row_start
-        Rows of patient i are ``row_start[i]:row_start[i + 1]``.
-    intensity, is_event, event_window
-        Per row: which intensity, whether it ended the episode, in which window (-1 if not).
-    effect_start, effect
-        Treatment effects acting on each row, in compressed rows.
-    cell_start, window, exposure
-        Days of exposure of each row in each window, in compressed rows.
+        Rows of intensity e are ``row_start[e]:row_start[e + 1]``.
+    patient
+        Patient of each row.
+    event_row, event_window
+        Rows whose intensity fired, in order, and the window in which it did.
+    acting_row, acting
+        Pairs of a row and a treatment effect that acts on it.
+    exposure
+        Days at risk: for each intensity in turn a block (window, row).
     """
 
     column_start: Ints
@@ -75,46 +80,48 @@ class EventData:
     moment: Floats
     subgroup: Ints
     row_start: Ints
-    intensity: Ints
-    is_event: Ints
+    patient: Ints
+    event_row: Ints
     event_window: Ints
-    effect_start: Ints
-    effect: Ints
-    cell_start: Ints
-    window: Ints
+    acting_row: Ints
+    acting: Ints
+    dense_column: Ints
     exposure: Floats
     shift: Floats
+    dense: Floats
 
     @property
     def n_patients(self) -> int:
+        """Number of patients."""
         return len(self.subgroup)
 
     @property
     def n_rows(self) -> int:
-        return len(self.intensity)
+        """Number of rows at risk."""
+        return len(self.patient)
 
     def pack(self) -> tuple[Ints, Floats]:
         """Return ``(index, values)``: every array behind a header of its offsets."""
-        return _pack([getattr(self, f) for f in _INT_FIELDS], np.int64), _pack(
-            [getattr(self, f) for f in _FLOAT_FIELDS], np.float64
-        )
+        integers = _with_header([getattr(self, f) for f in _INT_FIELDS])
+        numbers = _with_header([getattr(self, f) for f in _FLOAT_FIELDS])
+        return integers.astype(np.int64), numbers.astype(np.float64)
 
 
-def _pack(arrays: list[NDArray[np.generic]], dtype: type) -> NDArray[np.generic]:
-    header = np.zeros(len(arrays) + 1)
+def _with_header(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    header = np.zeros(len(arrays) + 1, dtype=np.int64)
     header[0] = len(header)
     header[1:] = len(header) + np.cumsum([len(a) for a in arrays])
-    return np.concatenate([header, *arrays]).astype(dtype)
+    return np.concatenate([header, *arrays])
 
 
 def unpack(index: Ints, values: Floats) -> EventData:
     """Undo `EventData.pack`."""
-    parts: dict[str, NDArray[np.generic]] = {}
+    parts: dict[str, NDArray[Any]] = {}
     for names, packed in ((_INT_FIELDS, index), (_FLOAT_FIELDS, values)):
         offsets = packed[: len(names) + 1].astype(np.int64)
         for k, name in enumerate(names):
             parts[name] = packed[offsets[k] : offsets[k + 1]]
-    return EventData(**{f.name: parts[f.name] for f in fields(EventData)})  # type: ignore[arg-type]
+    return EventData(**{f.name: parts[f.name] for f in fields(EventData)})
 
 
 @dataclass(frozen=True)
@@ -189,26 +196,28 @@ def window_edges(graph: StateGraph, rows: RowTable) -> tuple[Floats, ...]:
 
 
 def event_data(rows: RowTable, edges: tuple[Floats, ...], design: Design) -> EventData:
-    """Cut rows into cells and join them with the design matrix.
+    """Cut rows into windows and join them with the design matrix.
 
     Windows are open on the left: an event at an edge belongs to the window it closes.
     """
-    n = len(rows.patient)
-    cells: list[tuple[Ints, Floats]] = []
-    event_window = np.full(n, -1, dtype=np.int64)
-    for r in range(n):
-        grid = edges[rows.intensity[r]]
-        first = max(int(np.searchsorted(grid, rows.start[r], side="right")) - 1, 0)
-        last = max(int(np.searchsorted(grid, rows.stop[r], side="left")) - 1, first)
-        cut = np.clip(grid[first : last + 2], rows.start[r], rows.stop[r])
-        length = np.diff(cut)
-        keep = length > 0
-        cells.append((np.arange(first, last + 1)[keep], length[keep]))
-        if rows.is_event[r]:
-            event_window[r] = last
+    width = max(len(e) for e in edges) - 1
+    order = np.argsort(rows.intensity, kind="stable")
+    row_start = np.searchsorted(rows.intensity[order], np.arange(len(edges) + 1))
+    start, stop, fired = rows.start[order], rows.stop[order], rows.is_event[order]
+    event_window = np.zeros(len(order), dtype=np.int64)
+    exposure = []
+    for e, grid in enumerate(edges):
+        mine = slice(row_start[e], row_start[e + 1])
+        days = np.zeros((width, row_start[e + 1] - row_start[e]))
+        cut = np.clip(grid[:, None], start[mine], stop[mine])
+        days[: len(grid) - 1] = np.diff(cut, axis=0)
+        exposure.append(days.ravel())
+        event_window[mine] = np.maximum(np.searchsorted(grid, stop[mine], side="left") - 1, 0)
     stored = design.values + design.shift
-    column_start, column, value = _compress(stored != 0.0, stored)
+    is_dense = (stored != 0.0).mean(axis=0) > _DENSE
+    column_start, column, value = _compress((stored != 0.0) & ~is_dense, stored)
     moment_start, moment_column, moment = _compress(design.variances > 0.0, design.variances)
+    effects = [rows.effects[r] for r in order]
     return EventData(
         column_start=column_start,
         column=column,
@@ -217,16 +226,16 @@ def event_data(rows: RowTable, edges: tuple[Floats, ...], design: Design) -> Eve
         moment_column=moment_column,
         moment=moment,
         subgroup=design.subgroup,
-        row_start=np.searchsorted(rows.patient, np.arange(design.n_patients + 1)).astype(np.int64),
-        intensity=rows.intensity,
-        is_event=rows.is_event.astype(np.int64),
-        event_window=event_window,
+        row_start=row_start.astype(np.int64),
+        patient=rows.patient[order],
+        event_row=np.flatnonzero(fired),
+        event_window=event_window[fired],
+        acting_row=np.repeat(np.arange(len(order)), [len(e) for e in effects]),
+        acting=np.array([k for some in effects for k in some], dtype=np.int64),
+        dense_column=np.flatnonzero(is_dense),
+        exposure=np.concatenate(exposure),
         shift=design.shift,
-        effect_start=_starts([len(e) for e in rows.effects]),
-        effect=np.array([k for e in rows.effects for k in e], dtype=np.int64),
-        cell_start=_starts([len(w) for w, _ in cells]),
-        window=np.concatenate([w for w, _ in cells]) if cells else np.zeros(0, dtype=np.int64),
-        exposure=np.concatenate([x for _, x in cells]) if cells else np.zeros(0),
+        dense=stored[:, is_dense].T.ravel(),
     )
 
 

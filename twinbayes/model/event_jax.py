@@ -29,24 +29,28 @@ def jax_event_likelihood(
 def _loglik(
     log_event: Any, log_mean: Any, coef: Any, effect: Any, weight: Any, data: EventData
 ) -> Any:
-    n, columns = data.n_patients, coef.shape[0]
-    owner = np.repeat(np.arange(n), np.diff(data.row_start))
-    eta = _dense(data.column_start, data.column, data.value, columns) @ coef
-    eta = eta - data.shift @ coef
+    columns = coef.shape[0]
+    intensity = np.repeat(np.arange(coef.shape[1]), np.diff(data.row_start))
+    design = _dense(data.column_start, data.column, data.value, columns)
+    design[:, data.dense_column] = data.dense.reshape(len(data.dense_column), -1).T
+    eta = (design - data.shift) @ coef
     moments = _dense(data.moment_start, data.moment_column, data.moment, columns)
     eta = eta + 0.5 * moments @ coef**2
-    predictor = eta[owner, data.intensity]
-    if len(data.effect):
-        acts_on = np.repeat(np.arange(data.n_rows), np.diff(data.effect_start))
-        shift = effect[data.effect, data.subgroup[owner[acts_on]]]
-        predictor = predictor + jax.ops.segment_sum(shift, acts_on, data.n_rows)
-    row = np.repeat(np.arange(data.n_rows), np.diff(data.cell_start))
-    hazard = jnp.exp(log_mean[data.intensity[row], data.window]) * data.exposure
-    cumulative = jax.ops.segment_sum(hazard, row, data.n_rows) * jnp.exp(predictor)
-    fired = data.is_event == 1
-    window = np.where(fired, data.event_window, 0)
-    at_event = jnp.where(fired, log_event[data.intensity, window] + predictor, 0.0)
-    return jnp.sum(weight[owner] * (at_event - cumulative))
+    predictor = eta[data.patient, intensity]
+    if len(data.acting):
+        group = data.subgroup[data.patient[data.acting_row]]
+        shift = effect[data.acting, group]
+        predictor = predictor + jax.ops.segment_sum(shift, data.acting_row, data.n_rows)
+    # (row, window) exposures, from one (window, row) block an intensity
+    width = log_mean.shape[1]
+    blocks = np.split(data.exposure, data.row_start[1:-1] * width)
+    days = np.concatenate([block.reshape(width, -1).T for block in blocks])
+    cumulative = jnp.sum(days * jnp.exp(log_mean)[intensity], axis=1) * jnp.exp(predictor)
+    fired = data.event_row
+    at_event = log_event[intensity[fired], data.event_window] + predictor[fired]
+    return jnp.sum(weight[data.patient[fired]] * at_event) - jnp.sum(
+        weight[data.patient] * cumulative
+    )
 
 
 def _dense(starts: np.ndarray, columns: np.ndarray, values: np.ndarray, width: int) -> np.ndarray:

@@ -102,7 +102,7 @@ def _call_kernel(
 ) -> tuple[Any, ...]:
     gradients = [np.empty_like(x) for x in (log_event, log_mean, coef, effect)]
     inputs = (log_event, log_mean, coef, effect, weight, index, values)
-    total = event_loglik(*inputs, *gradients, np.empty_like(weight))  # type: ignore[call-arg]
+    total = event_loglik(*inputs, *gradients, np.empty(0))  # type: ignore[call-arg]
     return (total, *gradients)
 
 
@@ -130,7 +130,7 @@ def _to_numba(op: EventLikelihood, **_: Any) -> Any:
             grad_mean,
             grad_coef,
             grad_effect,
-            np.empty(len(weight)),
+            np.empty(0),
         )
         return np.asarray(total), grad_event, grad_mean, grad_coef, grad_effect
 
