@@ -59,6 +59,10 @@ class ScenarioError(TwinError):
     """A scenario uses unknown treatments or information from before the landmark."""
 
 
+class ReportError(TwinbayesError, RuntimeError):
+    """A report could not be made: a package is missing, or a template failed."""
+
+
 class NotUsableError(TwinbayesError, RuntimeError):
     """A result was demanded from a fit whose verdict is not "usable"."""
 

@@ -45,23 +45,32 @@ class Picture:
     @styled
     def png(self) -> bytes:
         """Return the picture as PNG; the same figure gives the same bytes."""
-        stamps = [
-            self.figure.text(
-                0.995, 0.005 + 0.03 * k, mark, ha="right", va="bottom", fontsize=7.5,
-                color=VERMILION if mark.startswith("NOT") else "#8A6100", fontweight="bold",
-            )
-            for k, mark in enumerate(self.marks)
-        ]  # fmt: skip
+        stamps = []
+        if self.marks:
+            # Below the picture, in a strip of its own that the tight box takes in.
+            stamps.append(
+                self.figure.text(
+                    0.995, -0.01, "  ·  ".join(self.marks), ha="right", va="top", fontsize=8,
+                    color=VERMILION, fontweight="bold",
+                )
+            )  # fmt: skip
         if any(mark.startswith("NOT") for mark in self.marks):
             stamps.append(
                 self.figure.text(
-                    0.5, 0.5, "NOT FOR USE", ha="center", va="center", fontsize=44, rotation=20,
-                    color=VERMILION, alpha=0.22, fontweight="bold", zorder=100,
+                    0.5, 0.5, "NOT FOR USE", ha="center", va="center", fontsize=40, rotation=20,
+                    color=VERMILION, alpha=0.2, fontweight="bold", zorder=100,
                 )
             )  # fmt: skip
         buffer = io.BytesIO()
-        # No software version inside: bytes must not differ between machines for that alone.
-        self.figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+        self.figure.savefig(
+            buffer,
+            format="png",
+            dpi=_DPI,
+            bbox_inches="tight",
+            pad_inches=0.08,
+            # No software version inside: bytes must not differ between machines for that alone.
+            metadata={"Software": None},
+        )
         for stamp in stamps:
             stamp.remove()
         return buffer.getvalue()
@@ -73,8 +82,9 @@ class Picture:
         return target
 
     def _repr_html_(self) -> str:
-        data = base64.b64encode(self.png()).decode("ascii")
-        width = round(self.figure.get_figwidth() * 96)
+        png = self.png()
+        data = base64.b64encode(png).decode("ascii")
+        width = int.from_bytes(png[16:20], "big") * 96 // _DPI  # from the header of the PNG
         caption = f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
         return (
             f'<figure><img src="data:image/png;base64,{data}" width="{width}" '

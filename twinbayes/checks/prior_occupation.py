@@ -1,0 +1,81 @@
+"""Whether the priors, before any data, allow what was seen and do not dictate it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from twinbayes.checks.aalen_johansen import StateOccupation
+from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.errors import OptionError
+from twinbayes.names import SAMPLE, STATE, TIME
+
+_NEAR: Final = 0.01
+
+
+def prior_occupation(
+    draws: xr.DataArray,
+    observed: StateOccupation,
+    times: Sequence[float],
+    *,
+    level: float = 0.9,
+) -> CheckResult:
+    """Check that observed state occupation is within reach of the priors.
+
+    Parameters
+    ----------
+    draws
+        State occupation under the priors alone, dims ``sample, time, state``; `time` in days since
+        the origin.
+    observed
+        The Aalen–Johansen estimate.
+    times
+        Days at which to compare, each among the times of `draws`.
+    level
+        Probability of the equal-tailed prior interval.
+
+    Returns
+    -------
+    CheckResult
+        One row a time and state: ``time, state, prior_median, prior_lower, prior_upper, observed,
+        inside``. Warns if an observed value lies more than 0.01 outside the prior interval: the
+        priors then pull away from the data. A warning and no failure, because enough data overrule
+        a prior.
+    """
+    if not 0.0 < level < 1.0:
+        raise OptionError(f"level {level} is not a probability between 0 and 1.")
+    at = draws.sel({TIME: list(times)}, method="nearest", tolerance=1e-6)
+    values = at.transpose(SAMPLE, TIME, STATE).to_numpy()
+    tails = (0.5, 0.5 - level / 2, 0.5 + level / 2)
+    middle, lower, upper = np.quantile(values, tails, axis=0)
+    states = [str(s) for s in draws[STATE].to_numpy()]
+    columns = [observed.states.index(s) for s in states]
+    seen = observed.at(observed.origin + np.asarray(times, dtype=np.float64))[:, columns]
+    # A state that nobody was seen in is not evidence against a prior that gives it next to nothing.
+    near = (lower - _NEAR <= seen) & (seen <= upper + _NEAR)
+    index = pd.MultiIndex.from_product([list(times), states], names=[TIME, STATE])
+    table = pd.DataFrame(
+        {
+            "prior_median": middle.ravel(),
+            "prior_lower": lower.ravel(),
+            "prior_upper": upper.ravel(),
+            "observed": seen.ravel(),
+            "inside": near.ravel(),
+        },
+        index=index,
+    ).reset_index()
+    outside = table[~table["inside"]]
+    verdict: CheckVerdict = "warn" if len(outside) else "pass"
+    text = (
+        f"{len(table) - len(outside)} of {len(table)} observed state probabilities lie inside the "
+        f"{level:.0%} interval of the priors ({values.shape[0]} draws), whose mean width is "
+        f"{float((upper - lower).mean()):.2f}."
+    )
+    if len(outside):
+        named = dict.fromkeys(f"{r.state} at {r.time:g} days" for r in outside.itertuples())
+        text += f" Outside: {', '.join(named)}."
+    return CheckResult("prior predictive of state occupation", verdict, table, text)

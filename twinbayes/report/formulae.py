@@ -1,0 +1,80 @@
+"""The model in formulae, as MathML: browsers draw it without any script."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+from twinbayes.model import ModelSpec
+from twinbayes.report.fragments import Block, block, bullets
+
+_WORDS: Final = {
+    "λ⁰": "baseline hazard of intensity e",
+    "x · β": "baseline covariates; β is shrunk, with one scale a covariate group and intensity",
+    "a": "level of the patient's subgroup, partially pooled; the levels sum to zero",
+    "r": "level of the patient's centre, likewise",
+    "θ": "log hazard ratios of the treatment effects f acting at t, each with its own value in "
+    "every subgroup",
+}
+
+
+def hazard_formula(spec: ModelSpec) -> Block:
+    """Return the log hazard of patient i and intensity e, and its likelihood."""
+    terms = [
+        _row(_log(_sub_sup("λ", "e", "0")), _arg("t")),
+        _row(_sub("x", "i"), _op("·"), _sub("β", "e")),
+        _row(_sub("a", "e"), _op("["), _text("subgroup"), _id("i"), _op("]")),
+        _row(_sub("r", "e"), _op("["), _text("centre"), _id("i"), _op("]")),
+    ]
+    used = ["λ⁰", "x · β", "a", "r"]
+    if spec.graph.effects:
+        total = f"<munder><mo>∑</mo>{_row(_id('f'), _op('∈'), _id('F'), _arg('t'))}</munder>"
+        terms.append(_row(total, _sub("θ", "f"), _op("["), _text("subgroup"), _id("i"), _op("]")))
+        used.append("θ")
+    left = _row(_log(_sub("λ", "ie")), _arg("t"))
+    body = left + _op("=") + _op("+").join(terms)
+    gain = _row(_sub("d", "ie"), _log(_sub("λ", "ie")), _arg("t"))
+    loss = f"<mo>∫</mo>{_row(_sub('λ', 'ie'), _arg('u'), _id('d'), _id('u'))}"
+    total = "<munder><mo>∑</mo><mtext>rows at risk</mtext></munder>"
+    likelihood = _text("log-likelihood") + _op("=") + total + _op("(") + gain + _op("−") + loss
+    return block(
+        _display(body),
+        _display(likelihood + _op(")")),
+        bullets(f"{key}: {_WORDS[key]}" for key in used),
+    )
+
+
+def _display(content: str) -> Block:
+    return Block(f'<math display="block" displaystyle="true"><mrow>{content}</mrow></math>')
+
+
+def _id(name: str) -> str:
+    return f"<mi>{escape(name)}</mi>"
+
+
+def _op(sign: str) -> str:
+    return f"<mo>{escape(sign)}</mo>"
+
+
+def _text(word: str) -> str:
+    return f"<mtext>{escape(word)}</mtext><mspace width='0.2em'/>"
+
+
+def _row(*parts: str) -> str:
+    return f"<mrow>{''.join(parts)}</mrow>"
+
+
+def _arg(name: str) -> str:
+    return _op("(") + _id(name) + _op(")")
+
+
+def _log(of: str) -> str:
+    return f"<mi>log</mi><mspace width='0.15em'/>{of}"
+
+
+def _sub(base: str, below: str) -> str:
+    return f"<msub>{_id(base)}{_id(below)}</msub>"
+
+
+def _sub_sup(base: str, below: str, above: str) -> str:
+    return f"<msubsup>{_id(base)}{_id(below)}<mn>{escape(above)}</mn></msubsup>"

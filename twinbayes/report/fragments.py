@@ -1,0 +1,182 @@
+"""Pieces of HTML: everything that comes from data is escaped here, and only here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from numbers import Real
+from typing import Any, Final, Protocol
+
+import pandas as pd
+
+from twinbayes.checks import CheckResult
+from twinbayes.report.look import words
+
+NOTHING: Final = "–"
+
+
+class Shown(Protocol):
+    """Anything that can show itself as HTML."""
+
+    def _repr_html_(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Block:
+    """A finished piece of HTML, shown as such in notebooks and reports."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def block(*parts: Shown | None) -> Block:
+    """Put pieces below each other; None is left out."""
+    return Block("\n".join(part._repr_html_() for part in parts if part is not None))
+
+
+def heading(text: str) -> Block:
+    """Return a heading within a section."""
+    return Block(f"<h3>{escape(text)}</h3>")
+
+
+def paragraph(text: str, kind: str = "") -> Block:
+    """Return a paragraph; `kind` is a class of the style sheet."""
+    attribute = f' class="{escape(kind, quote=True)}"' if kind else ""
+    return Block(f"<p{attribute}>{escape(text)}</p>")
+
+
+def bullets(items: Iterable[str]) -> Block:
+    """Return a list of sentences."""
+    return Block("<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>")
+
+
+def preformatted(text: str) -> Block:
+    """Return text whose line breaks matter."""
+    return Block(f"<pre>{escape(text)}</pre>")
+
+
+def folded(summary: str, *parts: Shown | None) -> Block:
+    """Return pieces that the reader may unfold."""
+    return Block(f"<details><summary>{escape(summary)}</summary>{block(*parts).html}</details>")
+
+
+def not_provided(why: str) -> Block:
+    """Say that a section has no evidence, and why."""
+    return Block(f'<p class="missing"><strong>NOT PROVIDED</strong> {escape(why)}</p>')
+
+
+def check(result: CheckResult) -> Block:
+    """Return a check: its verdict, its sentence, and its table to unfold."""
+    if result.verdict == "not_provided":
+        return not_provided(f"{result.name}: {result.text}")
+    line = (
+        f'<p class="check">{badge(result).html} '
+        f"<strong>{escape(result.name)}</strong>. {escape(words(result.text))}</p>"
+    )
+    if result.table.empty:
+        return Block(line)
+    rows = len(result.table)
+    return Block(line + folded(f"Table ({rows} rows)", table(result.table)).html)
+
+
+def badge(result: CheckResult) -> Block:
+    """Return the outcome of a check as a coloured word."""
+    return Block(f'<span class="badge {result.verdict}">{escape(result.label)}</span>')
+
+
+def definitions(items: Iterable[tuple[str, Shown]]) -> Block:
+    """Return terms, each with what there is to say about it."""
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{v._repr_html_()}</dd>" for k, v in items)
+    return Block(f"<dl>{rows}</dl>")
+
+
+def pairs(items: Mapping[str, object]) -> Block:
+    """Return names and values as a table of two columns."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(str(key))}</th><td>{_cell(value)}</td></tr>'
+        for key, value in items.items()
+    )
+    return Block(f'<div class="table"><table class="pairs"><tbody>{rows}</tbody></table></div>')
+
+
+def table(
+    frame: pd.DataFrame,
+    *,
+    formats: Mapping[str, Callable[[Any], str]] | None = None,
+    caption: str = "",
+    names: Mapping[str, str] | None = None,
+    text: Sequence[str] = (),
+) -> Block:
+    """Return a table, without its index.
+
+    Parameters
+    ----------
+    frame
+        The rows.
+    formats
+        Column → how to write a value; by default four significant digits.
+    caption
+        Sentence above the table.
+    names
+        Column → heading; by default the column's name in words.
+    text
+        Columns of prose, aligned left.
+    """
+    formats, names = formats or {}, names or {}
+    prose = {c for c in frame.columns if c in text or not _is_number(frame[c])}
+    head = "".join(
+        f'<th scope="col"{_left(c in prose)}>{escape(names.get(str(c), words(str(c))))}</th>'
+        for c in frame.columns
+    )
+    lines = []
+    for values in frame.itertuples(index=False, name=None):
+        cells = "".join(
+            f"<td{_left(c in prose)}>{_cell(v, formats.get(str(c)))}</td>"
+            for c, v in zip(frame.columns, values, strict=True)
+        )
+        lines.append(f"<tr>{cells}</tr>")
+    above = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return Block(
+        f'<div class="table"><table>{above}<thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def percent(value: float) -> str:
+    """Write a probability as a whole per cent."""
+    return NOTHING if not math.isfinite(value) else f"{value:.0%}"
+
+
+def _left(prose: bool) -> str:
+    return ' class="text"' if prose else ""
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(
+        column.dtype
+    )
+
+
+def _cell(value: object, form: Callable[[Any], str] | None = None) -> str:
+    if isinstance(value, Block):
+        return value.html
+    if form is not None:
+        return escape(form(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value is pd.NA:
+        return NOTHING
+    if isinstance(value, Real):
+        number = float(value)
+        if math.isnan(number):
+            return NOTHING
+        if math.isinf(number):
+            return "∞" if number > 0 else "−∞"
+        if number == int(number) and abs(number) < 1e15:
+            return f"{int(number)}"
+        return f"{number:.4g}"
+    return escape(str(value))

@@ -1,0 +1,64 @@
+"""Checks as a JSON file: how evidence reaches the notebook that shows it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from twinbayes.checks import CheckResult
+
+
+def write_checks(path: str | Path, checks: Iterable[CheckResult]) -> Path:
+    """Write checks with their tables as plain JSON."""
+    records = [
+        {
+            "name": c.name,
+            "verdict": c.verdict,
+            "text": c.text,
+            "columns": [str(k) for k in c.table.columns],
+            "rows": [[_plain(v) for v in row] for row in c.table.itertuples(index=False)],
+        }
+        for c in checks
+    ]
+    target = Path(path)
+    target.write_text(json.dumps(records, allow_nan=False), encoding="utf-8")
+    return target
+
+
+def read_checks(path: str | Path) -> tuple[CheckResult, ...]:
+    """Read what `write_checks` wrote; an empty path means that there are none."""
+    if not str(path):
+        return ()
+    records = json.loads(Path(path).read_text(encoding="utf-8"))
+    return tuple(
+        CheckResult(
+            r["name"],
+            r["verdict"],
+            pd.DataFrame([[_number(v) for v in row] for row in r["rows"]], columns=r["columns"]),
+            r["text"],
+        )
+        for r in records
+    )
+
+
+def _plain(value: Any) -> object:
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        # JSON has no such numbers; a one-entry object cannot be mistaken for text.
+        return float(value) if math.isfinite(value) else {"float": repr(float(value))}
+    return str(value)
+
+
+def _number(value: Any) -> Any:
+    return float(value["float"]) if isinstance(value, dict) else value

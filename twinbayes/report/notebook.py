@@ -1,0 +1,137 @@
+"""Templates: jupytext notebooks run by papermill in this very Python, with declared parameters."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from twinbayes.errors import OptionError, ReportError, require_known
+from twinbayes.resources import resource_path
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_PARAMETERS: Final = "parameters"
+_REMEDY: Final = "Install them with the extra 'notebooks': pip install 'twinbayes[notebooks]'."
+_START_SECONDS: Final = 120
+
+
+def run_template(name: str, parameters: Mapping[str, object]) -> NotebookNode:
+    """Execute a report template and return the notebook with its outputs.
+
+    Parameters
+    ----------
+    name
+        File name without ending, e.g. ``"model_review"``.
+    parameters
+        Values for the template's parameters; a name that the template does not declare is
+        refused, because papermill writes names into code as they are.
+
+    Raises
+    ------
+    OptionError
+        If a parameter is not declared, or its type differs from the declared one's.
+    ReportError
+        If papermill is not installed, or a cell fails.
+    """
+    template = resource_path("notebooks", f"{name}.py")
+    declared = declared_parameters(template.read_text(encoding="utf-8"))
+    checked = {
+        require_known(key, declared, f"parameter of {name}"): _of_type(key, value, declared[key])
+        for key, value in parameters.items()
+    }
+    try:
+        import jupytext
+        import papermill
+        from papermill.exceptions import PapermillExecutionError
+    except ImportError as error:
+        raise ReportError(
+            f"Reports need papermill and jupytext ({error.name} is missing). {_REMEDY}"
+        ) from error
+    notebook = jupytext.read(template, fmt="py:percent")
+    # papermill looks the language up here; the kernel itself comes from `_kernel_manager`.
+    notebook.metadata["kernelspec"] = {
+        "name": "python3", "language": "python", "display_name": "Python 3",
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="twinbayes-") as folder:
+        try:
+            return papermill.execute_notebook(
+                notebook,
+                None,
+                parameters=checked,
+                progress_bar=False,
+                start_timeout=_START_SECONDS,
+                kernel_manager_class=_kernel_manager(Path(folder)),
+            )
+        except PapermillExecutionError as error:
+            raise ReportError(
+                f"The template {name!r} failed in cell {error.cell_index}: {error.ename}: "
+                f"{error.evalue}"
+            ) from error
+
+
+def declared_parameters(source: str) -> dict[str, Any]:
+    """Return names and defaults of the cell tagged ``parameters`` of a percent script."""
+    cell = next((c for c in source.split("\n# %%") if f'tags=["{_PARAMETERS}"]' in c), None)
+    if cell is None:
+        raise ReportError('The template has no cell tagged ["parameters"].')
+    found = {}
+    for statement in ast.parse(cell.partition("\n")[2]).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                found[name] = ast.literal_eval(value)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                found[name] = ast.literal_eval(value)
+            case _:
+                raise ReportError(
+                    "The cell tagged parameters may hold assignments of plain values alone."
+                )
+    return found
+
+
+def _of_type(name: str, value: object, default: object) -> object:
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        raise OptionError(
+            f"Parameter {name!r} is declared as {type(default).__name__}, not "
+            f"{type(value).__name__}."
+        )
+    return value
+
+
+def _kernel_manager(folder: Path) -> type:
+    """Return a kernel manager for this interpreter.
+
+    No kernel needs to be registered on the machine, a registered one that belongs to another
+    Python is not used, start-up files of the user are not run, and no network port is opened.
+    """
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    spec = KernelSpec(
+        argv=[
+            sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher",
+            "-f", "{connection_file}",
+        ],
+        display_name="Python 3",
+        language="python",
+        env={
+            "IPYTHONDIR": str(folder),
+            "MPLBACKEND": "Agg",
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        },
+    )  # fmt: skip
+
+    class ThisPython(AsyncKernelManager):  # type: ignore[misc]
+        kernel_spec = spec
+
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs, transport="ipc", connection_file=str(folder / "kernel.json"))
+
+    return ThisPython

@@ -1,0 +1,210 @@
+"""From an executed notebook to one self-contained HTML file."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from html import escape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from twinbayes import __version__
+from twinbayes.errors import ReportError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_HERE: Final = Path(__file__).parent
+_HIDDEN_TAGS: Final = {"parameters", "injected-parameters", "hidden"}
+_FORBIDDEN_TAGS: Final = frozenset(
+    {"script", "link", "iframe", "object", "embed", "base", "form", "frame", "applet"}
+)
+_REFERENCES: Final = frozenset(
+    {"src", "href", "srcset", "poster", "data", "action", "background", "xlink:href", "formaction"}
+)
+_SCHEME: Final = re.compile(r"https?://", re.IGNORECASE)
+_IMPORT: Final = re.compile(r"@import|url\((?!\s*['\"]?data:)", re.IGNORECASE)
+
+
+@dataclass
+class _Section:
+    """One heading of the notebook with everything below it; filled while the page is built."""
+
+    heading: str = ""
+    slug: str = ""
+    parts: list[Markup] = field(default_factory=list)
+
+
+def render_page(
+    notebook: NotebookNode,
+    *,
+    usable: bool,
+    simulated: bool,
+    title: str = "",
+    show_code: bool = False,
+) -> str:
+    """Render an executed notebook with our own template.
+
+    Parameters
+    ----------
+    notebook
+        With its outputs. The first heading is the title unless `title` is given.
+    usable, simulated
+        What the strip at the top of the page says.
+    title
+        Title of the page.
+    show_code
+        Show the code cells. Parameters are never shown: they can hold an identifier.
+
+    Raises
+    ------
+    ReportError
+        If the page would refer to anything outside itself.
+    """
+    heading, lead, sections, messages = _sections(notebook, show_code)
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    html = environment.get_template("page.html.jinja").render(
+        title=title or heading, lead=lead, sections=sections, messages=messages, usable=usable,
+        simulated=simulated, version=__version__, style=Markup(style),
+    )  # fmt: skip
+    # Sources are quoted with their addresses. Without the scheme nothing takes them for links.
+    page = _SCHEME.sub("", html)
+    require_self_contained(page)
+    return page
+
+
+def require_self_contained(html: str) -> None:
+    """Refuse a page that runs anything, or loads anything from outside itself.
+
+    Raises
+    ------
+    ReportError
+        With the first offending tag.
+    """
+    guard = _Guard()
+    guard.feed(html)
+    guard.close()
+    if guard.found:
+        raise ReportError(
+            f"The report would not be self-contained: {guard.found[0]}. Remove it from the "
+            "template; pictures go in as data."
+        )
+
+
+def write_page(path: str | os.PathLike[str], html: str) -> Path:
+    """Write a file whole or not at all: a temporary file beside it, then a rename."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(html)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return target
+
+
+class _Guard(HTMLParser):
+    """Collects what a self-contained page may not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._in_style = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._in_style = tag == "style"
+        if tag in _FORBIDDEN_TAGS:
+            self.found.append(f"<{tag}>")
+        for name, value in attrs:
+            text = (value or "").strip()
+            inside = text.startswith("#") or (name == "src" and text.startswith("data:image/"))
+            if name in _REFERENCES and not inside:
+                self.found.append(f"<{tag} {name}>")
+            if name.startswith("on") or (name == "style" and _IMPORT.search(text)):
+                self.found.append(f"<{tag} {name}>")
+            if tag == "meta" and name == "http-equiv" and text.lower() == "refresh":
+                self.found.append("<meta refresh>")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self._in_style = False
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "style":
+            self._in_style = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_style and _IMPORT.search(data):
+            self.found.append("a style sheet that loads something")
+
+
+def _sections(notebook: NotebookNode, show_code: bool) -> tuple[str, str, list[_Section], str]:
+    """Title, the sentence below it, sections in order, and messages of the kernel."""
+    title, lead, messages = "", "", []
+    sections = [_Section()]
+    for cell in notebook.cells:
+        tags = set(cell.metadata.get("tags", ()))
+        if cell.cell_type == "markdown":
+            text = cell.source
+            match = re.match(r"#\s+(.+)\n?", text)
+            if match and not title:
+                title, text = match[1].strip(), text[match.end() :]
+                lead = text.strip().partition("\n\n")[0].replace("\n", " ")
+                continue
+            match = re.match(r"##\s+(.+)\n?", text)
+            if match:
+                sections.append(_Section(match[1].strip(), _slug(match[1])))
+                text = text[match.end() :]
+            if text.strip():
+                sections[-1].parts.append(_markdown(text))
+            continue
+        if show_code and not tags & _HIDDEN_TAGS and cell.source.strip():
+            code = f"<details><summary>Code</summary><pre>{escape(cell.source)}</pre></details>"
+            sections[-1].parts.append(Markup(code))  # noqa: S704 (escaped above)
+        for output in cell.get("outputs", ()):
+            if output.output_type == "stream" and output.name == "stderr":
+                messages.append(output.text)
+            else:
+                sections[-1].parts.append(_output(output))
+    return title, lead, [s for s in sections if s.parts or s.heading], "".join(messages)
+
+
+def _output(output: Any) -> Markup:
+    """Return one output as HTML; HTML of our own objects is taken as it is."""
+    if output.output_type == "stream":
+        return Markup(f"<pre>{escape(output.text)}</pre>")  # noqa: S704 (escaped)
+    data = output.get("data", {})
+    if "text/html" in data:
+        # Escaped where it was made; `require_self_contained` looks at the whole page again.
+        return Markup("".join(data["text/html"]))  # noqa: S704
+    if "image/png" in data:
+        alt = escape(str(output.get("metadata", {}).get("alt", "figure")), quote=True)
+        source = f"data:image/png;base64,{data['image/png'].strip()}"
+        return Markup(f'<figure><img src="{source}" alt="{alt}"></figure>')  # noqa: S704
+    return Markup(f"<pre>{escape(str(data.get('text/plain', '')))}</pre>")  # noqa: S704
+
+
+def _markdown(text: str) -> Markup:
+    from markdown_it import MarkdownIt  # comes with jupytext; only reports need it
+
+    # "html": False: what looks like a tag in a template is text.
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    return Markup(parser.render(text))  # noqa: S704
+
+
+def _slug(heading: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")

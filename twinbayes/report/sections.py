@@ -1,0 +1,35 @@
+"""The sections of a review, in the order in which the template shows them."""
+
+from twinbayes.report.sections_checks import (
+    calibration,
+    diagnostics,
+    further,
+    scores,
+    shrinkage,
+    treatment_effects,
+)
+from twinbayes.report.sections_fit import (
+    data,
+    limits,
+    model,
+    prior_predictive,
+    priors,
+    provenance,
+    verdict,
+)
+
+__all__ = [
+    "calibration",
+    "data",
+    "diagnostics",
+    "further",
+    "limits",
+    "model",
+    "prior_predictive",
+    "priors",
+    "provenance",
+    "scores",
+    "shrinkage",
+    "treatment_effects",
+    "verdict",
+]

@@ -1,0 +1,156 @@
+"""Sections of a review about how well it works: diagnostics, pooling, calibration, scores."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME
+from twinbayes.report import fragments as f
+from twinbayes.report.evidence import (
+    CALIBRATION,
+    CHECK_LEVEL,
+    FURTHER,
+    SCORES,
+    SHRINKAGE,
+    Evidence,
+)
+from twinbayes.report.figures_calibration import (
+    calibration_by_subgroup,
+    calibration_overall,
+    scores_over_horizons,
+)
+from twinbayes.report.figures_diagnostics import diagnostics as diagnostics_picture
+from twinbayes.report.figures_pooling import shrinkage as shrinkage_picture
+from twinbayes.report.figures_pooling import treatment_forest
+from twinbayes.report.look import effect_words, interval_words, size_words, words
+
+KIND: Final = "equal-tailed"
+_COUNTED: Final = 40  # subgroups from this size on are held to their band
+
+
+def diagnostics(evidence: Evidence) -> f.Block:
+    """Return R-hat, effective sample sizes and energies, variable by variable."""
+    fit = evidence.fit
+    table = fit.verdict.table
+    stats = fit.datatree.children.get(SAMPLE_STATS)
+    if table.empty or stats is None or "energy" not in stats:
+        return f.not_provided("The fit has no recorded diagnostics.")
+    energy = stats["energy"].transpose("chain", "draw").to_numpy().astype(np.float64)
+    return f.block(
+        diagnostics_picture(table, energy).marked(*evidence.marks),
+        f.folded("Worst entry of each variable", f.table(table.reset_index())),
+    )
+
+
+def shrinkage(evidence: Evidence) -> f.Block:
+    """Return raw against pooled subgroup levels."""
+    checks = evidence.of(SHRINKAGE)
+    tables = [c.table for c in checks if not c.table.empty]
+    if not tables:
+        return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+    picture = shrinkage_picture(tables[0], probability=evidence.interval, kind=KIND)
+    return f.block(picture.marked(*evidence.marks), *(f.check(c) for c in checks))
+
+
+def calibration(evidence: Evidence) -> f.Block:
+    """Return predicted against observed state occupation, overall and by subgroup."""
+    checks = evidence.of(CALIBRATION)
+    curves = evidence.curves
+    if curves is None:
+        return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+    largest = int(curves.loc[curves[SUBGROUP] != "all", "n"].max()) if len(curves) else 0
+    return f.block(
+        calibration_overall(curves, evidence.look, level=CHECK_LEVEL).marked(*evidence.marks),
+        *(_occupation_table(c.table) for c in checks[:1] if not c.table.empty),
+        *(f.check(c) for c in checks),
+        f.heading("By subgroup"),
+        calibration_by_subgroup(curves, evidence.look, level=CHECK_LEVEL, smallest=_COUNTED).marked(
+            *evidence.marks
+        )
+        if largest >= _COUNTED
+        else f.not_provided(f"No subgroup has {_COUNTED} patients."),
+    )
+
+
+def scores(evidence: Evidence) -> f.Block:
+    """Return accuracy and discrimination at the horizons."""
+    checks = evidence.of(SCORES)
+    if not checks:
+        return f.not_provided("No scores.")
+    own = next((c for c in checks if {"score", "target", "horizon"} <= set(c.table.columns)), None)
+    picture = None
+    if own is not None:
+        picture = scores_over_horizons(own.table, evidence.look, level=CHECK_LEVEL)
+        picture = picture.marked(*evidence.marks)
+    return f.block(
+        f.paragraph(
+            "Unless a check says otherwise, scores are on the very patients the model was fitted "
+            "to, and flatter it.",
+            "note",
+        ),
+        picture,
+        *(f.check(c) for c in checks),
+    )
+
+
+def treatment_effects(evidence: Evidence) -> f.Block:
+    """Return hazard ratios of each treatment effect, by subgroup."""
+    effects = evidence.effects
+    if effects.empty:
+        return f.not_provided("The model has no time-dependent treatment.")
+    interval = interval_words(evidence.interval, KIND)
+    whole = effects[effects[SUBGROUP] == "all"]
+    rows = pd.DataFrame(
+        {
+            "effect": [effect_words(str(e)) for e in whole[EFFECT]],
+            "hazard ratio, median": whole["median"].to_numpy(),
+            f"lower end of the {interval}": whole["lower"].to_numpy(),
+            "upper end": whole["upper"].to_numpy(),
+        }
+    )
+    two = "{:.2f}".format
+    formats = dict.fromkeys(rows.columns[1:], two)
+    pictures = [
+        treatment_forest(
+            effects[effects[EFFECT] == effect],
+            effect=str(effect),
+            probability=evidence.interval,
+            kind=KIND,
+        ).marked(*evidence.marks)
+        for effect in dict.fromkeys(effects[EFFECT])
+    ]
+    first, rest = pictures[:1], pictures[1:]
+    return f.block(
+        f.table(rows, formats=formats, caption="Population") if len(rows) else None,
+        *first,
+        f.folded(f"The other {len(rest)} effects by subgroup", *rest) if rest else None,
+    )
+
+
+def further(evidence: Evidence) -> f.Block:
+    """Return the evidence that was handed in and has no section of its own."""
+    checks = evidence.of(FURTHER)
+    if not checks:
+        return f.not_provided("No further evidence was handed in.")
+    return f.block(*(f.check(c) for c in checks))
+
+
+def _occupation_table(table: pd.DataFrame) -> f.Block:
+    """Predicted and observed at the horizons, all patients, in per cent."""
+    whole = table[table[SUBGROUP] == "all"]
+    shown = pd.DataFrame(
+        {
+            "years": [f"{t / DAYS_PER_YEAR:.3g}" for t in whole[TIME]],
+            "state": [words(str(s)) for s in whole[STATE]],
+            "predicted": [f"{p:.1%}" for p in whole["predicted"]],
+            "observed": [f"{p:.1%}" for p in whole["observed"]],
+            f"its {CHECK_LEVEL:.0%} band": [
+                f"{a:.1%} to {b:.1%}" for a, b in zip(whole["lower"], whole["upper"], strict=True)
+            ],
+        }
+    )
+    n = size_words(int(whole["n"].iloc[0]))
+    return f.folded(f"State occupation at the horizons, {n} patients", f.table(shown))

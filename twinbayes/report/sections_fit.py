@@ -1,0 +1,233 @@
+"""Sections of a review about what was fitted: verdict, data, model, priors, limits, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from twinbayes.names import SUBGROUP
+from twinbayes.priors import PriorEntry
+from twinbayes.report import fragments as f
+from twinbayes.report.evidence import FURTHER, PRIOR_PREDICTIVE, SCORES, Evidence
+from twinbayes.report.figures_diagnostics import missingness
+from twinbayes.report.figures_graph import state_graph
+from twinbayes.report.figures_occupation import prior_predictive as prior_predictive_picture
+from twinbayes.report.formulae import hazard_formula
+from twinbayes.report.look import effect_words, size_words, words
+
+_FEW: Final = 20
+_USABLE_MEANS: Final = (
+    "Usable says that the computation converged and may be read. It does not say that the model is "
+    "right, nor that it may guide care: judge that by the evidence below."
+)
+
+
+def verdict(evidence: Evidence) -> f.Block:
+    """Return the banner that every report starts with, and the checks at a glance."""
+    judged = evidence.fit.verdict
+    s = judged.summary
+    numbers = (
+        f"{s['n_scalars']:.0f} quantities, {s['chains']:.0f} chains of {s['draws']:.0f} draws: "
+        f"R-hat at most {s['max_rhat']:.3f} (bar 1.01), effective sample size at least "
+        f"{s['min_ess_bulk']:.0f} in the bulk and {s['min_ess_tail']:.0f} in the tails (bar 400), "
+        f"{s['divergences']:.0f} divergences (bar 0), E-BFMI at least {s['min_ebfmi']:.2f} "
+        "(bar 0.3)."
+    )
+    glance = [
+        {"section": section, "check": c.name, "outcome": f.badge(c), "in words": words(c.text)}
+        for section, some in evidence.checks.items()
+        for c in some
+    ]
+    return f.block(
+        banner(judged.usable, judged.reasons, simulated=evidence.fit.cohort.simulated),
+        f.paragraph(numbers),
+        f.paragraph(_USABLE_MEANS, "note"),
+        f.heading("Checks at a glance"),
+        f.table(pd.DataFrame(glance)) if glance else f.not_provided("No check was run."),
+    )
+
+
+def banner(usable: bool, reasons: tuple[str, ...], *, simulated: bool) -> f.Block:
+    """Return the verdict of a fit as a banner: green, or red with every reason."""
+    label = f.Block('<div class="simulated">SIMULATED DATA: no row describes a real person.</div>')
+    shown = label if simulated else None
+    if usable:
+        return f.block(f.Block('<div class="verdict usable">USABLE</div>'), shown)
+    why = f.bullets(words(reason) for reason in reasons).html
+    return f.block(f.Block(f'<div class="verdict not-for-use">NOT FOR USE{why}</div>'), shown)
+
+
+def data(evidence: Evidence) -> f.Block:
+    """Return who is in the data, who was left out, and what is missing."""
+    fit, quality = evidence.fit, evidence.quality
+    cohort = fit.cohort
+    about = {
+        "cohort": cohort.name,
+        "kind": "simulated: nobody in it exists" if cohort.simulated else "real patients",
+        "patients": cohort.n_patients,
+        "subgroups": len(cohort.subgroups),
+        "centres": len(cohort.centres),
+        **{words(str(k)): v for k, v in cohort.source.items()},
+    }
+    left_out = pd.concat([cohort.excluded, fit.set_aside], ignore_index=True)
+    rows = left_out.groupby(["table", "rule", "reason"], sort=False).size().rename("rows")
+    counted = rows.reset_index()
+    counted["rows"] = [size_words(n) for n in counted["rows"]]
+    missing = quality.tables["missing_by_subgroup"]
+    return f.block(
+        f.pairs(about),
+        f.heading("Excluded rows"),
+        f.table(counted)
+        if len(counted)
+        else f.paragraph("None: every row of the source was used."),
+        f.heading("Missing values"),
+        missingness(missing, place=SUBGROUP).marked(*evidence.marks)
+        if missing.shape[1] > 2
+        else f.paragraph("No covariate has a missing value."),
+        f.heading("Quality report"),
+        f.folded("Follow-up, events, missingness, implausible values, units", quality),
+    )
+
+
+def model(evidence: Evidence) -> f.Block:
+    """Return the model in formulae and words, its states, and the events seen."""
+    fit = evidence.fit
+    graph, risk = fit.spec.graph, fit.plan.rows
+    events = pd.Series(risk.intensity[risk.is_event]).value_counts()
+    rows = [
+        {
+            "intensity": words(i.label),
+            "clock": f"days since {i.clock}",
+            "baseline hazard": words(i.baseline.kind),
+            "events": size_words(int(events.get(k, 0))),
+        }
+        for k, i in enumerate(graph.intensities)
+    ]
+    seen = {(t.source, t.target): float(events.get(k, 0)) for k, t in enumerate(graph.transitions)}
+    effects = [
+        {"treatment effect": effect_words(e.label), "pooling over subgroups": e.pooling.kind}
+        for e in graph.effects
+    ]
+    columns = pd.Series([c.group for c in fit.encoding.columns], dtype=object).value_counts()
+    covariates = ", ".join(f"{n} {words(str(group))}" for group, n in columns.items())
+    return f.block(
+        f.paragraph(fit.spec.title, "lead"),
+        state_graph(evidence.look, seen).marked(*evidence.marks),
+        hazard_formula(fit.spec),
+        f.table(pd.DataFrame(rows)),
+        f.table(pd.DataFrame(effects)) if effects else None,
+        f.paragraph(
+            f"Covariate columns: {covariates or 'none'}. Missing covariates are integrated out of "
+            "the hazard under a multivariate normal model of all covariates."
+        ),
+        f.folded("The whole description", f.preformatted(fit.spec.describe())),
+    )
+
+
+def priors(evidence: Evidence) -> f.Block:
+    """Return every prior with its unit, range, reasons and evidence."""
+    frame = evidence.fit.priors.to_frame().reset_index()
+    shown = ["prior", "distribution", "q05", "q95", "unit", "status"]
+    changed = [str(n) for n in frame.loc[frame["overridden"], "prior"]]
+    note = (
+        f"Overridden by the analyst: {', '.join(changed)}."
+        if changed
+        else "As in the prior library; none was overridden."
+    )
+    return f.block(
+        f.paragraph(f"Prior set {evidence.fit.priors.label}. {note}"),
+        f.table(frame[shown], names={"q05": "5% quantile", "q95": "95% quantile"}),
+        f.heading("Reasons and evidence"),
+        f.definitions((f"{n} ~ {e.text()}", _reasons(e)) for n, e in evidence.fit.priors.items()),
+        f.folded(
+            "Identity and meaning of each",
+            f.table(frame[["id", "parameter", "scale", "population"]]),
+        ),
+    )
+
+
+def prior_predictive(evidence: Evidence) -> f.Block:
+    """Return the state occupation that the priors alone expect, and the check of it."""
+    draws = evidence.prior_occupation
+    if draws is None:
+        return f.not_provided("No draws of the priors.")
+    picture = prior_predictive_picture(draws, evidence.look).marked(*evidence.marks)
+    return f.block(picture, *(f.check(c) for c in evidence.of(PRIOR_PREDICTIVE)))
+
+
+def limits(evidence: Evidence) -> f.Block:
+    """Return what this evidence cannot show."""
+    return f.bullets(_limits(evidence))
+
+
+def provenance(evidence: Evidence) -> f.Block:
+    """Return the manifest of the fit: what was run, on what, with which versions."""
+    return f.block(
+        f.pairs({key: value for key, value in _flat(evidence.fit.manifest)}),
+        f.paragraph(
+            "The same data, model, priors, seed and versions give the same draws on one machine.",
+            "note",
+        ),
+    )
+
+
+def _reasons(entry: PriorEntry) -> f.Block:
+    return f.block(
+        f.paragraph(entry.rationale),
+        f.bullets(
+            f"{e.kind}: {e.statement}" + (f" [{e.source}]" if e.source else "")
+            for e in entry.evidence
+        )
+        if entry.evidence
+        else f.not_provided("No evidence is recorded for this prior."),
+    )
+
+
+def _limits(evidence: Evidence) -> Iterator[str]:
+    fit = evidence.fit
+    cohort, graph = fit.cohort, fit.spec.graph
+    if not fit.verdict.usable:
+        yield "NOT FOR USE: no number of this report may be relied on."
+    if cohort.simulated:
+        yield "The data are simulated. They test the method and say nothing about any disease."
+    if graph.treatments:
+        yield (
+            "Treatments were not randomised. Contrasts between them adjust only for the covariates "
+            "in the model; reasons for treatment that were not recorded can bias them."
+        )
+    sizes = cohort.patients[SUBGROUP].value_counts()
+    small = [words(str(s)) for s in cohort.subgroups if int(sizes[s]) < _FEW]
+    if small and len(sizes) > 1:
+        yield (
+            f"Subgroups of fewer than {_FEW} patients ({', '.join(small)}) lean on the others. "
+            "Their intervals are wide because little is known of them."
+        )
+    ends = [words(s) for s in graph.absorbing if s not in evidence.look.dead]
+    if ends:
+        yield f"What happens after {' or '.join(ends)} is not modelled: follow-up ends there."
+    own = {c.name for c in evidence.of(SCORES)}
+    if not any("cross" in name or "fold" in name or "leave-one-centre" in name for name in own):
+        yield (
+            "The scores are on the patients the model was fitted to, and flatter it. "
+            "Cross-validated scores: NOT PROVIDED."
+        )
+    if not any("simulation-based" in c.name for c in evidence.of(FURTHER)):
+        yield "Simulation-based calibration: NOT PROVIDED in this report."
+    if fit.encoding.left_out:
+        n = len(fit.encoding.left_out)
+        yield f"{n} covariates with too few carriers to inform a model were left out."
+    last = max(evidence.horizons) / 365.25
+    yield f"Predictions beyond {last:.1f} years since origin were not judged."
+
+
+def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in record.items():
+        name = f"{above}{words(str(key))}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif isinstance(value, list | tuple):
+            yield name, "; ".join(map(str, value)) or f.NOTHING
+        else:
+            yield name, value
