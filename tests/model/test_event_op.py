@@ -1,0 +1,239 @@
+"""The fused likelihood against the plain formula, written out row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from pytensor.gradient import DisconnectedInputError
+
+from twinbayes.model.design import Design
+from twinbayes.model.event_data import RowTable, event_data, unpack
+from twinbayes.model.event_kernel import event_loglik
+from twinbayes.model.event_op import loglik, register_jax
+
+Parameters = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+Function = Callable[["Case"], list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Random rows at risk, patients and parameters."""
+
+    rows: RowTable
+    edges: tuple[np.ndarray, ...]
+    design: Design
+    parameters: Parameters
+    weight: np.ndarray
+
+    @property
+    def packed(self) -> tuple[np.ndarray, np.ndarray]:
+        return event_data(self.rows, self.edges, self.design).pack()
+
+
+def random_case(
+    seed: int, *, columns: int = 5, effects: int = 3, missing: bool = True, patients: int = 9
+) -> Case:
+    """Patients with several rows each; entries late, ends at edges, zero-length rows."""
+    rng = np.random.default_rng(seed)
+    subgroups, intensities, windows = 3, 4, (4, 2, 4, 3)
+    edges = tuple(np.r_[0.0, np.sort(rng.uniform(1, 90, w - 1)), np.inf] for w in windows)
+    who = np.sort(rng.integers(0, patients, 40))
+    which = rng.integers(0, intensities, 40)
+    start = np.where(rng.random(40) < 0.5, 0.0, rng.uniform(0, 60, 40))
+    stop = start + rng.exponential(40, 40)
+    at_edge = rng.random(40) < 0.2
+    stop[at_edge] = [edges[e][1] for e in which[at_edge]]
+    stop[rng.random(40) < 0.1] = 0.0
+    start = np.minimum(start, stop)
+    acting = tuple(tuple(np.flatnonzero(rng.random(effects) < 0.4).tolist()) for _ in range(40))
+    rows = RowTable(who, which, start, stop, rng.random(40) < 0.5, acting)
+    # two 0/1 columns centred at their mean, the rest numeric, then one-hot subgroups
+    values = rng.normal(size=(patients, columns))
+    shift = np.zeros(columns + subgroups)
+    binary = min(2, columns)
+    zero_one = (rng.random((patients, binary)) < 0.3).astype(float)
+    values[:, :binary] = zero_one - 0.3
+    shift[:binary] = 0.3
+    variances = np.where(rng.random((patients, columns)) < 0.3, rng.uniform(0, 1, 1), 0.0)
+    group = rng.integers(0, subgroups, patients)
+    design = Design(
+        np.column_stack([values, np.eye(subgroups)[group]]),
+        np.column_stack([variances * missing, np.zeros((patients, subgroups))]),
+        shift,
+        group,
+        np.zeros(patients, dtype=np.int64),
+    )
+    log_mean = rng.normal(-4, 1, (intensities, max(windows)))
+    parameters = (
+        log_mean + rng.normal(0, 0.1, log_mean.shape),
+        log_mean,
+        rng.normal(0, 0.5, (columns + subgroups, intensities)),
+        rng.normal(0, 0.5, (effects, subgroups)),
+    )
+    return Case(rows, edges, design, parameters, rng.choice([0.0, 0.5, 1.0, 1.0], patients))
+
+
+def plain_formula() -> Function:
+    """Value and gradient of the model's formula in ordinary PyTensor, compiled once."""
+    log_event, log_mean, coef, effect = parameters = [pt.dmatrix() for _ in range(4)]
+    x, variance, days, acts = matrices = [pt.dmatrix() for _ in range(4)]
+    patient, intensity, window, group = indices = [pt.lvector() for _ in range(4)]
+    fired, weight = vectors = [pt.dvector() for _ in range(2)]
+    linear = x[patient] @ coef + 0.5 * variance[patient] @ coef**2
+    eta = linear[pt.arange(patient.shape[0]), intensity]
+    eta = eta + (acts * effect[:, group[patient]].T).sum(axis=1)
+    cumulative = pt.exp(eta) * (days * pt.exp(log_mean[intensity])).sum(axis=1)
+    term = fired * (log_event[intensity, window] + eta) - cumulative
+    value = (weight[patient] * term).sum()
+    inputs = [*parameters, *matrices, *indices, *vectors]
+    gradient = pt.grad(value, parameters)
+    function = pytensor.function(inputs, [value, *gradient], mode="FAST_COMPILE")
+
+    def run(case: Case) -> list[np.ndarray]:
+        rows, design = case.rows, case.design
+        n, width = len(rows.patient), case.parameters[1].shape[1]
+        days, window = np.zeros((n, width)), np.zeros(n, dtype=np.int64)
+        acts = np.zeros((n, len(case.parameters[3])))
+        for r in range(n):
+            grid, start, stop = case.edges[rows.intensity[r]], rows.start[r], rows.stop[r]
+            overlap = np.minimum(grid[1:], stop) - np.maximum(grid[:-1], start)
+            days[r, : len(overlap)] = np.maximum(overlap, 0.0)
+            window[r] = np.argmax((grid[:-1] < stop) & (stop <= grid[1:]))
+            acts[r, list(rows.effects[r])] = 1.0
+        matrices = (design.values, design.variances, days, acts)
+        indices = (rows.patient, rows.intensity, window, design.subgroup)
+        fired = rows.is_event.astype(float)
+        out = function(*case.parameters, *matrices, *indices, fired, case.weight)
+        return [np.asarray(x) for x in out]
+
+    return run
+
+
+def fused(mode: str) -> Function:
+    """Value and gradient through the Op, compiled once for all cases."""
+    parameters = [pt.dmatrix() for _ in range(4)]
+    data = [pt.dvector(), pt.lvector(), pt.dvector()]
+    # Scaled and shifted, so that the pull-back has something to pull back.
+    value = loglik(*parameters, *data)
+    gradient = pt.grad(3.0 * value - 1.0, parameters)
+    function = pytensor.function([*parameters, *data], [value, *gradient], mode=mode)
+
+    def run(case: Case) -> list[np.ndarray]:
+        value, *gradient = function(*case.parameters, case.weight, *case.packed)
+        return [np.asarray(value), *(np.asarray(g) / 3.0 for g in gradient)]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def wanted() -> Function:
+    return plain_formula()
+
+
+@pytest.fixture(scope="module")
+def performed() -> Function:
+    return fused("FAST_COMPILE")
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Function:
+    return fused("NUMBA")
+
+
+def through_jax(case: Case) -> list[np.ndarray]:
+    """The Op under PyTensor's JAX mode, with the data as constants."""
+    pytest.importorskip("jax", reason="the optional package jax is not installed")
+    register_jax()
+    parameters = [pt.dmatrix() for _ in range(4)]
+    value = loglik(*parameters, *(pt.constant(x) for x in (case.weight, *case.packed)))
+    gradient = pt.grad(value, parameters)
+    function = pytensor.function(parameters, [value, *gradient], mode="JAX")
+    return [np.asarray(x) for x in function(*case.parameters)]
+
+
+def assert_same(ours: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+    for mine, theirs in zip(ours, wanted, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_value_and_gradient_equal_the_plain_formula(
+    seed: int, wanted: Function, performed: Function, compiled: Function
+) -> None:
+    case = random_case(seed)
+    assert_same(compiled(case), wanted(case))
+    assert_same(performed(case), wanted(case))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"effects": 0}, {"columns": 0}, {"missing": False}, {"columns": 0, "effects": 0}],
+    ids=["no treatment effects", "no covariates", "nothing missing", "only levels"],
+)
+def test_models_without_a_part_equal_the_plain_formula(
+    options: dict[str, Any], compiled: Function, wanted: Function
+) -> None:
+    case = random_case(11, **options)
+    assert_same(compiled(case), wanted(case))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_jax_version_equals_the_plain_formula(seed: int, wanted: Function) -> None:
+    case = random_case(seed)
+    assert_same(through_jax(case), wanted(case))
+
+
+def test_the_jax_version_needs_no_treatment_effects(wanted: Function) -> None:
+    case = random_case(12, effects=0)
+    assert_same(through_jax(case), wanted(case))
+
+
+def test_terms_of_the_patients_add_up_to_the_weighted_value() -> None:
+    case = random_case(3)
+    gradients = [np.empty_like(x) for x in case.parameters]
+    own = np.empty(len(case.weight))
+    total = event_loglik(*case.parameters, case.weight, *case.packed, *gradients, own)
+    assert total == pytest.approx(float(case.weight @ own), rel=1e-12)
+    nobody = np.zeros_like(case.weight)
+    again = np.empty_like(own)
+    total = event_loglik(*case.parameters, nobody, *case.packed, *gradients, again)
+    assert total == 0.0
+    np.testing.assert_allclose(again, own, rtol=1e-12)  # unweighted, whoever is left out
+    assert not any(np.any(g) for g in gradients)
+
+
+def test_packing_can_be_undone() -> None:
+    data = event_data(*(getattr(random_case(4), f) for f in ("rows", "edges", "design")))
+    back = unpack(*data.pack())
+    for name in data.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(back, name), getattr(data, name))
+
+
+def test_exposure_of_the_rows_is_kept_to_the_last_second() -> None:
+    case = random_case(5)
+    flat = tuple(np.array([0.0, np.inf]) for _ in case.edges)
+    zeros = [np.zeros((4, 1)), np.zeros((4, 1)), *(0 * p for p in case.parameters[2:])]
+    gradients = [np.empty_like(x) for x in zeros]
+    own = np.empty(len(case.weight))
+    packed = event_data(case.rows, flat, case.design).pack()
+    event_loglik(*zeros, np.ones_like(case.weight), *packed, *gradients, own)
+    days = np.bincount(case.rows.intensity, weights=case.rows.stop - case.rows.start, minlength=4)
+    np.testing.assert_allclose(-gradients[1][:, 0], days, rtol=1e-12)
+    fired = np.bincount(case.rows.intensity[case.rows.is_event], minlength=4)
+    np.testing.assert_array_equal(gradients[0][:, 0], fired)
+
+
+def test_a_second_derivative_is_refused_and_not_silently_wrong() -> None:
+    parameters = [pt.dmatrix() for _ in range(4)]
+    value = loglik(*parameters, pt.dvector(), pt.lvector(), pt.dvector())
+    slope = pt.grad(value, parameters[1])
+    with pytest.raises(DisconnectedInputError):
+        pt.grad(slope.sum(), parameters[1])
