@@ -186,7 +186,7 @@ class Encoding:
     def from_dict(cls, data: Mapping[str, Any]) -> Encoding:
         """Rebuild an encoding that `to_dict` wrote."""
         columns = tuple(
-            Column(**{**c, "sources": tuple(c["sources"]), "knots": tuple(c["knots"])})
+            Column(**{k: tuple(v) if isinstance(v, list) else v for k, v in c.items()})
             for c in data["columns"]
         )
         return cls(

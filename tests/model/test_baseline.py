@@ -1,0 +1,178 @@
+"""Baseline hazards against their formulae."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytest
+from scipy import stats
+from scipy.interpolate import BSpline
+
+from twinbayes import load_priors
+from twinbayes.model import PiecewiseConstant, Spline, Weibull
+from twinbayes.model.baseline import BASELINES, Baseline
+from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.priors import PriorSet
+
+LABELS = ("well->ill", "ill->dead")
+TIMES = np.array([3.0, 10.0, 11.0, 40.0, 90.0, 91.0, 200.0, 800.0])
+DIMS = ("transition", "window")
+
+
+@pytest.fixture(scope="module")
+def priors() -> PriorSet:
+    return load_priors("registry").override(
+        {
+            "baseline_level.well->ill": {"arguments": {"mu": -3.0, "sigma": 1.0}},
+            "baseline_roughness": {"arguments": {"sigma": 0.4}},
+        }
+    )
+
+
+def built(baseline: Baseline, priors: PriorSet, edges: np.ndarray) -> tuple[pm.Model, Any, Any]:
+    coords = {"transition": LABELS, "window": range(edges.shape[1] - 1)}
+    with pm.Model(coords=coords) as model:
+        log_event, log_mean = baseline.build("log_baseline", DIMS, LABELS, edges, priors)
+    return model, log_event, log_mean
+
+
+def evaluate(model: pm.Model, what: Any, point: dict[str, np.ndarray]) -> np.ndarray:
+    values = {model[name]: np.asarray(value) for name, value in point.items()}
+    out = what.eval(values, mode="FAST_COMPILE") if values else what.eval(mode="FAST_COMPILE")
+    return np.asarray(out)
+
+
+def log_density(model: pm.Model, point: dict[str, np.ndarray]) -> float:
+    """Log prior density at a point given on the natural scale, without Jacobians."""
+    logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    inside = {}
+    for name, value in point.items():
+        variable = model[name]
+        transform = model.rvs_to_transforms[variable]
+        if transform is not None:
+            value = transform.forward(value, *variable.owner.inputs).eval()
+        inside[model.rvs_to_values[variable].name] = np.asarray(value)
+    return float(logp(inside))
+
+
+@pytest.mark.parametrize("baseline", [PiecewiseConstant(windows=5), Spline(), Weibull()])
+@pytest.mark.parametrize("events", [TIMES, TIMES[:1], TIMES[:0]], ids=["many", "one", "none"])
+def test_edges_run_from_zero_to_infinity_without_empty_windows(
+    baseline: Baseline, events: np.ndarray
+) -> None:
+    edges = baseline.edges(events, np.r_[0.0, TIMES])
+    assert (edges[0], edges[-1]) == (0.0, np.inf)
+    assert all(a < b for a, b in pairwise(edges))
+
+
+def test_edges_of_one_shape_have_one_length_whatever_the_data() -> None:
+    for baseline in (PiecewiseConstant(windows=5), Spline(), Weibull()):
+        lengths = {
+            len(baseline.edges(times, times)) for times in (TIMES, TIMES[:1], np.arange(1.0, 400.0))
+        }
+        assert len(lengths) == 1
+
+
+def test_tied_event_times_do_not_make_empty_windows() -> None:
+    tied = np.full(50, 30.0)
+    edges = PiecewiseConstant(windows=6).edges(tied, np.r_[tied, 365.0])
+    assert all(b - a > 1.0 for a, b in pairwise(edges))
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_both_parametrisations_of_the_walk_have_the_same_density(
+    centred: bool, priors: PriorSet
+) -> None:
+    baseline = PiecewiseConstant(windows=3, centred=centred)
+    edges = np.array([[0, 5, 50, np.inf], [0, 9, 90, np.inf]], dtype=float)
+    model, log_event, log_mean = built(baseline, priors, edges)
+    walk = np.array([[-3.2, -3.0, -3.9], [-6.0, -6.6, -6.5]])
+    roughness = np.array([0.3, 0.5])
+    steps = np.diff(walk, axis=1)
+    wanted = (
+        stats.norm(np.array([-3.0, -7.0]), [1.0, 2.0]).logpdf(walk[:, 0]).sum()
+        + stats.halfnorm(scale=0.4).logpdf(roughness).sum()
+        + stats.norm(0, roughness[:, None]).logpdf(steps).sum()
+    )
+    if centred:
+        point = {"log_baseline": walk, "log_baseline_roughness": roughness}
+        assert {v.name for v in model.free_RVs} == set(point)
+        assert log_density(model, point) == pytest.approx(wanted)
+        return
+    point = {
+        "log_baseline_level": walk[:, 0],
+        "log_baseline_roughness": roughness,
+        "log_baseline_step": steps / roughness[:, None],
+    }
+    assert {v.name for v in model.free_RVs} == set(point)
+    # the standardised steps stretch each axis by the roughness
+    stretched = wanted + 2 * np.log(roughness).sum()
+    assert log_density(model, point) == pytest.approx(stretched)
+    for rate in (log_event, log_mean):
+        np.testing.assert_allclose(evaluate(model, rate, point), walk)
+
+
+def test_a_single_window_is_one_level_with_its_prior(priors: PriorSet) -> None:
+    edges = np.array([[0, np.inf], [0, np.inf]])
+    model, _, _ = built(PiecewiseConstant(windows=1), priors, edges)
+    assert [v.name for v in model.free_RVs] == ["log_baseline"]
+    wanted = stats.norm([-3.0, -7.0], [1.0, 2.0]).logpdf([-2.0, -6.0]).sum()
+    level = np.array([[-2.0], [-6.0]])
+    assert log_density(model, {"log_baseline": level}) == pytest.approx(wanted)
+
+
+def test_a_spline_is_its_basis_times_its_weights(priors: PriorSet) -> None:
+    baseline = Spline(df=6, resolution=12)
+    basis = baseline.basis()
+    assert basis.shape == (12, 6)
+    np.testing.assert_allclose(basis.sum(axis=1), 1.0)
+    knots = np.r_[[0.0] * 4, 1 / 3, 2 / 3, [1.0] * 4]
+    rng = np.random.default_rng(0)
+    weights = rng.normal(-5, 1, (2, 6))
+    middle = (np.arange(12) + 0.5) / 12
+    wanted = np.stack([BSpline(knots, w, 3)(middle) for w in weights])
+    edges = np.stack([baseline.edges(TIMES, TIMES)] * 2)
+    model, log_event, log_mean = built(baseline, priors, edges)
+    roughness = np.array([0.3, 0.6])
+    point = {
+        "log_baseline_weight_level": weights[:, 0],
+        "log_baseline_weight_roughness": roughness,
+        "log_baseline_weight_step": np.diff(weights, axis=1) / roughness[:, None],
+    }
+    assert {v.name for v in model.free_RVs} == set(point)
+    for rate in (log_event, log_mean):
+        np.testing.assert_allclose(evaluate(model, rate, point), wanted)
+
+
+def test_a_weibull_hazard_and_its_integral_are_exact_at_every_time(priors: PriorSet) -> None:
+    baseline = Weibull(resolution=12)
+    edges = np.stack([baseline.edges(TIMES, TIMES)] * 2)
+    model, log_event, log_mean = built(baseline, priors, edges)
+    level, shape = np.array([-6.0, -7.5]), np.array([0.6, 1.8])
+    point = {"log_baseline_level": level, "log_baseline_shape": shape}
+    assert {v.name for v in model.free_RVs} == set(point)
+    at_event = evaluate(model, log_event, point)
+    mean = evaluate(model, log_mean, point)
+    for e in range(2):
+        hazard = np.exp(level[e]) * (TIMES / DAYS_PER_YEAR) ** (shape[e] - 1)
+        integral = np.exp(level[e]) * DAYS_PER_YEAR / shape[e] * (TIMES / DAYS_PER_YEAR) ** shape[e]
+        windows = np.searchsorted(edges[e], TIMES, side="left") - 1
+        np.testing.assert_allclose(np.exp(at_event[e, windows]), hazard)
+        days = np.diff(edges[e][:-1])
+        cumulative = np.r_[0.0, np.cumsum(np.exp(mean[e, :-1]) * days)]
+        np.testing.assert_allclose(cumulative[windows + 1], integral, rtol=1e-6)
+
+
+def test_an_unnamed_prior_has_the_density_of_the_entry(priors: PriorSet) -> None:
+    unnamed = priors.distribution("baseline_level", LABELS)
+    found = pm.logp(unnamed, np.array([-3.5, -8.0])).eval(mode="FAST_COMPILE")
+    np.testing.assert_allclose(found, stats.norm([-3.0, -7.0], [1.0, 2.0]).logpdf([-3.5, -8.0]))
+
+
+def test_every_baseline_is_listed_under_its_own_name() -> None:
+    for name, shape in BASELINES.items():
+        assert shape().kind == name
+        assert isinstance(shape(), Baseline)
