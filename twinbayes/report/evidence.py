@@ -164,7 +164,7 @@ def collect(fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0
                 lambda: prior_occupation(prior, aalen_johansen(process), horizons, level=interval),
             ),
         ),
-        (SHRINKAGE, _attempt("shrinkage of subgroup effects", lambda: _shrinkage(fit, interval))),
+        (SHRINKAGE, _attempt("shrinkage of subgroup effects", lambda: shrinkage_of(fit, interval))),
         (
             CALIBRATION,
             _attempt(
@@ -222,23 +222,26 @@ def treatment_effects(fit: Fit, interval: float) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     sizes = fit.cohort.patients[SUBGROUP].value_counts()
     quantiles = [0.5, 0.5 - interval / 2, 0.5 + interval / 2]
-    by_group = np.exp(posterior["treatment_subgroup_effect"].quantile(quantiles, (CHAIN, DRAW)))
+    by_group = posterior["treatment_subgroup_effect"].quantile(quantiles, (CHAIN, DRAW))
     whole = (
-        np.exp(posterior["treatment_effect"].quantile(quantiles, (CHAIN, DRAW)))
+        posterior["treatment_effect"].quantile(quantiles, (CHAIN, DRAW))
         if "treatment_effect" in posterior
         else None
     )
     rows: list[tuple[object, ...]] = []
     for effect in by_group[EFFECT].to_numpy():
         at = by_group.sel({EFFECT: effect})
-        for group in sorted(at[SUBGROUP].to_numpy(), key=lambda g: (-int(sizes.get(g, 0)), g)):
-            rows.append(
-                (effect, group, int(sizes.get(group, 0)), *at.sel({SUBGROUP: group}).values)
-            )
+        groups = sorted(at[SUBGROUP].to_numpy(), key=lambda g: (-int(sizes.get(g, 0)), g))
+        rows.extend(
+            (effect, g, int(sizes.get(g, 0)), *at.sel({SUBGROUP: g}).values) for g in groups
+        )
         if whole is not None:
             numbers = whole.sel({EFFECT: effect}).values
             rows.append((effect, "all", fit.cohort.n_patients, *numbers))
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
+    ratios = ["median", "lower", "upper"]
+    table[ratios] = np.exp(table[ratios])
+    return table
 
 
 def thinned(fit: Fit, most: int) -> Fit:
@@ -282,13 +285,14 @@ def _prior_occupation(fit: Fit, grid: np.ndarray) -> xr.DataArray:
     return mean.transpose(SAMPLE, TIME, STATE)
 
 
-def _shrinkage(fit: Fit, interval: float) -> CheckResult:
+def shrinkage_of(fit: Fit, interval: float) -> CheckResult:
+    """Compare raw with pooled subgroup levels of a fit."""
     name = "shrinkage of subgroup effects"
     posterior = fit.datatree[POSTERIOR]
     if "subgroup_effect" not in posterior:
         return CheckResult.not_provided(name, "The model has no subgroup levels: one subgroup.")
     observed, expected = observed_and_expected(fit)
-    pooled = posterior["subgroup_effect"].sel({SUBGROUP: observed[SUBGROUP]})
+    pooled = posterior.to_dataset()["subgroup_effect"].sel({SUBGROUP: observed[SUBGROUP]})
     sizes = fit.cohort.patients[SUBGROUP].value_counts()
     table = {str(k): int(n) for k, n in sizes.items()}
     return shrinkage(observed, expected, pooled, sizes=table, level=interval)

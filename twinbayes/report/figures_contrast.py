@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Final
 
 import numpy as np
@@ -67,9 +68,11 @@ def contrast(
         (name_b, "survival_b", COLOUR_B, (0, (5, 1.5))),
     ):
         _band(left, clock, one, key, colour)
-        left.plot(clock(days), one[key], color=colour, linewidth=2, linestyle=style, label=name)
+        left.plot(
+            clock(days), one[key], color=colour, linewidth=2, linestyle=style, label=fill(name, 34)
+        )
     left.set_title("Survival under each")
-    left.legend(loc="lower left")
+    left.legend(loc="upper right")
     percent_axis(left, "Probability of being alive")
     _band(right, clock, one, "survival_difference", INK)
     right.plot(clock(days), one["survival_difference"], color=INK, linewidth=2)
@@ -115,21 +118,18 @@ def icon_array(
     Picture
     """
     people = {
-        name: dict(zip(look.stacked, natural_frequencies(shares), strict=True))
-        for name, shares in (
-            (n, np.array([float(p.sel({STATE: s})) for s in look.stacked]))
-            for n, p in probabilities.items()
-        )
+        name: people_in_states({s: float(p.sel({STATE: s})) for s in look.stacked}, look)
+        for name, p in probabilities.items()
     }
     shown = [s for s in look.stacked if any(counts[s] for counts in people.values())]
-    figure = Figure(figsize=(3.7 * len(people), 4.6 + 0.24 * len(shown)))
+    figure = Figure(figsize=(3.7 * len(people), 4.8 + 0.24 * len(shown)))
     axes = figure.subplots(1, len(people), squeeze=False)[0]
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.99, wspace=0.06)
     said = []
     for ax, (name, counts) in zip(axes, people.items(), strict=True):
         _people(ax, [s for s in look.stacked for _ in range(counts[s])], look)
         alive = sum(counts[s] for s in look.alive)
-        ax.text(-0.4, 11.15, name, fontsize=10.5, fontweight="bold", va="center")
+        ax.text(-0.4, 10.95, fill(name, 36), fontsize=10.5, fontweight="bold", va="bottom")
         ax.text(-0.4, 10.45, f"{alive} of {_PEOPLE} alive", fontsize=10.5, va="center")
         _key(ax, counts, shown, look)
         parts = [f"{n} {state_words(s)}" for s, n in counts.items() if n > 0]
@@ -143,9 +143,22 @@ def icon_array(
     )
 
 
+def people_in_states(probability: Mapping[str, float], look: StateLook) -> dict[str, int]:
+    """Return people out of a hundred in each state; the living add up to the rounded survival."""
+    counts: dict[str, int] = {}
+    alive = sum(probability[s] for s in look.alive)
+    living = round(_PEOPLE * alive)
+    for states, n in ((look.alive, living), (look.dead, _PEOPLE - living)):
+        shares = np.array([probability[s] for s in states])
+        counts |= dict(zip(states, natural_frequencies(shares, n), strict=True))
+    return counts
+
+
 def natural_frequencies(shares: np.ndarray, total: int = _PEOPLE) -> list[int]:
     """Round shares to whole people so that they add up (largest remainders)."""
-    exact = np.asarray(shares, dtype=np.float64) / float(np.sum(shares)) * total
+    if total == 0:
+        return [0] * len(shares)
+    exact = np.asarray(shares, dtype=np.float64) / max(float(np.sum(shares)), 1e-12) * total
     counts = np.floor(exact).astype(int)
     short = total - int(counts.sum())
     # Stable order: equal remainders go to the state that comes first.
@@ -162,15 +175,15 @@ def _band(ax: Axes, clock: Clock, one: xr.Dataset, key: str, colour: str) -> Non
 
 def _difference_axis(ax: Axes, one: xr.Dataset, name_a: str, name_b: str) -> None:
     ends = [float(np.abs(one[f"survival_difference{s}"]).max()) for s in ("_lower", "_upper")]
-    reach = max(0.05, 1.12 * max(ends))
+    reach = max(0.05, 1.3 * max(ends))  # room for the words above and below
     ax.set_ylim(-reach, reach)
     ax.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _points(value)))
     ax.set_ylabel("Difference in survival (percentage points)")
     ax.set_title("Difference")
     for y, va, name in ((0.98, "top", name_a), (0.02, "bottom", name_b)):
-        ax.text(0.02, y, f"{'↑' if va == 'top' else '↓'} more alive under {name}",
-                transform=ax.transAxes, va=va, fontsize=8.5, color=GREY)  # fmt: skip
+        text = fill(f"{'↑' if va == 'top' else '↓'} better under {name}", 52)
+        ax.text(0.02, y, text, transform=ax.transAxes, va=va, fontsize=8.5, color=GREY)
 
 
 def _mark(ax: Axes, x: float, numbers: list[float]) -> None:
@@ -179,11 +192,10 @@ def _mark(ax: Axes, x: float, numbers: list[float]) -> None:
         [x], [middle], yerr=[[middle - lower], [upper - middle]], color=INK, marker="o",
         markersize=5, capsize=3, linewidth=1.4, zorder=5, clip_on=False,
     )  # fmt: skip
-    right = x > 0.6 * ax.get_xlim()[1] or x > 2.5
     ax.annotate(
-        f"{_points(middle)}\n({_points(lower)} to {_points(upper)})", (x, upper),
-        xytext=(-6 if right else 6, 6), textcoords="offset points",
-        ha="right" if right else "left", va="bottom", fontsize=8.5, color=INK,
+        f"{_points(middle)}  ({_points(lower)} to {_points(upper)})", (x, middle),
+        xytext=(-7, 9), textcoords="offset points", ha="right", va="bottom", fontsize=9, color=INK,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.5}, zorder=6,
     )  # fmt: skip
 
 
@@ -214,5 +226,5 @@ def _key(ax: Axes, counts: Mapping[str, int], shown: Sequence[str], look: StateL
         ax.plot([-0.2], [y], marker="s", markersize=7, color=look.colour(state))
         ax.text(0.95, y, str(counts[state]), ha="right", va="center_baseline", fontsize=9.5)
         ax.text(1.2, y, words(state), va="center_baseline", fontsize=9.5)
-    ax.set_ylim(-1.1 - 0.62 * len(shown), 11.6)
+    ax.set_ylim(-1.1 - 0.62 * len(shown), 12.2)
     ax.set_aspect("equal")

@@ -60,7 +60,7 @@ def run_template(name: str, parameters: Mapping[str, object]) -> NotebookNode:
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="twinbayes-") as folder:
         try:
-            return papermill.execute_notebook(
+            executed: NotebookNode = papermill.execute_notebook(
                 notebook,
                 None,
                 parameters=checked,
@@ -73,6 +73,7 @@ def run_template(name: str, parameters: Mapping[str, object]) -> NotebookNode:
                 f"The template {name!r} failed in cell {error.cell_index}: {error.ename}: "
                 f"{error.evalue}"
             ) from error
+    return executed
 
 
 def declared_parameters(source: str) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def _kernel_manager(folder: Path) -> type:
         },
     )  # fmt: skip
 
-    class ThisPython(AsyncKernelManager):  # type: ignore[misc]
+    class ThisPython(AsyncKernelManager):
         kernel_spec = spec
 
         def __init__(self, **kwargs: Any) -> None:

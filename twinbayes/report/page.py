@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from twinbayes import __version__
 from twinbayes.errors import ReportError
+from twinbayes.report.fragments import Shown
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -32,12 +33,17 @@ _IMPORT: Final = re.compile(r"@import|url\((?!\s*['\"]?data:)", re.IGNORECASE)
 
 
 @dataclass
-class _Section:
-    """One heading of the notebook with everything below it; filled while the page is built."""
+class Section:
+    """One heading of a page with everything below it; filled while the page is built."""
 
     heading: str = ""
     slug: str = ""
     parts: list[Markup] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, *shown: Shown) -> Section:
+        """Return a section of things that show themselves as HTML."""
+        return cls(parts=[Markup(s._repr_html_()) for s in shown])  # noqa: S704 (our own)
 
 
 def render_page(
@@ -67,14 +73,51 @@ def render_page(
         If the page would refer to anything outside itself.
     """
     heading, lead, sections, messages = _sections(notebook, show_code)
+    return compose_page(
+        title or heading,
+        sections,
+        strip="USABLE" if usable else "NOT FOR USE",
+        colour="usable" if usable else "not-for-use",
+        simulated=simulated,
+        lead=lead,
+        messages=messages,
+    )
+
+
+def compose_page(
+    title: str,
+    sections: list[Section],
+    *,
+    strip: str,
+    colour: str = "plain",
+    simulated: bool = False,
+    lead: str = "",
+    messages: str = "",
+) -> str:
+    """Put sections into our template and refuse what is not self-contained.
+
+    Parameters
+    ----------
+    title, lead
+        Heading of the page and a sentence below it.
+    sections
+        In order; the contents come after the first.
+    strip, colour
+        Words at the very top, and a class of the style sheet for their background.
+    simulated
+        Say at the top that no row describes a real person.
+    messages
+        What the kernel wrote to standard error.
+    """
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     html = environment.get_template("page.html.jinja").render(
-        title=title or heading, lead=lead, sections=sections, messages=messages, usable=usable,
-        simulated=simulated, version=__version__, style=Markup(style),
+        title=title, lead=lead, sections=sections, messages=messages, strip=strip, colour=colour,
+        simulated=simulated, version=__version__,
+        style=Markup(style),  # noqa: S704 (our own file)
     )  # fmt: skip
     # Sources are quoted with their addresses. Without the scheme nothing takes them for links.
     page = _SCHEME.sub("", html)
@@ -152,10 +195,10 @@ class _Guard(HTMLParser):
             self.found.append("a style sheet that loads something")
 
 
-def _sections(notebook: NotebookNode, show_code: bool) -> tuple[str, str, list[_Section], str]:
+def _sections(notebook: NotebookNode, show_code: bool) -> tuple[str, str, list[Section], str]:
     """Title, the sentence below it, sections in order, and messages of the kernel."""
     title, lead, messages = "", "", []
-    sections = [_Section()]
+    sections = [Section()]
     for cell in notebook.cells:
         tags = set(cell.metadata.get("tags", ()))
         if cell.cell_type == "markdown":
@@ -167,7 +210,7 @@ def _sections(notebook: NotebookNode, show_code: bool) -> tuple[str, str, list[_
                 continue
             match = re.match(r"##\s+(.+)\n?", text)
             if match:
-                sections.append(_Section(match[1].strip(), _slug(match[1])))
+                sections.append(Section(match[1].strip(), _slug(match[1])))
                 text = text[match.end() :]
             if text.strip():
                 sections[-1].parts.append(_markdown(text))

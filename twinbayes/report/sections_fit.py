@@ -165,7 +165,7 @@ def limits(evidence: Evidence) -> f.Block:
 def provenance(evidence: Evidence) -> f.Block:
     """Return the manifest of the fit: what was run, on what, with which versions."""
     return f.block(
-        f.pairs({key: value for key, value in _flat(evidence.fit.manifest)}),
+        f.pairs(dict(_flat(evidence.fit.manifest))),
         f.paragraph(
             "The same data, model, priors, seed and versions give the same draws on one machine.",
             "note",

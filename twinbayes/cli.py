@@ -1,0 +1,261 @@
+"""The command line: check, fit, review, twin, demo.
+
+Exit codes: 0 usable, 1 not for use, 2 bad input. With ``--json`` standard output carries one JSON
+object and nothing else. Heavy packages are imported inside the commands, so that ``--help`` is
+quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from twinbayes.errors import CohortError, TwinbayesError
+
+if TYPE_CHECKING:
+    from twinbayes.cohort import Cohort
+
+USABLE: Final = 0
+NOT_FOR_USE: Final = 1
+BAD_INPUT: Final = 2
+
+app = typer.Typer(
+    name="twinbayes",
+    help="From a registry's tables to patient forecasts and a reviewer's report.",
+    epilog="Exit codes: 0 usable, 1 not for use, 2 bad input. Research software, not a medical "
+    "device.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with local variables could show a patient's record.
+    pretty_exceptions_enable=False,
+)
+
+CohortPath = Annotated[
+    str, typer.Argument(help="Cohort folder, or 'registry' for the embedded simulated one.")
+]
+Adapter = Annotated[
+    str | None,
+    typer.Option(help="Read a published data set: amlsg, ebmt3 or ebmt4 ('-' as its place: the "
+                 "installed package)."),
+]  # fmt: skip
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Out = Annotated[Path, typer.Option(help="File to write.")]
+FitPath = Annotated[Path, typer.Argument(help="A fit that `twinbayes fit` wrote.")]
+Interval = Annotated[float, typer.Option(help="Probability of the equal-tailed intervals.")]
+
+
+def _reports_errors[**P](command: Callable[P, int]) -> Callable[P, None]:
+    """Turn a command's result into the exit code, and our own errors into one message."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except (TwinbayesError, OSError) as error:
+            if kwargs.get("as_json"):
+                _print_json({"error": type(error).__name__, "message": str(error),
+                             "faults": _faults(error)})  # fmt: skip
+            typer.echo(f"{type(error).__name__}: {error}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+        raise typer.Exit(code)
+
+    return wrapper
+
+
+@app.command(epilog="Example:  twinbayes check my_cohort --out quality.html")
+@_reports_errors
+def check(
+    cohort: CohortPath,
+    adapter: Adapter = None,
+    out: Annotated[Path | None, typer.Option(help="Write the quality report as HTML.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Read a cohort: all faults at once, or what its data look like."""
+    data = _read(cohort, adapter)
+    report = data.quality()
+    if out is not None:
+        from twinbayes.report.quality_page import write_quality_page
+
+        write_quality_page(report, out)
+    if as_json:
+        _print_json({
+            "cohort": data.name, "simulated": data.simulated, "patients": data.n_patients,
+            "subgroups": len(data.subgroups), "centres": len(data.centres),
+            "excluded_rows": len(data.excluded), "fingerprint": data.fingerprint,
+            "flags": list(report.flags), "report": None if out is None else str(out),
+        })  # fmt: skip
+        return USABLE
+    typer.echo(repr(data))
+    typer.echo(f"Excluded rows: {len(data.excluded)}. Fingerprint: {data.fingerprint}")
+    for flag in report.flags or ("Nothing stands out.",):
+        typer.echo(f"- {flag}")
+    if out is not None:
+        typer.echo(f"Quality report: {out}")
+    return USABLE
+
+
+@app.command(epilog="Example:  twinbayes fit my_cohort --disease aml --seed 1 --out aml.nc")
+@_reports_errors
+def fit(
+    cohort: CohortPath,
+    disease: Annotated[
+        str, typer.Option(help="aml, hsct, hsct_illness_death, registry, survival.")
+    ],
+    out: Out,
+    adapter: Adapter = None,
+    priors: Annotated[
+        str | None, typer.Option(help="Prior library name or YAML file; default: the disease's.")
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="nutpie, pymc or numpyro.")] = "nutpie",
+    draws: Annotated[int, typer.Option(help="Draws kept of each chain.")] = 1000,
+    tune: Annotated[int, typer.Option(help="Warm-up draws of each chain.")] = 1000,
+    chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
+    as_json: AsJson = False,
+) -> int:
+    """Fit a disease model to a cohort and save the fit."""
+    import twinbayes as tb
+
+    data = _read(cohort, adapter)
+    fitted = tb.fit(
+        tb.disease(disease), data, priors=None if priors is None else tb.load_priors(priors),
+        sampler=sampler, draws=draws, tune=tune, chains=chains, seed=seed,
+        progressbar=not as_json,
+    )  # fmt: skip
+    out.parent.mkdir(parents=True, exist_ok=True)
+    saved = fitted.save(out)
+    if as_json:
+        _print_json({**_verdict(fitted), "fit": str(saved), "manifest": dict(fitted.manifest)})
+    else:
+        typer.echo(str(fitted.verdict))
+        typer.echo(f"Fit: {saved}. It holds the patients' records: keep it where they may be.")
+    return _code(fitted)
+
+
+@app.command(epilog="Example:  twinbayes review aml.nc --out review.html")
+@_reports_errors
+def review(
+    fit_path: FitPath,
+    out: Out = Path("review.html"),
+    checks: Annotated[
+        Path | None, typer.Option(help="Further checks, as `twinbayes.report.write_checks` wrote.")
+    ] = None,
+    interval: Interval = 0.9,
+    show_code: Annotated[bool, typer.Option(help="Show the code of the notebook.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Write the reviewer's report: one HTML file, the verdict first."""
+    import twinbayes as tb
+    from twinbayes.report import read_checks
+
+    fitted = tb.load_fit(fit_path)
+    given = None if checks is None else read_checks(checks)
+    page = tb.review(fitted, out, checks=given, interval=interval, show_code=show_code)
+    return _tell(fitted, page, "report", as_json)
+
+
+@app.command(epilog="Example:  twinbayes twin aml.nc --patient ID --at 0 --out patient.html")
+@_reports_errors
+def twin(
+    fit_path: FitPath,
+    patient: Annotated[str | None, typer.Option(help="A patient of the fitted cohort.")] = None,
+    new: Annotated[
+        Path | None, typer.Option(help="Cohort folder of one patient who is not in the fit.")
+    ] = None,
+    out: Out = Path("patient.html"),
+    at: Annotated[
+        float | None, typer.Option(help="Landmark day since origin; default: the last day known.")
+    ] = None,
+    years: Annotated[float, typer.Option(help="Horizon in years from the landmark.")] = 5.0,
+    interval: Interval = 0.9,
+    show_patient_id: Annotated[bool, typer.Option(help="Print the identifier.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Write one patient's report: forecast, contrast, and what they rest on."""
+    import twinbayes as tb
+    from twinbayes.errors import OptionError
+    from twinbayes.names import DAYS_PER_YEAR
+    from twinbayes.report import twin_report
+
+    if (patient is None) == (new is None):
+        raise OptionError("Give either --patient, one of the fitted cohort, or --new, a folder.")
+    fitted = tb.load_fit(fit_path)
+    who = tb.read_cohort(new) if new is not None else str(patient)
+    page = twin_report(
+        fitted, who, out, at=at, until=years * DAYS_PER_YEAR, interval=interval,
+        show_patient_ids=show_patient_id,
+    )  # fmt: skip
+    return _tell(fitted, page, "report", as_json)
+
+
+@app.command(epilog="Example:  twinbayes demo --data registry --out out/demo")
+@_reports_errors
+def demo(
+    data: Annotated[str, typer.Option(help="registry (simulated) or ebmt (real).")] = "registry",
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("out/demo"),
+    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 1,
+    as_json: AsJson = False,
+) -> int:
+    """Run the whole path: cohort, fit, review, and two patients with their pictures."""
+    from twinbayes.report.demo import run_demo
+
+    result = run_demo(data, out, seed=seed, progressbar=not as_json)
+    if as_json:
+        _print_json(result)
+    else:
+        kind = "simulated" if result["simulated"] else "real"
+        typer.echo(f"{result['verdict']} ({result['patients']} {kind} patients)")
+        for name, path in result["files"].items():
+            typer.echo(f"  {name}: {path}")
+        typer.echo(f"Open {result['files']['review']}")
+    return USABLE if result["usable"] else NOT_FOR_USE
+
+
+def _read(cohort: str, adapter: str | None) -> Cohort:
+    from twinbayes.cohort import read_cohort
+
+    if cohort == "registry" and adapter is None and not Path(cohort).exists():
+        from twinbayes import datasets
+
+        return datasets.registry()
+    return read_cohort(None if cohort == "-" else cohort, adapter)
+
+
+def _tell(fitted: Any, page: Path, what: str, as_json: bool) -> int:
+    """Say where a page is, with the verdict, and return the exit code."""
+    if as_json:
+        _print_json({**_verdict(fitted), what: str(page)})
+    else:
+        typer.echo(fitted.verdict.banner())
+        typer.echo(f"{what.capitalize()}: {page}")
+    return _code(fitted)
+
+
+def _verdict(fitted: Any) -> dict[str, Any]:
+    verdict = fitted.verdict
+    return {
+        "usable": verdict.usable,
+        "verdict": verdict.banner(),
+        "reasons": list(verdict.reasons),
+        "summary": {k: (v if v == v else None) for k, v in verdict.summary.items()},
+    }
+
+
+def _code(fitted: Any) -> int:
+    return USABLE if fitted.verdict.usable else NOT_FOR_USE
+
+
+def _faults(error: Exception) -> list[dict[str, Any]]:
+    if not isinstance(error, CohortError) or error.faults is None:
+        return []
+    faults: list[dict[str, Any]] = json.loads(error.faults.to_json(orient="records"))
+    return faults
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(value, indent=1, allow_nan=False, default=str))

@@ -1,0 +1,231 @@
+"""Sections of a patient's report."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, TIME, TRANSITION
+from twinbayes.report import fragments as f
+from twinbayes.report.figures_contrast import contrast as contrast_picture
+from twinbayes.report.figures_contrast import icon_array
+from twinbayes.report.figures_occupation import occupation
+from twinbayes.report.look import (
+    duration_words,
+    interval_words,
+    sentence,
+    size_words,
+    state_words,
+    words,
+)
+from twinbayes.report.patient import PatientEvidence
+from twinbayes.report.picture import Picture
+from twinbayes.report.plain_words import (
+    contrast_sentences,
+    forecast_sentences,
+    scenario_words,
+    uncertainty_sentences,
+)
+from twinbayes.report.sections_fit import banner
+
+
+def verdict(evidence: PatientEvidence, *, show_patient_ids: bool = False) -> f.Block:
+    """Return the verdict of the fit, and who the report is about."""
+    present, fit = evidence.present, evidence.fit
+    known = {
+        **({"patient": evidence.twin.patient_ids[0]} if show_patient_ids else {}),
+        "subgroup": words(evidence.subgroup),
+        "now": f"day {present.day:g} since origin, {state_words(present.state)} since day "
+        f"{present.entry:g}",
+        "treatments so far": ", ".join(
+            f"{words(name)} on day {day:g}" for name, day, _ in present.started
+        )
+        or "none of those in the model",
+    }
+    simulated = fit.cohort.simulated or evidence.twin.cohort.simulated
+    return f.block(
+        banner(fit.verdict.usable, fit.verdict.reasons, simulated=simulated), f.pairs(known)
+    )
+
+
+def aloud(evidence: PatientEvidence) -> f.Block:
+    """Return the summary that a clinician can read aloud."""
+    fit = evidence.fit
+    simulated = fit.cohort.simulated or evidence.twin.cohort.simulated
+    told = [
+        " ".join(
+            forecast_sentences(evidence.forecast, evidence.look, evidence.living, evidence.horizons)
+        )
+    ]
+    if evidence.contrast is not None:
+        told.append(
+            " ".join(
+                contrast_sentences(
+                    evidence.contrast, *_names(evidence), evidence.living, evidence.main_horizon
+                )
+            )
+        )
+    told += uncertainty_sentences(
+        usable=fit.verdict.usable, simulated=simulated, subgroup_size=evidence.subgroup_size
+    )
+    if evidence.living.note:
+        told.append(evidence.living.note)
+    inside = f.block(*(f.paragraph(text) for text in told))
+    return f.Block(f'<div class="aloud">{inside.html}</div>')
+
+
+def forecast_picture(evidence: PatientEvidence) -> Picture:
+    """Return the stacked areas with the survival ribbon."""
+    return occupation(evidence.forecast, evidence.look).marked(*evidence.marks)
+
+
+def forecast(evidence: PatientEvidence) -> f.Block:
+    """Return where the patient may be over time, as a picture and in numbers."""
+    return f.block(forecast_picture(evidence), _numbers(evidence), _time_in_states(evidence))
+
+
+def contrast_pictures(evidence: PatientEvidence) -> tuple[Picture, ...]:
+    """Return the difference over time and the hundred people; none without scenarios."""
+    if evidence.contrast is None or evidence.under is None:
+        return ()
+    name_a, name_b = _names(evidence)
+    horizon = evidence.main_horizon
+    at = {
+        name: under["state_probability"].isel({PATIENT: 0}).sel({TIME: horizon}, method="nearest")
+        for name, under in zip((name_a, name_b), evidence.under, strict=True)
+    }
+    return (
+        contrast_picture(evidence.contrast, name_a=name_a, name_b=name_b, horizon=horizon).marked(
+            *evidence.marks
+        ),
+        icon_array({sentence(n): p for n, p in at.items()}, evidence.look, horizon=horizon).marked(
+            *evidence.marks
+        ),
+    )
+
+
+def contrast(evidence: PatientEvidence) -> f.Block:
+    """Return two ways of treating, compared."""
+    pictures = contrast_pictures(evidence)
+    if not pictures or evidence.contrast is None:
+        return f.not_provided("No treatment of the model can still start for this patient.")
+    one = evidence.contrast.isel({PATIENT: 0})
+    interval = interval_words(
+        evidence.contrast.attrs["interval_probability"], evidence.contrast.attrs["interval_kind"]
+    )
+    months = {
+        name: one[key].item() * 12 / DAYS_PER_YEAR
+        for name, key in (
+            ("mean", "rmst_difference"),
+            ("low", "rmst_difference_lower"),
+            ("high", "rmst_difference_upper"),
+        )
+    }
+    last = duration_words(float(one[TIME].values[-1]))
+    return f.block(
+        pictures[0],
+        f.paragraph(
+            f"Difference in mean time lived within {last}: {_signed(months['mean'])} months "
+            f"({interval} {_signed(months['low'])} to {_signed(months['high'])}); positive is "
+            f"longer under “{_names(evidence)[0]}”."
+        ),
+        f.heading("A hundred people like this one"),
+        *pictures[1:],
+    )
+
+
+def rests_on(evidence: PatientEvidence) -> f.Block:
+    """Return what the answer rests on: subgroup, events, borrowing, missing inputs."""
+    n = evidence.subgroup_size
+    table = evidence.rests_on
+    known = evidence.subgroup in evidence.fit.encoding.subgroups
+    centre = str(evidence.twin.cohort.patients["centre"].iloc[0])
+    about = {
+        "patients of this subgroup in the fit": size_words(n),
+        "patients in the fit": evidence.fit.cohort.n_patients,
+        "subgroup": "known to the fit"
+        if known
+        else "NOT in the fit: its levels are drawn from the spread between subgroups",
+        "centre": "known to the fit"
+        if centre in evidence.fit.encoding.centres
+        else "not in the fit: its levels are drawn from the spread between centres",
+        "inputs not known of this patient": ", ".join(words(m) for m in evidence.missing) or "none",
+    }
+    shown = pd.DataFrame(
+        {
+            "transition": [words(str(t)) for t in table[TRANSITION]],
+            "events in this subgroup": [size_words(int(e)) for e in table["events"]],
+            "borrowed from elsewhere": [
+                f.NOTHING if pd.isna(b) else f"{min(max(float(b), 0.0), 1.0):.0%}"
+                for b in table["borrowed"]
+            ],
+        }
+    )
+    return f.block(
+        f.pairs(about),
+        f.table(shown) if len(shown) else f.not_provided("The model has no subgroup levels."),
+        f.paragraph(
+            "Borrowed: how much narrower the interval of the subgroup's level became by looking at "
+            "the other subgroups and the prior. Unknown inputs are filled in by their distribution "
+            "given what is known, and widen the intervals.",
+            "note",
+        ),
+    )
+
+
+def limits(evidence: PatientEvidence) -> f.Block:
+    """Return what this report cannot say."""
+    said = [
+        "A forecast is under the registry's own treatment policy unless a scenario replaces it.",
+        "The record up to today is used, and nothing later.",
+        "This is research software, not a medical device. It does not replace a clinician.",
+    ]
+    if evidence.contrast is not None:
+        said.insert(
+            1,
+            "A contrast assumes that, among patients alike in all recorded respects, who was "
+            "treated did not depend on anything that also changes the outcome.",
+        )
+    return f.bullets(said)
+
+
+def _names(evidence: PatientEvidence) -> tuple[str, str]:
+    a, b = (scenario_words(s, evidence.present.day) for s in evidence.scenarios or ())
+    return a, b
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def _numbers(evidence: PatientEvidence) -> f.Block:
+    one = evidence.forecast.isel({PATIENT: 0})
+    label = interval_words(
+        evidence.forecast.attrs["interval_probability"], evidence.forecast.attrs["interval_kind"]
+    )
+    rows = []
+    for day in evidence.horizons:
+        at = one.sel({TIME: day}, method="nearest")
+        row = {"from now": duration_words(day), evidence.living.noun: _span(at, "survival")}
+        for state in evidence.look.stacked:
+            row[words(state)] = _span(at.sel({STATE: state}), "state_probability")
+        rows.append(row)
+    return f.table(pd.DataFrame(rows), caption=f"Posterior mean and {label}")
+
+
+def _span(at: object, name: str) -> str:
+    values = [float(at[f"{name}{side}"]) for side in ("", "_lower", "_upper")]  # type: ignore[index]
+    return f"{values[0]:.0%} ({100 * values[1]:.0f}–{100 * values[2]:.0f}%)"
+
+
+def _time_in_states(evidence: PatientEvidence) -> f.Block:
+    one = evidence.forecast.isel({PATIENT: 0})
+    months = 12 / DAYS_PER_YEAR
+    rows = []
+    for state in evidence.look.alive:
+        at = one.sel({STATE: state})
+        m, low, high = (
+            float(at[f"restricted_mean_time{s}"]) * months for s in ("", "_lower", "_upper")
+        )
+        rows.append({"state": words(state), "months": f"{m:.1f} ({low:.1f} to {high:.1f})"})
+    last = duration_words(float(one[TIME].values[-1]))
+    return f.folded(f"Mean time in each state within {last}", f.table(pd.DataFrame(rows)))
