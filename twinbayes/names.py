@@ -20,6 +20,7 @@ TRANSITION: Final = "transition"
 WINDOW: Final = "window"  # pieces of a baseline hazard
 COVARIATE: Final = "covariate"
 COVARIATE_GROUP: Final = "covariate_group"
+PRINCIPAL_AXIS: Final = "principal_axis"  # of a covariate group
 TREATMENT: Final = "treatment"
 EFFECT: Final = "effect"  # one treatment effect: (treatment, transition, phase)
 TIME: Final = "time"  # days since the landmark

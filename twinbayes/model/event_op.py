@@ -6,7 +6,9 @@ compiled function already has; nothing is computed twice. A JAX version serves N
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,18 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
 from pytensor.tensor.variable import TensorVariable
 
+from twinbayes.model import event_data, event_kernel
 from twinbayes.model.event_kernel import event_loglik
 
 type Tensor = TensorVariable[Any, Any]
 
+# PyTensor caches compiled graphs with the kernel inside them: another kernel, another key.
+_KERNEL_VERSION = int(
+    hashlib.sha256(
+        b"".join(Path(module.__file__).read_bytes() for module in (event_kernel, event_data))
+    ).hexdigest()[:15],
+    16,
+)
 _N_PARAMETERS = 4  # log_event, log_mean, coef, effect; weight and data carry no gradient
 
 
@@ -134,7 +144,7 @@ def _to_numba(op: EventLikelihood, **_: Any) -> Any:
         )
         return np.asarray(total), grad_event, grad_mean, grad_coef, grad_effect
 
-    return event_likelihood, 1
+    return event_likelihood, _KERNEL_VERSION
 
 
 def register_jax() -> None:
