@@ -7,7 +7,7 @@ OUT ?= out
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help env demo test lint lab evidence bench lock clean
+.PHONY: help env demo test lint lab evidence bench pictures lock clean
 
 help:
 	@echo "make env       build .venv from requirements.lock"
@@ -17,6 +17,7 @@ help:
 	@echo "make lab       JupyterLab on the tutorials"
 	@echo "make evidence  slow tests and the figures in docs/evidence"
 	@echo "make bench     every performance figure, as JSON"
+	@echo "make pictures  the demonstration, and its pictures into the README"
 	@echo "make lock      write requirements.lock anew from pyproject.toml"
 
 $(READY): requirements.lock pyproject.toml .python-version scripts/bootstrap.py
@@ -28,6 +29,9 @@ env: $(READY)
 
 demo: $(READY)
 	$(BIN)/twinbayes demo --out $(OUT)/demo
+
+pictures: demo
+	cp $(OUT)/demo/patient_later_forecast.png $(OUT)/demo/patient_later_contrast.png docs/pictures/
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
