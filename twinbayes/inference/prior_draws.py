@@ -56,4 +56,4 @@ def sample_priors(
         finally:
             logger.setLevel(level)
     prior: xr.Dataset = tree["prior"].to_dataset()
-    return prior
+    return prior.drop_attrs()  # PyMC writes the time of day into them

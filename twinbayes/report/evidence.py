@@ -52,6 +52,7 @@ FURTHER: Final = "further"
 #: Level of the intervals of checks against data; those of the posterior are chosen by the reader.
 CHECK_LEVEL: Final = 0.95
 _SECTION_OF: Final = {
+    "simulation-based": FURTHER,
     "state-occupation": CALIBRATION,
     "calibration": CALIBRATION,
     "accuracy": SCORES,

@@ -192,10 +192,12 @@ class Clock:
 def duration_words(days: float) -> str:
     """Say a length of time: ``5 years``, ``18 months``, ``90 days``."""
     years, months = days / DAYS_PER_YEAR, days * 12 / DAYS_PER_YEAR
-    for value, unit in ((years, "year"), (months, "month"), (days, "day")):
+    for value, unit in ((years, "year"), (months, "month")):
         if value >= 1 and abs(value - round(value)) < 0.005:
             return f"{round(value)} {unit}{'' if round(value) == 1 else 's'}"
-    return f"{years:.1f} years" if years >= 2 else f"{days:.0f} days"
+    if years >= 2:
+        return f"{years:.1f} years"
+    return f"{days:.0f} day{'' if round(days) == 1 else 's'}"
 
 
 def time_axis(ax: Axes, clock: Clock, last_day: float, label: str) -> None:

@@ -45,6 +45,10 @@ class Picture:
     @styled
     def png(self) -> bytes:
         """Return the picture as PNG; the same figure gives the same bytes."""
+        if self.figure.get_layout_engine() is not None:
+            # Laid out once and kept: each further layout would move things by a hair.
+            self.figure.draw_without_rendering()
+            self.figure.set_layout_engine("none")
         stamps = []
         if self.marks:
             # Below the picture, in a strip of its own that the tight box takes in.

@@ -1,0 +1,207 @@
+"""The command line: exit codes, errors without tracebacks, and clean JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+import twinbayes as tb
+from twinbayes import cli
+from twinbayes.errors import FitError
+from twinbayes.inference import Verdict
+
+COMMANDS = ("check", "fit", "review", "twin", "demo")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+
+
+def verdict(*reasons: str) -> Verdict:
+    summary = {
+        "n_scalars": 3.0, "chains": 4.0, "draws": 10.0, "max_rhat": float("nan"),
+        "min_ess_bulk": 500.0, "min_ess_tail": 500.0, "divergences": 0.0, "min_ebfmi": 0.9,
+    }  # fmt: skip
+    return Verdict(not reasons, reasons, pd.DataFrame(), summary)
+
+
+class MadeUpFit(SimpleNamespace):
+    """What commands ask of a fit."""
+
+    def save(self, path: Path) -> Path:
+        path.write_text("fit")
+        return path
+
+
+@pytest.fixture
+def fitted(monkeypatch: pytest.MonkeyPatch) -> MadeUpFit:
+    """A fit in place of every one that is made or loaded."""
+    made = MadeUpFit(verdict=verdict(), manifest={"seed": 1})
+    made.calls = []
+
+    def fit(spec: Any, cohort: Any, **options: Any) -> MadeUpFit:
+        made.calls.append(("fit", spec.name, cohort.name, options))
+        return made
+
+    def page(name: str) -> Any:
+        def write(_fit: Any, *arguments: Any, **options: Any) -> Path:
+            made.calls.append((name, *arguments, options))
+            return Path(arguments[-1])
+
+        return write
+
+    monkeypatch.setattr(tb, "fit", fit, raising=False)
+    monkeypatch.setattr(tb, "load_fit", lambda _path: made, raising=False)
+    monkeypatch.setattr(tb, "review", page("review"), raising=False)
+    monkeypatch.setattr("twinbayes.report.twin_report", page("twin"))
+    return made
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself_with_an_example(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example:  twinbayes {command}" in result.output
+
+
+def test_help_does_not_wait_for_heavy_packages() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from twinbayes import cli;"
+        "CliRunner().invoke(cli.app, ['fit', '--help']);"
+        "print([m for m in ('pymc', 'arviz', 'matplotlib', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_check_tells_what_the_data_look_like(tmp_path: Path) -> None:
+    page = tmp_path / "quality.html"
+    result = run("check", "registry", "--out", page)
+    assert result.exit_code == 0
+    assert "240 patients" in result.output
+    assert "SIM0" not in result.output
+    html = page.read_text(encoding="utf-8")
+    assert "DATA QUALITY · SIMULATED DATA" in html
+    assert "SIM0" not in html
+
+
+def test_check_lists_every_fault_and_no_patient(tmp_path: Path) -> None:
+    folder = tb.datasets.registry().write(tmp_path / "cohort")
+    events = pd.read_csv(folder / "events.csv")
+    events.loc[0, "day"] = -5.0
+    events.loc[1, "event"] = " padded"
+    events.to_csv(folder / "events.csv", index=False)
+
+    told = run("check", folder)
+    assert told.exit_code == 2
+    assert "before-origin" in told.stderr
+    assert "Traceback" not in told.output
+    assert "SIM0" not in told.output
+
+    as_json = run("check", folder, "--json")
+    assert as_json.exit_code == 2
+    faults = json.loads(as_json.stdout)["faults"]
+    assert {"before-origin", "padded"} <= {f["rule"] for f in faults}
+    assert all(f["remedy"] for f in faults)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "no/such/folder"),
+        ("check", "registry", "--adapter", "unknown"),
+        ("fit", "registry", "--disease", "unknown", "--out", "x.nc"),
+        ("review", "no_such_fit.nc"),
+        ("twin", "no_such_fit.nc"),
+        ("twin", "no_such_fit.nc", "--patient", "a", "--new", "b"),
+        ("demo", "--data", "unknown"),
+    ],
+)
+def test_bad_input_is_two_and_one_message(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as place:
+        place.chdir(tmp_path)
+        result = run(*arguments)
+        as_json = run(*arguments, "--json")
+    assert result.exit_code == as_json.exit_code == 2
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+    assert json.loads(as_json.stdout)["message"] in result.stderr
+
+
+def test_fit_saves_and_reports_the_verdict(fitted: MadeUpFit, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "registry.nc"
+    result = run("fit", "registry", "--disease", "registry", "--seed", 7, "--out", out)
+    assert result.exit_code == 0
+    assert out.exists()
+    assert result.output.startswith("USABLE")
+    [(_, spec, cohort, options)] = fitted.calls
+    assert (spec, cohort, options["seed"], options["priors"]) == (
+        "registry", "simulated_registry", 7, None,
+    )  # fmt: skip
+
+
+def test_what_is_not_for_use_exits_with_one_everywhere(fitted: MadeUpFit, tmp_path: Path) -> None:
+    fitted.verdict = verdict("beta has R-hat above 1.01")
+    commands = [
+        ("fit", "registry", "--disease", "registry", "--out", tmp_path / "f.nc"),
+        ("review", "f.nc", "--out", tmp_path / "r.html"),
+        ("twin", "f.nc", "--patient", "A", "--out", tmp_path / "t.html"),
+    ]
+    for command in commands:
+        result = run(*command)
+        assert result.exit_code == 1, result.output
+        assert "NOT FOR USE: beta has R-hat above 1.01" in result.output
+        as_json = json.loads(run(*command, "--json").stdout)
+        assert as_json["usable"] is False
+        assert as_json["reasons"] == ["beta has R-hat above 1.01"]
+        assert as_json["summary"]["max_rhat"] is None  # not a number is not JSON
+
+
+def test_options_reach_the_patients_report(fitted: MadeUpFit, tmp_path: Path) -> None:
+    out = tmp_path / "t.html"
+    result = run("twin", "f.nc", "--patient", "A", "--at", 30, "--years", 2, "--out", out)
+    assert result.exit_code == 0
+    [(_, who, path, options)] = fitted.calls
+    assert (who, path, options["at"], options["until"]) == ("A", out, 30.0, 730.5)
+    assert options["show_patient_ids"] is False
+
+
+@pytest.mark.parametrize(("usable", "code"), [(True, 0), (False, 1)])
+def test_demo_says_where_everything_is(
+    usable: bool, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done = {
+        "data": "registry", "simulated": True, "patients": 240, "usable": usable,
+        "verdict": "USABLE" if usable else "NOT FOR USE: x", "reasons": [],
+        "files": {"review": str(tmp_path / "review.html")},
+    }  # fmt: skip
+    monkeypatch.setattr("twinbayes.report.demo.run_demo", lambda *_a, **_k: done)
+    result = run("demo", "--out", tmp_path)
+    assert result.exit_code == code
+    assert str(tmp_path / "review.html") in result.output
+    assert "240 simulated patients" in result.output
+    assert json.loads(run("demo", "--out", tmp_path, "--json").stdout) == done
+
+
+def test_an_error_of_ours_is_a_message_and_one_of_nobodys_is_not_swallowed(
+    fitted: MadeUpFit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(error: Exception) -> Any:
+        def call(*_arguments: Any, **_options: Any) -> None:
+            raise error
+
+        return call
+
+    monkeypatch.setattr(tb, "review", fails(FitError("the reason")))
+    ours = run("review", "f.nc")
+    assert (ours.exit_code, ours.stderr) == (2, "FitError: the reason\n")
+    monkeypatch.setattr(tb, "review", fails(ZeroDivisionError("a bug")))
+    assert isinstance(run("review", "f.nc").exception, ZeroDivisionError)

@@ -1,0 +1,133 @@
+"""A fit whose draws are made up: reports need no sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import twinbayes as tb
+from twinbayes.cohort import Cohort
+from twinbayes.inference import Fit, build_manifest, judge
+from twinbayes.names import CENTRE, COVARIATE, EFFECT, SUBGROUP, TRANSITION, WINDOW
+
+CHAINS, DRAWS = 4, 250
+HOSTILE = "<script>alert('subgroup')</script>"
+NAMES = ('a<b & "c"', HOSTILE)
+
+
+def made_up_posterior(fit_coords: dict[str, list[str]], windows: int) -> xr.Dataset:
+    """Independent draws of every variable that reports read."""
+    rng = np.random.default_rng(3)
+    head = {"chain": range(CHAINS), "draw": range(DRAWS)}
+    centres = {
+        "log_baseline": (-6.5, (TRANSITION, WINDOW)),
+        "beta": (0.0, (COVARIATE, TRANSITION)),
+        "subgroup_effect": (0.0, (TRANSITION, SUBGROUP)),
+        "subgroup_scale": (0.5, (TRANSITION,)),
+        "centre_effect": (0.0, (TRANSITION, CENTRE)),
+        "centre_scale": (0.3, (TRANSITION,)),
+        "treatment_effect": (-0.3, (EFFECT,)),
+        "treatment_heterogeneity": (0.3, (EFFECT,)),
+        "treatment_subgroup_effect": (-0.3, (EFFECT, SUBGROUP)),
+    }
+    coords = {**fit_coords, WINDOW: range(windows)}
+    variables = {}
+    for name, (centre, dims) in centres.items():
+        shape = (CHAINS, DRAWS, *(len(coords[d]) for d in dims))
+        variables[name] = (("chain", "draw", *dims), centre + 0.1 * rng.standard_normal(shape))
+    return xr.Dataset(variables, coords={**head, **coords})
+
+
+def made_up_fit(cohort: Cohort, *, draws: int = DRAWS) -> Fit:
+    """Return a fit of the registry's model to a cohort, with made-up draws."""
+    spec, priors = tb.disease("registry"), tb.load_priors("registry")
+    plan = spec.events.plan(cohort)
+    coords = {k: list(v) for k, v in spec.events.coords(plan).items() if k != WINDOW}
+    posterior = made_up_posterior(coords, max(len(e) for e in plan.edges) - 1)
+    rng = np.random.default_rng(4)
+    stats = xr.Dataset(
+        {
+            "diverging": (("chain", "draw"), np.zeros((CHAINS, DRAWS), dtype=bool)),
+            "energy": (("chain", "draw"), rng.normal(size=(CHAINS, DRAWS))),
+        }
+    )
+    few = slice(0, draws)
+    tree = xr.DataTree.from_dict(
+        {"posterior": posterior.isel(draw=few), "sample_stats": stats.isel(draw=few)}
+    )
+    verdict = judge(tree)
+    run = {
+        "sampler": "none", "sampler_version": "0", "options": "{}", "draws": draws, "tune": 0,
+        "chains": CHAINS, "seed": 0, "cores": 1, "compile_seconds": 0.0, "sample_seconds": 0.0,
+    }  # fmt: skip
+    manifest = build_manifest(
+        run=run, cohort_fingerprint=cohort.fingerprint, spec_hash=spec.content_hash,
+        prior_ids=priors.ids, prior_hash=priors.content_hash, verdict=verdict,
+    )  # fmt: skip
+    return Fit(spec, cohort, priors, tree, verdict, manifest, plan.encoding, plan.edges)
+
+
+@pytest.fixture(scope="session")
+def cohort() -> Cohort:
+    """Fifty patients of two large subgroups and three of a small one."""
+    whole = tb.datasets.registry()
+    groups = whole.patients[SUBGROUP]
+    chosen: list[str] = []
+    for name, n in zip((*whole.subgroups[:2], whole.subgroups[-1]), (28, 22, 3), strict=True):
+        chosen += list(whole.patients.loc[groups == name, "patient_id"])[:n]
+    return whole.select(chosen)
+
+
+@pytest.fixture(scope="session")
+def fit(cohort: Cohort) -> Fit:
+    """A usable fit of simulated data."""
+    return made_up_fit(cohort)
+
+
+@pytest.fixture(scope="session")
+def hostile_fit(cohort: Cohort) -> Fit:
+    """A fit that is not usable, of data called real, with names that try to break out of HTML."""
+    renamed = dict(zip(cohort.subgroups[1:], NAMES, strict=True))
+    patients = cohort.patients.assign(subgroup=cohort.patients[SUBGROUP].replace(renamed))
+    source = {"title": "<img src=x onerror=alert(1)>", "origin": "https://example.org/registry"}
+    return made_up_fit(replace(cohort, patients=patients, source=source, simulated=False), draws=40)
+
+
+@pytest.fixture(scope="session")
+def alive(fit: Fit) -> Callable[[str], str]:
+    """Return a patient who is in a given state on day 60 and has had no treatment."""
+
+    def find(state: str) -> str:
+        last = fit.cohort.events.groupby("patient_id")["day"].max()
+        ids = [p for p in fit.cohort.patient_ids if last[p] > 60]
+        present = fit.twin(ids, at=60.0).present
+        return next(
+            p for p, w in zip(ids, present, strict=True) if w.state == state and not w.started
+        )
+
+    return find
+
+
+@pytest.fixture
+def levels() -> pd.DataFrame:
+    """Table of `checks.shrinkage` for two transitions and three subgroups."""
+    rows = [
+        (t, s, n, 3, 3.0, raw, raw - 1.0, raw + 1.0, raw / 2, raw / 2 - 0.4, raw / 2 + 0.4, 0.6)
+        for t in ("remission->relapse", "remission->death_in_remission")
+        for s, n, raw in (("A", 60, 0.3), ("B", 12, -0.5), (HOSTILE, 3, -np.inf))
+    ]
+    columns = [
+        "transition", "subgroup", "n", "observed", "expected", "raw", "raw_lower", "raw_upper",
+        "pooled", "pooled_lower", "pooled_upper", "borrowed",
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns)
+    none = ~np.isfinite(table["raw"])
+    table.loc[none, ["raw_lower", "raw_upper", "pooled", "pooled_lower", "pooled_upper"]] = [
+        -np.inf, 1.2, -0.2, -0.9, 0.5,
+    ]  # fmt: skip
+    return table

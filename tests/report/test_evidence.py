@@ -1,0 +1,181 @@
+"""The evidence behind a review: right numbers, and a reason wherever there are none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import twinbayes as tb
+from twinbayes.checks import CheckResult, aalen_johansen
+from twinbayes.checks.prior_occupation import prior_occupation
+from twinbayes.cohort import Cohort
+from twinbayes.errors import OptionError, ScenarioError, TwinError
+from twinbayes.inference import Fit
+from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.report import (
+    collect,
+    collect_patient,
+    default_scenarios,
+    scenarios_from_json,
+    scenarios_to_json,
+    sections,
+    sections_patient,
+)
+from twinbayes.report.evidence import Evidence, treatment_effects
+from twinbayes.report.expected import counting_process, observed_and_expected
+
+
+@pytest.fixture(scope="module")
+def evidence(fit: Fit) -> Evidence:
+    given = CheckResult("cross-validation by patient", "pass", pd.DataFrame(), "ten folds")
+    return collect(fit, checks=[given])
+
+
+def test_the_paths_of_the_cohort_become_a_counting_process(fit: Fit) -> None:
+    process = counting_process(fit)
+    deaths = int((fit.cohort.events["event"] == "death").sum())
+    follow_up = process.follow_up()
+    assert int((~follow_up.censored).sum()) == deaths
+    last = fit.cohort.events.groupby("patient_id")["day"].max()
+    np.testing.assert_allclose(follow_up.exit, last[list(process.patients)], atol=1.0)
+
+
+def test_expected_events_are_rate_times_days_where_the_rate_is_constant(fit: Fit) -> None:
+    posterior = fit.datatree["posterior"].to_dataset()
+    flat = posterior.map(np.zeros_like).assign(log_baseline=posterior["log_baseline"] * 0 - 6.0)
+    tree = fit.datatree.copy()
+    tree["posterior"] = type(tree)(flat)
+    plain = replace(fit, datatree=tree)
+    # Missing covariates have no effect here, so the hazard is the baseline for everybody.
+    observed, expected = observed_and_expected(plain)
+    rows = plain.plan.rows
+    days = pd.Series(rows.stop - rows.start).groupby(rows.intensity).sum()
+    np.testing.assert_allclose(expected.sum("subgroup"), np.exp(-6.0) * days, rtol=1e-10)
+    events = pd.Series(rows.is_event).groupby(rows.intensity).sum()
+    np.testing.assert_array_equal(observed.sum("subgroup"), events)
+
+
+def test_treatment_effects_are_quantiles_of_hazard_ratios(fit: Fit) -> None:
+    table = treatment_effects(fit, 0.8)
+    draws = fit.datatree["posterior"]["treatment_effect"].isel(effect=0).to_numpy().ravel()
+    whole = table[(table["subgroup"] == "all")].iloc[0]
+    np.testing.assert_allclose(
+        [whole["lower"], whole["median"], whole["upper"]],
+        np.exp(np.quantile(draws, [0.1, 0.5, 0.9])),
+    )
+    groups = [g for g in table["subgroup"] if g != "all"]
+    assert groups[: len(fit.cohort.subgroups)] == list(fit.cohort.subgroups)
+
+
+def test_every_section_has_a_check_or_a_reason(evidence: Evidence) -> None:
+    assert set(evidence.checks) == {"prior predictive", "shrinkage", "calibration", "scores"}
+    names = [c.name for c in evidence.of("scores")]
+    assert names[-1] == "cross-validation by patient"
+    summary = evidence.summary()
+    assert json.loads(json.dumps(summary)) == summary
+    assert not any(p in json.dumps(summary) for p in evidence.fit.cohort.patient_ids)
+
+
+def test_given_cross_validation_takes_its_lack_off_the_limits(evidence: Evidence, fit: Fit) -> None:
+    assert "Cross-validated scores: NOT PROVIDED" not in sections.limits(evidence).html
+    without = replace(evidence, checks={})
+    assert "Cross-validated scores: NOT PROVIDED" in sections.limits(without).html
+    assert "NOT PROVIDED" in sections.further(without).html
+    assert "NOT PROVIDED" in sections.scores(without).html
+    assert "NOT PROVIDED" in sections.shrinkage(without).html
+    none = replace(without, curves=None, prior_occupation=None, effects=without.effects.iloc[:0])
+    for section in (sections.calibration, sections.prior_predictive, sections.treatment_effects):
+        assert "NOT PROVIDED" in section(none).html
+
+
+def test_priors_are_drawn_without_the_outcomes_and_the_same_each_time(cohort: Cohort) -> None:
+    spec = tb.disease("registry")
+    first = sample_priors(spec, cohort, draws=5, seed=1)
+    again = sample_priors(spec, cohort, draws=5, seed=1)
+    assert first.identical(again)
+    assert dict(first["treatment_subgroup_effect"].sizes) == {
+        "chain": 1, "draw": 5, "effect": 10, "subgroup": 3,
+    }  # fmt: skip
+
+
+def test_the_prior_check_warns_where_the_data_lie_outside(evidence: Evidence) -> None:
+    draws = evidence.prior_occupation
+    assert draws is not None
+    observed = aalen_johansen(counting_process(evidence.fit))
+    wide = prior_occupation(draws, observed, evidence.horizons)
+    assert wide.verdict == "pass"
+    # Nobody leaves the first state under these draws.
+    stuck = draws * 0.0
+    stuck.loc[{"state": "induction"}] = 1.0
+    narrow = prior_occupation(stuck, observed, evidence.horizons)
+    assert narrow.verdict == "warn"
+    assert "induction at 1095.75 days" in narrow.text
+    with pytest.raises(OptionError, match="level"):
+        prior_occupation(draws, observed, evidence.horizons, level=1.0)
+
+
+def test_by_default_a_start_in_the_next_state_is_compared_with_none(
+    fit: Fit, alive: Callable[[str], str]
+) -> None:
+    at_origin = default_scenarios(fit.twin(fit.cohort.patient_ids[0], at=0.0))
+    assert at_origin is not None
+    [assumption] = at_origin[0].assumptions
+    assert (assumption.day, assumption.states) == (120.0, ("remission",))
+    later = default_scenarios(fit.twin(alive("remission"), at=60.0))
+    assert later is not None
+    assert (later[0].assumptions[0].day, later[0].assumptions[0].states) == (90.0, ("remission",))
+    assert later[1] == tb.Scenario.none("allogeneic_transplant")
+
+
+def test_scenarios_survive_the_way_into_the_notebook() -> None:
+    start = tb.Scenario.start("allogeneic_transplant", day=150, states=("remission", "relapse"))
+    pair = (start, tb.Scenario.none("allogeneic_transplant"))
+    assert scenarios_from_json(scenarios_to_json(pair)) == pair
+    assert scenarios_from_json(scenarios_to_json([tb.Scenario.policy()])) == (tb.Scenario.policy(),)
+    assert scenarios_from_json("") is None
+
+
+def test_who_has_died_has_no_report_and_is_not_named(fit: Fit) -> None:
+    events = fit.cohort.events
+    dead = str(events.loc[events["event"] == "death", "patient_id"].iloc[0])
+    with pytest.raises(TwinError, match="nothing to forecast") as caught:
+        collect_patient(fit, dead)
+    assert dead not in str(caught.value)
+    with pytest.raises(TwinError, match="one patient, not 53"):
+        collect_patient(fit, fit.cohort, at=0.0)
+
+
+def test_two_different_scenarios_are_needed(fit: Fit) -> None:
+    none = tb.Scenario.none("allogeneic_transplant")
+    patient = fit.cohort.patient_ids[0]
+    with pytest.raises(ScenarioError, match="Two scenarios"):
+        collect_patient(fit, patient, at=0.0, scenarios=[none])
+    with pytest.raises(OptionError, match="the same"):
+        collect_patient(fit, patient, at=0.0, scenarios=[none, none])
+
+
+def test_a_patient_whose_treatment_has_started_gets_no_contrast_but_the_reason(fit: Fit) -> None:
+    started = fit.cohort.treatments
+    assert started is not None
+    row = started[started["treatment"] == "allogeneic_transplant"].iloc[0]
+    day = float(row["start_day"]) + 1.0
+    evidence = collect_patient(fit, str(row["patient_id"]), at=day, until=400.0)
+    assert evidence.contrast is None
+    assert "NOT PROVIDED" in sections_patient.contrast(evidence).html
+    assert "allogeneic transplant on day" in sections_patient.verdict(evidence).html
+    assert evidence.horizons == (365.25,)
+
+
+def test_missing_inputs_and_borrowing_are_told(fit: Fit) -> None:
+    covariates = fit.cohort.covariates()
+    gaps = covariates.isna().any(axis=1)
+    evidence = collect_patient(fit, str(covariates.index[gaps][0]), at=0.0)
+    assert evidence.missing
+    html = sections_patient.rests_on(evidence).html
+    assert evidence.missing[0].replace("_", " ") in html
+    assert "borrowed from elsewhere" in html

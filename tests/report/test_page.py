@@ -1,0 +1,171 @@
+"""Pages are complete in themselves, and whatever comes from data is text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat.v4 as nb
+import numpy as np
+import pandas as pd
+import pytest
+
+from twinbayes.checks import CheckResult
+from twinbayes.errors import ReportError
+from twinbayes.report import fragments as f
+from twinbayes.report import read_checks, write_checks
+from twinbayes.report.page import render_page, require_self_contained, write_page
+
+EVIL = "<script>alert(1)</script>\"'&"
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<script>1</script>",
+        "<p onclick='x()'>a</p>",
+        "<img src='https://example.org/a.png'>",
+        "<img src='//example.org/a.png'>",
+        "<img src='a.png'>",
+        "<img srcset='a.png 2x'>",
+        "<a href='javascript:x()'>a</a>",
+        "<a href='https://example.org'>a</a>",
+        "<link rel=stylesheet>",
+        "<iframe></iframe>",
+        "<style>@import 'a.css';</style>",
+        "<style>p { background: url(a.png) }</style>",
+        "<p style='background:url(https://example.org/a)'>a</p>",
+        "<meta http-equiv='refresh' content='0'>",
+        "<svg><image xlink:href='a.png'/></svg>",
+        "<form action='a'></form>",
+        "<object data='a'></object>",
+    ],
+)
+def test_a_page_that_runs_or_loads_anything_is_refused(html: str) -> None:
+    with pytest.raises(ReportError, match="self-contained"):
+        require_self_contained(f"<html><body>{html}</body></html>")
+
+
+def test_data_pictures_and_anchors_are_allowed() -> None:
+    require_self_contained(
+        "<img src='data:image/png;base64,AAAA'><a href='#limits'>Limits</a>"
+        "<style>p { background: url('data:image/png;base64,AA') }</style>"
+    )
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        f.paragraph(EVIL),
+        f.heading(EVIL),
+        f.bullets([EVIL]),
+        f.preformatted(EVIL),
+        f.folded(EVIL, f.paragraph(EVIL)),
+        f.not_provided(EVIL),
+        f.pairs({EVIL: EVIL}),
+        f.definitions([(EVIL, f.paragraph(EVIL))]),
+        f.table(pd.DataFrame({EVIL: [EVIL], "n": [1]}), caption=EVIL),
+        f.table(pd.DataFrame({"x": [1.0]}), formats={"x": lambda _: EVIL}),
+        f.check(CheckResult(EVIL, "warn", pd.DataFrame({EVIL: [EVIL]}), EVIL)),
+        f.check(CheckResult.not_provided(EVIL, EVIL)),
+    ],
+    ids=lambda b: b.html[:20],
+)
+def test_every_fragment_escapes_what_it_is_given(shown: f.Block) -> None:
+    assert "<script" not in shown.html
+    assert "alert(1)" in shown.html
+
+
+def test_numbers_are_written_with_four_digits_and_gaps_as_dashes() -> None:
+    frame = pd.DataFrame({"x": [1234.5678, np.nan, np.inf], "b": [True, False, True]})
+    html = f.table(frame).html
+    assert "<td>1235</td>" in html
+    assert "<td>–</td>" in html
+    assert "<td>∞</td>" in html
+    assert "yes" in html
+    assert "no" in html
+
+
+def test_checks_survive_the_way_into_the_notebook(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "subgroup": ["A", EVIL],
+            "value": [0.5, np.nan],
+            "limit": [-np.inf, 1.0],
+            "n": [1, 2],
+            "inside": pd.array([True, pd.NA], dtype="boolean"),
+        }
+    )
+    given = (CheckResult("cross-validation", "pass", table, "text"),
+             CheckResult.not_provided("other", "why"))  # fmt: skip
+    back = read_checks(write_checks(tmp_path / "checks.json", given))
+    assert [(c.name, c.verdict, c.text) for c in back] == [
+        (c.name, c.verdict, c.text) for c in given
+    ]
+    assert list(back[0].table["subgroup"]) == ["A", EVIL]
+    assert list(back[0].table["n"]) == [1, 2]
+    assert list(back[0].table["inside"]) == [True, None]
+    np.testing.assert_array_equal(back[0].table["value"].astype(float), [0.5, np.nan])
+    np.testing.assert_array_equal(back[0].table["limit"], [-np.inf, 1.0])
+    assert read_checks("") == ()
+
+
+def notebook() -> nb.NotebookNode:
+    cell = nb.new_code_cell("secret = 'P0001'", metadata={"tags": ["injected-parameters"]})
+    shown = nb.new_code_cell("show()")
+    shown.outputs = [
+        nb.new_output("display_data", data={"text/html": "<p>ours</p>"}),
+        nb.new_output("stream", name="stdout", text=EVIL),
+        nb.new_output("stream", name="stderr", text="a warning"),
+        nb.new_output("execute_result", data={"text/plain": EVIL}),
+    ]
+    return nb.new_notebook(
+        cells=[
+            nb.new_markdown_cell("# Title\nWhat it is."),
+            cell,
+            nb.new_markdown_cell(f"## First\nText {EVIL} at https://example.org/x"),
+            shown,
+        ]
+    )
+
+
+def test_a_notebook_becomes_sections_without_code_parameters_or_schemes() -> None:
+    page = render_page(notebook(), usable=False, simulated=True)
+    assert "NOT FOR USE · SIMULATED DATA" in page
+    assert "<p>ours</p>" in page
+    assert '<section id="first">' in page
+    assert "<script" not in page
+    assert "P0001" not in page
+    assert "show()" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "example.org/x" in page
+    assert "a warning" in page
+
+
+def test_code_is_shown_on_request_but_parameters_never() -> None:
+    page = render_page(notebook(), usable=True, simulated=False, show_code=True)
+    assert "show()" in page
+    assert "P0001" not in page
+    assert "NOT FOR USE" not in page
+
+
+def test_an_output_that_reaches_outside_stops_the_report() -> None:
+    book = notebook()
+    book.cells[-1].outputs[0]["data"]["text/html"] = "<img src='https://example.org/pixel'>"
+    with pytest.raises(ReportError, match="self-contained"):
+        render_page(book, usable=True, simulated=False)
+
+
+def test_a_failed_write_leaves_the_old_page_and_no_part_of_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = write_page(tmp_path / "sub" / "page.html", "old")
+
+    def full(_: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("twinbayes.report.page.os.fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        write_page(target, "new")
+    assert target.read_text(encoding="utf-8") == "old"
+    assert [p.name for p in target.parent.iterdir()] == ["page.html"]

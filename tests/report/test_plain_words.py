@@ -1,0 +1,137 @@
+"""The sentences that are read aloud: natural frequencies, intervals, and plain doubts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import twinbayes as tb
+from twinbayes.report.look import StateLook, duration_words, effect_words, state_words, words
+from twinbayes.report.plain_words import (
+    Living,
+    contrast_sentences,
+    forecast_sentences,
+    scenario_words,
+    uncertainty_sentences,
+)
+
+LOOK = StateLook.of(("induction", "remission", "death"), ("death",))
+ATTRS = {"interval_probability": 0.9, "interval_kind": "equal-tailed"}
+THREE_YEARS = 3 * 365.25
+
+
+def with_bounds(name: str, dims: tuple[str, ...], values: np.ndarray) -> dict[str, object]:
+    return {
+        f"{name}{side}": (dims, values + shift)
+        for side, shift in (("", 0.0), ("_lower", -0.11), ("_upper", 0.1))
+    }
+
+
+@pytest.fixture
+def forecast() -> xr.Dataset:
+    states = np.array([[[0.02, 0.6, 0.38]]])
+    return xr.Dataset(
+        {
+            **with_bounds("survival", ("patient", "time"), np.array([[0.62]])),
+            **with_bounds("state_probability", ("patient", "time", "state"), states),
+        },
+        coords={"patient": ["X1"], "time": [THREE_YEARS], "state": list(LOOK.states)},
+        attrs=ATTRS,
+    )
+
+
+def difference(lower: float, middle: float, upper: float) -> xr.Dataset:
+    dims = ("patient", "time")
+    return xr.Dataset(
+        {
+            "survival_a": (dims, [[0.66]]),
+            "survival_b": (dims, [[0.6]]),
+            "survival_difference": (dims, [[middle]]),
+            "survival_difference_lower": (dims, [[lower]]),
+            "survival_difference_upper": (dims, [[upper]]),
+        },
+        coords={"patient": ["X1"], "time": [THREE_YEARS]},
+        attrs=ATTRS,
+    )
+
+
+def test_a_forecast_is_told_as_people_of_a_hundred_with_its_interval(forecast: xr.Dataset) -> None:
+    living = Living.of(LOOK, ("death",))
+    [told] = forecast_sentences(forecast, LOOK, living, [THREE_YEARS])
+    assert told == (
+        "Of 100 people like this one, about 62 (90% equal-tailed interval 51 to 72) would be alive "
+        "3 years from now, 60 of them in remission (interval 49 to 70)."
+    )
+
+
+def test_a_difference_whose_interval_holds_zero_settles_nothing() -> None:
+    living = Living.of(LOOK, ("death",))
+    told = " ".join(
+        contrast_sentences(difference(-0.04, 0.06, 0.15), "A", "B", living, THREE_YEARS)
+    )
+    assert "about 66 of 100 would be alive under “A”, and about 60 under “B”" in told
+    assert "6 more under “A” (90% equal-tailed interval: from 4 fewer to 15 more)" in told
+    assert "do not settle" in told
+    assert "not randomised" in told
+
+
+@pytest.mark.parametrize(
+    ("bounds", "better"), [((0.01, 0.06, 0.1), "“A”"), ((-0.2, -0.1, -0.02), "“B”")]
+)
+def test_a_clear_difference_names_the_better_side(
+    bounds: tuple[float, float, float], better: str
+) -> None:
+    living = Living.of(LOOK, ("death",))
+    told = list(contrast_sentences(difference(*bounds), "A", "B", living, THREE_YEARS))
+    assert f"in favour of {better}" in told[-1]
+    assert "not randomised" in told[-1]
+
+
+def test_doubt_comes_in_order_not_for_use_then_simulated_then_sample_size() -> None:
+    told = list(uncertainty_sentences(usable=False, simulated=True, subgroup_size=3))
+    assert told[0].startswith("NOT FOR USE")
+    assert "simulated" in told[1]
+    assert "fewer than 5 patients" in told[2]
+    assert len(list(uncertainty_sentences(usable=True, simulated=False, subgroup_size=40))) == 1
+
+
+def test_what_living_means_follows_from_the_states() -> None:
+    assert Living.of(LOOK, ("death",)).phrase == "be alive"
+    relapse = StateLook.of(("transplanted", "relapse", "dead"), ("dead",))
+    living = Living.of(relapse, ("relapse", "dead"))
+    assert living.phrase == "not have died"
+    assert "Deaths after relapse are not in the model" in living.note
+    joint = StateLook.of(("transplanted", "relapsed_or_dead"), ("relapsed_or_dead",))
+    assert "free of this event: relapsed or dead" in Living.of(joint, ("relapsed_or_dead",)).phrase
+
+
+def test_scenarios_are_told_from_the_landmark_on() -> None:
+    start = tb.Scenario.start("allogeneic_transplant", day=150, states=("remission",))
+    assert scenario_words(start, 30.0) == (
+        "allogeneic transplant after 120 days if then in remission"
+    )
+    assert scenario_words(tb.Scenario.none("allogeneic_transplant"), 0.0) == (
+        "no allogeneic transplant"
+    )
+    assert scenario_words(tb.Scenario.policy(), 0.0) == "the registry's own policy"
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(1826.25, "5 years"), (365.25, "1 year"), (30.4375, "1 month"), (120.0, "120 days"),
+     (547.875, "18 months"), (1.0, "1 day"), (1000.0, "2.7 years")],
+)  # fmt: skip
+def test_durations_are_said_in_whole_units_where_they_are_whole(days: float, said: str) -> None:
+    assert duration_words(days) == said
+
+
+def test_codes_become_words() -> None:
+    assert words("remission->start:allogeneic_transplant") == (
+        "remission → start of allogeneic transplant"
+    )
+    assert state_words("death_in_remission") == "dead in remission"
+    assert state_words("remission") == "in remission"
+    assert effect_words("allogeneic_transplant:here_late on remission->relapse") == (
+        "allogeneic transplant in this state, late, on remission → relapse"
+    )

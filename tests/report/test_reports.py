@@ -1,0 +1,164 @@
+"""Whole reports, through the notebooks: one hostile fit that is not usable, one patient."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+import twinbayes as tb
+from twinbayes.checks import CheckResult
+from twinbayes.cohort import new_patient, read_cohort
+from twinbayes.errors import OptionError, TwinError
+from twinbayes.inference import Fit
+from twinbayes.report import collect_patient, sections_patient, twin_report, twin_reporting
+from twinbayes.report.page import require_self_contained
+
+SECTIONS = [
+    "Data and exclusions", "The model", "Priors and their evidence",
+    "Prior predictive of state occupation", "Diagnostics", "Shrinkage", "Calibration", "Scores",
+    "Treatment effects by subgroup", "Further evidence", "Limits", "Provenance",
+]  # fmt: skip
+
+
+def without_pictures(html: str) -> str:
+    return re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", html)
+
+
+@pytest.fixture(scope="module")
+def hostile_review(hostile_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> str:
+    checks = [
+        CheckResult(
+            "simulation-based calibration", "warn", pd.DataFrame({"<b>x</b>": ["<i>y</i>"]}),
+            "<script>alert('check')</script> at https://example.org",
+        )
+    ]  # fmt: skip
+    out = tmp_path_factory.mktemp("review") / "review.html"
+    assert tb.review(hostile_fit, out, checks=checks) == out
+    return out.read_text(encoding="utf-8")
+
+
+def test_what_is_not_for_use_says_so_first_with_every_reason(
+    hostile_review: str, hostile_fit: Fit
+) -> None:
+    text = without_pictures(hostile_review)
+    assert not hostile_fit.verdict.usable
+    assert text.index("NOT FOR USE") < text.index("<h1>")
+    banner = text.index('class="verdict not-for-use"')
+    assert banner < text.index("<h2>")
+    inside = text[banner : text.index("</div>", banner)]
+    assert inside.count("<li>") == len(hostile_fit.verdict.reasons)
+    assert 'class="verdict usable"' not in text
+    assert "SIMULATED DATA" not in text
+
+
+def test_names_that_try_to_break_out_stay_text(hostile_review: str) -> None:
+    assert "<script" not in hostile_review
+    assert "<img src=x" not in hostile_review
+    assert "<b>x</b>" not in hostile_review
+    assert "&lt;script&gt;" in hostile_review
+
+
+def test_a_review_refers_to_nothing_outside_itself(hostile_review: str) -> None:
+    require_self_contained(hostile_review)
+    assert not re.search(r"https?://", hostile_review)
+    for value in re.findall(r"(?:src|href)\s*=\s*[\"']([^\"']*)", hostile_review):
+        assert value.startswith(("#", "data:image/png;base64,"))
+
+
+def test_a_review_names_no_patient_and_shows_no_code(hostile_review: str, hostile_fit: Fit) -> None:
+    text = without_pictures(hostile_review)
+    assert not [p for p in hostile_fit.cohort.patient_ids if p in text]
+    assert "load_fit" not in text
+    assert "fit.nc" not in text
+
+
+def test_a_review_has_every_section_in_order_and_every_picture_alt_text(
+    hostile_review: str,
+) -> None:
+    assert re.findall(r"<h2>(.*?)</h2>", hostile_review) == SECTIONS
+    pictures = re.findall(r"<img [^>]*>", hostile_review)
+    assert len(pictures) >= 8
+    assert all(re.search(r'alt="[^"]{40,}"', p) for p in pictures)
+
+
+def test_every_interval_of_a_review_is_named_by_probability_and_kind(hostile_review: str) -> None:
+    text = without_pictures(hostile_review)
+    assert "90% equal-tailed interval" in text
+    assert "95% confidence band" in text
+    assert "Cross-validated scores: NOT PROVIDED" in text
+
+
+def test_evidence_that_was_handed_in_is_shown(hostile_review: str) -> None:
+    assert "simulation-based calibration" in hostile_review
+    assert "Simulation-based calibration: NOT PROVIDED" not in hostile_review
+    assert 'class="badge warn"' in hostile_review
+
+
+def test_provenance_carries_fingerprints_and_versions(
+    hostile_review: str, hostile_fit: Fit
+) -> None:
+    assert hostile_fit.cohort.fingerprint in hostile_review
+    assert hostile_fit.spec.content_hash in hostile_review
+    assert "versions: xarray" in hostile_review
+
+
+def test_a_patients_report_speaks_plainly_and_names_nobody(
+    fit: Fit, alive: Callable[[str], str], tmp_path: Path
+) -> None:
+    patient = alive("remission")
+    page = twin_report(fit, patient, tmp_path / "twin.html", at=60.0).read_text(encoding="utf-8")
+    text = without_pictures(page)
+    require_self_contained(page)
+    assert patient not in text
+    assert "Of 100 people like this one, about" in text
+    assert "90% equal-tailed interval" in text
+    assert "All data behind this are simulated" in text
+    assert "USABLE · SIMULATED DATA" in text
+    assert "day 60 since origin, in remission" in text
+    assert "borrowed from elsewhere" in text
+    assert len(re.findall(r"<img ", page)) == 3
+
+
+def test_somebody_new_reaches_the_notebook_as_a_cohort_and_is_named_on_request(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = new_patient(
+        fit.cohort, subgroup=fit.cohort.subgroups[0], covariates={"age_years": 50.0},
+        patient_id="somebody-new",
+    )  # fmt: skip
+    handed = {}
+
+    def run(name: str, parameters: dict[str, object]) -> nbformat.NotebookNode:
+        handed[name] = parameters
+        handed["cohort"] = read_cohort(str(parameters["cohort_path"]))
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title")])
+
+    monkeypatch.setattr(twin_reporting, "run_template", run)
+    twin_report(fit, person, tmp_path / "new.html", until=730.5, show_patient_ids=True)
+    assert handed["cohort"].fingerprint == person.fingerprint
+    assert handed["patient_twin"]["until"] == 730.5
+    assert handed["patient_twin"]["show_patient_ids"] is True
+    assert "patient" not in handed["patient_twin"]
+
+    evidence = collect_patient(fit, person, until=730.5)
+    shown = sections_patient.verdict(evidence, show_patient_ids=True).html
+    assert "somebody-new" in shown
+    assert "somebody-new" not in sections_patient.verdict(evidence).html
+    rests_on = sections_patient.rests_on(evidence).html
+    assert "not in the fit: its levels are drawn" in rests_on  # a new centre
+    assert "ecog" in rests_on
+
+
+def test_what_cannot_be_reported_is_refused_before_the_notebook_starts(
+    fit: Fit, tmp_path: Path
+) -> None:
+    with pytest.raises(TwinError, match="not in the fitted cohort"):
+        twin_report(fit, "nobody", tmp_path / "x.html")
+    with pytest.raises(OptionError, match="interval"):
+        tb.review(fit, tmp_path / "x.html", interval=90.0)
+    assert not (tmp_path / "x.html").exists()
