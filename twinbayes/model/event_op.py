@@ -28,7 +28,7 @@ type Tensor = TensorVariable[Any, Any]
 # PyTensor caches compiled graphs with the kernel inside them: another kernel, another key.
 _KERNEL_VERSION = int(
     hashlib.sha256(
-        b"".join(Path(module.__file__).read_bytes() for module in (event_kernel, event_data))
+        b"".join(Path(str(module.__file__)).read_bytes() for module in (event_kernel, event_data))
     ).hexdigest()[:15],
     16,
 )

@@ -68,7 +68,7 @@ class Pooling(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """One effect for all subgroups; as a subgroup level: no difference at all."""
+    """One effect for all subgroups; as a subgroup level: no difference, and no variable."""
 
     kind: str = "complete"
     reaches_new_subgroups: bool = True
@@ -83,10 +83,9 @@ class Complete:
     ) -> Tensor:
         """Return one effect a row, repeated along the groups."""
         if names.mean_prior is None:
-            total = pt.zeros((len(rows), n_groups))
-        else:
-            mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
-            total = mean[:, None] + pt.zeros((len(rows), n_groups))
+            return pt.zeros((len(rows), n_groups))
+        mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
+        total = mean[:, None] + pt.zeros((len(rows), n_groups))
         return _report(names.total, total, dims)
 
 
