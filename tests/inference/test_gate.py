@@ -107,6 +107,12 @@ def test_a_single_value_that_is_not_finite_closes_the_gate(good: xr.DataTree, va
     assert only_reason(judge(good)) == "beta[npm1, remission->relapse] is not finite"
 
 
+def test_a_variable_stuck_at_infinity_and_one_without_draws_close_the_gate(good) -> None:
+    good["posterior"]["level"][:] = np.inf
+    assert only_reason(judge(good)) == "level is not finite"
+    assert not judge(good.isel(draw=slice(0, 0))).usable
+
+
 def test_an_energy_that_is_not_finite_closes_the_gate(good: xr.DataTree) -> None:
     good["sample_stats"]["energy"][0, 0] = np.nan
     assert "E-BFMI" in only_reason(judge(good))
@@ -191,6 +197,15 @@ def test_a_variable_that_is_no_number_or_has_no_draws_closes_the_gate(good: xr.D
         "name is not a number at every chain and draw",
         "fixed is not a number at every chain and draw",
     )
+
+
+def test_a_variable_without_entries_says_nothing(good: xr.DataTree) -> None:
+    posterior = good["posterior"].to_dataset()
+    posterior["none"] = (("chain", "draw", "nobody"), np.empty((CHAINS, DRAWS, 0)))
+    good["posterior"] = xr.DataTree(posterior)
+    verdict = judge(good)
+    assert verdict.usable
+    assert verdict.table.loc["none", "n_scalars"] == 0
 
 
 def test_hidden_sampled_variables_are_judged_too(good: xr.DataTree) -> None:

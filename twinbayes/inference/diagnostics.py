@@ -74,8 +74,10 @@ def ebfmi(energy: Array) -> Array:
     Parameters
     ----------
     energy
-        Shape (chains, draws).
+        Shape (chains, draws). With fewer than two draws the result is NaN.
     """
+    if energy.shape[1] < 2:
+        return np.full(energy.shape[0], np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio: Array = np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1, ddof=1)
     return ratio

@@ -240,24 +240,27 @@ class _Judged:
 
 def _judge_variable(variable: xr.DataArray) -> _Judged:
     rest = [dim for dim in variable.dims if dim not in (CHAIN, DRAW)]
-    if not {CHAIN, DRAW} <= set(variable.dims) or variable.dtype.kind not in "biuf":
-        one = variable.isel({d: 0 for d in (CHAIN, DRAW) if d in variable.dims}, drop=True)
+    sampled = variable.sizes.get(CHAIN, 0) * variable.sizes.get(DRAW, 0) > 0
+    if not sampled or variable.dtype.kind not in "biuf":
+        one = variable.isel({d: 0 for d in (CHAIN, DRAW) if variable.sizes.get(d)}, drop=True)
         nothing = np.full(one.size, np.nan)
         no = np.zeros(one.size, dtype=np.bool_)
         return _Judged(one, nothing, nothing, nothing, no, no, chains=0, draws=0)
     chains, draws = variable.sizes[CHAIN], variable.sizes[DRAW]
     values = variable.transpose(*rest, CHAIN, DRAW).to_numpy().astype(np.float64)
-    values = values.reshape(-1, chains, draws)
-    flat = values.reshape(values.shape[0], -1)
+    one = variable.isel({CHAIN: 0, DRAW: 0}, drop=True)
+    values = values.reshape(one.size, chains, draws)
+    flat = values.reshape(one.size, chains * draws)
     finite = np.isfinite(flat).all(axis=1)
     low, high = flat.min(axis=1), flat.max(axis=1)
-    constant = finite & (high - low <= _CONSTANT_SPREAD * np.maximum(np.abs(low), np.abs(high)))
+    with np.errstate(invalid="ignore"):
+        spread = high - low
+    constant = finite & (spread <= _CONSTANT_SPREAD * np.maximum(np.abs(low), np.abs(high)))
     rhat, bulk, tail = np.full((3, flat.shape[0]), np.nan)
     moving = finite & ~constant
     if draws >= MIN_DRAWS and moving.any():
         result = diagnose(values[moving])
         rhat[moving], bulk[moving], tail[moving] = result.rhat, result.ess_bulk, result.ess_tail
-    one = variable.isel({CHAIN: 0, DRAW: 0}, drop=True)
     return _Judged(one, rhat, bulk, tail, finite, constant, chains, draws)
 
 
