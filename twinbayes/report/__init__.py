@@ -12,6 +12,7 @@ from twinbayes.report.patient import (
 from twinbayes.report.picture import Picture
 from twinbayes.report.reviewing import review
 from twinbayes.report.twin_reporting import twin_report
+from twinbayes.report.validation import cross_validate_survival
 
 __all__ = [
     "Evidence",
@@ -19,6 +20,7 @@ __all__ = [
     "Picture",
     "collect",
     "collect_patient",
+    "cross_validate_survival",
     "default_scenarios",
     "read_checks",
     "review",

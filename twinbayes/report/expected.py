@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from twinbayes.checks import CountingProcess, spread_same_day
-from twinbayes.inference import Fit
+from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.design import Design
 from twinbayes.model.event_data import RowTable
 from twinbayes.names import (
@@ -30,7 +30,7 @@ type FloatArray = npt.NDArray[np.float64]
 _DRAWS: Final = 100  # a mean over draws needs no more
 
 
-def counting_process(fit: Fit) -> CountingProcess:
+def counting_process(fit: Fit | CompiledFit) -> CountingProcess:
     """Return the cohort's observed paths through the states of the model."""
     graph = fit.spec.graph
     episodes = fit.plan.histories.episodes
