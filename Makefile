@@ -44,7 +44,7 @@ lint: $(READY)
 	$(BIN)/python scripts/check_sizes.py
 
 lab: $(READY)
-	$(BIN)/jupyter lab --notebook-dir=notebooks/tutorials
+	$(BIN)/jupyter lab --ServerApp.root_dir=notebooks/tutorials
 
 evidence: $(READY)
 	$(BIN)/python scripts/evidence.py
