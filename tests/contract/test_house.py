@@ -34,6 +34,7 @@ NAMES = {
     "LAST_CONTACT": "last_contact", "TERMINAL_EVENTS": ("death", "last_contact"),
     "POSTERIOR": "posterior", "SAMPLE_STATS": "sample_stats", "LOG_LIKELIHOOD": "log_likelihood",
     "HIDDEN_POSTERIOR": "hidden_posterior", "CONSTANT_DATA": "constant_data",
+    "PRINCIPAL_AXIS": "principal_axis",
     "CLOCK_ORIGIN": "origin", "CLOCK_ENTRY": "entry",
     "DAYS_PER_YEAR": 365.25,
 }  # fmt: skip
