@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twinbayes.inference.fit import CompiledFit, Fit, compile_fit, fit, load_fit
 from twinbayes.inference.gate import Verdict, judge
 from twinbayes.inference.manifest import build_manifest
 from twinbayes.inference.samplers import Compiled, compile_model, sample
@@ -9,10 +10,15 @@ from twinbayes.inference.storage import read_tree, write_tree
 
 __all__ = [
     "Compiled",
+    "CompiledFit",
+    "Fit",
     "Verdict",
     "build_manifest",
+    "compile_fit",
     "compile_model",
+    "fit",
     "judge",
+    "load_fit",
     "read_tree",
     "sample",
     "write_tree",
