@@ -28,6 +28,7 @@ import numpy as np
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort, new_patient
+from twinbayes.model.event_kernel import event_loglik
 from twinbayes.names import COVARIATE, DAYS_PER_YEAR, POSTERIOR, TRANSITION
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -55,7 +56,7 @@ def illness_death() -> tb.ModelSpec:
 
 
 def six_states() -> tb.ModelSpec:
-    return tb.disease("hsct", windows=20, unshrunk=("clinical",))
+    return tb.disease("hsct", unshrunk=("clinical",))
 
 
 def six_states_null() -> tb.ModelSpec:
@@ -64,15 +65,30 @@ def six_states_null() -> tb.ModelSpec:
 
 
 def identity(spec: tb.ModelSpec, cohort: Cohort) -> dict[str, Any]:
-    """Return what changes whenever the figures could: model, priors, data and log-density."""
-    priors = tb.load_priors(spec.priors)
-    model = tb.assemble(spec, cohort, priors)
-    terms = model.point_logps(round_vals=12)
+    """Return what changes whenever the figures could.
+
+    Hashes of model, priors and data; the log-density of the model at its start; and the
+    log-likelihood at parameters that are all different from zero and from each other.
+    """
+    priors, plan = tb.load_priors(spec.priors), spec.events.plan(cohort)
+    shapes = (
+        2 * [(len(plan.edges), max(map(len, plan.edges)) - 1)]
+        + [(plan.encoding.encode(cohort).values.shape[1], len(plan.edges))]
+        + [(len(spec.graph.effects), len(plan.encoding.subgroups))]
+    )
+    parameters = [np.sin(np.arange(np.prod(s))).reshape(s) * 0.5 for s in shapes]
+    gradients, own = [np.empty(s) for s in shapes], np.empty(cohort.n_patients)
+    for rates in parameters[:2]:
+        rates -= 7.0
+    terms = tb.assemble(spec, cohort, priors).point_logps(round_vals=12)
     return {
         "spec": spec.content_hash,
         "priors": priors.content_hash,
         "cohort": cohort.fingerprint,
         "log_density_at_start": float(np.sum(list(terms.values()))),
+        "log_likelihood": event_loglik(
+            *parameters, np.ones_like(own), *plan.data.pack(), *gradients, own
+        ),
     }
 
 
