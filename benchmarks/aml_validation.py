@@ -1,7 +1,7 @@
 """Validate the AML model on the published AMLSG cohort and print one JSON object.
 
     python benchmarks/aml_validation.py calibration --fit FIT [--write]
-    python benchmarks/aml_validation.py crossvalidation [--folds 10] [--write]
+    python benchmarks/aml_validation.py [crossvalidation] [--folds 10] [--write]
     python benchmarks/aml_validation.py trials [--write]
 
 `calibration` compares posterior mean state occupation with Aalen-Johansen curves, overall and by
@@ -53,16 +53,16 @@ def calibration(options: argparse.Namespace) -> dict[str, Any]:
     predicted = forecast["state_probability"].sel(patient=ids)
     check = state_occupation_calibration(predicted, process, times=tuple(days[1:]))
     table = check.table
-    overall = table[table["subgroup"] == "overall"] if "subgroup" in table else table
+    overall = table[table["subgroup"] == "all"]
+    outside = table[~table["inside"] & table["counts"]]
     risk = 1 - forecast["survival"].sel(patient=ids).to_numpy()[:, 2]
     dead = [s for s in fit.spec.graph.states if s.startswith("death")]
     return {
         "verdict": check.verdict,
         "text": check.text,
         "largest_overall_difference": float(overall["difference"].abs().max()),
-        "outside_band": table[~table["within_band"].astype(bool)].to_dict("records")
-        if "within_band" in table
-        else None,
+        "subgroup_values": int((table["counts"] & (table["subgroup"] != "all")).sum()),
+        "outside_band": outside.drop(columns=["inside", "counts"]).round(4).to_dict("records"),
         "apparent_concordance": concordance(process, risk, dead).value,
         "forecast_all_seconds": round(seconds, 1),
     }
@@ -102,7 +102,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("calibration", "crossvalidation", "trials"))
+    parser.add_argument(
+        "what",
+        nargs="?",
+        default="crossvalidation",
+        choices=("calibration", "crossvalidation", "trials"),
+    )
     parser.add_argument("--fit", type=Path)
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--draws", type=int, default=400)
