@@ -179,3 +179,16 @@ def test_missing_inputs_and_borrowing_are_told(fit: Fit) -> None:
     html = sections_patient.rests_on(evidence).html
     assert evidence.missing[0].replace("_", " ") in html
     assert "borrowed from elsewhere" in html
+
+
+def test_a_patients_report_from_a_fit_that_is_not_usable_says_so_before_any_number(
+    hostile_fit: Fit,
+) -> None:
+    evidence = collect_patient(hostile_fit, hostile_fit.cohort.patient_ids[-1], at=0.0)
+    told = sections_patient.aloud(evidence).html
+    assert told.index("NOT FOR USE") < told.index("Of 100 people")
+    assert "fewer than 5 patients" in told
+    assert evidence.marks == ("NOT FOR USE",)
+    shown = sections_patient.verdict(evidence).html
+    assert "more: see the model review" in shown
+    assert "<script" not in shown

@@ -88,12 +88,12 @@ def test_a_clear_difference_names_the_better_side(
     assert "not randomised" in told[-1]
 
 
-def test_doubt_comes_in_order_not_for_use_then_simulated_then_sample_size() -> None:
-    told = list(uncertainty_sentences(usable=False, simulated=True, subgroup_size=3))
-    assert told[0].startswith("NOT FOR USE")
-    assert "simulated" in told[1]
-    assert "fewer than 5 patients" in told[2]
-    assert len(list(uncertainty_sentences(usable=True, simulated=False, subgroup_size=40))) == 1
+def test_doubts_are_told_simulated_first_then_how_many_patients() -> None:
+    told = list(uncertainty_sentences(simulated=True, subgroup_size=3, subgroups=8))
+    assert "simulated" in told[0]
+    assert "fewer than 5 patients of the same subgroup" in told[1]
+    [told] = uncertainty_sentences(simulated=False, subgroup_size=40, subgroups=1)
+    assert "on 40 patients. Nobody" in told
 
 
 def test_what_living_means_follows_from_the_states() -> None:
@@ -132,6 +132,7 @@ def test_codes_become_words() -> None:
     )
     assert state_words("death_in_remission") == "dead in remission"
     assert state_words("remission") == "in remission"
+    assert state_words("recovered_and_adverse_event") == "recovered and adverse event"
     assert effect_words("allogeneic_transplant:here_late on remission->relapse") == (
         "allogeneic transplant in this state, late, on remission → relapse"
     )

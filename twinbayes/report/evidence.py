@@ -266,7 +266,9 @@ def _predicted(fit: Fit, process: CountingProcess, horizons: Sequence[float]) ->
     grid = np.unique(np.concatenate([np.linspace(0, max(horizons), _STEPS + 1), horizons]))
     ids = [str(p) for p in process.patients]
     forecast = thinned(fit, _FORECAST_DRAWS).twin(ids, at=0.0).forecast(float(grid[-1]), grid)
-    return forecast["state_probability"]
+    predicted = forecast["state_probability"]
+    # One subgroup is the whole: comparing it again would only repeat the first row.
+    return predicted if len(fit.cohort.subgroups) > 1 else predicted.drop_vars(SUBGROUP)
 
 
 def _calibration(

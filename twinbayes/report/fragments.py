@@ -13,8 +13,10 @@ import pandas as pd
 
 from twinbayes.checks import CheckResult
 from twinbayes.report.look import words
+from twinbayes.report.suppression import publishable
 
 NOTHING: Final = "–"
+_SHORT: Final = 30
 
 
 class Shown(Protocol):
@@ -70,7 +72,7 @@ def not_provided(why: str) -> Block:
 
 
 def check(result: CheckResult) -> Block:
-    """Return a check: its verdict, its sentence, and its table to unfold."""
+    """Return a check: its verdict, its sentence, and its table to unfold, small cells hidden."""
     if result.verdict == "not_provided":
         return not_provided(f"{result.name}: {result.text}")
     line = (
@@ -79,8 +81,8 @@ def check(result: CheckResult) -> Block:
     )
     if result.table.empty:
         return Block(line)
-    rows = len(result.table)
-    return Block(line + folded(f"Table ({rows} rows)", table(result.table)).html)
+    shown = publishable(result).table
+    return Block(line + folded(f"Table ({len(shown)} rows)", table(shown)).html)
 
 
 def badge(result: CheckResult) -> Block:
@@ -127,15 +129,15 @@ def table(
         Columns of prose, aligned left.
     """
     formats, names = formats or {}, names or {}
-    prose = {c for c in frame.columns if c in text or not _is_number(frame[c])}
+    kinds = {c: "text" if c in text else _kind(frame[c]) for c in frame.columns}
     head = "".join(
-        f'<th scope="col"{_left(c in prose)}>{escape(names.get(str(c), words(str(c))))}</th>'
+        f'<th scope="col"{_class(kinds[c])}>{escape(names.get(str(c), words(str(c))))}</th>'
         for c in frame.columns
     )
     lines = []
     for values in frame.itertuples(index=False, name=None):
         cells = "".join(
-            f"<td{_left(c in prose)}>{_cell(v, formats.get(str(c)))}</td>"
+            f"<td{_class(kinds[c])}>{_cell(v, formats.get(str(c)))}</td>"
             for c, v in zip(frame.columns, values, strict=True)
         )
         lines.append(f"<tr>{cells}</tr>")
@@ -151,14 +153,16 @@ def percent(value: float) -> str:
     return NOTHING if not math.isfinite(value) else f"{value:.0%}"
 
 
-def _left(prose: bool) -> str:
-    return ' class="text"' if prose else ""
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""
 
 
-def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(
-        column.dtype
-    )
+def _kind(column: pd.Series) -> str:
+    """``""`` for numbers, ``"short"`` for words that stay on one line, ``"text"`` for prose."""
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        return ""
+    lengths = [len(str(v)) for v in column if not isinstance(v, Block)]
+    return "short" if max(lengths, default=0) <= _SHORT else "text"
 
 
 def _cell(value: object, form: Callable[[Any], str] | None = None) -> str:

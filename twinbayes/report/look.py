@@ -142,6 +142,8 @@ def state_words(name: str) -> str:
         return "dead"
     if text.startswith("death "):
         return "dead " + text.removeprefix("death ")
+    if text == "dead" or text.split()[0].endswith("ed"):  # recovered, transplanted, relapsed
+        return text
     return f"in {text}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import xarray as xr
 
@@ -137,20 +138,23 @@ def contrast_sentences(
         )
 
 
-def uncertainty_sentences(*, usable: bool, simulated: bool, subgroup_size: int) -> Iterator[str]:
+NOT_FOR_USE: Final = (
+    "NOT FOR USE: the computation did not converge, and no number here may be relied on."
+)
+
+
+def uncertainty_sentences(*, simulated: bool, subgroup_size: int, subgroups: int) -> Iterator[str]:
     """Say plainly how far all this may be trusted."""
-    if not usable:
-        yield "NOT FOR USE: the computation did not converge, and no number here may be relied on."
     if simulated:
         yield (
             "All data behind this are simulated. The numbers describe no real disease and no real "
             "person, and must not be used for care."
         )
     few = "fewer than 5" if 0 < subgroup_size < 5 else str(subgroup_size)
+    lent = " of the same subgroup and on what related subgroups lend" if subgroups > 1 else ""
     yield (
-        f"These numbers are averages over what the model cannot tell apart. They rest on {few} "
-        "patients of the same subgroup and on what related subgroups lend. Nobody can say which of "
-        "the hundred this person will be."
+        "These numbers are averages over what the model cannot tell apart. They rest on "
+        f"{few} patients{lent}. Nobody can say which of the hundred this person will be."
     )
 
 

@@ -61,7 +61,7 @@ def calibration(evidence: Evidence) -> f.Block:
     curves = evidence.curves
     if curves is None:
         return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
-    largest = int(curves.loc[curves[SUBGROUP] != "all", "n"].max()) if len(curves) else 0
+    largest = curves.loc[curves[SUBGROUP] != "all", "n"].max()  # NaN if there is one subgroup
     return f.block(
         calibration_overall(curves, evidence.look, level=CHECK_LEVEL).marked(*evidence.marks),
         *(_occupation_table(c.table) for c in checks[:1] if not c.table.empty),
@@ -71,7 +71,7 @@ def calibration(evidence: Evidence) -> f.Block:
             *evidence.marks
         )
         if largest >= _COUNTED
-        else f.not_provided(f"No subgroup has {_COUNTED} patients."),
+        else f.not_provided(f"There are no two subgroups, or none of {_COUNTED} patients."),
     )
 
 

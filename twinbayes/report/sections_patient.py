@@ -20,6 +20,7 @@ from twinbayes.report.look import (
 from twinbayes.report.patient import PatientEvidence
 from twinbayes.report.picture import Picture
 from twinbayes.report.plain_words import (
+    NOT_FOR_USE,
     contrast_sentences,
     forecast_sentences,
     scenario_words,
@@ -43,7 +44,8 @@ def verdict(evidence: PatientEvidence, *, show_patient_ids: bool = False) -> f.B
     }
     simulated = fit.cohort.simulated or evidence.twin.cohort.simulated
     return f.block(
-        banner(fit.verdict.usable, fit.verdict.reasons, simulated=simulated), f.pairs(known)
+        banner(fit.verdict.usable, _first(fit.verdict.reasons), simulated=simulated),
+        f.pairs(known),
     )
 
 
@@ -65,8 +67,12 @@ def aloud(evidence: PatientEvidence) -> f.Block:
             )
         )
     told += uncertainty_sentences(
-        usable=fit.verdict.usable, simulated=simulated, subgroup_size=evidence.subgroup_size
+        simulated=simulated,
+        subgroup_size=evidence.subgroup_size,
+        subgroups=len(fit.cohort.subgroups),
     )
+    if not fit.verdict.usable:
+        told.insert(0, NOT_FOR_USE)
     if evidence.living.note:
         told.append(evidence.living.note)
     inside = f.block(*(f.paragraph(text) for text in told))
@@ -107,6 +113,8 @@ def contrast(evidence: PatientEvidence) -> f.Block:
     """Return two ways of treating, compared."""
     pictures = contrast_pictures(evidence)
     if not pictures or evidence.contrast is None:
+        if not evidence.fit.spec.graph.treatments:
+            return f.not_provided("The model has no time-dependent treatment.")
         return f.not_provided("No treatment of the model can still start for this patient.")
     one = evidence.contrast.isel({PATIENT: 0})
     interval = interval_words(
@@ -191,6 +199,12 @@ def limits(evidence: PatientEvidence) -> f.Block:
 def _names(evidence: PatientEvidence) -> tuple[str, str]:
     a, b = (scenario_words(s, evidence.present.day) for s in evidence.scenarios or ())
     return a, b
+
+
+def _first(reasons: tuple[str, ...], most: int = 3) -> tuple[str, ...]:
+    """The first reasons; the review of the fit has them all."""
+    rest = len(reasons) - most
+    return reasons if rest <= 0 else (*reasons[:most], f"and {rest} more: see the model review")
 
 
 def _signed(value: float) -> str:

@@ -1,0 +1,28 @@
+"""The newcomer's notebook runs from top to bottom, with few draws and without writing reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jupytext
+import pytest
+
+from twinbayes.report import notebook
+from twinbayes.report.notebook import run_template
+
+
+def test_the_first_twin_runs_in_a_reduced_form(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = jupytext.read(root / "notebooks" / "tutorials" / "first_twin.py", fmt="py:percent")
+    # Whole reports have tests of their own, and start kernels of their own.
+    kept = [c for c in book.cells if "reports" not in c.metadata.get("tags", ())]
+    assert len(kept) == len(book.cells) - 2
+    book.cells = kept
+    jupytext.write(book, tmp_path / "first_twin.py", fmt="py:percent")
+    monkeypatch.setattr(notebook, "resource_path", lambda _kind, name: tmp_path / name)
+    done = run_template("first_twin", {"draws": 60, "tune": 120, "chains": 2})
+    shown = "".join(str(c.get("outputs", "")) for c in done.cells)
+    assert "NOT FOR USE" in shown  # so few draws must not pass
+    assert "Of 100 people like this one" in shown
+    assert "Traceback" not in shown
