@@ -179,7 +179,7 @@ class CompiledFit:
         tree[CONSTANT_DATA] = xr.DataTree(_constants(self.plan, self.cohort, weight))
         verdict = judge(tree)
         manifest = build_manifest(
-            run=tree.attrs,
+            run={str(key): value for key, value in tree.attrs.items()},
             cohort_fingerprint=self.cohort.fingerprint,
             spec_hash=self.spec.content_hash,
             prior_ids=self.priors.ids,

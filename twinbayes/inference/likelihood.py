@@ -7,6 +7,7 @@ import xarray as xr
 
 from twinbayes.model import EventPlan
 from twinbayes.model.event_kernel import event_loglik
+from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT
 from twinbayes.names import (
     CENTRE,
     CHAIN,
@@ -24,8 +25,6 @@ def patient_loglik(
     posterior: xr.Dataset, plan: EventPlan, patient_ids: tuple[str, ...]
 ) -> xr.DataArray:
     """Evaluate the event likelihood of each patient at each draw.
-
-    Piecewise-constant and spline baselines only: their log hazard at an event is the window's.
 
     Returns
     -------
@@ -50,7 +49,13 @@ def patient_loglik(
         ],
         axis=2,
     )
-    baseline = posterior["log_baseline"].transpose(CHAIN, DRAW, TRANSITION, WINDOW).to_numpy()
+    dims = (CHAIN, DRAW, TRANSITION, WINDOW)
+    on_average = posterior["log_baseline"].transpose(*dims).to_numpy()
+    at_event = (
+        posterior[LOG_BASELINE_AT_EVENT].transpose(*dims).to_numpy()
+        if LOG_BASELINE_AT_EVENT in posterior
+        else on_average
+    )
     effect = (
         posterior["treatment_subgroup_effect"].transpose(CHAIN, DRAW, EFFECT, SUBGROUP).to_numpy()
         if "treatment_subgroup_effect" in posterior
@@ -58,13 +63,12 @@ def patient_loglik(
     )
     out = np.empty((n_chains, n_draws, plan.data.n_patients))
     ones = np.ones(plan.data.n_patients)
-    spare = [np.empty(x.shape[2:]) for x in (baseline, baseline, coef, effect)]
+    spare = [np.empty(x.shape[2:]) for x in (at_event, on_average, coef, effect)]
     for c in range(n_chains):
         for d in range(n_draws):
-            level = np.ascontiguousarray(baseline[c, d])
-            event_loglik(
-                level,
-                level,
+            event_loglik(  # type: ignore[call-arg]
+                np.ascontiguousarray(at_event[c, d]),
+                np.ascontiguousarray(on_average[c, d]),
                 np.ascontiguousarray(coef[c, d]),
                 np.ascontiguousarray(effect[c, d]),
                 ones,

@@ -51,6 +51,7 @@ from twinbayes.priors import PriorSet
 PATIENT_WEIGHT = "patient_weight"
 EVENT_INDEX = "event_index"
 EVENT_VALUES = "event_values"
+LOG_BASELINE_AT_EVENT = "log_baseline_at_event"
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,10 @@ class EventProcess:
         index, values = plan.data.pack()
         weight = pm.Data(PATIENT_WEIGHT, np.ones(plan.data.n_patients), dims=PATIENT)
         log_event, log_mean = self._baselines(plan, priors)
+        if log_event is not log_mean:
+            log_event = pm.Deterministic(
+                LOG_BASELINE_AT_EVENT, log_event, dims=(TRANSITION, WINDOW)
+            )
         coef = pt.concatenate(
             [
                 self._covariate_effects(plan.encoding, priors),
@@ -182,12 +187,14 @@ class EventProcess:
             pm.modelcontext(None).add_coords({dims[0]: labels, dims[1]: range(edges.shape[1] - 1)})
             log_event, log_mean = baseline.build(f"log_baseline_{n}", dims, labels, edges, priors)
             order += members
-            at_event.append(_widen(log_event, width))
             on_average.append(_widen(log_mean, width))
+            at_event.append(on_average[-1] if log_event is log_mean else _widen(log_event, width))
         back = np.argsort(order)
         mean = pm.Deterministic(
             "log_baseline", pt.concatenate(on_average)[back], dims=(TRANSITION, WINDOW)
         )
+        if all(a is b for a, b in zip(at_event, on_average, strict=True)):
+            return mean, mean
         return pt.concatenate(at_event)[back], mean
 
     def _covariate_effects(self, encoding: Encoding, priors: PriorSet) -> Tensor:

@@ -15,15 +15,38 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.errors import ModelError
 from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.graph import EARLIER, HERE, HERE_EARLY, HERE_LATE, StateGraph
 from twinbayes.names import CLOCK_ENTRY
 
 NOT_STARTED, STARTED_HERE, STARTED_EARLIER = 0, 1, 2
 BY_NOTHING, BY_ENTRY, BY_START = 0, 1, 2
-_MAX_EFFECTS: Final = 4
 
 Place = tuple[str, tuple[int, ...]]
+Table = NDArray[np.void]
+
+_PLACE: Final = np.dtype(
+    [
+        ("state", np.int64),
+        ("indexed_by", np.int64),
+        ("old_age", np.float64),
+        ("early_days", np.float64),
+        ("first_move", np.int64),
+        ("end_move", np.int64),
+    ]
+)
+_MOVE: Final = np.dtype(
+    [
+        ("intensity", np.int64),
+        ("on_entry_clock", np.int64),
+        ("target", np.int64),
+        ("keeps_bucket", np.int64),
+        ("treatment", np.int64),
+        ("is_open", np.int64),
+        ("forced_step", np.int64),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -34,40 +57,25 @@ class Chart:
     ----------
     places
         ``(state, status of each treatment)``, those with more treatments started first.
-    place_state
-        Index of each place's state.
-    indexed_by
-        What the buckets of a place are aged by: nothing, entry, or treatment start.
-    old_age
-        Age in days after which occupants of a place are all alike.
-    early_days
-        Length of the early phase in places aged by treatment start, else 0.
-    move_start
-        Moves out of place p are ``move_start[p]:move_start[p + 1]``.
-    move_intensity, move_on_entry_clock, move_target, move_keeps_bucket, move_treatment
-        Per move: which intensity drives it, on which clock, where it leads (a place, or
-        ``-1 - state`` for an absorbing state), whether age is kept, and which treatment it
-        starts (-1: none).
+    place_table
+        The same, one row each: index of its `state`; what its buckets are aged by
+        (`indexed_by`: nothing, entry, or treatment start); the `old_age` in days after which
+        occupants are all alike; `early_days`, the length of the early phase in places aged by
+        treatment start, else 0; and the moves out of it, ``first_move`` up to ``end_move``.
+    move_table
+        One row a move: which `intensity` drives it, on which clock; its `target` (a place, or
+        ``-1 - state`` for an absorbing state); whether age is kept; which `treatment` it starts
+        (-1: none). A scenario closes starts (`is_open`) and makes them happen at a node of the
+        time grid (`forced_step`, -1: never).
     effects_early, effects_late
-        (move, 4) treatment effects acting in the early and the late phase, -1 where none.
-    absorbing
-        Whether each state is absorbing.
+        (move, effect) treatment effects acting in the early and the late phase, padded with -1.
     """
 
     places: tuple[Place, ...]
-    place_state: Ints
-    indexed_by: Ints
-    old_age: Floats
-    early_days: Floats
-    move_start: Ints
-    move_intensity: Ints
-    move_on_entry_clock: Ints
-    move_target: Ints
-    move_keeps_bucket: Ints
-    move_treatment: Ints
+    place_table: Table
+    move_table: Table
     effects_early: Ints
     effects_late: Ints
-    absorbing: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,33 +90,72 @@ class _Move:
 
 
 def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
-    """Lay out places and moves of a graph; `edges` are the baselines' windows."""
+    """Lay out places and moves of a graph; `edges` are the baselines' windows.
+
+    Raises
+    ------
+    ModelError
+        Two ages would have to be kept at once.
+    """
     names = [t.name for t in graph.treatments]
     places: list[Place] = sorted(
         ((s, status) for s in graph.transient for status in product((0, 1, 2), repeat=len(names))),
         key=lambda place: -sum(status > 0 for status in place[1]),
     )
+    for place in places:
+        _require_one_age(graph, place)
     order = {place: k for k, place in enumerate(places)}
     indexed = [_indexed_by(graph, place) for place in places]
     moves = [list(_moves(graph, place, order, indexed)) for place in places]
     flat = [m for some in moves for m in some]
+    ends = np.cumsum([len(m) for m in moves])
     return Chart(
         places=tuple(places),
-        place_state=_ints(graph.states.index(s) for s, _ in places),
-        indexed_by=_ints(indexed),
-        old_age=np.array(
-            [_old_age(graph, p, k, edges) for p, k in zip(places, indexed, strict=True)]
+        place_table=np.array(
+            [
+                (
+                    graph.states.index(place[0]),
+                    by,
+                    _old_age(graph, place, by, edges),
+                    _early_days(graph, place),
+                    end - len(some),
+                    end,
+                )
+                for place, by, some, end in zip(places, indexed, moves, ends, strict=True)
+            ],
+            dtype=_PLACE,
         ),
-        early_days=np.array([_early_days(graph, p) for p in places]),
-        move_start=_ints(np.concatenate([[0], np.cumsum([len(m) for m in moves])])),
-        move_intensity=_ints(m.intensity for m in flat),
-        move_on_entry_clock=_ints(m.on_entry_clock for m in flat),
-        move_target=_ints(m.target for m in flat),
-        move_keeps_bucket=_ints(m.keeps_bucket for m in flat),
-        move_treatment=_ints(m.treatment for m in flat),
+        move_table=np.array(
+            [
+                (m.intensity, m.on_entry_clock, m.target, m.keeps_bucket, m.treatment, 1, -1)
+                for m in flat
+            ],
+            dtype=_MOVE,
+        ),
         effects_early=_effect_table([m.early for m in flat]),
         effects_late=_effect_table([m.late for m in flat]),
-        absorbing=np.array([s in graph.absorbing for s in graph.states]),
+    )
+
+
+def _require_one_age(graph: StateGraph, place: Place) -> None:
+    """Refuse what a place cannot keep: time since two starts, or since a start and entry."""
+    split = _split_here(graph, place)
+    if len(split) > 1 or (split and _waits_on_entry_clock(graph, place)):
+        raise ModelError(
+            f"State {place[0]!r}: the early phase of {split[0]!r} and another treatment's early "
+            "phase or start on the entry clock cannot both be followed. Use the phase 'here' or "
+            "the origin clock for one of them."
+        )
+
+
+def _waits_on_entry_clock(graph: StateGraph, place: Place) -> bool:
+    """Whether a treatment not yet started may start here, on the entry clock."""
+    state, status = place
+    return any(
+        start.source == state and start.clock == CLOCK_ENTRY
+        for treatment, progress in zip(graph.treatments, status, strict=True)
+        if progress == NOT_STARTED
+        for start in treatment.starts
     )
 
 
@@ -123,13 +170,10 @@ def _split_here(graph: StateGraph, place: Place) -> list[str]:
 
 
 def _indexed_by(graph: StateGraph, place: Place) -> int:
-    state, status = place
     if _split_here(graph, place):
         return BY_START
-    waiting = [t.starts for t, s in zip(graph.treatments, status, strict=True) if s == NOT_STARTED]
-    starts = [s for group in waiting for s in group if s.source == state]
-    clocks = [i.clock for i in (*graph.leaving(state), *starts)]
-    return BY_ENTRY if CLOCK_ENTRY in clocks else BY_NOTHING
+    on_entry = any(t.clock == CLOCK_ENTRY for t in graph.leaving(place[0]))
+    return BY_ENTRY if on_entry or _waits_on_entry_clock(graph, place) else BY_NOTHING
 
 
 def _early_days(graph: StateGraph, place: Place) -> float:
@@ -205,12 +249,8 @@ def _acting(graph: StateGraph, place: Place, label: str) -> tuple[tuple[int, ...
     return tuple(early), tuple(late)
 
 
-def _ints(values: object) -> Ints:
-    return np.array(list(values), dtype=np.int64)  # type: ignore[call-overload]
-
-
 def _effect_table(effects: list[tuple[int, ...]]) -> Ints:
-    table = np.full((len(effects), _MAX_EFFECTS), -1, dtype=np.int64)
+    table = np.full((len(effects), max(map(len, effects), default=0)), -1, dtype=np.int64)
     for row, some in zip(table, effects, strict=True):
         row[: len(some)] = some
     return table

@@ -13,7 +13,7 @@ from twinbayes.errors import TwinError
 from twinbayes.model.event_data import Floats
 from twinbayes.model.graph import StateGraph
 from twinbayes.names import CENTRE, DEATH, PATIENT, SAMPLE, STATE, SUBGROUP, TIME
-from twinbayes.twin.paths import Path, over_patients, time_nodes
+from twinbayes.twin.paths import Draws, Path, over_patients, time_nodes
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.summary_kernel import restricted_means, summarise
 
@@ -41,9 +41,10 @@ class OutputGrid:
 
     @property
     def tails(self) -> tuple[float, float]:
+        """Probabilities of the lower and the upper bound."""
         return (1 - self.interval) / 2, (1 + self.interval) / 2
 
-    def read_off(self, nodes: Floats, values: Floats) -> Floats:
+    def read_off(self, nodes: Floats, values: Draws) -> Floats:
         """Values at the output times, linear between the nodes along the first axis.
 
         For means this is exact; a bound between two nodes is interpolated between their bounds.
@@ -54,11 +55,11 @@ class OutputGrid:
         out: Floats = (1 - weight) * values[step] + weight * values[step + 1]
         return out
 
-    def summarise(self, nodes: Floats, path: Floats) -> Floats:
+    def summarise(self, nodes: Floats, path: Draws) -> Floats:
         """(node, column, draw) -> (time, column, 3): mean, lower, upper."""
         return self.read_off(nodes, summarise(path, *self.tails))
 
-    def summarise_total(self, draws: Floats) -> Floats:
+    def summarise_total(self, draws: Draws) -> Floats:
         """(row, draw) -> (row, 3): mean, lower, upper."""
         out: Floats = summarise(draws[None].astype(np.float32), *self.tails)[0]
         return out
@@ -97,9 +98,9 @@ def fatal_states(graph: StateGraph) -> list[int]:
     return [k for k, s in enumerate(graph.states) if s in (dead or graph.absorbing)]
 
 
-def survival_of(path: Floats, fatal: list[int]) -> Floats:
+def survival_of(path: Draws, fatal: list[int]) -> Draws:
     """(node, 1, draw): probability of being alive."""
-    alive: Floats = 1.0 - path[:, fatal].sum(axis=1, keepdims=True)
+    alive: Draws = 1.0 - path[:, fatal].sum(axis=1, keepdims=True)
     return alive
 
 
@@ -129,12 +130,12 @@ def forecast_patients(
     scenario.require_valid(graph, landmarks)
     _require_room(twin, out_grid, draws)
     fatal = fatal_states(graph)
-    again = [k for k, s in enumerate(graph.states) if s in graph.transient and k > 0]
-    entered = [k for k in range(1, len(graph.states))]
+    absorbing = {graph.states.index(s) for s in graph.absorbing}
 
     def work(i: int) -> dict[str, Floats]:
-        nodes = scenario_nodes(until, [scenario], landmarks[i])
-        return _summarise(twin.path(i, scenario, nodes), out_grid, fatal, again, entered, draws)
+        path = twin.path(i, scenario, scenario_nodes(until, [scenario], landmarks[i]))
+        present = graph.states.index(twin.present[i].state)
+        return _summarise(path, out_grid, fatal, absorbing - {present}, draws)
 
     parts = list(over_patients(len(landmarks), work))
     stacked = {key: np.stack([p[key] for p in parts]) for key in parts[0]}
@@ -201,17 +202,18 @@ def _summarise(
     path: Path,
     grid: OutputGrid,
     fatal: list[int],
-    again: list[int],
-    entered: list[int],
+    final: set[int],
     draws: bool,
 ) -> dict[str, Floats]:
+    """Summaries of one patient; of a `final` state, occupation and entries are the same."""
     alive = survival_of(path.occupation, fatal)
     state = grid.summarise(path.nodes, path.occupation)
-    entries = np.full_like(state, np.nan)
-    entries[:, entered] = state[:, entered]  # of an absorbing state, the same thing
-    if again:
-        some = np.ascontiguousarray(path.entries[:, again])
-        entries[:, again] = grid.summarise(path.nodes, some)
+    entries = state.copy()
+    entries[:, 0] = np.nan  # nobody enters the initial state of a course
+    others = [k for k in range(1, state.shape[1]) if k not in final]
+    if others:
+        some = np.ascontiguousarray(path.entries[:, others])
+        entries[:, others] = grid.summarise(path.nodes, some)
     out = {
         "state": state,
         "survival": grid.summarise(path.nodes, alive)[:, 0],

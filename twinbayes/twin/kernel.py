@@ -5,49 +5,260 @@ arrives during a step can leave again in the same step: the n-th move of a step 
 remaining time dt / (n + 1), which reproduces the Taylor series of the exact solution to third
 order. Occupants of places that depend on age are kept in buckets, merged as they grow old.
 All inner loops run over draws, so that they vectorise.
+
+Compiled functions pass these plain tuples of arrays among each other (named ones would be
+pickled by class into numba's disk cache, and stale caches would fail to load):
+
+``model``    places, moves, and hazards: rate (intensity, window, draw), edges (intensity,
+             window + 1), and the hazard ratios early, late (move, draw);
+``crowd``    mass (place, bucket, draw), used (place, bucket), the time low to high in which each
+             bucket filled, and live: buckets in use but the first, oldest first;
+``flows``    entered (state, draw), and the arrivals of one step: wave (wave, place, draw), waving
+             (wave, place);
+``exits``    of one place over a stretch: hazard (move, draw), total, stay, leave, flow (draw,).
+
+They are all in this one file, because that cache does not see changes of a callee in another.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import numba
 import numpy as np
 
-_WAVES = 3
-_MERGE = 0.2  # buckets merge when their joint width falls below this share of their age
+_WAVES: Final = 3
+_MERGE: Final = 0.2  # buckets merge when their joint width falls below this share of their age
+_OLD: Final = 0  # bucket of those past the old age, and of places that keep no age
+_OWN: Final = 1  # bucket of the patient's own start, known exactly
+
+_ONE, _EIGHTH, _SMALL = np.float32(1.0), np.float32(0.125), np.float32(0.25)
+_C2, _C3, _C4, _C5 = (np.float32(1.0 / k) for k in (2, 6, 24, 120))
+_C6, _C7 = np.float32(1.0 / 720), np.float32(1.0 / 5040)
 
 _jit = numba.njit(
     cache=True, error_model="numpy", nogil=True, fastmath={"contract", "nsz", "arcp", "reassoc"}
 )
 
 
-_ONE = np.float32(1.0)
-_EIGHTH = np.float32(0.125)
-_C2, _C3, _C4, _C5 = (np.float32(1.0 / k) for k in (2, 6, 24, 120))
-_C6, _C7 = np.float32(1.0 / 720), np.float32(1.0 / 5040)
-_SMALL = np.float32(0.25)
-
-
 @_jit
-def _survive(total, stay, leave):  # type: ignore[no-untyped-def]
-    """Stay = exp(-total); leave = (1 - stay) / total, without a call to exp.
+def occupy(nodes, landmark, place, age, start_state, model, occupation, entries):  # type: ignore[no-untyped-def]
+    """Fill `occupation` and `entries` (node, state, draw) for one patient.
 
-    exp(x) = (Taylor polynomial of degree 5 at x / 8) ** 8; relative error < 1e-6 for x < 2.
+    Parameters
+    ----------
+    nodes
+        Days since the landmark, from 0; the grid of steps.
+    landmark
+        Day of the landmark since origin.
+    place, age
+        Place of the patient at the landmark and the age kept there; place -1 if the patient is
+        in the absorbing state `start_state`.
+    start_state
+        State of the patient at the landmark.
+    model
+        The places and moves of the graph, see `chart.Chart`; and this patient's `hazards`.
+        `moves` also carries the scenario: a start that is not `is_open` happens at node
+        `forced_step` instead (-1: never).
     """
-    for d in range(len(total)):
-        x = total[d]
-        y = _EIGHTH * x
-        p = _ONE + y * (_ONE + y * (_C2 + y * (_C3 + y * (_C4 + y * _C5))))
-        p = p * p
-        p = p * p
-        s = _ONE / (p * p)
-        stay[d] = s
-        series = _ONE - x * (_C2 - x * (_C3 - x * (_C4 - x * (_C5 - x * (_C6 - x * _C7)))))
-        direct = (_ONE - s) / max(x, _SMALL)
-        leave[d] = series if x < _SMALL else direct
+    n_steps, n_states, n_draws = len(nodes) - 1, occupation.shape[1], occupation.shape[2]
+    entered = np.zeros((n_states, n_draws), dtype=np.float32)
+    for k in range(n_steps + 1 if place < 0 else 1):
+        entries[k] = entered
+        occupation[k] = entered
+        occupation[k, start_state] = 1.0
+    if place < 0:
+        return
+    places, moves, _ = model
+    crowd = _one_patient(place, age, n_steps, n_draws, places)
+    _, _, low, high, live = crowd
+    flows = (
+        entered,
+        np.zeros((_WAVES + 1, len(places), n_draws), dtype=np.float32),
+        np.zeros((_WAVES + 1, len(places)), dtype=np.int64),
+    )
+    n_moves = 0
+    for p in range(len(places)):
+        n_moves = max(n_moves, places[p].end_move - places[p].first_move)
+    first, second = _workspace(n_moves, n_draws), _workspace(n_moves, n_draws)
+    n_live = 1
+    for k in range(n_steps):
+        begin, end = nodes[k], nodes[k + 1]
+        fresh = k + 2
+        low[fresh], high[fresh] = begin, end
+        n_live = _force_starts(k, begin, n_live, crowd, places, moves)
+        _let_leave(landmark, begin, end, n_live, crowd, flows, model, first, second)
+        arrived = _settle(landmark + end, end - begin, fresh, crowd, flows, model, first)
+        if arrived and (n_live == 0 or live[n_live - 1] != fresh):
+            live[n_live] = fresh
+            n_live += 1
+        n_live = _merge(end, n_live, crowd, places)
+        _count(n_live, crowd, places, entered, occupation[k + 1], entries[k + 1])
 
 
 @_jit
-def _add_hazard(out, total, rate, edges, start, stop, ratio, share, fresh):  # type: ignore[no-untyped-def]
+def _one_patient(place, age, n_steps, n_draws, places):  # type: ignore[no-untyped-def]
+    """Room for every bucket there can be, with one patient in it."""
+    n_buckets = n_steps + 3
+    mass = np.zeros((len(places), n_buckets, n_draws), dtype=np.float32)
+    used = np.zeros((len(places), n_buckets), dtype=np.int64)
+    low, high = np.zeros(n_buckets), np.zeros(n_buckets)
+    live = np.zeros(n_buckets, dtype=np.int64)
+    low[_OWN] = high[_OWN] = -age
+    live[0] = _OWN
+    ageless = places[place].indexed_by == 0 or age >= places[place].old_age
+    bucket = _OLD if ageless else _OWN
+    mass[place, bucket] = 1.0
+    used[place, bucket] = 1
+    return mass, used, low, high, live
+
+
+@_jit
+def _workspace(n_moves, n_draws):  # type: ignore[no-untyped-def]
+    hazard = np.empty((n_moves, n_draws), dtype=np.float32)
+    rows = np.empty((4, n_draws), dtype=np.float32)
+    return hazard, rows[0], rows[1], rows[2], rows[3]
+
+
+@_jit
+def _force_starts(k, begin, n_live, crowd, places, moves):  # type: ignore[no-untyped-def]
+    """Start what the scenario starts at node `k`; return the number of live buckets.
+
+    Places come with more treatments started first; going through them backwards lets two
+    treatments start on one day.
+    """
+    _, used, low, high, live = crowd
+    fresh = k + 2
+    for p in range(len(places) - 1, -1, -1):
+        for m in range(places[p].first_move, places[p].end_move):
+            if moves[m].forced_step != k:
+                continue
+            q = moves[m].target
+            for b in range(fresh + 1):
+                if used[p, b] == 0:
+                    continue
+                to = b
+                if moves[m].keeps_bucket == 0:
+                    to = fresh if places[q].indexed_by != 0 else _OLD
+                if to == fresh:
+                    # They start at this node, not spread over the step.
+                    low[fresh] = high[fresh] = begin
+                _pour(p, b, q, to, crowd)
+    if low[fresh] == high[fresh]:
+        live[n_live] = fresh
+        n_live += 1
+    return n_live
+
+
+@_jit
+def _let_leave(landmark, begin, end, n_live, crowd, flows, model, first, second):  # type: ignore[no-untyped-def]
+    """Exits of those in place at the start of a step."""
+    mass, used, low, high, live = crowd
+    hazard, _, stay, leave, flow = first
+    places, moves, _ = model
+    day, span, half = landmark + begin, end - begin, 0.5 * (end - begin)
+    for p in range(len(places)):
+        first_move, end_move = places[p].first_move, places[p].end_move
+        for index in range(-1, n_live):
+            b = _OLD if index < 0 else live[index]
+            if used[p, b] == 0:
+                continue
+            age = places[p].old_age if b == _OLD else begin - 0.5 * (low[b] + high[b])
+            _exits(p, day, age, span, model, first)
+            for m in range(first_move, end_move):
+                if moves[m].is_open == 0:
+                    continue
+                _flow(mass[p, b], hazard[m - first_move], leave, flow)
+                if moves[m].keeps_bucket == 0:
+                    _send(m, 0, flow, flows, places, moves)
+                    continue
+                # A treatment started here, age kept: the rest of the step under treatment.
+                q = moves[m].target
+                _disperse(
+                    q, flow, 1, b, (day + half, age + half, half), crowd, flows, model, second
+                )
+                _add(mass[q, b], flow)
+                used[q, b] = 1
+            _scale(mass[p, b], stay)
+
+
+@_jit
+def _settle(day_end, span, fresh, crowd, flows, model, exits):  # type: ignore[no-untyped-def]
+    """Let those who arrived during the step leave again; return whether some have an age."""
+    mass, used, _, _, _ = crowd
+    _, wave, waving = flows
+    places, _, _ = model
+    arrived = False
+    for w in range(_WAVES + 1):
+        for q in range(len(places)):
+            if waving[w, q] == 0:
+                continue
+            if w < _WAVES:
+                rest = span / (w + 2)
+                then = (day_end - rest, 0.0, rest)
+                _disperse(q, wave[w, q], w + 1, -1, then, crowd, flows, model, exits)
+            to = fresh if places[q].indexed_by != 0 else _OLD
+            _add(mass[q, to], wave[w, q])
+            used[q, to] = 1
+            arrived = arrived or to == fresh
+            _clear(wave[w, q])
+            waving[w, q] = 0
+    return arrived
+
+
+@_jit
+def _disperse(p, some, w, b, then, crowd, flows, model, exits):  # type: ignore[no-untyped-def]
+    """Exits of `some` mass from place `p`; what leaves arrives as wave `w` of this step.
+
+    `then` is the day, their age, and how long the rest of the step is. Those who start a
+    treatment and keep their age go to bucket `b`, if that is not negative.
+    """
+    mass, used, _, _, _ = crowd
+    hazard, _, stay, leave, flow = exits
+    places, moves, _ = model
+    day, age, rest = then
+    _exits(p, day, age, rest, model, exits)
+    first_move = places[p].first_move
+    for m in range(first_move, places[p].end_move):
+        if moves[m].is_open == 0:
+            continue
+        _flow(some, hazard[m - first_move], leave, flow)
+        if b >= 0 and moves[m].keeps_bucket == 1:
+            _add(mass[moves[m].target, b], flow)
+            used[moves[m].target, b] = 1
+        else:
+            _send(m, w, flow, flows, places, moves)
+    _scale(some, stay)
+
+
+@_jit
+def _exits(p, day, age, span, model, out):  # type: ignore[no-untyped-def]
+    """Hazards of every open move out of place `p` over (day, day + span], and exit fractions.
+
+    `age` is the age of the bucket at `day`, since entry or since a treatment start, whichever
+    the place is aged by. Where it is a start, `share` of the stretch is in the early phase.
+    """
+    places, moves, (rates, edges, early, late) = model
+    hazard, total, stay, leave, _ = out
+    _clear(total)
+    first_move = places[p].first_move
+    share = min(1.0, max(0.0, (places[p].early_days - age) / span))
+    for m in range(first_move, places[p].end_move):
+        if moves[m].is_open == 0:
+            continue
+        e = moves[m].intensity
+        start = age if moves[m].on_entry_clock == 1 else day
+        stop = start + span
+        rate, edge, row = rates[e], edges[e], hazard[m - first_move]
+        if share > 0.0:
+            _integrate(rate, edge, start, stop, early[m], share, True, row, total)
+        if share < 1.0:
+            _integrate(rate, edge, start, stop, late[m], 1.0 - share, share == 0.0, row, total)
+    _survive(total, stay, leave)
+
+
+@_jit
+def _integrate(rate, edges, start, stop, ratio, share, fresh, out, total):  # type: ignore[no-untyped-def]
     """Add share * ratio * integral of the rate over (start, stop] to `out` and to `total`.
 
     `fresh` says that `out` holds nothing yet.
@@ -78,57 +289,96 @@ def _add_hazard(out, total, rate, edges, start, stop, ratio, share, fresh):  # t
 
 
 @_jit
-def _exits(  # type: ignore[no-untyped-def]
-    place,
-    day,
-    age,
-    span,
-    chart,
-    rate,
-    edges,
-    early_ratio,
-    late_ratio,
-    open_move,
-    hazard,
-    total,
-    stay,
-    leave,
-):
-    """Hazards of every move out of a place over (day, day + span], and the exit fractions.
+def _survive(total, stay, leave):  # type: ignore[no-untyped-def]
+    """Stay = exp(-total); leave = (1 - stay) / total, without a call to exp.
 
-    `age` is the age of the bucket at `day` (since entry or start, whichever it is kept by).
+    exp(x) = (Taylor polynomial of degree 5 at x / 8) ** 8; relative error < 1e-6 for x < 2.
     """
-    (move_start, move_intensity, on_entry, indexed_by, early_days) = chart
-    total[:] = 0.0
-    first = move_start[place]
-    for m in range(first, move_start[place + 1]):
-        if open_move[m] == 0:
+    for d in range(len(total)):
+        x = total[d]
+        y = _EIGHTH * x
+        p = _ONE + y * (_ONE + y * (_C2 + y * (_C3 + y * (_C4 + y * _C5))))
+        p = p * p
+        p = p * p
+        s = _ONE / (p * p)
+        stay[d] = s
+        series = _ONE - x * (_C2 - x * (_C3 - x * (_C4 - x * (_C5 - x * (_C6 - x * _C7)))))
+        direct = (_ONE - s) / max(x, _SMALL)
+        leave[d] = series if x < _SMALL else direct
+
+
+@_jit
+def _send(m, w, flow, flows, places, moves):  # type: ignore[no-untyped-def]
+    """Book mass that takes move `m`: absorbed, or arriving as wave `w` of this step."""
+    entered, wave, waving = flows
+    q = moves[m].target
+    if q < 0:
+        _add(entered[-1 - q], flow)
+        return
+    if moves[m].treatment < 0:
+        _add(entered[places[q].state], flow)
+    _add(wave[w, q], flow)
+    waving[w, q] = 1
+
+
+@_jit
+def _merge(now, n_live, crowd, places):  # type: ignore[no-untyped-def]
+    """Move those past the old age to `_OLD`; join neighbours that are nearly of one age."""
+    _, used, low, high, live = crowd
+    kept = 0
+    for index in range(n_live):
+        b = live[index]
+        age = now - 0.5 * (low[b] + high[b])
+        for p in range(len(places)):
+            if age >= places[p].old_age:
+                _pour(p, b, p, _OLD, crowd)
+        if not used[:, b].any():
             continue
-        out = hazard[m - first]
-        e = move_intensity[m]
-        start = age if on_entry[m] == 1 else day
-        if indexed_by[place] == 2 and age < early_days[place]:
-            share = min(1.0, (early_days[place] - age) / span)
-            _add_hazard(
-                out, total, rate[e], edges[e], start, start + span, early_ratio[m], share, True
-            )
-            if share < 1.0:
-                _add_hazard(
-                    out,
-                    total,
-                    rate[e],
-                    edges[e],
-                    start,
-                    start + span,
-                    late_ratio[m],
-                    1 - share,
-                    False,
-                )
-        else:
-            _add_hazard(
-                out, total, rate[e], edges[e], start, start + span, late_ratio[m], 1.0, True
-            )
-    _survive(total, stay, leave)
+        if kept > 0:
+            a = live[kept - 1]
+            if a != _OWN and high[b] - low[a] < _MERGE * (now - high[b]):
+                for p in range(len(places)):
+                    _pour(p, b, p, a, crowd)
+                high[a] = high[b]
+                continue
+        live[kept] = b
+        kept += 1
+    return kept
+
+
+@_jit
+def _pour(p, b, q, to, crowd):  # type: ignore[no-untyped-def]
+    """Empty bucket `b` of place `p` into bucket `to` of place `q`."""
+    mass, used, _, _, _ = crowd
+    if used[p, b] == 1:
+        _add(mass[q, to], mass[p, b])
+        used[q, to] = 1
+        _clear(mass[p, b])
+        used[p, b] = 0
+
+
+@_jit
+def _count(n_live, crowd, places, entered, occupation, entries):  # type: ignore[no-untyped-def]
+    """Write the results of a step; whoever has entered an absorbing state is still there."""
+    mass, used, _, _, live = crowd
+    for s in range(len(entered)):
+        for d in range(entered.shape[1]):
+            entries[s, d] = entered[s, d]
+            occupation[s, d] = entered[s, d]
+    for p in range(len(places)):
+        _clear(occupation[places[p].state])
+    for p in range(len(places)):
+        for index in range(-1, n_live):
+            b = _OLD if index < 0 else live[index]
+            if used[p, b] == 1:
+                _add(occupation[places[p].state], mass[p, b])
+
+
+@_jit
+def _clear(out):  # type: ignore[no-untyped-def]
+    # Loops like these vectorise; assignments to slices do not.
+    for d in range(len(out)):
+        out[d] = np.float32(0.0)
 
 
 @_jit
@@ -147,285 +397,3 @@ def _add(out, values):  # type: ignore[no-untyped-def]
 def _scale(mass, stay):  # type: ignore[no-untyped-def]
     for d in range(len(mass)):
         mass[d] *= stay[d]
-
-
-@_jit
-def occupy(  # type: ignore[no-untyped-def]
-    nodes,
-    landmark,
-    place,
-    bucket_age,
-    start_state,
-    place_state,
-    indexed_by,
-    old_age,
-    early_days,
-    move_start,
-    move_intensity,
-    on_entry,
-    target,
-    keeps,
-    treatment,
-    rate,
-    edges,
-    early_ratio,
-    late_ratio,
-    policy,
-    forced_step,
-    forced_state,
-    occupation,
-    entries,
-):
-    """Fill `occupation` and `entries` (node, state, draw) for one patient.
-
-    Parameters
-    ----------
-    nodes
-        Days since the landmark, from 0; the grid of steps.
-    landmark
-        Day of the landmark since origin.
-    place, bucket_age
-        Place of the patient at the landmark and the age kept there; place -1 if the patient is
-        in the absorbing state `start_state`.
-    policy
-        Per treatment, 1 if it starts by the registry's own intensities.
-    forced_step, forced_state
-        Per treatment, the node at which a scenario starts it (-1: never), and per (treatment,
-        state) whether it does so in that state.
-    """
-    chart = (move_start, move_intensity, on_entry, indexed_by, early_days)
-    n_steps, n_states, n_draws = len(nodes) - 1, occupation.shape[1], occupation.shape[2]
-    n_places = len(place_state)
-    n_moves = int(np.max(move_start[1:] - move_start[:-1])) if n_places else 1
-    open_move = np.ones(len(target), dtype=np.int64)
-    for m in range(len(target)):
-        if treatment[m] >= 0 and policy[treatment[m]] == 0:
-            open_move[m] = 0
-    occupation[:] = 0.0
-    entries[:] = 0.0
-    if place < 0:
-        occupation[:, start_state] = 1.0
-        return
-    # Bucket 0 holds the old and whoever needs no age; bucket 1 the patient's own start.
-    capacity = n_steps + 3
-    mass = np.zeros((n_places, capacity, n_draws), dtype=np.float32)
-    low = np.zeros(capacity)
-    high = np.zeros(capacity)
-    live = np.zeros(capacity, dtype=np.int64)
-    n_live = 1
-    low[1] = high[1] = -bucket_age
-    live[0] = 1
-    used = np.zeros((n_places, capacity), dtype=np.int64)
-    first_bucket = 0 if indexed_by[place] == 0 or bucket_age >= old_age[place] else 1
-    mass[place, first_bucket] = 1.0
-    used[place, first_bucket] = 1
-    absorbed = np.zeros((n_states, n_draws), dtype=np.float32)
-    entered = np.zeros((n_states, n_draws), dtype=np.float32)
-    wave = np.zeros((_WAVES + 1, n_places, n_draws), dtype=np.float32)
-    wave_used = np.zeros((_WAVES + 1, n_places), dtype=np.int64)
-    hazard = np.empty((n_moves, n_draws), dtype=np.float32)
-    again = np.empty((n_moves, n_draws), dtype=np.float32)
-    total = np.empty(n_draws, dtype=np.float32)
-    stay = np.empty(n_draws, dtype=np.float32)
-    leave = np.empty(n_draws, dtype=np.float32)
-    flow = np.empty(n_draws, dtype=np.float32)
-    flow_on = np.empty(n_draws, dtype=np.float32)
-    stay_on = np.empty(n_draws, dtype=np.float32)
-    leave_on = np.empty(n_draws, dtype=np.float32)
-    occupation[0, place_state[place]] = 1.0
-    for k in range(n_steps):
-        begin, span = nodes[k], nodes[k + 1] - nodes[k]
-        day = landmark + begin
-        fresh = k + 2
-        low[fresh], high[fresh] = begin, begin + span
-        # --- starts forced by a scenario -----------------------------------------------
-        for p in range(n_places):
-            for m in range(move_start[p], move_start[p + 1]):
-                z = treatment[m]
-                if z < 0 or forced_step[z] != k or forced_state[z, place_state[p]] == 0:
-                    continue
-                q = target[m]
-                for b in range(k + 2):
-                    if used[p, b] == 0:
-                        continue
-                    to = b if keeps[m] == 1 else (fresh if indexed_by[q] != 0 else 0)
-                    if to == fresh:
-                        # the whole bucket starts at this node, not spread over the step
-                        low[fresh] = high[fresh] = begin
-                    _add(mass[q, to], mass[p, b])
-                    used[q, to] = 1
-                    mass[p, b] = 0.0
-                    used[p, b] = 0
-        # --- those in place at the start of the step -----------------------------------
-        if low[fresh] == high[fresh]:
-            live[n_live] = fresh
-            n_live += 1
-        for p in range(n_places):
-            for index in range(-1, n_live):
-                b = 0 if index < 0 else live[index]
-                if used[p, b] == 0:
-                    continue
-                age = old_age[p] if b == 0 else begin - 0.5 * (low[b] + high[b])
-                _exits(
-                    p,
-                    day,
-                    age,
-                    span,
-                    chart,
-                    rate,
-                    edges,
-                    early_ratio,
-                    late_ratio,
-                    open_move,
-                    hazard,
-                    total,
-                    stay,
-                    leave,
-                )
-                first = move_start[p]
-                for m in range(first, move_start[p + 1]):
-                    if open_move[m] == 0:
-                        continue
-                    _flow(mass[p, b], hazard[m - first], leave, flow)
-                    q = target[m]
-                    if q < 0:
-                        _add(absorbed[-1 - q], flow)
-                        _add(entered[-1 - q], flow)
-                        continue
-                    if treatment[m] < 0:
-                        _add(entered[place_state[q]], flow)
-                    if keeps[m] == 0:
-                        _add(wave[0, q], flow)
-                        wave_used[0, q] = 1
-                        continue
-                    # a treatment started here, age kept: the rest of the step under treatment
-                    half = 0.5 * span
-                    _exits(
-                        q,
-                        day + half,
-                        age + half,
-                        half,
-                        chart,
-                        rate,
-                        edges,
-                        early_ratio,
-                        late_ratio,
-                        open_move,
-                        again,
-                        total,
-                        stay_on,
-                        leave_on,
-                    )
-                    for n in range(move_start[q], move_start[q + 1]):
-                        if open_move[n] == 0:
-                            continue
-                        _flow(flow, again[n - move_start[q]], leave_on, flow_on)
-                        r = target[n]
-                        if r < 0:
-                            _add(absorbed[-1 - r], flow_on)
-                            _add(entered[-1 - r], flow_on)
-                        else:
-                            if treatment[n] < 0:
-                                _add(entered[place_state[r]], flow_on)
-                            _add(wave[1, r], flow_on)
-                            wave_used[1, r] = 1
-                    _scale(flow, stay_on)
-                    _add(mass[q, b], flow)
-                    used[q, b] = 1
-                _scale(mass[p, b], stay)
-        # --- those who arrive during the step ------------------------------------------
-        arrived = False
-        for w in range(_WAVES + 1):
-            for q in range(n_places):
-                if wave_used[w, q] == 0:
-                    continue
-                to = fresh if indexed_by[q] != 0 else 0
-                if w < _WAVES:
-                    rest = span / (w + 2)
-                    _exits(
-                        q,
-                        day + span - rest,
-                        0.0,
-                        rest,
-                        chart,
-                        rate,
-                        edges,
-                        early_ratio,
-                        late_ratio,
-                        open_move,
-                        hazard,
-                        total,
-                        stay,
-                        leave,
-                    )
-                    first = move_start[q]
-                    for m in range(first, move_start[q + 1]):
-                        if open_move[m] == 0:
-                            continue
-                        _flow(wave[w, q], hazard[m - first], leave, flow)
-                        r = target[m]
-                        if r < 0:
-                            _add(absorbed[-1 - r], flow)
-                            _add(entered[-1 - r], flow)
-                        else:
-                            if treatment[m] < 0:
-                                _add(entered[place_state[r]], flow)
-                            _add(wave[w + 1, r], flow)
-                            wave_used[w + 1, r] = 1
-                    _scale(wave[w, q], stay)
-                _add(mass[q, to], wave[w, q])
-                used[q, to] = 1
-                arrived = arrived or to == fresh
-                wave[w, q] = 0.0
-                wave_used[w, q] = 0
-        if arrived and (n_live == 0 or live[n_live - 1] != fresh):
-            live[n_live] = fresh
-            n_live += 1
-        n_live = _merge(begin + span, mass, used, low, high, live, n_live, old_age, indexed_by)
-        # --- read out ------------------------------------------------------------------
-        for p in range(n_places):
-            for index in range(-1, n_live):
-                b = 0 if index < 0 else live[index]
-                if used[p, b] == 1:
-                    _add(occupation[k + 1, place_state[p]], mass[p, b])
-        for s in range(n_states):
-            _add(occupation[k + 1, s], absorbed[s])
-            _add(entries[k + 1, s], entered[s])
-
-
-@_jit
-def _merge(now, mass, used, low, high, live, n_live, old_age, indexed_by):  # type: ignore[no-untyped-def]
-    """Move occupants past the old age to bucket 0; join neighbours that are nearly of one age."""
-    n_places = mass.shape[0]
-    kept = 0
-    for index in range(n_live):
-        b = live[index]
-        age = now - 0.5 * (low[b] + high[b])
-        anyone = False
-        for p in range(n_places):
-            if used[p, b] == 0:
-                continue
-            if age >= old_age[p]:
-                _add(mass[p, 0], mass[p, b])
-                used[p, 0] = 1
-                mass[p, b] = 0.0
-                used[p, b] = 0
-            else:
-                anyone = True
-        if not anyone:
-            continue
-        if kept > 0:
-            a = live[kept - 1]
-            # Bucket 1 is the patient's own start, known exactly: never blurred.
-            if a != 1 and high[b] - low[a] < _MERGE * (now - high[b]):
-                for p in range(n_places):
-                    if used[p, b] == 1:
-                        _add(mass[p, a], mass[p, b])
-                        used[p, a] = 1
-                        mass[p, b] = 0.0
-                        used[p, b] = 0
-                high[a] = high[b]
-                continue
-        live[kept] = b
-        kept += 1
-    return kept

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import batched
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.inference.resources import usable_cores
 from twinbayes.model.event_data import Floats
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.history import Present
@@ -21,10 +22,14 @@ from twinbayes.twin.chart import (
     STARTED_EARLIER,
     STARTED_HERE,
     Chart,
+    Table,
 )
 from twinbayes.twin.kernel import occupy
 from twinbayes.twin.population import PatientRatios, Population, mode_ratios
 from twinbayes.twin.scenario import Scenario
+
+Singles = NDArray[np.float32]
+Draws = NDArray[np.floating[Any]]
 
 _BLOCK = 1024  # draws per call of the kernel: its working set stays in the cache
 # Longest step of the time grid, in days, up to the given day since the landmark. Occupation
@@ -48,8 +53,8 @@ class Path:
     """
 
     nodes: Floats
-    occupation: Floats
-    entries: Floats
+    occupation: Singles
+    entries: Singles
 
 
 def time_nodes(until: float, cuts: Sequence[float] = ()) -> Floats:
@@ -78,15 +83,16 @@ def place_of(graph: StateGraph, chart: Chart, present: Present) -> tuple[int, fl
         for t in graph.treatments
     )
     place = chart.places.index((present.state, status))
-    if chart.indexed_by[place] == BY_ENTRY:
+    indexed_by = chart.place_table["indexed_by"][place]
+    if indexed_by == BY_ENTRY:
         return place, present.day - present.entry
-    if chart.indexed_by[place] == BY_START:
-        split = [
+    if indexed_by == BY_START:
+        (start,) = (
             day
             for name, (day, left) in started.items()
             if not left and graph.is_split(name, present.state)
-        ]
-        return place, present.day - max(split)
+        )
+        return place, present.day - start
     return place, 0.0
 
 
@@ -101,67 +107,52 @@ def follow(
 ) -> Path:
     """Run one patient through the kernel, block of draws by block of draws."""
     place, age = place_of(graph, chart, present)
-    policy, forced_step, forced_state = _rules(graph, scenario, present.day, nodes)
-    early = mode_ratios(ratios, chart.move_intensity, chart.effects_early)
-    late = mode_ratios(ratios, chart.move_intensity, chart.effects_late)
+    state = graph.states.index(present.state)
+    moves = _moves_under(scenario, graph, chart, present.day, nodes)
+    early = mode_ratios(ratios, moves["intensity"], chart.effects_early)
+    late = mode_ratios(ratios, moves["intensity"], chart.effects_late)
     shape = (len(nodes), len(graph.states), population.n_draws)
     occupation = np.empty(shape, dtype=np.float32)
     entries = np.empty(shape, dtype=np.float32)
     for start in range(0, population.n_draws, _BLOCK):
         block = slice(start, min(start + _BLOCK, population.n_draws))
-        part = (shape[0], shape[1], block.stop - block.start)
-        here = np.empty(part, dtype=np.float32)
-        moved = np.empty(part, dtype=np.float32)
-        occupy(
-            nodes,
-            present.day,
-            place,
-            age,
-            graph.states.index(present.state),
-            chart.place_state,
-            chart.indexed_by,
-            chart.old_age,
-            chart.early_days,
-            chart.move_start,
-            chart.move_intensity,
-            chart.move_on_entry_clock,
-            chart.move_target,
-            chart.move_keeps_bucket,
-            chart.move_treatment,
+        hazards = (
             population.rate[:, :, block].astype(np.float32),
             population.edges,
             early[:, block].astype(np.float32),
             late[:, block].astype(np.float32),
-            policy,
-            forced_step,
-            forced_state,
-            here,
-            moved,
         )
+        model = (chart.place_table, moves, hazards)
+        here = np.empty((*shape[:2], block.stop - block.start), dtype=np.float32)
+        moved = np.empty_like(here)
+        occupy(nodes, present.day, place, age, state, model, here, moved)
         occupation[:, :, block], entries[:, :, block] = here, moved
     return Path(nodes, occupation, entries)
 
 
-def _rules(
-    graph: StateGraph, scenario: Scenario, landmark: float, nodes: Floats
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _moves_under(
+    scenario: Scenario, graph: StateGraph, chart: Chart, landmark: float, nodes: Floats
+) -> Table:
+    """Close the starts that a scenario speaks of, and open them on its days."""
+    moves = chart.move_table.copy()
+    per_place = chart.place_table["end_move"] - chart.place_table["first_move"]
+    source = np.repeat(chart.place_table["state"], per_place)
     names = [t.name for t in graph.treatments]
-    policy = np.ones(len(names), dtype=np.int64)
-    forced_step = np.full(len(names), -1, dtype=np.int64)
-    forced_state = np.zeros((len(names), len(graph.states)), dtype=np.int64)
     for assumption in scenario.assumptions:
-        z = names.index(assumption.treatment)
-        policy[z] = 0
+        starts = moves["treatment"] == names.index(assumption.treatment)
+        moves["is_open"][starts] = 0
         if assumption.day is not None:
-            forced_step[z] = int(np.argmin(np.abs(nodes - (assumption.day - landmark))))
-            for state in assumption.states:
-                forced_state[z, graph.states.index(state)] = 1
-    return policy, forced_step, forced_state
+            possible = graph.treatment(assumption.treatment).starts
+            states = assumption.states or tuple(s.source for s in possible)
+            able = np.isin(source, [graph.states.index(s) for s in states])
+            node = int(np.argmin(np.abs(nodes - (assumption.day - landmark))))
+            moves["forced_step"][starts & able] = node
+    return moves
 
 
 def over_patients[T](count: int, work: Callable[[int], T]) -> Iterator[T]:
     """Results of `work(i)` in order, several at a time; memory holds one batch only."""
-    workers = os.process_cpu_count() or 1
+    workers = usable_cores()
     if workers == 1 or count == 1:
         yield from map(work, range(count))
         return

@@ -15,7 +15,7 @@ from twinbayes.errors import TwinError
 from twinbayes.model.design import Design, Encoding
 from twinbayes.model.event_data import Floats
 from twinbayes.model.event_process import EventProcess
-from twinbayes.model.pooling import draw_new_group
+from twinbayes.model.pooling import POOLINGS, draw_new_group
 from twinbayes.names import (
     CENTRE,
     CHAIN,
@@ -49,7 +49,8 @@ class Population:
         (intensity, draw), spread of levels, for a subgroup or centre that the fit has not seen;
         None if the pooling has none.
     effect_mean, effect_scale
-        (effect, draw), the same for treatment effects.
+        (effect, draw), mean and spread of treatment effects over subgroups; 0 where all
+        subgroups share one effect.
     """
 
     rate: Floats
@@ -58,12 +59,13 @@ class Population:
     effect: Floats
     subgroup_scale: Floats | None
     centre_scale: Floats | None
-    effect_mean: Floats | None
-    effect_scale: Floats | None
+    effect_mean: Floats
+    effect_scale: Floats
 
     @property
     def n_draws(self) -> int:
-        return self.rate.shape[2]
+        """Number of posterior draws, all chains together."""
+        return int(self.rate.shape[2])
 
     @classmethod
     def from_posterior(
@@ -73,12 +75,9 @@ class Population:
         stacked = posterior.stack({SAMPLE: (CHAIN, DRAW)})
 
         def get(name: str, *dims: str) -> Floats | None:
-            if name not in stacked:
-                return None
-            return np.ascontiguousarray(stacked[name].transpose(*dims, SAMPLE).to_numpy())
+            return _draws(stacked, name, *dims) if name in stacked else None
 
-        rate = get("log_baseline", TRANSITION, WINDOW)
-        assert rate is not None  # every event process has it
+        rate = _draws(stacked, "log_baseline", TRANSITION, WINDOW)
         n_intensities, width, n = rate.shape
         empty = np.zeros((0, n_intensities, n))
         beta = get("beta", COVARIATE, TRANSITION)
@@ -88,6 +87,7 @@ class Population:
         table = np.full((n_intensities, width + 1), np.inf)
         for row, some in zip(table, edges, strict=True):
             row[: len(some)] = some
+        effect_mean, effect_scale = _over_subgroups(stacked)
         no_levels = [
             np.zeros((len(labels), n_intensities, n))
             for labels in (encoding.subgroups, encoding.centres)
@@ -105,9 +105,31 @@ class Population:
             effect=np.zeros((0, len(encoding.subgroups), n)) if effect is None else effect,
             subgroup_scale=get("subgroup_scale", TRANSITION),
             centre_scale=get("centre_scale", TRANSITION),
-            effect_mean=get("treatment_effect", EFFECT),
-            effect_scale=get("treatment_heterogeneity", EFFECT),
+            effect_mean=effect_mean,
+            effect_scale=effect_scale,
         )
+
+
+def _draws(stacked: xr.Dataset, name: str, *dims: str) -> Floats:
+    out: Floats = np.ascontiguousarray(stacked[name].transpose(*dims, SAMPLE).to_numpy())
+    return out
+
+
+def _over_subgroups(stacked: xr.Dataset) -> tuple[Floats, Floats]:
+    """Mean and spread of every treatment effect, from whichever block it was pooled in."""
+    labels = [str(x) for x in stacked[EFFECT].to_numpy()] if EFFECT in stacked else []
+    mean = np.zeros((len(labels), stacked.sizes[SAMPLE]))
+    scale = np.zeros_like(mean)
+    # One block alone has no suffix; several are named after their pooling.
+    for suffix in ("", *(f"_{kind}" for kind in POOLINGS)):
+        if f"treatment_effect{suffix}" not in stacked:
+            continue
+        dim = f"{EFFECT}{suffix}"
+        rows = [labels.index(str(x)) for x in stacked[dim].to_numpy()]
+        mean[rows] = _draws(stacked, f"treatment_effect{suffix}", dim)
+        if f"treatment_heterogeneity{suffix}" in stacked:
+            scale[rows] = _draws(stacked, f"treatment_heterogeneity{suffix}", dim)
+    return mean, scale
 
 
 @dataclass(frozen=True)
@@ -160,26 +182,21 @@ def patient_ratios(
             population.centre_scale, process.centre.kind, "centre", predictor, generator
         )
     return PatientRatios(
-        np.exp(predictor), np.exp(_effects(population, design.subgroup[i], generator))
+        np.exp(predictor), np.exp(_effects(population, process, design.subgroup[i], generator))
     )
 
 
-def _effects(population: Population, subgroup: int, generator: np.random.Generator) -> Floats:
-    if subgroup >= 0 or population.effect.shape[0] == 0:
-        return (
-            population.effect[:, max(subgroup, 0)]
-            if population.effect.shape[1]
-            else np.zeros((0, population.n_draws))
-        )
-    if population.effect_mean is None:
+def _effects(
+    population: Population, process: EventProcess, subgroup: int, generator: np.random.Generator
+) -> Floats:
+    """(effect, draw) log hazard ratios of the treatments in a subgroup, -1 for an unseen one."""
+    if subgroup >= 0:
+        return population.effect[:, subgroup]
+    silent = [e.label for e in process.graph.effects if not e.pooling.reaches_new_subgroups]
+    if silent:
         raise TwinError(
-            "This subgroup was not in the fit, and treatment effects are pooled "
-            "separately for several strategies: no effect can be given for it."
-        )
-    if population.effect_scale is None:
-        raise TwinError(
-            "This subgroup was not in the fit, and treatment effects without pooling "
-            "say nothing about it. Refit with pooling 'exchangeable' or 'complete'."
+            "This subgroup was not in the fit, and treatment effects without pooling say nothing "
+            f"about it: {', '.join(silent)}. Refit with pooling 'exchangeable' or 'complete'."
         )
     return draw_new_group(population.effect_mean, population.effect_scale, generator)
 

@@ -14,7 +14,8 @@ class Assumption:
     """What a scenario says of one treatment.
 
     `day` is None for "never from the landmark on"; otherwise patients who are in one of
-    `states` on that day (since origin) and have not started, start.
+    `states` (all in which it can start, if empty) on that day (since origin) and have not
+    started, start.
     """
 
     treatment: str
@@ -45,17 +46,18 @@ class Scenario:
         return cls(f"no {treatment}", (Assumption(treatment=treatment),))
 
     @classmethod
-    def start(cls, treatment: str, *, day: float, states: Sequence[str]) -> Scenario:
+    def start(cls, treatment: str, *, day: float, states: Sequence[str] = ()) -> Scenario:
         """`treatment` starts on `day` since origin if the patient is then in one of `states`.
 
-        A patient in another state on that day goes on without it.
+        Without `states`, in any state in which it can start. A patient in another state on that
+        day goes on without it.
         """
-        if isinstance(states, str) or not states:
+        if isinstance(states, str):
             raise ScenarioError(
-                "states must be a sequence of at least one state name, "
-                "such as states=('remission',)."
+                "states must be a sequence of state names, such as states=('remission',)."
             )
-        label = f"{treatment} on day {day:g} in {' or '.join(states)}"
+        where = f" in {' or '.join(states)}" if states else ""
+        label = f"{treatment} on day {day:g}{where}"
         return cls(label, (Assumption(treatment=treatment, day=float(day), states=tuple(states)),))
 
     def __and__(self, other: Scenario) -> Scenario:

@@ -25,6 +25,7 @@ from twinbayes.names import (
     PATIENT,
     SUBGROUP,
     TERMINAL_EVENTS,
+    TIME,
 )
 from twinbayes.twin.chart import Chart, draw_chart
 from twinbayes.twin.contrast import contrast_patients
@@ -80,6 +81,7 @@ class Twin:
 
     @property
     def patient_ids(self) -> tuple[str, ...]:
+        """Identifiers in the order of the results."""
         return self.cohort.patient_ids
 
     @cached_property
@@ -150,8 +152,9 @@ class Twin:
         Dataset
             Dims patient, time (days since the landmark), state. Posterior means, each with
             ``_lower`` and ``_upper``: `state_probability` (patient, time, state), `survival`
-            (patient, time), `cumulative_incidence` (patient, time, state; entries since the
-            landmark), `restricted_mean_time` (patient, state; days), `rmst` (patient; days).
+            (patient, time), `cumulative_incidence` (patient, time, state; expected number of
+            entries since the landmark, NaN for the initial state), `restricted_mean_time`
+            (patient, state; days), `rmst` (patient; days).
             With `draws`: `state_probability_draws` and `survival_draws` with dim sample.
 
         Raises
@@ -190,8 +193,11 @@ class Twin:
         if times.ndim != 1 or len(times) == 0:
             raise TwinError("horizons must be a sequence of at least one number of days.")
         result = self.forecast(float(times.max()), np.unique(times))
-        frame = result["survival"].to_pandas()
-        frame.index.name = PATIENT
+        frame = pd.DataFrame(
+            result["survival"].to_numpy(),
+            index=pd.Index(self.patient_ids, name=PATIENT),
+            columns=pd.Index(result[TIME].to_numpy(), name=TIME),
+        )
         return frame[list(times)]
 
 
