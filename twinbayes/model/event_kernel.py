@@ -172,20 +172,120 @@ def _add_patients(patient, first, last, values, out):  # type: ignore[no-untyped
 
 
 @_jit
+def _design_of(index, values):  # type: ignore[no-untyped-def]
+    """Unpack the design: compressed rows, moments, dense columns, centring."""
+    sparse = (
+        index[index[0] : index[1]],
+        index[index[1] : index[2]],
+        values[int(values[0]) : int(values[1])],
+    )
+    moments = (
+        index[index[2] : index[3]],
+        index[index[3] : index[4]],
+        values[int(values[1]) : int(values[2])],
+    )
+    columns = index[index[11] : index[12]]
+    n_patients = index[5] - index[4]
+    dense = values[int(values[4]) : int(values[5])].reshape((len(columns), n_patients))
+    return sparse, moments, columns, dense, values[int(values[3]) : int(values[4])]
+
+
+@_jit
+def _rows_of(index):  # type: ignore[no-untyped-def]
+    """Unpack the rows: where each intensity's start, their patients, events, acting effects."""
+    subgroup = index[index[4] : index[5]]
+    row_start = index[index[5] : index[6]]
+    patient = index[index[6] : index[7]]
+    events = (index[index[7] : index[8]], index[index[8] : index[9]])
+    acting = (index[index[9] : index[10]], index[index[10] : index[11]])
+    return subgroup, row_start, patient, events, acting
+
+
+@_jit
+def _predict(design, rows, coef, effect, eta, predictor):  # type: ignore[no-untyped-def]
+    """Fill the log hazard ratio of each row; `eta` (patient, lanes) is workspace."""
+    sparse, moments, columns, dense, shift = design
+    subgroup, row_start, patient, _, (acting_row, acting) = rows
+    base = np.zeros(coef.shape[1])
+    for k in range(len(shift)):
+        _accumulate(base, -shift[k], coef[k])
+    _sparse_predictors(sparse[0], sparse[1], sparse[2], base, coef, eta)
+    _add_moments(moments[0], moments[1], moments[2], coef, eta)
+    across = np.empty(len(subgroup))  # the dense part of one intensity, by patient
+    for e in range(len(row_start) - 1):
+        across[:] = 0.0
+        for c in range(len(columns)):
+            _accumulate(across, coef[columns[c], e], dense[c])
+        _read_patients(patient, row_start[e], row_start[e + 1], eta[:, e], across, predictor)
+    for a in range(len(acting)):
+        predictor[acting_row[a]] += effect[acting[a], subgroup[patient[acting_row[a]]]]
+
+
+@_jit
+def _accrue(row_start, exposure, log_mean, weighted, cumulative, grad_mean):  # type: ignore[no-untyped-def]
+    """Add up baseline cumulative hazards by row; fill the gradient of the mean log rates."""
+    at = 0
+    for e in range(log_mean.shape[0]):
+        first, last = row_start[e], row_start[e + 1]
+        for j in range(log_mean.shape[1]):
+            days = exposure[at : at + last - first]
+            at += last - first
+            rate = np.exp(log_mean[e, j])
+            _accumulate(cumulative[first:last], rate, days)
+            grad_mean[e, j] = -rate * _inner(days, weighted[first:last])
+
+
+@_jit
+def _add_events(rows, log_event, predictor, weight, residual, grad_event, per_patient):  # type: ignore[no-untyped-def]
+    """Return the events' share of the log-likelihood; add it to residuals and patients."""
+    _, row_start, patient, (event_row, event_window), _ = rows
+    total, e = 0.0, 0
+    grad_event[:] = 0.0
+    for m in range(len(event_row)):
+        r, j = event_row[m], event_window[m]
+        while r >= row_start[e + 1]:
+            e += 1
+        i = patient[r]
+        own = log_event[e, j] + predictor[r]
+        total += weight[i] * own
+        grad_event[e, j] += weight[i]
+        residual[r] += weight[i]
+        if len(per_patient) > 0:
+            per_patient[i] += own
+    return total
+
+
+@_jit
+def _pull_back(design, rows, coef, residual, eta, grad_coef, grad_effect):  # type: ignore[no-untyped-def]
+    """Carry the rows' residuals back to coefficients and effects; `eta` is workspace."""
+    sparse, moments, columns, dense, shift = design
+    subgroup, row_start, patient, _, (acting_row, acting) = rows
+    slope = np.zeros(coef.shape)
+    sums = np.zeros(len(row_start) - 1)
+    across = np.empty(len(subgroup))
+    for e in range(len(sums)):
+        across[:] = 0.0
+        _add_patients(patient, row_start[e], row_start[e + 1], residual, across)
+        sums[e] = np.sum(across)
+        for c in range(len(columns)):
+            slope[columns[c], e] = _inner(across, dense[c])
+        eta[:, e] = across
+    _sparse_gradient(sparse[0], sparse[1], sparse[2], eta, slope)
+    _moments_gradient(moments[0], moments[1], moments[2], coef, eta, slope)
+    for k in range(len(shift)):
+        for e in range(len(sums)):
+            grad_coef[k, e] = slope[k, e] - shift[k] * sums[e]
+    grad_effect[:] = 0.0
+    for a in range(len(acting)):
+        r = acting_row[a]
+        grad_effect[acting[a], subgroup[patient[r]]] += residual[r]
+
+
+@_jit
 def event_loglik(  # type: ignore[no-untyped-def]
-    log_event,
-    log_mean,
-    coef,
-    effect,
-    weight,
-    index,
-    values,
-    grad_event,
-    grad_mean,
-    grad_coef,
-    grad_effect,
-    per_patient,
-):
+    log_event, log_mean, coef, effect, weight, index, values,
+    grad_event, grad_mean, grad_coef, grad_effect, per_patient,
+):  # fmt: skip
     """Return the weighted log-likelihood; fill its gradients and each patient's term.
 
     Parameters
@@ -199,101 +299,30 @@ def event_loglik(  # type: ignore[no-untyped-def]
     weight
         (patient,): 0 leaves a patient out, 1 counts as observed.
     index, values
-        `EventData.pack()`.
+        `EventData.pack()`; every patient's subgroup must be one of the fit's.
     grad_event, grad_mean, grad_coef, grad_effect, per_patient
         Outputs, shaped as their inputs; `per_patient` is unweighted and (patient,), or empty
         where nobody wants it.
-        Every patient's subgroup must be one of the fit's.
     """
-    column_start = index[index[0] : index[1]]
-    column = index[index[1] : index[2]]
-    moment_start = index[index[2] : index[3]]
-    moment_column = index[index[3] : index[4]]
-    subgroup = index[index[4] : index[5]]
-    row_start = index[index[5] : index[6]]
-    patient = index[index[6] : index[7]]
-    event_row = index[index[7] : index[8]]
-    event_window = index[index[8] : index[9]]
-    acting_row = index[index[9] : index[10]]
-    acting = index[index[10] : index[11]]
-    dense_column = index[index[11] : index[12]]
-    value = values[int(values[0]) : int(values[1])]
-    moment = values[int(values[1]) : int(values[2])]
-    exposure = values[int(values[2]) : int(values[3])]
-    shift = values[int(values[3]) : int(values[4])]
-    n_patients, n_rows = len(subgroup), len(patient)
-    dense = values[int(values[4]) : int(values[5])].reshape((len(dense_column), n_patients))
-
-    n_intensities, n_windows = log_mean.shape
+    design, rows = _design_of(index, values), _rows_of(index)
+    row_start, patient = rows[1], rows[2]
+    n_rows, n_intensities = len(patient), log_mean.shape[0]
     lanes = -(-n_intensities // _LANES) * _LANES
-    wide = np.zeros((len(shift), lanes))
+    wide = np.zeros((coef.shape[0], lanes))
     wide[:, :n_intensities] = coef
-    base = np.zeros(lanes)
-    for k in range(len(shift)):
-        _accumulate(base, -shift[k], wide[k])
-    eta = np.empty((n_patients, lanes))
-    _sparse_predictors(column_start, column, value, base, wide, eta)
-    _add_moments(moment_start, moment_column, moment, wide, eta)
-    predictor = np.empty(n_rows)
-    across = np.empty(n_patients)  # one intensity's dense part, then its gradient, by patient
-    for e in range(n_intensities):
-        across[:] = 0.0
-        for c in range(len(dense_column)):
-            _accumulate(across, coef[dense_column[c], e], dense[c])
-        _read_patients(patient, row_start[e], row_start[e + 1], eta[:, e], across, predictor)
-    for a in range(len(acting)):
-        predictor[acting_row[a]] += effect[acting[a], subgroup[patient[acting_row[a]]]]
-    ratio = np.empty(n_rows)
+    eta = np.empty((len(weight), lanes))
+    predictor, ratio = np.empty(n_rows), np.empty(n_rows)
+    _predict(design, rows, wide, effect, eta, predictor)
     exponentials(predictor, ratio)
-
-    # cumulative hazards, and the gradient of the mean rates
     cumulative = np.zeros(n_rows)
     weighted = ratio if np.all(weight == 1.0) else ratio * weight[patient]
-    at = 0
-    for e in range(n_intensities):
-        first, last = row_start[e], row_start[e + 1]
-        for j in range(n_windows):
-            days = exposure[at : at + last - first]
-            at += last - first
-            rate = np.exp(log_mean[e, j])
-            _accumulate(cumulative[first:last], rate, days)
-            grad_mean[e, j] = -rate * _inner(days, weighted[first:last])
+    exposure = values[int(values[2]) : int(values[3])]
+    _accrue(row_start, exposure, log_mean, weighted, cumulative, grad_mean)
     if len(per_patient) > 0:
         per_patient[:] = 0.0
         _add_patients(patient, 0, n_rows, -cumulative * ratio, per_patient)
     residual = -cumulative * weighted
     total = np.sum(residual)
-    grad_event[:] = 0.0
-    e = 0
-    for m in range(len(event_row)):
-        r, j = event_row[m], event_window[m]
-        while r >= row_start[e + 1]:
-            e += 1
-        i = patient[r]
-        own = log_event[e, j] + predictor[r]
-        total += weight[i] * own
-        grad_event[e, j] += weight[i]
-        residual[r] += weight[i]
-        if len(per_patient) > 0:
-            per_patient[i] += own
-
-    # the gradient by patient, which eta holds from here on, then by column
-    slope = np.zeros((len(shift), lanes))
-    sums = np.zeros(n_intensities)
-    for e in range(n_intensities):
-        across[:] = 0.0
-        _add_patients(patient, row_start[e], row_start[e + 1], residual, across)
-        sums[e] = np.sum(across)
-        for c in range(len(dense_column)):
-            slope[dense_column[c], e] = _inner(across, dense[c])
-        eta[:, e] = across
-    grad_effect[:] = 0.0
-    for a in range(len(acting)):
-        r = acting_row[a]
-        grad_effect[acting[a], subgroup[patient[r]]] += residual[r]
-    _sparse_gradient(column_start, column, value, eta, slope)
-    _moments_gradient(moment_start, moment_column, moment, wide, eta, slope)
-    for k in range(len(shift)):
-        for e in range(n_intensities):
-            grad_coef[k, e] = slope[k, e] - shift[k] * sums[e]
+    total += _add_events(rows, log_event, predictor, weight, residual, grad_event, per_patient)
+    _pull_back(design, rows, wide, residual, eta, grad_coef, grad_effect)
     return total
