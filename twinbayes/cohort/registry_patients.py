@@ -173,7 +173,7 @@ def hide_missing(complete: DataFrame, rng: np.random.Generator) -> DataFrame:
     blank(["benzene_index", "smoker"], _logistic(-1.9 + 0.025 * (age - 58) + 0.8 * far))
     blank(["deprivation"], 0.03)
     blank(list(GENES), _logistic(-2.8 - 0.03 * (blasts - 55) + 0.7 * far))
-    blank(list(LESIONS), _logistic(-2.9 + 0.6 * far))
+    blank(list(LESIONS), _logistic(np.asarray(-2.9 + 0.6 * far, dtype=np.float64)))
     for gene in ("PHF6", "NOTCH1"):
         blank([gene], 0.08)
     return frame

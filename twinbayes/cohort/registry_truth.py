@@ -183,8 +183,8 @@ class RegistryTruth:
         subgroup, centre = patients[names.SUBGROUP], patients[names.CENTRE]
         return {
             label: x @ self.beta[label].to_numpy()
-            + subgroup.map(self.subgroup_effect.loc[label]).to_numpy(dtype=float)
-            + centre.map(self.centre_effect.loc[label]).to_numpy(dtype=float)
+            + subgroup.map(self.subgroup_effect.T[label]).to_numpy(dtype=float)
+            + centre.map(self.centre_effect.T[label]).to_numpy(dtype=float)
             for label in self.transitions
         }
 
@@ -193,7 +193,7 @@ class RegistryTruth:
     ) -> Paths:
         """Complete, uncensored histories of these patients."""
         index = {name: k for k, name in enumerate(self.subgroups)}
-        subgroup = patients[names.SUBGROUP].map(index).to_numpy(dtype=np.int64)
+        subgroup = np.array([index[s] for s in patients[names.SUBGROUP]], dtype=np.int64)
         ratios = self.log_hazard_ratio(patients)
         return simulate_paths(self, ratios, subgroup, rng, transplant=transplant)
 

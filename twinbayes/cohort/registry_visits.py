@@ -153,7 +153,8 @@ def _before_dropout(health: Floats, taken: Mask, rng: np.random.Generator) -> Ma
     odds = _DROPOUT / (1 - _DROPOUT) * np.exp(-0.045 * (health - 50))
     last = taken & (rng.random(health.shape) < odds / (1 + odds))
     earlier = np.cumsum(last, axis=1) - last
-    return earlier == 0
+    filled_in: NDArray[np.bool_] = earlier == 0
+    return filled_in
 
 
 def _long(ids: pd.Index, days: Floats, value: Floats, below: Mask, taken: Mask) -> DataFrame:
