@@ -142,8 +142,8 @@ def _moves_under(
         starts = moves["treatment"] == names.index(assumption.treatment)
         moves["is_open"][starts] = 0
         if assumption.day is not None:
-            possible = graph.treatment(assumption.treatment).starts
-            states = assumption.states or tuple(s.source for s in possible)
+            possible = [s.source for s in graph.treatment(assumption.treatment).starts]
+            states = assumption.states or possible
             able = np.isin(source, [graph.states.index(s) for s in states])
             node = int(np.argmin(np.abs(nodes - (assumption.day - landmark))))
             moves["forced_step"][starts & able] = node
