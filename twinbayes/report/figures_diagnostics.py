@@ -53,8 +53,8 @@ def diagnostics(table: pd.DataFrame, energy: FloatArray) -> Picture:
     worse = rhat > _BARS["rhat"]
     left.scatter(rhat, places, color=np.where(worse, VERMILION, BLUE), s=26, zorder=3)
     left.axvline(_BARS["rhat"], color=VERMILION, linewidth=1, linestyle=(0, (4, 2)))
-    highest = max(_BARS["rhat"] + 0.002, np.nanmax(np.append(rhat, 1.0)) + 0.001)
-    left.set_xlim(0.999, highest)
+    highest = float(np.nanmax(np.append(rhat, _BARS["rhat"])))
+    left.set_xlim(0.999, highest + 0.08 * (highest - 0.999))
     left.set_yticks(places, list(table.index.astype(str)), fontsize=8)
     left.set_title("Largest R-hat")
     left.set_xlabel("R-hat (at most 1.01)")

@@ -18,6 +18,7 @@ from twinbayes.report.formulae import hazard_formula
 from twinbayes.report.look import effect_words, size_words, words
 
 _FEW: Final = 20
+_SHOWN: Final = 6  # reasons in the banner; the others unfold
 _USABLE_MEANS: Final = (
     "Usable says that the computation converged and may be read. It does not say that the model is "
     "right, nor that it may guide care: judge that by the evidence below."
@@ -55,7 +56,11 @@ def banner(usable: bool, reasons: tuple[str, ...], *, simulated: bool) -> f.Bloc
     shown = label if simulated else None
     if usable:
         return f.block(f.Block('<div class="verdict usable">USABLE</div>'), shown)
-    why = f.bullets(words(reason) for reason in reasons).html
+    told = [words(reason) for reason in reasons]
+    why = f.bullets(told[:_SHOWN]).html
+    if len(told) > _SHOWN:
+        more = f"and {len(told) - _SHOWN} more reasons"
+        why += f.folded(more, f.bullets(told[_SHOWN:])).html
     return f.block(f.Block(f'<div class="verdict not-for-use">NOT FOR USE{why}</div>'), shown)
 
 
