@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin
 
 _DEFAULT_STEPS = 60
+_FEW_TIMES = 16  # output times that become nodes of the time grid, so that they are exact
 _MAX_DRAWS_BYTES = 2 * 1024**3
 
 
@@ -43,6 +44,11 @@ class OutputGrid:
     def tails(self) -> tuple[float, float]:
         """Probabilities of the lower and the upper bound."""
         return (1 - self.interval) / 2, (1 + self.interval) / 2
+
+    @property
+    def exact(self) -> Floats:
+        """Output times to be computed, not interpolated: all, where they are few."""
+        return self.times if len(self.times) <= _FEW_TIMES else self.times[:0]
 
     def read_off(self, nodes: Floats, values: Draws) -> Floats:
         """Values at the output times, linear between the nodes along the first axis.
@@ -133,7 +139,8 @@ def forecast_patients(
     absorbing = {graph.states.index(s) for s in graph.absorbing}
 
     def work(i: int) -> dict[str, Floats]:
-        path = twin.path(i, scenario, scenario_nodes(until, [scenario], landmarks[i]))
+        nodes = scenario_nodes(until, [scenario], landmarks[i], out_grid)
+        path = twin.path(i, scenario, nodes)
         present = graph.states.index(twin.present[i].state)
         return _summarise(path, out_grid, fatal, absorbing - {present}, draws)
 
@@ -152,10 +159,12 @@ def forecast_patients(
     return label(twin, data, out_grid, {"scenario": scenario.label})
 
 
-def scenario_nodes(until: float, scenarios: list[Scenario], landmark: float) -> Floats:
+def scenario_nodes(
+    until: float, scenarios: list[Scenario], landmark: float, grid: OutputGrid
+) -> Floats:
     """The time grid of one patient, with a node at each day on which a scenario acts."""
     days = [a.day - landmark for s in scenarios for a in s.assumptions if a.day is not None]
-    return time_nodes(until, days)
+    return time_nodes(until, [*days, *grid.exact])
 
 
 def label(

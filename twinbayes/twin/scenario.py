@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from twinbayes.errors import ScenarioError, require_known
 from twinbayes.model.graph import StateGraph
 
@@ -56,6 +58,8 @@ class Scenario:
             raise ScenarioError(
                 "states must be a sequence of state names, such as states=('remission',)."
             )
+        if not np.isfinite(day):
+            raise ScenarioError(f"day must be a number of days since origin, not {day!r}.")
         where = f" in {' or '.join(states)}" if states else ""
         label = f"{treatment} on day {day:g}{where}"
         return cls(label, (Assumption(treatment=treatment, day=float(day), states=tuple(states)),))
