@@ -79,7 +79,14 @@ def test_edges_of_one_shape_have_one_length_whatever_the_data() -> None:
 def test_tied_event_times_do_not_make_empty_windows() -> None:
     tied = np.full(50, 30.0)
     edges = PiecewiseConstant(windows=6).edges(tied, np.r_[tied, 365.0])
-    assert all(b - a > 1.0 for a, b in pairwise(edges))
+    assert all(b - a > 0.99 for a, b in pairwise(edges))
+
+
+def test_a_long_follow_up_does_not_coarsen_the_first_weeks() -> None:
+    recoveries = np.linspace(12.0, 40.0, 200)
+    edges = PiecewiseConstant(windows=20).edges(recoveries, np.r_[recoveries, 6300.0])
+    share = 1 - (1 - np.arange(1, 20) / 20) ** 1.5
+    np.testing.assert_allclose(edges[1:-1], np.quantile(recoveries, share), atol=1.0)
 
 
 @pytest.mark.parametrize("centred", [True, False])

@@ -12,9 +12,7 @@ import twinbayes as tb
 from twinbayes.cohort.registry import simulate_registry
 from twinbayes.cohort.registry_truth import RegistryTruth
 from twinbayes.inference import compile_fit, judge
-from twinbayes.model.event_data import event_data, rows_at_risk
 from twinbayes.model.event_process import EVENT_INDEX, EVENT_VALUES, PATIENT_WEIGHT
-from twinbayes.model.history import trace_histories
 from twinbayes.names import PRINCIPAL_AXIS
 
 REGISTRIES = 6
@@ -58,9 +56,8 @@ def test_intervals_of_registries_from_one_truth_hold_it_as_often_as_they_say(
     for seed in range(REGISTRIES):
         another, _ = simulate_registry(seed=100 + seed, visits=False)
         assert another.n_patients == cohort.n_patients
-        rows = rows_at_risk(spec.graph, trace_histories(spec.graph, another))
-        data = event_data(rows, compiled.plan.edges, compiled.plan.encoding.encode(another))
-        index, values = data.pack()
+        plan = compiled.plan
+        index, values = spec.events.plan_like(another, plan.encoding, plan.edges).data.pack()
         weight = np.ones(another.n_patients)
         swapped = compiled.compiled.with_data(
             **{EVENT_INDEX: index, EVENT_VALUES: values, PATIENT_WEIGHT: weight}

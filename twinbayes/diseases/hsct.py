@@ -28,7 +28,7 @@ def _baseline(event: str, windows: int) -> PiecewiseConstant:
     return PiecewiseConstant(windows, centred=event not in ("relapse", "death"))
 
 
-def hsct(*, windows: int = 12, unshrunk: tuple[str, ...] = ()) -> ModelSpec:
+def hsct(*, windows: int = 20, unshrunk: tuple[str, ...] = ()) -> ModelSpec:
     """Describe the six-state model of the ``ebmt4`` data.
 
     Parameters

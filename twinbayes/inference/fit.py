@@ -65,7 +65,7 @@ class Fit:
     @cached_property
     def plan(self) -> EventPlan:
         """Histories and rows at risk of the cohort, as the likelihood saw them."""
-        return self.spec.events.plan(self.cohort)
+        return self.spec.events.plan_like(self.cohort, self.encoding, self.edges)
 
     @property
     def set_aside(self) -> pd.DataFrame:

@@ -61,8 +61,8 @@ class Baseline(Protocol):
 
 
 def _strictly_increasing(inner: np.ndarray, end: float) -> np.ndarray:
-    """Push coinciding edges apart by 0.5 % of the time span, keeping their order."""
-    gap = max(0.005 * end, 1e-3)
+    """Push coinciding edges a day apart (less where the time span is short), in their order."""
+    gap = max(min(1.0, 0.005 * end), 1e-3)
     out = np.empty(len(inner) + 2)
     out[0] = 0.0
     for j, edge in enumerate(inner, start=1):

@@ -111,9 +111,18 @@ class EventProcess:
                 f"unshrunk names groups without covariates: {unknown}. "
                 f"Known: {list(encoding.groups)}."
             )
+        return self._planned(cohort, encoding, None)
+
+    def plan_like(self, cohort: Cohort, encoding: Encoding, edges: tuple[Floats, ...]) -> EventPlan:
+        """Trace a cohort under columns and windows learnt before: what a given fit says of it."""
+        return self._planned(cohort, encoding, edges)
+
+    def _planned(
+        self, cohort: Cohort, encoding: Encoding, edges: tuple[Floats, ...] | None
+    ) -> EventPlan:
         histories = trace_histories(self.graph, cohort)
         rows = rows_at_risk(self.graph, histories)
-        edges = window_edges(self.graph, rows)
+        edges = window_edges(self.graph, rows) if edges is None else edges
         data = event_data(rows, edges, encoding.encode(cohort))
         return EventPlan(encoding, edges, histories, rows, data)
 
