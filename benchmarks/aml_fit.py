@@ -32,34 +32,44 @@ def amlsg_folder() -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="folder to leave the fit in")
-    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=1500)
     parser.add_argument("--tune", type=int, default=800)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     cohort = tb.read_cohort(amlsg_folder(), adapter="amlsg")
     read_s = time.perf_counter() - _STARTED
-    fit = tb.fit(tb.disease("aml"), cohort, draws=options.draws, tune=options.tune,
-                 seed=options.seed, progressbar=False)
+    fit = tb.fit(
+        tb.disease("aml"),
+        cohort,
+        draws=options.draws,
+        tune=options.tune,
+        seed=options.seed,
+        progressbar=False,
+    )
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         fit.save(options.out / "aml.fit")
     usage = resource.getrusage(resource.RUSAGE_SELF)
     summary = fit.verdict.summary
-    print(json.dumps({
-        "patients": cohort.n_patients,
-        "covariates": len(fit.encoding.columns),
-        "transitions": len(fit.spec.graph.labels),
-        "read_s": round(read_s, 1),
-        "compile_s": round(fit.datatree.attrs["compile_seconds"], 1),
-        "sample_s": round(fit.datatree.attrs["sample_seconds"], 1),
-        "total_s": round(time.perf_counter() - _STARTED, 1),
-        "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_gib": round(usage.ru_maxrss / 2**20, 2),
-        "min_ess": round(min(summary["min_ess_bulk"], summary["min_ess_tail"]), 1),
-        "max_rhat": round(summary["max_rhat"], 4),
-        "divergences": int(summary["divergences"]),
-        "verdict": "usable" if fit.verdict.usable else "not for use",
-    }))
+    print(
+        json.dumps(
+            {
+                "patients": cohort.n_patients,
+                "covariates": len(fit.encoding.columns),
+                "transitions": len(fit.spec.graph.labels),
+                "read_s": round(read_s, 1),
+                "compile_s": round(fit.datatree.attrs["compile_seconds"], 1),
+                "sample_s": round(fit.datatree.attrs["sample_seconds"], 1),
+                "total_s": round(time.perf_counter() - _STARTED, 1),
+                "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
+                "peak_gib": round(usage.ru_maxrss / 2**20, 2),
+                "min_ess": round(min(summary["min_ess_bulk"], summary["min_ess_tail"]), 1),
+                "max_rhat": round(summary["max_rhat"], 4),
+                "divergences": int(summary["divergences"]),
+                "verdict": "usable" if fit.verdict.usable else "not for use",
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
