@@ -1,0 +1,167 @@
+"""The component as a whole: the model's log-density against the formula, and plans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+from scipy import stats
+
+import twinbayes as tb
+from twinbayes.cohort import Cohort
+from twinbayes.errors import ModelError
+from twinbayes.model import EventPlan, ModelSpec, assemble
+from twinbayes.model.event_process import PATIENT_WEIGHT
+
+
+@pytest.fixture(scope="module")
+def spec() -> ModelSpec:
+    return tb.disease("registry")
+
+
+@pytest.fixture(scope="module")
+def plan(spec: ModelSpec, registry: Cohort) -> EventPlan:
+    return spec.events.plan(registry)
+
+
+@pytest.fixture(scope="module")
+def model(spec: ModelSpec, registry: Cohort) -> pm.Model:
+    return assemble(spec, registry)
+
+
+@pytest.fixture(scope="module")
+def drawn(model: pm.Model) -> dict[str, np.ndarray]:
+    """One draw from the priors of every sampled variable and of those reported."""
+    names = [v.name for v in model.free_RVs] + [
+        "beta", "subgroup_effect", "centre_effect", "treatment_subgroup_effect", "log_baseline"
+    ]  # fmt: skip
+    values = pm.draw([model[n] for n in names], random_seed=3, mode="FAST_COMPILE")
+    return dict(zip(names, values, strict=True))
+
+
+def by_hand(plan: EventPlan, cohort: Cohort, value: dict[str, np.ndarray]) -> np.ndarray:
+    """Log-likelihood of each patient from the reported variables, row by row."""
+    design = plan.encoding.encode(cohort)
+    k = len(plan.encoding.columns)
+    x, s2, rows = design.values[:, :k], design.variances[:, :k], plan.rows
+    eta = x @ value["beta"] + 0.5 * s2 @ value["beta"] ** 2
+    eta = eta + value["subgroup_effect"].T[design.subgroup]
+    eta = eta + value["centre_effect"].T[design.centre]
+    out = np.zeros(cohort.n_patients)
+    for r in range(len(rows.patient)):
+        i, e, grid = rows.patient[r], rows.intensity[r], plan.edges[rows.intensity[r]]
+        predictor = eta[i, e] + sum(
+            value["treatment_subgroup_effect"][f, design.subgroup[i]] for f in rows.effects[r]
+        )
+        days = np.minimum(grid[1:], rows.stop[r]) - np.maximum(grid[:-1], rows.start[r])
+        hazard = np.exp(value["log_baseline"][e, : len(days)] + predictor)
+        out[i] -= hazard @ np.maximum(days, 0.0)
+        if rows.is_event[r]:
+            window = max(int(np.searchsorted(grid, rows.stop[r], side="left")) - 1, 0)
+            out[i] += value["log_baseline"][e, window] + predictor
+    return out
+
+
+def test_the_log_density_is_priors_plus_the_formula_of_the_likelihood(
+    model: pm.Model, plan: EventPlan, registry: Cohort, drawn: dict[str, np.ndarray]
+) -> None:
+    value = drawn
+    priors = tb.load_priors("registry")
+    wanted = by_hand(plan, registry, value).sum()
+    for name, prior in (
+        ("log_baseline_roughness", "baseline_roughness"),
+        ("subgroup_scale", "subgroup_scale"),
+        ("centre_scale", "centre_scale"),
+    ):
+        sigma = priors.arguments(prior, plan_labels(model))["sigma"]
+        wanted += stats.halfnorm(scale=sigma).logpdf(value[name]).sum()
+    groups = list(model.coords["covariate_group"])
+    sigma = priors.arguments("covariate_scale", groups)["sigma"][:, None]
+    wanted += stats.halfnorm(scale=sigma).logpdf(value["covariate_scale"]).sum()
+    effects = list(model.coords["effect"])
+    sigma = priors.arguments("treatment_heterogeneity", effects)["sigma"]
+    wanted += stats.halfnorm(scale=sigma).logpdf(value["treatment_heterogeneity"]).sum()
+    for name, prior, labels in (
+        ("log_baseline_level", "baseline_level", plan_labels(model)),
+        ("treatment_effect", "treatment_effect", effects),
+    ):
+        arguments = priors.arguments(prior, labels)
+        wanted += stats.norm(arguments["mu"], arguments["sigma"]).logpdf(value[name]).sum()
+    for name in ("beta_offset", "treatment_offset", "log_baseline_step"):
+        wanted += stats.norm.logpdf(value[name]).sum()
+    for name in ("subgroup_offset", "centre_offset"):  # normal on the plane of sum zero
+        free = value[name].shape[1] - 1
+        wanted += -0.5 * (value[name] ** 2).sum() - 0.5 * np.log(2 * np.pi) * free * len(
+            value[name]
+        )
+    logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    assert float(logp(on_value_scale(model, value))) == pytest.approx(wanted, rel=1e-9)
+
+
+def plan_labels(model: pm.Model) -> list[str]:
+    return [str(t) for t in model.coords["transition"]]
+
+
+def on_value_scale(model: pm.Model, value: dict[str, np.ndarray]) -> dict[str, Any]:
+    out = {}
+    for variable in model.free_RVs:
+        inside, transform = value[variable.name], model.rvs_to_transforms[variable]
+        if transform is not None:
+            outside = pt.as_tensor_variable(inside)
+            inside = transform.forward(outside, *variable.owner.inputs).eval(mode="FAST_COMPILE")
+        out[model.rvs_to_values[variable].name] = inside
+    return out
+
+
+def test_a_weight_of_zero_leaves_a_patient_out(
+    registry: Cohort, plan: EventPlan, model: pm.Model, drawn: dict[str, np.ndarray]
+) -> None:
+    logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    point = on_value_scale(model, drawn)
+    everyone = float(logp(point))
+    k = int(np.argmax(np.bincount(plan.rows.patient)))
+    weight = np.ones(registry.n_patients)
+    weight[k] = 0.0
+    with model:
+        pm.set_data({PATIENT_WEIGHT: weight})
+        without = float(logp(point))
+        pm.set_data({PATIENT_WEIGHT: np.ones_like(weight)})
+    assert everyone - without == pytest.approx(by_hand(plan, registry, drawn)[k], rel=1e-8)
+
+
+def test_another_cohort_is_planned_under_the_columns_and_windows_of_a_fit(
+    spec: ModelSpec, registry: Cohort, plan: EventPlan
+) -> None:
+    again = spec.events.plan_like(registry, plan.encoding, plan.edges)
+    for ours, theirs in zip(again.data.pack(), plan.data.pack(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    few = registry.select(registry.patient_ids[:9])
+    part = spec.events.plan_like(few, plan.encoding, plan.edges)
+    assert part.encoding is plan.encoding
+    assert part.edges is plan.edges
+    assert part.data.n_patients == 9
+
+
+def test_a_start_that_is_not_finite_is_refused_before_sampling(
+    spec: ModelSpec, registry: Cohort
+) -> None:
+    priors = tb.load_priors("registry").override(
+        {"baseline_level": {"arguments": {"mu": 800.0, "sigma": 1.0}}}
+    )
+    with pytest.raises(ModelError, match="no finite log-density at its start: event_loglik"):
+        assemble(spec, registry, priors)
+
+
+def test_principal_axes_turn_each_group_within_itself(plan: EventPlan) -> None:
+    encoding = plan.encoding
+    axes = encoding.principal_axes()
+    np.testing.assert_allclose(axes.T @ axes, np.eye(len(axes)), atol=1e-12)
+    group = np.array([encoding.groups.index(c.group) for c in encoding.columns])
+    assert not axes[group[:, None] != group[None, :]].any()
+    turned = axes.T @ encoding.normal.covariance @ axes
+    same = group[:, None] == group[None, :]
+    off_diagonal = turned[same & ~np.eye(len(axes), dtype=bool)]
+    np.testing.assert_allclose(off_diagonal, 0.0, atol=1e-10)
