@@ -6,13 +6,16 @@ import json
 import os
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Before numpy is imported: chains and test workers already use every core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
+
+if TYPE_CHECKING:
+    from twinbayes.inference import CompiledFit, Fit
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,3 +61,18 @@ def reference(shared: Path) -> Callable[[str], dict[str, Any]]:
         return case
 
     return load
+
+
+@pytest.fixture(scope="session")
+def registry_compiled() -> CompiledFit:
+    """The registry's model, compiled once for all tests."""
+    import twinbayes as tb
+    from twinbayes.inference import compile_fit
+
+    return compile_fit(tb.disease("registry"), tb.datasets.registry())
+
+
+@pytest.fixture(scope="session")
+def registry_fit(registry_compiled: CompiledFit) -> Fit:
+    """A short fit of the registry: 2 chains of 100 draws, enough for tests of plumbing."""
+    return registry_compiled.sample(draws=100, tune=100, chains=2, seed=1, progressbar=False)

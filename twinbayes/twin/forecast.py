@@ -90,7 +90,7 @@ def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> 
         return OutputGrid(np.linspace(0.0, until, count + 1), interval)
     times = np.asarray(grid, dtype=float)
     ordered = times.ndim == 1 and len(times) > 0 and np.all(np.diff(times) > 0)
-    if not ordered or times[0] < 0 or times[-1] > until:
+    if not ordered or not (times[0] >= 0 and times[-1] <= until):
         raise TwinError(
             "grid must be increasing days since the landmark, from 0 to `until` "
             f"({until:g}), or a number of steps."
