@@ -21,6 +21,9 @@ from twinbayes.report.twin_reporting import twin_report
 #: Data set of the demonstration → disease model.
 DEMO_DATA: Final = {"registry": "registry", "ebmt": "hsct"}
 _SECOND_LANDMARK: Final = 120.0
+# Eight small subgroups make a rough posterior: small steps, and draws to spare for the gate.
+_DRAWS: Final = 2000
+_TARGET_ACCEPT: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,14 @@ def run_demo(data: str, out: Path, *, seed: int = 1, progressbar: bool = True) -
     """
     cohort = demo_cohort(data)
     out.mkdir(parents=True, exist_ok=True)
-    fitted = fit(disease(DEMO_DATA[data]), cohort, seed=seed, progressbar=progressbar)
+    fitted = fit(
+        disease(DEMO_DATA[data]),
+        cohort,
+        draws=_DRAWS,
+        seed=seed,
+        progressbar=progressbar,
+        target_accept=_TARGET_ACCEPT,
+    )
     files = {"fit": fitted.save(out / "fit.nc"), "review": review(fitted, out / "review.html")}
     for one in demo_patients(fitted):
         files |= patient_files(fitted, one, out)
