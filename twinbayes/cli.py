@@ -115,6 +115,9 @@ def fit(
     draws: Annotated[int, typer.Option(help="Draws kept of each chain.")] = 1000,
     tune: Annotated[int, typer.Option(help="Warm-up draws of each chain.")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
+    target_accept: Annotated[
+        float, typer.Option(help="Closer to 1: smaller steps, fewer divergences, slower.")
+    ] = 0.8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
     as_json: AsJson = False,
 ) -> int:
@@ -125,7 +128,7 @@ def fit(
     fitted = tb.fit(
         tb.disease(disease), data, priors=None if priors is None else tb.load_priors(priors),
         sampler=sampler, draws=draws, tune=tune, chains=chains, seed=seed,
-        progressbar=not as_json,
+        progressbar=not as_json, target_accept=target_accept,
     )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     saved = fitted.save(out)

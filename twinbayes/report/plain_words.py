@@ -139,7 +139,7 @@ def contrast_sentences(
 
 
 NOT_FOR_USE: Final = (
-    "NOT FOR USE: the computation did not converge, and no number here may be relied on."
+    "NOT FOR USE: the computation did not pass its checks, and no number here may be relied on."
 )
 
 
