@@ -1,74 +1,136 @@
-"""Means and equal-tailed quantiles over draws, exact, without sorting all of them."""
+"""Means and equal-tailed quantiles over draws, exact, without sorting them."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import numba
 import numpy as np
 
-_BINS = 512
+_BINS: Final = 512
+_LANES: Final = 4  # histograms side by side, so that one bin's count need not wait for itself
 
 _jit = numba.njit(cache=True, error_model="numpy", nogil=True, fastmath={"reassoc", "nnan", "nsz"})
 
 
 @_jit
+def summarise(values, lower, upper):  # type: ignore[no-untyped-def]
+    """(row, column, draw) -> (row, column, 3): mean, lower, upper.
+
+    Quantiles interpolate linearly, as NumPy's. A histogram finds the bins that hold the order
+    statistics needed; only their draws are looked at again. `values` are float32 or float64.
+    """
+    n_draws = values.shape[2]
+    out = np.empty((values.shape[0], values.shape[1], 3))
+    bins = np.empty(n_draws, dtype=np.int32)
+    counts = np.empty((_LANES, _BINS), dtype=np.int32)
+    some = np.empty(n_draws)
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            row = values[i, j]
+            smallest, largest, total = _range_and_sum(row)
+            out[i, j, 0] = total / n_draws
+            out[i, j, 1], out[i, j, 2] = smallest, largest
+            if n_draws == 1 or not largest > smallest:
+                continue
+            _sort_into_bins(row, smallest, (_BINS - 1) / (largest - smallest), bins)
+            _tally(bins, counts)
+            out[i, j, 1] = _quantile(row, lower, bins, counts, some)
+            out[i, j, 2] = _quantile(row, upper, bins, counts, some)
+    return out
+
+
+@_jit
 def _range_and_sum(row):  # type: ignore[no-untyped-def]
     smallest, largest, total = row[0], row[0], 0.0
-    for x in row:
-        smallest = x if x < smallest else smallest
-        largest = x if x > largest else largest
-        total += x
+    for i in range(len(row)):
+        smallest = min(smallest, row[i])
+        largest = max(largest, row[i])
+    for i in range(len(row)):
+        total += row[i]
     return smallest, largest, total
 
 
 @_jit
-def mean_and_bounds(row, lower, upper, bins):  # type: ignore[no-untyped-def]
-    """Mean and two quantiles (linear interpolation, as NumPy) of one row of draws.
-
-    A histogram finds the bins that hold the order statistics needed; only those are sorted.
-    `bins` is workspace, one integer a draw.
-    """
-    n = len(row)
-    smallest, largest, total = _range_and_sum(row)
-    mean = total / n
-    if n == 1 or not largest > smallest:
-        return mean, float(smallest), float(largest)
-    scale = np.float32((_BINS - 1) / (largest - smallest))
-    for i in range(n):
-        bins[i] = np.int32((row[i] - smallest) * scale)
-    counts = np.zeros(_BINS + 1, dtype=np.int64)
-    for i in range(n):
-        counts[bins[i] + 1] += 1
-    for b in range(_BINS):
-        counts[b + 1] += counts[b]
-    bounds = np.empty(2)
-    for side in range(2):
-        position = (lower if side == 0 else upper) * (n - 1)
-        rank = min(int(position), n - 2)
-        first = np.searchsorted(counts, rank, side="right") - 1
-        last = np.searchsorted(counts, rank + 1, side="right") - 1
-        some = np.empty(counts[last + 1] - counts[first])
-        m = 0
-        for i in range(n):
-            if bins[i] >= first and bins[i] <= last:
-                some[m] = row[i]
-                m += 1
-        some.sort()
-        at = some[rank - counts[first]]
-        after = some[rank + 1 - counts[first]]
-        bounds[side] = at + (position - rank) * (after - at)
-    return mean, bounds[0], bounds[1]
+def _sort_into_bins(row, smallest, scale, bins):  # type: ignore[no-untyped-def]
+    single = np.float32(scale)
+    for i in range(len(row)):
+        b = np.int32((row[i] - smallest) * single)
+        bins[i] = min(max(b, np.int32(0)), np.int32(_BINS - 1))  # NaN must not reach an index
 
 
 @_jit
-def summarise(values, lower, upper):  # type: ignore[no-untyped-def]
-    """(row, column, draw) -> (row, column, 3): mean, lower, upper."""
-    out = np.empty((values.shape[0], values.shape[1], 3))
-    bins = np.empty(values.shape[2], dtype=np.int32)
-    for i in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            mean, low, high = mean_and_bounds(values[i, j], lower, upper, bins)
-            out[i, j, 0], out[i, j, 1], out[i, j, 2] = mean, low, high
-    return out
+def _tally(bins, counts):  # type: ignore[no-untyped-def]
+    """Count the draws in each bin; unsigned indices spare numba's check for negative ones."""
+    counts[:] = 0
+    whole = len(bins) - len(bins) % _LANES
+    for first in range(0, whole, _LANES):
+        for lane in range(_LANES):
+            counts[np.uint64(lane), np.uint64(bins[np.uint64(first + lane)])] += 1
+    for i in range(whole, len(bins)):
+        counts[0, bins[i]] += 1
+
+
+@_jit
+def _quantile(row, probability, bins, counts, some):  # type: ignore[no-untyped-def]
+    """One quantile of a row that has been tallied; `some` is workspace."""
+    position = probability * (len(row) - 1)
+    rank = min(int(position), len(row) - 2)
+    first, below = _bin_of(counts, rank)
+    last, _ = _bin_of(counts, rank + 1)
+    m = np.uint64(0)
+    for i in range(len(row)):
+        b = bins[np.uint64(i)]
+        if b >= first and b <= last:
+            some[m] = row[np.uint64(i)]
+            m += np.uint64(1)
+    at, after = _select(some[: np.int64(m)], rank - below)
+    return at + (position - rank) * (after - at)
+
+
+@_jit
+def _bin_of(counts, rank):  # type: ignore[no-untyped-def]
+    """Bin of the draw of this rank (from 0), and how many draws lie in the bins before it."""
+    below = 0
+    for b in range(_BINS):
+        here = 0
+        for lane in range(_LANES):
+            here += counts[lane, b]
+        if below + here > rank:
+            return b, below
+        below += here
+    return _BINS - 1, below
+
+
+@_jit
+def _select(values, k):  # type: ignore[no-untyped-def]
+    """The k-th smallest (from 0) and the next; reorders `values`.
+
+    Source: Hoare (1961), Algorithm 65: FIND.
+    """
+    low, high = 0, len(values) - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            high = j
+        elif k >= i:
+            low = i
+        else:
+            break
+    after = values[k + 1]
+    for i in range(k + 2, len(values)):
+        after = min(after, values[i])
+    return values[k], after
 
 
 @_jit
