@@ -62,7 +62,7 @@ def test_effects_are_recovered_with_a_third_of_a_covariate_missing_at_random(
 ) -> None:
     spec = tb.disease(
         "survival",
-        baseline=PiecewiseConstant(windows=2),
+        baseline=PiecewiseConstant(windows=1),
         covariates=TERMS,
         unshrunk=("clinical",),
     )
