@@ -190,7 +190,7 @@ def test_beta_is_rescaled_to_the_units_of_a_model_of_the_cohort(truth: RegistryT
     wbc = np.log(table["wbc_g_l"]).std(ddof=0)
     assert scaled.loc["log_wbc_g_l", event] == pytest.approx(0.15 * wbc)
     assert scaled.loc["TP53", event] == pytest.approx(0.20)
-    # Most patients are men, so a model has a column for women.
-    assert scaled.loc["sex=female", event] == pytest.approx(-0.05)
-    assert "sex=male" not in scaled.index
+    # The dictionary declares "female|male": a model has a column for men.
+    assert scaled.loc["sex=male", event] == pytest.approx(0.05)
+    assert "sex=female" not in scaled.index
     assert list(scaled.columns) == list(truth.transitions)

@@ -147,7 +147,7 @@ class RegistryTruth:
         """Beta per standard deviation of a numeric covariate, as a model of `cohort` has it.
 
         Numeric covariates (after their log) are per standard deviation of the observed values;
-        0/1 covariates per presence, and a category's level against the commonest one.
+        0/1 covariates per presence, and a category's level against the first one declared.
 
         Raises
         ------
@@ -161,12 +161,10 @@ class RegistryTruth:
                 raise CohortError(f"The cohort has no covariate {covariate.source!r}.")
             known = covariate.transformed(table[covariate.source])
             known = known[~np.isnan(known)]
-            label, factor = covariate.label, 1.0
-            if covariate.function == "level" and known.mean() > 0.5:
-                label, factor = f"{covariate.source}={covariate.other}", -1.0
-            elif not np.isin(known, (0.0, 1.0)).all():
+            factor = 1.0
+            if not np.isin(known, (0.0, 1.0)).all():
                 factor = float(known.std()) / covariate.scale
-            rows[label] = factor * self.beta.loc[covariate.label]
+            rows[covariate.label] = factor * self.beta.loc[covariate.label]
         return DataFrame(rows).T
 
     def log_hazard_ratio(self, patients: DataFrame) -> dict[str, Floats]:
