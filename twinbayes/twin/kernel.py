@@ -6,8 +6,8 @@ remaining time dt / (n + 1), which reproduces the Taylor series of the exact sol
 order. Occupants of places that depend on age are kept in buckets, merged as they grow old.
 All inner loops run over draws, so that they vectorise.
 
-Compiled functions pass these plain tuples of arrays among each other (named ones would be
-pickled by class into numba's disk cache, and stale caches would fail to load):
+Compiled functions pass plain tuples of arrays among each other (named ones would be pickled by
+class into numba's disk cache, and stale caches would fail to load):
 
 ``model``    places, moves, and hazards: rate (intensity, window, draw), edges (intensity,
              window + 1), and the hazard ratios early, late (move, draw);
@@ -17,12 +17,12 @@ pickled by class into numba's disk cache, and stale caches would fail to load):
              (wave, place);
 ``exits``    of one place over a stretch: hazard (move, draw), total, stay, leave, flow (draw,).
 
-They are all in this one file, because that cache does not see changes of a callee in another.
+All are in this one file, because that cache does not see changes of a callee in another.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numba
 import numpy as np
@@ -32,13 +32,14 @@ _MERGE: Final = 0.2  # buckets merge when their joint width falls below this sha
 _OLD: Final = 0  # bucket of those past the old age, and of places that keep no age
 _OWN: Final = 1  # bucket of the patient's own start, known exactly
 
-_ONE, _EIGHTH, _SMALL = np.float32(1.0), np.float32(0.125), np.float32(0.25)
-_C2, _C3, _C4, _C5 = (np.float32(1.0 / k) for k in (2, 6, 24, 120))
-_C6, _C7 = np.float32(1.0 / 720), np.float32(1.0 / 5040)
+_ONE, _SMALL, _EIGHTH = (np.float32(x) for x in (1.0, 0.25, 0.125))
+_C2, _C3, _C4, _C5, _C6, _C7 = (np.float32(1.0 / k) for k in (2, 6, 24, 120, 720, 5040))
 
-_jit = numba.njit(
-    cache=True, error_model="numpy", nogil=True, fastmath={"contract", "nsz", "arcp", "reassoc"}
-)
+_FAST: Final = {"contract", "nsz", "arcp", "reassoc"}
+_OPTIONS: Any = {"error_model": "numpy", "nogil": True, "fastmath": _FAST}
+_jit = numba.njit(cache=True, **_OPTIONS)
+# Called from compiled code only: without the wrappers that compile as long as the code itself.
+_inner = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
 
 
 @_jit
@@ -64,8 +65,7 @@ def occupy(nodes, landmark, place, age, start_state, model, occupation, entries)
     n_steps, n_states, n_draws = len(nodes) - 1, occupation.shape[1], occupation.shape[2]
     entered = np.zeros((n_states, n_draws), dtype=np.float32)
     for k in range(n_steps + 1 if place < 0 else 1):
-        entries[k] = entered
-        occupation[k] = entered
+        entries[k], occupation[k] = entered, entered
         occupation[k, start_state] = 1.0
     if place < 0:
         return
@@ -96,7 +96,7 @@ def occupy(nodes, landmark, place, age, start_state, model, occupation, entries)
         _count(n_live, crowd, places, entered, occupation[k + 1], entries[k + 1])
 
 
-@_jit
+@_inner
 def _one_patient(place, age, n_steps, n_draws, places):  # type: ignore[no-untyped-def]
     """Room for every bucket there can be, with one patient in it."""
     n_buckets = n_steps + 3
@@ -113,14 +113,14 @@ def _one_patient(place, age, n_steps, n_draws, places):  # type: ignore[no-untyp
     return mass, used, low, high, live
 
 
-@_jit
+@_inner
 def _workspace(n_moves, n_draws):  # type: ignore[no-untyped-def]
     hazard = np.empty((n_moves, n_draws), dtype=np.float32)
     rows = np.empty((4, n_draws), dtype=np.float32)
     return hazard, rows[0], rows[1], rows[2], rows[3]
 
 
-@_jit
+@_inner
 def _force_starts(k, begin, n_live, crowd, places, moves):  # type: ignore[no-untyped-def]
     """Start what the scenario starts at node `k`; return the number of live buckets.
 
@@ -140,8 +140,7 @@ def _force_starts(k, begin, n_live, crowd, places, moves):  # type: ignore[no-un
                 to = b
                 if moves[m].keeps_bucket == 0:
                     to = fresh if places[q].indexed_by != 0 else _OLD
-                if to == fresh:
-                    # They start at this node, not spread over the step.
+                if to == fresh:  # they start at this node, not spread over the step
                     low[fresh] = high[fresh] = begin
                 _pour(p, b, q, to, crowd)
     if low[fresh] == high[fresh]:
@@ -150,7 +149,7 @@ def _force_starts(k, begin, n_live, crowd, places, moves):  # type: ignore[no-un
     return n_live
 
 
-@_jit
+@_inner
 def _let_leave(landmark, begin, end, n_live, crowd, flows, model, first, second):  # type: ignore[no-untyped-def]
     """Exits of those in place at the start of a step."""
     mass, used, low, high, live = crowd
@@ -182,7 +181,7 @@ def _let_leave(landmark, begin, end, n_live, crowd, flows, model, first, second)
             _scale(mass[p, b], stay)
 
 
-@_jit
+@_inner
 def _settle(day_end, span, fresh, crowd, flows, model, exits):  # type: ignore[no-untyped-def]
     """Let those who arrived during the step leave again; return whether some have an age."""
     mass, used, _, _, _ = crowd
@@ -206,7 +205,7 @@ def _settle(day_end, span, fresh, crowd, flows, model, exits):  # type: ignore[n
     return arrived
 
 
-@_jit
+@_inner
 def _disperse(p, some, w, b, then, crowd, flows, model, exits):  # type: ignore[no-untyped-def]
     """Exits of `some` mass from place `p`; what leaves arrives as wave `w` of this step.
 
@@ -231,7 +230,7 @@ def _disperse(p, some, w, b, then, crowd, flows, model, exits):  # type: ignore[
     _scale(some, stay)
 
 
-@_jit
+@_inner
 def _exits(p, day, age, span, model, out):  # type: ignore[no-untyped-def]
     """Hazards of every open move out of place `p` over (day, day + span], and exit fractions.
 
@@ -257,7 +256,7 @@ def _exits(p, day, age, span, model, out):  # type: ignore[no-untyped-def]
     _survive(total, stay, leave)
 
 
-@_jit
+@_inner
 def _integrate(rate, edges, start, stop, ratio, share, fresh, out, total):  # type: ignore[no-untyped-def]
     """Add share * ratio * integral of the rate over (start, stop] to `out` and to `total`.
 
@@ -288,7 +287,7 @@ def _integrate(rate, edges, start, stop, ratio, share, fresh, out, total):  # ty
         j += 1
 
 
-@_jit
+@_inner
 def _survive(total, stay, leave):  # type: ignore[no-untyped-def]
     """Stay = exp(-total); leave = (1 - stay) / total, without a call to exp.
 
@@ -307,7 +306,7 @@ def _survive(total, stay, leave):  # type: ignore[no-untyped-def]
         leave[d] = series if x < _SMALL else direct
 
 
-@_jit
+@_inner
 def _send(m, w, flow, flows, places, moves):  # type: ignore[no-untyped-def]
     """Book mass that takes move `m`: absorbed, or arriving as wave `w` of this step."""
     entered, wave, waving = flows
@@ -321,7 +320,7 @@ def _send(m, w, flow, flows, places, moves):  # type: ignore[no-untyped-def]
     waving[w, q] = 1
 
 
-@_jit
+@_inner
 def _merge(now, n_live, crowd, places):  # type: ignore[no-untyped-def]
     """Move those past the old age to `_OLD`; join neighbours that are nearly of one age."""
     _, used, low, high, live = crowd
@@ -346,7 +345,7 @@ def _merge(now, n_live, crowd, places):  # type: ignore[no-untyped-def]
     return kept
 
 
-@_jit
+@_inner
 def _pour(p, b, q, to, crowd):  # type: ignore[no-untyped-def]
     """Empty bucket `b` of place `p` into bucket `to` of place `q`."""
     mass, used, _, _, _ = crowd
@@ -357,7 +356,7 @@ def _pour(p, b, q, to, crowd):  # type: ignore[no-untyped-def]
         used[p, b] = 0
 
 
-@_jit
+@_inner
 def _count(n_live, crowd, places, entered, occupation, entries):  # type: ignore[no-untyped-def]
     """Write the results of a step; whoever has entered an absorbing state is still there."""
     mass, used, _, _, live = crowd
@@ -374,26 +373,26 @@ def _count(n_live, crowd, places, entered, occupation, entries):  # type: ignore
                 _add(occupation[places[p].state], mass[p, b])
 
 
-@_jit
+@_inner
 def _clear(out):  # type: ignore[no-untyped-def]
     # Loops like these vectorise; assignments to slices do not.
     for d in range(len(out)):
         out[d] = np.float32(0.0)
 
 
-@_jit
+@_inner
 def _flow(mass, hazard, leave, out):  # type: ignore[no-untyped-def]
     for d in range(len(mass)):
         out[d] = mass[d] * hazard[d] * leave[d]
 
 
-@_jit
+@_inner
 def _add(out, values):  # type: ignore[no-untyped-def]
     for d in range(len(out)):
         out[d] += values[d]
 
 
-@_jit
+@_inner
 def _scale(mass, stay):  # type: ignore[no-untyped-def]
     for d in range(len(mass)):
         mass[d] *= stay[d]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numba
 import numpy as np
@@ -10,7 +10,10 @@ import numpy as np
 _BINS: Final = 512
 _LANES: Final = 4  # histograms side by side, so that one bin's count need not wait for itself
 
-_jit = numba.njit(cache=True, error_model="numpy", nogil=True, fastmath={"reassoc", "nnan", "nsz"})
+_OPTIONS: Any = {"error_model": "numpy", "nogil": True, "fastmath": {"reassoc", "nnan", "nsz"}}
+_jit = numba.njit(cache=True, **_OPTIONS)
+# Called from compiled code only: without the wrappers that compile as long as the code itself.
+_inner = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
 
 
 @_jit
@@ -40,7 +43,7 @@ def summarise(values, lower, upper):  # type: ignore[no-untyped-def]
     return out
 
 
-@_jit
+@_inner
 def _range_and_sum(row):  # type: ignore[no-untyped-def]
     smallest, largest, total = row[0], row[0], 0.0
     for i in range(len(row)):
@@ -51,7 +54,7 @@ def _range_and_sum(row):  # type: ignore[no-untyped-def]
     return smallest, largest, total
 
 
-@_jit
+@_inner
 def _sort_into_bins(row, smallest, scale, bins):  # type: ignore[no-untyped-def]
     single = np.float32(scale)
     for i in range(len(row)):
@@ -59,7 +62,7 @@ def _sort_into_bins(row, smallest, scale, bins):  # type: ignore[no-untyped-def]
         bins[i] = min(max(b, np.int32(0)), np.int32(_BINS - 1))  # NaN must not reach an index
 
 
-@_jit
+@_inner
 def _tally(bins, counts):  # type: ignore[no-untyped-def]
     """Count the draws in each bin; unsigned indices spare numba's check for negative ones."""
     counts[:] = 0
@@ -71,7 +74,7 @@ def _tally(bins, counts):  # type: ignore[no-untyped-def]
         counts[0, bins[i]] += 1
 
 
-@_jit
+@_inner
 def _quantile(row, probability, bins, counts, some):  # type: ignore[no-untyped-def]
     """One quantile of a row that has been tallied; `some` is workspace."""
     position = probability * (len(row) - 1)
@@ -88,7 +91,7 @@ def _quantile(row, probability, bins, counts, some):  # type: ignore[no-untyped-
     return at + (position - rank) * (after - at)
 
 
-@_jit
+@_inner
 def _bin_of(counts, rank):  # type: ignore[no-untyped-def]
     """Bin of the draw of this rank (from 0), and how many draws lie in the bins before it."""
     below = 0
@@ -102,7 +105,7 @@ def _bin_of(counts, rank):  # type: ignore[no-untyped-def]
     return _BINS - 1, below
 
 
-@_jit
+@_inner
 def _select(values, k):  # type: ignore[no-untyped-def]
     """The k-th smallest (from 0) and the next; reorders `values`.
 
