@@ -125,6 +125,27 @@ def test_any_text_in_any_cell_is_read_or_refused_without_an_identifier(
     assert names_no_patient(refused)
 
 
+@pytest.mark.parametrize(
+    "table", ["patients", "events", "visits", "treatments", "genomics", "variables"]
+)
+def test_an_identifier_in_any_cell_is_never_repeated(
+    valid_folder: Path, table: str, tmp_path: Path
+) -> None:
+    frame = load(valid_folder, table)
+    errors: list[CohortError] = []
+    for number, column in enumerate(frame.columns):
+        for k in range(len(frame)) if table == "variables" else (0,):
+            copy = tmp_path / f"{number}-{k}"
+            shutil.copytree(valid_folder, copy)
+            put(copy, table, column, "SECRET-001", k)
+            try:
+                read_cohort(copy)
+            except CohortError as error:
+                errors.append(error)
+    assert errors
+    assert all(names_no_patient(error) for error in errors)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     table=st.sampled_from(["patients", "events", "visits", "datapackage"]),

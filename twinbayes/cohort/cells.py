@@ -146,7 +146,9 @@ class _Cells:
     def _check_text(self, field: Field) -> None:
         if (allowed := field.allowed) is not None:
             rule = "level-undeclared" if field.declared else "not-allowed"
-            problem = f"the value is not one of {', '.join(allowed)}"
+            # Declared levels are cells of the cohort: whatever was typed there is not repeated.
+            known = "the declared levels" if field.declared else ", ".join(allowed)
+            problem = f"the value is not one of {known}"
             self._note(rule, problem, self._where(lambda v: v not in allowed))
             return
         problem = "the cell looks like a code for a missing value"
