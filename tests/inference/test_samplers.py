@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from types import SimpleNamespace
 
 import arviz as az
@@ -18,7 +17,7 @@ import xarray as xr
 from threadpoolctl import threadpool_info
 
 from twinbayes.errors import FitError, ModelError, OptionError
-from twinbayes.inference import Compiled, compile_model, numpyro_sampler, nutpie_sampler, sample
+from twinbayes.inference import Compiled, compile_model, numpyro_sampler, sample
 from twinbayes.inference.resources import one_thread_each, show_progress
 from twinbayes.inference.samplers import SAMPLERS
 from twinbayes.inference.trace import STATISTICS, build_tree
@@ -214,17 +213,6 @@ def test_missing_numpyro_is_named_with_the_remedy(monkeypatch, conjugate) -> Non
     monkeypatch.setattr(numpyro_sampler, "find_spec", lambda name: None)
     with pytest.raises(FitError, match=r"jax and numpyro.*twinbayes\[numpyro\]"):
         compile_model(conjugate, sampler="numpyro")
-
-
-def test_quick_entry_points_do_not_change_a_single_draw(
-    monkeypatch, conjugate, compiled_with
-) -> None:
-    monkeypatch.setattr(nutpie_sampler, "quick_entry_points", nullcontext)
-    run = {"draws": 100, "tune": 100, "chains": 2, "seed": 11, "progressbar": False}
-    plain = compile_model(conjugate).sample(**run)
-    quick = compiled_with("nutpie").sample(**run)
-    assert plain["posterior"].identical(quick["posterior"])
-    assert plain["sample_stats"].identical(quick["sample_stats"])
 
 
 def test_an_interrupted_chain_is_an_error_not_a_shorter_posterior(conjugate, drawn_by) -> None:

@@ -7,13 +7,12 @@ import xarray as xr
 
 from twinbayes.model import EventPlan
 from twinbayes.model.event_kernel import event_loglik
-from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT
+from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT, acting_effects
 from twinbayes.names import (
     CENTRE,
     CHAIN,
     COVARIATE,
     DRAW,
-    EFFECT,
     PATIENT,
     SUBGROUP,
     TRANSITION,
@@ -56,11 +55,7 @@ def patient_loglik(
         if LOG_BASELINE_AT_EVENT in posterior
         else on_average
     )
-    effect = (
-        posterior["treatment_subgroup_effect"].transpose(CHAIN, DRAW, EFFECT, SUBGROUP).to_numpy()
-        if "treatment_subgroup_effect" in posterior
-        else np.zeros((n_chains, n_draws, 0, len(encoding.subgroups)))
-    )
+    effect = acting_effects(posterior.transpose(CHAIN, DRAW, ...), len(encoding.subgroups))
     out = np.empty((n_chains, n_draws, plan.data.n_patients))
     ones = np.ones(plan.data.n_patients)
     spare = [np.empty(x.shape[2:]) for x in (at_event, on_average, coef, effect)]

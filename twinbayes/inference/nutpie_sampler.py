@@ -1,4 +1,4 @@
-"""nutpie: NUTS in Rust on a numba-compiled log density; the default on CPUs."""
+"""nutpie: NUTS in Rust on a log density that needs no compiling; the default on CPUs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.errors import FitError, require_known
-from twinbayes.inference.nutpie_entry import quick_entry_points
+from twinbayes.inference.model_tapes import ModelTapes, record_model
 from twinbayes.inference.resources import cores_for, one_thread_each, show_progress
 from twinbayes.inference.samplers import require_run, require_shared, resolve_options, stopped
+from twinbayes.inference.tape_kernel import density_entry, record_entry
+from twinbayes.inference.tape_rules import UnknownOperationError
 from twinbayes.inference.trace import build_tree, kept_names
 
 NAME: Final = "nutpie"
 ADAPTATIONS: Final = ("diag", "draw_diag", "low_rank")
 DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
-    {"target_accept": 0.8, "max_treedepth": 10, "adaptation": "diag", "backend": "numba"}
+    {"target_accept": 0.8, "max_treedepth": 10, "adaptation": "diag", "backend": "auto"}
 )
+BACKENDS: Final = ("auto", "tape", "numba", "jax")
 _STATISTICS: Final = {
     "diverging": "diverging",
     "energy": "energy",
@@ -39,12 +42,13 @@ _STATISTICS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class NutpieCompiled:
-    """A model compiled by nutpie."""
+    """A model made ready for nutpie: recorded as `tapes`, or compiled where there are none."""
 
     model: pm.Model
     inner: Any
     options: Mapping[str, object]
     compile_seconds: float
+    tapes: ModelTapes | None = None
     sampler: str = NAME
 
     def sample(
@@ -109,16 +113,24 @@ class NutpieCompiled:
     def with_data(self, **updates: ArrayLike) -> Self:
         """Return the same compiled functions on other values of the model's `pm.Data`."""
         require_shared(updates, self.model)
+        if self.tapes is not None:
+            tapes = self.tapes.with_data(updates)
+            return dataclasses.replace(self, inner=_playing(self.model, tapes), tapes=tapes)
         used = {v.name: self.inner.shared_data[k] for v, k in self.inner.shared_var_keys.items()}
         arrays = {name: np.asarray(value) for name, value in updates.items() if name in used}
         return dataclasses.replace(self, inner=self.inner.with_data(**arrays))
 
 
 def compile_model(model: pm.Model, options: Mapping[str, object]) -> NutpieCompiled:
-    """Compile a model with nutpie; `options` update `DEFAULTS`."""
+    """Make a model ready for nutpie; `options` update `DEFAULTS`.
+
+    ``backend`` is ``"tape"``, which takes a second; ``"numba"`` or ``"jax"``, which take
+    minutes and know every model; or ``"auto"``, the first where it can be had. The one in force
+    is in the options of the result.
+    """
     resolved = resolve_options(options, DEFAULTS, NAME)
     require_known(resolved["adaptation"], ADAPTATIONS, "adaptation")
-    require_known(resolved["backend"], ("numba", "jax"), "backend")
+    backend = require_known(resolved["backend"], BACKENDS, "backend")
     try:
         import nutpie
     except ImportError as error:
@@ -126,13 +138,61 @@ def compile_model(model: pm.Model, options: Mapping[str, object]) -> NutpieCompi
             "The sampler 'nutpie' needs the package nutpie: pip install nutpie."
         ) from error
     started = time.perf_counter()
-    with one_thread_each(), quick_entry_points():
-        inner = nutpie.compile_pymc_model(
-            model, backend=resolved["backend"], var_names=kept_names(model)
+    kept = kept_names(model)
+    tapes = None
+    if backend in ("auto", "tape"):
+        try:
+            tapes = record_model(model, kept)
+            backend = "tape"
+        except UnknownOperationError as error:
+            if backend == "tape":
+                raise FitError(
+                    f"The model cannot be put on a tape: {error}. Use backend='numba'."
+                ) from error
+            backend = "numba"
+    with one_thread_each():
+        inner = (
+            _playing(model, tapes)
+            if tapes is not None
+            else nutpie.compile_pymc_model(model, backend=backend, var_names=kept)
         )
     return NutpieCompiled(
         model=model,
         inner=inner,
-        options=MappingProxyType(resolved),
+        options=MappingProxyType({**resolved, "backend": backend}),
         compile_seconds=time.perf_counter() - started,
+        tapes=tapes,
+    )
+
+
+def _playing(model: pm.Model, tapes: ModelTapes) -> Any:
+    """Present tapes to nutpie as a model that it has compiled itself."""
+    from nutpie import compile_pymc
+
+    shapes = list(tapes.draw.shapes)
+    ends = np.cumsum([int(np.prod(shape, dtype=int)) for shape in shapes])
+    slices = [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    layout = (list(tapes.names), slices, shapes)
+    transformed = [
+        model.rvs_to_values[rv].name
+        for rv in model.free_RVs
+        if model.rvs_to_transforms.get(rv) is not None
+    ]
+    dims, coords = compile_pymc._prepare_dims_and_coords(model, layout, transformed)
+    return compile_pymc.CompiledPyMCModel(
+        dims=dims,
+        compiled_logp_func=density_entry(),
+        compiled_expand_func=record_entry(),
+        initial_point_func=tapes.start,
+        shared_data={},
+        shared_var_keys={},
+        user_data=tapes.heads,
+        n_expanded=int(ends[-1]),
+        shape_info=layout,
+        logp_func=tapes,  # unused, but it lives as long as its addresses are in use
+        expand_func=None,
+        _n_dim=tapes.n_inputs,
+        _shapes=dict(zip(tapes.names, shapes, strict=True)),
+        _coords=coords,
+        reparameterized_names=transformed,
     )

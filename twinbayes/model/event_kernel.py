@@ -15,11 +15,14 @@ intensity side by side.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from twinbayes.model.native import pointer, view
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -326,3 +329,35 @@ def event_loglik(  # type: ignore[no-untyped-def]
     total += _add_events(rows, log_event, predictor, weight, residual, grad_event, per_patient)
     _pull_back(design, rows, wide, residual, eta, grad_coef, grad_effect)
     return total
+
+
+@_jit_exact
+def _vector(frame, at):  # type: ignore[no-untyped-def]
+    return view(pointer(frame[at]), (frame[at + 1],), np.float64)
+
+
+@_jit_exact
+def _matrix(frame, at):  # type: ignore[no-untyped-def]
+    return view(pointer(frame[at]), (frame[at + 1], frame[at + 2]), np.float64)
+
+
+def _event_loglik_native(words):  # type: ignore[no-untyped-def]
+    frame = view(words, (31,))
+    index = view(pointer(frame[14]), (frame[15],), np.int64)
+    value = view(pointer(frame[18]), (1,), np.float64)
+    value[0] = event_loglik(
+        _matrix(frame, 0), _matrix(frame, 3), _matrix(frame, 6), _matrix(frame, 9),
+        _vector(frame, 12), index, _vector(frame, 16),
+        _matrix(frame, 19), _matrix(frame, 22), _matrix(frame, 25), _matrix(frame, 28),
+        np.empty(0),
+    )  # fmt: skip
+
+
+@cache
+def native_entry() -> Any:
+    """`event_loglik` as a C function of one array of words.
+
+    The words are address and shape of the seven inputs, then of the value and four gradients.
+    """
+    signature = numba.types.void(numba.types.CPointer(numba.types.int64))
+    return numba.cfunc(signature, cache=True)(_event_loglik_native)

@@ -21,14 +21,17 @@ from pytensor.link.numba.dispatch import basic as numba_basic
 from pytensor.tensor.variable import TensorVariable
 
 from twinbayes.model import event_data, event_kernel
-from twinbayes.model.event_kernel import event_loglik
+from twinbayes.model.event_kernel import event_loglik, native_entry
 
 type Tensor = TensorVariable[Any, Any]
 
 # PyTensor caches compiled graphs with the kernel inside them: another kernel, another key.
 _KERNEL_VERSION = int(
     hashlib.sha256(
-        b"".join(Path(str(module.__file__)).read_bytes() for module in (event_kernel, event_data))
+        b"".join(
+            Path(str(file)).read_bytes()
+            for file in (event_kernel.__file__, event_data.__file__, __file__)
+        )
     ).hexdigest()[:15],
     16,
 )
@@ -58,6 +61,15 @@ class EventLikelihood(Op):
         results = _call_kernel(*(np.ascontiguousarray(x) for x in inputs))
         for slot, result in zip(output_storage, results, strict=True):
             slot[0] = np.asarray(result)
+
+    def native_address(self) -> int:
+        """Address of the kernel's entry point for native callers."""
+        address: int = native_entry().address
+        return address
+
+    def native_shapes(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Shapes of the outputs, given those of the inputs."""
+        return [(), *shapes[:_N_PARAMETERS]]
 
     def infer_shape(
         self, node: Apply[Any], shapes: list[tuple[Variable[Any, Any], ...]]

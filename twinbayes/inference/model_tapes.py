@@ -1,0 +1,148 @@
+"""A PyMC model as two tapes: log density with gradient, and what is recorded of a draw."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from numpy.typing import ArrayLike, NDArray
+from pymc.initial_point import make_initial_point_fn
+from pytensor.configdefaults import config
+from pytensor.gradient import grad
+from pytensor.graph.basic import Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.rewriting.utils import rewrite_graph
+
+from twinbayes.inference.tape import Floats, Ints, Tape
+from twinbayes.inference.tape_rules import prepare, record
+
+type _Variable = Variable[Any, Any]
+
+
+class InitialPoint:
+    """Starts of chains: the centre of every prior, jittered by up to 1 where it is transformed."""
+
+    def __init__(self, model: pm.Model) -> None:
+        # Evaluated a few times only: compiling it would take longer.
+        with config.change_flags(mode="FAST_COMPILE", cxx=""):
+            self._draw = make_initial_point_fn(
+                model=model, jitter_rvs=set(model.free_RVs), return_transformed=True
+            )
+        self._names = [model.rvs_to_values[rv].name for rv in model.free_RVs]
+        self._lock = threading.Lock()
+
+    def __call__(self, seed: Any = None) -> Floats:
+        """Return one point, all free variables one after the other on the unconstrained scale."""
+        values = self.by_name(seed)
+        return np.concatenate([np.ravel(values[n]).astype(np.float64) for n in self._names])
+
+    def by_name(self, seed: Any) -> dict[str, NDArray[Any]]:
+        """Return one point by names of value variables; chains may ask at the same time."""
+        with self._lock:
+            point: dict[str, NDArray[Any]] = self._draw(seed)
+        return point
+
+
+@dataclass(frozen=True, eq=False)
+class ModelTapes:
+    """Tapes of a model for given values of its data.
+
+    Attributes
+    ----------
+    names
+        What the second tape returns: the free variables on the unconstrained scale, then
+        everything else to be recorded.
+    density
+        Log density, then its gradient.
+    draw
+        The variables of `names`, one after the other.
+    start
+        Starting points.
+    """
+
+    names: tuple[str, ...]
+    density: Tape
+    draw: Tape
+    start: InitialPoint
+    graphs: tuple[FunctionGraph, FunctionGraph]
+    data: Mapping[str, NDArray[Any]]
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of free numbers of the model."""
+        return self.density.n_inputs
+
+    @property
+    def heads(self) -> Ints:
+        """Both tapes for native callers, see `tape_kernel.density_entry`; keep the tapes alive."""
+        return np.concatenate([self.density.head, self.draw.head])
+
+    def with_data(self, updates: Mapping[str, ArrayLike]) -> ModelTapes:
+        """Return the tapes for other values of the data; the graphs are those at hand."""
+        changed = {
+            name: np.array(values, dtype=self.data[name].dtype)
+            for name, values in updates.items()
+            if name in self.data
+        }
+        return _recorded(self.names, self.start, self.graphs, {**self.data, **changed})
+
+
+def record_model(model: pm.Model, kept: Sequence[str]) -> ModelTapes:
+    """Record a model.
+
+    Parameters
+    ----------
+    model
+        Any PyMC model of continuous free variables.
+    kept
+        Variables to be recorded.
+
+    Raises
+    ------
+    UnknownOperationError
+        The model holds an operation that tapes do not have.
+    """
+    start = InitialPoint(model)
+    point = start.by_name(0)
+    values = [model.rvs_to_values[rv] for rv in model.free_RVs]
+    n = sum(int(np.size(point[v.name])) for v in values)
+    vector = pt.TensorType("float64", shape=(n,))("point")
+    pieces, at = {}, 0
+    for value in values:
+        shape = np.shape(point[value.name])
+        size = int(np.prod(shape, dtype=int))
+        pieces[value] = vector[at : at + size].reshape(shape).astype(value.dtype)
+        at += size
+    simpler = ["canonicalize", "stabilize"]
+    if not model.check_bounds:
+        simpler.append("local_remove_check_parameter")
+    # Before the gradient is taken: that of an unstable form would be unstable too.
+    logp: Any = rewrite_graph(model.logp(), include=simpler)
+    slopes: Any = grad(logp, values)
+    gradient = pt.concatenate([slope.ravel() for slope in slopes])
+    free = {v.name for v in values}
+    others = [v for v in model.unobserved_value_vars if v.name not in free and v.name in kept]
+    graphs = (
+        prepare(vector, clone_replace([logp, gradient], pieces)),
+        prepare(vector, clone_replace([*values, *others], pieces)),
+    )
+    shared: list[Any] = [v for graph in graphs for v in graph.inputs[1:]]
+    data = {str(v.name): v.get_value() for v in shared}
+    names = tuple(str(v.name) for v in [*values, *others])
+    return _recorded(names, start, graphs, data)
+
+
+def _recorded(
+    names: tuple[str, ...],
+    start: InitialPoint,
+    graphs: tuple[FunctionGraph, FunctionGraph],
+    data: Mapping[str, NDArray[Any]],
+) -> ModelTapes:
+    density, draw = (record(graph, data) for graph in graphs)
+    return ModelTapes(names, density, draw, start, graphs, data)
