@@ -23,6 +23,8 @@ COVARIATE_GROUP: Final = "covariate_group"
 PRINCIPAL_AXIS: Final = "principal_axis"  # of a covariate group
 TREATMENT: Final = "treatment"
 EFFECT: Final = "effect"  # one treatment effect: (treatment, transition, phase)
+ENTRY_ERA: Final = "entry_era"  # when the state was entered that an intensity leads out of
+ENTRY_CUT: Final = "entry_cut"  # between an era of entry and the one before
 TIME: Final = "time"  # days since the landmark
 MARKER: Final = "marker"
 

@@ -102,6 +102,7 @@ def traced(truth: RegistryTruth) -> tuple[Cohort, RowTable, Floats]:
         truth.treatment_subgroup_effect.loc[e.label].reindex(subgroup).to_numpy()
         for e in graph.effects
     ]
+    effects += [np.zeros(len(people)) for _ in graph.entry_eras]  # the truth knows no eras
     expected = np.zeros(len(rows.patient))
     for k, intensity in enumerate(truth.intensities):
         mine = rows.intensity == k

@@ -121,6 +121,8 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
         if pooling == "exchangeable":
             wanted["treatment_heterogeneity"] = ("effect",)
             wanted["treatment_offset"] = ("effect", "subgroup")
+    if spec.graph.entry_eras:
+        wanted["entry_era_step"] = ("entry_cut",)
     return wanted
 
 
@@ -145,6 +147,8 @@ def test_a_model_reports_the_same_variables_whatever_its_strategies(
     if spec.graph.effects:
         reported["treatment_effect"] = ("effect",)
         reported["treatment_subgroup_effect"] = ("effect", "subgroup")
+    if spec.graph.entry_eras:
+        reported["entry_era_effect"] = ("entry_era",)
     for variable, dims in reported.items():
         assert tuple(model.named_vars_to_dims[variable]) == dims
     assert ("subgroup_effect" in model.named_vars) == (pooling != "complete")
@@ -173,6 +177,14 @@ def test_a_description_survives_storage_and_keeps_its_hash(
     assert back.content_hash == spec.content_hash
 
 
+def test_what_a_description_does_not_use_is_not_stored_and_leaves_its_hash_alone() -> None:
+    cuts = {
+        name: json.dumps(tb.disease(name).to_dict()).count("entry_cuts")
+        for name in ("aml", "registry", "hsct")
+    }
+    assert cuts == {"aml": 2, "registry": 2, "hsct": 0}
+
+
 def test_different_descriptions_have_different_hashes() -> None:
     assert len({chosen(*choice).content_hash for choice in EVERY}) == len(EVERY)
 
@@ -182,6 +194,7 @@ def test_a_description_says_every_state_transition_and_covariate_in_words(name: 
     spec = tb.disease(name)
     text = spec.describe()
     words = [*spec.graph.states, *spec.graph.labels, *(e.label for e in spec.graph.effects)]
+    words += [era.label for era in spec.graph.entry_eras]
     words += [getattr(t, "name", None) or getattr(t, "group", "") for t in spec.events.covariates]
     assert [w for w in words if w not in text] == []
 
@@ -297,7 +310,8 @@ def test_unshrunk_groups_take_the_fixed_prior_and_have_no_scale(
         np.testing.assert_allclose(beta[k], wanted)
     every = replace(spec, events=replace(spec.events, unshrunk=encoding.groups))
     model = tb.assemble(every, cohort, priors)
-    assert {"beta"} == {v.name for v in model.free_RVs} - {"log_baseline", "treatment_effect"}
+    others = {"log_baseline", "treatment_effect", "entry_era_step"}
+    assert {"beta"} == {v.name for v in model.free_RVs} - others
     with pytest.raises(
         ModelError, match=r"without covariates: \['proteins'\]. Known: \['clinical'"
     ):

@@ -36,7 +36,8 @@ def model(spec: ModelSpec, registry: Cohort) -> pm.Model:
 def drawn(model: pm.Model) -> dict[str, np.ndarray]:
     """One draw from the priors of every sampled variable and of those reported."""
     names = [v.name for v in model.free_RVs] + [
-        "beta", "subgroup_effect", "centre_effect", "treatment_subgroup_effect", "log_baseline"
+        "beta", "subgroup_effect", "centre_effect", "treatment_subgroup_effect",
+        "entry_era_effect", "log_baseline",
     ]  # fmt: skip
     values = pm.draw([model[n] for n in names], random_seed=3, mode="FAST_COMPILE")
     return dict(zip(names, values, strict=True))
@@ -50,12 +51,12 @@ def by_hand(plan: EventPlan, cohort: Cohort, value: dict[str, np.ndarray]) -> np
     eta = x @ value["beta"] + 0.5 * s2 @ value["beta"] ** 2
     eta = eta + value["subgroup_effect"].T[design.subgroup]
     eta = eta + value["centre_effect"].T[design.centre]
+    theta, epsilon = value["treatment_subgroup_effect"], value["entry_era_effect"]
+    acting = np.vstack([theta, np.repeat(epsilon[:, None], theta.shape[1], axis=1)])
     out = np.zeros(cohort.n_patients)
     for r in range(len(rows.patient)):
         i, e, grid = rows.patient[r], rows.intensity[r], plan.edges[rows.intensity[r]]
-        predictor = eta[i, e] + sum(
-            value["treatment_subgroup_effect"][f, design.subgroup[i]] for f in rows.effects[r]
-        )
+        predictor = eta[i, e] + sum(acting[f, design.subgroup[i]] for f in rows.effects[r])
         days = np.minimum(grid[1:], rows.stop[r]) - np.maximum(grid[:-1], rows.start[r])
         hazard = np.exp(value["log_baseline"][e, : len(days)] + predictor)
         out[i] -= hazard @ np.maximum(days, 0.0)
@@ -87,6 +88,7 @@ def test_the_log_density_is_priors_plus_the_formula_of_the_likelihood(
     for name, prior, labels in (
         ("log_baseline_level", "baseline_level", plan_labels(model)),
         ("treatment_effect", "treatment_effect", effects),
+        ("entry_era_step", "entry_era_step", list(model.coords["entry_cut"])),
     ):
         arguments = priors.arguments(prior, labels)
         wanted += stats.norm(arguments["mu"], arguments["sigma"]).logpdf(value[name]).sum()
@@ -99,6 +101,41 @@ def test_the_log_density_is_priors_plus_the_formula_of_the_likelihood(
         )
     logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
     assert float(logp(on_value_scale(model, value))) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_effects_of_eras_walk_by_their_steps_and_sum_to_zero(
+    model: pm.Model, spec: ModelSpec, drawn: dict[str, np.ndarray]
+) -> None:
+    eras, effect = spec.graph.entry_eras, drawn["entry_era_effect"]
+    step = dict(zip(model.coords["entry_cut"], drawn["entry_era_step"], strict=True))
+    assert len(eras) == 8
+    for k, era in enumerate(eras):
+        if era.first > 0.0:
+            assert effect[k] - effect[k - 1] == pytest.approx(step[era.label])
+    for label in {era.intensity for era in eras}:
+        mine = [k for k, era in enumerate(eras) if era.intensity == label]
+        assert effect[mine].sum() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_rows_at_risk_point_at_the_era_in_which_their_state_was_entered(
+    spec: ModelSpec, plan: EventPlan
+) -> None:
+    graph, rows = spec.graph, plan.rows
+    entries = {(e.patient, e.state): e.entry for e in plan.histories.episodes}
+    seen = set()
+    for i, e, effects in zip(rows.patient, rows.intensity, rows.effects, strict=True):
+        intensity = graph.intensities[e]
+        eras = [
+            graph.entry_eras[f - len(graph.effects)] for f in effects if f >= len(graph.effects)
+        ]
+        if not intensity.entry_cuts:
+            assert not eras
+            continue
+        (era,) = eras
+        assert era.intensity == intensity.label
+        assert era.first < entries[i, intensity.source] <= era.last
+        seen.add(era)
+    assert {era.first for era in seen} == {0.0, *graph.entry_cuts}
 
 
 def plan_labels(model: pm.Model) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from twinbayes import disease
@@ -43,6 +44,51 @@ def test_intensities_are_transitions_and_then_starts() -> None:
     assert graph.treatment(DRUG).starts == (START,)
     with pytest.raises(OptionError, match=r"treatment 'placebo'. Known: 'drug'"):
         graph.treatment("placebo")
+
+
+def test_eras_of_entry_are_open_on_the_left_and_cover_all_days() -> None:
+    late = replace(DIE, entry_cuts=(100.0, 400.0))
+    graph = graph_of(transitions=(FALL_ILL, late))
+    assert [(e.first, e.last) for e in graph.entry_eras] == [
+        (0.0, 100.0),
+        (100.0, 400.0),
+        (400.0, np.inf),
+    ]
+    assert [e.label for e in graph.entry_eras] == [
+        "ill->dead, entered by day 100",
+        "ill->dead, entered after day 100 up to 400",
+        "ill->dead, entered after day 400",
+    ]
+    days = (0.0, 100.0, 100.5, 400.0, 9999.0)
+    assert [graph.entry_era(late, day) for day in days] == [0, 0, 1, 1, 2]
+    assert graph.entry_era(FALL_ILL, 50.0) is None
+
+
+def test_eras_of_all_intensities_are_counted_on_and_their_cuts_joined() -> None:
+    late = replace(DIE, entry_cuts=(100.0, 400.0))
+    treatment = Treatment(
+        name=DRUG,
+        starts=(TreatmentStart(source="ill", treatment=DRUG, clock="entry", entry_cuts=(200.0,)),),
+        effects=(),
+    )
+    graph = graph_of(transitions=(FALL_ILL, late), treatments=(treatment,))
+    assert graph.entry_cuts == (100.0, 200.0, 400.0)
+    (start,) = graph.starts
+    assert [graph.entry_era(start, day) for day in (200.0, 201.0)] == [3, 4]
+    assert graph.entry_eras[4].label == "ill->start:drug, entered after day 200"
+
+
+@pytest.mark.parametrize("cuts", [(0.0,), (-5.0, 10.0), (50.0, 50.0), (90.0, 60.0), (np.inf,)])
+def test_impossible_cuts_between_eras_are_refused(cuts: tuple[float, ...]) -> None:
+    with pytest.raises(ModelError, match="'ill->dead' must be positive, finite, increasing days"):
+        replace(DIE, entry_cuts=cuts)
+
+
+def test_eras_of_entry_are_refused_on_the_origin_clock() -> None:
+    with pytest.raises(ModelError, match="'well->ill' has entry_cuts on the 'origin' clock"):
+        replace(FALL_ILL, entry_cuts=(100.0,))
+    with pytest.raises(ModelError, match="entry_cuts on the 'origin' clock"):
+        replace(START, entry_cuts=(100.0,))
 
 
 def test_a_state_is_split_only_where_an_effect_is() -> None:

@@ -13,7 +13,7 @@ import xarray as xr
 import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit, build_manifest, judge
-from twinbayes.names import CENTRE, COVARIATE, EFFECT, SUBGROUP, TRANSITION, WINDOW
+from twinbayes.names import CENTRE, COVARIATE, EFFECT, ENTRY_ERA, SUBGROUP, TRANSITION, WINDOW
 
 CHAINS, DRAWS = 4, 250
 HOSTILE = "<script>alert('subgroup')</script>"
@@ -34,6 +34,7 @@ def made_up_posterior(fit_coords: dict[str, list[str]], windows: int) -> xr.Data
         "treatment_effect": (-0.3, (EFFECT,)),
         "treatment_heterogeneity": (0.3, (EFFECT,)),
         "treatment_subgroup_effect": (-0.3, (EFFECT, SUBGROUP)),
+        "entry_era_effect": (0.0, (ENTRY_ERA,)),
     }
     coords = {**fit_coords, WINDOW: range(windows)}
     variables = {}

@@ -65,12 +65,15 @@ def known_population(
         padded = [*values, *[values[-1]] * (width - len(values))]
         rate[k] = np.asarray(padded)[:, None] * scatter
     log_ratios = np.array([effects.get(e.label, 0.0) for e in graph.effects]).reshape(-1, 1, 1)
+    era_ratios = np.array([effects.get(e.label, 0.0) for e in graph.entry_eras])
     n_effects, n = len(graph.effects), len(scatter)
     return Population(
         rate=rate,
         edges=edges,
         coef=np.zeros((2, len(steps), n)),
+        origin=np.zeros((len(steps), n)),
         effect=log_ratios * np.ones((n_effects, 1, n)),
+        era_effect=era_ratios[:, None] * np.ones(n),
         subgroup_scale=None,
         centre_scale=None,
         effect_mean=np.zeros((n_effects, n)),

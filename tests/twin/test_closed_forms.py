@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,71 @@ def test_semi_markov_illness_death_is_the_convolution(twin_of: TwinOf) -> None:
 
     exact = [ill(t) for t in NODES]
     np.testing.assert_allclose(occupation(result, "ill"), exact, atol=1e-3)
+
+
+CUTS, ERA_RATIOS = (150.0, 500.0), (0.9, -0.2, -1.1)
+
+
+def with_eras() -> tuple[StateGraph, dict[str, float]]:
+    """Illness-death whose deaths depend on time in illness and on when it began."""
+    graph = illness_death(CLOCK_ENTRY)
+    *others, death = graph.transitions
+    graph = replace(graph, transitions=(*others, replace(death, entry_cuts=CUTS)))
+    labels = [era.label for era in graph.entry_eras]
+    return graph, dict(zip(labels, ERA_RATIOS, strict=True))
+
+
+def era_ratio(entry: float) -> float:
+    return float(np.exp(ERA_RATIOS[int(np.searchsorted(CUTS, entry))]))
+
+
+@pytest.mark.parametrize("landmark", [0.0, 60.0, 400.0])
+def test_where_deaths_depend_on_the_era_of_illness_it_is_the_convolution(
+    twin_of: TwinOf, landmark: float
+) -> None:
+    graph, effects = with_eras()
+    a, b = 1 / 300, 1 / 800
+    rates = {"well->ill": a, "well->dead_well": b, "ill->dead_ill": (INNER, RISING)}
+    twin = twin_of(graph, rates, effects=effects, events=((landmark, "last_contact"),))
+    days = np.array([50.0, 100.0, 160.0, 300.0, 500.0, 800.0, 1200.0, UNTIL])
+    result = twin.forecast(UNTIL, days)
+
+    def ill(t: float) -> float:
+        kinks = [t - x for x in INNER if x < t] + [c - landmark for c in CUTS]
+        return quad(
+            lambda u: (
+                a
+                * np.exp(-(a + b) * u - era_ratio(landmark + u) * cumulative(INNER, RISING, t - u))
+            ),
+            0.0,
+            t,
+            points=[x for x in kinks if 0.0 < x < t] or None,
+            limit=200,
+        )[0]
+
+    exact = [ill(t) for t in days]
+    np.testing.assert_allclose(occupation(result, "ill"), exact, atol=1.5e-3)
+
+
+@pytest.mark.parametrize("entry", [100.0, 150.0, 150.5, 900.0])
+@pytest.mark.parametrize("days_ill", [0.0, 40.0, 700.0])
+def test_the_era_of_a_patient_already_ill_is_that_of_his_own_entry(
+    twin_of: TwinOf, entry: float, days_ill: float
+) -> None:
+    graph, effects = with_eras()
+    twin = twin_of(
+        graph,
+        {"well->ill": 0.01, "well->dead_well": 0.01, "ill->dead_ill": (INNER, RISING)},
+        effects=effects,
+        events=((entry, "illness"), (entry + days_ill, "last_contact")),
+    )
+    days = np.array([10.0, 100.0, 300.0, 1500.0])
+    result = twin.forecast(UNTIL, days)
+    hazard = [
+        cumulative(INNER, RISING, days_ill + t) - cumulative(INNER, RISING, days_ill) for t in days
+    ]
+    exact = np.exp(-era_ratio(entry) * np.array(hazard))
+    np.testing.assert_allclose(result["survival"][0], exact, atol=2e-5)
 
 
 def test_a_cycle_of_two_states_follows_the_matrix_exponential(twin_of: TwinOf) -> None:

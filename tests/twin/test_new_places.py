@@ -102,8 +102,9 @@ def test_the_ratios_of_a_known_patient_are_the_linear_predictor(
         + posterior["centre_effect"].sel(centre=somebody.centres[0])
     ).transpose("transition", "sample")
     np.testing.assert_allclose(log_ratios(twin), expected, rtol=1e-9, atol=1e-9)
-    effects = posterior["treatment_subgroup_effect"].sel(subgroup=somebody.subgroups[0])
-    np.testing.assert_allclose(np.log(twin.ratios(0).effect), effects, rtol=1e-9, atol=1e-9)
+    treatment = posterior["treatment_subgroup_effect"].sel(subgroup=somebody.subgroups[0])
+    acting = np.concatenate([treatment.to_numpy(), posterior["entry_era_effect"].to_numpy()])
+    np.testing.assert_allclose(np.log(twin.ratios(0).effect), acting, rtol=1e-9, atol=1e-9)
 
 
 def pooled(*poolings: Pooling) -> StateGraph:

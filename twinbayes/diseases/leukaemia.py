@@ -23,6 +23,8 @@ from twinbayes.names import CLOCK_ENTRY
 
 TRANSPLANT: Final = "allogeneic_transplant"
 _EARLY_DAYS: Final = 180.0  # deaths of the transplant itself fall mostly in its first six months
+# The earlier the relapse, the sooner it kills: half a year, one, and one and a half from diagnosis.
+_RELAPSE_CUTS: Final = (183.0, 365.0, 548.0)
 
 
 def acute_leukaemia(pooling: str = "exchangeable", baseline: Baseline | None = None) -> StateGraph:
@@ -64,6 +66,7 @@ def acute_leukaemia(pooling: str = "exchangeable", baseline: Baseline | None = N
                 event="death",
                 clock=CLOCK_ENTRY,
                 baseline=shape,
+                entry_cuts=_RELAPSE_CUTS,
             ),
         ),
         treatments=(_transplant(strategy, shape),),
@@ -81,7 +84,11 @@ def _transplant(pooling: Pooling, shape: Baseline) -> Treatment:
             TreatmentStart(source="induction", treatment=TRANSPLANT, baseline=shape),
             TreatmentStart(source="remission", treatment=TRANSPLANT, baseline=shape),
             TreatmentStart(
-                source="relapse", treatment=TRANSPLANT, clock=CLOCK_ENTRY, baseline=shape
+                source="relapse",
+                treatment=TRANSPLANT,
+                clock=CLOCK_ENTRY,
+                baseline=shape,
+                entry_cuts=_RELAPSE_CUTS,
             ),
         ),
         effects=(

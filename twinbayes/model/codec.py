@@ -8,6 +8,9 @@ from typing import Any, Final
 from twinbayes.errors import ModelError
 
 _KIND: Final = "kind_of"
+#: Metadata of a field that is not stored while it has its default: descriptions that do not use
+#: it keep the hash they had before it was there.
+UNSET_IS_ABSENT: Final = {"unset_is_absent": True}
 
 
 def _known_types() -> dict[str, type[Any]]:
@@ -36,7 +39,11 @@ def encode(value: object) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {
             _KIND: type(value).__name__,
-            **{f.name: encode(getattr(value, f.name)) for f in fields(value)},
+            **{
+                f.name: encode(getattr(value, f.name))
+                for f in fields(value)
+                if not (f.metadata == UNSET_IS_ABSENT and getattr(value, f.name) == f.default)
+            },
         }
     if isinstance(value, tuple):
         return [encode(v) for v in value]

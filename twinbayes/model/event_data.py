@@ -67,7 +67,7 @@ class EventData:
     event_row, event_window
         Rows whose intensity fired, in order, and the window in which it did.
     acting_row, acting
-        Pairs of a row and a treatment effect that acts on it.
+        Pairs of a row and an effect that acts on it, of a treatment or of an era of entry.
     exposure
         Days at risk: for each intensity in turn a block (window, row).
     """
@@ -137,7 +137,8 @@ class RowTable:
     is_event
         Whether the intensity fired at `stop`.
     effects
-        For each row, the indices of the treatment effects that act.
+        For each row, the indices of the effects that act: those of treatments, then, counted on
+        from `StateGraph.effects`, those of eras of entry.
     """
 
     patient: Ints
@@ -155,6 +156,7 @@ def rows_at_risk(graph: StateGraph, histories: Histories) -> RowTable:
     for k, intensity in enumerate(intensities):
         by_state[intensity.source].append(k)
     effect_of = {(e.treatment, e.transition, e.phase): k for k, e in enumerate(graph.effects)}
+    first_era = len(graph.effects)
     patient, which, start, stop, event, effects = [], [], [], [], [], []
     for episode in histories.episodes:
         begun = dict(episode.phases)
@@ -168,13 +170,14 @@ def rows_at_risk(graph: StateGraph, histories: Histories) -> RowTable:
             start.append(episode.start - shift)
             stop.append(episode.stop - shift)
             event.append(episode.exit == k)
-            effects.append(
-                tuple(
-                    effect_of[name, intensity.label, phase]
-                    for name, phase in episode.phases
-                    if (name, intensity.label, phase) in effect_of
-                )
-            )
+            of_treatments = [
+                effect_of[name, intensity.label, phase]
+                for name, phase in episode.phases
+                if (name, intensity.label, phase) in effect_of
+            ]
+            era = graph.entry_era(intensity, episode.entry)
+            of_era = [] if era is None else [first_era + era]
+            effects.append((*of_treatments, *of_era))
     return RowTable(
         np.array(patient, dtype=np.int64),
         np.array(which, dtype=np.int64),

@@ -4,9 +4,10 @@ For patient i and intensity e, at time t on its clock:
 
     log h_ie(t) = log h0_e(t) + x_i . beta_e + a_e[subgroup i] + r_e[centre i]
                   + sum over effects f acting now of theta_f[subgroup i]
+                  + epsilon_e[era of entry]
 
-Treatment starts are intensities like any other, so the registry's own treatment policy is part
-of the model.
+The last term is there for intensities on the entry clock that have eras of entry. Treatment
+starts are intensities like any other, so the registry's own treatment policy is part of the model.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+import xarray as xr
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
@@ -40,6 +42,8 @@ from twinbayes.names import (
     COVARIATE,
     COVARIATE_GROUP,
     EFFECT,
+    ENTRY_CUT,
+    ENTRY_ERA,
     PATIENT,
     PRINCIPAL_AXIS,
     SUBGROUP,
@@ -141,6 +145,9 @@ class EventProcess:
             out |= {COVARIATE_GROUP: groups, PRINCIPAL_AXIS: range(len(encoding.columns))}
         if self.graph.effects:
             out[EFFECT] = tuple(e.label for e in self.graph.effects)
+        if eras := self.graph.entry_eras:
+            out[ENTRY_ERA] = tuple(e.label for e in eras)
+            out[ENTRY_CUT] = tuple(e.label for e in eras if e.first > 0.0)
         return out
 
     def build(self, plan: EventPlan, priors: PriorSet) -> None:
@@ -159,7 +166,12 @@ class EventProcess:
                 self._levels("centre", CENTRE, self.centre, plan.encoding.centres, priors),
             ]
         )
-        effect = self._treatment_effects(plan.encoding.subgroups, priors)
+        effect = pt.concatenate(
+            [
+                self._treatment_effects(plan.encoding.subgroups, priors),
+                self._era_effects(len(plan.encoding.subgroups), priors),
+            ]
+        )
         pm.Potential(
             "event_loglik",
             loglik(
@@ -291,6 +303,54 @@ class EventProcess:
             "treatment_subgroup_effect", pt.concatenate(parts)[back], dims=(EFFECT, SUBGROUP)
         )
         return effect_by_subgroup
+
+    def _era_effects(self, n_subgroups: int, priors: PriorSet) -> Tensor:
+        """(era, subgroup) log hazard ratios of eras of entry, the same in all subgroups.
+
+        They walk from era to era and sum to zero, since the baseline carries the mean.
+        """
+        eras = self.graph.entry_eras
+        if not eras:
+            return pt.zeros((0, n_subgroups))
+        labels = [e.label for e in eras if e.first > 0.0]
+        step = priors.make("entry_era_step", "entry_era_step", dims=(ENTRY_CUT,), qualifiers=labels)
+        walk = np.zeros((len(eras), len(labels)))
+        for intensity in dict.fromkeys(e.intensity for e in eras):
+            mine = [k for k, e in enumerate(eras) if e.intensity == intensity]
+            steps = [labels.index(eras[k].label) for k in mine[1:]]
+            up = np.tri(len(mine), len(steps), -1)
+            walk[np.ix_(mine, steps)] = up - up.mean(axis=0)
+        effect = pm.Deterministic("entry_era_effect", pt.as_tensor(walk) @ step, dims=ENTRY_ERA)
+        by_subgroup: Tensor = effect[:, None] + pt.zeros((1, n_subgroups))
+        return by_subgroup
+
+
+def acting_effects(posterior: xr.Dataset, n_subgroups: int) -> np.ndarray:
+    """Return log hazard ratios as rows at risk point at them: of treatments, then of eras.
+
+    Parameters
+    ----------
+    posterior
+        Draws of an event process, under any dims of their own.
+    n_subgroups
+        Number of subgroups of the fit.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., effect, subgroup), first the dims of the draws as ``log_baseline`` has them.
+    """
+    like = posterior["log_baseline"]
+    own = [d for d in like.dims if d not in (TRANSITION, WINDOW)]
+    shape = tuple(like.sizes[d] for d in own)
+    parts = [np.zeros((*shape, 0, n_subgroups))]
+    if "treatment_subgroup_effect" in posterior:
+        treatment = posterior["treatment_subgroup_effect"]
+        parts.append(treatment.transpose(*own, EFFECT, SUBGROUP).to_numpy())
+    if "entry_era_effect" in posterior:
+        era = posterior["entry_era_effect"].transpose(*own, ENTRY_ERA).to_numpy()
+        parts.append(np.repeat(era[..., None], n_subgroups, axis=-1))
+    return np.concatenate(parts, axis=-2)
 
 
 def _widen(matrix: Tensor, width: int) -> Tensor:

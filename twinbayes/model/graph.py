@@ -16,12 +16,16 @@ graphs; nothing below treats them apart.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
 from typing import Final
 
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.baseline import Baseline, PiecewiseConstant
+from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.pooling import Exchangeable, Pooling
 from twinbayes.names import CLOCK_ENTRY, CLOCK_ORIGIN
 
@@ -48,6 +52,14 @@ class Transition:
         `source`).
     baseline
         Shape of the baseline hazard.
+    entry_cuts
+        On the entry clock only: days since origin that part the eras of entry into `source`.
+        Each era has its own log hazard ratio; they sum to zero.
+
+    Raises
+    ------
+    ModelError
+        Cuts on the origin clock, or not positive and increasing.
     """
 
     source: str
@@ -55,9 +67,11 @@ class Transition:
     event: str
     clock: str = CLOCK_ORIGIN
     baseline: Baseline = field(default_factory=PiecewiseConstant)
+    entry_cuts: tuple[float, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         require_known(self.clock, CLOCKS, "clock")
+        _require_cuts(self.label, self.clock, self.entry_cuts)
 
     @property
     def label(self) -> str:
@@ -67,20 +81,42 @@ class Transition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TreatmentStart:
-    """The intensity of starting `treatment` while in state `source`."""
+    """The intensity of starting `treatment` while in state `source`; see `Transition`."""
 
     source: str
     treatment: str
     clock: str = CLOCK_ORIGIN
     baseline: Baseline = field(default_factory=PiecewiseConstant)
+    entry_cuts: tuple[float, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         require_known(self.clock, CLOCKS, "clock")
+        _require_cuts(self.label, self.clock, self.entry_cuts)
 
     @property
     def label(self) -> str:
         """``source->start:treatment``, the coordinate along the transition dim."""
         return f"{self.source}->start:{self.treatment}"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryEra:
+    """Entries into the source of one intensity in ``(first, last]`` days since origin."""
+
+    intensity: str
+    first: float
+    last: float
+
+    @property
+    def label(self) -> str:
+        """``intensity, entered …``, the coordinate along the entry era dim."""
+        if self.first == 0.0:
+            days = f"by day {self.last:g}"
+        elif self.last == inf:
+            days = f"after day {self.first:g}"
+        else:
+            days = f"after day {self.first:g} up to {self.last:g}"
+        return f"{self.intensity}, entered {days}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,6 +262,28 @@ class StateGraph:
         return tuple(e for t in self.treatments for e in t.effects)
 
     @property
+    def entry_eras(self) -> tuple[EntryEra, ...]:
+        """Eras of every intensity that has some, in order: the coordinate of the era dim."""
+        return tuple(
+            EntryEra(i.label, first, last)
+            for i in self.intensities
+            if i.entry_cuts
+            for first, last in pairwise((0.0, *i.entry_cuts, inf))
+        )
+
+    @property
+    def entry_cuts(self) -> tuple[float, ...]:
+        """Days since origin at which the era of entry changes for any intensity."""
+        return tuple(sorted({cut for i in self.intensities for cut in i.entry_cuts}))
+
+    def entry_era(self, intensity: Transition | TreatmentStart, entry: float) -> int | None:
+        """Index into `entry_eras` of an entry on day `entry`, None where there are no eras."""
+        if not intensity.entry_cuts:
+            return None
+        first = [era.intensity for era in self.entry_eras].index(intensity.label)
+        return first + bisect_left(intensity.entry_cuts, entry)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Labels of `intensities`: the coordinate of the transition dim."""
         return tuple(i.label for i in self.intensities)
@@ -245,6 +303,19 @@ class StateGraph:
         return any(
             e.phase in (HERE_EARLY, HERE_LATE) and sources[e.transition] == state
             for e in self.treatment(treatment).effects
+        )
+
+
+def _require_cuts(label: str, clock: str, cuts: tuple[float, ...]) -> None:
+    if cuts and clock != CLOCK_ENTRY:
+        raise ModelError(
+            f"{label!r} has entry_cuts on the {clock!r} clock, which tells eras of entry apart by "
+            "itself. Leave them out, or use the entry clock."
+        )
+    edges = (0.0, *cuts, inf)
+    if not all(a < b for a, b in pairwise(edges)):
+        raise ModelError(
+            f"entry_cuts of {label!r} must be positive, finite, increasing days, not {cuts}."
         )
 
 

@@ -63,7 +63,8 @@ class ModelSpec:
         lines = [
             f"{self.title} ({self.name})",
             "",
-            "log h_e(t) = log h0_e(t) + x·β_e + a_e[subgroup] + r_e[centre] + Σ_f θ_f[subgroup]",
+            "log h_e(t) = log h0_e(t) + x·β_e + a_e[subgroup] + r_e[centre] + Σ_f θ_f[subgroup]"
+            + (" + ε_e[era of entry]" if graph.entry_eras else ""),
             "log-likelihood = Σ over rows at risk of  d·log h − ∫ h dt",
             "",
             f"States: {', '.join(graph.states)}; absorbing: {', '.join(graph.absorbing)}.",
@@ -77,6 +78,11 @@ class ModelSpec:
             lines += [
                 "Treatment effects θ (pooling over subgroups):",
                 *(f"  {e.label}  ({e.pooling.kind})" for e in graph.effects),
+            ]
+        if graph.entry_eras:
+            lines += [
+                "Era of entry ε_e, a log hazard ratio that sums to zero within an intensity:",
+                *(f"  {era.label}" for era in graph.entry_eras),
             ]
         lines += [
             "Levels: subgroup a_e "

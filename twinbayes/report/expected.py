@@ -12,12 +12,12 @@ from twinbayes.checks import CountingProcess, spread_same_day
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.design import Design
 from twinbayes.model.event_data import RowTable
+from twinbayes.model.event_process import acting_effects
 from twinbayes.names import (
     CENTRE,
     CHAIN,
     COVARIATE,
     DRAW,
-    EFFECT,
     POSTERIOR,
     SAMPLE,
     SUBGROUP,
@@ -99,9 +99,8 @@ def _cumulative_hazard(
         if "centre_effect" in one:
             predictor += one["centre_effect"].transpose(CENTRE, TRANSITION).values[design.centre]
         log_ratio = predictor[rows.patient, rows.intensity]
-        if "treatment_subgroup_effect" in one:
-            effect = one["treatment_subgroup_effect"].transpose(EFFECT, SUBGROUP).to_numpy()
-            np.add.at(log_ratio, acting_row, effect[acting, acting_subgroup])
+        effect = acting_effects(one, len(fit.encoding.subgroups))
+        np.add.at(log_ratio, acting_row, effect[acting, acting_subgroup])
         baseline = np.empty_like(total)
         for mine, edges, rates in zip(of_intensity, fit.edges, rate, strict=True):
             baseline[mine] = _between(rows.start[mine], rows.stop[mine], edges, rates)

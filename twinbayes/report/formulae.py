@@ -15,6 +15,8 @@ _WORDS: Final = {
     "r": "level of the patient's centre, likewise",
     "θ": "log hazard ratios of the treatment effects f acting at t, each with its own value in "
     "every subgroup",
+    "ε": "log hazard ratio of the era in which the state was entered, for intensities that tell "
+    "eras apart; they sum to zero",
 }
 
 
@@ -31,6 +33,9 @@ def hazard_formula(spec: ModelSpec) -> Block:
         total = f"<munder><mo>∑</mo>{_row(_id('f'), _op('∈'), _id('F'), _arg('t'))}</munder>"
         terms.append(_row(total, _sub("θ", "f"), _op("["), _text("subgroup"), _id("i"), _op("]")))
         used.append("θ")
+    if spec.graph.entry_eras:
+        terms.append(_row(_sub("ε", "e"), _op("["), _text("era of entry"), _id("i"), _op("]")))
+        used.append("ε")
     left = _row(_log(_sub("λ", "ie")), _arg("t"))
     body = left + _op("=") + _op("+").join(terms)
     gain = _row(_sub("d", "ie"), _log(_sub("λ", "ie")), _arg("t"))

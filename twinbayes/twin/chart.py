@@ -8,7 +8,7 @@ entry or since a treatment start keep their occupants in age *buckets*.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import Final
 
@@ -34,6 +34,7 @@ _PLACE: Final = np.dtype(
         ("early_days", np.float64),
         ("first_move", np.int64),
         ("end_move", np.int64),
+        ("has_eras", np.int64),
     ]
 )
 _MOVE: Final = np.dtype(
@@ -43,6 +44,9 @@ _MOVE: Final = np.dtype(
         ("target", np.int64),
         ("keeps_bucket", np.int64),
         ("treatment", np.int64),
+        ("early", np.int64),
+        ("late", np.int64),
+        ("has_eras", np.int64),
         ("is_open", np.int64),
         ("forced_step", np.int64),
     ]
@@ -61,21 +65,30 @@ class Chart:
         The same, one row each: index of its `state`; what its buckets are aged by
         (`indexed_by`: nothing, entry, or treatment start); the `old_age` in days after which
         occupants are all alike; `early_days`, the length of the early phase in places aged by
-        treatment start, else 0; and the moves out of it, ``first_move`` up to ``end_move``.
+        treatment start, else 0; the moves out of it, ``first_move`` up to ``end_move``; and
+        whether any of these tells eras of entry apart (`has_eras`).
     move_table
         One row a move: which `intensity` drives it, on which clock; its `target` (a place, or
         ``-1 - state`` for an absorbing state); whether age is kept; which `treatment` it starts
-        (-1: none). A scenario closes starts (`is_open`) and makes them happen at a node of the
-        time grid (`forced_step`, -1: never).
-    effects_early, effects_late
-        (move, effect) treatment effects acting in the early and the late phase, padded with -1.
+        (-1: none); its hazard ratio in the `early` and the `late` phase, rows of the two below,
+        to be counted on by the era of entry where it `has_eras`. A scenario closes starts
+        (`is_open`) and makes them happen at a node of the time grid (`forced_step`, -1: never).
+    ratio_intensity, ratio_effects
+        Every hazard ratio that occurs: (row,) its intensity; (row, effect) the effects that act,
+        of treatments and of eras of entry, padded with -1.
+    arcs
+        (transition, 2), source and target state.
+    cuts
+        Days since origin at which the era of entry changes.
     """
 
     places: tuple[Place, ...]
     place_table: Table
     move_table: Table
-    effects_early: Ints
-    effects_late: Ints
+    ratio_intensity: Ints
+    ratio_effects: Ints
+    arcs: Ints
+    cuts: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +98,32 @@ class _Move:
     target: int
     keeps_bucket: bool
     treatment: int
-    early: tuple[int, ...]
-    late: tuple[int, ...]
+    early: int
+    late: int
+    has_eras: bool
+
+
+@dataclass(slots=True)
+class _Ratios:
+    """Collects the hazard ratios that occur, each once; lives only inside `draw_chart`."""
+
+    graph: StateGraph
+    rows: list[tuple[int, tuple[int, ...]]]
+
+    def row_of(self, intensity: int, effects: tuple[int, ...]) -> int:
+        """First row of an intensity under these treatment effects; one for each era follows."""
+        mine = [(intensity, (*effects, *era)) for era in self._eras(intensity)]
+        if mine[0] not in self.rows:
+            self.rows += mine
+        return self.rows.index(mine[0])
+
+    def _eras(self, intensity: int) -> list[tuple[int, ...]]:
+        """Era effect of this intensity in each era of the graph."""
+        graph, which = self.graph, self.graph.intensities[intensity]
+        if not which.entry_cuts:
+            return [()]
+        found = [graph.entry_era(which, last) for last in (*graph.entry_cuts, np.inf)]
+        return [(len(graph.effects) + k,) for k in found if k is not None]
 
 
 def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
@@ -106,7 +143,8 @@ def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
         _require_one_age(graph, place)
     order = {place: k for k, place in enumerate(places)}
     indexed = [_indexed_by(graph, place) for place in places]
-    moves = [list(_moves(graph, place, order, indexed)) for place in places]
+    ratios = _Ratios(graph, [])
+    moves = [list(_moves(graph, place, order, indexed, ratios)) for place in places]
     flat = [m for some in moves for m in some]
     ends = np.cumsum([len(m) for m in moves])
     return Chart(
@@ -120,20 +158,23 @@ def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
                     _early_days(graph, place),
                     end - len(some),
                     end,
+                    any(m.has_eras for m in some),
                 )
                 for place, by, some, end in zip(places, indexed, moves, ends, strict=True)
             ],
             dtype=_PLACE,
         ),
         move_table=np.array(
-            [
-                (m.intensity, m.on_entry_clock, m.target, m.keeps_bucket, m.treatment, 1, -1)
-                for m in flat
-            ],
+            [(*(getattr(m, f.name) for f in fields(m)), 1, -1) for m in flat],
             dtype=_MOVE,
         ),
-        effects_early=_effect_table([m.early for m in flat]),
-        effects_late=_effect_table([m.late for m in flat]),
+        ratio_intensity=np.array([intensity for intensity, _ in ratios.rows], dtype=np.int64),
+        ratio_effects=_effect_table([effects for _, effects in ratios.rows]),
+        arcs=np.array(
+            [[graph.states.index(s) for s in (t.source, t.target)] for t in graph.transitions],
+            dtype=np.int64,
+        ),
+        cuts=np.array(graph.entry_cuts, dtype=np.float64),
     )
 
 
@@ -193,27 +234,32 @@ def _old_age(graph: StateGraph, place: Place, indexed: int, edges: tuple[Floats,
 
 
 def _moves(
-    graph: StateGraph, place: Place, order: dict[Place, int], indexed: list[int]
+    graph: StateGraph,
+    place: Place,
+    order: dict[Place, int],
+    indexed: list[int],
+    ratios: _Ratios,
 ) -> Iterator[_Move]:
     state, status = place
     here = order[place]
     for k, transition in enumerate(graph.transitions):
         if transition.source != state:
             continue
-        early, late = _acting(graph, place, transition.label)
+        early, late = (ratios.row_of(k, x) for x in _acting(graph, place, transition.label))
         if transition.target in graph.absorbing:
             target = -1 - graph.states.index(transition.target)
         else:
             left = tuple(STARTED_EARLIER if s else NOT_STARTED for s in status)
             target = order[transition.target, left]
-        yield _Move(k, transition.clock == CLOCK_ENTRY, target, False, -1, early, late)
+        on_entry, has_eras = transition.clock == CLOCK_ENTRY, bool(transition.entry_cuts)
+        yield _Move(k, on_entry, target, False, -1, early, late, has_eras)
     for k, start in enumerate(graph.starts, start=len(graph.transitions)):
         which = [t.name for t in graph.treatments].index(start.treatment)
         if start.source != state or status[which] != NOT_STARTED:
             continue
         begun = tuple(STARTED_HERE if j == which else s for j, s in enumerate(status))
         target = order[state, begun]
-        early, late = _acting(graph, place, start.label)
+        early, late = (ratios.row_of(k, x) for x in _acting(graph, place, start.label))
         yield _Move(
             k,
             start.clock == CLOCK_ENTRY,
@@ -222,6 +268,7 @@ def _moves(
             which,
             early,
             late,
+            bool(start.entry_cuts),
         )
 
 

@@ -54,7 +54,7 @@ def contrast_patients(
     fatal = fatal_states(graph)
 
     def work(i: int) -> _Part:
-        nodes = scenario_nodes(until, [a, b], landmarks[i], out_grid)
+        nodes = scenario_nodes(until, twin.spec.graph, [a, b], landmarks[i], out_grid)
         return _difference(twin.path(i, a, nodes), twin.path(i, b, nodes), out_grid, fatal)
 
     groups = twin.cohort.patients[SUBGROUP].astype(str).to_numpy()

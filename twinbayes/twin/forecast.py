@@ -139,7 +139,7 @@ def forecast_patients(
     absorbing = {graph.states.index(s) for s in graph.absorbing}
 
     def work(i: int) -> dict[str, Floats]:
-        nodes = scenario_nodes(until, [scenario], landmarks[i], out_grid)
+        nodes = scenario_nodes(until, graph, [scenario], landmarks[i], out_grid)
         path = twin.path(i, scenario, nodes)
         present = graph.states.index(twin.present[i].state)
         return _summarise(path, out_grid, fatal, absorbing - {present}, draws)
@@ -160,11 +160,11 @@ def forecast_patients(
 
 
 def scenario_nodes(
-    until: float, scenarios: list[Scenario], landmark: float, grid: OutputGrid
+    until: float, graph: StateGraph, scenarios: list[Scenario], landmark: float, grid: OutputGrid
 ) -> Floats:
-    """The time grid of one patient, with a node at each day on which a scenario acts."""
-    days = [a.day - landmark for s in scenarios for a in s.assumptions if a.day is not None]
-    return time_nodes(until, [*days, *grid.exact])
+    """The time grid of one patient, with a node where a scenario acts or an era of entry ends."""
+    days = [a.day for s in scenarios for a in s.assumptions if a.day is not None]
+    return time_nodes(until, [*(d - landmark for d in (*days, *graph.entry_cuts)), *grid.exact])
 
 
 def label(

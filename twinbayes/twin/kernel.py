@@ -4,18 +4,19 @@ Mass flows between places by exact competing exits within each step of a time gr
 arrives during a step can leave again in the same step: the n-th move of a step is given the
 remaining time dt / (n + 1), which reproduces the Taylor series of the exact solution to third
 order. Occupants of places that depend on age are kept in buckets, merged as they grow old.
-All inner loops run over draws, so that they vectorise.
+Where a hazard also depends on the era of entry, a bucket never spans two eras.
 
-Compiled functions pass plain tuples of arrays among each other (named ones would be pickled by
-class into numba's disk cache, and stale caches would fail to load):
+All numbers that differ by draw are rows of one `table`; `used` says which rows hold something,
+and `at` where each kind of row begins. Inner loops run over draws, so that they vectorise, and
+take row numbers: slices count references, which costs as much as a loop.
 
-``model``    places, moves, and hazards: rate (intensity, window, draw), edges (intensity,
-             window + 1), and the hazard ratios early, late (move, draw);
-``crowd``    mass (place, bucket, draw), used (place, bucket), the time low to high in which each
-             bucket filled, and live: buckets in use but the first, oldest first;
-``flows``    entered (state, draw), and the arrivals of one step: wave (wave, place, draw), waving
-             (wave, place);
-``exits``    of one place over a stretch: hazard (move, draw), total, stay, leave, flow (draw,).
+Compiled functions pass plain tuples of arrays (numba's disk cache would pickle named ones by class,
+and stale caches would fail to load):
+
+``model``    places, moves, arcs (source and target state of each transition), edges (intensity,
+             window + 1);
+``buckets``  the time low to high in which each bucket filled, on average at middle; its era; and
+             live: buckets of known age in use, oldest first.
 
 All are in this one file, because that cache does not see changes of a callee in another.
 """
@@ -27,13 +28,13 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-_WAVES: Final = 3
-_MERGE: Final = 0.2  # buckets merge when their joint width falls below this share of their age
-_OLD: Final = 0  # bucket of those past the old age, and of places that keep no age
-_OWN: Final = 1  # bucket of the patient's own start, known exactly
+WAVES: Final = 3
+_MERGE: Final = 0.4  # buckets merge when their joint width falls below this share of their age
+_SMALLEST: Final = np.float32(1e-30)  # so that shares of nobody are defined
+_TINY: Final = 1e-6  # arrivals, on average over draws, who need not leave again in the same step
 
-_ONE, _SMALL, _EIGHTH = (np.float32(x) for x in (1.0, 0.25, 0.125))
-_C2, _C3, _C4, _C5, _C6, _C7 = (np.float32(1.0 / k) for k in (2, 6, 24, 120, 720, 5040))
+_ZERO, _ONE, _HALF, _EIGHTH = (np.float32(x) for x in (0.0, 1.0, 0.5, 0.125))
+_C3, _C4, _C5 = (np.float32(1.0 / k) for k in (6, 24, 120))
 
 _FAST: Final = {"contract", "nsz", "arcp", "reassoc"}
 _OPTIONS: Any = {"error_model": "numpy", "nogil": True, "fastmath": _FAST}
@@ -43,106 +44,95 @@ _inner = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper"
 
 
 @_jit
-def occupy(nodes, landmark, place, age, start_state, model, occupation, entries):  # type: ignore[no-untyped-def]
-    """Fill `occupation` and `entries` (node, state, draw) for one patient.
+def occupy(nodes, eras, landmark, start, model, table, layout, first, occupation, entries):  # type: ignore[no-untyped-def]
+    """Fill draws from `first` on of `occupation` and `entries` (node, state, draw).
 
     Parameters
     ----------
     nodes
         Days since the landmark, from 0; the grid of steps.
+    eras
+        Era of those who enter a state in each step.
     landmark
         Day of the landmark since origin.
-    place, age
-        Place of the patient at the landmark and the age kept there; place -1 if the patient is
-        in the absorbing state `start_state`.
-    start_state
-        State of the patient at the landmark.
+    start
+        The patient at the landmark: state; place, -1 in an absorbing state; the age kept there;
+        and the era of entry.
     model
-        The places and moves of the graph, see `chart.Chart`; and this patient's `hazards`.
+        The places, moves and arcs of the graph, see `chart.Chart`; and the edges of the windows.
         `moves` also carries the scenario: a start that is not `is_open` happens at node
         `forced_step` instead (-1: never).
+    table, layout
+        Rows of numbers by draw: rates and hazard ratios are filled, the others zero.
     """
-    n_steps, n_states, n_draws = len(nodes) - 1, occupation.shape[1], occupation.shape[2]
-    entered = np.zeros((n_states, n_draws), dtype=np.float32)
-    for k in range(n_steps + 1 if place < 0 else 1):
-        entries[k], occupation[k] = entered, entered
-        occupation[k, start_state] = 1.0
-    if place < 0:
-        return
-    places, moves, _ = model
-    crowd = _one_patient(place, age, n_steps, n_draws, places)
-    _, _, low, high, live = crowd
-    flows = (
-        entered,
-        np.zeros((_WAVES + 1, len(places), n_draws), dtype=np.float32),
-        np.zeros((_WAVES + 1, len(places)), dtype=np.int64),
-    )
-    n_moves = 0
-    for p in range(len(places)):
-        n_moves = max(n_moves, places[p].end_move - places[p].first_move)
-    first, second = _workspace(n_moves, n_draws), _workspace(n_moves, n_draws)
-    n_live = 1
+    state, place, _, _ = start
+    at, n_steps = layout[0], len(nodes) - 1
+    used = np.zeros(len(table), dtype=np.int64)
+    low, high, middle = np.zeros((3, at.n_buckets))
+    era, live = np.zeros((2, at.n_buckets), dtype=np.int64)
+    buckets = (low, high, middle, era, live)
+    n_live = _place_patient(start, buckets, model, table, used, at)
+    _count(0, state, model, table, at, first, occupation, entries)
     for k in range(n_steps):
-        begin, end = nodes[k], nodes[k + 1]
-        fresh = k + 2
-        low[fresh], high[fresh] = begin, end
-        n_live = _force_starts(k, begin, n_live, crowd, places, moves)
-        _let_leave(landmark, begin, end, n_live, crowd, flows, model, first, second)
-        arrived = _settle(landmark + end, end - begin, fresh, crowd, flows, model, first)
-        if arrived and (n_live == 0 or live[n_live - 1] != fresh):
-            live[n_live] = fresh
-            n_live += 1
-        n_live = _merge(end, n_live, crowd, places)
-        _count(n_live, crowd, places, entered, occupation[k + 1], entries[k + 1])
+        if place >= 0:
+            begin, end, fresh = nodes[k], nodes[k + 1], at.n_old + 1 + k
+            low[fresh], high[fresh], era[fresh] = begin, end, eras[k]
+            middle[fresh] = 0.5 * (begin + end)
+            n_live = _force_starts(k, begin, fresh, n_live, buckets, model, table, used, at)
+            _let_leave(landmark, begin, end, n_live, buckets, model, table, used, at)
+            arrived = _settle(landmark + end, end - begin, fresh, eras[k], model, table, used, at)
+            if arrived and (n_live == 0 or live[n_live - 1] != fresh):
+                live[n_live] = fresh
+                n_live += 1
+            n_live = _merge(end, n_live, buckets, model, table, used, at)
+        _count(k + 1, state, model, table, at, first, occupation, entries)
 
 
 @_inner
-def _one_patient(place, age, n_steps, n_draws, places):  # type: ignore[no-untyped-def]
-    """Room for every bucket there can be, with one patient in it."""
-    n_buckets = n_steps + 3
-    mass = np.zeros((len(places), n_buckets, n_draws), dtype=np.float32)
-    used = np.zeros((len(places), n_buckets), dtype=np.int64)
-    low, high = np.zeros(n_buckets), np.zeros(n_buckets)
-    live = np.zeros(n_buckets, dtype=np.int64)
-    low[_OWN] = high[_OWN] = -age
-    live[0] = _OWN
-    ageless = places[place].indexed_by == 0 or age >= places[place].old_age
-    bucket = _OLD if ageless else _OWN
-    mass[place, bucket] = 1.0
-    used[place, bucket] = 1
-    return mass, used, low, high, live
+def _place_patient(start, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
+    """Put the one patient in place; return the number of live buckets.
+
+    The first buckets are of those past the old age, one an era, the first also of places that
+    keep no age; then comes that of the patient's own start, then one a step.
+    """
+    low, high, middle, era, live = buckets
+    places = model[0]
+    _, p, age, own_era = start
+    own = at.n_old
+    low[own], high[own], middle[own], era[own], live[0] = -age, -age, -age, own_era, own
+    era[: at.n_old] = np.arange(at.n_old)
+    if p >= 0:
+        ageless = places[p].indexed_by == 0 or age >= places[p].old_age
+        row = at.mass + p * at.n_buckets + (places[p].has_eras * own_era if ageless else own)
+        used[row] = 1
+        for d in range(table.shape[1]):
+            table[row, d] = _ONE
+    return 1
 
 
 @_inner
-def _workspace(n_moves, n_draws):  # type: ignore[no-untyped-def]
-    hazard = np.empty((n_moves, n_draws), dtype=np.float32)
-    rows = np.empty((4, n_draws), dtype=np.float32)
-    return hazard, rows[0], rows[1], rows[2], rows[3]
-
-
-@_inner
-def _force_starts(k, begin, n_live, crowd, places, moves):  # type: ignore[no-untyped-def]
+def _force_starts(k, begin, fresh, n_live, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
     """Start what the scenario starts at node `k`; return the number of live buckets.
 
     Places come with more treatments started first; going through them backwards lets two
     treatments start on one day.
     """
-    _, used, low, high, live = crowd
-    fresh = k + 2
+    low, high, middle, _, live = buckets
+    places, moves = model[0], model[1]
     for p in range(len(places) - 1, -1, -1):
         for m in range(places[p].first_move, places[p].end_move):
             if moves[m].forced_step != k:
                 continue
             q = moves[m].target
             for b in range(fresh + 1):
-                if used[p, b] == 0:
+                source = at.mass + p * at.n_buckets + b
+                if used[source] == 0:
                     continue
-                to = b
-                if moves[m].keeps_bucket == 0:
-                    to = fresh if places[q].indexed_by != 0 else _OLD
+                anew = fresh if places[q].indexed_by != 0 else 0
+                to = b if moves[m].keeps_bucket == 1 else anew
                 if to == fresh:  # they start at this node, not spread over the step
-                    low[fresh] = high[fresh] = begin
-                _pour(p, b, q, to, crowd)
+                    low[fresh] = high[fresh] = middle[fresh] = begin
+                _pour(source, at.mass + q * at.n_buckets + to, table, used)
     if low[fresh] == high[fresh]:
         live[n_live] = fresh
         n_live += 1
@@ -150,194 +140,182 @@ def _force_starts(k, begin, n_live, crowd, places, moves):  # type: ignore[no-un
 
 
 @_inner
-def _let_leave(landmark, begin, end, n_live, crowd, flows, model, first, second):  # type: ignore[no-untyped-def]
-    """Exits of those in place at the start of a step."""
-    mass, used, low, high, live = crowd
-    hazard, _, stay, leave, flow = first
-    places, moves, _ = model
-    day, span, half = landmark + begin, end - begin, 0.5 * (end - begin)
-    for p in range(len(places)):
-        first_move, end_move = places[p].first_move, places[p].end_move
-        for index in range(-1, n_live):
-            b = _OLD if index < 0 else live[index]
-            if used[p, b] == 0:
+def _let_leave(landmark, begin, end, n_live, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
+    """Exits of those in place at the start of a step.
+
+    A treatment start that keeps the age leads to a place further on in this loop, which lets
+    those who begin leave with the others of their age.
+    """
+    _, _, middle, era, live = buckets
+    places, moves = model[0], model[1]
+    used[at.area : at.mixed] = 0
+    for index in range(-at.n_old, n_live):
+        b = index + at.n_old if index < 0 else live[index]
+        for m in range(len(moves)):
+            if moves[m].on_entry_clock == 1:
+                used[at.area + moves[m].intensity] = 0
+        for p in range(len(places) - 1, -1, -1):
+            row = at.mass + p * at.n_buckets + b
+            if used[row] == 0 and used[at.begun + p] == 0:
                 continue
-            age = places[p].old_age if b == _OLD else begin - 0.5 * (low[b] + high[b])
-            _exits(p, day, age, span, model, first)
-            for m in range(first_move, end_move):
-                if moves[m].is_open == 0:
-                    continue
-                _flow(mass[p, b], hazard[m - first_move], leave, flow)
-                if moves[m].keeps_bucket == 0:
-                    _send(m, 0, flow, flows, places, moves)
-                    continue
-                # A treatment started here, age kept: the rest of the step under treatment.
-                q = moves[m].target
-                _disperse(
-                    q, flow, 1, b, (day + half, age + half, half), crowd, flows, model, second
-                )
-                _add(mass[q, b], flow)
-                used[q, b] = 1
-            _scale(mass[p, b], stay)
+            age = places[p].old_age if b < at.n_old else begin - middle[b]
+            then = (landmark + begin, age, end - begin)
+            _leave(p, row, era[b], 0, True, then, model, table, used, at)
+            if used[at.begun + p] == 1:
+                _clear(at.begun + p, table)
+                used[at.begun + p] = 0
+                used[row] = 1
 
 
 @_inner
-def _settle(day_end, span, fresh, crowd, flows, model, exits):  # type: ignore[no-untyped-def]
+def _settle(day_end, span, fresh, era, model, table, used, at):  # type: ignore[no-untyped-def]
     """Let those who arrived during the step leave again; return whether some have an age."""
-    mass, used, _, _, _ = crowd
-    _, wave, waving = flows
-    places, _, _ = model
+    places = model[0]
     arrived = False
-    for w in range(_WAVES + 1):
+    for w in range(WAVES + 1):
+        used[at.area : at.mixed] = 0
+        rest = span / (w + 2)
+        then = (day_end - rest, 0.0, rest)
         for q in range(len(places)):
-            if waving[w, q] == 0:
+            row = at.wave + w * len(places) + q
+            if used[row] == 0:
                 continue
-            if w < _WAVES:
-                rest = span / (w + 2)
-                then = (day_end - rest, 0.0, rest)
-                _disperse(q, wave[w, q], w + 1, -1, then, crowd, flows, model, exits)
-            to = fresh if places[q].indexed_by != 0 else _OLD
-            _add(mass[q, to], wave[w, q])
-            used[q, to] = 1
+            if w < WAVES and _sum(row, table) > _TINY * table.shape[1]:
+                _leave(q, row, era, w + 1, False, then, model, table, used, at)
+            to = fresh if places[q].indexed_by != 0 else 0
             arrived = arrived or to == fresh
-            _clear(wave[w, q])
-            waving[w, q] = 0
+            _pour(row, at.mass + q * at.n_buckets + to, table, used)
     return arrived
 
 
 @_inner
-def _disperse(p, some, w, b, then, crowd, flows, model, exits):  # type: ignore[no-untyped-def]
-    """Exits of `some` mass from place `p`; what leaves arrives as wave `w` of this step.
+def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: ignore[no-untyped-def]
+    """Exits from place `p` over a stretch, of the mass in `row` and of those who have just begun.
 
-    `then` is the day, their age, and how long the rest of the step is. Those who start a
-    treatment and keep their age go to bucket `b`, if that is not negative.
+    `then` is the first day of the stretch, their age on it (since entry or since a treatment
+    start, whichever the place is aged by), and its length. What leaves arrives as wave `w`, but
+    for those who start a treatment and keep their age (`is_aged`).
     """
-    mass, used, _, _, _ = crowd
-    hazard, _, stay, leave, flow = exits
-    places, moves, _ = model
-    day, age, rest = then
-    _exits(p, day, age, rest, model, exits)
-    first_move = places[p].first_move
-    for m in range(first_move, places[p].end_move):
-        if moves[m].is_open == 0:
-            continue
-        _flow(some, hazard[m - first_move], leave, flow)
-        if b >= 0 and moves[m].keeps_bucket == 1:
-            _add(mass[moves[m].target, b], flow)
-            used[moves[m].target, b] = 1
-        else:
-            _send(m, w, flow, flows, places, moves)
-    _scale(some, stay)
-
-
-@_inner
-def _exits(p, day, age, span, model, out):  # type: ignore[no-untyped-def]
-    """Hazards of every open move out of place `p` over (day, day + span], and exit fractions.
-
-    `age` is the age of the bucket at `day`, since entry or since a treatment start, whichever
-    the place is aged by. Where it is a start, `share` of the stretch is in the early phase.
-    """
-    places, moves, (rates, edges, early, late) = model
-    hazard, total, stay, leave, _ = out
-    _clear(total)
-    first_move = places[p].first_move
-    share = min(1.0, max(0.0, (places[p].early_days - age) / span))
-    for m in range(first_move, places[p].end_move):
+    places, moves, _, edges = model
+    day, age, span = then
+    n_open, out = 0, at.out
+    for m in range(places[p].first_move, places[p].end_move):
         if moves[m].is_open == 0:
             continue
         e = moves[m].intensity
-        start = age if moves[m].on_entry_clock == 1 else day
-        stop = start + span
-        rate, edge, row = rates[e], edges[e], hazard[m - first_move]
-        if share > 0.0:
-            _integrate(rate, edge, start, stop, early[m], share, True, row, total)
-        if share < 1.0:
-            _integrate(rate, edge, start, stop, late[m], 1.0 - share, share == 0.0, row, total)
-    _survive(total, stay, leave)
-
-
-@_inner
-def _integrate(rate, edges, start, stop, ratio, share, fresh, out, total):  # type: ignore[no-untyped-def]
-    """Add share * ratio * integral of the rate over (start, stop] to `out` and to `total`.
-
-    `fresh` says that `out` holds nothing yet.
-    """
-    j = max(np.searchsorted(edges, start, side="right") - 1, 0)
-    last = rate.shape[0] - 1
-    low = start
-    while True:
-        j = min(j, last)
-        high = stop if j == last or edges[j + 1] > stop else edges[j + 1]
-        length = np.float32(share * (high - low))
-        row = rate[j]
-        if fresh:
-            for d in range(len(out)):
-                x = length * row[d] * ratio[d]
-                out[d] = x
-                total[d] += x
-            fresh = False
+        area = at.area + e
+        if used[area] == 0:
+            first = age if moves[m].on_entry_clock == 1 else day
+            _integrate(at.rate + e * at.n_windows, edges, e, first, first + span, area, table)
+            used[area] = 1
+        ratio = _ratio_over(m, era, places[p].early_days - age, span, moves, table, at)
+        if n_open == 0:
+            _product(area, ratio, out, table)
         else:
-            for d in range(len(out)):
-                x = length * row[d] * ratio[d]
-                out[d] += x
-                total[d] += x
-        if high >= stop:
-            return
-        low = high
-        j += 1
-
-
-@_inner
-def _survive(total, stay, leave):  # type: ignore[no-untyped-def]
-    """Stay = exp(-total); leave = (1 - stay) / total, without a call to exp.
-
-    exp(x) = (Taylor polynomial of degree 5 at x / 8) ** 8; relative error < 1e-6 for x < 2.
-    """
-    for d in range(len(total)):
-        x = total[d]
-        y = _EIGHTH * x
-        p = _ONE + y * (_ONE + y * (_C2 + y * (_C3 + y * (_C4 + y * _C5))))
-        p = p * p
-        p = p * p
-        s = _ONE / (p * p)
-        stay[d] = s
-        series = _ONE - x * (_C2 - x * (_C3 - x * (_C4 - x * (_C5 - x * (_C6 - x * _C7)))))
-        direct = (_ONE - s) / max(x, _SMALL)
-        leave[d] = series if x < _SMALL else direct
-
-
-@_inner
-def _send(m, w, flow, flows, places, moves):  # type: ignore[no-untyped-def]
-    """Book mass that takes move `m`: absorbed, or arriving as wave `w` of this step."""
-    entered, wave, waving = flows
-    q = moves[m].target
-    if q < 0:
-        _add(entered[-1 - q], flow)
+            _add_product(area, ratio, out, table)
+        n_open += 1
+    if n_open == 0:
+        _add(at.begun + p, row, table)
         return
-    if moves[m].treatment < 0:
-        _add(entered[places[q].state], flow)
-    _add(wave[w, q], flow)
-    waving[w, q] = 1
+    _survive(out, row, at.begun + p, table)
+    for m in range(places[p].first_move, places[p].end_move):
+        if moves[m].is_open == 0:
+            continue
+        e, q = moves[m].intensity, moves[m].target
+        ratio = _ratio_over(m, era, places[p].early_days - age, span, moves, table, at)
+        if q < 0:
+            _flow(at.area + e, ratio, out, at.taken + e, table)
+            continue
+        to = at.wave + w * len(places) + q
+        if is_aged and moves[m].keeps_bucket == 1:
+            to = at.begun + q
+        if moves[m].treatment < 0:
+            _flow_twice(at.area + e, ratio, out, at.taken + e, to, table)
+        else:
+            _flow(at.area + e, ratio, out, to, table)
+        used[to] = 1
 
 
 @_inner
-def _merge(now, n_live, crowd, places):  # type: ignore[no-untyped-def]
-    """Move those past the old age to `_OLD`; join neighbours that are nearly of one age."""
-    _, used, low, high, live = crowd
+def _ratio_over(m, era, early_left, span, moves, table, at):  # type: ignore[no-untyped-def]
+    """Row of the hazard ratio of move `m` over a stretch; the early phase ends within or not."""
+    own_era = era * moves[m].has_eras
+    early, late = at.ratio + moves[m].early + own_era, at.ratio + moves[m].late + own_era
+    if early_left <= 0.0 or early == late:
+        return late
+    if early_left >= span:
+        return early
+    share = np.float32(early_left / span)
+    for d in range(table.shape[1]):
+        table[at.mixed, d] = share * table[early, d] + (_ONE - share) * table[late, d]
+    return at.mixed
+
+
+@_inner
+def _integrate(rate, edges, e, start, stop, out, table):  # type: ignore[no-untyped-def]
+    """Fill row `out` with the integral over (start, stop] of intensity `e`; rates from `rate`."""
+    last, j, low = edges.shape[1] - 2, 0, start
+    while j < last and edges[e, j + 1] <= start:
+        j += 1
+    _clear(out, table)
+    while low < stop:
+        high = stop if j == last else min(stop, edges[e, j + 1])
+        length = np.float32(high - low)
+        for d in range(table.shape[1]):
+            table[out, d] += length * table[rate + j, d]
+        low, j = high, j + 1
+
+
+@_inner
+def _survive(total, mass, begun, table):  # type: ignore[no-untyped-def]
+    """Let `mass` and, from the middle of the stretch on, `begun` stay with exp(-total).
+
+    On return, `mass` holds who stays, and `total` who leaves for each unit of cumulative hazard.
+    With x = total and y = x / 8: exp(y) = 1 + y q by its Taylor polynomial of degree 5, relative
+    error < 1e-6 for x < 2; then (1 - exp(-2 y)) / 2 y = (1 - exp(-y)) / y (1 + exp(-y)) / 2.
+    """
+    for d in range(table.shape[1]):
+        y = _EIGHTH * table[total, d]
+        q = _ONE + y * (_HALF + y * (_C3 + y * (_C4 + y * _C5)))
+        s = _ONE / (_ONE + y * q)
+        g = q * s
+        g = _HALF * g * (_ONE + s)
+        s = s * s
+        g = _HALF * g * (_ONE + s)
+        s = s * s  # exp(-x / 2), and g = (1 - exp(-x / 2)) / (x / 2)
+        m, f = table[mass, d], table[begun, d]
+        table[total, d] = _HALF * g * (m + m * s + f)
+        table[mass, d] = s * (m * s + f)
+
+
+@_inner
+def _merge(now, n_live, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
+    """Retire those past the old age; join neighbours of one era that are nearly of one age."""
+    low, high, middle, era, live = buckets
+    places = model[0]
     kept = 0
     for index in range(n_live):
         b = live[index]
-        age = now - 0.5 * (low[b] + high[b])
+        age = now - middle[b]
+        in_use = False
         for p in range(len(places)):
+            row = at.mass + p * at.n_buckets
             if age >= places[p].old_age:
-                _pour(p, b, p, _OLD, crowd)
-        if not used[:, b].any():
+                _pour(row + b, row + places[p].has_eras * era[b], table, used)
+            in_use = in_use or used[row + b] == 1
+        if not in_use:
             continue
         if kept > 0:
             a = live[kept - 1]
-            if a != _OWN and high[b] - low[a] < _MERGE * (now - high[b]):
+            near = high[b] - low[a] < _MERGE * (now - high[b])
+            if near and a != at.n_old and era[a] == era[b]:
+                ours = theirs = _SMALLEST
                 for p in range(len(places)):
-                    _pour(p, b, p, a, crowd)
+                    row = at.mass + p * at.n_buckets
+                    ours += _sum(row + a, table)
+                    theirs += _sum(row + b, table)
+                    _pour(row + b, row + a, table, used)
+                middle[a] += theirs / (ours + theirs) * (middle[b] - middle[a])
                 high[a] = high[b]
                 continue
         live[kept] = b
@@ -346,53 +324,77 @@ def _merge(now, n_live, crowd, places):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def _pour(p, b, q, to, crowd):  # type: ignore[no-untyped-def]
-    """Empty bucket `b` of place `p` into bucket `to` of place `q`."""
-    mass, used, _, _, _ = crowd
-    if used[p, b] == 1:
-        _add(mass[q, to], mass[p, b])
-        used[q, to] = 1
-        _clear(mass[p, b])
-        used[p, b] = 0
+def _pour(a, b, table, used):  # type: ignore[no-untyped-def]
+    """Empty row `a` into row `b`."""
+    if used[a] == 1:
+        _add(a, b, table)
+        used[b] = 1
+        _clear(a, table)
+        used[a] = 0
 
 
 @_inner
-def _count(n_live, crowd, places, entered, occupation, entries):  # type: ignore[no-untyped-def]
-    """Write the results of a step; whoever has entered an absorbing state is still there."""
-    mass, used, _, _, live = crowd
-    for s in range(len(entered)):
-        for d in range(entered.shape[1]):
-            entries[s, d] = entered[s, d]
-            occupation[s, d] = entered[s, d]
-    for p in range(len(places)):
-        _clear(occupation[places[p].state])
-    for p in range(len(places)):
-        for index in range(-1, n_live):
-            b = _OLD if index < 0 else live[index]
-            if used[p, b] == 1:
-                _add(occupation[places[p].state], mass[p, b])
+def _count(k, state, model, table, at, first, occupation, entries):  # type: ignore[no-untyped-def]
+    """Write node `k`: entries, and from these who is where, everybody having been in `state`."""
+    arcs, n_draws = model[2], table.shape[1]
+    for s in range(occupation.shape[1]):
+        whole = _ONE if s == state else _ZERO
+        for d in range(first, first + n_draws):
+            entries[k, s, d] = _ZERO
+            occupation[k, s, d] = whole
+    for e in range(len(arcs)):
+        s = arcs[e, 1]
+        for d in range(n_draws):
+            entries[k, s, first + d] += table[at.taken + e, d]
+            occupation[k, s, first + d] += table[at.taken + e, d]
+    for e in range(len(arcs)):
+        s = arcs[e, 0]
+        for d in range(n_draws):  # rounding must not leave less than nothing
+            left = occupation[k, s, first + d] - table[at.taken + e, d]
+            occupation[k, s, first + d] = max(left, _ZERO)
 
 
 @_inner
-def _clear(out):  # type: ignore[no-untyped-def]
-    # Loops like these vectorise; assignments to slices do not.
-    for d in range(len(out)):
-        out[d] = np.float32(0.0)
+def _sum(row, table):  # type: ignore[no-untyped-def]
+    total = _ZERO
+    for d in range(table.shape[1]):
+        total += table[row, d]
+    return total
 
 
 @_inner
-def _flow(mass, hazard, leave, out):  # type: ignore[no-untyped-def]
-    for d in range(len(mass)):
-        out[d] = mass[d] * hazard[d] * leave[d]
+def _clear(row, table):  # type: ignore[no-untyped-def]
+    for d in range(table.shape[1]):
+        table[row, d] = _ZERO
 
 
 @_inner
-def _add(out, values):  # type: ignore[no-untyped-def]
-    for d in range(len(out)):
-        out[d] += values[d]
+def _add(row, out, table):  # type: ignore[no-untyped-def]
+    for d in range(table.shape[1]):
+        table[out, d] += table[row, d]
 
 
 @_inner
-def _scale(mass, stay):  # type: ignore[no-untyped-def]
-    for d in range(len(mass)):
-        mass[d] *= stay[d]
+def _product(a, b, out, table):  # type: ignore[no-untyped-def]
+    for d in range(table.shape[1]):
+        table[out, d] = table[a, d] * table[b, d]
+
+
+@_inner
+def _add_product(a, b, out, table):  # type: ignore[no-untyped-def]
+    for d in range(table.shape[1]):
+        table[out, d] += table[a, d] * table[b, d]
+
+
+@_inner
+def _flow(area, ratio, leaving, out, table):  # type: ignore[no-untyped-def]
+    for d in range(table.shape[1]):
+        table[out, d] += table[area, d] * table[ratio, d] * table[leaving, d]
+
+
+@_inner
+def _flow_twice(area, ratio, leaving, out, also, table):  # type: ignore[no-untyped-def]
+    for d in range(table.shape[1]):
+        x = table[area, d] * table[ratio, d] * table[leaving, d]
+        table[out, d] += x
+        table[also, d] += x

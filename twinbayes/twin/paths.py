@@ -24,11 +24,10 @@ from twinbayes.twin.chart import (
     Chart,
     Table,
 )
-from twinbayes.twin.kernel import occupy
-from twinbayes.twin.population import PatientRatios, Population, mode_ratios
+from twinbayes.twin.kernel import WAVES, occupy
+from twinbayes.twin.population import PatientRatios, Population, Singles, acting_ratios
 from twinbayes.twin.scenario import Scenario
 
-Singles = NDArray[np.float32]
 Draws = NDArray[np.floating[Any]]
 
 _BLOCK = 1024  # draws per call of the kernel: its working set stays in the cache
@@ -36,7 +35,7 @@ _BLOCK = 1024  # draws per call of the kernel: its working set stays in the cach
 # is third order in the step; halving all steps moves it by less than 0.001. Where patients enter a
 # state late and stay for less than half a step on average, it is off by up to 0.003, and up to
 # 0.006 where they go back and forth as fast.
-_STEPS = ((60.0, 5.0), (180.0, 10.0), (365.0, 20.0), (1100.0, 61.0), (np.inf, 122.0))
+_STEPS = ((60.0, 5.0), (120.0, 10.0), (365.0, 24.5), (1100.0, 61.0), (np.inf, 122.0))
 
 
 @dataclass(frozen=True)
@@ -109,27 +108,48 @@ def follow(
 ) -> Path:
     """Run one patient through the kernel, block of draws by block of draws."""
     place, age = place_of(graph, chart, present)
-    state = graph.states.index(present.state)
+    era = int(np.searchsorted(chart.cuts, present.entry))
+    start = (graph.states.index(present.state), place, age, era)
+    middle = present.day + 0.5 * (nodes[:-1] + nodes[1:])
+    eras = np.searchsorted(chart.cuts, middle)
     moves = _moves_under(scenario, graph, chart, present.day, nodes)
-    early = mode_ratios(ratios, moves["intensity"], chart.effects_early)
-    late = mode_ratios(ratios, moves["intensity"], chart.effects_late)
+    acting = acting_ratios(ratios, chart)
+    rate = population.rate.reshape(-1, population.n_draws)
+    layout, n_rows = _layout(chart, population, len(nodes) - 1)
     shape = (len(nodes), len(graph.states), population.n_draws)
     occupation = np.empty(shape, dtype=np.float32)
     entries = np.empty(shape, dtype=np.float32)
-    for start in range(0, population.n_draws, _BLOCK):
-        block = slice(start, min(start + _BLOCK, population.n_draws))
-        hazards = (
-            population.rate[:, :, block].astype(np.float32),
-            population.edges,
-            early[:, block].astype(np.float32),
-            late[:, block].astype(np.float32),
-        )
-        model = (chart.place_table, moves, hazards)
-        here = np.empty((*shape[:2], block.stop - block.start), dtype=np.float32)
-        moved = np.empty_like(here)
-        occupy(nodes, present.day, place, age, state, model, here, moved)
-        occupation[:, :, block], entries[:, :, block] = here, moved
+    model = (chart.place_table, moves, chart.arcs, population.edges)
+    for first in range(0, population.n_draws, _BLOCK):
+        last = min(first + _BLOCK, population.n_draws)
+        table = np.zeros((n_rows, last - first), dtype=np.float32)
+        table[layout["rate"][0] : layout["ratio"][0]] = rate[:, first:last]
+        table[layout["ratio"][0] : layout["area"][0]] = acting[:, first:last]
+        occupy(nodes, eras, present.day, start, model, table, layout, first, occupation, entries)
     return Path(nodes, occupation, entries)
+
+
+def _layout(chart: Chart, population: Population, n_steps: int) -> tuple[Table, int]:
+    """Where each kind of row begins in the kernel's table, and how many rows there are."""
+    n_intensities, n_windows, _ = population.rate.shape
+    n_places, n_old = len(chart.places), len(chart.cuts) + 1
+    n_buckets = n_old + 1 + n_steps
+    sizes = {
+        "rate": n_intensities * n_windows,
+        "ratio": len(chart.ratio_intensity),
+        "area": n_intensities,
+        "mixed": 1,
+        "out": 1,
+        "taken": len(chart.arcs),
+        "wave": (WAVES + 1) * n_places,
+        "begun": n_places,
+        "mass": n_places * n_buckets,
+    }
+    ends = np.cumsum(list(sizes.values()))
+    starts = dict(zip(sizes, ends - list(sizes.values()), strict=True))
+    at = {**starts, "n_old": n_old, "n_buckets": n_buckets, "n_windows": n_windows}
+    dtype = [(name, np.int64) for name in at]
+    return np.array([tuple(at.values())], dtype=dtype), int(ends[-1])
 
 
 def _moves_under(

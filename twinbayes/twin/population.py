@@ -22,11 +22,15 @@ from twinbayes.names import (
     COVARIATE,
     DRAW,
     EFFECT,
+    ENTRY_ERA,
     SAMPLE,
     SUBGROUP,
     TRANSITION,
     WINDOW,
 )
+from twinbayes.twin.chart import Chart
+
+Singles = NDArray[np.float32]
 
 _jit = numba.njit(cache=True, error_model="numpy", nogil=True)
 
@@ -43,8 +47,12 @@ class Population:
         (intensity, window + 1), window edges in days.
     coef
         (column, intensity, draw); columns are covariates, then subgroups, then centres.
+    origin
+        (intensity, draw), log hazard ratio where every column is stored as 0 (see `EventData`).
     effect
         (effect, subgroup, draw), treatment log hazard ratios.
+    era_effect
+        (era, draw), log hazard ratios of eras of entry.
     subgroup_scale, centre_scale
         (intensity, draw), spread of levels, for a subgroup or centre that the fit has not seen;
         None if the pooling has none.
@@ -56,7 +64,9 @@ class Population:
     rate: Floats
     edges: Floats
     coef: Floats
+    origin: Floats
     effect: Floats
+    era_effect: Floats
     subgroup_scale: Floats | None
     centre_scale: Floats | None
     effect_mean: Floats
@@ -84,6 +94,7 @@ class Population:
         subgroup = get("subgroup_effect", SUBGROUP, TRANSITION)
         centre = get("centre_effect", CENTRE, TRANSITION)
         effect = get("treatment_subgroup_effect", EFFECT, SUBGROUP)
+        era_effect = get("entry_era_effect", ENTRY_ERA)
         table = np.full((n_intensities, width + 1), np.inf)
         for row, some in zip(table, edges, strict=True):
             row[: len(some)] = some
@@ -92,17 +103,22 @@ class Population:
             np.zeros((len(labels), n_intensities, n))
             for labels in (encoding.subgroups, encoding.centres)
         ]
+        coef = np.concatenate(
+            [
+                empty if beta is None else beta,
+                no_levels[0] if subgroup is None else subgroup,
+                no_levels[1] if centre is None else centre,
+            ]
+        )
+        origin = np.zeros((n_intensities, n))
+        _add_columns(origin, coef, np.flatnonzero(encoding.shift), -encoding.shift)
         return cls(
             rate=np.exp(rate),
             edges=table,
-            coef=np.concatenate(
-                [
-                    empty if beta is None else beta,
-                    no_levels[0] if subgroup is None else subgroup,
-                    no_levels[1] if centre is None else centre,
-                ]
-            ),
+            coef=coef,
+            origin=origin,
             effect=np.zeros((0, len(encoding.subgroups), n)) if effect is None else effect,
+            era_effect=np.zeros((0, n)) if era_effect is None else era_effect,
             subgroup_scale=get("subgroup_scale", TRANSITION),
             centre_scale=get("centre_scale", TRANSITION),
             effect_mean=effect_mean,
@@ -134,7 +150,10 @@ def _over_subgroups(stacked: xr.Dataset) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class PatientRatios:
-    """Hazard ratios of one patient: (intensity, draw) and treatment effects (effect, draw)."""
+    """Hazard ratios of one patient: (intensity, draw), and (effect, draw) of what may act.
+
+    Effects are those of treatments, then those of eras of entry.
+    """
 
     hazard: Floats
     effect: Floats
@@ -160,11 +179,11 @@ def patient_ratios(
         Subgroup and centre of the patient.
     """
     generator = np.random.default_rng(_seed(design, i, labels))
-    n_intensities, n = population.rate.shape[0], population.n_draws
-    predictor = np.zeros((n_intensities, n))
+    n, predictor = population.n_draws, population.origin.copy()
     values, variances = design.values[i], design.variances[i]
-    seen = np.flatnonzero((values != 0.0) & (variances == 0.0))
-    _add_columns(predictor, population.coef, seen, values)
+    stored = values + design.shift
+    seen = np.flatnonzero((stored != 0.0) & (variances == 0.0))
+    _add_columns(predictor, population.coef, seen, stored)
     for k in np.flatnonzero(variances > 0.0):
         column = encoding.columns[k]
         if column.is_binary:
@@ -172,7 +191,7 @@ def patient_ratios(
             x = ((generator.random(n) < p) - column.centre) / column.scale
         else:
             x = values[k] + np.sqrt(variances[k]) * generator.standard_normal(n)
-        predictor += x * population.coef[k]
+        predictor += (x + design.shift[k]) * population.coef[k]
     if design.subgroup[i] < 0:
         predictor += _new_level(
             population.subgroup_scale, process.subgroup.kind, "subgroup", predictor, generator
@@ -181,8 +200,9 @@ def patient_ratios(
         predictor += _new_level(
             population.centre_scale, process.centre.kind, "centre", predictor, generator
         )
+    effects = _effects(population, process, design.subgroup[i], generator)
     return PatientRatios(
-        np.exp(predictor), np.exp(_effects(population, process, design.subgroup[i], generator))
+        np.exp(predictor), np.exp(np.concatenate([effects, population.era_effect]))
     )
 
 
@@ -233,12 +253,12 @@ def _add_columns(predictor: Any, coef: Any, columns: Any, values: Any) -> None:
                 predictor[e, d] += x * coef[k, e, d]
 
 
-def mode_ratios(
-    ratios: PatientRatios, intensity: NDArray[np.int64], effects: NDArray[np.int64]
-) -> Floats:
-    """(move, draw) hazard ratio of each move under the effects that act on it."""
-    out = ratios.hazard[intensity].copy()
-    for m, row in enumerate(effects):
-        for f in row[row >= 0]:
-            out[m] *= ratios.effect[f]
+def acting_ratios(ratios: PatientRatios, chart: Chart) -> Singles:
+    """(row, draw) hazard ratios of a chart: of its intensity, times the effects that act."""
+    out = np.empty((len(chart.ratio_intensity), ratios.hazard.shape[1]), dtype=np.float32)
+    hazard, effect = ratios.hazard.astype(np.float32), ratios.effect.astype(np.float32)
+    for row, intensity, acting in zip(out, chart.ratio_intensity, chart.ratio_effects, strict=True):
+        row[:] = hazard[intensity]
+        for f in acting[acting >= 0]:
+            row *= effect[f]
     return out
