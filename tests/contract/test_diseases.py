@@ -108,6 +108,12 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
     if spec.events.covariates:
         wanted["covariate_scale"] = ("covariate_group", "transition")
         wanted["beta_offset"] = ("principal_axis", "transition")
+    if spec.events.worse or spec.events.better:
+        wanted["covariate_sharing"] = ("covariate_group",)
+        wanted["covariate_sharing_offset"] = ("principal_axis",)
+        if pooling == "exchangeable":
+            wanted["subgroup_sharing"] = ()
+            wanted["subgroup_sharing_offset"] = ("subgroup",)
     for level in ("subgroup", "centre"):
         if pooling == "exchangeable":
             wanted[f"{level}_scale"] = ("transition",)
@@ -131,7 +137,7 @@ def test_a_model_has_exactly_its_free_variables_and_dims(
     name: str, pooling: str, baseline: str, built: Callable[..., Any]
 ) -> None:
     spec, _, model = built(name, pooling, baseline)
-    found = {v.name: tuple(model.named_vars_to_dims[v.name]) for v in model.free_RVs}
+    found = {v.name: tuple(model.named_vars_to_dims.get(v.name, ())) for v in model.free_RVs}
     assert found == expected_variables(spec, pooling, baseline)
 
 
@@ -283,6 +289,40 @@ def test_different_shapes_and_strategies_live_in_one_model(
     joint = value["treatment_subgroup_effect"]
     np.testing.assert_array_equal(joint[:1], value["treatment_subgroup_effect_none"])
     np.testing.assert_array_equal(joint[1:], value["treatment_subgroup_effect_exchangeable"])
+
+
+def test_shared_effects_are_mixed_by_direction_and_keep_their_scale(
+    cohort_of: Callable[[str], Cohort],
+) -> None:
+    spec, cohort = tb.disease("registry"), cohort_of("registry")
+    worse = ("remission->relapse", "relapse->death_after_relapse")
+    better = ("induction->remission",)
+    events = replace(spec.events, worse=worse, better=better)
+    model = tb.assemble(replace(spec, events=events), cohort, tb.load_priors("aml"))
+    parts = ("offset", "sharing_offset", "sharing", "scale", "effect")
+    names = [f"subgroup_{x}" for x in parts]
+    names += ["beta_offset", "covariate_sharing_offset", "covariate_sharing", "covariate_scale"]
+    drawn = pm.draw([model[n] for n in (*names, "beta")], random_seed=2, mode="FAST_COMPILE")
+    level = dict(zip(parts, drawn[:5], strict=True))
+    own, common, ratio, scale, beta = drawn[5:]
+    encoding = Encoding.learn(spec.events.covariates, cohort)
+    group = [encoding.groups.index(c.group) for c in encoding.columns]
+    for e, label in enumerate(spec.graph.labels):
+        sign = float(label in worse) - float(label in better)
+        towards = sign * ratio[group]
+        mixed = (own[:, e] + towards * common) / np.sqrt(1.0 + towards**2)
+        np.testing.assert_allclose(
+            beta[:, e], scale[group, e] * (encoding.principal_axes() @ mixed)
+        )
+        lean = sign * level["sharing"]
+        mixed = (level["offset"][e] + lean * level["sharing_offset"]) / np.sqrt(1.0 + lean**2)
+        np.testing.assert_allclose(level["effect"][e], level["scale"][e] * mixed)
+        assert level["effect"][e].sum() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_an_unknown_intensity_cannot_share_effects() -> None:
+    with pytest.raises(OptionError, match="intensity with shared covariate effects 'a->b'"):
+        replace(DISEASES["registry"]().events, worse=("a->b",))
 
 
 def test_unshrunk_groups_take_the_fixed_prior_and_have_no_scale(

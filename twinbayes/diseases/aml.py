@@ -21,9 +21,20 @@ def aml(*, pooling: str = "exchangeable") -> ModelSpec:
         name="aml",
         title="Acute myeloid leukaemia, intensively treated adults",
         priors="aml",
-        events=EventProcess(graph=acute_leukaemia(pooling), covariates=_COVARIATES),
+        events=EventProcess(
+            graph=acute_leukaemia(pooling), covariates=_COVARIATES, worse=_WORSE, better=_BETTER
+        ),
     )
 
+
+# High-risk disease is so at each turn: it resists induction, relapses, and kills after relapse.
+_WORSE: Final = (
+    "induction->death_without_remission",
+    "remission->relapse",
+    "remission->death_in_remission",
+    "relapse->death_after_relapse",
+)
+_BETTER: Final = ("induction->remission",)
 
 _COVARIATES: Final = (
     Term(name="age_years", group="clinical", transform="spline"),

@@ -21,8 +21,9 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from twinbayes.cohort import Cohort
-from twinbayes.errors import ModelError
+from twinbayes.errors import ModelError, require_known
 from twinbayes.model.baseline import Baseline
+from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.columns import CovariateTerm
 from twinbayes.model.design import Encoding
 from twinbayes.model.event_data import (
@@ -36,7 +37,7 @@ from twinbayes.model.event_data import (
 from twinbayes.model.event_op import Tensor, loglik
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.history import Histories, trace_histories
-from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling
+from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling, mix_with_common
 from twinbayes.names import (
     CENTRE,
     COVARIATE,
@@ -98,6 +99,10 @@ class EventProcess:
         learnt shrinkage scale.
     subgroup, centre
         How subgroup and centre levels of each hazard are pooled.
+    worse, better
+        Labels of intensities whose covariate effects and exchangeable subgroup levels lean towards
+        each other: what raises one of `worse` tends to raise the others and to lower those of
+        `better`. How much is learnt, for each covariate group and for the subgroups.
     """
 
     graph: StateGraph
@@ -105,6 +110,12 @@ class EventProcess:
     unshrunk: tuple[str, ...] = ()
     subgroup: Pooling = field(default_factory=Exchangeable)
     centre: Pooling = field(default_factory=Exchangeable)
+    worse: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+    better: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+
+    def __post_init__(self) -> None:
+        for label in (*self.worse, *self.better):
+            require_known(label, self.graph.labels, "intensity with shared covariate effects")
 
     def plan(self, cohort: Cohort) -> EventPlan:
         """Learn encoding and windows from a cohort and trace its histories."""
@@ -237,6 +248,8 @@ class EventProcess:
         offset = pm.Normal("beta_offset", 0.0, 1.0, dims=(PRINCIPAL_AXIS, TRANSITION))
         shrunk = np.array([c.group in groups for c in encoding.columns])
         rows = [groups.index(c.group) if c.group in groups else 0 for c in encoding.columns]
+        if self.worse or self.better:
+            offset = self._sharing(offset, encoding, groups, priors)
         rotated = pt.as_tensor(encoding.principal_axes()) @ offset
         effect: Tensor = scale[rows] * rotated
         if not shrunk.all():
@@ -250,6 +263,25 @@ class EventProcess:
             effect = pt.where(pt.as_tensor(shrunk)[:, None], effect, fixed)
         beta: Tensor = pm.Deterministic("beta", effect, dims=dims)
         return beta
+
+    def _sharing(
+        self, own: Tensor, encoding: Encoding, groups: list[str], priors: PriorSet
+    ) -> Tensor:
+        """Mix offsets with those common to `worse` and `better`; each stays standard normal."""
+        ratio = priors.make(
+            "covariate_sharing", "covariate_sharing", dims=(COVARIATE_GROUP,), qualifiers=groups
+        )
+        common = pm.Normal("covariate_sharing_offset", 0.0, 1.0, dims=PRINCIPAL_AXIS)
+        # Axes stay within their group, so they can be counted like its columns.
+        rows = [groups.index(c.group) if c.group in groups else 0 for c in encoding.columns]
+        shrunk = np.array([float(c.group in groups) for c in encoding.columns])
+        towards = ratio[rows][:, None] * pt.as_tensor(np.outer(shrunk, self._signs))
+        return mix_with_common(own, common[:, None], towards)
+
+    @property
+    def _signs(self) -> tuple[float, ...]:
+        """Of each intensity: 1 in `worse`, -1 in `better`, else 0."""
+        return tuple(float(x in self.worse) - float(x in self.better) for x in self.graph.labels)
 
     def _shrunk_groups(self, encoding: Encoding) -> list[str]:
         return [g for g in encoding.groups if g not in self.unshrunk]
@@ -266,6 +298,8 @@ class EventProcess:
             offset=f"{what}_offset",
             total=f"{what}_effect",
             scale_prior=f"{what}_scale",
+            sharing=f"{what}_sharing",
+            signs=self._signs if what == "subgroup" else (),
         )
         levels = pooling.build(names, (TRANSITION, dim), self.graph.labels, len(labels), priors)
         by_label: Tensor = levels.T

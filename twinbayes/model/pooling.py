@@ -32,7 +32,8 @@ class EffectNames:
     """What the variables of one pooled block are called, and which priors they take.
 
     `mean_prior` is None for a block whose mean is carried elsewhere (subgroup levels, whose
-    mean is the baseline): its rows then sum to zero.
+    mean is the baseline): its rows then sum to zero. Rows of such a block with a sign other than
+    0 lean towards each other, or apart, by as much as the variable `sharing` says.
     """
 
     mean: str
@@ -41,6 +42,8 @@ class EffectNames:
     total: str
     scale_prior: str
     mean_prior: str | None = None
+    sharing: str = ""
+    signs: tuple[float, ...] = ()
 
 
 @runtime_checkable
@@ -144,12 +147,23 @@ class Exchangeable:
         scale = priors.make(names.scale, names.scale_prior, dims=dims[:1], qualifiers=rows)
         if names.mean_prior is None:
             offset = pm.ZeroSumNormal(names.offset, sigma=1.0, dims=dims, n_zerosum_axes=1)
+            if any(names.signs):
+                ratio = priors.make(names.sharing, names.sharing)
+                common = pm.ZeroSumNormal(f"{names.sharing}_offset", sigma=1.0, dims=dims[1:])
+                towards = ratio * pt.as_tensor(np.array(names.signs))[:, None]
+                offset = mix_with_common(offset, common[None, :], towards)
             total = scale[:, None] * offset
         else:
             mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
             offset = pm.Normal(names.offset, 0.0, 1.0, dims=dims)
             total = mean[:, None] + scale[:, None] * offset
         return _report(names.total, total, dims)
+
+
+def mix_with_common(own: Tensor, common: Tensor, towards: Tensor) -> Tensor:
+    """Standard normal offsets that share `common`; its weight relative to their own: `towards`."""
+    mixed: Tensor = (own + towards * common) / pt.sqrt(1.0 + towards**2)
+    return mixed
 
 
 def _report(name: str, value: Tensor, dims: tuple[str, str]) -> Tensor:

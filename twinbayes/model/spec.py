@@ -90,6 +90,12 @@ class ModelSpec:
             "Covariates (β_ke = scale[group k, e] · offset_ke unless the group is unshrunk):",
             *(f"  {_term_text(t)}" for t in events.covariates),
         ]
+        if events.worse or events.better:
+            lines += [
+                "Covariate effects and exchangeable subgroup levels share a part",
+                *(f"  + on {label}" for label in events.worse),
+                *(f"  − on {label}" for label in events.better),
+            ]
         if events.unshrunk:
             lines.append(f"Unshrunk groups: {', '.join(events.unshrunk)}.")
         lines.append(
