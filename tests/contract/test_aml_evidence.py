@@ -33,3 +33,17 @@ def test_survival_from_diagnosis_is_ranked_better_than_by_a_ridge_cox_model(
     found = evidence["crossvalidation"]
     assert found["folds"] == 10
     assert found["concordance"] >= 0.695  # ridge Cox on the same covariates: 0.697
+
+
+def test_mean_state_occupation_is_that_of_the_aalen_johansen_curves(
+    evidence: dict[str, Any],
+) -> None:
+    found = evidence["calibration"]
+    assert found["largest_overall_difference"] <= 0.03
+    # of pointwise 95 % bands, one in twenty is left by a model without fault
+    assert len(found["outside_band"]) <= 0.05 * found["subgroup_values"]
+
+
+def test_every_fit_of_the_cross_validation_passed_its_gate(evidence: dict[str, Any]) -> None:
+    for name in ("crossvalidation", "trials"):
+        assert "NOT FOR USE" not in evidence[name]["text"]
