@@ -27,6 +27,10 @@ ENTRY_ERA: Final = "entry_era"  # when the state was entered that an intensity l
 ENTRY_CUT: Final = "entry_cut"  # between an era of entry and the one before
 TIME: Final = "time"  # days since the landmark
 MARKER: Final = "marker"
+CURVE_TERM: Final = "curve_term"  # one coefficient of one marker's curve
+CURVE_TERM_AGAIN: Final = "curve_term_again"  # the other side of a correlation
+CURVE_COVARIATE: Final = "curve_covariate"  # level, then covariates that act on curves
+ASSOCIATION: Final = "association_term"  # one feature of a marker on one transition
 
 # --- tables of a cohort -----------------------------------------------------------------
 PATIENTS: Final = "patients"

@@ -49,6 +49,19 @@ def synthetic_cohort(spec: ModelSpec, seed: int = 3) -> Cohort:
         "events": pd.DataFrame(events, columns=["patient_id", "day", "event"]),
         "variables": pd.DataFrame(variables, columns=columns),
     }
+    if spec.trajectories is not None:
+        tables["visits"] = _visits(spec, tables["events"], rng)
+        tables["variables"] = pd.concat(
+            [
+                tables["variables"],
+                pd.DataFrame(
+                    [
+                        {"name": t.marker, "table": "visits", "role": "marker"}
+                        for t in spec.trajectories.markers
+                    ]
+                ),
+            ]
+        )
     if spec.graph.treatments:
         tables["treatments"] = pd.DataFrame(
             treatments, columns=["patient_id", "start_day", "treatment"]
@@ -56,11 +69,24 @@ def synthetic_cohort(spec: ModelSpec, seed: int = 3) -> Cohort:
     return cohort_from_tables(f"synthetic {spec.name}", tables, simulated=True)
 
 
+def _visits(spec: ModelSpec, events: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Up to five visits a patient and marker, none after the end of the record."""
+    last = events.groupby("patient_id")["day"].max()
+    rows = [
+        (patient, round(share * day, 1), t.marker, float(np.exp(rng.normal())), "none")
+        for patient, day in last.items()
+        for t in spec.trajectories.markers
+        for share in np.linspace(0, 0.9, int(rng.integers(1, 6)))
+    ]
+    return pd.DataFrame(rows, columns=["patient_id", "day", "marker", "value", "censored"])
+
+
 def _covariates(spec: ModelSpec, rng: np.random.Generator) -> dict[str, tuple[Any, ...]]:
     """Name -> (group, values with some missing, levels)."""
     found: dict[str, tuple[Any, ...]] = {}
     lesion_group = "gene"
-    for term in spec.events.covariates:
+    curves = () if spec.trajectories is None else spec.trajectories.covariates
+    for term in (*spec.events.covariates, *curves):
         if isinstance(term, Term) and (term.transform == "category"):
             levels = ("female", "male") if term.name == "sex" else ("low", "mid", "high")
             found[term.name] = (term.group, rng.choice(levels, N), "|".join(levels))
@@ -106,7 +132,7 @@ def _record(
         if hasattr(move, "treatment"):
             starts.append((day, move.treatment))
         else:
-            events.append((day, move.event))
+            events.append((day, move.events[0]))
             state = move.target
     if not events or events[-1][1] != DEATH:
         events.append((min(day, CLOSE_OF_STUDY), LAST_CONTACT))

@@ -105,7 +105,9 @@ def built(cohort_of: Callable[[str], Cohort]) -> Callable[..., tuple[ModelSpec, 
 def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str, tuple[str, ...]]:
     """Free variables and their dims, from the description of the model alone."""
     wanted: dict[str, tuple[str, ...]] = dict(BASELINE_VARIABLES[baseline])
-    if spec.events.covariates:
+    if {t.group for t in spec.events.covariates} == set(spec.events.unshrunk) != set():
+        wanted["beta"] = ("covariate", "transition")
+    elif spec.events.covariates:
         wanted["covariate_scale"] = ("covariate_group", "transition")
         wanted["beta_offset"] = ("principal_axis", "transition")
     if spec.events.worse or spec.events.better:
@@ -129,6 +131,17 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
             wanted["treatment_offset"] = ("effect", "subgroup")
     if spec.graph.entry_eras:
         wanted["entry_era_step"] = ("entry_cut",)
+    if spec.trajectories is not None:
+        wanted |= {
+            "_curve_level": ("curve_term",),
+            "_marker_sd": ("marker",),
+            "_patient_curve": ("patient_centred", "curve_term"),
+            "_patient_offset": ("patient_non_centred", "curve_term"),
+            "_association": ("association_term",),
+        }
+        for level in ("subgroup", "centre"):
+            wanted[f"curve_{level}_scale"] = ("curve_term",)
+            wanted[f"curve_{level}_offset"] = ("curve_term", level)
     return wanted
 
 
@@ -138,6 +151,7 @@ def test_a_model_has_exactly_its_free_variables_and_dims(
 ) -> None:
     spec, _, model = built(name, pooling, baseline)
     found = {v.name: tuple(model.named_vars_to_dims.get(v.name, ())) for v in model.free_RVs}
+    found.pop("_patient_root", None)  # PyMC's LKJCholeskyCov gives its Cholesky factor no dims
     assert found == expected_variables(spec, pooling, baseline)
 
 

@@ -35,6 +35,8 @@ NAMES = {
     "POSTERIOR": "posterior", "SAMPLE_STATS": "sample_stats", "LOG_LIKELIHOOD": "log_likelihood",
     "HIDDEN_POSTERIOR": "hidden_posterior", "CONSTANT_DATA": "constant_data",
     "PRINCIPAL_AXIS": "principal_axis",
+    "CURVE_TERM": "curve_term", "CURVE_TERM_AGAIN": "curve_term_again",
+    "CURVE_COVARIATE": "curve_covariate", "ASSOCIATION": "association_term",
     "ENTRY_ERA": "entry_era", "ENTRY_CUT": "entry_cut",
     "CLOCK_ORIGIN": "origin", "CLOCK_ENTRY": "entry",
     "DAYS_PER_YEAR": 365.25,

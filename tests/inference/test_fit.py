@@ -146,7 +146,7 @@ def potential_of(model: pm.Model, draw: xr.Dataset, weights: np.ndarray) -> floa
 
 def test_the_log_likelihood_sums_to_the_models_own_at_a_draw(registry_fit: Fit) -> None:
     fit = registry_fit
-    model = assemble_plan(fit.spec, fit.plan, fit.cohort.patient_ids, fit.priors)
+    model = assemble_plan(fit.spec, fit.plan, fit.priors)
     by_patient = fit.log_likelihood()
     assert by_patient.dims == ("chain", "draw", "patient")
     posterior = fit.datatree["posterior"].to_dataset()
@@ -170,15 +170,15 @@ def small_survival_cohort() -> Cohort:
 def test_the_log_likelihood_of_every_baseline_is_the_models_own(baseline: Baseline) -> None:
     cohort = small_survival_cohort()
     spec = tb.disease("survival", baseline=baseline, covariates=())
-    plan = spec.events.plan(cohort)
-    model = assemble_plan(spec, plan, cohort.patient_ids, load_priors(spec.priors))
+    plan = spec.plan(cohort)
+    model = assemble_plan(spec, plan, load_priors(spec.priors))
     assert (LOG_BASELINE_AT_EVENT in model.named_vars) == isinstance(baseline, Weibull)
     with model, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The effect of Potentials")
         prior = pm.sample_prior_predictive(
             3, random_seed=4, compile_kwargs={"mode": "FAST_COMPILE"}
         )["prior"].to_dataset()
-    by_patient = patient_loglik(prior, plan, cohort.patient_ids)
+    by_patient = patient_loglik(prior, plan.events, cohort.patient_ids)
     ones = np.ones(cohort.n_patients)
     for draw in range(3):
         at = {"chain": 0, "draw": draw}

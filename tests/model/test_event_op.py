@@ -16,8 +16,9 @@ from twinbayes.model.design import Design
 from twinbayes.model.event_data import RowTable, event_data, unpack
 from twinbayes.model.event_kernel import event_loglik
 from twinbayes.model.event_op import loglik, register_jax
+from twinbayes.model.nodes import TrailPoints, trail_points
 
-Parameters = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Parameters = tuple[np.ndarray, ...]
 
 
 Function = Callable[["Case"], list[np.ndarray]]
@@ -30,16 +31,27 @@ class Case:
     rows: RowTable
     edges: tuple[np.ndarray, ...]
     design: Design
+    points: TrailPoints
     parameters: Parameters
     weight: np.ndarray
 
     @property
     def packed(self) -> tuple[np.ndarray, np.ndarray]:
-        return event_data(self.rows, self.edges, self.design).pack()
+        return event_data(self.rows, self.edges, self.design, self.points).pack()
+
+
+def parameters_as_symbols() -> list[Any]:
+    return [*(pt.dmatrix() for _ in range(4)), pt.dvector()]
 
 
 def random_case(
-    seed: int, *, columns: int = 5, effects: int = 3, missing: bool = True, patients: int = 9
+    seed: int,
+    *,
+    columns: int = 5,
+    effects: int = 3,
+    missing: bool = True,
+    patients: int = 9,
+    followed: tuple[int, ...] = (),
 ) -> Case:
     """Patients with several rows each; entries late, ends at edges, zero-length rows."""
     rng = np.random.default_rng(seed)
@@ -54,7 +66,8 @@ def random_case(
     stop[rng.random(40) < 0.1] = 0.0
     start = np.minimum(start, stop)
     acting = tuple(tuple(np.flatnonzero(rng.random(effects) < 0.4).tolist()) for _ in range(40))
-    rows = RowTable(who, which, start, stop, rng.random(40) < 0.5, acting)
+    rows = RowTable(who, which, start, stop, rng.random(40) < 0.5, np.zeros(40), acting)
+    points = trail_points(rows, edges, followed)
     # two 0/1 columns centred at their mean, the rest numeric, then one-hot subgroups
     values = rng.normal(size=(patients, columns))
     shift = np.zeros(columns + subgroups)
@@ -77,13 +90,14 @@ def random_case(
         log_mean,
         rng.normal(0, 0.5, (columns + subgroups, intensities)),
         rng.normal(0, 0.5, (effects, subgroups)),
+        rng.normal(0, 0.5, points.n_points),
     )
-    return Case(rows, edges, design, parameters, rng.choice([0.0, 0.5, 1.0, 1.0], patients))
+    return Case(rows, edges, design, points, parameters, rng.choice([0.0, 0.5, 1.0, 1.0], patients))
 
 
 def plain_formula() -> Function:
     """Value and gradient of the model's formula in ordinary PyTensor, compiled once."""
-    log_event, log_mean, coef, effect = parameters = [pt.dmatrix() for _ in range(4)]
+    log_event, log_mean, coef, effect, trail = parameters = parameters_as_symbols()
     x, variance, days, acts = matrices = [pt.dmatrix() for _ in range(4)]
     patient, intensity, window, group = indices = [pt.lvector() for _ in range(4)]
     fired, weight = vectors = [pt.dvector() for _ in range(2)]
@@ -93,7 +107,13 @@ def plain_formula() -> Function:
     cumulative = pt.exp(eta) * (days * pt.exp(log_mean[intensity])).sum(axis=1)
     term = fired * (log_event[intensity, window] + eta) - cumulative
     value = (weight[patient] * term).sum()
-    inputs = [*parameters, *matrices, *indices, *vectors]
+    # Where a trail moves the hazard: node by node, and at events.
+    row, at, event_row, event_point = nodes = [pt.lvector() for _ in range(4)]
+    length = pt.dvector()
+    along = log_mean[intensity[row], at] + eta[row] + trail[: row.shape[0]]
+    value -= (weight[patient[row]] * length * pt.exp(along)).sum()
+    value += (weight[patient[event_row]] * trail[event_point]).sum()
+    inputs = [*parameters, *matrices, *indices, *vectors, *nodes, length]
     gradient = pt.grad(value, parameters)
     function = pytensor.function(inputs, [value, *gradient], mode="FAST_COMPILE")
 
@@ -108,10 +128,22 @@ def plain_formula() -> Function:
             days[r, : len(overlap)] = np.maximum(overlap, 0.0)
             window[r] = np.argmax((grid[:-1] < stop) & (stop <= grid[1:]))
             acts[r, list(rows.effects[r])] = 1.0
+        points, order = case.points, np.argsort(rows.intensity, kind="stable")
+        days[order[points.node_row]] = 0.0
+        fired_rows = order[rows.is_event[order]]
+        moved = points.event_point >= 0
+        nodes = (
+            order[points.node_row],
+            points.node_window,
+            fired_rows[moved],
+            points.event_point[moved],
+        )
         matrices = (design.values, design.variances, days, acts)
         indices = (rows.patient, rows.intensity, window, design.subgroup)
         fired = rows.is_event.astype(float)
-        out = function(*case.parameters, *matrices, *indices, fired, case.weight)
+        out = function(
+            *case.parameters, *matrices, *indices, fired, case.weight, *nodes, points.node_days
+        )
         return [np.asarray(x) for x in out]
 
     return run
@@ -119,7 +151,7 @@ def plain_formula() -> Function:
 
 def fused(mode: str) -> Function:
     """Value and gradient through the Op, compiled once for all cases."""
-    parameters = [pt.dmatrix() for _ in range(4)]
+    parameters = parameters_as_symbols()
     data = [pt.dvector(), pt.lvector(), pt.dvector()]
     # Scaled and shifted, so that the pull-back has something to pull back.
     value = loglik(*parameters, *data)
@@ -152,7 +184,7 @@ def through_jax(case: Case) -> list[np.ndarray]:
     """The Op under PyTensor's JAX mode, with the data as constants."""
     pytest.importorskip("jax", reason="the optional package jax is not installed")
     register_jax()
-    parameters = [pt.dmatrix() for _ in range(4)]
+    parameters = parameters_as_symbols()
     value = loglik(*parameters, *(pt.constant(x) for x in (case.weight, *case.packed)))
     gradient = pt.grad(value, parameters)
     function = pytensor.function(parameters, [value, *gradient], mode="JAX")
@@ -171,6 +203,32 @@ def test_value_and_gradient_equal_the_plain_formula(
     case = random_case(seed)
     assert_same(compiled(case), wanted(case))
     assert_same(performed(case), wanted(case))
+
+
+@pytest.mark.parametrize("followed", [(0,), (1, 3), (0, 1, 2, 3)])
+def test_hazards_that_follow_a_trail_equal_the_plain_formula(
+    followed: tuple[int, ...], wanted: Function, performed: Function, compiled: Function
+) -> None:
+    case = random_case(21, followed=followed)
+    assert_same(compiled(case), wanted(case))
+    assert_same(performed(case), wanted(case))
+
+
+def test_nodes_integrate_an_exponential_trail_as_calculus_does() -> None:
+    """The integral of exp(a t) over (start, stop] has a closed form, whatever the windows."""
+    case = random_case(22, followed=(0, 1, 2, 3))
+    rise = 0.02
+    points = case.points
+    found = np.bincount(
+        points.node_row,
+        points.node_days * np.exp(rise * points.day[: len(points.node_row)]),
+        len(case.rows.start),
+    )
+    order = np.argsort(case.rows.intensity, kind="stable")
+    start, stop = case.rows.start[order], case.rows.stop[order]
+    np.testing.assert_allclose(
+        found, (np.exp(rise * stop) - np.exp(rise * start)) / rise, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -196,6 +254,11 @@ def test_the_jax_version_needs_no_treatment_effects(wanted: Function) -> None:
     assert_same(through_jax(case), wanted(case))
 
 
+def test_the_jax_version_follows_trails(wanted: Function) -> None:
+    case = random_case(23, followed=(1, 2))
+    assert_same(through_jax(case), wanted(case))
+
+
 def test_terms_of_the_patients_add_up_to_the_weighted_value() -> None:
     case = random_case(3)
     gradients = [np.empty_like(x) for x in case.parameters]
@@ -211,7 +274,7 @@ def test_terms_of_the_patients_add_up_to_the_weighted_value() -> None:
 
 
 def test_packing_can_be_undone() -> None:
-    data = event_data(*(getattr(random_case(4), f) for f in ("rows", "edges", "design")))
+    data = event_data(*(getattr(random_case(4), f) for f in ("rows", "edges", "design", "points")))
     back = unpack(*data.pack())
     for name in data.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(back, name), getattr(data, name))
@@ -223,7 +286,7 @@ def test_exposure_of_the_rows_is_kept_to_the_last_second() -> None:
     zeros = [np.zeros((4, 1)), np.zeros((4, 1)), *(0 * p for p in case.parameters[2:])]
     gradients = [np.empty_like(x) for x in zeros]
     own = np.empty(len(case.weight))
-    packed = event_data(case.rows, flat, case.design).pack()
+    packed = event_data(case.rows, flat, case.design, case.points).pack()
     event_loglik(*zeros, np.ones_like(case.weight), *packed, *gradients, own)
     days = np.bincount(case.rows.intensity, weights=case.rows.stop - case.rows.start, minlength=4)
     np.testing.assert_allclose(-gradients[1][:, 0], days, rtol=1e-12)
@@ -232,7 +295,7 @@ def test_exposure_of_the_rows_is_kept_to_the_last_second() -> None:
 
 
 def test_a_second_derivative_is_refused_and_not_silently_wrong() -> None:
-    parameters = [pt.dmatrix() for _ in range(4)]
+    parameters = parameters_as_symbols()
     value = loglik(*parameters, pt.dvector(), pt.lvector(), pt.dvector())
     slope = pt.grad(value, parameters[1])
     with pytest.raises(DisconnectedInputError):

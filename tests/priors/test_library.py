@@ -13,7 +13,7 @@ import yaml
 from twinbayes.errors import PriorError
 from twinbayes.priors import FAMILIES, STATUSES, library_names, load_priors
 
-DISEASES = ("aml", "hsct", "registry", "survival")
+DISEASES = ("aml", "hsct", "pbc", "registry", "survival")
 # Names that the event-process model asks for, in every disease.
 ASKED_FOR = (
     "baseline_level",
@@ -173,7 +173,7 @@ def test_a_file_of_ones_own_loads_and_its_version_is_checked(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "version", "said"),
     [
-        ("cml", None, "Unknown priors 'cml'. Known: 'aml', 'hsct', 'registry', 'survival'"),
+        ("cml", None, "Unknown priors 'cml'. Known: 'aml', 'hsct', 'pbc', 'registry', 'survival'"),
         ("../priors/aml", None, "Unknown priors"),
         ("aml", 9, "no version 9. Known: 1"),
         ("nowhere.yaml", None, "There is no prior file 'nowhere.yaml'"),

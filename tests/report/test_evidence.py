@@ -53,7 +53,7 @@ def test_expected_events_are_rate_times_days_where_the_rate_is_constant(fit: Fit
     plain = replace(fit, datatree=tree)
     # Missing covariates have no effect here, so the hazard is the baseline for everybody.
     observed, expected = observed_and_expected(plain)
-    rows = plain.plan.rows
+    rows = plain.plan.events.rows
     days = pd.Series(rows.stop - rows.start).groupby(rows.intensity).sum()
     np.testing.assert_allclose(expected.sum("subgroup"), np.exp(-6.0) * days, rtol=1e-10)
     events = pd.Series(rows.is_event).groupby(rows.intensity).sum()

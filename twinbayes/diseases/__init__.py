@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from twinbayes.diseases.aml import aml
 from twinbayes.diseases.hsct import hsct, hsct_illness_death
+from twinbayes.diseases.pbc import pbc
 from twinbayes.diseases.registry import registry
 from twinbayes.diseases.survival import survival
 from twinbayes.errors import require_known
@@ -18,6 +19,7 @@ DISEASES: Final[MappingProxyType[str, Callable[..., ModelSpec]]] = MappingProxyT
         "aml": aml,
         "hsct": hsct,
         "hsct_illness_death": hsct_illness_death,
+        "pbc": pbc,
         "registry": registry,
         "survival": survival,
     }
@@ -32,7 +34,8 @@ def disease(name: str, **options: Any) -> ModelSpec:
     ----------
     name
         A key of `DISEASES`: ``aml``, ``hsct`` (recovery, adverse events, relapse and death after
-        stem-cell transplantation), ``hsct_illness_death``, ``registry``, ``survival``.
+        stem-cell transplantation), ``hsct_illness_death``, ``pbc`` (joint model
+        of bilirubin and death in primary biliary cirrhosis), ``registry``, ``survival``.
     **options
         Options of that disease's function, such as ``pooling="none"`` for ``aml``.
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from twinbayes.cohort import Cohort, read_cohort
 from twinbayes.errors import StorageError
-from twinbayes.model import Encoding, ModelSpec
+from twinbayes.model import CurveEncoding, Encoding, Learnt, ModelSpec
 from twinbayes.priors import PriorEntry, PriorSet
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def pack_fit(fit: Fit) -> xr.DataTree:
     description = {
         "spec": fit.spec.to_dict(),
         "encoding": fit.encoding.to_dict(),
+        "curves": None if fit.learnt.curves is None else fit.learnt.curves.to_dict(),
         "edges": [[float(x) if np.isfinite(x) else None for x in e] for e in fit.edges],
         "priors": {
             "name": fit.priors.name,
@@ -45,8 +46,8 @@ def pack_fit(fit: Fit) -> xr.DataTree:
 
 def unpack_fit(
     tree: xr.DataTree,
-) -> tuple[ModelSpec, Cohort, PriorSet, Encoding, tuple[np.ndarray, ...], xr.DataTree]:
-    """Undo `pack_fit`: spec, cohort, priors, encoding, edges, and the tree of draws."""
+) -> tuple[ModelSpec, Cohort, PriorSet, Learnt, xr.DataTree]:
+    """Undo `pack_fit`: spec, cohort, priors, what was learnt, and the tree of draws."""
     if _DESCRIPTION not in tree or _COHORT not in tree:
         raise StorageError(
             "The file holds draws but no twinbayes fit: it was written by "
@@ -70,8 +71,11 @@ def unpack_fit(
             {e.name: e for e in entries},
             frozenset(priors["overridden"]),
         ),
-        Encoding.from_dict(text["encoding"]),
-        edges,
+        Learnt(
+            Encoding.from_dict(text["encoding"]),
+            edges,
+            CurveEncoding.from_dict(text["curves"]) if text["curves"] else None,
+        ),
         draws,
     )
 

@@ -22,7 +22,7 @@ from twinbayes.inference.likelihood import patient_loglik
 from twinbayes.inference.manifest import build_manifest
 from twinbayes.inference.samplers import Compiled, compile_model
 from twinbayes.inference.storage import read_tree, write_tree
-from twinbayes.model import Encoding, EventPlan, ModelSpec, assemble_plan
+from twinbayes.model import Encoding, EventPlan, Learnt, ModelPlan, ModelSpec, assemble_plan
 from twinbayes.model.event_process import PATIENT_WEIGHT
 from twinbayes.names import CONSTANT_DATA, PATIENT, POSTERIOR, SUBGROUP, TRANSITION, WINDOW
 from twinbayes.priors import PriorSet, load_priors
@@ -47,10 +47,8 @@ class Fit:
         The gate's judgement; results of a fit that is not usable say so.
     manifest
         Provenance: fingerprints, prior ids, seeds, versions, timings.
-    encoding
-        How covariates became columns.
-    edges
-        Window edges of each baseline hazard, in days.
+    learnt
+        What the model learnt from the cohort before sampling: columns, windows, knots, scales.
     """
 
     spec: ModelSpec
@@ -59,23 +57,32 @@ class Fit:
     datatree: xr.DataTree = field(repr=False)
     verdict: Verdict
     manifest: Mapping[str, Any] = field(repr=False)
-    encoding: Encoding = field(repr=False)
-    edges: tuple[np.ndarray, ...] = field(repr=False)
+    learnt: Learnt = field(repr=False)
 
     @cached_property
-    def plan(self) -> EventPlan:
-        """Histories and rows at risk of the cohort, as the likelihood saw them."""
-        return self.spec.events.plan_like(self.cohort, self.encoding, self.edges)
+    def plan(self) -> ModelPlan:
+        """Histories, rows at risk and visits of the cohort, as the likelihood saw them."""
+        return self.spec.plan(self.cohort, self.learnt)
+
+    @property
+    def encoding(self) -> Encoding:
+        """How covariates that act on hazards became columns."""
+        return self.learnt.encoding
+
+    @property
+    def edges(self) -> tuple[np.ndarray, ...]:
+        """Window edges of each baseline hazard, in days."""
+        return self.learnt.edges
 
     @property
     def set_aside(self) -> pd.DataFrame:
         """Rows of the cohort with no place in the state graph, and why."""
-        return self.plan.histories.set_aside
+        return self.plan.events.histories.set_aside
 
     def log_likelihood(self) -> xr.DataArray:
         """Log-likelihood of each patient under each draw, (chain, draw, patient)."""
         return patient_loglik(
-            self.datatree[POSTERIOR].to_dataset(), self.plan, self.cohort.patient_ids
+            self.datatree[POSTERIOR].to_dataset(), self.plan.events, self.cohort.patient_ids
         )
 
     @cached_property
@@ -150,7 +157,7 @@ class CompiledFit:
     spec: ModelSpec
     cohort: Cohort
     priors: PriorSet
-    plan: EventPlan
+    plan: ModelPlan
     compiled: Compiled
 
     def sample(
@@ -176,7 +183,7 @@ class CompiledFit:
         tree = compiled.sample(
             draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
         )
-        tree[CONSTANT_DATA] = xr.DataTree(_constants(self.plan, self.cohort, weight))
+        tree[CONSTANT_DATA] = xr.DataTree(_constants(self.plan.events, self.cohort, weight))
         verdict = judge(tree)
         manifest = build_manifest(
             run={str(key): value for key, value in tree.attrs.items()},
@@ -193,8 +200,7 @@ class CompiledFit:
             tree,
             verdict,
             manifest,
-            self.plan.encoding,
-            self.plan.edges,
+            self.plan.learnt,
         )
         fit.__dict__["plan"] = self.plan  # already made; spares the cached property the work
         return fit
@@ -210,8 +216,8 @@ def compile_fit(
 ) -> CompiledFit:
     """Compile a model for a cohort; see `fit` for the parameters."""
     priors = load_priors(spec.priors) if priors is None else priors
-    plan = spec.events.plan(cohort)
-    model = assemble_plan(spec, plan, cohort.patient_ids, priors)
+    plan = spec.plan(cohort)
+    model = assemble_plan(spec, plan, priors)
     if sampler == "numpyro":
         from twinbayes.model.event_op import register_jax
 
@@ -278,8 +284,8 @@ def load_fit(path: str | os.PathLike[str]) -> Fit:
         Missing, truncated, altered, or written by a newer version.
     """
     tree, manifest = read_tree(path)
-    spec, cohort, priors, encoding, edges, draws = unpack_fit(tree)
-    return Fit(spec, cohort, priors, draws, judge(draws), manifest, encoding, edges)
+    spec, cohort, priors, learnt, draws = unpack_fit(tree)
+    return Fit(spec, cohort, priors, draws, judge(draws), manifest, learnt)
 
 
 def _checked_weights(weights: ArrayLike | None, n: int) -> np.ndarray:

@@ -59,6 +59,7 @@ def patient_loglik(
     out = np.empty((n_chains, n_draws, plan.data.n_patients))
     ones = np.ones(plan.data.n_patients)
     spare = [np.empty(x.shape[2:]) for x in (at_event, on_average, coef, effect)]
+    trail = np.zeros(0)
     for c in range(n_chains):
         for d in range(n_draws):
             event_loglik(  # type: ignore[call-arg]
@@ -66,10 +67,12 @@ def patient_loglik(
                 np.ascontiguousarray(on_average[c, d]),
                 np.ascontiguousarray(coef[c, d]),
                 np.ascontiguousarray(effect[c, d]),
+                trail,
                 ones,
                 index,
                 values,
                 *spare,
+                trail,
                 out[c, d],
             )
     return xr.DataArray(

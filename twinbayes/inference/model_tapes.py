@@ -111,14 +111,14 @@ def record_model(model: pm.Model, kept: Sequence[str]) -> ModelTapes:
     start = InitialPoint(model)
     point = start.by_name(0)
     values = [model.rvs_to_values[rv] for rv in model.free_RVs]
-    n = sum(int(np.size(point[v.name])) for v in values)
-    vector = pt.TensorType("float64", shape=(n,))("point")
-    pieces, at = {}, 0
-    for value in values:
-        shape = np.shape(point[value.name])
-        size = int(np.prod(shape, dtype=int))
-        pieces[value] = vector[at : at + size].reshape(shape).astype(value.dtype)
-        at += size
+    shapes = [np.shape(point[v.name]) for v in values]
+    sizes = [int(np.prod(shape, dtype=int)) for shape in shapes]
+    vector = pt.TensorType("float64", shape=(sum(sizes),))("point")
+    parts = pt.split(vector, splits_size=sizes) if len(sizes) > 1 else [vector]
+    pieces = {
+        value: part.reshape(shape).astype(value.dtype)
+        for value, part, shape in zip(values, parts, shapes, strict=True)
+    }
     simpler = ["canonicalize", "stabilize"]
     if not model.check_bounds:
         simpler.append("local_remove_check_parameter")

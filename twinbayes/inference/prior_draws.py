@@ -7,6 +7,7 @@ import warnings
 
 import pymc as pm
 import xarray as xr
+from pytensor.configdefaults import config
 
 from twinbayes.cohort import Cohort
 from twinbayes.model import ModelSpec, assemble_plan
@@ -39,9 +40,8 @@ def sample_priors(
     Dataset
         The variables of a fit's posterior, dims chain (of length 1) and draw first.
     """
-    plan = spec.events.plan(cohort)
     model = assemble_plan(
-        spec, plan, cohort.patient_ids, load_priors(spec.priors) if priors is None else priors
+        spec, spec.plan(cohort), load_priors(spec.priors) if priors is None else priors
     )
     with warnings.catch_warnings():
         # The likelihood is a Potential, and ignoring it is what a prior predictive is.
@@ -50,9 +50,10 @@ def sample_priors(
         level = logger.level
         logger.setLevel(logging.WARNING)  # the names of the variables are no news to the reader
         try:
-            tree = pm.sample_prior_predictive(
-                draws, model=model, random_seed=seed, compile_kwargs={"mode": "FAST_COMPILE"}
-            )
+            with config.change_flags(cxx=""):
+                tree = pm.sample_prior_predictive(
+                    draws, model=model, random_seed=seed, compile_kwargs={"mode": "FAST_COMPILE"}
+                )
         finally:
             logger.setLevel(level)
     prior: xr.Dataset = tree["prior"].to_dataset()

@@ -22,44 +22,12 @@ import numpy as np
 
 from twinbayes.inference import tape_code as op
 from twinbayes.model.native import call_native, pointer, view
+from twinbayes.model.special import digamma, erfcx, log1mexp
 
+_PIECE: Final = 128
 _plain: Any = numba.njit(cache=True, error_model="numpy")
 # Sums in any order, so that they vectorise; nothing may assume that numbers are finite.
 _fast: Any = numba.njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
-
-
-@_plain
-def _log1mexp(x):  # type: ignore[no-untyped-def]
-    """Log(1 - exp(x)) for x < 0 (Maechler 2012)."""
-    return math.log(-math.expm1(x)) if x > -0.6931471805599453 else math.log1p(-math.exp(x))
-
-
-@_plain
-def _erfcx(x):  # type: ignore[no-untyped-def]
-    """Compute exp(x^2) erfc(x); far out by its continued fraction (A&S 7.1.14)."""
-    if x < 5.0:
-        return math.exp(x * x) * math.erfc(x)
-    tail = x
-    for k in range(30, 0, -1):
-        tail = x + 0.5 * k / tail
-    return 0.5641895835477563 / tail
-
-
-@_plain
-def _digamma(x):  # type: ignore[no-untyped-def]
-    """Derivative of log gamma: reflection, recurrence to 10, asymptotic series (A&S 6.3.18)."""
-    shift = 0.0
-    if x <= 0.0:
-        if x == np.floor(x):
-            return np.nan
-        shift = -math.pi / math.tan(math.pi * x)
-        x = 1.0 - x
-    while x < 10.0:
-        shift -= 1.0 / x
-        x += 1.0
-    z = 1.0 / (x * x)
-    tail = z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132)))))
-    return shift + math.log(x) - 0.5 / x - tail
 
 
 @_plain
@@ -91,9 +59,9 @@ def _of_one(f, x):  # type: ignore[no-untyped-def]
     if f == op.GAMMALN:
         return math.lgamma(x)
     if f == op.PSI:
-        return _digamma(x)
+        return digamma(x)
     if f == op.LOG1MEXP:
-        return _log1mexp(x)
+        return log1mexp(x)
     if f == op.INVERT:
         return 1.0 if x == 0.0 else 0.0
     if f == op.ISNAN:
@@ -105,7 +73,7 @@ def _of_one(f, x):  # type: ignore[no-untyped-def]
     if f == op.TRUTH:
         return 1.0 if x != 0.0 else 0.0
     if f == op.ERFCX:
-        return _erfcx(x)
+        return erfcx(x)
     return math.atan(x)
 
 
@@ -128,6 +96,8 @@ def _unary(f, a, out):  # type: ignore[no-untyped-def]
 
 @_plain
 def _of_two(f, x, y):  # type: ignore[no-untyped-def]
+    if f == op.DIV:
+        return x / y
     if f == op.POW:
         return x**y
     if f == op.MAXIMUM:
@@ -153,23 +123,29 @@ def _of_two(f, x, y):  # type: ignore[no-untyped-def]
 
 @_plain
 def _binary(f, a, p, b, q, out):  # type: ignore[no-untyped-def]
-    """Fill out[i] = f(a[i p], b[i q]); `f` counts along `BINARY_FUNCTIONS`, p and q are 0 or 1."""
-    n = np.uint64(len(out))
-    if f == op.ADD:
-        for i in range(n):
-            out[i] = a[i * p] + b[i * q]
-    elif f == op.SUB:
-        for i in range(n):
-            out[i] = a[i * p] - b[i * q]
-    elif f == op.MUL:
-        for i in range(n):
-            out[i] = a[i * p] * b[i * q]
-    elif f == op.DIV:
-        for i in range(n):
-            out[i] = a[i * p] / b[i * q]
-    else:
-        for i in range(n):
-            out[i] = _of_two(f, a[i * p], b[i * q])
+    """Fill out[i] = f(a[i p], b[i q]); p and q are 0 or 1.
+
+    Piece by piece, a single number repeated to the length of a piece: such loops vectorise.
+    """
+    left, right = np.empty(_PIECE), np.empty(_PIECE)
+    for i in range(min(_PIECE, len(out))):
+        left[i], right[i] = a[0], b[0]
+    for start in range(0, len(out), _PIECE):
+        to = out[start : start + _PIECE]
+        x = a[start : start + len(to)] if p == 1 else left
+        y = b[start : start + len(to)] if q == 1 else right
+        if f == op.ADD:
+            for i in range(len(to)):
+                to[i] = x[i] + y[i]
+        elif f == op.SUB:
+            for i in range(len(to)):
+                to[i] = x[i] - y[i]
+        elif f == op.MUL:
+            for i in range(len(to)):
+                to[i] = x[i] * y[i]
+        else:
+            for i in range(len(to)):
+                to[i] = _of_two(f, x[i], y[i])
 
 
 @_plain

@@ -22,10 +22,12 @@ from pytensor.graph.traversal import graph_inputs
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar.basic import Composite, ScalarOp
 from pytensor.tensor import basic, elemwise, extra_ops, math, subtensor
+from pytensor.tensor.linalg.solvers.triangular import SolveTriangular
 from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 
 from twinbayes.inference import tape_code
 from twinbayes.inference.tape import Ints, Tape, TapeRecorder
+from twinbayes.inference.tape_linalg import solve_entry
 
 
 class UnknownOperationError(Exception):
@@ -254,6 +256,20 @@ def _raw_known(walk: _Walk, variable: Variable[Any, Any]) -> Any:
     return variable.data if isinstance(variable, Constant) else walk.value(variable)
 
 
+def _triangular_solve(walk: _Walk, node: Apply[Any]) -> Ints:
+    """Solve a triangular system; an upper one is a lower one read backwards."""
+    op = node.op
+    a, b = (walk.places(v) for v in node.inputs)
+    if op.unit_diagonal or a.ndim != 2 or b.ndim != op.b_ndim:
+        raise UnknownOperationError(str(op))
+    right = b if b.ndim == 2 else b[:, None]
+    if not op.lower:
+        a, right = a[::-1, ::-1], right[::-1]
+    (out,) = walk.tape.call(solve_entry().address, [a, right], [False, False], [right.shape])
+    out = out if op.lower else out[::-1]
+    return out if b.ndim == 2 else out[:, 0]
+
+
 def _joined(walk: _Walk, node: Apply[Any]) -> Ints:
     parts = [walk.places(v) for v in node.inputs]
     if isinstance(node.op, basic.MakeVector):
@@ -330,4 +346,5 @@ RULES: Final[Mapping[type, Rule]] = {
     Shape_i: _shape,
     CheckAndRaise: _checked,
     OpFromGraph: _Walk.inside,
+    SolveTriangular: _triangular_solve,
 }

@@ -1,16 +1,23 @@
 """The generative model: descriptions, one assembly, and the fused event likelihood."""
 
 from twinbayes.model.assemble import assemble, assemble_plan
+from twinbayes.model.association import Association
 from twinbayes.model.baseline import PiecewiseConstant, Spline, Weibull
 from twinbayes.model.columns import Group, Interaction, Term
 from twinbayes.model.design import Encoding
-from twinbayes.model.event_process import EventPlan, EventProcess
+from twinbayes.model.event_plan import EventPlan
+from twinbayes.model.event_process import EventProcess
 from twinbayes.model.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling
-from twinbayes.model.spec import ModelSpec
+from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
+from twinbayes.model.time_basis import CubicSpline, NaturalSpline, Polynomial
+from twinbayes.model.trajectory import CurveEncoding, Trajectories, Trajectory
 
 __all__ = [
+    "Association",
     "Complete",
+    "CubicSpline",
+    "CurveEncoding",
     "Effect",
     "Encoding",
     "EventPlan",
@@ -18,12 +25,18 @@ __all__ = [
     "Exchangeable",
     "Group",
     "Interaction",
+    "Learnt",
+    "ModelPlan",
     "ModelSpec",
+    "NaturalSpline",
     "NoPooling",
     "PiecewiseConstant",
+    "Polynomial",
     "Spline",
     "StateGraph",
     "Term",
+    "Trajectories",
+    "Trajectory",
     "Transition",
     "Treatment",
     "TreatmentStart",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 from pytensor.configdefaults import config
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.event_process import EventPlan
-from twinbayes.model.spec import ModelSpec
+from twinbayes.model.association import build_trail
+from twinbayes.model.event_process import PATIENT_WEIGHT
+from twinbayes.model.spec import ModelPlan, ModelSpec
 from twinbayes.names import PATIENT
 from twinbayes.priors import PriorSet, load_priors
 
@@ -37,26 +39,37 @@ def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) ->
         The cohort does not fit the model, or the start is not finite.
     """
     return assemble_plan(
-        spec,
-        spec.events.plan(cohort),
-        cohort.patient_ids,
-        load_priors(spec.priors) if priors is None else priors,
+        spec, spec.plan(cohort), load_priors(spec.priors) if priors is None else priors
     )
 
 
-def assemble_plan(
-    spec: ModelSpec, plan: EventPlan, patient_ids: tuple[str, ...], priors: PriorSet
-) -> pm.Model:
+def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
     """Build the model from a plan that has been made already."""
-    with pm.Model(coords={PATIENT: patient_ids, **spec.events.coords(plan)}) as model:
-        spec.events.build(plan, priors)
+    coords = {PATIENT: plan.patient_ids, **spec.events.coords(plan.events)}
+    if spec.trajectories is not None and plan.curves is not None:
+        coords |= spec.trajectories.coords(plan.curves.learnt)
+    with pm.Model(coords=coords) as model:
+        weight = pm.Data(PATIENT_WEIGHT, np.ones(len(plan.patient_ids)), dims=PATIENT)
+        trail = pt.zeros(0)
+        if spec.trajectories is not None and plan.curves is not None:
+            curve = spec.trajectories.build(plan.curves, priors, weight)
+            if spec.associations:
+                trail = build_trail(
+                    spec.associations,
+                    spec.graph,
+                    plan.curves.learnt,
+                    plan.events.points,
+                    curve,
+                    priors,
+                )
+        spec.events.build(plan.events, priors, weight, trail)
     return _require_finite_start(model)
 
 
 def _require_finite_start(model: pm.Model) -> pm.Model:
     """Fail here, not after twenty minutes of sampling."""
     # Evaluated once: compiling it would take longer than all the rest of the assembly.
-    with config.change_flags(mode="FAST_COMPILE"):
+    with config.change_flags(mode="FAST_COMPILE", cxx=""):
         terms = model.point_logps()
     broken = [name for name, value in terms.items() if not np.all(np.isfinite(value))]
     if broken:

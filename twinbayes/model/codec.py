@@ -15,7 +15,17 @@ UNSET_IS_ABSENT: Final = {"unset_is_absent": True}
 
 def _known_types() -> dict[str, type[Any]]:
     """The closed list of types that may be stored; a file can name no other."""
-    from twinbayes.model import baseline, columns, event_process, graph, pooling, spec
+    from twinbayes.model import (
+        association,
+        baseline,
+        columns,
+        event_process,
+        graph,
+        pooling,
+        spec,
+        time_basis,
+        trajectory,
+    )
 
     types = (
         spec.ModelSpec,
@@ -30,6 +40,10 @@ def _known_types() -> dict[str, type[Any]]:
         columns.Term,
         columns.Group,
         columns.Interaction,
+        trajectory.Trajectories,
+        trajectory.Trajectory,
+        association.Association,
+        *time_basis.BASES,
     )
     return {t.__name__: t for t in types}
 

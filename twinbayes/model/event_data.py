@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from twinbayes.model.design import Design
 from twinbayes.model.graph import StateGraph, Transition
 from twinbayes.model.history import Histories
+from twinbayes.model.nodes import TrailPoints
 from twinbayes.names import CLOCK_ENTRY
 
 Ints = NDArray[np.int64]
@@ -38,8 +39,11 @@ _INT_FIELDS: Final = (
     "acting_row",
     "acting",
     "dense_column",
+    "node_row",
+    "node_window",
+    "event_point",
 )
-_FLOAT_FIELDS: Final = ("value", "moment", "exposure", "shift", "dense")
+_FLOAT_FIELDS: Final = ("value", "moment", "exposure", "shift", "dense", "node_days")
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,9 @@ class EventData:
     acting_row, acting
         Pairs of a row and an effect that acts on it, of a treatment or of an era of entry.
     exposure
-        Days at risk: for each intensity in turn a block (window, row).
+        Days at risk: for each intensity in turn a block (window, row); 0 in rows with nodes.
+    node_row, node_window, node_days, event_point
+        As in `TrailPoints`.
     """
 
     column_start: Ints
@@ -86,9 +92,13 @@ class EventData:
     acting_row: Ints
     acting: Ints
     dense_column: Ints
+    node_row: Ints
+    node_window: Ints
+    event_point: Ints
     exposure: Floats
     shift: Floats
     dense: Floats
+    node_days: Floats
 
     @property
     def n_patients(self) -> int:
@@ -136,6 +146,8 @@ class RowTable:
         Exposure ``(start, stop]`` in days on the intensity's clock.
     is_event
         Whether the intensity fired at `stop`.
+    clock_start
+        Day since origin on which the intensity's clock started.
     effects
         For each row, the indices of the effects that act: those of treatments, then, counted on
         from `StateGraph.effects`, those of eras of entry.
@@ -146,6 +158,7 @@ class RowTable:
     start: Floats
     stop: Floats
     is_event: NDArray[np.bool_]
+    clock_start: Floats
     effects: tuple[tuple[int, ...], ...]
 
 
@@ -157,7 +170,7 @@ def rows_at_risk(graph: StateGraph, histories: Histories) -> RowTable:
         by_state[intensity.source].append(k)
     effect_of = {(e.treatment, e.transition, e.phase): k for k, e in enumerate(graph.effects)}
     first_era = len(graph.effects)
-    patient, which, start, stop, event, effects = [], [], [], [], [], []
+    patient, which, start, stop, event, shifts, effects = [], [], [], [], [], [], []
     for episode in histories.episodes:
         begun = dict(episode.phases)
         for k in by_state[episode.state]:
@@ -170,6 +183,7 @@ def rows_at_risk(graph: StateGraph, histories: Histories) -> RowTable:
             start.append(episode.start - shift)
             stop.append(episode.stop - shift)
             event.append(episode.exit == k)
+            shifts.append(shift)
             of_treatments = [
                 effect_of[name, intensity.label, phase]
                 for name, phase in episode.phases
@@ -184,6 +198,7 @@ def rows_at_risk(graph: StateGraph, histories: Histories) -> RowTable:
         np.array(start, dtype=float),
         np.array(stop, dtype=float),
         np.array(event, dtype=bool),
+        np.array(shifts, dtype=float),
         tuple(effects),
     )
 
@@ -198,7 +213,12 @@ def window_edges(graph: StateGraph, rows: RowTable) -> tuple[Floats, ...]:
     return tuple(out)
 
 
-def event_data(rows: RowTable, edges: tuple[Floats, ...], design: Design) -> EventData:
+def event_data(
+    rows: RowTable,
+    edges: tuple[Floats, ...],
+    design: Design,
+    points: TrailPoints,
+) -> EventData:
     """Cut rows into windows and join them with the design matrix.
 
     Windows are open on the left: an event at an edge belongs to the window it closes.
@@ -214,6 +234,7 @@ def event_data(rows: RowTable, edges: tuple[Floats, ...], design: Design) -> Eve
         days = np.zeros((width, row_start[e + 1] - row_start[e]))
         cut = np.clip(grid[:, None], start[mine], stop[mine])
         days[: len(grid) - 1] = np.diff(cut, axis=0)
+        days[:, np.isin(np.arange(row_start[e], row_start[e + 1]), points.node_row)] = 0.0
         exposure.append(days.ravel())
         event_window[mine] = np.maximum(np.searchsorted(grid, stop[mine], side="left") - 1, 0)
     stored = design.values + design.shift
@@ -236,9 +257,13 @@ def event_data(rows: RowTable, edges: tuple[Floats, ...], design: Design) -> Eve
         acting_row=np.repeat(np.arange(len(order)), [len(e) for e in effects]),
         acting=np.array([k for some in effects for k in some], dtype=np.int64),
         dense_column=np.flatnonzero(is_dense),
+        node_row=points.node_row,
+        node_window=points.node_window,
+        event_point=points.event_point,
         exposure=np.concatenate(exposure),
         shift=design.shift,
         dense=stored[:, is_dense].T.ravel(),
+        node_days=points.node_days,
     )
 
 

@@ -16,18 +16,31 @@ from twinbayes.model.event_data import EventData, unpack
 
 
 def jax_event_likelihood(
-    log_event: Any, log_mean: Any, coef: Any, effect: Any, weight: Any, index: Any, values: Any
+    log_event: Any,
+    log_mean: Any,
+    coef: Any,
+    effect: Any,
+    trail: Any,
+    weight: Any,
+    index: Any,
+    values: Any,
 ) -> tuple[Any, ...]:
     """Return ``(loglik, gradients)`` like `EventLikelihood`; data must be concrete arrays."""
     data = unpack(np.asarray(index), np.asarray(values))
-    value, gradients = jax.value_and_grad(_loglik, argnums=(0, 1, 2, 3))(
-        log_event, log_mean, coef, effect, weight, data
+    value, gradients = jax.value_and_grad(_loglik, argnums=(0, 1, 2, 3, 4))(
+        log_event, log_mean, coef, effect, trail, weight, data
     )
     return (value, *gradients)
 
 
 def _loglik(
-    log_event: Any, log_mean: Any, coef: Any, effect: Any, weight: Any, data: EventData
+    log_event: Any,
+    log_mean: Any,
+    coef: Any,
+    effect: Any,
+    trail: Any,
+    weight: Any,
+    data: EventData,
 ) -> Any:
     columns = coef.shape[0]
     intensity = np.repeat(np.arange(coef.shape[1]), np.diff(data.row_start))
@@ -46,8 +59,16 @@ def _loglik(
     blocks = np.split(data.exposure, data.row_start[1:-1] * width)
     days = np.concatenate([block.reshape(width, -1).T for block in blocks])
     cumulative = jnp.sum(days * jnp.exp(log_mean)[intensity], axis=1) * jnp.exp(predictor)
+    if len(data.node_row):
+        rate = log_mean[intensity[data.node_row], data.node_window]
+        along = rate + predictor[data.node_row] + trail[: len(data.node_row)]
+        own = jnp.exp(along) * data.node_days
+        cumulative = cumulative + jax.ops.segment_sum(own, data.node_row, data.n_rows)
     fired = data.event_row
     at_event = log_event[intensity[fired], data.event_window] + predictor[fired]
+    if len(trail):
+        moved = data.event_point >= 0
+        at_event = at_event + jnp.where(moved, trail[data.event_point], 0.0)
     return jnp.sum(weight[data.patient[fired]] * at_event) - jnp.sum(
         weight[data.patient] * cumulative
     )

@@ -6,6 +6,9 @@ Notation of one row r of patient i under intensity e:
     eta = (x_i - shift) . coef[:, e] + 1/2 sum_k s2_ik coef[k, e]^2 + sum_f effect[f, g_i]
     ll  = d (log_event[e, w] + eta) - exp(eta) sum_j exp(log_mean[e, j]) exposure_rj
 
+Where a patient's trajectory moves the hazard within a row, the integral is over the nodes n of a
+Gauss-Legendre rule in each window: exp(eta) sum_n exp(log_mean[e, j_n] + trail_n) days_n.
+
 The second term of eta integrates a missing covariate with conditional mean x and variance s2
 out of the hazard: exact for a normal covariate, second order for a binary one.
 
@@ -23,55 +26,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinbayes.model.native import pointer, view
+from twinbayes.model.special import exponentials
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _LANES = 8
-# Adding 1.5 * 2^52 to a double rounds it to an integer that can be read off its low bits.
-_ROUND = 6755399441055744.0
-_LOG2E = 1.4426950408889634
-_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-_LARGEST = 700.0  # exp beyond it overflows; a sampler only meets it on its way out
-
 _jit = numba.njit(
     cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp", "reassoc", "nnan"}
 )
 # Without re-association: it would cancel the rounding constant against itself.
 _jit_exact = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
-
-
-@_jit_exact
-def exponentials(x: Any, out: Any) -> None:
-    """Fill out with exp(x), vectorised; relative error below 4e-16 for |x| <= 700."""
-    rounded = np.empty(len(x))
-    bits = rounded.view(np.int64)
-    for r in range(len(x)):
-        z = min(max(x[r], -_LARGEST), _LARGEST)
-        rounded[r] = z * _LOG2E + _ROUND
-    for r in range(len(x)):
-        z = min(max(x[r], -_LARGEST), _LARGEST)
-        n = rounded[r] - _ROUND
-        y = (z - n * _LN2_HIGH) - n * _LN2_LOW
-        # Taylor series to degree 13 on |y| <= ln(2) / 2.
-        p = 1.0 / 6227020800
-        p = p * y + 1.0 / 479001600
-        p = p * y + 1.0 / 39916800
-        p = p * y + 1.0 / 3628800
-        p = p * y + 1.0 / 362880
-        p = p * y + 1.0 / 40320
-        p = p * y + 1.0 / 5040
-        p = p * y + 1.0 / 720
-        p = p * y + 1.0 / 120
-        p = p * y + 1.0 / 24
-        p = p * y + 1.0 / 6
-        p = p * y + 0.5
-        p = p * y + 1.0
-        out[r] = p * y + 1.0
-    for r in range(len(x)):
-        bits[r] = (bits[r] + 1023) << 52
-    for r in range(len(x)):
-        out[r] *= rounded[r]
 
 
 @_jit
@@ -199,9 +164,16 @@ def _rows_of(index):  # type: ignore[no-untyped-def]
     subgroup = index[index[4] : index[5]]
     row_start = index[index[5] : index[6]]
     patient = index[index[6] : index[7]]
-    events = (index[index[7] : index[8]], index[index[8] : index[9]])
+    events = (index[index[7] : index[8]], index[index[8] : index[9]], index[index[14] : index[15]])
     acting = (index[index[9] : index[10]], index[index[10] : index[11]])
     return subgroup, row_start, patient, events, acting
+
+
+@_jit
+def _nodes_of(index, values):  # type: ignore[no-untyped-def]
+    """Unpack the nodes of rows whose hazard follows the trail: row, window, days."""
+    days = values[int(values[5]) : int(values[6])]
+    return index[index[12] : index[13]], index[index[13] : index[14]], days
 
 
 @_jit
@@ -239,9 +211,38 @@ def _accrue(row_start, exposure, log_mean, weighted, cumulative, grad_mean):  # 
 
 
 @_jit
-def _add_events(rows, log_event, predictor, weight, residual, grad_event, per_patient):  # type: ignore[no-untyped-def]
+def _accrue_along(  # type: ignore[no-untyped-def]
+    rows, nodes, log_mean, predictor, trail, weight, cumulative, grad_mean, grad_trail
+):
+    """Add up the cumulative hazards of rows whose hazard follows the trail, node by node."""
+    _, row_start, patient, _, _ = rows
+    node_row, node_window, days = nodes
+    hazard = np.empty(len(node_row))
+    e = 0
+    for n in range(len(node_row)):
+        r = node_row[n]
+        while r >= row_start[e + 1]:
+            e += 1
+        hazard[n] = log_mean[e, node_window[n]] + predictor[r] + trail[n]
+    exponentials(hazard, hazard)
+    e = 0
+    for n in range(len(node_row)):
+        r = node_row[n]
+        while r >= row_start[e + 1]:
+            e += 1
+        own = hazard[n] * days[n]
+        cumulative[r] += own
+        own *= weight[patient[r]]
+        grad_mean[e, node_window[n]] -= own
+        grad_trail[n] = -own
+
+
+@_jit
+def _add_events(  # type: ignore[no-untyped-def]
+    rows, log_event, predictor, trail, weight, residual, grad_event, grad_trail, per_patient
+):
     """Return the events' share of the log-likelihood; add it to residuals and patients."""
-    _, row_start, patient, (event_row, event_window), _ = rows
+    _, row_start, patient, (event_row, event_window, event_point), _ = rows
     total, e = 0.0, 0
     grad_event[:] = 0.0
     for m in range(len(event_row)):
@@ -250,6 +251,9 @@ def _add_events(rows, log_event, predictor, weight, residual, grad_event, per_pa
             e += 1
         i = patient[r]
         own = log_event[e, j] + predictor[r]
+        if event_point[m] >= 0:
+            own += trail[event_point[m]]
+            grad_trail[event_point[m]] = weight[i]
         total += weight[i] * own
         grad_event[e, j] += weight[i]
         residual[r] += weight[i]
@@ -286,8 +290,8 @@ def _pull_back(design, rows, coef, residual, eta, grad_coef, grad_effect):  # ty
 
 @_jit
 def event_loglik(  # type: ignore[no-untyped-def]
-    log_event, log_mean, coef, effect, weight, index, values,
-    grad_event, grad_mean, grad_coef, grad_effect, per_patient,
+    log_event, log_mean, coef, effect, trail, weight, index, values,
+    grad_event, grad_mean, grad_coef, grad_effect, grad_trail, per_patient,
 ):  # fmt: skip
     """Return the weighted log-likelihood; fill its gradients and each patient's term.
 
@@ -299,11 +303,14 @@ def event_loglik(  # type: ignore[no-untyped-def]
         (column, intensity).
     effect
         (effect, subgroup).
+    trail
+        (point,): what moves log hazards within rows, at each node and at each event of such a
+        row; empty where nothing does.
     weight
         (patient,): 0 leaves a patient out, 1 counts as observed.
     index, values
         `EventData.pack()`; every patient's subgroup must be one of the fit's.
-    grad_event, grad_mean, grad_coef, grad_effect, per_patient
+    grad_event, grad_mean, grad_coef, grad_effect, grad_trail, per_patient
         Outputs, shaped as their inputs; `per_patient` is unweighted and (patient,), or empty
         where nobody wants it.
     """
@@ -321,12 +328,19 @@ def event_loglik(  # type: ignore[no-untyped-def]
     weighted = ratio if np.all(weight == 1.0) else ratio * weight[patient]
     exposure = values[int(values[2]) : int(values[3])]
     _accrue(row_start, exposure, log_mean, weighted, cumulative, grad_mean)
+    cumulative *= ratio
+    nodes = _nodes_of(index, values)
+    _accrue_along(
+        rows, nodes, log_mean, predictor, trail, weight, cumulative, grad_mean, grad_trail
+    )
     if len(per_patient) > 0:
         per_patient[:] = 0.0
-        _add_patients(patient, 0, n_rows, -cumulative * ratio, per_patient)
-    residual = -cumulative * weighted
+        _add_patients(patient, 0, n_rows, -cumulative, per_patient)
+    residual = -cumulative * weight[patient]
     total = np.sum(residual)
-    total += _add_events(rows, log_event, predictor, weight, residual, grad_event, per_patient)
+    total += _add_events(
+        rows, log_event, predictor, trail, weight, residual, grad_event, grad_trail, per_patient
+    )
     _pull_back(design, rows, wide, residual, eta, grad_coef, grad_effect)
     return total
 
@@ -342,14 +356,14 @@ def _matrix(frame, at):  # type: ignore[no-untyped-def]
 
 
 def _event_loglik_native(words):  # type: ignore[no-untyped-def]
-    frame = view(words, (31,))
-    index = view(pointer(frame[14]), (frame[15],), np.int64)
-    value = view(pointer(frame[18]), (1,), np.float64)
+    frame = view(words, (35,))
+    index = view(pointer(frame[16]), (frame[17],), np.int64)
+    value = view(pointer(frame[20]), (1,), np.float64)
     value[0] = event_loglik(
         _matrix(frame, 0), _matrix(frame, 3), _matrix(frame, 6), _matrix(frame, 9),
-        _vector(frame, 12), index, _vector(frame, 16),
-        _matrix(frame, 19), _matrix(frame, 22), _matrix(frame, 25), _matrix(frame, 28),
-        np.empty(0),
+        _vector(frame, 12), _vector(frame, 14), index, _vector(frame, 18),
+        _matrix(frame, 21), _matrix(frame, 24), _matrix(frame, 27), _matrix(frame, 30),
+        _vector(frame, 33), np.empty(0),
     )  # fmt: skip
 
 
@@ -357,7 +371,7 @@ def _event_loglik_native(words):  # type: ignore[no-untyped-def]
 def native_entry() -> Any:
     """`event_loglik` as a C function of one array of words.
 
-    The words are address and shape of the seven inputs, then of the value and four gradients.
+    The words are address and shape of the eight inputs, then of the value and five gradients.
     """
     signature = numba.types.void(numba.types.CPointer(numba.types.int64))
     return numba.cfunc(signature, cache=True)(_event_loglik_native)

@@ -35,11 +35,11 @@ _KERNEL_VERSION = int(
     ).hexdigest()[:15],
     16,
 )
-_N_PARAMETERS = 4  # log_event, log_mean, coef, effect; weight and data carry no gradient
+_N_PARAMETERS = 5  # log_event, log_mean, coef, effect, trail; weight and data carry no gradient
 
 
 class EventLikelihood(Op):
-    """``(log_event, log_mean, coef, effect, weight, index, values) -> (loglik, 4 gradients)``.
+    """``(log_event, log_mean, coef, effect, trail, weight, index, values) -> (loglik, gradients)``.
 
     Shapes as in `event_kernel.event_loglik`. Only the first output is differentiable, once.
     """
@@ -48,9 +48,9 @@ class EventLikelihood(Op):
 
     def make_node(self, *inputs: Any) -> Apply[Any]:
         """Type the inputs; outputs are the scalar value and gradients shaped as the parameters."""
-        parameters = [pt.as_tensor(x, dtype="float64") for x in inputs[:5]]
-        index = pt.as_tensor(inputs[5], dtype="int64")
-        values = pt.as_tensor(inputs[6], dtype="float64")
+        parameters = [pt.as_tensor(x, dtype="float64") for x in inputs[:6]]
+        index = pt.as_tensor(inputs[6], dtype="int64")
+        values = pt.as_tensor(inputs[7], dtype="float64")
         outputs = [pt.dscalar(), *(p.type() for p in parameters[:_N_PARAMETERS])]
         return Apply(self, [*parameters, index, values], outputs)
 
@@ -78,8 +78,8 @@ class EventLikelihood(Op):
         return [(), *shapes[:_N_PARAMETERS]]
 
     def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
-        """Say that only the value depends, differentiably, on the four parameters."""
-        return [[k < _N_PARAMETERS, False, False, False, False] for k in range(7)]
+        """Say that only the value depends, differentiably, on the parameters."""
+        return [[k < _N_PARAMETERS, *[False] * _N_PARAMETERS] for k in range(_N_PARAMETERS + 3)]
 
     def pullback(
         self,
@@ -98,6 +98,7 @@ def loglik(
     log_mean: Tensor,
     coef: Tensor,
     effect: Tensor,
+    trail: Tensor,
     weight: Tensor,
     index: Tensor,
     values: Tensor,
@@ -106,10 +107,11 @@ def loglik(
 
     Parameters
     ----------
-    log_event, log_mean, coef, effect, weight, index, values
+    log_event, log_mean, coef, effect, trail, weight, index, values
         Shapes as in `event_kernel.event_loglik`.
     """
-    node = EventLikelihood().make_node(log_event, log_mean, coef, effect, weight, index, values)
+    inputs = (log_event, log_mean, coef, effect, trail, weight, index, values)
+    node = EventLikelihood().make_node(*inputs)
     return pt.as_tensor_variable(node.outputs[0])
 
 
@@ -118,12 +120,13 @@ def _call_kernel(
     log_mean: NDArray[np.float64],
     coef: NDArray[np.float64],
     effect: NDArray[np.float64],
+    trail: NDArray[np.float64],
     weight: NDArray[np.float64],
     index: NDArray[np.int64],
     values: NDArray[np.float64],
 ) -> tuple[Any, ...]:
-    gradients = [np.empty_like(x) for x in (log_event, log_mean, coef, effect)]
-    inputs = (log_event, log_mean, coef, effect, weight, index, values)
+    gradients = [np.empty_like(x) for x in (log_event, log_mean, coef, effect, trail)]
+    inputs = (log_event, log_mean, coef, effect, trail, weight, index, values)
     total = event_loglik(*inputs, *gradients, np.empty(0))  # type: ignore[call-arg]
     return (total, *gradients)
 
@@ -131,20 +134,23 @@ def _call_kernel(
 @numba_basic.register_funcify_default_op_cache_key(EventLikelihood)  # type: ignore[untyped-decorator]
 def _to_numba(op: EventLikelihood, **_: Any) -> Any:
     @numba_basic.numba_njit
-    def event_likelihood(log_event, log_mean, coef, effect, weight, index, values):  # type: ignore[no-untyped-def]
+    def event_likelihood(log_event, log_mean, coef, effect, trail, weight, index, values):  # type: ignore[no-untyped-def]
         log_event = np.ascontiguousarray(log_event)
         log_mean = np.ascontiguousarray(log_mean)
         coef = np.ascontiguousarray(coef)
         effect = np.ascontiguousarray(effect)
+        trail = np.ascontiguousarray(trail)
         grad_event = np.empty_like(log_event)
         grad_mean = np.empty_like(log_mean)
         grad_coef = np.empty_like(coef)
         grad_effect = np.empty_like(effect)
+        grad_trail = np.empty_like(trail)
         total = event_loglik(
             log_event,
             log_mean,
             coef,
             effect,
+            trail,
             np.ascontiguousarray(weight),
             np.ascontiguousarray(index),
             np.ascontiguousarray(values),
@@ -152,9 +158,10 @@ def _to_numba(op: EventLikelihood, **_: Any) -> Any:
             grad_mean,
             grad_coef,
             grad_effect,
+            grad_trail,
             np.empty(0),
         )
-        return np.asarray(total), grad_event, grad_mean, grad_coef, grad_effect
+        return np.asarray(total), grad_event, grad_mean, grad_coef, grad_effect, grad_trail
 
     return event_likelihood, _KERNEL_VERSION
 

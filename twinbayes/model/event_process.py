@@ -12,7 +12,7 @@ starts are intensities like any other, so the registry's own treatment policy is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,16 +27,16 @@ from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.columns import CovariateTerm
 from twinbayes.model.design import Encoding
 from twinbayes.model.event_data import (
-    EventData,
     Floats,
-    RowTable,
     event_data,
     rows_at_risk,
     window_edges,
 )
 from twinbayes.model.event_op import Tensor, loglik
+from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.graph import StateGraph
-from twinbayes.model.history import Histories, trace_histories
+from twinbayes.model.history import trace_histories
+from twinbayes.model.nodes import trail_points
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling, mix_with_common
 from twinbayes.names import (
     CENTRE,
@@ -45,7 +45,6 @@ from twinbayes.names import (
     EFFECT,
     ENTRY_CUT,
     ENTRY_ERA,
-    PATIENT,
     PRINCIPAL_AXIS,
     SUBGROUP,
     TRANSITION,
@@ -57,31 +56,6 @@ PATIENT_WEIGHT = "patient_weight"
 EVENT_INDEX = "event_index"
 EVENT_VALUES = "event_values"
 LOG_BASELINE_AT_EVENT = "log_baseline_at_event"
-
-
-@dataclass(frozen=True)
-class EventPlan:
-    """Everything about one cohort that the event process needs, and nothing sampled.
-
-    Attributes
-    ----------
-    encoding
-        How covariates become columns.
-    edges
-        Window edges of each intensity's baseline, in days.
-    histories
-        The patients' paths, and the rows set aside.
-    rows
-        Rows at risk.
-    data
-        The same, cut into windows and joined with the design.
-    """
-
-    encoding: Encoding
-    edges: tuple[Floats, ...]
-    histories: Histories
-    rows: RowTable
-    data: EventData
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,8 +91,11 @@ class EventProcess:
         for label in (*self.worse, *self.better):
             require_known(label, self.graph.labels, "intensity with shared covariate effects")
 
-    def plan(self, cohort: Cohort) -> EventPlan:
-        """Learn encoding and windows from a cohort and trace its histories."""
+    def plan(self, cohort: Cohort, followed: Collection[int] = ()) -> EventPlan:
+        """Learn encoding and windows from a cohort and trace its histories.
+
+        `followed` are the intensities that trajectories move.
+        """
         encoding = Encoding.learn(self.covariates, cohort)
         unknown = sorted(set(self.unshrunk) - set(encoding.groups))
         if unknown:
@@ -126,20 +103,31 @@ class EventProcess:
                 f"unshrunk names groups without covariates: {unknown}. "
                 f"Known: {list(encoding.groups)}."
             )
-        return self._planned(cohort, encoding, None)
+        return self._planned(cohort, encoding, None, followed)
 
-    def plan_like(self, cohort: Cohort, encoding: Encoding, edges: tuple[Floats, ...]) -> EventPlan:
+    def plan_like(
+        self,
+        cohort: Cohort,
+        encoding: Encoding,
+        edges: tuple[Floats, ...],
+        followed: Collection[int] = (),
+    ) -> EventPlan:
         """Trace a cohort under columns and windows learnt before: what a given fit says of it."""
-        return self._planned(cohort, encoding, edges)
+        return self._planned(cohort, encoding, edges, followed)
 
     def _planned(
-        self, cohort: Cohort, encoding: Encoding, edges: tuple[Floats, ...] | None
+        self,
+        cohort: Cohort,
+        encoding: Encoding,
+        edges: tuple[Floats, ...] | None,
+        followed: Collection[int],
     ) -> EventPlan:
         histories = trace_histories(self.graph, cohort)
         rows = rows_at_risk(self.graph, histories)
         edges = window_edges(self.graph, rows) if edges is None else edges
-        data = event_data(rows, edges, encoding.encode(cohort))
-        return EventPlan(encoding, edges, histories, rows, data)
+        points = trail_points(rows, edges, followed)
+        data = event_data(rows, edges, encoding.encode(cohort), points)
+        return EventPlan(encoding, edges, histories, rows, points, data)
 
     def coords(self, plan: EventPlan) -> dict[str, Sequence[object]]:
         """Coordinates of the component's dims."""
@@ -161,10 +149,12 @@ class EventProcess:
             out[ENTRY_CUT] = tuple(e.label for e in eras if e.first > 0.0)
         return out
 
-    def build(self, plan: EventPlan, priors: PriorSet) -> None:
-        """Add the component to the current PyMC model."""
+    def build(self, plan: EventPlan, priors: PriorSet, weight: Tensor, trail: Tensor) -> None:
+        """Add the component to the current PyMC model.
+
+        `weight` is that of each patient, `trail` what trajectories add at `EventPlan.points`.
+        """
         index, values = plan.data.pack()
-        weight = pm.Data(PATIENT_WEIGHT, np.ones(plan.data.n_patients), dims=PATIENT)
         log_event, log_mean = self._baselines(plan, priors)
         if log_event is not log_mean:
             log_event = pm.Deterministic(
@@ -190,6 +180,7 @@ class EventProcess:
                 log_mean,
                 coef,
                 effect,
+                trail,
                 weight,
                 pm.Data(EVENT_INDEX, index),
                 pm.Data(EVENT_VALUES, values),

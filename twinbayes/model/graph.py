@@ -46,7 +46,7 @@ class Transition:
     source, target
         State names.
     event
-        The value of the events table that records this move.
+        What the events table records; several that count as one are joined by ``|``.
     clock
         ``"origin"`` (days since the patient's origin) or ``"entry"`` (days since entry into
         `source`).
@@ -72,6 +72,11 @@ class Transition:
     def __post_init__(self) -> None:
         require_known(self.clock, CLOCKS, "clock")
         _require_cuts(self.label, self.clock, self.entry_cuts)
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events that record this move."""
+        return tuple(self.event.split("|"))
 
     @property
     def label(self) -> str:
@@ -172,6 +177,8 @@ class StateGraph:
         Names, the initial state first.
     transitions, treatments
         See `Transition` and `Treatment`.
+    ignored_events
+        Events of the cohort that move nobody, such as one that only ends follow-up.
 
     Raises
     ------
@@ -182,12 +189,14 @@ class StateGraph:
     states: tuple[str, ...]
     transitions: tuple[Transition, ...]
     treatments: tuple[Treatment, ...] = ()
+    ignored_events: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         _require_unique(self.states, "state")
         _require_unique([t.label for t in self.transitions], "transition")
         _require_unique([t.name for t in self.treatments], "treatment")
-        _require_unique([(t.source, t.event) for t in self.transitions], "event out of a state")
+        exits = [(t.source, event) for t in self.transitions for event in t.events]
+        _require_unique(exits, "event out of a state")
         for transition in self.transitions:
             for state in (transition.source, transition.target):
                 require_known(state, self.states, f"state of transition {transition.label}")

@@ -121,7 +121,7 @@ class _Walker:
             return None
         if event in TERMINAL_EVENTS:
             self.advance(day)  # observed up to that day, whatever ended the record
-        if event == LAST_CONTACT:
+        if event == LAST_CONTACT or event in self.graph.ignored_events:
             return None
         return f"{event} is no way out of state {self.state}"
 
@@ -207,12 +207,12 @@ def trace_histories(graph: StateGraph, cohort: Cohort) -> Histories:
     """
     _require_events_known(graph, cohort)
     records = _records(graph, cohort)
-    exits = {
-        (EVENTS, i.source, i.event)
-        if isinstance(i, Transition)
-        else (TREATMENTS, i.source, i.treatment): k
-        for k, i in enumerate(graph.intensities)
-    }
+    exits: dict[tuple[str, str, str], int] = {}
+    for k, i in enumerate(graph.intensities):
+        if isinstance(i, Transition):
+            exits |= {(EVENTS, i.source, event): k for event in i.events}
+        else:
+            exits[TREATMENTS, i.source, i.treatment] = k
     walks: list[_Walker] = []
     aside: list[tuple[str, int, str, str]] = []
     for index, patient in enumerate(cohort.patient_ids):
@@ -235,7 +235,8 @@ def trace_histories(graph: StateGraph, cohort: Cohort) -> Histories:
 
 
 def _require_events_known(graph: StateGraph, cohort: Cohort) -> None:
-    known = {t.event for t in graph.transitions} | {LAST_CONTACT, DEATH}
+    known = {event for t in graph.transitions for event in t.events}
+    known |= {LAST_CONTACT, DEATH, *graph.ignored_events}
     unknown = sorted(set(cohort.events[EVENT]) - known)
     if unknown:
         raise ModelError(

@@ -5,13 +5,64 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from twinbayes.cohort import Cohort
+from twinbayes.errors import ModelError
 from twinbayes.model import codec
+from twinbayes.model.association import Association, followed
+from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.columns import Group, Interaction
+from twinbayes.model.design import Encoding, Floats
+from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.event_process import EventProcess
 from twinbayes.model.graph import StateGraph
+from twinbayes.model.trajectory import CurveEncoding, CurvePlan, Trajectories
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a model learns from one cohort before sampling, and applies to any other.
+
+    Attributes
+    ----------
+    encoding
+        How covariates that act on hazards become columns.
+    edges
+        Window edges of each baseline hazard, in days.
+    curves
+        Columns, knots and scales of trajectories, None without them.
+    """
+
+    encoding: Encoding
+    edges: tuple[Floats, ...]
+    curves: CurveEncoding | None = None
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """Everything about one cohort that a model needs, and nothing sampled.
+
+    Attributes
+    ----------
+    patient_ids
+        The patients, in order.
+    events
+        Histories, rows at risk, windows and covariates.
+    curves
+        Visits and what trajectories have learnt from them, None without trajectories.
+    """
+
+    patient_ids: tuple[str, ...]
+    events: EventPlan
+    curves: CurvePlan | None
+
+    @property
+    def learnt(self) -> Learnt:
+        """What has been learnt, apart from the cohort."""
+        curves = None if self.curves is None else self.curves.learnt
+        return Learnt(self.events.encoding, self.events.edges, curves)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,12 +77,34 @@ class ModelSpec:
         The event process.
     priors
         Name of the disease's file in the prior library.
+    trajectories
+        Curves of repeatedly measured markers.
+    associations
+        How those curves move hazards.
     """
 
     name: str
     title: str
     events: EventProcess
     priors: str
+    trajectories: Trajectories | None = field(default=None, metadata=UNSET_IS_ABSENT)
+    associations: tuple[Association, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+
+    def __post_init__(self) -> None:
+        if self.associations and self.trajectories is None:
+            raise ModelError("Associations need trajectories: give the spec both.")
+
+    def plan(self, cohort: Cohort, learnt: Learnt | None = None) -> ModelPlan:
+        """Lay a cohort out for the model, under what is learnt from it or was before."""
+        curves = None
+        if self.trajectories is not None:
+            curves = self.trajectories.plan(cohort, learnt.curves if learnt else None)
+        moved = followed(self.associations, self.graph)
+        if learnt is None:
+            events = self.events.plan(cohort, moved)
+        else:
+            events = self.events.plan_like(cohort, learnt.encoding, learnt.edges, moved)
+        return ModelPlan(cohort.patient_ids, events, curves)
 
     @property
     def graph(self) -> StateGraph:

@@ -103,6 +103,11 @@ FAMILIES: Final[Mapping[str, Family]] = {
         {"alpha": _POSITIVE, "beta": _POSITIVE},
         stats.beta,
     ),
+    # Of correlation matrices; the quantiles are those of the one correlation of two variables.
+    "LKJCorr": Family(
+        {"eta": _POSITIVE},
+        lambda eta: stats.beta(eta, eta, loc=-1, scale=2),
+    ),
 }
 
 

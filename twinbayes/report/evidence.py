@@ -195,7 +195,7 @@ def collect(fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0
 def look_of(fit: Fit) -> StateLook:
     """Return how the states of a fit look; deaths are the targets of the event ``death``."""
     graph = fit.spec.graph
-    dead = {t.target for t in graph.transitions if t.event == DEATH}
+    dead = {t.target for t in graph.transitions if t.events == (DEATH,)}
     return StateLook.of(graph.states, dead or set(graph.absorbing))
 
 

@@ -33,7 +33,7 @@ _DRAWS: Final = 100  # a mean over draws needs no more
 def counting_process(fit: Fit | CompiledFit) -> CountingProcess:
     """Return the cohort's observed paths through the states of the model."""
     graph = fit.spec.graph
-    episodes = fit.plan.histories.episodes
+    episodes = fit.plan.events.histories.episodes
     targets = [graph.states.index(t.target) for t in graph.transitions]
     ids = fit.cohort.patient_ids
     patient = np.array([ids[e.patient] for e in episodes], dtype=object)
@@ -60,7 +60,7 @@ def observed_and_expected(fit: Fit) -> tuple[xr.DataArray, xr.DataArray]:
     observed, expected
         Dims transition, subgroup.
     """
-    rows, subgroups = fit.plan.rows, fit.encoding.subgroups
+    rows, subgroups = fit.plan.events.rows, fit.encoding.subgroups
     design = fit.encoding.encode(fit.cohort)
     posterior = fit.datatree[POSTERIOR].to_dataset().stack({SAMPLE: (CHAIN, DRAW)})
     step = max(1, posterior.sizes[SAMPLE] // _DRAWS)

@@ -99,7 +99,7 @@ def data(evidence: Evidence) -> f.Block:
 def model(evidence: Evidence) -> f.Block:
     """Return the model in formulae and words, its states, and the events seen."""
     fit = evidence.fit
-    graph, risk = fit.spec.graph, fit.plan.rows
+    graph, risk = fit.spec.graph, fit.plan.events.rows
     events = pd.Series(risk.intensity[risk.is_event]).value_counts()
     rows = [
         {

@@ -100,7 +100,7 @@ def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> 
 
 def fatal_states(graph: StateGraph) -> list[int]:
     """Indices of the states that are deaths; all absorbing states where none is by death."""
-    dead = {t.target for t in graph.transitions if t.event == DEATH}
+    dead = {t.target for t in graph.transitions if t.events == (DEATH,)}
     return [k for k, s in enumerate(graph.states) if s in (dead or graph.absorbing)]
 
 

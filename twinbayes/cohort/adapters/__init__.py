@@ -6,6 +6,7 @@ from typing import Final
 
 from twinbayes.cohort.adapters.amlsg import read_amlsg
 from twinbayes.cohort.adapters.ebmt import read_ebmt3, read_ebmt4
+from twinbayes.cohort.adapters.pbc import read_pbc2
 from twinbayes.cohort.record import Cohort
 
 #: Adapter by name; each takes the place of its files, or None for its own source.
@@ -13,4 +14,5 @@ ADAPTERS: Final[Mapping[str, Callable[[Path | None], Cohort]]] = {
     "amlsg": read_amlsg,
     "ebmt3": read_ebmt3,
     "ebmt4": read_ebmt4,
+    "pbc2": read_pbc2,
 }

@@ -1,0 +1,100 @@
+"""Fit the joint model of log bilirubin and death to 312 patients; print one JSON object.
+
+    python benchmarks/joint_pbc.py [--draws N] [--tune N] [--seed N] [--out DIR]
+
+Times are of this process: wall-clock seconds to compile and to sample, CPU seconds of everything
+after the imports. The smallest bulk effective sample size is over every sampled variable, patient
+effects included. Needs the published files (see README, "Data"); set TWINBAYES_SHARED to where
+they are. Where R with JMbayes2 is installed, the same model is run beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import twinbayes as tb
+
+_PEER = """
+suppressMessages(library(JMbayes2))
+started <- proc.time()
+pbc2.id$death <- as.numeric(pbc2.id$status == "dead")
+event <- coxph(Surv(years, death) ~ sex + drug, data = pbc2.id)
+curve <- lme(log(serBilir) ~ year, random = ~ year | id, data = pbc2)
+joint <- jm(event, curve, time_var = "year")
+spent <- sum((proc.time() - started)[c(1, 2, 4, 5)])
+cat(sprintf('{"alpha_mean": %f, "cpu_s": %f}', joint$statistics$Mean$alphas, spent))
+"""
+
+
+def pbc_folder() -> Path:
+    """Folder of the two published files."""
+    shared = Path(os.environ.get("TWINBAYES_SHARED", Path(__file__).parents[2] / "shared"))
+    return shared / "data" / "joint_benchmarks"
+
+
+def peer() -> dict[str, Any] | str:
+    """Run JMbayes2 on the same model, where it is installed."""
+    rscript = shutil.which("Rscript")
+    if rscript is None:
+        return "R is not installed"
+    done = subprocess.run([rscript, "-e", _PEER], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return "R has no JMbayes2"
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--tune", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="folder to leave the fit in")
+    options = parser.parse_args()
+    cohort = tb.read_cohort(pbc_folder(), adapter="pbc2")
+    started = time.process_time()
+    fit = tb.fit(
+        tb.disease("pbc"),
+        cohort,
+        draws=options.draws,
+        tune=options.tune,
+        seed=options.seed,
+        target_accept=0.85,
+        progressbar=False,
+    )
+    cpu = time.process_time() - started
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+        fit.save(options.out / "pbc.fit")
+    alpha = fit.datatree["posterior"]["association"]
+    summary = fit.verdict.summary
+    print(
+        json.dumps(
+            {
+                "alpha_mean": round(float(alpha.mean()), 4),
+                "alpha_sd": round(float(alpha.std()), 4),
+                "compile_s": round(fit.datatree.attrs["compile_seconds"], 2),
+                "sample_s": round(fit.datatree.attrs["sample_seconds"], 2),
+                "cpu_s": round(cpu, 2),
+                "min_ess": round(summary["min_ess_bulk"], 1),
+                "min_ess_per_cpu_s": round(summary["min_ess_bulk"] / cpu, 2),
+                "max_rhat": round(summary["max_rhat"], 4),
+                "divergences": int(summary["divergences"]),
+                "verdict": "usable" if fit.verdict.usable else "not for use",
+                "peer": peer(),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

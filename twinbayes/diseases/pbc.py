@@ -1,0 +1,78 @@
+"""Primary biliary cirrhosis: the benchmark of joint models, with serum bilirubin."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twinbayes.errors import require_known
+from twinbayes.model import (
+    Association,
+    EventProcess,
+    ModelSpec,
+    PiecewiseConstant,
+    StateGraph,
+    Term,
+    Trajectories,
+    Trajectory,
+    Transition,
+)
+from twinbayes.model.baseline import Baseline
+from twinbayes.model.columns import CovariateTerm
+from twinbayes.model.time_basis import TimeBasis
+
+ENDPOINTS: Final = ("death", "death or transplantation", "competing")
+SEX: Final = Term(name="sex", group="clinical", transform="category")
+DRUG: Final = Term(name="d_penicillamine", group="treatment", transform="binary")
+
+
+def pbc(
+    *,
+    endpoint: str = "death",
+    covariates: tuple[CovariateTerm, ...] = (SEX, DRUG),
+    curve_covariates: tuple[CovariateTerm, ...] = (),
+    basis: TimeBasis | None = None,
+    baseline: Baseline | None = None,
+) -> ModelSpec:
+    """Describe the joint model of log bilirubin and death.
+
+    Parameters
+    ----------
+    endpoint
+        ``death`` (transplanted patients are censored), ``death or transplantation`` (as one
+        event), ``competing`` (each with its own hazard and association).
+    covariates, curve_covariates
+        What acts on hazards, and on level and slope of bilirubin.
+    basis
+        Functions of time of log bilirubin; default a straight line.
+    baseline
+        Shape of the baseline hazards.
+    """
+    require_known(endpoint, ENDPOINTS, "endpoint")
+    shape = baseline or PiecewiseConstant(windows=10, centred=False)
+    one = {"death": "death", "death or transplantation": "death|transplantation"}
+    ends = {"dead": "death", "transplanted": "transplantation"}
+    if endpoint in one:
+        ends = {"dead": one[endpoint]}
+    transitions = tuple(
+        Transition(source="alive", target=state, event=event, baseline=shape)
+        for state, event in ends.items()
+    )
+    curve = Trajectory(marker="bilirubin", transform="log", **({"basis": basis} if basis else {}))
+    return ModelSpec(
+        name="pbc",
+        title="Primary biliary cirrhosis, serum bilirubin and survival",
+        priors="pbc",
+        events=EventProcess(
+            graph=StateGraph(
+                states=("alive", *ends),
+                transitions=transitions,
+                ignored_events=("transplantation",) if endpoint == "death" else (),
+            ),
+            covariates=covariates,
+            unshrunk=tuple(dict.fromkeys(t.group for t in covariates)),
+        ),
+        trajectories=Trajectories(markers=(curve,), covariates=curve_covariates),
+        associations=(
+            Association(marker="bilirubin", transitions=tuple(t.label for t in transitions)),
+        ),
+    )

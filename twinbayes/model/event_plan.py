@@ -1,0 +1,38 @@
+"""One cohort laid out for the event process: histories, rows at risk, windows, covariates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinbayes.model.design import Encoding
+from twinbayes.model.event_data import EventData, Floats, RowTable
+from twinbayes.model.history import Histories
+from twinbayes.model.nodes import TrailPoints
+
+
+@dataclass(frozen=True)
+class EventPlan:
+    """Everything about one cohort that the event process needs, and nothing sampled.
+
+    Attributes
+    ----------
+    encoding
+        How covariates become columns.
+    edges
+        Window edges of each intensity's baseline, in days.
+    histories
+        The patients' paths, and the rows set aside.
+    rows
+        Rows at risk.
+    points
+        Where trajectories move hazards.
+    data
+        The rows, cut into windows and joined with the design.
+    """
+
+    encoding: Encoding
+    edges: tuple[Floats, ...]
+    histories: Histories
+    rows: RowTable
+    points: TrailPoints
+    data: EventData

@@ -1,0 +1,159 @@
+"""Visits of one marker as arrays: what the likelihood of a trajectory reads.
+
+A marker with normal errors around a curve that is linear in its coefficients needs no visit by
+itself: three sums a patient say all that its visits say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pytensor.tensor as pt
+
+from twinbayes.cohort import Cohort
+from twinbayes.errors import ModelError
+from twinbayes.model.codec import decode, encode
+from twinbayes.model.event_op import Tensor
+from twinbayes.model.time_basis import VALUE, Floats, TimeBasis
+from twinbayes.names import DAY, DAYS_PER_YEAR, PATIENT_ID
+
+TRANSFORMS: Final = ("identity", "log")
+
+
+@dataclass(frozen=True)
+class MarkerScale:
+    """What is learnt of a marker from one cohort, and applied to any other.
+
+    Curves are sampled where the marker has mean 0 and standard deviation 1, in units of the root
+    mean square of each basis column.
+
+    Attributes
+    ----------
+    marker, transform, basis
+        As in `Trajectory`, with the knots of the basis known.
+    centre, scale
+        Mean and standard deviation of all values after the transform.
+    column_scale
+        (column,) root mean square of each basis column over the visits; 1 for the constant.
+    """
+
+    marker: str
+    transform: str
+    basis: TimeBasis
+    centre: float
+    scale: float
+    column_scale: tuple[float, ...]
+
+    @classmethod
+    def learn(cls, marker: str, transform: str, basis: TimeBasis, cohort: Cohort) -> MarkerScale:
+        """Fix knots and scales from the visits of a cohort.
+
+        Raises
+        ------
+        ModelError
+            The marker has no values, does not vary, or has values that the transform cannot take.
+        """
+        visits = _visits(marker, cohort)
+        if not len(visits):
+            known = [] if cohort.visits is None else sorted(set(cohort.visits["marker"]))
+            raise ModelError(
+                f"The cohort has no visits with marker {marker!r}. "
+                f"Markers with visits: {', '.join(map(repr, known)) or 'none'}."
+            )
+        values = _transformed(marker, transform, visits["value"])
+        if not values.std() > 0:
+            raise ModelError(f"Marker {marker!r} has one and the same value at all visits.")
+        years = visits[DAY].to_numpy(dtype=np.float64) / DAYS_PER_YEAR
+        learnt = basis.learn(years)
+        spread = np.sqrt((learnt.columns(years)[:, 1:] ** 2).mean(axis=0))
+        column_scale = (1.0, *(float(x) for x in np.maximum(spread, 1e-9)))
+        return cls(
+            marker, transform, learnt, float(values.mean()), float(values.std()), column_scale
+        )
+
+    def columns(self, days: Floats, form: str = VALUE) -> Floats:
+        """(time, column) basis on the sampling scale; slopes and areas are per year."""
+        years = np.asarray(days, dtype=np.float64) / DAYS_PER_YEAR
+        scaled: Floats = self.basis.columns(years, form) / np.array(self.column_scale)
+        return scaled
+
+    def natural(self) -> Floats:
+        """Factor (column,) from the sampling scale to the transformed marker's own."""
+        return self.scale / np.array(self.column_scale)
+
+    def read(self, cohort: Cohort) -> MarkerData:
+        """Sum up the visits of each patient of a cohort."""
+        visits = _visits(self.marker, cohort)
+        values = _transformed(self.marker, self.transform, visits["value"])
+        y = (values - self.centre) / self.scale
+        columns = self.columns(visits[DAY].to_numpy(dtype=np.float64))
+        order = {p: i for i, p in enumerate(cohort.patient_ids)}
+        who = visits[PATIENT_ID].map(order).to_numpy(dtype=np.int64)
+        n, width = len(order), columns.shape[1]
+        square, product = np.zeros((n, width, width)), np.zeros((n, width))
+        np.add.at(square, who, columns[:, :, None] * columns[:, None, :])
+        np.add.at(product, who, columns * y[:, None])
+        count = np.bincount(who, minlength=n).astype(np.float64)
+        return MarkerData(self, square, product, np.bincount(who, y**2, n), count)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for storage; `from_dict` undoes it."""
+        return {f.name: encode(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> MarkerScale:
+        """Rebuild what `to_dict` wrote."""
+        return cls(**{name: decode(value) for name, value in data.items()})
+
+
+@dataclass(frozen=True)
+class MarkerData:
+    """The visits of one marker, summed up by patient, on the sampling scale.
+
+    Attributes
+    ----------
+    scale
+        What was learnt of the marker.
+    square, product
+        Basis columns against each other (patient, column, column), and against the values
+        (patient, column).
+    total, count
+        Sum of squared values, and number of values, of each patient.
+    """
+
+    scale: MarkerScale
+    square: Floats
+    product: Floats
+    total: Floats
+    count: Floats
+
+    def loglik(self, curve: Tensor, sigma: Tensor) -> Tensor:
+        """(patient,) log density of the visits, given curves (patient, column)."""
+        fitted = (pt.as_tensor(self.square) * curve[:, None, :]).sum(axis=2)
+        misfit = self.total + (curve * (fitted - 2 * self.product)).sum(axis=1)
+        constant = -self.count * (0.5 * np.log(2 * np.pi) + np.log(self.scale.scale))
+        out: Tensor = constant - self.count * pt.log(sigma) - 0.5 * misfit / sigma**2
+        return out
+
+
+def _visits(marker: str, cohort: Cohort) -> pd.DataFrame:
+    if cohort.visits is None:
+        return pd.DataFrame({PATIENT_ID: [], DAY: [], "value": []})
+    return cohort.visits[cohort.visits["marker"] == marker]
+
+
+def _transformed(marker: str, transform: str, values: pd.Series) -> Floats:
+    numbers = values.to_numpy(dtype=np.float64)
+    if transform == "identity":
+        return numbers
+    if np.any(numbers <= 0):
+        raise ModelError(
+            f"Marker {marker!r} has values of 0 or less and cannot be logged. "
+            "Correct them, or use transform='identity'."
+        )
+    logged: Floats = np.log(numbers)
+    return logged

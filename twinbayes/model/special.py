@@ -1,0 +1,90 @@
+"""Special functions for compiled code.
+
+They are inlined into the kernels that numba caches on disk, and a cache does not see changes in
+another file: change a function here together with its callers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+# Adding 1.5 * 2^52 to a double rounds it to an integer that can be read off its low bits.
+_ROUND = 6755399441055744.0
+_LOG2E = 1.4426950408889634
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+_LARGEST = 700.0  # exp beyond it overflows; a sampler only meets it on its way out
+
+_plain: Any = numba.njit(cache=True, error_model="numpy")
+# Without re-association: it would cancel the rounding constant against itself.
+_exact: Any = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
+
+
+@_exact
+def exponentials(x, out):  # type: ignore[no-untyped-def]
+    """Fill out with exp(x), vectorised; relative error below 4e-16 for |x| <= 700."""
+    rounded = np.empty(len(x))
+    bits = rounded.view(np.int64)
+    for r in range(len(x)):
+        z = min(max(x[r], -_LARGEST), _LARGEST)
+        rounded[r] = z * _LOG2E + _ROUND
+    for r in range(len(x)):
+        z = min(max(x[r], -_LARGEST), _LARGEST)
+        n = rounded[r] - _ROUND
+        y = (z - n * _LN2_HIGH) - n * _LN2_LOW
+        # Taylor series to degree 13 on |y| <= ln(2) / 2.
+        p = 1.0 / 6227020800
+        p = p * y + 1.0 / 479001600
+        p = p * y + 1.0 / 39916800
+        p = p * y + 1.0 / 3628800
+        p = p * y + 1.0 / 362880
+        p = p * y + 1.0 / 40320
+        p = p * y + 1.0 / 5040
+        p = p * y + 1.0 / 720
+        p = p * y + 1.0 / 120
+        p = p * y + 1.0 / 24
+        p = p * y + 1.0 / 6
+        p = p * y + 0.5
+        p = p * y + 1.0
+        out[r] = p * y + 1.0
+    for r in range(len(x)):
+        bits[r] = (bits[r] + 1023) << 52
+    for r in range(len(x)):
+        out[r] *= rounded[r]
+
+
+@_plain
+def log1mexp(x):  # type: ignore[no-untyped-def]
+    """Log(1 - exp(x)) for x < 0 (Maechler 2012)."""
+    return math.log(-math.expm1(x)) if x > -0.6931471805599453 else math.log1p(-math.exp(x))
+
+
+@_plain
+def erfcx(x):  # type: ignore[no-untyped-def]
+    """Compute exp(x^2) erfc(x); far out by its continued fraction (A&S 7.1.14)."""
+    if x < 5.0:
+        return math.exp(x * x) * math.erfc(x)
+    tail = x
+    for k in range(30, 0, -1):
+        tail = x + 0.5 * k / tail
+    return 0.5641895835477563 / tail
+
+
+@_plain
+def digamma(x):  # type: ignore[no-untyped-def]
+    """Derivative of log gamma: reflection, recurrence to 10, asymptotic series (A&S 6.3.18)."""
+    shift = 0.0
+    if x <= 0.0:
+        if x == np.floor(x):
+            return np.nan
+        shift = -math.pi / math.tan(math.pi * x)
+        x = 1.0 - x
+    while x < 10.0:
+        shift -= 1.0 / x
+        x += 1.0
+    z = 1.0 / (x * x)
+    tail = z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132)))))
+    return shift + math.log(x) - 0.5 / x - tail

@@ -1,0 +1,288 @@
+"""The trajectory component: repeated measurements as curves, one a patient and marker.
+
+For marker k of patient i, t years after the origin, on a scale where the marker has mean 0 and
+standard deviation 1:
+
+    m_ik(t) = sum over basis columns b of  c_ikb B_kb(t)
+    c_i     ~ normal(mean_i, D),  mean_i = level + x_i . effects + subgroup + centre
+
+The coefficients of all markers of a patient are drawn together, so that markers inform each
+other. They are sampled around their mean (centred), which mixes well where patients have several
+visits each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from twinbayes.cohort import Cohort
+from twinbayes.errors import ModelError, require_known
+from twinbayes.model.columns import CovariateTerm
+from twinbayes.model.design import Design, Encoding
+from twinbayes.model.event_op import Tensor
+from twinbayes.model.marker_data import TRANSFORMS, MarkerData, MarkerScale
+from twinbayes.model.nodes import Ints
+from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling
+from twinbayes.model.time_basis import Floats, Polynomial, TimeBasis
+from twinbayes.names import (
+    CENTRE,
+    CURVE_COVARIATE,
+    CURVE_TERM,
+    CURVE_TERM_AGAIN,
+    MARKER,
+    PATIENT,
+    SUBGROUP,
+)
+from twinbayes.priors import PriorSet
+
+_WELL: Final = "patient_centred"
+_SPARSELY: Final = "patient_non_centred"
+_COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, without the level
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trajectory:
+    """How one marker moves in time.
+
+    Parameters
+    ----------
+    marker
+        A marker of the visits table.
+    transform
+        ``identity`` or ``log``: the scale on which errors are normal.
+    basis
+        Functions of time that curves are made of; a straight line by default.
+    """
+
+    marker: str
+    transform: str = "identity"
+    basis: TimeBasis = field(default_factory=Polynomial)
+
+    def __post_init__(self) -> None:
+        require_known(self.transform, TRANSFORMS, f"transform of marker {self.marker!r}")
+
+
+@dataclass(frozen=True)
+class CurveEncoding:
+    """What trajectories learn from one cohort, and apply to any other.
+
+    Attributes
+    ----------
+    encoding
+        How covariates that act on curves become columns.
+    markers
+        Basis and scales of each marker.
+    """
+
+    encoding: Encoding
+    markers: tuple[MarkerScale, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of all coefficients of a patient."""
+        return tuple(f"{m.marker}: {label}" for m in self.markers for label in m.basis.labels)
+
+    def columns(self, marker: str) -> slice:
+        """Which coefficients belong to a marker."""
+        start = 0
+        for m in self.markers:
+            stop = start + len(m.basis.labels)
+            if m.marker == marker:
+                return slice(start, stop)
+            start = stop
+        known = ", ".join(repr(m.marker) for m in self.markers)
+        raise ModelError(f"Marker {marker!r} has no trajectory. Known: {known}.")
+
+    def get(self, marker: str) -> MarkerScale:
+        """Return what is known of one marker."""
+        self.columns(marker)
+        return next(m for m in self.markers if m.marker == marker)
+
+    def natural(self) -> Floats:
+        """Factor (coefficient,) from the sampling scale to the markers' own."""
+        return np.concatenate([m.natural() for m in self.markers])
+
+    def natural_level(self) -> Floats:
+        """What to add to coefficients on the markers' own scale: their means, to the levels."""
+        return np.concatenate(
+            [np.r_[m.centre, np.zeros(len(m.column_scale) - 1)] for m in self.markers]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for storage; `from_dict` undoes it."""
+        return {
+            "encoding": self.encoding.to_dict(),
+            "markers": [m.to_dict() for m in self.markers],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CurveEncoding:
+        """Rebuild what `to_dict` wrote."""
+        markers = tuple(MarkerScale.from_dict(m) for m in data["markers"])
+        return cls(Encoding.from_dict(data["encoding"]), markers)
+
+
+@dataclass(frozen=True)
+class CurvePlan:
+    """Everything about one cohort that trajectories need, and nothing sampled.
+
+    Attributes
+    ----------
+    learnt
+        Columns, knots and scales.
+    design
+        Covariates of the patients.
+    visits
+        The visits of each marker, summed up.
+    """
+
+    learnt: CurveEncoding
+    design: Design
+    visits: tuple[MarkerData, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trajectories:
+    """Curves of one or several markers.
+
+    Parameters
+    ----------
+    markers
+        One `Trajectory` a marker.
+    covariates
+        Baseline covariates that act on level and shape of every curve.
+    subgroup, centre
+        How subgroup and centre deviations of every coefficient are pooled.
+    """
+
+    markers: tuple[Trajectory, ...]
+    covariates: tuple[CovariateTerm, ...] = ()
+    subgroup: Pooling = field(default_factory=Exchangeable)
+    centre: Pooling = field(default_factory=Exchangeable)
+
+    def learn(self, cohort: Cohort) -> CurveEncoding:
+        """Fix columns, knots and scales from a cohort."""
+        return CurveEncoding(
+            Encoding.learn(self.covariates, cohort),
+            tuple(MarkerScale.learn(t.marker, t.transform, t.basis, cohort) for t in self.markers),
+        )
+
+    def plan(self, cohort: Cohort, learnt: CurveEncoding | None = None) -> CurvePlan:
+        """Read a cohort's visits, under columns and scales learnt from it or before."""
+        learnt = self.learn(cohort) if learnt is None else learnt
+        visits = tuple(m.read(cohort) for m in learnt.markers)
+        return CurvePlan(learnt, learnt.encoding.encode(cohort), visits)
+
+    def coords(self, learnt: CurveEncoding) -> dict[str, Sequence[object]]:
+        """Coordinates of the component's dims."""
+        return {
+            MARKER: tuple(m.marker for m in learnt.markers),
+            CURVE_TERM: learnt.labels,
+            CURVE_TERM_AGAIN: learnt.labels,
+            CURVE_COVARIATE: ("level", *learnt.encoding.labels),
+        }
+
+    def build(self, plan: CurvePlan, priors: PriorSet, weight: Tensor) -> Tensor:
+        """Add curves and the likelihood of visits; return coefficients (patient, term)."""
+        learnt = plan.learnt
+        curve = self._patients(plan, self._mean(plan, priors), priors)
+        names = [m.marker for m in learnt.markers]
+        sigma = priors.make("_marker_sd", "marker_sd", dims=(MARKER,), qualifiers=names)
+        scale = np.array([m.scale for m in learnt.markers])
+        pm.Deterministic("marker_sd", sigma * scale, dims=MARKER)
+        for k, visits in enumerate(plan.visits):
+            loglik = visits.loglik(curve[:, learnt.columns(names[k])], sigma[k])
+            pm.Potential(f"loglik_{names[k]}", (weight * loglik).sum())
+        return curve
+
+    def _mean(self, plan: CurvePlan, priors: PriorSet) -> Tensor:
+        """(patient, term) mean of the patients' coefficients."""
+        learnt, columns = plan.learnt, plan.learnt.encoding.columns
+        labels, natural = learnt.labels, learnt.natural()
+        level = priors.make("_curve_level", "curve_level", dims=(CURVE_TERM,), qualifiers=labels)
+        rows = [level * natural + learnt.natural_level()]
+        mean: Tensor = level[None, :] + np.zeros((plan.design.n_patients, 1))
+        if columns:
+            dims = (_COVARIATE, CURVE_TERM)
+            pm.modelcontext(None).add_coord(_COVARIATE, learnt.encoding.labels)
+            effect = priors.make("_curve_effect", "curve_effect", dims=dims)
+            mean = mean + pt.as_tensor(plan.design.values[:, : len(columns)]) @ effect
+            spread = np.array([c.scale for c in columns])
+            rows.append(effect * natural / spread[:, None])
+        centres = np.array([c.centre / c.scale for c in columns])
+        table = pt.concatenate([r if r.ndim == 2 else r[None, :] for r in rows])
+        if columns:
+            # Covariates are centred while sampling; reported levels are those at zero.
+            shift = (pt.as_tensor(centres)[:, None] * effect * natural).sum(axis=0)
+            table = pt.inc_subtensor(table[0], -shift)
+        pm.Deterministic("curve_effect", table, dims=(CURVE_COVARIATE, CURVE_TERM))
+        for what, dim, pooling, known, index in (
+            ("subgroup", SUBGROUP, self.subgroup, learnt.encoding.subgroups, plan.design.subgroup),
+            ("centre", CENTRE, self.centre, learnt.encoding.centres, plan.design.centre),
+        ):
+            if len(known) > 1:
+                names = EffectNames(
+                    mean="",
+                    scale=f"curve_{what}_scale",
+                    offset=f"curve_{what}_offset",
+                    total=f"curve_{what}_effect",
+                    scale_prior=f"curve_{what}_scale",
+                )
+                by = pooling.build(names, (CURVE_TERM, dim), labels, len(known), priors)
+                mean = mean + by.T[index]
+        return mean
+
+    def _patients(self, plan: CurvePlan, mean: Tensor, priors: PriorSet) -> Tensor:
+        """(patient, term) coefficients of the patients."""
+        learnt = plan.learnt
+        labels, natural = learnt.labels, learnt.natural()
+        if len(labels) == 1:
+            spread = priors.make("_patient_sd", "patient_sd", dims=(CURVE_TERM,), qualifiers=labels)
+            root = spread[:, None]
+            correlation = pt.ones((1, 1))
+        else:
+            root, correlation, spread = pm.LKJCholeskyCov(
+                "_patient_root",
+                n=len(labels),
+                eta=float(priors.get_entry("patient_correlation").arguments["eta"]),
+                sd_dist=priors.distribution("patient_sd", labels),
+                compute_corr=True,
+                store_in_trace=False,
+            )
+        pm.Deterministic("patient_sd", spread * natural, dims=CURVE_TERM)
+        pm.Deterministic("patient_correlation", correlation, dims=(CURVE_TERM, CURVE_TERM_AGAIN))
+        well, sparsely = _by_data(plan)
+        model = pm.modelcontext(None)
+        pieces = []
+        if len(well):
+            model.add_coord(_WELL, [model.coords[PATIENT][i] for i in well])
+            pieces.append(
+                pm.MvNormal("_patient_curve", mu=mean[well], chol=root, dims=(_WELL, CURVE_TERM))
+            )
+        if len(sparsely):
+            model.add_coord(_SPARSELY, [model.coords[PATIENT][i] for i in sparsely])
+            offset = pm.Normal("_patient_offset", 0.0, 1.0, dims=(_SPARSELY, CURVE_TERM))
+            pieces.append(mean[sparsely] + offset @ root.T)
+        curve = pt.concatenate(pieces)[np.argsort(np.concatenate([well, sparsely]))]
+        pm.Deterministic(
+            "patient_curve", curve * natural + learnt.natural_level(), dims=(PATIENT, CURVE_TERM)
+        )
+        drawn: Tensor = curve
+        return drawn
+
+
+def _by_data(plan: CurvePlan) -> tuple[Ints, Ints]:
+    """Patients whose visits determine their curves, and the others.
+
+    The curves of the first are sampled as they are, those of the others as offsets from their
+    mean: each mixes well where the other does not.
+    """
+    enough = [v.count > len(v.scale.column_scale) for v in plan.visits]
+    every = np.logical_and.reduce(enough)
+    return np.flatnonzero(every), np.flatnonzero(~every)
