@@ -74,7 +74,7 @@ def unpack_fit(
         Learnt(
             Encoding.from_dict(text["encoding"]),
             edges,
-            CurveEncoding.from_dict(text["curves"]) if text["curves"] else None,
+            CurveEncoding.from_dict(text["curves"]) if text.get("curves") else None,
         ),
         draws,
     )
