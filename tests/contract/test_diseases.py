@@ -30,6 +30,7 @@ from twinbayes.model.baseline import Baseline
 from twinbayes.model.pooling import POOLINGS, Pooling
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
+from twinbayes.twin.curves import CurvePopulation
 from twinbayes.twin.population import Population
 
 BASELINES: dict[str, Baseline] = {
@@ -252,10 +253,11 @@ def test_prior_predictive_state_occupation_is_possible_and_open_minded(
 ) -> None:
     spec, cohort = chosen(name, "exchangeable", "steps"), cohort_of(name)
     prior = sample_priors(spec, cohort, draws=150, seed=1)
-    plan = spec.events.plan(cohort)
-    population = Population.from_posterior(prior, plan.encoding, plan.edges)
+    learnt = spec.plan(cohort).learnt
+    population = Population.from_posterior(prior, learnt.encoding, learnt.edges)
+    curves = learnt.curves and CurvePopulation.from_posterior(prior, learnt.curves, spec)
     few = cohort.select(cohort.patient_ids[:3])
-    twin = Twin.at_landmark(spec, plan.encoding, population, few, 0.0, False)
+    twin = Twin.at_landmark(spec, learnt, (population, curves), few, 0.0, False)
     days = np.array([0.0, 0.25, 1.0, 5.0]) * DAYS_PER_YEAR
     share = twin.forecast(float(days[-1]), days, draws=True)["state_probability_draws"]
     assert np.all(np.isfinite(share))

@@ -29,6 +29,7 @@ from twinbayes.priors import PriorSet, load_priors
 
 if TYPE_CHECKING:
     from twinbayes.twin import Twin
+    from twinbayes.twin.curves import CurvePopulation
     from twinbayes.twin.population import Population
 
 
@@ -94,6 +95,17 @@ class Fit:
             self.datatree[POSTERIOR].to_dataset(), self.encoding, self.edges
         )
 
+    @cached_property
+    def curve_population(self) -> CurvePopulation | None:
+        """Posterior draws of what curves have in common, None without trajectories."""
+        from twinbayes.twin.curves import CurvePopulation
+
+        if self.learnt.curves is None:
+            return None
+        return CurvePopulation.from_posterior(
+            self.datatree[POSTERIOR].to_dataset(), self.learnt.curves, self.spec
+        )
+
     def twin(
         self, who: str | Sequence[str] | Cohort | None = None, *, at: float | None = None
     ) -> Twin:
@@ -118,7 +130,12 @@ class Fit:
 
         cohort = who if isinstance(who, Cohort) else self._select(who)
         return Twin.at_landmark(
-            self.spec, self.encoding, self.population, cohort, at, self.verdict.usable
+            self.spec,
+            self.learnt,
+            (self.population, self.curve_population),
+            cohort,
+            at,
+            self.verdict.usable,
         )
 
     def _select(self, who: str | Sequence[str] | None) -> Cohort:

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from twinbayes.errors import TwinError
 from twinbayes.model.event_data import Floats
 from twinbayes.model.graph import StateGraph
-from twinbayes.names import CENTRE, DEATH, PATIENT, SAMPLE, STATE, SUBGROUP, TIME
+from twinbayes.names import CENTRE, DEATH, MARKER, PATIENT, SAMPLE, STATE, SUBGROUP, TIME
+from twinbayes.twin.curves import PatientCurves
 from twinbayes.twin.paths import Draws, Path, over_patients, time_nodes
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.summary_kernel import restricted_means, summarise
@@ -140,9 +141,13 @@ def forecast_patients(
 
     def work(i: int) -> dict[str, Floats]:
         nodes = scenario_nodes(until, graph, [scenario], landmarks[i], out_grid)
-        path = twin.path(i, scenario, nodes)
+        curves = None if twin.curve_population is None else twin.curves(i)
+        path = twin.path(i, scenario, nodes, curves)
         present = graph.states.index(twin.present[i].state)
-        return _summarise(path, out_grid, fatal, absorbing - {present}, draws)
+        out = _summarise(path, out_grid, fatal, absorbing - {present}, draws)
+        if curves is not None:
+            out |= _markers(curves, out_grid, landmarks[i])
+        return out
 
     parts = list(over_patients(len(landmarks), work))
     stacked = {key: np.stack([p[key] for p in parts]) for key in parts[0]}
@@ -152,6 +157,9 @@ def forecast_patients(
     with_bounds(data, "cumulative_incidence", (PATIENT, TIME, STATE), stacked["entries"])
     with_bounds(data, "restricted_mean_time", (PATIENT, STATE), stacked["time_in_state"])
     with_bounds(data, "rmst", (PATIENT,), stacked["rmst"])
+    if "marker" in stacked:
+        with_bounds(data, "marker_curve", (PATIENT, MARKER, TIME), stacked["marker"])
+        with_bounds(data, "marker_value", (PATIENT, MARKER, TIME), stacked["measured"])
     if draws:
         data["state_probability_draws"] = ((PATIENT, TIME, STATE, SAMPLE), stacked["draws"])
         alive = 1.0 - stacked["draws"][:, :, fatal].sum(axis=2)
@@ -181,6 +189,7 @@ def label(
             PATIENT: list(twin.patient_ids),
             TIME: (TIME, grid.times, {"units": "days", "long_name": "time since the landmark"}),
             STATE: list(twin.spec.graph.states),
+            **_marker_coord(twin, data),
             "landmark_day": (PATIENT, np.array([p.day for p in twin.present]), {"units": "days"}),
             SUBGROUP if SUBGROUP not in _dims(data) else "patient_subgroup": (
                 PATIENT,
@@ -201,6 +210,14 @@ def label(
         if "rmst" in str(name) or "mean_time" in str(name):
             dataset[name].attrs["units"] = "days"
     return dataset
+
+
+def _marker_coord(
+    twin: Twin, data: dict[str, tuple[tuple[str, ...], Floats]]
+) -> dict[str, list[str]]:
+    if MARKER not in _dims(data) or twin.learnt.curves is None:
+        return {}
+    return {MARKER: [m.marker for m in twin.learnt.curves.markers]}
 
 
 def _dims(data: dict[str, tuple[tuple[str, ...], Floats]]) -> set[str]:
@@ -233,6 +250,20 @@ def _summarise(
     if draws:
         out["draws"] = grid.read_off(path.nodes, path.occupation)
     return out
+
+
+def _markers(curves: PatientCurves, grid: OutputGrid, landmark: float) -> dict[str, Floats]:
+    """(marker, time, 3) curves on the markers' own scales, and what a measurement would show."""
+    names = [m.marker for m in curves.population.learnt.markers]
+    parts: dict[str, list[Floats]] = {"marker": [], "measured": []}
+    for name in names:
+        for key, values in (
+            ("marker", curves.natural(name, landmark + grid.times)),
+            ("measured", curves.measured(name, landmark + grid.times)),
+        ):
+            bounds = np.quantile(values, grid.tails, axis=1)
+            parts[key].append(np.stack([values.mean(axis=1), *bounds], axis=-1))
+    return {key: np.stack(some) for key, some in parts.items()}
 
 
 def _require_room(twin: Twin, grid: OutputGrid, draws: bool) -> None:

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
-from twinbayes.model import Encoding, ModelSpec
+from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.design import Design
-from twinbayes.model.history import Present, trace_histories
+from twinbayes.model.history import Present
 from twinbayes.names import (
     CENTRE,
     DAY,
@@ -29,6 +29,7 @@ from twinbayes.names import (
 )
 from twinbayes.twin.chart import Chart, draw_chart
 from twinbayes.twin.contrast import contrast_patients
+from twinbayes.twin.curves import CurvePopulation, PatientCurves, along_curves, patient_curves
 from twinbayes.twin.forecast import forecast_patients
 from twinbayes.twin.paths import Path, follow
 from twinbayes.twin.population import PatientRatios, Population, patient_ratios
@@ -43,8 +44,8 @@ class Twin:
 
     Attributes
     ----------
-    spec, encoding, population
-        The model, its columns, its posterior draws.
+    spec, learnt, population, curve_population
+        The model, what it learnt before sampling, and its posterior draws.
     cohort
         The patients' records up to the landmark.
     usable
@@ -52,8 +53,9 @@ class Twin:
     """
 
     spec: ModelSpec
-    encoding: Encoding
+    learnt: Learnt = field(repr=False)
     population: Population = field(repr=False)
+    curve_population: CurvePopulation | None = field(repr=False)
     cohort: Cohort = field(repr=False)
     usable: bool
 
@@ -61,8 +63,8 @@ class Twin:
     def at_landmark(
         cls,
         spec: ModelSpec,
-        encoding: Encoding,
-        population: Population,
+        learnt: Learnt,
+        populations: tuple[Population, CurvePopulation | None],
         cohort: Cohort,
         at: float | None,
         usable: bool,
@@ -77,7 +79,12 @@ class Twin:
         if at is not None:
             _require_followed(cohort, at)
             cohort = cohort.until(at)
-        return cls(spec, encoding, population, cohort, usable)
+        return cls(spec, learnt, *populations, cohort, usable)
+
+    @property
+    def encoding(self) -> Encoding:
+        """How covariates that act on hazards become columns."""
+        return self.learnt.encoding
 
     @property
     def patient_ids(self) -> tuple[str, ...]:
@@ -87,7 +94,12 @@ class Twin:
     @cached_property
     def present(self) -> tuple[Present, ...]:
         """State, day and treatments of each patient at the landmark."""
-        return trace_histories(self.spec.graph, self.cohort).present
+        return self._plan.events.histories.present
+
+    @cached_property
+    def _plan(self) -> ModelPlan:
+        """The records up to the landmark, laid out as for the fit."""
+        return self.spec.plan(self.cohort, self.learnt)
 
     @cached_property
     def chart(self) -> Chart:
@@ -111,12 +123,35 @@ class Twin:
             (str(row[SUBGROUP]), str(row[CENTRE])),
         )
 
-    def path(self, i: int, scenario: Scenario, nodes: np.ndarray) -> Path:
-        """Occupation of patient `i` at the nodes, every draw."""
+    def curves(self, i: int) -> PatientCurves:
+        """Curves of patient `i`, every draw, given visits and course up to the landmark.
+
+        Raises
+        ------
+        TwinError
+            The model has no trajectories.
+        """
+        population, plan = self.curve_population, self._plan
+        if population is None or plan.curves is None:
+            raise TwinError("This model has no trajectories: it forecasts states alone.")
+        return patient_curves(
+            population, self.population, self.spec, plan, plan.curves, self.ratios(i), i
+        )
+
+    def path(
+        self, i: int, scenario: Scenario, nodes: np.ndarray, curves: PatientCurves | None = None
+    ) -> Path:
+        """Occupation of patient `i` at the nodes, every draw; `curves` spares drawing them."""
+        population = self.population
+        if self.spec.associations:
+            curves = self.curves(i) if curves is None else curves
+            population = along_curves(
+                population, curves, self.spec.graph, self.present[i].day + nodes
+            )
         return follow(
             self.spec.graph,
             self.chart,
-            self.population,
+            population,
             self.ratios(i),
             self.present[i],
             scenario,
@@ -154,7 +189,9 @@ class Twin:
             ``_lower`` and ``_upper``: `state_probability` (patient, time, state), `survival`
             (patient, time), `cumulative_incidence` (patient, time, state; expected number of
             entries since the landmark, NaN for the initial state), `restricted_mean_time`
-            (patient, state; days), `rmst` (patient; days).
+            (patient, state; days), `rmst` (patient; days). With trajectories: `marker_curve`
+            (patient, marker, time), on the marker's own scale, and `marker_value`, the same for
+            a measurement with its error.
             With `draws`: `state_probability_draws` and `survival_draws` with dim sample.
 
         Raises
