@@ -119,7 +119,9 @@ def test_a_transplant_in_relapse_acts_there_without_phases(
     here = [e.label for e in graph.effects].index(
         "allogeneic_transplant:here on relapse->death_after_relapse"
     )
-    assert acting == [(), (here,)]
+    # The relapse on day 100 also belongs to the first era of entry.
+    era = len(graph.effects)
+    assert acting == [(era,), (here, era)]
 
 
 def test_who_has_been_treated_is_no_longer_at_risk_of_starting(

@@ -95,7 +95,7 @@ def test_the_content_hash_covers_text_and_ignores_order(aml: PriorSet) -> None:
 
 def test_qualified_arguments_are_stacked_in_the_order_of_the_qualifiers(aml: PriorSet) -> None:
     stacked = aml.arguments("covariate_scale", ["gene", "clinical", "other"])
-    np.testing.assert_array_equal(stacked["sigma"], [0.25, 0.4, 0.3])
+    np.testing.assert_array_equal(stacked["sigma"], [0.5, 0.6, 0.3])
     assert aml.arguments("covariate_scale")["sigma"].shape == ()
 
 
@@ -116,7 +116,7 @@ def test_make_broadcasts_the_arguments_along_the_axis_of_the_qualifiers(
     assert model.named_vars_to_dims["scale"] == shape
     value = np.full([len(COORDS[d]) for d in shape], 0.2)
     # log density of a half-normal, and of the log transform that PyMC samples it on
-    sigma = np.array([0.25, 0.4, 0.3]).reshape((3, 1) if axis == 0 else (1, 3))
+    sigma = np.array([0.5, 0.6, 0.3]).reshape((3, 1) if axis == 0 else (1, 3))
     logp = 0.5 * np.log(2 / np.pi) - np.log(sigma) - 0.5 * (value / sigma) ** 2 + np.log(value)
     compiled = model.compile_logp(mode="FAST_COMPILE")
     assert compiled({"scale_log__": np.log(value)}) == pytest.approx(logp.sum(), rel=1e-12)
@@ -127,7 +127,7 @@ def test_make_without_qualifiers_adds_one_free_variable(aml: PriorSet) -> None:
         aml.make("level", "baseline_level", dims=("transition",))
         aml.make("gene_scale", "covariate_scale.gene")
     assert [rv.name for rv in model.free_RVs] == ["level", "gene_scale"]
-    expected = -np.log(0.25) + 0.5 * np.log(2 / np.pi) - 0.5 * (1 / 0.25) ** 2
+    expected = -np.log(0.5) + 0.5 * np.log(2 / np.pi) - 0.5 * (1 / 0.5) ** 2
     level = -np.log(2.0) - 0.5 * np.log(2 * np.pi)
     point = {"level": np.full(2, -7.0), "gene_scale_log__": np.array(0.0)}
     compiled = model.compile_logp(mode="FAST_COMPILE")

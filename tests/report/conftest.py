@@ -13,6 +13,7 @@ import xarray as xr
 import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit, build_manifest, judge
+from twinbayes.model import Learnt
 from twinbayes.names import CENTRE, COVARIATE, EFFECT, ENTRY_ERA, SUBGROUP, TRANSITION, WINDOW
 
 CHAINS, DRAWS = 4, 250
@@ -70,7 +71,8 @@ def made_up_fit(cohort: Cohort, *, draws: int = DRAWS) -> Fit:
         run=run, cohort_fingerprint=cohort.fingerprint, spec_hash=spec.content_hash,
         prior_ids=priors.ids, prior_hash=priors.content_hash, verdict=verdict,
     )  # fmt: skip
-    return Fit(spec, cohort, priors, tree, verdict, manifest, plan.encoding, plan.edges)
+    learnt = Learnt(plan.encoding, plan.edges)
+    return Fit(spec, cohort, priors, tree, verdict, manifest, learnt)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from twinbayes.cohort import Cohort, cohort_from_tables
-from twinbayes.model import Encoding, EventProcess, ModelSpec, StateGraph
+from twinbayes.model import Encoding, EventProcess, Learnt, ModelSpec, StateGraph
 from twinbayes.twin import Twin
 from twinbayes.twin.population import Population
 
@@ -97,6 +97,7 @@ def twin_of() -> Callable[..., Twin]:
         cohort = one_patient(events, treatments)
         spec = ModelSpec(name="known", title="Known", priors="x", events=EventProcess(graph=graph))
         population = known_population(graph, rates, effects or {}, np.asarray(scatter))
-        return Twin(spec, Encoding.learn((), cohort), population, cohort, usable=True)
+        learnt = Learnt(Encoding.learn((), cohort), tuple(population.edges))
+        return Twin(spec, learnt, population, None, cohort, usable=True)
 
     return build

@@ -30,6 +30,8 @@ from twinbayes.twin.curve_kernel import sample_curves
 from twinbayes.twin.population import PatientRatios, Population
 
 _PROPOSALS: Final = 8  # per draw of the population; the normal approximation is close
+_CERTAIN: Final = 1e3  # a hazard per day that nobody outlives; vague priors reach beyond it
+_LOG_CERTAIN: Final = 100.0
 
 
 @dataclass(frozen=True)
@@ -298,7 +300,7 @@ def along_curves(
         edges[e, : len(days)] = days
         edges[e, 0] = 0.0
         rate[e] = mean[-1]
-        rate[e, : len(days) - 1] = mean
         trail = curves.trail(graph.labels[e], middle)
-        rate[e, : len(days) - 1] *= np.exp(trail)
+        own_rate = mean * np.exp(np.minimum(trail, _LOG_CERTAIN))
+        rate[e, : len(days) - 1] = np.minimum(own_rate, _CERTAIN)
     return replace(population, rate=rate, edges=edges)

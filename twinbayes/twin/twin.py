@@ -15,7 +15,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.design import Design
-from twinbayes.model.history import Present
+from twinbayes.model.history import Present, trace_histories
 from twinbayes.names import (
     CENTRE,
     DAY,
@@ -94,7 +94,7 @@ class Twin:
     @cached_property
     def present(self) -> tuple[Present, ...]:
         """State, day and treatments of each patient at the landmark."""
-        return self._plan.events.histories.present
+        return trace_histories(self.spec.graph, self.cohort).present
 
     @cached_property
     def _plan(self) -> ModelPlan:
