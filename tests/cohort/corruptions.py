@@ -86,6 +86,7 @@ CORRUPTIONS |= {
     "an infinite day": cell("not-finite", "events", "day", "Inf", "-inf", "1e999", "Infinity"),
     "an infinite covariate": cell("not-finite", "patients", "wbc", "inf"),
     "a fractional line of therapy": cell("not-whole", "treatments", "line", "1.5"),
+    "a line of therapy beyond all counting": cell("not-whole", "treatments", "line", "9.3e18"),
     "a negative event day": cell("before-origin", "events", "day", "-1", "-0.5"),
     "a negative visit day": cell("before-origin", "visits", "day", "-1"),
     "a negative treatment start": cell("before-origin", "treatments", "start_day", "-7"),

@@ -84,8 +84,14 @@ def _series(values: NDArray[Any], field: Field, rows: pd.Index) -> Series:
         return Series(values, index=rows, dtype="str")
     number = Series(values.astype(float), index=rows)
     if field.kind == "integer":
-        return number.where(number == number.round()).astype("Int64")
+        return number.where(_is_whole(number.to_numpy())).astype("Int64")
     return number
+
+
+def _is_whole(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell whole numbers; beyond 2^53 a float cannot say whether it is one."""
+    out: NDArray[np.bool_] = (values == np.round(values)) & (np.abs(values) < 2.0**53)
+    return out
 
 
 class _Cells:
@@ -140,8 +146,8 @@ class _Cells:
         else:
             self._check_range(values, field)
         if field.kind == "integer":
-            whole = np.isnan(values) | (values == np.round(values))
-            self._note("not-whole", "the number is not whole", ~whole)
+            whole = np.isnan(values) | _is_whole(values)
+            self._note("not-whole", "the number is not whole, or too large to tell", ~whole)
 
     def _check_text(self, field: Field) -> None:
         if (allowed := field.allowed) is not None:
