@@ -1,0 +1,45 @@
+"""Descriptions of joint models that cannot be right are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import twinbayes as tb
+from twinbayes.errors import ModelError
+from twinbayes.model import Association, CubicSpline, NaturalSpline, Polynomial
+from twinbayes.model.time_basis import TimeBasis
+
+
+def test_an_association_needs_a_trajectory() -> None:
+    spec = tb.disease("pbc")
+    with pytest.raises(ModelError, match="need trajectories"):
+        replace(spec, trajectories=None)
+
+
+def test_an_association_names_an_intensity_of_the_graph() -> None:
+    wrong = Association(marker="bilirubin", transitions=("alive->cured",))
+    with pytest.raises(ModelError, match="'alive->cured', which is no intensity"):
+        replace(tb.disease("pbc"), associations=(wrong,))
+
+
+def test_a_curve_does_not_move_a_hazard_on_the_entry_clock() -> None:
+    spec = tb.disease("pbc")
+    (death,) = spec.graph.transitions
+    graph = replace(spec.graph, transitions=(replace(death, clock="entry"),))
+    with pytest.raises(ModelError, match="entry clock"):
+        replace(spec, events=replace(spec.events, graph=graph))
+
+
+@pytest.mark.parametrize("basis", [Polynomial(degree=2), NaturalSpline(df=3), CubicSpline(df=4)])
+def test_slopes_and_areas_are_those_of_the_values(basis: TimeBasis) -> None:
+    visits = np.random.default_rng(1).uniform(0, 8, 200)
+    learnt, t, h = basis.learn(visits), np.linspace(0.3, 11.0, 25), 1e-4
+    values = learnt.columns
+    slope = (values(t + h) - values(t - h)) / (2 * h)
+    np.testing.assert_allclose(learnt.columns(t, "slope"), slope, rtol=1e-4, atol=1e-5)
+    area = (learnt.columns(t + h, "area") - learnt.columns(t - h, "area")) / (2 * h)
+    np.testing.assert_allclose(area, values(t), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(learnt.columns(np.zeros(1), "area"), 0.0, atol=1e-12)
