@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.cohort import Cohort
-from twinbayes.errors import OptionError, TwinError
+from twinbayes.errors import FitError, OptionError, TwinError
 from twinbayes.inference.archive import pack_fit, unpack_fit
 from twinbayes.inference.gate import Verdict, judge
 from twinbayes.inference.likelihood import patient_loglik
@@ -81,7 +81,19 @@ class Fit:
         return self.plan.events.histories.set_aside
 
     def log_likelihood(self) -> xr.DataArray:
-        """Log-likelihood of each patient under each draw, (chain, draw, patient)."""
+        """Log-likelihood of each patient under each draw, (chain, draw, patient).
+
+        Raises
+        ------
+        FitError
+            The model has trajectories: leaving a patient out of those needs the patient's curve
+            integrated out, which this does not do.
+        """
+        if self.learnt.curves is not None:
+            raise FitError(
+                "The log-likelihood of a patient is not available for models with trajectories. "
+                "Compare such models by cross-validation."
+            )
         return patient_loglik(
             self.datatree[POSTERIOR].to_dataset(), self.plan.events, self.cohort.patient_ids
         )
