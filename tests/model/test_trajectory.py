@@ -9,7 +9,14 @@ import pytest
 
 import twinbayes as tb
 from twinbayes.errors import ModelError
-from twinbayes.model import Association, CubicSpline, NaturalSpline, Polynomial
+from twinbayes.model import (
+    Association,
+    CubicSpline,
+    NaturalSpline,
+    Polynomial,
+    Trajectories,
+    Trajectory,
+)
 from twinbayes.model.time_basis import TimeBasis
 
 
@@ -43,3 +50,26 @@ def test_slopes_and_areas_are_those_of_the_values(basis: TimeBasis) -> None:
     area = (learnt.columns(t + h, "area") - learnt.columns(t - h, "area")) / (2 * h)
     np.testing.assert_allclose(area, values(t), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(learnt.columns(np.zeros(1), "area"), 0.0, atol=1e-12)
+
+
+def test_a_marker_is_named_once() -> None:
+    one = Trajectory(marker="bilirubin")
+    for markers in ((), (one, one)):
+        with pytest.raises(ModelError, match="at least one marker, each named once"):
+            Trajectories(markers=markers)
+
+
+def test_values_beyond_a_detection_limit_are_refused_not_taken_as_measured() -> None:
+    registry = tb.datasets.registry()
+    visits = registry.visits
+    assert visits is not None
+    limited = str(visits.loc[visits["censored"] != "none", "marker"].iloc[0])
+    curve = Trajectory(marker=limited)
+    with pytest.raises(ModelError, match="beyond a detection limit"):
+        Trajectories(markers=(curve,)).plan(registry)
+
+
+def test_a_description_tells_of_curves_and_what_they_move() -> None:
+    text = tb.disease("pbc").describe()
+    assert "bilirubin  (log; polynomial: level, year)" in text
+    assert "α × bilirubin value on alive->dead" in text

@@ -143,7 +143,14 @@ class MarkerData:
 def _visits(marker: str, cohort: Cohort) -> pd.DataFrame:
     if cohort.visits is None:
         return pd.DataFrame({PATIENT_ID: [], DAY: [], "value": []})
-    return cohort.visits[cohort.visits["marker"] == marker]
+    visits = cohort.visits[cohort.visits["marker"] == marker]
+    censored = int((visits["censored"].fillna("none") != "none").sum())
+    if censored:
+        raise ModelError(
+            f"Marker {marker!r} has {censored} values beyond a detection limit, which trajectories "
+            "do not model yet: taken as measured they would bias the curves. Choose another marker."
+        )
+    return visits
 
 
 def _transformed(marker: str, transform: str, values: pd.Series) -> Floats:

@@ -178,6 +178,18 @@ class ModelSpec:
             ]
         if events.unshrunk:
             lines.append(f"Unshrunk groups: {', '.join(events.unshrunk)}.")
+        if self.trajectories is not None:
+            lines += [
+                "Curves of markers m(t) = Σ_b c_b B_b(t), c ~ normal around level + covariates + "
+                "subgroup + centre, correlated over all markers of a patient:",
+                *(
+                    f"  {t.marker}  ({t.transform}; {t.basis.kind}: {', '.join(t.basis.labels)})"
+                    for t in self.trajectories.markers
+                ),
+                "Patients with more visits than coefficients are sampled as they are (centred), "
+                "the others as offsets from their mean (non-centred): the same model.",
+                *(f"  log h gains α × {label}" for a in self.associations for label in a.labels),
+            ]
         lines.append(
             "Missing covariates: integrated out of the hazard, x·β + ½ s²β², with conditional "
             "mean and variance from a multivariate normal model of all covariates."

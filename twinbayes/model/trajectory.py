@@ -166,6 +166,13 @@ class Trajectories:
     subgroup: Pooling = field(default_factory=Exchangeable)
     centre: Pooling = field(default_factory=Exchangeable)
 
+    def __post_init__(self) -> None:
+        names = [t.marker for t in self.markers]
+        if not names or len(set(names)) < len(names):
+            raise ModelError(
+                f"Trajectories need at least one marker, each named once; found {names}."
+            )
+
     def learn(self, cohort: Cohort) -> CurveEncoding:
         """Fix columns, knots and scales from a cohort."""
         return CurveEncoding(

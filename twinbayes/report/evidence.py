@@ -294,6 +294,8 @@ def shrinkage_of(fit: Fit, interval: float) -> CheckResult:
     posterior = fit.datatree[POSTERIOR]
     if "subgroup_effect" not in posterior:
         return CheckResult.not_provided(name, "The model has no subgroup levels: one subgroup.")
+    if fit.spec.associations:
+        return CheckResult.not_provided(name, "Expected events along curves are not available.")
     observed, expected = observed_and_expected(fit)
     pooled = posterior.to_dataset()["subgroup_effect"].sel({SUBGROUP: observed[SUBGROUP]})
     sizes = fit.cohort.patients[SUBGROUP].value_counts()
