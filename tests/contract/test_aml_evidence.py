@@ -27,12 +27,13 @@ def test_the_evidence_is_of_this_model_and_these_priors(evidence: dict[str, Any]
         assert found["priors"] == load_priors(spec.priors).content_hash, stale
 
 
-def test_survival_from_diagnosis_is_ranked_better_than_by_a_ridge_cox_model(
+def test_survival_from_diagnosis_is_ranked_and_spread_as_it_turned_out(
     evidence: dict[str, Any],
 ) -> None:
     found = evidence["crossvalidation"]
     assert found["folds"] == 10
-    assert found["concordance"] >= 0.695  # ridge Cox on the same covariates: 0.697
+    assert found["concordance"] >= 0.695
+    assert 0.9 <= found["slope"] <= 1.1
 
 
 def test_mean_state_occupation_is_that_of_the_aalen_johansen_curves(
