@@ -52,17 +52,20 @@ def calibration(options: argparse.Namespace) -> dict[str, Any]:
     ids = [str(p) for p in process.patients]
     predicted = forecast["state_probability"].sel(patient=ids)
     check = state_occupation_calibration(predicted, process, times=tuple(days[1:]))
+    plain = state_occupation_calibration(predicted, process, times=tuple(days[1:]), band="plain")
     table = check.table
     overall = table[table["subgroup"] == "all"]
-    outside = table[~table["inside"] & table["counts"]]
+    counted = table["counts"] & (table["subgroup"] != "all")
+    outside = table[~table["inside"] & counted]
     risk = 1 - forecast["survival"].sel(patient=ids).to_numpy()[:, 2]
     dead = [s for s in fit.spec.graph.states if s.startswith("death")]
     return {
         "verdict": check.verdict,
         "text": check.text,
         "largest_overall_difference": float(overall["difference"].abs().max()),
-        "subgroup_values": int((table["counts"] & (table["subgroup"] != "all")).sum()),
+        "subgroup_values": int(counted.sum()),
         "outside_band": outside.drop(columns=["inside", "counts"]).round(4).to_dict("records"),
+        "outside_plain_band": int((~plain.table["inside"] & counted).sum()),
         "apparent_concordance": concordance(process, risk, dead).value,
         "forecast_all_seconds": round(seconds, 1),
     }

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import binom
 
 from twinbayes.checks import (
     CountingProcess,
@@ -107,6 +108,32 @@ def test_where_nobody_was_seen_the_exact_binomial_limit_takes_the_place_of_the_b
     assert table.loc["b", "observed"] == 0.0
     assert table.loc["b", "upper"] == pytest.approx(1 - 0.025 ** (1 / 40))
     assert bool(table.loc["b", "inside"])
+
+
+@pytest.mark.parametrize("n", [40, 66, 100])
+def test_the_band_covers_what_it_says_where_events_are_few(n: int) -> None:
+    """Chance that the band of one cause covers its probability, by summing over all outcomes."""
+    for probability in (0.01, 0.02, 0.0455, 0.08):
+        covered = {"cloglog": 0.0, "plain": 0.0}
+        for seen in range(n + 1):
+            chance = binom.pmf(seen, n, probability)
+            if chance < 1e-5:
+                continue
+            own = competing_process(
+                [1.0] * seen + [9.0] * (n - seen), [1] * seen + [0] * (n - seen), causes=("a", "b")
+            )
+            predicted = xr.DataArray(
+                np.tile([1 - probability, probability, 0.0], (n, 1, 1)),
+                dims=("patient", "time", "state"),
+                coords={"patient": own.patients, "time": [2.0], "state": list(own.states)},
+            )
+            for band in covered:
+                found = state_occupation_calibration(predicted, own, times=[2.0], band=band).table
+                inside = found.set_index(["subgroup", "state"]).loc[("all", "a"), "inside"]
+                covered[band] += chance * bool(inside)
+        assert covered["cloglog"] > 0.93
+        if (n, probability) == (66, 0.0455):
+            assert covered["plain"] < 0.86
 
 
 def test_a_time_beyond_the_follow_up_of_a_group_is_not_judged(

@@ -14,9 +14,9 @@ from twinbayes.model.event_data import Floats
 from twinbayes.model.graph import StateGraph
 from twinbayes.names import CENTRE, DEATH, MARKER, PATIENT, SAMPLE, STATE, SUBGROUP, TIME
 from twinbayes.twin.curves import PatientCurves
-from twinbayes.twin.paths import Draws, Path, over_patients, time_nodes
+from twinbayes.twin.paths import Path, over_patients, time_nodes
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.summary_kernel import restricted_means, summarise
+from twinbayes.twin.summary_kernel import Draws, restricted_means, summarise
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin
@@ -137,14 +137,15 @@ def forecast_patients(
     scenario.require_valid(graph, landmarks)
     _require_room(twin, out_grid, draws)
     fatal = fatal_states(graph)
-    absorbing = {graph.states.index(s) for s in graph.absorbing}
 
     def work(i: int) -> dict[str, Floats]:
         nodes = scenario_nodes(until, graph, [scenario], landmarks[i], out_grid)
         curves = None if twin.curve_population is None else twin.curves(i)
         path = twin.path(i, scenario, nodes, curves)
         present = graph.states.index(twin.present[i].state)
-        out = _summarise(path, out_grid, fatal, absorbing - {present}, draws)
+        out = _summarise(path, out_grid, fatal, draws)
+        if twin.present[i].state in graph.absorbing:
+            out["entries"][:, present] = 0.0
         if curves is not None:
             out |= _markers(curves, out_grid, landmarks[i])
         return out
@@ -228,18 +229,15 @@ def _summarise(
     path: Path,
     grid: OutputGrid,
     fatal: list[int],
-    final: set[int],
     draws: bool,
 ) -> dict[str, Floats]:
-    """Summaries of one patient; of a `final` state, occupation and entries are the same."""
+    """Summaries of one patient; of a state never left, occupation and entries are the same."""
     alive = survival_of(path.occupation, fatal)
     state = grid.summarise(path.nodes, path.occupation)
     entries = state.copy()
     entries[:, 0] = np.nan  # nobody enters the initial state of a course
-    others = [k for k in range(1, state.shape[1]) if k not in final]
-    if others:
-        some = np.ascontiguousarray(path.entries[:, others])
-        entries[:, others] = grid.summarise(path.nodes, some)
+    if path.entered:
+        entries[:, path.entered] = grid.summarise(path.nodes, path.entries)
     out = {
         "state": state,
         "survival": grid.summarise(path.nodes, alive)[:, 0],

@@ -14,7 +14,7 @@ Compiled functions pass plain tuples of arrays (numba's disk cache would pickle 
 and stale caches would fail to load):
 
 ``model``    places, moves, arcs (source and target state of each transition), edges (intensity,
-             window + 1);
+             window + 1), and the column of each state's entries, -1 for none;
 ``buckets``  the time low to high in which each bucket filled, on average at middle; its era; and
              live: buckets of known age in use, oldest first.
 
@@ -45,7 +45,10 @@ _inner = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper"
 
 @_jit
 def occupy(nodes, eras, landmark, start, model, table, layout, first, occupation, entries):  # type: ignore[no-untyped-def]
-    """Fill draws from `first` on of `occupation` and `entries` (node, state, draw).
+    """Fill draws from `first` on of `occupation` (node, state, draw) and of `entries`.
+
+    The columns of `entries` (node, column, draw) are the states that can be entered and left
+    again; of a final state the entries are its occupation.
 
     Parameters
     ----------
@@ -196,7 +199,7 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
     start, whichever the place is aged by), and its length. What leaves arrives as wave `w`, but
     for those who start a treatment and keep their age (`is_aged`).
     """
-    places, moves, _, edges = model
+    places, moves, _, edges, _ = model
     day, age, span = then
     n_open, out = 0, at.out
     for m in range(places[p].first_move, places[p].end_move):
@@ -336,17 +339,21 @@ def _pour(a, b, table, used):  # type: ignore[no-untyped-def]
 @_inner
 def _count(k, state, model, table, at, first, occupation, entries):  # type: ignore[no-untyped-def]
     """Write node `k`: entries, and from these who is where, everybody having been in `state`."""
-    arcs, n_draws = model[2], table.shape[1]
+    arcs, column, n_draws = model[2], model[4], table.shape[1]
     for s in range(occupation.shape[1]):
         whole = _ONE if s == state else _ZERO
         for d in range(first, first + n_draws):
-            entries[k, s, d] = _ZERO
             occupation[k, s, d] = whole
+        if column[s] >= 0:
+            for d in range(first, first + n_draws):
+                entries[k, column[s], d] = _ZERO
     for e in range(len(arcs)):
         s = arcs[e, 1]
         for d in range(n_draws):
-            entries[k, s, first + d] += table[at.taken + e, d]
             occupation[k, s, first + d] += table[at.taken + e, d]
+        if column[s] >= 0:
+            for d in range(n_draws):
+                entries[k, column[s], first + d] += table[at.taken + e, d]
     for e in range(len(arcs)):
         s = arcs[e, 0]
         for d in range(n_draws):  # rounding must not leave less than nothing

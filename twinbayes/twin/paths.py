@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import batched
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twinbayes.inference.resources import usable_cores
 from twinbayes.model.event_data import Floats
@@ -27,8 +25,6 @@ from twinbayes.twin.chart import (
 from twinbayes.twin.kernel import WAVES, occupy
 from twinbayes.twin.population import PatientRatios, Population, Singles, acting_ratios
 from twinbayes.twin.scenario import Scenario
-
-Draws = NDArray[np.floating[Any]]
 
 _BLOCK = 1024  # draws per call of the kernel: its working set stays in the cache
 # Longest step of the time grid, in days, up to the given day since the landmark. Occupation
@@ -49,13 +45,16 @@ class Path:
     occupation
         (node, state, draw), probability of being in each state.
     entries
-        (node, state, draw), expected number of entries since the landmark; for a state that
-        cannot be re-entered, its cumulative incidence.
+        (node, column, draw), expected number of entries since the landmark into the states
+        `entered`; for a state that cannot be re-entered, its cumulative incidence.
+    entered
+        States that can be entered and left again. Of a final state the entries are its occupation.
     """
 
     nodes: Floats
     occupation: Singles
     entries: Singles
+    entered: tuple[int, ...]
 
 
 def time_nodes(until: float, cuts: Sequence[float] = ()) -> Floats:
@@ -118,15 +117,18 @@ def follow(
     layout, n_rows = _layout(chart, population, len(nodes) - 1)
     shape = (len(nodes), len(graph.states), population.n_draws)
     occupation = np.empty(shape, dtype=np.float32)
-    entries = np.empty(shape, dtype=np.float32)
-    model = (chart.place_table, moves, chart.arcs, population.edges)
+    entered = tuple(k for k, s in enumerate(graph.states) if k and s not in graph.absorbing)
+    column = np.full(len(graph.states), -1)
+    column[list(entered)] = np.arange(len(entered))
+    entries = np.empty((len(nodes), len(entered), population.n_draws), dtype=np.float32)
+    model = (chart.place_table, moves, chart.arcs, population.edges, column)
     for first in range(0, population.n_draws, _BLOCK):
         last = min(first + _BLOCK, population.n_draws)
         table = np.zeros((n_rows, last - first), dtype=np.float32)
         table[layout["rate"][0] : layout["ratio"][0]] = rate[:, first:last]
         table[layout["ratio"][0] : layout["area"][0]] = acting[:, first:last]
         occupy(nodes, eras, present.day, start, model, table, layout, first, occupation, entries)
-    return Path(nodes, occupation, entries)
+    return Path(nodes, occupation, entries, entered)
 
 
 def _layout(chart: Chart, population: Population, n_steps: int) -> tuple[Table, int]:

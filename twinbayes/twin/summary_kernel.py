@@ -6,6 +6,11 @@ from typing import Any, Final
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
+
+from twinbayes.model.event_data import Floats
+
+Draws = NDArray[np.floating[Any]]
 
 _BINS: Final = 512
 _STRETCH: Final = 32  # draws looked at together for those of a bin: mostly there is none
@@ -17,22 +22,30 @@ _jit = numba.njit(cache=True, **_OPTIONS)
 _inner = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
 
 
-@_jit
-def summarise(values, lower, upper):  # type: ignore[no-untyped-def]
+def summarise(values: Draws, lower: float, upper: float) -> Floats:
     """(row, column, draw) -> (row, column, 3): mean, lower, upper.
 
     Quantiles interpolate linearly, as NumPy's. A histogram finds the bins that hold the order
     statistics needed; only their draws are looked at again. `values` are float32 or float64.
     """
+    # NumPy's minimum and maximum are vectorised, which those of compiled loops are not.
+    out: Floats = _summarise(values, values.min(axis=2), values.max(axis=2), lower, upper)
+    return out
+
+
+@_jit
+def _summarise(values, lows, highs, lower, upper):  # type: ignore[no-untyped-def]
     n_draws = values.shape[2]
     out = np.empty((values.shape[0], values.shape[1], 3))
-    bins = np.empty(n_draws, dtype=np.int32)
+    bins = np.empty(n_draws, dtype=np.int16)
     counts = np.empty((_LANES, _BINS), dtype=np.int32)
     some = np.empty(n_draws)
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
             row = values[i, j]
-            smallest, largest, total = _range_and_sum(row)
+            smallest, largest, total = lows[i, j], highs[i, j], 0.0
+            for d in range(n_draws):
+                total += row[d]
             out[i, j, 0] = total / n_draws
             out[i, j, 1], out[i, j, 2] = smallest, largest
             if n_draws == 1 or not largest > smallest:
@@ -45,27 +58,20 @@ def summarise(values, lower, upper):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def _range_and_sum(row):  # type: ignore[no-untyped-def]
-    smallest, largest, total = row[0], row[0], 0.0
-    for i in range(len(row)):
-        smallest = min(smallest, row[i])
-        largest = max(largest, row[i])
-    for i in range(len(row)):
-        total += row[i]
-    return smallest, largest, total
-
-
-@_inner
 def _sort_into_bins(row, smallest, scale, bins):  # type: ignore[no-untyped-def]
     single = np.float32(scale)
     for i in range(len(row)):
         b = np.int32((row[i] - smallest) * single)
-        bins[i] = min(max(b, np.int32(0)), np.int32(_BINS - 1))  # NaN must not reach an index
+        b = min(max(b, np.int32(0)), np.int32(_BINS - 1))  # NaN must not reach an index
+        bins[i] = np.int16(b)
 
 
 @_inner
 def _tally(bins, counts):  # type: ignore[no-untyped-def]
-    """Count the draws in each bin; unsigned indices spare numba's check for negative ones."""
+    """Count the draws in each bin; unsigned indices spare numba's check for negative ones.
+
+    On return the first row of `counts` has the draws of each bin.
+    """
     counts[:] = 0
     whole = len(bins) - len(bins) % _LANES
     for first in range(0, whole, _LANES):
@@ -73,6 +79,9 @@ def _tally(bins, counts):  # type: ignore[no-untyped-def]
             counts[np.uint64(lane), np.uint64(bins[np.uint64(first + lane)])] += 1
     for i in range(whole, len(bins)):
         counts[0, bins[i]] += 1
+    for lane in range(1, _LANES):
+        for b in range(_BINS):
+            counts[0, b] += counts[lane, b]
 
 
 @_inner
@@ -80,8 +89,8 @@ def _quantile(row, probability, bins, counts, some):  # type: ignore[no-untyped-
     """One quantile of a row that has been tallied; `some` is workspace."""
     position = probability * (len(row) - 1)
     rank = min(int(position), len(row) - 2)
-    first, below = _bin_of(counts, rank)
-    last, _ = _bin_of(counts, rank + 1)
+    first, below = _bin_of(counts, rank, 0, 0)
+    last, _ = _bin_of(counts, rank + 1, first, below)
     m = np.uint64(0)
     for begin in range(0, len(row), _STRETCH):
         end = min(begin + _STRETCH, len(row))
@@ -100,17 +109,16 @@ def _quantile(row, probability, bins, counts, some):  # type: ignore[no-untyped-
 
 
 @_inner
-def _bin_of(counts, rank):  # type: ignore[no-untyped-def]
-    """Bin of the draw of this rank (from 0), and how many draws lie in the bins before it."""
-    below = 0
-    for b in range(_BINS):
-        here = 0
-        for lane in range(_LANES):
-            here += counts[lane, b]
-        if below + here > rank:
-            return b, below
-        below += here
-    return _BINS - 1, below
+def _bin_of(counts, rank, first, below):  # type: ignore[no-untyped-def]
+    """Bin of the draw of this rank (from 0), and how many draws lie in the bins before it.
+
+    The search begins at bin `first`, before which lie `below` draws.
+    """
+    for b in range(first, _BINS):
+        if below + counts[0, b] > rank:
+            return np.int16(b), below
+        below += counts[0, b]
+    return np.int16(_BINS - 1), below
 
 
 @_inner
