@@ -12,6 +12,7 @@ from scipy import stats
 from scipy.interpolate import BSpline
 
 from twinbayes import load_priors
+from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import PiecewiseConstant, Spline, Weibull
 from twinbayes.model.baseline import BASELINES, Baseline
 from twinbayes.names import DAYS_PER_YEAR
@@ -58,7 +59,9 @@ def log_density(model: pm.Model, point: dict[str, np.ndarray]) -> float:
     return float(logp(inside))
 
 
-@pytest.mark.parametrize("baseline", [PiecewiseConstant(windows=5), Spline(), Weibull()])
+@pytest.mark.parametrize(
+    "baseline", [PiecewiseConstant(windows=5), Spline(), Spline(spacing="time"), Weibull()]
+)
 @pytest.mark.parametrize("events", [TIMES, TIMES[:1], TIMES[:0]], ids=["many", "one", "none"])
 def test_edges_run_from_zero_to_infinity_without_empty_windows(
     baseline: Baseline, events: np.ndarray
@@ -69,7 +72,7 @@ def test_edges_run_from_zero_to_infinity_without_empty_windows(
 
 
 def test_edges_of_one_shape_have_one_length_whatever_the_data() -> None:
-    for baseline in (PiecewiseConstant(windows=5), Spline(), Weibull()):
+    for baseline in (PiecewiseConstant(windows=5), Spline(), Spline(spacing="time"), Weibull()):
         lengths = {
             len(baseline.edges(times, times)) for times in (TIMES, TIMES[:1], np.arange(1.0, 400.0))
         }
@@ -152,6 +155,40 @@ def test_a_spline_is_its_basis_times_its_weights(priors: PriorSet) -> None:
     assert {v.name for v in model.free_RVs} == set(point)
     for rate in (log_event, log_mean):
         np.testing.assert_allclose(evaluate(model, rate, point), wanted)
+
+
+def test_a_spline_of_order_two_is_a_line_and_bends_of_unit_second_differences() -> None:
+    baseline = Spline(df=7, resolution=12, order=2, spacing="time")
+    edges = np.stack([baseline.edges(TIMES, TIMES)] * 2)
+    np.testing.assert_allclose(np.diff(edges[0][:-1]), 800 / 12)
+    model, _, _ = built(baseline, load_priors("pbc"), edges)
+    point = {
+        "log_baseline_weight_level": np.array([-7.0, -8.0]),
+        "log_baseline_weight_trend": np.array([1.5, 0.0]),
+        "log_baseline_weight_roughness": np.array([0.3, 0.6]),
+    }
+    assert {v.name for v in model.free_RVs} == {*point, "log_baseline_weight_bend"}
+    walk = model["log_baseline_weight"]
+    line = evaluate(model, walk, point | {"log_baseline_weight_bend": np.zeros((2, 5))})
+    np.testing.assert_allclose(line[0], np.linspace(-7.75, -6.25, 7))
+    np.testing.assert_allclose(line[1], -8.0)
+    bent = np.empty((5, 5))
+    for k in range(5):
+        own = {"log_baseline_weight_bend": np.tile(np.eye(5)[k], (2, 1))}
+        walks = evaluate(model, walk, point | own) - line
+        np.testing.assert_allclose(walks @ np.c_[np.ones(7), np.arange(7)], 0.0, atol=1e-12)
+        np.testing.assert_allclose(walks[1], 2 * walks[0])
+        bent[k] = np.diff(walks[0], 2) / 0.3
+    np.testing.assert_allclose(bent.T @ bent, np.eye(5), atol=1e-12)
+
+
+def test_a_spline_with_an_unknown_choice_is_refused() -> None:
+    with pytest.raises(OptionError, match="order of the spline's random walk"):
+        Spline(order=3)
+    with pytest.raises(OptionError, match="spacing of the spline's windows"):
+        Spline(spacing="rank")
+    with pytest.raises(ModelError, match="leave centred=False"):
+        Spline(order=2, centred=True)
 
 
 def test_a_weibull_hazard_and_its_integral_are_exact_at_every_time(priors: PriorSet) -> None:

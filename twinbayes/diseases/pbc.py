@@ -9,7 +9,7 @@ from twinbayes.model import (
     Association,
     EventProcess,
     ModelSpec,
-    PiecewiseConstant,
+    Spline,
     StateGraph,
     Term,
     Trajectories,
@@ -48,7 +48,7 @@ def pbc(
         Shape of the baseline hazards.
     """
     require_known(endpoint, ENDPOINTS, "endpoint")
-    shape = baseline or PiecewiseConstant(windows=10, centred=False)
+    shape = baseline or Spline(df=10, resolution=15, order=2, spacing="time")
     one = {"death": "death", "death or transplantation": "death|transplantation"}
     ends = {"dead": "death", "transplanted": "transplantation"}
     if endpoint in one:

@@ -213,7 +213,7 @@ class CompiledFit:
             draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
         )
         tree[CONSTANT_DATA] = xr.DataTree(_constants(self.plan.events, self.cohort, weight))
-        verdict = judge(tree)
+        verdict = judge(tree, constants=self.plan.learnt.constants)
         manifest = build_manifest(
             run={str(key): value for key, value in tree.attrs.items()},
             cohort_fingerprint=self.cohort.fingerprint,
@@ -314,7 +314,8 @@ def load_fit(path: str | os.PathLike[str]) -> Fit:
     """
     tree, manifest = read_tree(path)
     spec, cohort, priors, learnt, draws = unpack_fit(tree)
-    return Fit(spec, cohort, priors, draws, judge(draws), manifest, learnt)
+    verdict = judge(draws, constants=learnt.constants)
+    return Fit(spec, cohort, priors, draws, verdict, manifest, learnt)
 
 
 def _checked_weights(weights: ArrayLike | None, n: int) -> np.ndarray:

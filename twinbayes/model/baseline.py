@@ -13,7 +13,7 @@ enough to be flat. A Weibull puts a window edge at every distinct time, so both 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -22,6 +22,8 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 from scipy.interpolate import BSpline
 
+from twinbayes.errors import ModelError, require_known
+from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 
@@ -120,7 +122,7 @@ class PiecewiseConstant:
 
 @dataclass(frozen=True, slots=True)
 class Spline:
-    """Log hazard as a penalised cubic B-spline over ranked time (P-spline).
+    """Log hazard as a penalised cubic B-spline (P-spline; Eilers & Marx 1996).
 
     Parameters
     ----------
@@ -129,20 +131,37 @@ class Spline:
     resolution
         Number of windows on which the spline is evaluated.
     centred
-        As in `PiecewiseConstant`, for the coefficients.
+        As in `PiecewiseConstant`, for the coefficients; walks of the second order are sampled by
+        their standardised bends alone.
+    order
+        What the walk pulls towards: 1, a constant log hazard; 2, a straight line, whose rise has
+        the prior ``baseline_trend``.
+    spacing
+        Windows of equal length (``time``), or with equally many events (``events``).
     """
 
     df: int = 7
     resolution: int = 40
     centred: bool = False
     kind: str = "spline"
+    order: int = field(default=1, metadata=UNSET_IS_ABSENT)
+    spacing: str = field(default="events", metadata=UNSET_IS_ABSENT)
+
+    def __post_init__(self) -> None:
+        require_known(str(self.order), ("1", "2"), "order of the spline's random walk")
+        require_known(self.spacing, ("events", "time"), "spacing of the spline's windows")
+        if self.order == 2 and self.centred:
+            raise ModelError("A walk of order 2 cannot be centred: leave centred=False.")
 
     def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
-        """Return edges at quantiles of the event times, shape (resolution + 1,)."""
-        return _quantile_edges(event_times, all_times, self.resolution)
+        """Return window edges, shape (resolution + 1,)."""
+        if self.spacing == "events":
+            return _quantile_edges(event_times, all_times, self.resolution)
+        end = float(np.max(all_times, initial=1.0))
+        return np.append(np.linspace(0.0, end, self.resolution + 1)[:-1], np.inf)
 
     def basis(self) -> np.ndarray:
-        """Basis at window midpoints on the rank scale, shape (resolution, df)."""
+        """Basis at the middle of the windows, shape (resolution, df)."""
         inner = np.linspace(0, 1, self.df - 2)
         knots = np.concatenate([np.zeros(3), inner, np.ones(3)])
         middle = (np.arange(self.resolution) + 0.5) / self.resolution
@@ -159,9 +178,12 @@ class Spline:
         """Add one random walk of basis weights a transition, and the curves they make."""
         knot_dim = f"{dims[1]}_basis"
         pm.modelcontext(None).add_coord(knot_dim, np.arange(self.df))
-        weights = _random_walk(
-            f"{name}_weight", (dims[0], knot_dim), labels, self.df, priors, self.centred
-        )
+        if self.order == 2:
+            weights = _bending_walk(f"{name}_weight", (dims[0], knot_dim), labels, self.df, priors)
+        else:
+            weights = _random_walk(
+                f"{name}_weight", (dims[0], knot_dim), labels, self.df, priors, self.centred
+            )
         curve = pm.Deterministic(name, weights @ pt.as_tensor(self.basis().T), dims=dims)
         return curve, curve
 
@@ -216,6 +238,34 @@ BASELINES: dict[str, type[PiecewiseConstant] | type[Spline] | type[Weibull]] = {
     "spline": Spline,
     "Weibull": Weibull,
 }
+
+
+def _bending_walk(
+    name: str, dims: tuple[str, str], labels: Sequence[str], steps: int, priors: PriorSet
+) -> Tensor:
+    """Second-order Gaussian random walk: a line, and bends that are orthogonal to every line.
+
+    The mean and the line's rise from end to end have priors of their own; second differences are
+    normal with the standard deviation `baseline_roughness`.
+    """
+    level = priors.make(f"{name}_level", "baseline_level", dims=dims[:1], qualifiers=labels)
+    trend = priors.make(f"{name}_trend", "baseline_trend", dims=dims[:1], qualifiers=labels)
+    roughness = priors.make(
+        f"{name}_roughness", "baseline_roughness", dims=dims[:1], qualifiers=labels
+    )
+    bend_dim = f"{dims[1]}_bend"
+    pm.modelcontext(None).add_coord(bend_dim, np.arange(1, steps - 1))
+    bend = pm.Normal(f"{name}_bend", 0.0, 1.0, dims=(dims[0], bend_dim))
+    line = np.linspace(-0.5, 0.5, steps)
+    # Bends from the broadest to the narrowest: the data speak of the first, the prior of the last.
+    _, size, shapes = np.linalg.svd(np.diff(np.eye(steps), 2, axis=0), full_matrices=False)
+    bends = (shapes * np.sign(shapes[:, :1]) / size[:, None])[::-1]
+    walk: Tensor = pm.Deterministic(
+        name,
+        level[:, None] + trend[:, None] * line + roughness[:, None] * (bend @ pt.as_tensor(bends)),
+        dims=dims,
+    )
+    return walk
 
 
 def _random_walk(

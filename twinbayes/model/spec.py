@@ -40,6 +40,12 @@ class Learnt:
     edges: tuple[Floats, ...]
     curves: CurveEncoding | None = None
 
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Recorded quantities that are constant by construction: correlations with oneself."""
+        labels = () if self.curves is None else self.curves.labels
+        return tuple(f"patient_correlation[{label}, {label}]" for label in labels)
+
 
 @dataclass(frozen=True)
 class ModelPlan:

@@ -14,10 +14,9 @@ Compiled functions pass plain tuples of arrays (numba's disk cache would pickle 
 and stale caches would fail to load):
 
 ``model``    places, moves, arcs (source and target state of each transition), edges (intensity,
-             window + 1), and the column of each state's entries, -1 for none;
+             window + 1), and each state's column of `entries`, -1 for those never left;
 ``buckets``  the time low to high in which each bucket filled, on average at middle; its era; and
              live: buckets of known age in use, oldest first.
-
 All are in this one file, because that cache does not see changes of a callee in another.
 """
 
@@ -45,10 +44,7 @@ _inner = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper"
 
 @_jit
 def occupy(nodes, eras, landmark, start, model, table, layout, first, occupation, entries):  # type: ignore[no-untyped-def]
-    """Fill draws from `first` on of `occupation` (node, state, draw) and of `entries`.
-
-    The columns of `entries` (node, column, draw) are the states that can be entered and left
-    again; of a final state the entries are its occupation.
+    """Fill, from draw `first` on, occupation (node, state, draw), entries (node, column, draw).
 
     Parameters
     ----------
@@ -341,12 +337,9 @@ def _count(k, state, model, table, at, first, occupation, entries):  # type: ign
     """Write node `k`: entries, and from these who is where, everybody having been in `state`."""
     arcs, column, n_draws = model[2], model[4], table.shape[1]
     for s in range(occupation.shape[1]):
-        whole = _ONE if s == state else _ZERO
-        for d in range(first, first + n_draws):
-            occupation[k, s, d] = whole
+        occupation[k, s, first : first + n_draws] = _ONE if s == state else _ZERO
         if column[s] >= 0:
-            for d in range(first, first + n_draws):
-                entries[k, column[s], d] = _ZERO
+            entries[k, column[s], first : first + n_draws] = _ZERO
     for e in range(len(arcs)):
         s = arcs[e, 1]
         for d in range(n_draws):
