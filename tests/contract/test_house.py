@@ -27,6 +27,7 @@ NAMES = {
     "SUBGROUP": "subgroup", "CENTRE": "centre", "STATE": "state", "TRANSITION": "transition",
     "WINDOW": "window", "COVARIATE": "covariate", "COVARIATE_GROUP": "covariate_group",
     "TREATMENT": "treatment", "EFFECT": "effect", "TIME": "time", "MARKER": "marker",
+    "MARKER_WITH_ERROR": "marker_with_error", "COUNT_MARKER": "count_marker",
     "PATIENTS": "patients", "GENOMICS": "genomics", "VISITS": "visits", "EVENTS": "events",
     "TREATMENTS": "treatments", "VARIABLES": "variables",
     "TABLES": ("patients", "genomics", "visits", "events", "treatments", "variables"),

@@ -14,6 +14,7 @@ from twinbayes.model import (
     CubicSpline,
     NaturalSpline,
     Polynomial,
+    StudentT,
     Trajectories,
     Trajectory,
 )
@@ -59,17 +60,22 @@ def test_a_marker_is_named_once() -> None:
             Trajectories(markers=markers)
 
 
-def test_values_beyond_a_detection_limit_are_refused_not_taken_as_measured() -> None:
+def test_values_beyond_a_detection_limit_are_kept_apart_from_measured_ones() -> None:
     registry = tb.datasets.registry()
     visits = registry.visits
     assert visits is not None
     limited = str(visits.loc[visits["censored"] != "none", "marker"].iloc[0])
-    curve = Trajectory(marker=limited)
-    with pytest.raises(ModelError, match="beyond a detection limit"):
-        Trajectories(markers=(curve,)).plan(registry)
+    own = visits[visits["marker"] == limited]
+    beyond = int((own["censored"] != "none").sum())
+    (data,) = Trajectories(markers=(Trajectory(marker=limited),)).plan(registry).visits
+    assert beyond > 0
+    assert len(data.visits.value) == beyond
+    assert data.count.sum() == len(own) - beyond
+    with pytest.raises(ModelError, match=f"'{limited}'.*beyond a detection limit"):
+        Trajectories(markers=(Trajectory(marker=limited, family=StudentT()),)).plan(registry)
 
 
 def test_a_description_tells_of_curves_and_what_they_move() -> None:
     text = tb.disease("pbc").describe()
-    assert "bilirubin  (log; polynomial: level, year)" in text
+    assert "bilirubin  (normal; log; polynomial: level, year)" in text
     assert "α × bilirubin value on alive->dead" in text

@@ -138,7 +138,8 @@ def test_with_an_association_curves_have_the_posterior_that_quadrature_finds(
     spec: ModelSpec, learnt: Learnt, posterior: xr.Dataset, cohort: Cohort
 ) -> None:
     """Survival speaks too: level and slope on a grid, the cumulative hazard by adaptive rule."""
-    d, until = 7, 2.5
+    until = 2.5
+    d = int(posterior["patient_sd"].isel(chain=0).prod("curve_term").argmax("draw"))
     one = posterior.isel(draw=[d]).isel(draw=np.zeros(6000, dtype=int))
     twin = twin_of(spec, learnt, one, cohort.select(["p03"]), until * YEAR)
     mean, covariance = normal_posterior(twin, posterior, d)

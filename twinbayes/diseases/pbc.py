@@ -9,6 +9,7 @@ from twinbayes.model import (
     Association,
     EventProcess,
     ModelSpec,
+    Polynomial,
     Spline,
     StateGraph,
     Term,
@@ -57,7 +58,7 @@ def pbc(
         Transition(source="alive", target=state, event=event, baseline=shape)
         for state, event in ends.items()
     )
-    curve = Trajectory(marker="bilirubin", transform="log", **({"basis": basis} if basis else {}))
+    curve = Trajectory(marker="bilirubin", transform="log", basis=basis or Polynomial())
     return ModelSpec(
         name="pbc",
         title="Primary biliary cirrhosis, serum bilirubin and survival",

@@ -7,6 +7,9 @@ from twinbayes.model.columns import Group, Interaction, Term
 from twinbayes.model.design import Encoding
 from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.event_process import EventProcess
+from twinbayes.model.family import Family
+from twinbayes.model.family_continuous import Normal, StudentT
+from twinbayes.model.family_discrete import Binary, NegativeBinomial, Ordinal, Poisson
 from twinbayes.model.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling
 from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
@@ -15,6 +18,7 @@ from twinbayes.model.trajectory import CurveEncoding, Trajectories, Trajectory
 
 __all__ = [
     "Association",
+    "Binary",
     "Complete",
     "CubicSpline",
     "CurveEncoding",
@@ -23,17 +27,23 @@ __all__ = [
     "EventPlan",
     "EventProcess",
     "Exchangeable",
+    "Family",
     "Group",
     "Interaction",
     "Learnt",
     "ModelPlan",
     "ModelSpec",
     "NaturalSpline",
+    "NegativeBinomial",
     "NoPooling",
+    "Normal",
+    "Ordinal",
     "PiecewiseConstant",
+    "Poisson",
     "Polynomial",
     "Spline",
     "StateGraph",
+    "StudentT",
     "Term",
     "Trajectories",
     "Trajectory",

@@ -20,6 +20,8 @@ def _known_types() -> dict[str, type[Any]]:
         baseline,
         columns,
         event_process,
+        family_continuous,
+        family_discrete,
         graph,
         pooling,
         spec,
@@ -44,6 +46,8 @@ def _known_types() -> dict[str, type[Any]]:
         trajectory.Trajectory,
         association.Association,
         *time_basis.BASES,
+        *family_continuous.FAMILIES,
+        *family_discrete.FAMILIES,
     )
     return {t.__name__: t for t in types}
 

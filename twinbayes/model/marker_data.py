@@ -1,13 +1,14 @@
 """Visits of one marker as arrays: what the likelihood of a trajectory reads.
 
 A marker with normal errors around a curve that is linear in its coefficients needs no visit by
-itself: three sums a patient say all that its visits say.
+itself: three sums a patient say all that its measured values say. Values beyond a detection limit,
+and those of other families, are kept one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,9 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model.codec import decode, encode
 from twinbayes.model.event_op import Tensor
+from twinbayes.model.family import MEASURED, STUDENT_T, Family, Ints
+from twinbayes.model.family_continuous import Normal
+from twinbayes.model.family_discrete import Ordinal
 from twinbayes.model.time_basis import VALUE, Floats, TimeBasis
 from twinbayes.names import DAY, DAYS_PER_YEAR, PATIENT_ID
 
@@ -39,6 +43,8 @@ class MarkerScale:
         Mean and standard deviation of all values after the transform.
     column_scale
         (column,) root mean square of each basis column over the visits; 1 for the constant.
+    family
+        How measurements scatter.
     """
 
     marker: str
@@ -47,9 +53,12 @@ class MarkerScale:
     centre: float
     scale: float
     column_scale: tuple[float, ...]
+    family: Family = field(default_factory=Normal)
 
     @classmethod
-    def learn(cls, marker: str, transform: str, basis: TimeBasis, cohort: Cohort) -> MarkerScale:
+    def learn(
+        cls, marker: str, transform: str, basis: TimeBasis, family: Family, cohort: Cohort
+    ) -> MarkerScale:
         """Fix knots and scales from the visits of a cohort.
 
         Raises
@@ -64,16 +73,21 @@ class MarkerScale:
                 f"The cohort has no visits with marker {marker!r}. "
                 f"Markers with visits: {', '.join(map(repr, known)) or 'none'}."
             )
+        _codes(marker, family, visits)
         values = _transformed(marker, transform, visits["value"])
         if not values.std() > 0:
             raise ModelError(f"Marker {marker!r} has one and the same value at all visits.")
+        centre, scale = family.standard(values)
         years = visits[DAY].to_numpy(dtype=np.float64) / DAYS_PER_YEAR
         learnt = basis.learn(years)
         spread = np.sqrt((learnt.columns(years)[:, 1:] ** 2).mean(axis=0))
         column_scale = (1.0, *(float(x) for x in np.maximum(spread, 1e-9)))
-        return cls(
-            marker, transform, learnt, float(values.mean()), float(values.std()), column_scale
-        )
+        return cls(marker, transform, learnt, centre, scale, column_scale, family)
+
+    @property
+    def offset(self) -> float:
+        """What the linear predictor of a visit has beside the curve on the sampling scale."""
+        return 0.0 if self.family.transformable else self.centre
 
     def columns(self, days: Floats, form: str = VALUE) -> Floats:
         """(time, column) basis on the sampling scale; slopes and areas are per year."""
@@ -86,19 +100,32 @@ class MarkerScale:
         return self.scale / np.array(self.column_scale)
 
     def read(self, cohort: Cohort) -> MarkerData:
-        """Sum up the visits of each patient of a cohort."""
+        """Sum up the measured values of each patient of a cohort; keep the other visits."""
         visits = _visits(self.marker, cohort)
-        values = _transformed(self.marker, self.transform, visits["value"])
-        y = (values - self.centre) / self.scale
+        codes = _codes(self.marker, self.family, visits)
+        y = self._standardised(visits["value"])
         columns = self.columns(visits[DAY].to_numpy(dtype=np.float64))
         order = {p: i for i, p in enumerate(cohort.patient_ids)}
         who = visits[PATIENT_ID].map(order).to_numpy(dtype=np.int64)
         n, width = len(order), columns.shape[1]
+        known = self.family.information(codes, visits["value"].to_numpy(dtype=np.float64))
+        information = np.bincount(who, known, n)
+        table = VisitTable(*(a[codes != MEASURED] for a in (who, columns, y, codes)))
+        who, columns, y = (a[codes == MEASURED] for a in (who, columns, y))
         square, product = np.zeros((n, width, width)), np.zeros((n, width))
         np.add.at(square, who, columns[:, :, None] * columns[:, None, :])
         np.add.at(product, who, columns * y[:, None])
         count = np.bincount(who, minlength=n).astype(np.float64)
-        return MarkerData(self, square, product, np.bincount(who, y**2, n), count)
+        total = np.bincount(who, y**2, n)
+        return MarkerData(self, square, product, total, count, information, table)
+
+    def _standardised(self, values: pd.Series) -> Floats:
+        """Values as the likelihood reads them: standardised, counts, or the rank of grades."""
+        if isinstance(self.family, Ordinal):
+            ranks: Floats = np.searchsorted(self.family.grades, values).astype(np.float64)
+            return ranks
+        numbers = _transformed(self.marker, self.transform, values)
+        return (numbers - self.centre) / self.scale if self.family.transformable else numbers
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for storage; `from_dict` undoes it."""
@@ -111,8 +138,25 @@ class MarkerScale:
 
 
 @dataclass(frozen=True)
+class VisitTable:
+    """Visits that count one by one.
+
+    Attributes
+    ----------
+    patient, columns, value, code
+        (visit,) patient; (visit, column) basis; (visit,) value on the sampling scale, and what
+        it contributes, one of the codes of `family`.
+    """
+
+    patient: Ints
+    columns: Floats
+    value: Floats
+    code: Ints
+
+
+@dataclass(frozen=True)
 class MarkerData:
-    """The visits of one marker, summed up by patient, on the sampling scale.
+    """The visits of one marker, on the sampling scale.
 
     Attributes
     ----------
@@ -123,6 +167,10 @@ class MarkerData:
         (patient, column).
     total, count
         Sum of squared values, and number of values, of each patient.
+    information
+        (patient,) how much the visits say of a patient's curve, in measured values.
+    visits
+        Visits that are not in the sums.
     """
 
     scale: MarkerScale
@@ -130,27 +178,52 @@ class MarkerData:
     product: Floats
     total: Floats
     count: Floats
+    information: Floats
+    visits: VisitTable
 
-    def loglik(self, curve: Tensor, sigma: Tensor) -> Tensor:
-        """(patient,) log density of the visits, given curves (patient, column)."""
+    def logp(self, curve: Tensor, parameter: Tensor | None, weight: Tensor) -> Tensor:
+        """Log density of all visits, given curves (patient, column) and weights (patient,)."""
+        total = pt.as_tensor(0.0)
+        if self.count.any() and parameter is not None:
+            total += (weight * self._measured(curve, parameter)).sum()
+        if len(self.visits.value):
+            who, columns = self.visits.patient, self.visits.columns
+            # Column by column: long vectors, where rows would be two or three numbers each.
+            eta = sum(columns[:, b] * curve[:, b][who] for b in range(columns.shape[1]))
+            family = self.scale.family
+            terms = family.loglik(
+                eta + self.scale.offset, self.visits.value, self.visits.code, parameter
+            )
+            total += (weight[who] * (terms - self._unit())).sum()
+        return total
+
+    def _measured(self, curve: Tensor, sigma: Tensor) -> Tensor:
+        """(patient,) log density of the visits that have been summed up."""
         fitted = (pt.as_tensor(self.square) * curve[:, None, :]).sum(axis=2)
         misfit = self.total + (curve * (fitted - 2 * self.product)).sum(axis=1)
         constant = -self.count * (0.5 * np.log(2 * np.pi) + np.log(self.scale.scale))
         out: Tensor = constant - self.count * pt.log(sigma) - 0.5 * misfit / sigma**2
         return out
 
+    def _unit(self) -> Floats:
+        """(visit,) log of the scale for densities, 0 for probabilities."""
+        return np.where(self.visits.code == STUDENT_T, np.log(self.scale.scale), 0.0)
+
 
 def _visits(marker: str, cohort: Cohort) -> pd.DataFrame:
     if cohort.visits is None:
-        return pd.DataFrame({PATIENT_ID: [], DAY: [], "value": []})
-    visits = cohort.visits[cohort.visits["marker"] == marker]
-    censored = int((visits["censored"].fillna("none") != "none").sum())
-    if censored:
-        raise ModelError(
-            f"Marker {marker!r} has {censored} values beyond a detection limit, which trajectories "
-            "do not model yet: taken as measured they would bias the curves. Choose another marker."
-        )
-    return visits
+        return pd.DataFrame({PATIENT_ID: [], DAY: [], "value": [], "censored": []})
+    return cohort.visits[cohort.visits["marker"] == marker]
+
+
+def _codes(marker: str, family: Family, visits: pd.DataFrame) -> Ints:
+    if not len(visits):
+        return np.zeros(0, dtype=np.int64)
+    values = visits["value"].to_numpy(dtype=np.float64)
+    try:
+        return family.codes(values, visits["censored"].fillna("none").to_numpy(dtype=str))
+    except ModelError as error:
+        raise ModelError(f"Marker {marker!r}: {error}") from None
 
 
 def _transformed(marker: str, transform: str, values: pd.Series) -> Floats:

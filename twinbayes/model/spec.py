@@ -189,7 +189,8 @@ class ModelSpec:
                 "Curves of markers m(t) = Σ_b c_b B_b(t), c ~ normal around level + covariates + "
                 "subgroup + centre, correlated over all markers of a patient:",
                 *(
-                    f"  {t.marker}  ({t.transform}; {t.basis.kind}: {', '.join(t.basis.labels)})"
+                    f"  {t.marker}  ({t.family.kind}; {t.transform}; {t.basis.kind}: "
+                    f"{', '.join(t.basis.labels)})"
                     for t in self.trajectories.markers
                 ),
                 "Patients with more visits than coefficients are sampled as they are (centred), "

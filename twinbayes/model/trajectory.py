@@ -26,16 +26,21 @@ from twinbayes.errors import ModelError, require_known
 from twinbayes.model.columns import CovariateTerm
 from twinbayes.model.design import Design, Encoding
 from twinbayes.model.event_op import Tensor
+from twinbayes.model.family import SD, SHAPE, Family
+from twinbayes.model.family_continuous import Normal
+from twinbayes.model.family_discrete import Ordinal
 from twinbayes.model.marker_data import TRANSFORMS, MarkerData, MarkerScale
 from twinbayes.model.nodes import Ints
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling
 from twinbayes.model.time_basis import Floats, Polynomial, TimeBasis
 from twinbayes.names import (
     CENTRE,
+    COUNT_MARKER,
     CURVE_COVARIATE,
     CURVE_TERM,
     CURVE_TERM_AGAIN,
     MARKER,
+    MARKER_WITH_ERROR,
     PATIENT,
     SUBGROUP,
 )
@@ -58,14 +63,22 @@ class Trajectory:
         ``identity`` or ``log``: the scale on which errors are normal.
     basis
         Functions of time that curves are made of; a straight line by default.
+    family
+        How measurements scatter around the curve; normal by default.
     """
 
     marker: str
     transform: str = "identity"
     basis: TimeBasis = field(default_factory=Polynomial)
+    family: Family = field(default_factory=Normal)
 
     def __post_init__(self) -> None:
         require_known(self.transform, TRANSFORMS, f"transform of marker {self.marker!r}")
+        if self.transform != "identity" and not self.family.transformable:
+            raise ModelError(
+                f"Marker {self.marker!r}: the {self.family.kind} family has its own scale. "
+                "Leave transform='identity'."
+            )
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,10 @@ class CurveEncoding:
         """Return what is known of one marker."""
         self.columns(marker)
         return next(m for m in self.markers if m.marker == marker)
+
+    def with_parameter(self, parameter: str) -> tuple[str, ...]:
+        """Markers whose family has this parameter."""
+        return tuple(m.marker for m in self.markers if m.family.parameter == parameter)
 
     def natural(self) -> Floats:
         """Factor (coefficient,) from the sampling scale to the markers' own."""
@@ -177,7 +194,10 @@ class Trajectories:
         """Fix columns, knots and scales from a cohort."""
         return CurveEncoding(
             Encoding.learn(self.covariates, cohort),
-            tuple(MarkerScale.learn(t.marker, t.transform, t.basis, cohort) for t in self.markers),
+            tuple(
+                MarkerScale.learn(t.marker, t.transform, t.basis, t.family, cohort)
+                for t in self.markers
+            ),
         )
 
     def plan(self, cohort: Cohort, learnt: CurveEncoding | None = None) -> CurvePlan:
@@ -190,6 +210,11 @@ class Trajectories:
         """Coordinates of the component's dims."""
         return {
             MARKER: tuple(m.marker for m in learnt.markers),
+            **{
+                dim: learnt.with_parameter(kind)
+                for kind, dim in ((SD, MARKER_WITH_ERROR), (SHAPE, COUNT_MARKER))
+                if learnt.with_parameter(kind)
+            },
             CURVE_TERM: learnt.labels,
             CURVE_TERM_AGAIN: learnt.labels,
             CURVE_COVARIATE: ("level", *learnt.encoding.labels),
@@ -199,13 +224,11 @@ class Trajectories:
         """Add curves and the likelihood of visits; return coefficients (patient, term)."""
         learnt = plan.learnt
         curve = self._patients(plan, self._mean(plan, priors), priors)
-        names = [m.marker for m in learnt.markers]
-        sigma = priors.make("_marker_sd", "marker_sd", dims=(MARKER,), qualifiers=names)
-        scale = np.array([m.scale for m in learnt.markers])
-        pm.Deterministic("marker_sd", sigma * scale, dims=MARKER)
-        for k, visits in enumerate(plan.visits):
-            loglik = visits.loglik(curve[:, learnt.columns(names[k])], sigma[k])
-            pm.Potential(f"loglik_{names[k]}", (weight * loglik).sum())
+        parameters = _parameters(learnt, priors)
+        for visits in plan.visits:
+            name = visits.scale.marker
+            logp = visits.logp(curve[:, learnt.columns(name)], parameters.get(name), weight)
+            pm.Potential(f"loglik_{name}", logp)
         return curve
 
     def _mean(self, plan: CurvePlan, priors: PriorSet) -> Tensor:
@@ -284,12 +307,34 @@ class Trajectories:
         return drawn
 
 
+def _parameters(learnt: CurveEncoding, priors: PriorSet) -> dict[str, Tensor]:
+    """Add what families have beside their curves; return it by marker, on the sampling scale."""
+    out: dict[str, Tensor] = {}
+    noisy, counted = learnt.with_parameter(SD), learnt.with_parameter(SHAPE)
+    if noisy:
+        sd = priors.make("_marker_sd", "marker_sd", dims=(MARKER_WITH_ERROR,), qualifiers=noisy)
+        scale = np.array([learnt.get(name).scale for name in noisy])
+        pm.Deterministic("marker_sd", sd * scale, dims=MARKER_WITH_ERROR)
+        out |= {name: sd[k] for k, name in enumerate(noisy)}
+    if counted:
+        shape = priors.make(
+            "marker_shape", "marker_shape", dims=(COUNT_MARKER,), qualifiers=counted
+        )
+        out |= {name: shape[k] for k, name in enumerate(counted)}
+    for m in learnt.markers:
+        if isinstance(m.family, Ordinal):
+            dim = f"{m.marker}_gap"
+            pm.modelcontext(None).add_coord(dim, m.family.grades[1:-1])
+            out[m.marker] = priors.make(f"marker_gap_{m.marker}", "marker_gap", dims=(dim,))
+    return out
+
+
 def _by_data(plan: CurvePlan) -> tuple[Ints, Ints]:
     """Patients whose visits determine their curves, and the others.
 
     The curves of the first are sampled as they are, those of the others as offsets from their
     mean: each mixes well where the other does not.
     """
-    enough = [v.count > len(v.scale.column_scale) for v in plan.visits]
+    enough = [v.information > len(v.scale.column_scale) for v in plan.visits]
     every = np.logical_and.reduce(enough)
     return np.flatnonzero(every), np.flatnonzero(~every)

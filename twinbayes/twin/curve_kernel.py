@@ -4,29 +4,109 @@ For one draw, with prior mean mu and precision P of the coefficients c, visits s
 h, and hazards that follow the curves:
 
     log p(c) = -1/2 (c - mu)' P (c - mu) - 1/2 c' G c + h' c
+               + sum over other visits v of  log f_v(basis_v' c)
                + sum over events of b' c  -  sum over nodes n of  days_n exp(base_n + a_n' c)
 
-It is concave. Newton's method finds its mode; proposals from the normal approximation there are
-weighed against the posterior itself, and one is taken in proportion to its weight.
+It is concave but for Student's t. Newton's method finds its mode; proposals from the normal
+approximation there are weighed against the posterior itself, and one is taken in proportion to its
+weight.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numba
 import numpy as np
 
+from twinbayes.model.family import BINARY, LEFT, ORDINAL, POISSON, RIGHT, STUDENT_T
+from twinbayes.model.special import erfcx
+
 _STEPS: Final = 30
 _CLOSE: Final = 1e-10
+_ROOT2: Final = math.sqrt(2.0)
+_FAR: Final = 35.0  # standard deviations beyond which a tail is nothing
 
 _jit: Any = numba.njit(cache=True, error_model="numpy", nogil=True)
 
 
 @_jit
+def _log_logistic(x):  # type: ignore[no-untyped-def]
+    """Log of 1 / (1 + exp(-x))."""
+    return -math.log1p(math.exp(-x)) if x > 0.0 else x - math.log1p(math.exp(x))
+
+
+@_jit
+def _normal_tail(x):  # type: ignore[no-untyped-def]
+    """Log of the standard normal distribution function, and its first derivative."""
+    x = min(x, _FAR)
+    if x < 0.0:
+        scaled = erfcx(-x / _ROOT2)
+        return math.log(0.5 * scaled) - 0.5 * x * x, math.sqrt(2.0 / math.pi) / scaled
+    area = 1.0 - 0.5 * math.erfc(x / _ROOT2)
+    return math.log(area), math.exp(-0.5 * x * x) / (math.sqrt(2.0 * math.pi) * area)
+
+
+@_jit
+def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
+    """Log density of one visit: value, slope, and curvature (negated, at least 0) in eta.
+
+    `value` holds the measurement, what to add to the curve, and the degrees of freedom of Student's
+    t or the number of cuts between grades.
+    """
+    y, eta = value[0], eta + value[1]
+    if code in (LEFT, RIGHT):
+        side = (1.0 if code == LEFT else -1.0) / parameter[0]
+        z = side * (y - eta)
+        log_tail, rate = _normal_tail(z)
+        return log_tail, -side * rate, side * side * rate * (z + rate)
+    if code == STUDENT_T:
+        df, sd = value[2], parameter[0]
+        z = (y - eta) / sd
+        spread = df + z * z
+        log_density = -math.log(sd) - 0.5 * (df + 1.0) * math.log1p(z * z / df)
+        return (
+            log_density,
+            (df + 1.0) * z / (spread * sd),
+            max((df + 1.0) * (df - z * z) / (spread * spread), 0.0) / (sd * sd),
+        )
+    if code == BINARY:
+        p = math.exp(_log_logistic(eta))
+        return y * eta + _log_logistic(-eta), y - p, p * (1.0 - p)
+    if code == ORDINAL:
+        grade, cuts = int(y), int(value[2])
+        log_p, slope, bend = 0.0, 0.0, 0.0
+        if grade < cuts:
+            above = parameter[grade] - eta
+            q = math.exp(_log_logistic(-above))
+            log_p, slope, bend = log_p + _log_logistic(above), slope - q, bend + q * (1.0 - q)
+        if grade > 0:
+            below = parameter[grade - 1] - eta
+            q = math.exp(_log_logistic(below))
+            log_p, slope, bend = log_p + _log_logistic(-below), slope + q, bend + q * (1.0 - q)
+        if 0 < grade < cuts:
+            log_p += math.log(-math.expm1(parameter[grade - 1] - parameter[grade]))
+        return log_p, slope, bend
+    mean = math.exp(min(eta, 700.0))
+    if code == POISSON:
+        return y * eta - mean, y - mean, mean
+    shape = parameter[0]
+    log_shape = math.log(shape)
+    p = math.exp(_log_logistic(eta - log_shape))  # mean / (mean + shape)
+    log_p = math.lgamma(y + shape) - math.lgamma(shape) + y * (eta - log_shape)
+    return (
+        log_p + (y + shape) * _log_logistic(log_shape - eta),
+        y - (y + shape) * p,
+        (y + shape) * p * (1.0 - p),
+    )
+
+
+@_jit
 def _log_density(data, c, grad, hess):  # type: ignore[no-untyped-def]
     """Return log p(c); fill its gradient and negative Hessian where these have room."""
-    mean, precision, visits, product, event, base, slope = data
+    mean, precision, visits, product, event, base, slope, single, parameter = data
+    code, marker, measured, basis = single
     n = len(c)
     value = 0.0
     wanted = len(grad) > 0
@@ -52,6 +132,17 @@ def _log_density(data, c, grad, hess):  # type: ignore[no-untyped-def]
                 grad[a] -= hazard * slope[k, a]
                 for b in range(n):
                     hess[a, b] += hazard * slope[k, a] * slope[k, b]
+    for v in range(len(code)):
+        eta = 0.0
+        for a in range(n):
+            eta += basis[v, a] * c[a]
+        log_p, rise, bend = _visit(code[v], measured[v], eta, parameter[marker[v]])
+        value += log_p
+        if wanted:
+            for a in range(n):
+                grad[a] += rise * basis[v, a]
+                for b in range(n):
+                    hess[a, b] += bend * basis[v, a] * basis[v, b]
     return value
 
 
@@ -116,8 +207,8 @@ def _climb(data, c, trial, grad, hess):  # type: ignore[no-untyped-def]
 
 @_jit
 def sample_curves(  # type: ignore[no-untyped-def]
-    mean, precision, half_log_det, visits, product, event, base, slope, noise, uniform,
-    out, evidence, spread,
+    mean, precision, half_log_det, visits, product, event, base, slope, single, parameter,
+    noise, uniform, out, evidence, spread,
 ):  # fmt: skip
     """Draw coefficients for every draw of the population.
 
@@ -135,6 +226,11 @@ def sample_curves(  # type: ignore[no-untyped-def]
         (draw, node), log of baseline hazard times days; -inf adds nothing.
     slope
         (draw, node, term).
+    single
+        Visits that count one by one: code (visit,) and marker (visit,); value (visit, 3), see
+        `_visit`; basis (visit, term).
+    parameter
+        (draw, marker, number), what families have beside curves.
     noise, uniform
         Standard normal (draw, proposal, term) and uniform (draw,) random numbers.
     out
@@ -150,7 +246,10 @@ def sample_curves(  # type: ignore[no-untyped-def]
     no_grad, no_hess = np.empty(0), np.empty((0, 0))
     proposals, weight = np.empty((n_proposals, n)), np.empty(n_proposals)
     for s in range(n_draws):
-        data = (mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s])
+        data = (
+            mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s], single,
+            parameter[s],
+        )  # fmt: skip
         value = _climb(data, c, trial, grad, hess)
         log_det = 0.0
         for a in range(n):

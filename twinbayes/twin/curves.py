@@ -11,18 +11,23 @@ import xarray as xr
 
 from twinbayes.model import CurveEncoding, ModelPlan, ModelSpec
 from twinbayes.model.association import followed
-from twinbayes.model.event_data import Floats
+from twinbayes.model.event_data import Floats, Ints
+from twinbayes.model.family import SD, SHAPE
+from twinbayes.model.family_continuous import Normal
+from twinbayes.model.family_discrete import Ordinal
 from twinbayes.model.graph import StateGraph
+from twinbayes.model.marker_data import MarkerScale
 from twinbayes.model.trajectory import CurvePlan
 from twinbayes.names import (
     ASSOCIATION,
     CENTRE,
     CHAIN,
+    COUNT_MARKER,
     CURVE_COVARIATE,
     CURVE_TERM,
     CURVE_TERM_AGAIN,
     DRAW,
-    MARKER,
+    MARKER_WITH_ERROR,
     SAMPLE,
     SUBGROUP,
 )
@@ -46,8 +51,9 @@ class CurvePopulation:
         (term, label, draw) deviations, or None where there is one label only.
     root
         (draw, term, term) Cholesky factor of the covariance of patients.
-    sigma
-        (marker, draw) standard deviation of measurements.
+    parameter
+        (marker, number, draw) what families have beside curves: standard deviation of
+        measurements, shape of counts, or the cuts between grades.
     association
         (association, draw) log hazard ratios per unit of the sampling scale.
     """
@@ -58,7 +64,7 @@ class CurvePopulation:
     subgroup: Floats | None
     centre: Floats | None
     root: Floats
-    sigma: Floats
+    parameter: Floats
     association: Floats
 
     @classmethod
@@ -79,7 +85,6 @@ class CurvePopulation:
         spread = get("patient_sd", CURVE_TERM) / natural[:, None]
         correlation = get("patient_correlation", CURVE_TERM, CURVE_TERM_AGAIN)
         covariance = spread[:, None] * spread[None] * correlation
-        scales = np.array([m.scale for m in learnt.markers])
         per_unit = [learnt.get(a.marker).scale for a in spec.associations for _ in a.labels]
         n = level.shape[1]
         return cls(
@@ -89,7 +94,7 @@ class CurvePopulation:
             subgroup=_optional(stacked, "curve_subgroup_effect", SUBGROUP),
             centre=_optional(stacked, "curve_centre_effect", CENTRE),
             root=np.linalg.cholesky(np.moveaxis(covariance, -1, 0)),
-            sigma=get("marker_sd", MARKER) / scales[:, None],
+            parameter=_parameters(stacked, learnt),
             association=(
                 get("association", ASSOCIATION) * np.array(per_unit)[:, None]
                 if per_unit
@@ -112,6 +117,23 @@ class CurvePopulation:
             if by is not None and index[i] >= 0:
                 mean = mean + by[:, index[i]]
         return np.ascontiguousarray(mean.T)
+
+
+def _parameters(stacked: xr.Dataset, learnt: CurveEncoding) -> Floats:
+    """Parameters of every family on the sampling scale; those that a family lacks are 0."""
+    families = [m.family for m in learnt.markers]
+    width = max([1, *(len(f.grades) - 1 for f in families if isinstance(f, Ordinal))])
+    out = np.zeros((len(learnt.markers), width, stacked.sizes[SAMPLE]))
+    for k, m in enumerate(learnt.markers):
+        if m.family.parameter == SD:
+            own = stacked["marker_sd"].sel({MARKER_WITH_ERROR: m.marker})
+            out[k, 0] = own.to_numpy() / m.scale
+        elif m.family.parameter == SHAPE:
+            out[k, 0] = stacked["marker_shape"].sel({COUNT_MARKER: m.marker}).to_numpy()
+        elif isinstance(m.family, Ordinal):
+            gaps = stacked[f"marker_gap_{m.marker}"].transpose(f"{m.marker}_gap", SAMPLE)
+            out[k, 1 : len(m.family.grades) - 1] = np.cumsum(gaps.to_numpy(), axis=0)
+    return out
 
 
 def _optional(stacked: xr.Dataset, name: str, dim: str) -> Floats | None:
@@ -152,28 +174,40 @@ class PatientCurves:
         return out
 
     def natural(self, marker: str, days: Floats) -> Floats:
-        """(time, draw) curve of a marker on its own scale."""
-        return self._untransformed(marker, self.marker(marker, days))
+        """(time, draw) what a curve stands for on its marker's own scale: mean, probability."""
+        scale, parameter = self._family(marker)
+        return _untransformed(scale, scale.family.mean(self.marker(marker, days), parameter))
 
     def measured(self, marker: str, days: Floats) -> Floats:
         """(time, draw) a measurement on each day, errors included, on the marker's own scale."""
-        names = [m.marker for m in self.population.learnt.markers]
-        k = names.index(marker)
-        scale = self.population.learnt.markers[k].scale
+        scale, parameter = self._family(marker)
+        k = self.population.learnt.markers.index(scale)
         generator = np.random.default_rng([self.seed, k])
-        noise = generator.standard_normal((len(days), self.population.n_draws))
-        values = self.marker(marker, days) + self.population.sigma[k] * scale * noise
-        return self._untransformed(marker, values)
+        values = scale.family.draw(self.marker(marker, days), parameter, generator)
+        return _untransformed(scale, values)
 
-    def _untransformed(self, marker: str, values: Floats) -> Floats:
-        is_log = self.population.learnt.get(marker).transform == "log"
-        return np.exp(values) if is_log else values
+    def _family(self, marker: str) -> tuple[MarkerScale, Floats]:
+        """A marker, and the (number, draw) parameters of its family on the transformed scale."""
+        learnt = self.population.learnt
+        scale = learnt.get(marker)
+        parameter = self.population.parameter[learnt.markers.index(scale)]
+        return scale, parameter * scale.scale if scale.family.parameter == SD else parameter
 
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""
         slopes = _slopes(self.population, self.spec, label, days)
         out: Floats = np.einsum("dtk,dk->td", slopes, self.coefficients)
         return out
+
+
+def _untransformed(scale: MarkerScale, values: Floats) -> Floats:
+    """Values on the marker's own scale, within its floor and ceiling."""
+    own = np.exp(values) if scale.transform == "log" else values
+    if isinstance(scale.family, Normal):
+        low, high = scale.family.floor, scale.family.ceiling
+        if low is not None or high is not None:
+            return np.clip(own, low, high)
+    return own
 
 
 def _slopes(population: CurvePopulation, spec: ModelSpec, label: str, days: Floats) -> Floats:
@@ -209,9 +243,10 @@ def patient_curves(
     visits, product = np.zeros((n, width, width)), np.zeros((n, width))
     for k, data in enumerate(curves.visits):
         mine = population.learnt.columns(data.scale.marker)
-        precision = 1.0 / population.sigma[k] ** 2
-        visits[:, mine, mine] = precision[:, None, None] * data.square[i]
-        product[:, mine] = precision[:, None] * data.product[i]
+        if data.count[i]:
+            precision = 1.0 / population.parameter[k, 0] ** 2
+            visits[:, mine, mine] = precision[:, None, None] * data.square[i]
+            product[:, mine] = precision[:, None] * data.product[i]
     event, base, slope = _course(population, rates, spec, plan, ratios, i)
     inverse = np.linalg.inv(population.root)
     seed = _seed(plan, curves, i)
@@ -226,6 +261,8 @@ def patient_curves(
         event,
         base,
         slope,
+        _single_visits(population, curves, i),
+        np.ascontiguousarray(np.moveaxis(population.parameter, -1, 0)),
         generator.standard_normal((n, _PROPOSALS, width)),
         generator.random(n),
         out,
@@ -234,6 +271,35 @@ def patient_curves(
     )
     efficiency = float(np.mean(1.0 / (1.0 + spread)))
     return PatientCurves(population, spec, out, evidence, efficiency, seed)
+
+
+def _single_visits(
+    population: CurvePopulation, curves: CurvePlan, i: int
+) -> tuple[Ints, Ints, Floats, Floats]:
+    """Visits of patient `i` that count one by one: code, marker, (value, offset, extra), basis."""
+    learnt = population.learnt
+    code, marker, value, basis = [], [], [], []
+    for k, data in enumerate(curves.visits):
+        mine = data.visits.patient == i
+        n = int(mine.sum())
+        rows = np.zeros((n, len(learnt.labels)))
+        rows[:, learnt.columns(data.scale.marker)] = data.visits.columns[mine]
+        family = data.scale.family
+        extra = (
+            len(family.grades) - 1 if isinstance(family, Ordinal) else getattr(family, "df", 0.0)
+        )
+        code.append(data.visits.code[mine])
+        marker.append(np.full(n, k))
+        value.append(
+            np.c_[data.visits.value[mine], np.full(n, data.scale.offset), np.full(n, extra)]
+        )
+        basis.append(rows)
+    return (
+        np.concatenate(code),
+        np.concatenate(marker),
+        np.concatenate(value),
+        np.concatenate(basis),
+    )
 
 
 def _course(
@@ -270,6 +336,10 @@ def _seed(plan: ModelPlan, curves: CurvePlan, i: int) -> int:
     for data in curves.visits:
         for part in (data.square[i], data.product[i], data.count[i : i + 1]):
             content.update(part.tobytes())
+        single = data.visits.patient == i
+        for part in (data.visits.columns[single], data.visits.value[single]):
+            content.update(part.tobytes())
+        content.update(data.visits.code[single].tobytes())
     mine = plan.events.points.patient == i
     content.update(plan.events.points.day[mine].tobytes())
     content.update(curves.design.values[i].tobytes())
