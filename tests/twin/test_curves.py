@@ -85,8 +85,9 @@ def learnt(spec: ModelSpec, cohort: Cohort) -> Learnt:
 def posterior(spec: ModelSpec, cohort: Cohort) -> xr.Dataset:
     """Draws in the place of a posterior: moderate ones from the prior."""
     prior = sample_priors(spec, cohort, draws=60, seed=4)
-    prior["log_baseline"] = prior["log_baseline"] * 0.0 + np.log(0.1 / YEAR)
+    prior["log_baseline"] = prior["log_baseline"] * 0.0 + np.log(0.8 / YEAR)
     prior["association"] = prior["association"] * 0.0 + 1.1
+    prior["beta"] = prior["beta"] * 0.0 + 0.3
     prior["patient_sd"] = np.clip(prior["patient_sd"], 0.15, 1.0)
     prior["marker_sd"] = np.clip(prior["marker_sd"], 0.2, 0.6)
     return prior
@@ -139,7 +140,7 @@ def test_with_an_association_curves_have_the_posterior_that_quadrature_finds(
 ) -> None:
     """Survival speaks too: level and slope on a grid, the cumulative hazard by adaptive rule."""
     until = 2.5
-    d = int(posterior["patient_sd"].isel(chain=0).prod("curve_term").argmax("draw"))
+    d = int(posterior["marker_sd"].isel(chain=0).sum("marker_with_error").argmax("draw"))
     one = posterior.isel(draw=[d]).isel(draw=np.zeros(6000, dtype=int))
     twin = twin_of(spec, learnt, one, cohort.select(["p03"]), until * YEAR)
     mean, covariance = normal_posterior(twin, posterior, d)
@@ -151,7 +152,7 @@ def test_with_an_association_curves_have_the_posterior_that_quadrature_finds(
 
     def cumulative(level: float, slope: float) -> float:
         def hazard(t: float) -> float:
-            return 0.1 * ratio * float(np.exp(1.1 * (level + slope * t - centre)))
+            return 0.8 * ratio * float(np.exp(1.1 * (level + slope * t - centre)))
 
         return float(quad(hazard, 0.0, until)[0])
 
@@ -185,7 +186,7 @@ def test_survival_follows_the_curve(
     rise = curves.marker("bilirubin", np.array([3.0 * YEAR]))[0] - centre - start
     for years in (1.0, 3.0):
         area = np.exp(1.1 * start) * (np.exp(1.1 * rise * years) - 1.0) / (1.1 * rise)
-        wanted = np.exp(-0.1 * ratio * area).mean()
+        wanted = np.exp(-0.8 * ratio * area).mean()
         forecast = twin.forecast(3.0 * YEAR, [years * YEAR])
         assert float(forecast["survival"][0, 0]) == pytest.approx(wanted, abs=2e-3)
 
