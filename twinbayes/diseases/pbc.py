@@ -1,4 +1,4 @@
-"""Primary biliary cirrhosis: the benchmark of joint models, with serum bilirubin."""
+"""Primary biliary cirrhosis: the benchmark of joint models, with serum bilirubin and others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from twinbayes.model import (
     Association,
     EventProcess,
     ModelSpec,
-    Polynomial,
     Spline,
     StateGraph,
     Term,
@@ -19,11 +18,11 @@ from twinbayes.model import (
 )
 from twinbayes.model.baseline import Baseline
 from twinbayes.model.columns import CovariateTerm
-from twinbayes.model.time_basis import TimeBasis
 
 ENDPOINTS: Final = ("death", "death or transplantation", "competing")
 SEX: Final = Term(name="sex", group="clinical", transform="category")
 DRUG: Final = Term(name="d_penicillamine", group="treatment", transform="binary")
+BILIRUBIN: Final = Trajectory(marker="bilirubin", transform="log")
 
 
 def pbc(
@@ -31,10 +30,10 @@ def pbc(
     endpoint: str = "death",
     covariates: tuple[CovariateTerm, ...] = (SEX, DRUG),
     curve_covariates: tuple[CovariateTerm, ...] = (),
-    basis: TimeBasis | None = None,
+    markers: tuple[Trajectory, ...] = (BILIRUBIN,),
     baseline: Baseline | None = None,
 ) -> ModelSpec:
-    """Describe the joint model of log bilirubin and death.
+    """Describe the joint model of log bilirubin, or other markers, and death.
 
     Parameters
     ----------
@@ -42,9 +41,9 @@ def pbc(
         ``death`` (transplanted patients are censored), ``death or transplantation`` (as one
         event), ``competing`` (each with its own hazard and association).
     covariates, curve_covariates
-        What acts on hazards, and on level and slope of bilirubin.
-    basis
-        Functions of time of log bilirubin; default a straight line.
+        What acts on hazards, and on every coefficient of the curves.
+    markers
+        Curves whose present values move every hazard; by default a straight line of log bilirubin.
     baseline
         Shape of the baseline hazards.
     """
@@ -58,7 +57,6 @@ def pbc(
         Transition(source="alive", target=state, event=event, baseline=shape)
         for state, event in ends.items()
     )
-    curve = Trajectory(marker="bilirubin", transform="log", basis=basis or Polynomial())
     return ModelSpec(
         name="pbc",
         title="Primary biliary cirrhosis, serum bilirubin and survival",
@@ -72,8 +70,9 @@ def pbc(
             covariates=covariates,
             unshrunk=tuple(dict.fromkeys(t.group for t in covariates)),
         ),
-        trajectories=Trajectories(markers=(curve,), covariates=curve_covariates),
-        associations=(
-            Association(marker="bilirubin", transitions=tuple(t.label for t in transitions)),
+        trajectories=Trajectories(markers=markers, covariates=curve_covariates),
+        associations=tuple(
+            Association(marker=m.marker, transitions=tuple(t.label for t in transitions))
+            for m in markers
         ),
     )
