@@ -14,6 +14,7 @@ from twinbayes.model.graph import Effect, StateGraph, Transition, Treatment, Tre
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling
 from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
 from twinbayes.model.time_basis import CubicSpline, NaturalSpline, Polynomial
+from twinbayes.model.time_path import Since
 from twinbayes.model.trajectory import CurveEncoding, Trajectories, Trajectory
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "PiecewiseConstant",
     "Poisson",
     "Polynomial",
+    "Since",
     "Spline",
     "StateGraph",
     "StudentT",

@@ -57,7 +57,7 @@ def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Mode
                 trail = build_trail(
                     spec.associations,
                     spec.graph,
-                    plan.curves.learnt,
+                    plan.curves,
                     plan.events.points,
                     curve,
                     priors,

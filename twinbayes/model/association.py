@@ -14,7 +14,7 @@ from twinbayes.model.event_op import Tensor
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.nodes import TrailPoints
 from twinbayes.model.time_basis import FORMS, VALUE
-from twinbayes.model.trajectory import CurveEncoding
+from twinbayes.model.trajectory import CurvePlan
 from twinbayes.names import ASSOCIATION
 from twinbayes.priors import PriorSet
 
@@ -70,13 +70,13 @@ def followed(associations: Sequence[Association], graph: StateGraph) -> frozense
 def build_trail(
     associations: Sequence[Association],
     graph: StateGraph,
-    learnt: CurveEncoding,
+    curves: CurvePlan,
     points: TrailPoints,
     curve: Tensor,
     priors: PriorSet,
 ) -> Tensor:
     """Add associations; return what they add to the log hazard at each point."""
-    labels = [label for a in associations for label in a.labels]
+    labels, learnt = [label for a in associations for label in a.labels], curves.learnt
     pm.modelcontext(None).add_coord(ASSOCIATION, labels)
     standard = priors.make("_association", "association", dims=(ASSOCIATION,), qualifiers=labels)
     per_unit = np.array([1.0 / learnt.get(a.marker).scale for a in associations for _ in a.labels])
@@ -89,7 +89,9 @@ def build_trail(
         )
         which = {graph.labels.index(t): first + k for k, t in enumerate(association.transitions)}
         first += len(association.transitions)
-        columns = learnt.get(association.marker).columns(points.day[mine], association.form)
+        scale = learnt.get(association.marker)
+        starts = curves.visits[learnt.markers.index(scale)].starts[points.patient[mine]]
+        columns = scale.columns(points.day[mine], starts, association.form)
         own = curve[:, learnt.columns(association.marker)]
         # Column by column: long vectors, where rows would be two or three numbers each.
         feature = sum(

@@ -26,6 +26,7 @@ def _known_types() -> dict[str, type[Any]]:
         pooling,
         spec,
         time_basis,
+        time_path,
         trajectory,
     )
 
@@ -46,6 +47,7 @@ def _known_types() -> dict[str, type[Any]]:
         trajectory.Trajectory,
         association.Association,
         *time_basis.BASES,
+        time_path.Since,
         *family_continuous.FAMILIES,
         *family_discrete.FAMILIES,
     )

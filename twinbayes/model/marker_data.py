@@ -8,7 +8,7 @@ and those of other families, are kept one by one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -23,9 +23,11 @@ from twinbayes.model.family import MEASURED, STUDENT_T, Family, Ints
 from twinbayes.model.family_continuous import Normal
 from twinbayes.model.family_discrete import Ordinal
 from twinbayes.model.time_basis import VALUE, Floats, TimeBasis
+from twinbayes.model.time_path import Since, first_days, require_dated
 from twinbayes.names import DAY, DAYS_PER_YEAR, PATIENT_ID
 
 TRANSFORMS: Final = ("identity", "log")
+_NEVER: Final = 1e-9  # a column that no visit sees keeps its scale
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class MarkerScale:
         (column,) root mean square of each basis column over the visits; 1 for the constant.
     family
         How measurements scatter.
+    turns
+        What else curves are made of: columns that begin on a day of the patient's own.
     """
 
     marker: str
@@ -54,10 +58,17 @@ class MarkerScale:
     scale: float
     column_scale: tuple[float, ...]
     family: Family = field(default_factory=Normal)
+    turns: tuple[Since, ...] = ()
 
     @classmethod
     def learn(
-        cls, marker: str, transform: str, basis: TimeBasis, family: Family, cohort: Cohort
+        cls,
+        marker: str,
+        transform: str,
+        basis: TimeBasis,
+        family: Family,
+        turns: tuple[Since, ...],
+        cohort: Cohort,
     ) -> MarkerScale:
         """Fix knots and scales from the visits of a cohort.
 
@@ -78,21 +89,36 @@ class MarkerScale:
         if not values.std() > 0:
             raise ModelError(f"Marker {marker!r} has one and the same value at all visits.")
         centre, scale = family.standard(values)
-        years = visits[DAY].to_numpy(dtype=np.float64) / DAYS_PER_YEAR
-        learnt = basis.learn(years)
-        spread = np.sqrt((learnt.columns(years)[:, 1:] ** 2).mean(axis=0))
-        column_scale = (1.0, *(float(x) for x in np.maximum(spread, 1e-9)))
-        return cls(marker, transform, learnt, centre, scale, column_scale, family)
+        require_dated(turns, cohort, marker)
+        days = visits[DAY].to_numpy(dtype=np.float64)
+        learnt = basis.learn(days / DAYS_PER_YEAR)
+        width = len(learnt.labels) + len(turns)
+        plain = cls(marker, transform, learnt, centre, scale, (1.0,) * width, family, turns)
+        starts = first_days(turns, cohort)[_who(visits, cohort)]
+        spread = np.sqrt((plain.columns(days, starts)[:, 1:] ** 2).mean(axis=0))
+        column_scale = (1.0, *(float(x) if x > _NEVER else 1.0 for x in spread))
+        return replace(plain, column_scale=column_scale)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of a patient's coefficients."""
+        return (*self.basis.labels, *(turn.label for turn in self.turns))
 
     @property
     def offset(self) -> float:
         """What the linear predictor of a visit has beside the curve on the sampling scale."""
         return 0.0 if self.family.transformable else self.centre
 
-    def columns(self, days: Floats, form: str = VALUE) -> Floats:
-        """(time, column) basis on the sampling scale; slopes and areas are per year."""
-        years = np.asarray(days, dtype=np.float64) / DAYS_PER_YEAR
-        scaled: Floats = self.basis.columns(years, form) / np.array(self.column_scale)
+    def columns(self, days: Floats, starts: Floats, form: str = VALUE) -> Floats:
+        """(time, column) basis on the sampling scale; slopes and areas are per year.
+
+        `starts` (time, turn), or (turn,) of one patient, are the days on which turns begin.
+        """
+        days = np.asarray(days, dtype=np.float64)
+        starts = np.broadcast_to(starts, (len(days), len(self.turns)))
+        plain = self.basis.columns(days / DAYS_PER_YEAR, form)
+        turned = [t.column(days, starts[:, k], form) for k, t in enumerate(self.turns)]
+        scaled: Floats = np.column_stack([plain, *turned]) / np.array(self.column_scale)
         return scaled
 
     def natural(self) -> Floats:
@@ -104,10 +130,9 @@ class MarkerScale:
         visits = _visits(self.marker, cohort)
         codes = _codes(self.marker, self.family, visits)
         y = self._standardised(visits["value"])
-        columns = self.columns(visits[DAY].to_numpy(dtype=np.float64))
-        order = {p: i for i, p in enumerate(cohort.patient_ids)}
-        who = visits[PATIENT_ID].map(order).to_numpy(dtype=np.int64)
-        n, width = len(order), columns.shape[1]
+        who, starts = _who(visits, cohort), first_days(self.turns, cohort)
+        columns = self.columns(visits[DAY].to_numpy(dtype=np.float64), starts[who])
+        n, width = cohort.n_patients, columns.shape[1]
         known = self.family.information(codes, visits["value"].to_numpy(dtype=np.float64))
         information = np.bincount(who, known, n)
         table = VisitTable(*(a[codes != MEASURED] for a in (who, columns, y, codes)))
@@ -117,7 +142,7 @@ class MarkerScale:
         np.add.at(product, who, columns * y[:, None])
         count = np.bincount(who, minlength=n).astype(np.float64)
         total = np.bincount(who, y**2, n)
-        return MarkerData(self, square, product, total, count, information, table)
+        return MarkerData(self, square, product, total, count, information, table, starts)
 
     def _standardised(self, values: pd.Series) -> Floats:
         """Values as the likelihood reads them: standardised, counts, or the rank of grades."""
@@ -171,6 +196,8 @@ class MarkerData:
         (patient,) how much the visits say of a patient's curve, in measured values.
     visits
         Visits that are not in the sums.
+    starts
+        (patient, turn) days on which turns begin, infinite where they do not.
     """
 
     scale: MarkerScale
@@ -180,6 +207,7 @@ class MarkerData:
     count: Floats
     information: Floats
     visits: VisitTable
+    starts: Floats
 
     def logp(self, curve: Tensor, parameter: Tensor | None, weight: Tensor) -> Tensor:
         """Log density of all visits, given curves (patient, column) and weights (patient,)."""
@@ -208,6 +236,12 @@ class MarkerData:
     def _unit(self) -> Floats:
         """(visit,) log of the scale for densities, 0 for probabilities."""
         return np.where(self.visits.code == STUDENT_T, np.log(self.scale.scale), 0.0)
+
+
+def _who(visits: pd.DataFrame, cohort: Cohort) -> Ints:
+    """(visit,) index of the patient."""
+    order = {p: i for i, p in enumerate(cohort.patient_ids)}
+    return np.array([order[p] for p in visits[PATIENT_ID]], dtype=np.int64)
 
 
 def _visits(marker: str, cohort: Cohort) -> pd.DataFrame:

@@ -190,7 +190,7 @@ class ModelSpec:
                 "subgroup + centre, correlated over all markers of a patient:",
                 *(
                     f"  {t.marker}  ({t.family.kind}; {t.transform}; {t.basis.kind}: "
-                    f"{', '.join(t.basis.labels)})"
+                    f"{', '.join(t.labels)})"
                     for t in self.trajectories.markers
                 ),
                 "Patients with more visits than coefficients are sampled as they are (centred), "

@@ -33,6 +33,7 @@ from twinbayes.model.marker_data import TRANSFORMS, MarkerData, MarkerScale
 from twinbayes.model.nodes import Ints
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling
 from twinbayes.model.time_basis import Floats, Polynomial, TimeBasis
+from twinbayes.model.time_path import Since
 from twinbayes.names import (
     CENTRE,
     COUNT_MARKER,
@@ -65,12 +66,21 @@ class Trajectory:
         Functions of time that curves are made of; a straight line by default.
     family
         How measurements scatter around the curve; normal by default.
+    turns
+        Steps and bends of the curve since a treatment or an event. Forecasts take those that have
+        begun by the landmark, and those that a scenario starts.
     """
 
     marker: str
     transform: str = "identity"
     basis: TimeBasis = field(default_factory=Polynomial)
     family: Family = field(default_factory=Normal)
+    turns: tuple[Since, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the coefficients."""
+        return (*self.basis.labels, *(turn.label for turn in self.turns))
 
     def __post_init__(self) -> None:
         require_known(self.transform, TRANSFORMS, f"transform of marker {self.marker!r}")
@@ -99,13 +109,13 @@ class CurveEncoding:
     @property
     def labels(self) -> tuple[str, ...]:
         """Labels of all coefficients of a patient."""
-        return tuple(f"{m.marker}: {label}" for m in self.markers for label in m.basis.labels)
+        return tuple(f"{m.marker}: {label}" for m in self.markers for label in m.labels)
 
     def columns(self, marker: str) -> slice:
         """Which coefficients belong to a marker."""
         start = 0
         for m in self.markers:
-            stop = start + len(m.basis.labels)
+            stop = start + len(m.labels)
             if m.marker == marker:
                 return slice(start, stop)
             start = stop
@@ -195,7 +205,7 @@ class Trajectories:
         return CurveEncoding(
             Encoding.learn(self.covariates, cohort),
             tuple(
-                MarkerScale.learn(t.marker, t.transform, t.basis, t.family, cohort)
+                MarkerScale.learn(t.marker, t.transform, t.basis, t.family, t.turns, cohort)
                 for t in self.markers
             ),
         )

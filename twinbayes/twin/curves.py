@@ -33,6 +33,7 @@ from twinbayes.names import (
 )
 from twinbayes.twin.curve_kernel import sample_curves
 from twinbayes.twin.population import PatientRatios, Population
+from twinbayes.twin.scenario import Scenario
 
 _PROPOSALS: Final = 8  # per draw of the population; the normal approximation is close
 _CERTAIN: Final = 1e3  # a hazard per day that nobody outlives; vague priors reach beyond it
@@ -157,6 +158,8 @@ class PatientCurves:
         Mean share of the proposals that count; 1 where the normal approximation is exact.
     seed
         Of the patient's random numbers.
+    starts
+        For each marker (turn,), the days on which its turns begin.
     """
 
     population: CurvePopulation
@@ -165,12 +168,23 @@ class PatientCurves:
     log_evidence: Floats
     efficiency: float
     seed: int
+    starts: tuple[Floats, ...]
+
+    def under(self, scenario: Scenario) -> PatientCurves:
+        """Curves that turn on the days on which a scenario starts its treatments."""
+        days = {a.treatment: a.day for a in scenario.assumptions if a.day is not None}
+        starts = tuple(
+            np.minimum(own, [days.get(turn.what, np.inf) for turn in m.turns])
+            for own, m in zip(self.starts, self.population.learnt.markers, strict=True)
+        )
+        return replace(self, starts=starts)
 
     def marker(self, marker: str, days: Floats) -> Floats:
         """(time, draw) curve of a marker on days since origin, on its transformed scale."""
         scale = self.population.learnt.get(marker)
         own = self.coefficients[:, self.population.learnt.columns(marker)]
-        out: Floats = scale.columns(days) @ own.T * scale.scale + scale.centre
+        starts = self.starts[self.population.learnt.markers.index(scale)]
+        out: Floats = scale.columns(days, starts) @ own.T * scale.scale + scale.centre
         return out
 
     def natural(self, marker: str, days: Floats) -> Floats:
@@ -195,7 +209,7 @@ class PatientCurves:
 
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""
-        slopes = _slopes(self.population, self.spec, label, days)
+        slopes = _slopes(self.population, self.spec, self.starts, label, days)
         out: Floats = np.einsum("dtk,dk->td", slopes, self.coefficients)
         return out
 
@@ -210,7 +224,13 @@ def _untransformed(scale: MarkerScale, values: Floats) -> Floats:
     return own
 
 
-def _slopes(population: CurvePopulation, spec: ModelSpec, label: str, days: Floats) -> Floats:
+def _slopes(
+    population: CurvePopulation,
+    spec: ModelSpec,
+    starts: tuple[Floats, ...],
+    label: str,
+    days: Floats,
+) -> Floats:
     """(draw, time, term): the log hazard of one intensity per unit of each coefficient."""
     learnt = population.learnt
     out = np.zeros((population.n_draws, len(days), len(learnt.labels)))
@@ -218,7 +238,9 @@ def _slopes(population: CurvePopulation, spec: ModelSpec, label: str, days: Floa
     for a in spec.associations:
         for transition in a.transitions:
             if transition == label:
-                columns = learnt.get(a.marker).columns(days, a.form)
+                scale = learnt.get(a.marker)
+                own = starts[learnt.markers.index(scale)]
+                columns = scale.columns(days, own, a.form)
                 strength = population.association[k][:, None, None]
                 out[:, :, learnt.columns(a.marker)] += strength * columns
             k += 1
@@ -247,7 +269,8 @@ def patient_curves(
             precision = 1.0 / population.parameter[k, 0] ** 2
             visits[:, mine, mine] = precision[:, None, None] * data.square[i]
             product[:, mine] = precision[:, None] * data.product[i]
-    event, base, slope = _course(population, rates, spec, plan, ratios, i)
+    starts = tuple(data.starts[i] for data in curves.visits)
+    event, base, slope = _course(population, rates, spec, plan, starts, ratios, i)
     inverse = np.linalg.inv(population.root)
     seed = _seed(plan, curves, i)
     generator = np.random.default_rng(seed)
@@ -270,7 +293,7 @@ def patient_curves(
         spread,
     )
     efficiency = float(np.mean(1.0 / (1.0 + spread)))
-    return PatientCurves(population, spec, out, evidence, efficiency, seed)
+    return PatientCurves(population, spec, out, evidence, efficiency, seed, starts)
 
 
 def _single_visits(
@@ -307,6 +330,7 @@ def _course(
     rates: Population,
     spec: ModelSpec,
     plan: ModelPlan,
+    starts: tuple[Floats, ...],
     ratios: PatientRatios,
     i: int,
 ) -> tuple[Floats, Floats, Floats]:
@@ -318,12 +342,12 @@ def _course(
     event = np.zeros((n, width))
     for p in fired:
         label = labels[points.intensity[p]]
-        event += _slopes(population, spec, label, points.day[p : p + 1])[:, 0]
+        event += _slopes(population, spec, starts, label, points.day[p : p + 1])[:, 0]
     base, slope = np.empty((n, len(nodes))), np.empty((n, len(nodes), width))
     for e in np.unique(points.intensity[nodes]):
         at = np.flatnonzero(points.intensity[nodes] == e)
         mine = nodes[at]
-        slope[:, at] = _slopes(population, spec, labels[e], points.day[mine])
+        slope[:, at] = _slopes(population, spec, starts, labels[e], points.day[mine])
         log_rate = np.log(rates.rate[e][points.node_window[mine]]) + np.log(ratios.hazard[e])
         base[:, at] = (log_rate + np.log(points.node_days[mine])[:, None]).T
     for row, f in zip(data.acting_row, data.acting, strict=True):

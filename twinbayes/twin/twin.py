@@ -146,7 +146,7 @@ class Twin:
         if self.spec.associations:
             curves = self.curves(i) if curves is None else curves
             population = along_curves(
-                population, curves, self.spec.graph, self.present[i].day + nodes
+                population, curves.under(scenario), self.spec.graph, self.present[i].day + nodes
             )
         return follow(
             self.spec.graph,
