@@ -20,6 +20,7 @@ from twinbayes.checks.counting import (
     spread_same_day,
     survival_process,
 )
+from twinbayes.checks.cross_entropy import predictive_cross_entropy
 from twinbayes.checks.crossvalidation import (
     CrossValidation,
     Fold,
@@ -70,6 +71,7 @@ __all__ = [
     "nelson_aalen",
     "patient_loo",
     "prediction_scores",
+    "predictive_cross_entropy",
     "pseudo_values",
     "restricted_mean_time",
     "reverse_kaplan_meier",
