@@ -40,13 +40,6 @@ def test_under_competing_risks_it_is_the_cause_specific_likelihood() -> None:
     assert found.value == pytest.approx(-wanted / 400)
 
 
-def test_one_cause_alone_treats_the_other_as_censoring() -> None:
-    own = competing_process([1.0, 2.0, 5.0], [1, 2, 0], causes=("relapse", "death"))
-    free, density = [UNREAD, 0.7, 0.4], [0.3, UNREAD, UNREAD]
-    found = predictive_cross_entropy(own, free, density, 4.0, events=["relapse"])
-    assert found.value == pytest.approx(-np.log([0.3, 0.7, 0.4]).mean())
-
-
 def test_its_expectation_under_the_truth_is_the_entropy() -> None:
     # Exponential times without censoring or horizon: 1 - log(rate).
     rng = np.random.default_rng(41)
@@ -107,8 +100,6 @@ def test_bad_input_is_refused() -> None:
         predictive_cross_entropy(own, [0.5, 0.5], [-0.1, 0.1], 3.0)
     with pytest.raises(OptionError, match="not probabilities"):
         predictive_cross_entropy(own, [0.5, 1.5], [0.1, 0.1], 3.0)
-    with pytest.raises(OptionError, match="absorbing are dead, asked for were alive"):
-        predictive_cross_entropy(own, [0.5, 0.5], [0.1, 0.1], 3.0, events=["alive"])
     with pytest.raises(OptionError, match="not after the landmark"):
         predictive_cross_entropy(own, [0.5, 0.5], [0.1, 0.1], 0.0)
     late = survival_process([2.0, 3.0], [True, False], entry=[0.0, 1.0])

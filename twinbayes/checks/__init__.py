@@ -38,6 +38,7 @@ from twinbayes.checks.risk_calibration import (
     calibration,
     calibration_by_group,
     calibration_curve,
+    calibration_errors,
     hazard_slope,
 )
 from twinbayes.checks.scores import prediction_scores
@@ -57,6 +58,7 @@ __all__ = [
     "calibration",
     "calibration_by_group",
     "calibration_curve",
+    "calibration_errors",
     "compare_loo",
     "competing_process",
     "concordance",

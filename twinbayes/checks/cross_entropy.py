@@ -8,8 +8,6 @@ it asks only how probable it was to be without an event for so long.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -25,12 +23,11 @@ def predictive_cross_entropy(
     event_free: npt.ArrayLike,
     density: npt.ArrayLike,
     horizon: float,
-    *,
-    events: Sequence[str] | None = None,
 ) -> Estimate:
     """Return minus the mean log predictive density of what was seen until the horizon.
 
-    A patient with an event on day T up to the horizon adds ``-log f(T)``, where f is the density of
+    An event is the entry of an absorbing state; each such state is a cause of its own. A patient
+    with an event on day T up to the horizon adds ``-log f(T)``, where f is the density of
     that very event: under competing risks the cause-specific hazard on day T times the probability
     of having had no event of any kind before. Everyone else adds ``-log S``, the probability of
     having had no event by the day of censoring or the horizon, whichever comes first.
@@ -49,9 +46,6 @@ def predictive_cross_entropy(
         a posterior both are means over draws, taken before the logarithm.
     horizon
         Last day of the window, on the clock of the process.
-    events
-        Absorbing states whose entry is an event; by default all. A patient who ends in another one
-        is treated as censored on that day.
 
     Returns
     -------
@@ -66,21 +60,13 @@ def predictive_cross_entropy(
         If the predictions do not match the patients, one that is read is not a number, or patients
         enter late.
     OptionError
-        If an event is no absorbing state, the horizon comes before the landmark, a probability
-        lies outside [0, 1], or a density is negative.
+        If the horizon does not come after the landmark, a probability lies outside [0, 1], or a
+        density is negative.
     """
     ends = followed_from_origin(process)
     if not horizon > ends.entry[0]:
         raise OptionError(f"the horizon {horizon:g} is not after the landmark {ends.entry[0]:g}.")
-    final = tuple(process.absorbing or ())
-    chosen = final if events is None else tuple(events)
-    codes = [process.state(name) for name in chosen]
-    if not set(chosen) <= set(final):
-        raise OptionError(
-            f"an event ends in an absorbing state; absorbing are {', '.join(final)}, asked for "
-            f"were {', '.join(chosen)}."
-        )
-    happened = np.isin(ends.absorbed_in, codes) & (ends.exit <= horizon)
+    happened = ~ends.censored & (ends.exit <= horizon)
     free, dense = (np.asarray(x, dtype=np.float64) for x in (event_free, density))
     for name, values in (("event_free", free), ("density", dense)):
         if values.shape != happened.shape:
