@@ -13,7 +13,7 @@ import twinbayes as tb
 from twinbayes.checks import brier_score, kfold, predictive_cross_entropy
 from twinbayes.cohort import cohort_from_tables
 from twinbayes.errors import CohortError, OptionError
-from twinbayes.inference import CompiledFit, Fit
+from twinbayes.inference import Fit
 from twinbayes.model import Learnt
 from twinbayes.names import TIME
 from twinbayes.report import Landmark, cross_validate_landmark, landmark_accuracy
@@ -240,7 +240,7 @@ def test_held_out_patients_are_forecast_by_the_fit_without_them(constant_hazard:
 
 
 def test_what_cannot_be_scored_is_refused_before_anything_is_sampled(
-    constant_hazard: Fit, registry_compiled: CompiledFit
+    constant_hazard: Fit,
 ) -> None:
     with pytest.raises(OptionError, match="increasing days since the landmark"):
         Landmark.of(constant_hazard, DAY, [365.0, 180.0])

@@ -297,7 +297,7 @@ def landmark_accuracy(
     if draws < 1:
         raise OptionError(f"draws must be at least 1, not {draws}.")
     asked = Landmark.of(fit, landmark, horizons, state=state, targets=targets, weights=weights)
-    found = asked.scores(asked.patients, asked.forecast(_thinned(fit, draws), asked.patients))
+    found = asked.scores(asked.patients, asked.forecast(thinned(fit, draws), asked.patients))
     n = len(asked.patients)
     table = pd.DataFrame(
         [
@@ -354,7 +354,7 @@ def _targets(
     return {states[0] if len(states) == 1 else ANY_DEATH: states}
 
 
-def _thinned(fit: Fit, draws: int) -> Fit:
+def thinned(fit: Fit, draws: int) -> Fit:
     """Return the fit with about so many of its draws, evenly spaced."""
     posterior = fit.datatree[POSTERIOR].to_dataset()
     step = max(1, -(-posterior.sizes[CHAIN] * posterior.sizes[DRAW] // draws))
