@@ -172,27 +172,3 @@ def test_the_joint_model_is_as_accurate_as_its_peer(joint: Fit, reference: Refer
     ):
         value, tolerance = expected(case, quantity)
         assert found[score] == pytest.approx(value, abs=tolerance), score
-
-
-@pytest.mark.slow
-def test_the_mean_risk_of_the_first_hundred_at_risk_is_that_of_the_peer(
-    joint: Fit, reference: Reference
-) -> None:
-    case = reference("dynamic_prediction_pbc312")
-    years = (7.1, 8.5, 10.04, 12.0)
-    horizons = [(y - LANDMARK) * DAYS_PER_YEAR for y in years]
-    asked = Landmark.of(joint, LANDMARK * DAYS_PER_YEAR, horizons, weights="ipcw")
-    forecast = asked.forecast(joint, asked.patients[:100])
-    risk = forecast[:, len(horizons) : 2 * len(horizons)].mean(axis=0)
-    for found, quantity in zip(
-        risk,
-        (
-            "mean over the first 100 at-risk patients of P(death by 7.1 | alive at 5)",
-            "same, by 8.5",
-            "same, by 10.04",
-            "same, by 12",
-        ),
-        strict=True,
-    ):
-        value, tolerance = expected(case, quantity)
-        assert found == pytest.approx(value, abs=tolerance), quantity
