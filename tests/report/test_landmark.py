@@ -133,7 +133,7 @@ def test_a_wrong_hazard_scores_worse(constant_hazard: Fit) -> None:
 def test_forecasts_are_the_twins_and_look_at_nothing_after_the_landmark(fit: Fit) -> None:
     known = {"remission": ["remission"], "death": list(fit.spec.graph.absorbing)}
     asked = Landmark.of(fit, DAY, HORIZONS, targets=known)
-    chance, given, free, _ = parts_of(asked, asked.forecast(fit, asked.patients))
+    chance, given, free, density = parts_of(asked, asked.forecast(fit, asked.patients))
     past = fit.cohort.select(asked.patients).until(DAY)
     twin = fit.twin(past)
     predicted = twin.forecast(365.0, np.unique(asked.times))["state_probability"]
@@ -146,6 +146,13 @@ def test_forecasts_are_the_twins_and_look_at_nothing_after_the_landmark(fit: Fit
     np.testing.assert_allclose(
         free[still], 1 - final.sel({TIME: list(HORIZONS)}).to_numpy()[still], atol=3e-3
     )
+    died = np.flatnonzero(~ends.censored & (ends.exit <= DAY + 365.0))
+    assert len(set(ends.absorbed_in[died])) > 1
+    for k in died:
+        until = float(ends.exit[k]) - DAY
+        around = twin.forecast(until, [max(until - 1.0, 0.0), until])["state_probability"]
+        rise = around.isel(patient=k, state=ends.absorbed_in[k]).diff(TIME).item()
+        assert density[k] == pytest.approx(rise / min(until, 1.0), rel=0.01)
     lost = np.flatnonzero(ends.censored & (ends.exit <= DAY + 365.0))
     assert lost.size
     for k in lost[:5]:
