@@ -163,6 +163,16 @@ def test_forecasts_are_the_twins_and_look_at_nothing_after_the_landmark(fit: Fit
             assert given[k, j, -1] == pytest.approx(float(later.sel(state=some).sum()), abs=3e-3)
 
 
+def test_days_of_exit_on_the_very_horizon_are_read(constant_hazard: Fit) -> None:
+    ends = Landmark.of(constant_hazard, DAY, [1.0]).process.follow_up()
+    within = (ends.exit > DAY + 100.0) & (ends.exit < DAY + 400.0)
+    for censored in (True, False):
+        for exit_day in ends.exit[within & (ends.censored == censored)][:3]:
+            horizon = float(exit_day - DAY)
+            table = landmark_accuracy(constant_hazard, DAY, [horizon, horizon + 100.0]).table
+            assert np.isfinite(table["value"]).all()
+
+
 def test_a_forecast_does_not_depend_on_who_else_is_in_the_batch(fit: Fit) -> None:
     asked = Landmark.of(fit, DAY, HORIZONS)
     whole = asked.forecast(fit, asked.patients)

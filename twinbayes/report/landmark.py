@@ -148,7 +148,7 @@ class Landmark:
         ends = self.process.of_patients(patients).follow_up()
         groups = self._groups(fit)
         at_landmark = fit.twin(list(patients), at=self.day)
-        own = ends.exit - self.day
+        own, windows = ends.exit - self.day, self.day + np.asarray(self.horizons)
         final = np.isin(fit.spec.graph.states, fit.spec.graph.absorbing)
 
         def ahead(i: int) -> FloatArray:
@@ -156,12 +156,12 @@ class Landmark:
             state = mean_occupation(at_landmark, i, self.times, curves)
             free = 1.0 - state[len(self.horizons) :, final].sum(axis=1)
             density = np.nan
-            if own[i] <= self.horizons[-1]:
+            if ends.exit[i] <= windows[-1]:
                 # A time grid of its own: the day of exit must not touch the forecast, not even
                 # in the last digits, by which the AUC would rank equal patients.
                 begin = max(own[i] - _DAY, 0.0)
                 before, on = mean_occupation(at_landmark, i, np.array([begin, own[i]]), curves)
-                free[own[i] < self.horizons] = 1.0 - on[final].sum()
+                free[ends.exit[i] < windows] = 1.0 - on[final].sum()
                 if not ends.censored[i]:
                     rise = float(on[ends.absorbed_in[i]] - before[ends.absorbed_in[i]])
                     density = max(rise, 0.0) / (own[i] - begin)
@@ -170,7 +170,7 @@ class Landmark:
         parts = np.stack(list(over_patients(len(patients), ahead)))
         width = len(self.targets) * self.times.size
         given = np.full((len(patients), width), np.nan)
-        lost = np.flatnonzero(ends.censored & (own <= self.horizons[-1]))
+        lost = np.flatnonzero(ends.censored & (ends.exit <= windows[-1]))
         if self.weights == "model" and lost.size:
             given[lost] = self._from_last_day(fit, [patients[int(k)] for k in lost], groups)
         return np.concatenate([parts[:, :width], given, parts[:, width:]], axis=1)
