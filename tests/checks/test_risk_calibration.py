@@ -10,6 +10,7 @@ from twinbayes.checks import (
     calibration,
     calibration_by_group,
     calibration_curve,
+    calibration_errors,
     competing_process,
     hazard_slope,
     survival_process,
@@ -47,6 +48,24 @@ def test_true_risks_pass(cohort: Cohort) -> None:
     assert row["ici"] < 0.04
     assert row["e50"] <= row["e90"]
     assert row["ici_lower"] < row["ici"] < row["ici_upper"]
+
+
+def test_the_errors_alone_are_those_of_the_check(cohort: Cohort) -> None:
+    own, x, _, _ = cohort
+    p = np.stack([risk(x), risk(x + 0.5)], axis=1)
+    columns = ["horizon", "ici", "e50", "e90"]
+    wanted = calibration(own, p, [1.0, 1.5], "dead", n_bootstrap=0).table[columns]
+    found = calibration_errors(own, p, [1.0, 1.5], "dead")
+    np.testing.assert_allclose(found[columns], wanted)
+
+
+def test_one_prediction_for_all_is_off_by_its_distance_from_the_curve(
+    illness_death: Simulator,
+) -> None:
+    own = illness_death(200, 42)
+    row = calibration_errors(own, np.full(200, 0.3), [1.0], "ill").iloc[0]
+    wanted = abs(aalen_johansen(own).at([1.0])[0, 1] - 0.3)
+    assert row[["ici", "e50", "e90"]].tolist() == pytest.approx([wanted] * 3, abs=1e-6)
 
 
 @pytest.mark.parametrize("stretch", [0.5, 2.0])

@@ -20,6 +20,7 @@ from twinbayes.checks.counting import (
     spread_same_day,
     survival_process,
 )
+from twinbayes.checks.cross_entropy import predictive_cross_entropy
 from twinbayes.checks.crossvalidation import (
     CrossValidation,
     Fold,
@@ -37,6 +38,7 @@ from twinbayes.checks.risk_calibration import (
     calibration,
     calibration_by_group,
     calibration_curve,
+    calibration_errors,
     hazard_slope,
 )
 from twinbayes.checks.scores import prediction_scores
@@ -56,6 +58,7 @@ __all__ = [
     "calibration",
     "calibration_by_group",
     "calibration_curve",
+    "calibration_errors",
     "compare_loo",
     "competing_process",
     "concordance",
@@ -70,6 +73,7 @@ __all__ = [
     "nelson_aalen",
     "patient_loo",
     "prediction_scores",
+    "predictive_cross_entropy",
     "pseudo_values",
     "restricted_mean_time",
     "reverse_kaplan_meier",

@@ -1,26 +1,29 @@
 """Brier scores of predicted probabilities under censoring, for any state of a process.
 
 Graf et al. 1999 and Gerds & Schumacher 2006: squared errors of the patients whose state at the
-horizon is known, weighted by the inverse probability of being known. Survival, cumulative
+horizon is known, weighted by the inverse probability of being known; or, with weights of the model,
+of everybody, those censored counting in part as case and in part as control. Survival, cumulative
 incidence under competing risks and state occupation differ only in the target states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from twinbayes.checks.aalen_johansen import aalen_johansen
-from twinbayes.checks.censoring import CensoringModel, censoring_model, outcome_at
+from twinbayes.checks.censoring import HorizonOutcome, outcomes_at
 from twinbayes.checks.counting import CountingProcess, FloatArray
 from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.predictions import as_probabilities
-from twinbayes.errors import OptionError
+from twinbayes.errors import OptionError, require_known
 
 type Labels = Sequence[Any] | npt.NDArray[Any]
+
+RULES: Final = ("trapezoid", "simpson")
 
 
 def brier_score(
@@ -29,6 +32,8 @@ def brier_score(
     horizons: npt.ArrayLike,
     target: str | Sequence[str],
     *,
+    weights: str = "ipcw",
+    conditional: npt.ArrayLike | None = None,
     strata: Labels | None = None,
 ) -> tuple[Estimate, ...]:
     """Return the Brier score at each horizon: 0 is perfect, p(1 − p) what a constant p earns.
@@ -44,20 +49,29 @@ def brier_score(
         Days, shape (horizons,).
     target
         State, or states taken together. For survival give the dead state and 1 − S(t).
+    weights
+        ``"ipcw"``, or ``"model"``: those censored before the horizon count as case with the
+        probability `conditional` and as control with the rest.
+    conditional
+        With ``weights="model"``: probability of the target at each horizon given the record up to
+        the patient's last day, shape (patients, horizons); read only for those censored by then.
     strata
-        Strata of the censoring distribution, one label a patient.
+        With ``weights="ipcw"``: strata of the censoring distribution, one label a patient.
 
     Raises
     ------
     CohortError
         If the predictions do not match the patients, or patients enter late.
     OptionError
-        If nobody is followed beyond a horizon, or a prediction is no probability.
+        If nobody is followed beyond a horizon, a prediction is no probability, or an option has
+        no place beside the others.
     """
     days = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
-    model = censoring_model(process, strata)
-    p = as_probabilities(probability, model.follow_up.exit.size, days.size)
-    return tuple(_score(process, p[:, k], float(day), target, model) for k, day in enumerate(days))
+    outcomes = outcomes_at(
+        process, days, target, weights=weights, conditional=conditional, strata=strata
+    )
+    p = as_probabilities(probability, outcomes[0].case.size, days.size)
+    return tuple(_score(p[:, k], outcome) for k, outcome in enumerate(outcomes))
 
 
 def integrated_brier_score(
@@ -66,18 +80,34 @@ def integrated_brier_score(
     horizons: npt.ArrayLike,
     target: str | Sequence[str],
     *,
+    rule: str = "trapezoid",
+    weights: str = "ipcw",
+    conditional: npt.ArrayLike | None = None,
     strata: Labels | None = None,
 ) -> Estimate:
-    """Return the mean of the Brier score over the range of the horizons (trapezoidal rule).
+    """Return the mean of the Brier score over a stretch of time.
 
-    Parameters as for `brier_score`; at least two increasing horizons.
+    Parameters
+    ----------
+    rule
+        ``"trapezoid"``: over the range of two or more increasing horizons. ``"simpson"``: over the
+        window from the origin to the last of two horizons, the first of which is its middle:
+        2/3 Brier(middle) + 1/6 Brier(end), the score on the first day being 0 because every state
+        is then known (the rule of the R package JMbayes2).
+
+    Other parameters as for `brier_score`.
+
+    Raises
+    ------
+    OptionError
+        If the rule is unknown or the horizons do not suit it; and as `brier_score`.
     """
+    require_known(rule, RULES, "rule of integration")
     days = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
-    if days.size < 2 or np.any(np.diff(days) <= 0):
-        raise OptionError("the integrated Brier score needs two or more increasing horizons.")
-    scores = brier_score(process, probability, days, target, strata=strata)
-    gaps = np.diff(days)
-    share = (np.append(gaps, 0.0) + np.append(0.0, gaps)) / (2 * gaps.sum())
+    share = _trapezoid(days) if rule == "trapezoid" else _simpson(days, float(process.start.min()))
+    scores = brier_score(
+        process, probability, days, target, weights=weights, conditional=conditional, strata=strata
+    )
     influence = share @ np.stack([score.influence for score in scores])
     return Estimate(float(share @ [score.value for score in scores]), influence, 0.0, np.inf)
 
@@ -88,6 +118,8 @@ def scaled_brier_score(
     horizons: npt.ArrayLike,
     target: str | Sequence[str],
     *,
+    weights: str = "ipcw",
+    conditional: npt.ArrayLike | None = None,
     strata: Labels | None = None,
 ) -> tuple[Estimate, ...]:
     """Return 1 − Brier / Brier of the Aalen–Johansen curve, at each horizon.
@@ -101,9 +133,10 @@ def scaled_brier_score(
     columns = [process.state(name) for name in names]
     origin = float(process.start.min())
     curve = aalen_johansen(process, origin=origin).at(days)[:, columns].sum(axis=1)
-    own = brier_score(process, probability, days, target, strata=strata)
+    how: dict[str, Any] = {"weights": weights, "conditional": conditional, "strata": strata}
+    own = brier_score(process, probability, days, target, **how)
     constant = np.broadcast_to(np.clip(curve, 0.0, 1.0), (own[0].influence.size, days.size))
-    null = brier_score(process, constant, days, target, strata=strata)
+    null = brier_score(process, constant, days, target, **how)
     return tuple(map(_relative, own, null))
 
 
@@ -117,16 +150,26 @@ def _relative(own: Estimate, null: Estimate) -> Estimate:
     return Estimate(1.0 - ratio, -moved / null.value, -np.inf, 1.0)
 
 
-def _score(
-    process: CountingProcess,
-    p: FloatArray,
-    horizon: float,
-    target: str | Sequence[str],
-    model: CensoringModel,
-) -> Estimate:
-    outcome = outcome_at(process, horizon, target, model)
-    part = outcome.weight * (outcome.case - p) ** 2 / p.size
+def _trapezoid(days: FloatArray) -> FloatArray:
+    if days.size < 2 or np.any(np.diff(days) <= 0):
+        raise OptionError("the integrated Brier score needs two or more increasing horizons.")
+    gaps = np.diff(days)
+    share: FloatArray = (np.append(gaps, 0.0) + np.append(0.0, gaps)) / (2 * gaps.sum())
+    return share
+
+
+def _simpson(days: FloatArray, origin: float) -> FloatArray:
+    if days.size != 2 or not days[1] > origin or not np.isclose(2 * days[0], origin + days[1]):
+        raise OptionError(
+            "Simpson's rule needs two horizons: the middle and the end of the window that begins "
+            f"on the first day of the process ({origin:g})."
+        )
+    return np.array([2 / 3, 1 / 6])
+
+
+def _score(p: FloatArray, outcome: HorizonOutcome) -> Estimate:
+    part = (outcome.case * (1.0 - p) ** 2 + outcome.control * p**2) / p.size
     value = float(part.sum())
-    influence = part - value / p.size + model.influence(part, outcome.at, outcome.strict)
+    influence = part - value / p.size + outcome.influence(part)
     # Weights can lift a score above 1 in small samples, so only the lower bound is firm.
     return Estimate(value, influence, 0.0, np.inf)

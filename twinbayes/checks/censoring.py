@@ -1,8 +1,13 @@
-"""Who is known to be where at a horizon, weighted by the inverse probability of being seen.
+"""Who is in which state at a horizon, and what to make of those who were censored before it.
 
-A patient whose state at the horizon is known stands for those who were censored before it. The
-weight is 1/G, the inverse of the reverse Kaplan–Meier curve at the horizon, or just before the
-day on which an absorbing state ended the follow-up.
+With weights ``"ipcw"`` a patient whose state at the horizon is known stands for those who were
+censored before it. The weight is 1/G, the inverse of the reverse Kaplan–Meier curve at the horizon,
+or just before the day on which an absorbing state ended the follow-up.
+
+With weights ``"model"`` everyone counts once: a patient censored before the horizon is a case with
+the model's probability of being in the target at the horizon given all that was known on the last
+day, and a control with the rest (Rizopoulos, Molenberghs & Lesaffre 2017). This needs no model of
+the censoring, which may depend on the patient's history, but the model judges itself in part.
 """
 
 from __future__ import annotations
@@ -16,9 +21,11 @@ import numpy.typing as npt
 
 from twinbayes.checks.counting import BoolArray, CountingProcess, FloatArray, FollowUp
 from twinbayes.checks.kaplan_meier import SurvivalCurve, reverse_kaplan_meier
+from twinbayes.checks.predictions import as_probabilities
 from twinbayes.errors import CohortError, OptionError, require_known
 
 CONTROLS: Final = ("all_others", "event_free")
+WEIGHTS: Final = ("ipcw", "model")
 
 
 @dataclass(frozen=True)
@@ -102,13 +109,7 @@ def censoring_model(
     CohortError
         If patients entered on different days, or the strata do not match the patients.
     """
-    ends = process.follow_up()
-    if np.any(ends.entry != ends.entry[0]):
-        raise CohortError(
-            "scores need all patients under observation from the origin; "
-            f"{int(np.sum(ends.entry > ends.entry.min()))} entered later. Use "
-            "`CountingProcess.since` with a landmark that all have reached."
-        )
+    ends = followed_from_origin(process)
     labels = np.zeros(ends.exit.size, np.int64) if strata is None else np.asarray(strata)
     if labels.shape != ends.exit.shape:
         raise CohortError(
@@ -122,72 +123,158 @@ def censoring_model(
 
 @dataclass(frozen=True)
 class HorizonOutcome:
-    """Membership in a set of states at a horizon, as far as it is known.
+    """Membership in a set of states at a horizon, as far as it is known or predicted.
 
     Attributes
     ----------
     horizon
         Day since the origin.
     case, control
-        Shape (patients,). Neither, where the state is unknown or the controls exclude it.
-    weight
-        Inverse probability of being known; zero where unknown.
+        Weights, shape (patients,): how much each patient counts as being in the target, and as
+        being elsewhere. Both zero where the state is unknown or the controls exclude it.
     at, strict
-        Day at which the censoring curve was read, NaN where unknown; whether just before it.
+        Day at which the censoring curve was read, NaN where it was not; whether just before it.
+    model
+        The censoring curves behind the weights; None for weights of the predicting model.
     """
 
     horizon: float
-    case: BoolArray
-    control: BoolArray
-    weight: FloatArray
+    case: FloatArray
+    control: FloatArray
     at: FloatArray
     strict: BoolArray
+    model: CensoringModel | None
+
+    def influence(self, part: FloatArray) -> FloatArray:
+        """Return how each patient moves the sum of `part` through estimated weights.
+
+        Weights of the predicting model are taken as known, as its predictions are.
+        """
+        if self.model is None:
+            return np.zeros_like(part)
+        return self.model.influence(part, self.at, self.strict)
 
 
-def outcome_at(
+def outcomes_at(
     process: CountingProcess,
-    horizon: float,
+    horizons: FloatArray,
     target: str | Sequence[str],
-    model: CensoringModel,
     *,
+    weights: str = "ipcw",
+    conditional: npt.ArrayLike | None = None,
+    strata: Sequence[Any] | npt.NDArray[Any] | None = None,
     controls: str = "all_others",
-) -> HorizonOutcome:
-    """Return who is in the target states at `horizon`, with weights.
+) -> tuple[HorizonOutcome, ...]:
+    """Return who is in the target states at each horizon, with weights.
 
     Parameters
     ----------
     process
         Counting-process rows; survival and competing risks are the special cases with one
         transient state.
-    horizon
-        Day since the origin.
+    horizons
+        Days on the clock of the process, shape (horizons,).
     target
         State, or states taken together, that make a case.
-    model
-        From `censoring_model`.
+    weights
+        ``"ipcw"``: those who are known count for those who are not. ``"model"``: those censored
+        before a horizon count in part as case, in part as control.
+    conditional
+        With ``"model"`` alone: probability of being in the target at each horizon given all that
+        was known on the patient's last day, shape (patients, horizons). Read only for patients
+        censored by the horizon, and may be NaN for all others.
+    strata
+        With ``"ipcw"`` alone: strata of the censoring distribution, one label a patient.
     controls
         ``"all_others"``: everyone known to be elsewhere. ``"event_free"``: only those not yet in
         any absorbing state. For competing risks these are the two definitions of Blanche et al.
-        2013: with ``"event_free"`` a competing event makes neither case nor control.
+        2013: with ``"event_free"`` a competing event makes neither case nor control; with weights
+        of a model it is refused, because a patient censored may have had one by the horizon.
 
     Raises
     ------
+    CohortError
+        If patients entered on different days, or strata or `conditional` do not match them.
     OptionError
-        If `controls` is unknown, or nobody is under observation at the horizon.
+        If an option is unknown or has no place beside the others, a probability is none, or, with
+        ``"ipcw"``, nobody is under observation at a horizon.
     """
     require_known(controls, CONTROLS, "choice of controls")
+    require_known(weights, WEIGHTS, "kind of weights")
     names = (target,) if isinstance(target, str) else tuple(target)
-    state = process.state_at(horizon)
+    codes = [process.state(name) for name in names]
+    if weights == "model":
+        return _outcomes_by_model(process, horizons, codes, conditional, strata, controls)
+    if conditional is not None:
+        raise OptionError("conditional probabilities belong to weights='model'; leave them out.")
+    model = censoring_model(process, strata)
+    return tuple(_known_at(process, float(h), codes, model, controls) for h in horizons)
+
+
+def followed_from_origin(process: CountingProcess) -> FollowUp:
+    """Return entry, exit and last state of each patient; all must have entered on one day.
+
+    Raises
+    ------
+    CohortError
+        If patients entered on different days.
+    """
+    ends = process.follow_up()
+    if np.any(ends.entry != ends.entry[0]):
+        raise CohortError(
+            "scores need all patients under observation from the origin; "
+            f"{int(np.sum(ends.entry > ends.entry.min()))} entered later. Use "
+            "`CountingProcess.since` with a landmark that all have reached."
+        )
+    return ends
+
+
+def _known_at(
+    process: CountingProcess,
+    horizon: float,
+    codes: list[int],
+    model: CensoringModel,
+    controls: str,
+) -> HorizonOutcome:
     ends = model.follow_up
-    gone = (ends.exit <= horizon) & ~ends.censored
     if not np.any(ends.exit > horizon):
         raise OptionError(
             f"nobody is followed beyond the horizon {horizon:g}; the last day is "
             f"{ends.exit.max():g}. Choose an earlier horizon."
         )
-    case = np.isin(state, [process.state(name) for name in names])
+    state = process.state_at(horizon)
+    gone = (ends.exit <= horizon) & ~ends.censored
+    case = np.isin(state, codes)
     control = (state >= 0) & ~case
     if controls == "event_free":
         control &= ~gone
     at = np.where(gone, ends.exit, np.where(state >= 0, horizon, np.nan))
-    return HorizonOutcome(horizon, case, control, model.weight(at, gone), at, gone)
+    weight = model.weight(at, gone)
+    return HorizonOutcome(horizon, weight * case, weight * control, at, gone, model)
+
+
+def _outcomes_by_model(
+    process: CountingProcess,
+    horizons: FloatArray,
+    codes: list[int],
+    conditional: npt.ArrayLike | None,
+    strata: object,
+    controls: str,
+) -> tuple[HorizonOutcome, ...]:
+    if conditional is None or strata is not None or controls != "all_others":
+        raise OptionError(
+            "weights='model' needs `conditional`, the probability of the target given the record "
+            "up to the last day; it has no strata, and its controls are 'all_others'."
+        )
+    n = followed_from_origin(process).exit.size
+    states = np.stack([process.state_at(float(h)) for h in horizons], axis=1)
+    given = np.asarray(conditional, dtype=np.float64)
+    if given.size == states.size:
+        given = np.where(states < 0, given.reshape(states.shape), 0.0)
+    share = as_probabilities(given, n, horizons.size)
+    case = np.where(states < 0, share, np.isin(states, codes))
+    unread, never = np.full(n, np.nan), np.zeros(n, dtype=np.bool_)
+    return tuple(
+        HorizonOutcome(float(h), case[:, k], 1.0 - case[:, k], unread, never, None)
+        for k, h in enumerate(horizons)
+    )

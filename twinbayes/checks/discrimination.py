@@ -2,6 +2,7 @@
 
 Cumulative cases and dynamic controls at a horizon, weighted by the inverse probability of being
 known; the variance accounts for the estimated weights (Blanche, Dartigues & Jacqmin-Gadda 2013).
+Or, with weights of the model, everybody, those censored in part as case and in part as control.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twinbayes.checks.censoring import CensoringModel, HorizonOutcome, censoring_model, outcome_at
-from twinbayes.checks.counting import BoolArray, CountingProcess, FloatArray
+from twinbayes.checks.censoring import HorizonOutcome, outcomes_at
+from twinbayes.checks.counting import CountingProcess, FloatArray
 from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.predictions import as_scores
 from twinbayes.errors import OptionError
@@ -27,6 +28,8 @@ def time_dependent_auc(
     target: str | Sequence[str],
     *,
     controls: str = "all_others",
+    weights: str = "ipcw",
+    conditional: npt.ArrayLike | None = None,
     strata: Sequence[Any] | npt.NDArray[Any] | None = None,
 ) -> tuple[Estimate, ...]:
     """Return the area under the ROC curve at each horizon; 0.5 is chance.
@@ -46,8 +49,14 @@ def time_dependent_auc(
     controls
         ``"all_others"``: everyone known not to be in the target (definition of a control that
         includes competing events). ``"event_free"``: only those in no absorbing state.
+    weights
+        ``"ipcw"``, or ``"model"``: those censored before the horizon count as case with the
+        probability `conditional` and as control with the rest; controls then are ``"all_others"``.
+    conditional
+        With ``weights="model"``: probability of the target at each horizon given the record up to
+        the patient's last day, shape (patients, horizons); read only for those censored by then.
     strata
-        Strata of the censoring distribution, one label a patient.
+        With ``weights="ipcw"``: strata of the censoring distribution, one label a patient.
 
     Returns
     -------
@@ -55,12 +64,17 @@ def time_dependent_auc(
         One a horizon; NaN where there are no cases or no controls.
     """
     days = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
-    model = censoring_model(process, strata)
-    m = as_scores(marker, model.follow_up.exit.size, days.size)
-    return tuple(
-        _area(m[:, k], outcome_at(process, float(day), target, model, controls=controls), model)
-        for k, day in enumerate(days)
+    outcomes = outcomes_at(
+        process,
+        days,
+        target,
+        weights=weights,
+        conditional=conditional,
+        strata=strata,
+        controls=controls,
     )
+    m = as_scores(marker, outcomes[0].case.size, days.size)
+    return tuple(_area(m[:, k], outcome) for k, outcome in enumerate(outcomes))
 
 
 def roc_curve(
@@ -70,6 +84,8 @@ def roc_curve(
     target: str | Sequence[str],
     *,
     controls: str = "all_others",
+    weights: str = "ipcw",
+    conditional: npt.ArrayLike | None = None,
     strata: Sequence[Any] | npt.NDArray[Any] | None = None,
 ) -> pd.DataFrame:
     """Return the ROC curve at a horizon; parameters as for `time_dependent_auc`.
@@ -80,36 +96,44 @@ def roc_curve(
         Columns ``cut`` (called a case if the marker is at least this), ``false_positive``,
         ``true_positive``; from (0, 0) to (1, 1).
     """
-    model = censoring_model(process, strata)
-    m = as_scores(marker, model.follow_up.exit.size, 1)[:, 0]
-    outcome = outcome_at(process, horizon, target, model, controls=controls)
+    (outcome,) = outcomes_at(
+        process,
+        np.array([horizon], dtype=np.float64),
+        target,
+        weights=weights,
+        conditional=conditional,
+        strata=strata,
+        controls=controls,
+    )
+    m = as_scores(marker, outcome.case.size, 1)[:, 0]
     cuts = np.unique(m)[::-1]
     position = np.searchsorted(-cuts, -m)
     curve = {"cut": np.concatenate([[np.inf], cuts])}
     for name, group in (("false_positive", outcome.control), ("true_positive", outcome.case)):
-        mass = np.bincount(position, weights=outcome.weight * group, minlength=cuts.size)
+        mass = np.bincount(position, weights=group, minlength=cuts.size)
         if mass.sum() == 0.0:
             raise OptionError(f"no ROC curve at {horizon:g}: it needs cases and controls.")
         curve[name] = np.concatenate([[0.0], np.cumsum(mass) / mass.sum()])
     return pd.DataFrame(curve)
 
 
-def _area(m: FloatArray, outcome: HorizonOutcome, model: CensoringModel) -> Estimate:
-    case, control = outcome.weight * outcome.case, outcome.weight * outcome.control
+def _area(m: FloatArray, outcome: HorizonOutcome) -> Estimate:
+    case, control = outcome.case, outcome.control
     if case.sum() == 0.0 or control.sum() == 0.0:
         return Estimate.undefined(m.size)
-    beaten = _share_below(m, m, control, outcome.control)  # controls ranked below each patient
-    beats = 1.0 - _share_below(m, m, case, outcome.case)  # cases ranked above each patient
+    beaten = _share_below(m, control)  # controls ranked below each patient
+    beats = 1.0 - _share_below(m, case)  # cases ranked above each patient
     value = float(case @ beaten / case.sum())
     part = case * (beaten - value) / case.sum() + control * (beats - value) / control.sum()
-    return Estimate(value, part + model.influence(part, outcome.at, outcome.strict))
+    return Estimate(value, part + outcome.influence(part))
 
 
-def _share_below(at: FloatArray, m: FloatArray, weight: FloatArray, group: BoolArray) -> FloatArray:
-    """Weighted share of the group with a marker below `at`, ties counting one half."""
+def _share_below(m: FloatArray, weight: FloatArray) -> FloatArray:
+    """Weighted share of a group with a marker below each patient's, ties counting one half."""
+    group = weight > 0.0
     order = np.argsort(m[group], kind="stable")
     sorted_m = m[group][order]
     mass = np.concatenate([[0.0], np.cumsum(weight[group][order])])
-    below = mass[np.searchsorted(sorted_m, at, side="left")]
-    up_to = mass[np.searchsorted(sorted_m, at, side="right")]
+    below = mass[np.searchsorted(sorted_m, m, side="left")]
+    up_to = mass[np.searchsorted(sorted_m, m, side="right")]
     return np.asarray((below + up_to) / (2.0 * mass[-1]), dtype=np.float64)

@@ -96,6 +96,33 @@ def calibration(
     return CheckResult(name, verdict, table, text)
 
 
+def calibration_errors(
+    process: CountingProcess,
+    probability: npt.ArrayLike,
+    horizons: npt.ArrayLike,
+    target: str | Sequence[str],
+) -> pd.DataFrame:
+    """Return mean, median and 90th percentile of the absolute calibration error.
+
+    The error of a patient is the distance between the prediction and the smoothed observed
+    probability. Parameters as for `calibration`, which adds an interval.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``horizon, ici, e50, e90``.
+    """
+    days = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
+    columns = _columns(process, target)
+    p = as_probabilities(probability, process.patients.size, days.size)
+    rows = []
+    for k, day in enumerate(days):
+        observed = pseudo_values(process, float(day), origin=_origin(process))[:, columns].sum(1)
+        none = np.random.default_rng(0)  # nothing is drawn
+        rows.append({"horizon": day, **_curve_errors(observed, p[:, k], 0.95, 0, none)})
+    return pd.DataFrame(rows)
+
+
 def calibration_curve(
     process: CountingProcess,
     probability: npt.ArrayLike,
@@ -252,6 +279,8 @@ def _curve_errors(
 ) -> dict[str, float]:
     x = cloglog(p)
     design = spline(x, spline_knots(x))
+    if np.ptp(x) < 1e-9:  # the same prediction for everybody has no slope
+        design = design[:, :1]
     fit = regress(observed, design)
     gap = np.abs(fit.mean(design) - p)
     found = {
