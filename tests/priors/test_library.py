@@ -13,7 +13,7 @@ import yaml
 from twinbayes.errors import PriorError
 from twinbayes.priors import FAMILIES, STATUSES, library_names, load_priors
 
-DISEASES = ("aml", "hsct", "pbc", "registry", "survival")
+DISEASES = ("aml", "cml", "hsct", "pbc", "registry", "survival")
 # Names that the event-process model asks for, in every disease.
 ASKED_FOR = (
     "baseline_level",

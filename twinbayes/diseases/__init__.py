@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from twinbayes.diseases.aml import aml
+from twinbayes.diseases.cml import cml
 from twinbayes.diseases.hsct import hsct, hsct_illness_death
 from twinbayes.diseases.pbc import pbc
 from twinbayes.diseases.registry import registry
@@ -17,6 +18,7 @@ from twinbayes.model import ModelSpec
 DISEASES: Final[MappingProxyType[str, Callable[..., ModelSpec]]] = MappingProxyType(
     {
         "aml": aml,
+        "cml": cml,
         "hsct": hsct,
         "hsct_illness_death": hsct_illness_death,
         "pbc": pbc,
@@ -33,9 +35,10 @@ def disease(name: str, **options: Any) -> ModelSpec:
     Parameters
     ----------
     name
-        A key of `DISEASES`: ``aml``, ``hsct`` (recovery, adverse events, relapse and death after
-        stem-cell transplantation), ``hsct_illness_death``, ``pbc`` (joint model
-        of bilirubin and death in primary biliary cirrhosis), ``registry``, ``survival``.
+        A key of `DISEASES`: ``aml``, ``cml`` (BCR-ABL1 and treatment-free remission), ``hsct``
+        (recovery, adverse events, relapse and death after stem-cell transplantation),
+        ``hsct_illness_death``, ``pbc`` (joint model of bilirubin and death in primary biliary
+        cirrhosis), ``registry``, ``survival``.
     **options
         Options of that disease's function, such as ``pooling="none"`` for ``aml``.
 

@@ -13,13 +13,14 @@ from twinbayes.model.family_discrete import Binary, NegativeBinomial, Ordinal, P
 from twinbayes.model.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling
 from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
-from twinbayes.model.time_basis import CubicSpline, NaturalSpline, Polynomial
+from twinbayes.model.time_basis import Biphasic, CubicSpline, NaturalSpline, Polynomial
 from twinbayes.model.time_path import Since
 from twinbayes.model.trajectory import CurveEncoding, Trajectories, Trajectory
 
 __all__ = [
     "Association",
     "Binary",
+    "Biphasic",
     "Complete",
     "CubicSpline",
     "CurveEncoding",

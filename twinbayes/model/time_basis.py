@@ -76,6 +76,44 @@ class Polynomial:
 
 
 @dataclass(frozen=True, slots=True)
+class Biphasic:
+    """A fast change that wears off, and a steady one: decay of two compartments on the log scale.
+
+    Parameters
+    ----------
+    half_time
+        Years in which half of the fast change has happened.
+    """
+
+    half_time: float = 0.25
+    kind: str = "biphasic"
+
+    def __post_init__(self) -> None:
+        if not self.half_time > 0:
+            raise ModelError(f"The half time must be positive, not {self.half_time!r} years.")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """``level``, all of the ``fast`` change, and the steady one a ``year``."""
+        return ("level", "fast", "year")
+
+    def learn(self, years: Floats) -> Self:
+        """Nothing to learn."""
+        return self
+
+    def columns(self, years: Floats, form: str = VALUE) -> Floats:
+        """Values, slopes, or areas from 0."""
+        t = np.asarray(years, dtype=np.float64)
+        rate = np.log(2.0) / self.half_time
+        left = np.exp(-rate * t)
+        if form == VALUE:
+            return np.column_stack([np.ones_like(t), 1.0 - left, t])
+        if form == SLOPE:
+            return np.column_stack([np.zeros_like(t), rate * left, np.ones_like(t)])
+        return np.column_stack([t, t - (1.0 - left) / rate, t**2 / 2])
+
+
+@dataclass(frozen=True, slots=True)
 class NaturalSpline:
     """Natural cubic spline: linear beyond its boundary knots.
 
@@ -208,4 +246,4 @@ class CubicSpline:
         return np.column_stack([constant, raw])
 
 
-BASES: Final[Sequence[type[Any]]] = (Polynomial, NaturalSpline, CubicSpline)
+BASES: Final[Sequence[type[Any]]] = (Polynomial, Biphasic, NaturalSpline, CubicSpline)
