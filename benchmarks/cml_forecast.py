@@ -46,7 +46,7 @@ def forecast_rows(
     last = cohort.events.groupby("patient_id")["day"].max()
     rows, usable = [], []
     for fold in folds:
-        held = set(fold.test)
+        held = set(fold.held_out)
         cut = cohort.until({p: landmark[p] if p in held else last[p] for p in cohort.patient_ids})
         fit = tb.fit(
             tb.disease("cml"),
@@ -58,7 +58,7 @@ def forecast_rows(
             progressbar=False,
         )
         usable.append(fit.verdict.usable)
-        for patient in fold.test:
+        for patient in fold.held_out:
             visits = cohort.visits[cohort.visits["patient_id"] == patient]
             later = visits[
                 (visits["day"] > landmark[patient]) & (visits["day"] <= end[patient])

@@ -135,11 +135,12 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
     if spec.trajectories is not None:
         wanted |= {
             "_curve_level": ("curve_term",),
-            "_marker_sd": ("marker",),
+            "_marker_sd": ("marker_with_error",),
             "_patient_curve": ("patient_centred", "curve_term"),
             "_patient_offset": ("patient_non_centred", "curve_term"),
-            "_association": ("association_term",),
         }
+        if spec.associations:
+            wanted["_association"] = ("association_term",)
         for level in ("subgroup", "centre"):
             wanted[f"curve_{level}_scale"] = ("curve_term",)
             wanted[f"curve_{level}_offset"] = ("curve_term", level)
@@ -161,7 +162,9 @@ def test_a_model_reports_the_same_variables_whatever_its_strategies(
     name: str, pooling: str, baseline: str, built: Callable[..., Any]
 ) -> None:
     spec, _, model = built(name, pooling, baseline)
-    reported = {"log_baseline": ("transition", "window"), "beta": ("covariate", "transition")}
+    reported = {"log_baseline": ("transition", "window")}
+    if spec.events.covariates:
+        reported["beta"] = ("covariate", "transition")
     if pooling != "complete":  # levels that do not differ are not reported as if estimated
         reported["subgroup_effect"] = ("transition", "subgroup")
         reported["centre_effect"] = ("transition", "centre")
@@ -233,7 +236,7 @@ def test_an_unknown_pooling_is_refused_with_the_known_ones(name: str) -> None:
 
 
 def test_an_unknown_disease_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(OptionError, match=r"disease 'flu'. Known: 'aml', 'hsct'"):
+    with pytest.raises(OptionError, match=r"disease 'flu'. Known: 'aml', 'cml', 'hsct'"):
         tb.disease("flu")
 
 

@@ -173,7 +173,7 @@ def test_a_file_of_ones_own_loads_and_its_version_is_checked(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "version", "said"),
     [
-        ("cml", None, "Unknown priors 'cml'. Known: 'aml', 'hsct', 'pbc', 'registry', 'survival'"),
+        ("flu", None, "Unknown priors 'flu'. Known: 'aml', 'cml', 'hsct', 'pbc', 'registry'"),
         ("../priors/aml", None, "Unknown priors"),
         ("aml", 9, "no version 9. Known: 1"),
         ("nowhere.yaml", None, "There is no prior file 'nowhere.yaml'"),
