@@ -30,7 +30,8 @@ MARKER: Final = "marker"
 MARKER_WITH_ERROR: Final = "marker_with_error"  # markers with a standard deviation of errors
 COUNT_MARKER: Final = "count_marker"  # markers that count, with more than Poisson variation
 CURVE_TERM: Final = "curve_term"  # one coefficient of one marker's curve
-CURVE_TERM_AGAIN: Final = "curve_term_again"  # the other side of a correlation
+PATIENT_TERM: Final = "patient_term"  # coefficients that differ between patients
+PATIENT_TERM_AGAIN: Final = "patient_term_again"  # the other side of a correlation
 CURVE_COVARIATE: Final = "curve_covariate"  # level, then covariates that act on curves
 ASSOCIATION: Final = "association_term"  # one feature of a marker on one transition
 

@@ -136,8 +136,8 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
         wanted |= {
             "_curve_level": ("curve_term",),
             "_marker_sd": ("marker_with_error",),
-            "_patient_curve": ("patient_centred", "curve_term"),
-            "_patient_offset": ("patient_non_centred", "curve_term"),
+            "_patient_curve": ("patient_centred", "patient_term"),
+            "_patient_offset": ("patient_non_centred", "patient_term"),
         }
         if spec.associations:
             wanted["_association"] = ("association_term",)

@@ -84,13 +84,13 @@ CASES: dict[str, tuple[Family, np.ndarray, np.ndarray, list[float] | None, np.nd
 
 
 def as_compiled(case: str) -> tuple[np.ndarray, list[float]]:
-    """What compiled code reads of a case: (visit, 3) values, and the parameter."""
+    """What compiled code reads of a case: (visit, 2) values, and the parameter."""
     family, values, _, parameter, _ = CASES[case]
     extra = getattr(family, "df", 0.0)
     own = list(parameter or [0.0])
     if isinstance(family, Ordinal):
         extra, own = len(family.grades) - 1, [0.0, *np.cumsum(own)]
-    return np.c_[values, np.zeros(8), np.full(8, extra)], own
+    return np.c_[values, np.full(8, extra)], own
 
 
 @pytest.mark.parametrize("case", CASES)

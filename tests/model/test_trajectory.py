@@ -42,7 +42,9 @@ def test_a_curve_does_not_move_a_hazard_on_the_entry_clock() -> None:
         replace(spec, events=replace(spec.events, graph=graph))
 
 
-@pytest.mark.parametrize("basis", [Polynomial(degree=2), Biphasic(), NaturalSpline(df=3), CubicSpline(df=4)])
+@pytest.mark.parametrize(
+    "basis", [Polynomial(degree=2), Biphasic(), NaturalSpline(df=3), CubicSpline(df=4)]
+)
 def test_slopes_and_areas_are_those_of_the_values(basis: TimeBasis) -> None:
     visits = np.random.default_rng(1).uniform(0, 8, 200)
     learnt, t, h = basis.learn(visits), np.linspace(0.3, 11.0, 25), 1e-4

@@ -17,7 +17,7 @@ from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
-from twinbayes.twin.curves import CurvePopulation
+from twinbayes.twin.curve_population import CurvePopulation
 from twinbayes.twin.population import Population
 
 YEAR = DAYS_PER_YEAR

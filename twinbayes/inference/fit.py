@@ -29,7 +29,7 @@ from twinbayes.priors import PriorSet, load_priors
 
 if TYPE_CHECKING:
     from twinbayes.twin import Twin
-    from twinbayes.twin.curves import CurvePopulation
+    from twinbayes.twin.curve_population import CurvePopulation
     from twinbayes.twin.population import Population
 
 
@@ -110,7 +110,7 @@ class Fit:
     @cached_property
     def curve_population(self) -> CurvePopulation | None:
         """Posterior draws of what curves have in common, None without trajectories."""
-        from twinbayes.twin.curves import CurvePopulation
+        from twinbayes.twin.curve_population import CurvePopulation
 
         if self.learnt.curves is None:
             return None

@@ -43,7 +43,8 @@ class Learnt:
     @property
     def constants(self) -> tuple[str, ...]:
         """Recorded quantities that are constant by construction: correlations with oneself."""
-        labels = () if self.curves is None else self.curves.labels
+        curves = self.curves
+        labels = () if curves is None else [curves.labels[k] for k in curves.varying]
         return tuple(f"patient_correlation[{label}, {label}]" for label in labels)
 
 

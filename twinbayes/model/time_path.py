@@ -27,10 +27,13 @@ class Since:
         A treatment or an event of the cohort; its first day counts.
     turn
         ``step``, another level from then on; ``bend``, another slope, per year.
+    varies
+        Whether patients differ in it; otherwise they share what subgroup and covariates make of it.
     """
 
     what: str
     turn: str = STEP
+    varies: bool = True
 
     def __post_init__(self) -> None:
         require_known(self.turn, (STEP, BEND), f"turn of the curve since {self.what!r}")

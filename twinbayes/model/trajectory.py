@@ -39,10 +39,11 @@ from twinbayes.names import (
     COUNT_MARKER,
     CURVE_COVARIATE,
     CURVE_TERM,
-    CURVE_TERM_AGAIN,
     MARKER,
     MARKER_WITH_ERROR,
     PATIENT,
+    PATIENT_TERM,
+    PATIENT_TERM_AGAIN,
     SUBGROUP,
 )
 from twinbayes.priors import PriorSet
@@ -131,6 +132,12 @@ class CurveEncoding:
         """Markers whose family has this parameter."""
         return tuple(m.marker for m in self.markers if m.family.parameter == parameter)
 
+    @property
+    def varying(self) -> Ints:
+        """Indices of the coefficients that differ between patients."""
+        flags = [f for m in self.markers for f in (*(True for _ in m.basis.labels), *_varies(m))]
+        return np.flatnonzero(flags)
+
     def natural(self) -> Floats:
         """Factor (coefficient,) from the sampling scale to the markers' own."""
         return np.concatenate([m.natural() for m in self.markers])
@@ -218,6 +225,7 @@ class Trajectories:
 
     def coords(self, learnt: CurveEncoding) -> dict[str, Sequence[object]]:
         """Coordinates of the component's dims."""
+        varying = tuple(learnt.labels[k] for k in learnt.varying)
         return {
             MARKER: tuple(m.marker for m in learnt.markers),
             **{
@@ -226,7 +234,8 @@ class Trajectories:
                 if learnt.with_parameter(kind)
             },
             CURVE_TERM: learnt.labels,
-            CURVE_TERM_AGAIN: learnt.labels,
+            PATIENT_TERM: varying,
+            PATIENT_TERM_AGAIN: varying,
             CURVE_COVARIATE: ("level", *learnt.encoding.labels),
         }
 
@@ -280,10 +289,12 @@ class Trajectories:
 
     def _patients(self, plan: CurvePlan, mean: Tensor, priors: PriorSet) -> Tensor:
         """(patient, term) coefficients of the patients."""
-        learnt = plan.learnt
-        labels, natural = learnt.labels, learnt.natural()
+        learnt, which = plan.learnt, plan.learnt.varying
+        labels = [learnt.labels[k] for k in which]
         if len(labels) == 1:
-            spread = priors.make("_patient_sd", "patient_sd", dims=(CURVE_TERM,), qualifiers=labels)
+            spread = priors.make(
+                "_patient_sd", "patient_sd", dims=(PATIENT_TERM,), qualifiers=labels
+            )
             root = spread[:, None]
             correlation = pt.ones((1, 1))
         else:
@@ -295,26 +306,45 @@ class Trajectories:
                 compute_corr=True,
                 store_in_trace=False,
             )
-        pm.Deterministic("patient_sd", spread * natural, dims=CURVE_TERM)
-        pm.Deterministic("patient_correlation", correlation, dims=(CURVE_TERM, CURVE_TERM_AGAIN))
+        pm.Deterministic("patient_sd", spread * learnt.natural()[which], dims=PATIENT_TERM)
+        pm.Deterministic(
+            "patient_correlation", correlation, dims=(PATIENT_TERM, PATIENT_TERM_AGAIN)
+        )
+        curve = self._around(plan, mean, root)
+        pm.Deterministic(
+            "patient_curve",
+            curve * learnt.natural() + learnt.natural_level(),
+            dims=(PATIENT, CURVE_TERM),
+        )
+        return curve
+
+    def _around(self, plan: CurvePlan, mean: Tensor, root: Tensor) -> Tensor:
+        """(patient, term) coefficients drawn around their mean, those that vary."""
+        which = plan.learnt.varying
+        own = mean if len(which) == len(plan.learnt.labels) else mean[:, which]
         well, sparsely = _by_data(plan)
         model = pm.modelcontext(None)
         pieces = []
         if len(well):
             model.add_coord(_WELL, [model.coords[PATIENT][i] for i in well])
             pieces.append(
-                pm.MvNormal("_patient_curve", mu=mean[well], chol=root, dims=(_WELL, CURVE_TERM))
+                pm.MvNormal("_patient_curve", mu=own[well], chol=root, dims=(_WELL, PATIENT_TERM))
             )
         if len(sparsely):
             model.add_coord(_SPARSELY, [model.coords[PATIENT][i] for i in sparsely])
-            offset = pm.Normal("_patient_offset", 0.0, 1.0, dims=(_SPARSELY, CURVE_TERM))
-            pieces.append(mean[sparsely] + offset @ root.T)
-        curve = pt.concatenate(pieces)[np.argsort(np.concatenate([well, sparsely]))]
-        pm.Deterministic(
-            "patient_curve", curve * natural + learnt.natural_level(), dims=(PATIENT, CURVE_TERM)
-        )
-        drawn: Tensor = curve
-        return drawn
+            offset = pm.Normal("_patient_offset", 0.0, 1.0, dims=(_SPARSELY, PATIENT_TERM))
+            pieces.append(own[sparsely] + offset @ root.T)
+        drawn: Tensor = pt.concatenate(pieces)[np.argsort(np.concatenate([well, sparsely]))]
+        if own is mean:
+            return drawn
+        fixed = np.setdiff1d(np.arange(len(plan.learnt.labels)), which)
+        order = np.argsort(np.concatenate([which, fixed]))
+        whole: Tensor = pt.concatenate([drawn, mean[:, fixed]], axis=1)[:, order]
+        return whole
+
+
+def _varies(scale: MarkerScale) -> tuple[bool, ...]:
+    return tuple(turn.varies for turn in scale.turns)
 
 
 def _parameters(learnt: CurveEncoding, priors: PriorSet) -> dict[str, Tensor]:
@@ -345,6 +375,8 @@ def _by_data(plan: CurvePlan) -> tuple[Ints, Ints]:
     The curves of the first are sampled as they are, those of the others as offsets from their
     mean: each mixes well where the other does not.
     """
-    enough = [v.information > len(v.scale.column_scale) for v in plan.visits]
+    enough = [
+        v.information > len(v.scale.basis.labels) + sum(_varies(v.scale)) for v in plan.visits
+    ]
     every = np.logical_and.reduce(enough)
     return np.flatnonzero(every), np.flatnonzero(~every)

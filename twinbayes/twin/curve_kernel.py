@@ -52,17 +52,17 @@ def _normal_tail(x):  # type: ignore[no-untyped-def]
 def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
     """Log density of one visit: value, slope, and curvature (negated, at least 0) in eta.
 
-    `value` holds the measurement, what to add to the curve, and the degrees of freedom of Student's
-    t or the number of cuts between grades.
+    `value` holds the measurement, and the degrees of freedom of Student's t or the number of cuts
+    between grades.
     """
-    y, eta = value[0], eta + value[1]
+    y = value[0]
     if code in (LEFT, RIGHT):
         side = (1.0 if code == LEFT else -1.0) / parameter[0]
         z = side * (y - eta)
         log_tail, rate = _normal_tail(z)
         return log_tail, -side * rate, side * side * rate * (z + rate)
     if code == STUDENT_T:
-        df, sd = value[2], parameter[0]
+        df, sd = value[1], parameter[0]
         z = (y - eta) / sd
         spread = df + z * z
         log_density = -math.log(sd) - 0.5 * (df + 1.0) * math.log1p(z * z / df)
@@ -75,7 +75,7 @@ def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
         p = math.exp(_log_logistic(eta))
         return y * eta + _log_logistic(-eta), y - p, p * (1.0 - p)
     if code == ORDINAL:
-        grade, cuts = int(y), int(value[2])
+        grade, cuts = int(y), int(value[1])
         log_p, slope, bend = 0.0, 0.0, 0.0
         if grade < cuts:
             above = parameter[grade] - eta
@@ -106,7 +106,7 @@ def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
 def _log_density(data, c, grad, hess):  # type: ignore[no-untyped-def]
     """Return log p(c); fill its gradient and negative Hessian where these have room."""
     mean, precision, visits, product, event, base, slope, single, parameter = data
-    code, marker, measured, basis = single
+    code, marker, measured, basis, offset = single
     n = len(c)
     value = 0.0
     wanted = len(grad) > 0
@@ -133,7 +133,7 @@ def _log_density(data, c, grad, hess):  # type: ignore[no-untyped-def]
                 for b in range(n):
                     hess[a, b] += hazard * slope[k, a] * slope[k, b]
     for v in range(len(code)):
-        eta = 0.0
+        eta = offset[v]
         for a in range(n):
             eta += basis[v, a] * c[a]
         log_p, rise, bend = _visit(code[v], measured[v], eta, parameter[marker[v]])
@@ -227,8 +227,8 @@ def sample_curves(  # type: ignore[no-untyped-def]
     slope
         (draw, node, term).
     single
-        Visits that count one by one: code (visit,) and marker (visit,); value (visit, 3), see
-        `_visit`; basis (visit, term).
+        Visits that count one by one: code (visit,) and marker (visit,); value (visit, 2), see
+        `_visit`; basis (visit, term); what is added to the curve (draw, visit).
     parameter
         (draw, marker, number), what families have beside curves.
     noise, uniform
@@ -247,8 +247,8 @@ def sample_curves(  # type: ignore[no-untyped-def]
     proposals, weight = np.empty((n_proposals, n)), np.empty(n_proposals)
     for s in range(n_draws):
         data = (
-            mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s], single,
-            parameter[s],
+            mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s],
+            (single[0], single[1], single[2], single[3], single[4][s]), parameter[s],
         )  # fmt: skip
         value = _climb(data, c, trial, grad, hess)
         log_det = 0.0

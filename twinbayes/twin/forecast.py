@@ -147,7 +147,7 @@ def forecast_patients(
         if twin.present[i].state in graph.absorbing:
             out["entries"][:, present] = 0.0
         if curves is not None:
-            out |= _markers(curves.under(scenario), out_grid, landmarks[i])
+            out |= _markers(curves.turning(scenario), out_grid, landmarks[i])
         return out
 
     parts = list(over_patients(len(landmarks), work))

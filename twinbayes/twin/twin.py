@@ -29,7 +29,8 @@ from twinbayes.names import (
 )
 from twinbayes.twin.chart import Chart, draw_chart
 from twinbayes.twin.contrast import contrast_patients
-from twinbayes.twin.curves import CurvePopulation, PatientCurves, along_curves, patient_curves
+from twinbayes.twin.curve_population import CurvePopulation
+from twinbayes.twin.curves import PatientCurves, along_curves, patient_curves
 from twinbayes.twin.forecast import forecast_patients
 from twinbayes.twin.paths import Path, follow
 from twinbayes.twin.population import PatientRatios, Population, patient_ratios
@@ -146,7 +147,7 @@ class Twin:
         if self.spec.associations:
             curves = self.curves(i) if curves is None else curves
             population = along_curves(
-                population, curves.under(scenario), self.spec.graph, self.present[i].day + nodes
+                population, curves.turning(scenario), self.spec.graph, self.present[i].day + nodes
             )
         return follow(
             self.spec.graph,

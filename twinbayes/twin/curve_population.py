@@ -1,0 +1,132 @@
+"""Posterior draws of what the curves of all patients have in common, laid out for forecasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from twinbayes.model import CurveEncoding, ModelSpec
+from twinbayes.model.event_data import Floats
+from twinbayes.model.family import SD, SHAPE
+from twinbayes.model.family_discrete import Ordinal
+from twinbayes.model.trajectory import CurvePlan
+from twinbayes.names import (
+    ASSOCIATION,
+    CENTRE,
+    CHAIN,
+    COUNT_MARKER,
+    CURVE_COVARIATE,
+    CURVE_TERM,
+    DRAW,
+    MARKER_WITH_ERROR,
+    PATIENT_TERM,
+    PATIENT_TERM_AGAIN,
+    SAMPLE,
+    SUBGROUP,
+)
+
+
+@dataclass(frozen=True)
+class CurvePopulation:
+    """Draws of what all patients' curves have in common, on the sampling scale.
+
+    Attributes
+    ----------
+    level, effect
+        (term, draw) mean coefficients at covariates of 0; (covariate, term, draw) effects.
+    subgroup, centre
+        (term, label, draw) deviations, or None where there is one label only.
+    root
+        (draw, varying term, varying term) Cholesky factor of the covariance of patients.
+    parameter
+        (marker, number, draw) what families have beside curves: standard deviation of
+        measurements, shape of counts, or the cuts between grades.
+    association
+        (association, draw) log hazard ratios per unit of the sampling scale.
+    """
+
+    learnt: CurveEncoding
+    level: Floats
+    effect: Floats
+    subgroup: Floats | None
+    centre: Floats | None
+    root: Floats
+    parameter: Floats
+    association: Floats
+
+    @classmethod
+    def from_posterior(
+        cls, posterior: xr.Dataset, learnt: CurveEncoding, spec: ModelSpec
+    ) -> CurvePopulation:
+        """Lay the posterior of trajectories out for forecasts."""
+        stacked = posterior.stack({SAMPLE: (CHAIN, DRAW)})
+
+        def get(name: str, *dims: str) -> Floats:
+            out: Floats = stacked[name].transpose(*dims, SAMPLE).to_numpy()
+            return out
+
+        natural, columns = learnt.natural(), learnt.encoding.columns
+        table = get("curve_effect", CURVE_COVARIATE, CURVE_TERM) / natural[:, None]
+        level = table[0] - (learnt.natural_level() / natural)[:, None]
+        scale = np.array([c.scale for c in columns])
+        spread = get("patient_sd", PATIENT_TERM) / natural[learnt.varying][:, None]
+        correlation = get("patient_correlation", PATIENT_TERM, PATIENT_TERM_AGAIN)
+        covariance = spread[:, None] * spread[None] * correlation
+        per_unit = [learnt.get(a.marker).scale for a in spec.associations for _ in a.labels]
+        n = level.shape[1]
+        return cls(
+            learnt=learnt,
+            level=level,
+            effect=table[1:] * scale[:, None, None],
+            subgroup=_optional(stacked, "curve_subgroup_effect", SUBGROUP),
+            centre=_optional(stacked, "curve_centre_effect", CENTRE),
+            root=np.linalg.cholesky(np.moveaxis(covariance, -1, 0)),
+            parameter=_parameters(stacked, learnt),
+            association=(
+                get("association", ASSOCIATION) * np.array(per_unit)[:, None]
+                if per_unit
+                else np.zeros((0, n))
+            ),
+        )
+
+    @property
+    def n_draws(self) -> int:
+        """Number of posterior draws."""
+        return int(self.level.shape[1])
+
+    def mean(self, plan: CurvePlan, i: int) -> Floats:
+        """(draw, term) prior mean of patient `i`; an unseen subgroup or centre is the average."""
+        columns = self.learnt.encoding.columns
+        centres = np.array([c.centre / c.scale for c in columns])
+        x = plan.design.values[i, : len(columns)] + centres
+        mean = self.level + np.tensordot(x, self.effect, 1)
+        for by, index in ((self.subgroup, plan.design.subgroup), (self.centre, plan.design.centre)):
+            if by is not None and index[i] >= 0:
+                mean = mean + by[:, index[i]]
+        return np.ascontiguousarray(mean.T)
+
+
+def _parameters(stacked: xr.Dataset, learnt: CurveEncoding) -> Floats:
+    """Parameters of every family on the sampling scale; those that a family lacks are 0."""
+    families = [m.family for m in learnt.markers]
+    width = max([1, *(len(f.grades) - 1 for f in families if isinstance(f, Ordinal))])
+    out = np.zeros((len(learnt.markers), width, stacked.sizes[SAMPLE]))
+    for k, m in enumerate(learnt.markers):
+        if m.family.parameter == SD:
+            own = stacked["marker_sd"].sel({MARKER_WITH_ERROR: m.marker})
+            out[k, 0] = own.to_numpy() / m.scale
+        elif m.family.parameter == SHAPE:
+            out[k, 0] = stacked["marker_shape"].sel({COUNT_MARKER: m.marker}).to_numpy()
+        elif isinstance(m.family, Ordinal):
+            gaps = stacked[f"marker_gap_{m.marker}"].transpose(f"{m.marker}_gap", SAMPLE)
+            out[k, 1 : len(m.family.grades) - 1] = np.cumsum(gaps.to_numpy(), axis=0)
+    return out
+
+
+def _optional(stacked: xr.Dataset, name: str, dim: str) -> Floats | None:
+    if name not in stacked:
+        return None
+    out: Floats = stacked[name].transpose(CURVE_TERM, dim, SAMPLE).to_numpy()
+    return out

@@ -1,0 +1,198 @@
+"""What one patient's record says of the patient's curves, under every draw of the population."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from twinbayes.model import ModelPlan, ModelSpec
+from twinbayes.model.event_data import Floats, Ints
+from twinbayes.model.family_discrete import Ordinal
+from twinbayes.model.trajectory import CurvePlan
+from twinbayes.twin.curve_population import CurvePopulation
+from twinbayes.twin.population import PatientRatios, Population
+
+type Single = tuple[Ints, Ints, Floats, Floats, Floats]
+
+
+@dataclass(frozen=True)
+class Said:
+    """Terms of the log density of a patient's coefficients; see `curve_kernel`.
+
+    Attributes
+    ----------
+    visits, product
+        (draw, term, term) and (draw, term): measured values, summed up.
+    event
+        (draw, term): what events add for each unit of a coefficient.
+    base, slope
+        (draw, node) and (draw, node, term): log cumulative hazards.
+    single
+        Visits that count one by one: code, marker, (value, extra), basis, and (draw, visit) what
+        is added to the curve.
+    """
+
+    visits: Floats
+    product: Floats
+    event: Floats
+    base: Floats
+    slope: Floats
+    single: Single
+
+    def apart_from(
+        self, varying: Ints, mean: Floats
+    ) -> tuple[tuple[Floats, Floats, Floats, Floats, Floats, Single], Floats]:
+        """Terms of the coefficients that vary, the others being at their (draw, term) mean.
+
+        Returns
+        -------
+        tuple
+            The terms in the order of the attributes, and (draw,) what the others add by
+            themselves.
+        """
+        n, width = mean.shape
+        if len(varying) == width:
+            terms = (self.visits, self.product, self.event, self.base, self.slope, self.single)
+            return terms, np.zeros(n)
+        fixed = np.setdiff1d(np.arange(width), varying)
+        known = mean[:, fixed]
+        code, marker, value, basis, offset = self.single
+        pull = np.einsum("dvf,df->dv", self.visits[:, varying][:, :, fixed], known)
+        own = np.einsum("df,dfg,dg->d", known, self.visits[:, fixed][:, :, fixed], known)
+        constant = ((self.product + self.event)[:, fixed] * known).sum(axis=1) - 0.5 * own
+        terms = (
+            np.ascontiguousarray(self.visits[:, varying][:, :, varying]),
+            self.product[:, varying] - pull,
+            np.ascontiguousarray(self.event[:, varying]),
+            self.base + np.einsum("dnf,df->dn", self.slope[:, :, fixed], known),
+            np.ascontiguousarray(self.slope[:, :, varying]),
+            (
+                code,
+                marker,
+                value,
+                np.ascontiguousarray(basis[:, varying]),
+                offset + known @ basis[:, fixed].T,
+            ),
+        )
+        return terms, constant
+
+
+def what_is_said(
+    population: CurvePopulation,
+    rates: Population,
+    spec: ModelSpec,
+    plan: ModelPlan,
+    curves: CurvePlan,
+    ratios: PatientRatios,
+    i: int,
+) -> Said:
+    """Gather what visits and course of patient `i` of a plan say of the coefficients."""
+    n, width = population.n_draws, len(population.learnt.labels)
+    visits, product = np.zeros((n, width, width)), np.zeros((n, width))
+    for k, data in enumerate(curves.visits):
+        mine = population.learnt.columns(data.scale.marker)
+        if data.count[i]:
+            precision = 1.0 / population.parameter[k, 0] ** 2
+            visits[:, mine, mine] = precision[:, None, None] * data.square[i]
+            product[:, mine] = precision[:, None] * data.product[i]
+    starts = tuple(data.starts[i] for data in curves.visits)
+    course = _course(population, rates, spec, plan, starts, ratios, i)
+    return Said(visits, product, *course, _single_visits(population, curves, i))
+
+
+def _single_visits(population: CurvePopulation, curves: CurvePlan, i: int) -> Single:
+    """Visits of patient `i` that count one by one: code, marker, (value, extra), basis, offset."""
+    learnt = population.learnt
+    code, marker, value, basis, offset = [], [], [], [], []
+    for k, data in enumerate(curves.visits):
+        mine = data.visits.patient == i
+        n = int(mine.sum())
+        rows = np.zeros((n, len(learnt.labels)))
+        rows[:, learnt.columns(data.scale.marker)] = data.visits.columns[mine]
+        family = data.scale.family
+        extra = (
+            len(family.grades) - 1 if isinstance(family, Ordinal) else getattr(family, "df", 0.0)
+        )
+        code.append(data.visits.code[mine])
+        marker.append(np.full(n, k))
+        value.append(np.c_[data.visits.value[mine], np.full(n, extra)])
+        offset.append(np.full((population.n_draws, n), data.scale.offset))
+        basis.append(rows)
+    return (
+        np.concatenate(code),
+        np.concatenate(marker),
+        np.concatenate(value),
+        np.concatenate(basis),
+        np.concatenate(offset, axis=1),
+    )
+
+
+def _course(
+    population: CurvePopulation,
+    rates: Population,
+    spec: ModelSpec,
+    plan: ModelPlan,
+    starts: tuple[Floats, ...],
+    ratios: PatientRatios,
+    i: int,
+) -> tuple[Floats, Floats, Floats]:
+    """What the course so far says: (draw, term) of events; (draw, node) and (draw, node, term)."""
+    points, data, labels = plan.events.points, plan.events.data, spec.graph.labels
+    n, width = population.n_draws, len(population.learnt.labels)
+    nodes = np.flatnonzero(points.patient[: len(points.node_row)] == i)
+    fired = len(points.node_row) + np.flatnonzero(points.patient[len(points.node_row) :] == i)
+    event = np.zeros((n, width))
+    for p in fired:
+        label = labels[points.intensity[p]]
+        event += slopes_of(population, spec, starts, label, points.day[p : p + 1])[:, 0]
+    base, slope = np.empty((n, len(nodes))), np.empty((n, len(nodes), width))
+    for e in np.unique(points.intensity[nodes]):
+        at = np.flatnonzero(points.intensity[nodes] == e)
+        mine = nodes[at]
+        slope[:, at] = slopes_of(population, spec, starts, labels[e], points.day[mine])
+        log_rate = np.log(rates.rate[e][points.node_window[mine]]) + np.log(ratios.hazard[e])
+        base[:, at] = (log_rate + np.log(points.node_days[mine])[:, None]).T
+    for row, f in zip(data.acting_row, data.acting, strict=True):
+        base[:, points.node_row[nodes] == row] += np.log(ratios.effect[f])[:, None]
+    return event, base, slope
+
+
+def slopes_of(
+    population: CurvePopulation,
+    spec: ModelSpec,
+    starts: tuple[Floats, ...],
+    label: str,
+    days: Floats,
+) -> Floats:
+    """(draw, time, term): the log hazard of one intensity per unit of each coefficient."""
+    learnt = population.learnt
+    out = np.zeros((population.n_draws, len(days), len(learnt.labels)))
+    k = 0
+    for a in spec.associations:
+        for transition in a.transitions:
+            if transition == label:
+                scale = learnt.get(a.marker)
+                own = starts[learnt.markers.index(scale)]
+                columns = scale.columns(days, own, a.form)
+                strength = population.association[k][:, None, None]
+                out[:, :, learnt.columns(a.marker)] += strength * columns
+            k += 1
+    return out
+
+
+def record_seed(plan: ModelPlan, curves: CurvePlan, i: int) -> int:
+    """Seed of a patient's random numbers, from the record alone."""
+    content = hashlib.sha256()
+    for data in curves.visits:
+        for part in (data.square[i], data.product[i], data.count[i : i + 1]):
+            content.update(part.tobytes())
+        single = data.visits.patient == i
+        for part in (data.visits.columns[single], data.visits.value[single]):
+            content.update(part.tobytes())
+        content.update(data.visits.code[single].tobytes())
+    mine = plan.events.points.patient == i
+    content.update(plan.events.points.day[mine].tobytes())
+    content.update(curves.design.values[i].tobytes())
+    return int.from_bytes(content.digest()[:8], "little")
