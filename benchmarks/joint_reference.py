@@ -106,12 +106,12 @@ def parameters(fit: tb.Fit) -> dict[str, xr.DataArray]:
                 dict(zip(dims, at, strict=True)), drop=True
             )
     sd, correlation = posterior["patient_sd"], posterior["patient_correlation"]
-    terms = [str(t) for t in sd["curve_term"].to_numpy()]
+    terms = [str(t) for t in sd["patient_term"].to_numpy()]
     for i, a in enumerate(terms):
-        out[f"patient_sd[{a}]"] = sd.isel(curve_term=i, drop=True)
+        out[f"patient_sd[{a}]"] = sd.isel(patient_term=i, drop=True)
         for j, b in enumerate(terms[: i + 1]):
-            r = correlation.isel(curve_term=i, curve_term_again=j, drop=True)
-            both = sd.isel(curve_term=i, drop=True) * sd.isel(curve_term=j, drop=True)
+            r = correlation.isel(patient_term=i, patient_term_again=j, drop=True)
+            both = sd.isel(patient_term=i, drop=True) * sd.isel(curve_term=j, drop=True)
             out[f"patient_covariance[{b}; {a}]"] = r * both
             if i != j:
                 out[f"patient_correlation[{b}; {a}]"] = r

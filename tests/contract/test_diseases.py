@@ -142,8 +142,8 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
         if spec.associations:
             wanted["_association"] = ("association_term",)
         for level in ("subgroup", "centre"):
-            wanted[f"curve_{level}_scale"] = ("curve_term",)
-            wanted[f"curve_{level}_offset"] = ("curve_term", level)
+            wanted[f"curve_{level}_scale"] = ("patient_term",)
+            wanted[f"curve_{level}_offset"] = ("patient_term", level)
     return wanted
 
 

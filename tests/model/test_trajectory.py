@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 
 import twinbayes as tb
-from twinbayes.errors import ModelError
+from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import (
     Association,
     Biphasic,
     CubicSpline,
     NaturalSpline,
     Polynomial,
+    Since,
     StudentT,
     Trajectories,
     Trajectory,
 )
 from twinbayes.model.time_basis import TimeBasis
+from twinbayes.names import DAYS_PER_YEAR
 
 
 def test_an_association_needs_a_trajectory() -> None:
@@ -82,3 +84,29 @@ def test_a_description_tells_of_curves_and_what_they_move() -> None:
     text = tb.disease("pbc").describe()
     assert "bilirubin  (normal; log; polynomial: level, year)" in text
     assert "α × bilirubin value on alive->dead" in text
+
+
+@pytest.mark.parametrize("turn", ["step", "bend", "approach"])
+def test_slopes_and_areas_of_turns_are_those_of_their_values(turn: str) -> None:
+    since, h = Since(what="drug", turn=turn), 1e-3
+    days, start = np.array([10.0, 99.0, 150.0, 400.0, 2000.0]), np.array(100.0)
+
+    def column(at: np.ndarray, form: str) -> np.ndarray:
+        return since.column(at, start, form)
+
+    years = 2 * h / DAYS_PER_YEAR
+    slope = (column(days + h, "value") - column(days - h, "value")) / years
+    np.testing.assert_allclose(column(days, "slope"), slope, rtol=1e-5, atol=1e-6)
+    area = (column(days + h, "area") - column(days - h, "area")) / years
+    np.testing.assert_allclose(area, column(days, "value"), rtol=1e-5, atol=1e-6)
+    never = since.column(days, np.array(np.inf), "value")
+    np.testing.assert_array_equal(never, 0.0)
+
+
+def test_a_turn_that_nobody_takes_is_refused() -> None:
+    turns = (Since(what="moon_landing"),)
+    curve = Trajectory(marker="global_health", turns=turns)
+    with pytest.raises(ModelError, match="'moon_landing', which nobody in the cohort has had"):
+        Trajectories(markers=(curve,)).plan(tb.datasets.registry())
+    with pytest.raises(OptionError, match="turn of the curve since 'relapse'"):
+        Since(what="relapse", turn="leap")

@@ -23,9 +23,9 @@ _STOP: Final = "treatment_stop"
 def cml() -> ModelSpec:
     """Describe the model of BCR-ABL1 and treatment-free remission.
 
-    Under treatment the transcripts fall in two phases; from the stop on they take a slope of the
-    patient's own. Values below the detection limit are censored there. Relapse is defined by the
-    transcripts themselves, so that its hazard does not follow them as well.
+    Under treatment the transcripts fall in two phases; from the stop on they approach a level of
+    the patient's own. Values below the detection limit are censored there. Relapse is defined by
+    the transcripts themselves, so that its hazard does not follow them as well.
     """
     few = PiecewiseConstant(windows=4, centred=False)
     return ModelSpec(
@@ -55,7 +55,7 @@ def cml() -> ModelSpec:
                     marker="bcr_abl1",
                     transform="log",
                     basis=Biphasic(),
-                    turns=(Since(what=_STOP, turn="bend"),),
+                    turns=(Since(what=_STOP, turn="approach"),),
                 ),
             )
         ),

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from twinbayes.diseases.leukaemia import acute_leukaemia
-from twinbayes.model import EventProcess, Group, ModelSpec, PiecewiseConstant, Term
+from twinbayes.diseases.leukaemia import TRANSPLANT, acute_leukaemia
+from twinbayes.model import (
+    EventProcess,
+    Group,
+    ModelSpec,
+    Normal,
+    PiecewiseConstant,
+    Polynomial,
+    Since,
+    Term,
+    Trajectories,
+    Trajectory,
+)
 
 
 def registry(*, pooling: str = "exchangeable") -> ModelSpec:
-    """Describe the model of the simulated registry.
+    """Describe the simulated registry: the course, residual disease, and quality of life.
+
+    Patients differ in the level of each marker. Remission, relapse and transplantation turn curves
+    in the same way for all: with two to ten visits each, no more can be told of a patient.
 
     Parameters
     ----------
@@ -22,7 +36,28 @@ def registry(*, pooling: str = "exchangeable") -> ModelSpec:
         title="Rare acute leukaemias, simulated registry",
         priors="registry",
         events=EventProcess(graph=acute_leukaemia(pooling, _FEW_EVENTS), covariates=_COVARIATES),
+        trajectories=Trajectories(markers=_MARKERS),
     )
+
+
+_TURNS: Final = (
+    Since(what="complete_remission", varies=False),
+    Since(what="complete_remission", turn="bend", varies=False),
+    Since(what="relapse", varies=False),
+    Since(what="relapse", turn="bend", varies=False),
+    Since(what=TRANSPLANT, varies=False),
+)
+_LEVEL: Final = Polynomial(degree=0)
+_MARKERS: Final = (
+    # values below the detection limit are recorded as such, and censored there
+    Trajectory(marker="residual_disease_pct", transform="log", basis=_LEVEL, turns=_TURNS),
+    Trajectory(
+        marker="global_health",
+        basis=_LEVEL,
+        family=Normal(floor=0.0, ceiling=100.0),
+        turns=_TURNS,
+    ),
+)
 
 
 # Some transitions have twenty events: few windows, and standardised steps.

@@ -15,6 +15,7 @@ from twinbayes.names import DAY, DAYS_PER_YEAR, EVENT, PATIENT_ID, TERMINAL_EVEN
 
 STEP: Final = "step"
 BEND: Final = "bend"
+APPROACH: Final = "approach"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +27,10 @@ class Since:
     what
         A treatment or an event of the cohort; its first day counts.
     turn
-        ``step``, another level from then on; ``bend``, another slope, per year.
+        ``step``, another level from then on; ``bend``, another slope, per year; ``approach``,
+        another level that is approached exponentially.
+    half_time
+        Years in which half of an ``approach`` has happened.
     varies
         Whether patients differ in it; otherwise they share what subgroup and covariates make of it.
     """
@@ -34,9 +38,12 @@ class Since:
     what: str
     turn: str = STEP
     varies: bool = True
+    half_time: float = 0.25
 
     def __post_init__(self) -> None:
-        require_known(self.turn, (STEP, BEND), f"turn of the curve since {self.what!r}")
+        require_known(self.turn, (STEP, BEND, APPROACH), f"turn of the curve since {self.what!r}")
+        if not self.half_time > 0:
+            raise ModelError(f"The half time must be positive, not {self.half_time!r} years.")
 
     @property
     def label(self) -> str:
@@ -51,6 +58,14 @@ class Since:
         since = np.maximum(np.where(np.isinf(start), 0.0, days - start), 0.0) / DAYS_PER_YEAR
         on = (days >= start).astype(np.float64)
         is_step = self.turn == STEP
+        if self.turn == APPROACH:
+            rate = np.log(2.0) / self.half_time
+            left = np.exp(-rate * since)
+            if form == SLOPE:
+                rising: Floats = rate * left * on
+                return rising
+            risen: Floats = since - (1.0 - left) / rate if form == AREA else 1.0 - left
+            return risen
         if form == SLOPE:
             return np.zeros(len(days)) if is_step else on
         if form == AREA:

@@ -192,7 +192,7 @@ class Trajectories:
     covariates
         Baseline covariates that act on level and shape of every curve.
     subgroup, centre
-        How subgroup and centre deviations of every coefficient are pooled.
+        How subgroup and centre deviations are pooled, of the coefficients that patients differ in.
     """
 
     markers: tuple[Trajectory, ...]
@@ -283,8 +283,9 @@ class Trajectories:
                     total=f"curve_{what}_effect",
                     scale_prior=f"curve_{what}_scale",
                 )
-                by = pooling.build(names, (CURVE_TERM, dim), labels, len(known), priors)
-                mean = mean + by.T[index]
+                some = [labels[k] for k in learnt.varying]
+                by = pooling.build(names, (PATIENT_TERM, dim), some, len(known), priors)
+                mean = pt.inc_subtensor(mean[:, learnt.varying], by.T[index])
         return mean
 
     def _patients(self, plan: CurvePlan, mean: Tensor, priors: PriorSet) -> Tensor:

@@ -104,7 +104,7 @@ class CurvePopulation:
         mean = self.level + np.tensordot(x, self.effect, 1)
         for by, index in ((self.subgroup, plan.design.subgroup), (self.centre, plan.design.centre)):
             if by is not None and index[i] >= 0:
-                mean = mean + by[:, index[i]]
+                mean[self.learnt.varying] += by[:, index[i]]
         return np.ascontiguousarray(mean.T)
 
 
@@ -128,5 +128,5 @@ def _parameters(stacked: xr.Dataset, learnt: CurveEncoding) -> Floats:
 def _optional(stacked: xr.Dataset, name: str, dim: str) -> Floats | None:
     if name not in stacked:
         return None
-    out: Floats = stacked[name].transpose(CURVE_TERM, dim, SAMPLE).to_numpy()
+    out: Floats = stacked[name].transpose(PATIENT_TERM, dim, SAMPLE).to_numpy()
     return out
