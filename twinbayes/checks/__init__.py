@@ -43,6 +43,11 @@ from twinbayes.checks.risk_calibration import (
 )
 from twinbayes.checks.scores import prediction_scores
 from twinbayes.checks.shrinkage import shrinkage
+from twinbayes.checks.visual_predictive import (
+    PredictedVisits,
+    marker_coverage,
+    visual_predictive,
+)
 
 __all__ = [
     "CheckResult",
@@ -51,6 +56,7 @@ __all__ = [
     "Estimate",
     "Fold",
     "PatientLoo",
+    "PredictedVisits",
     "StateOccupation",
     "SurvivalCurve",
     "aalen_johansen",
@@ -70,6 +76,7 @@ __all__ = [
     "landmark_aalen_johansen",
     "leave_one_group_out",
     "loo_check",
+    "marker_coverage",
     "nelson_aalen",
     "patient_loo",
     "prediction_scores",
@@ -85,4 +92,5 @@ __all__ = [
     "survival_process",
     "time_dependent_auc",
     "transition_probabilities",
+    "visual_predictive",
 ]

@@ -1,0 +1,166 @@
+"""Measured markers against what the model would have measured: coverage, and over time.
+
+Values beyond a detection limit are compared as what they are: on one side of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from twinbayes.checks.counting import FloatArray
+from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.errors import CohortError
+from twinbayes.names import DAYS_PER_YEAR, MARKER, SUBGROUP
+
+_BINS: Final = 6
+_QUANTILES: Final = (0.1, 0.5, 0.9)
+_ALL: Final = "all"
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedVisits:
+    """Visits of one marker, and what the model would have measured instead.
+
+    Attributes
+    ----------
+    marker
+        Its name.
+    day, value, censored
+        (visit,) days since origin, values, and ``none``, ``left`` or ``right``.
+    subgroup
+        (visit,) of the patient.
+    replicated
+        (visit, draw) measurements under the posterior, errors included.
+    """
+
+    marker: str
+    day: FloatArray
+    value: FloatArray
+    censored: NDArray[np.str_]
+    subgroup: NDArray[Any]
+    replicated: FloatArray
+
+    def __post_init__(self) -> None:
+        n = len(self.value)
+        if self.replicated.ndim != 2 or self.replicated.shape[0] != n or n == 0:
+            raise CohortError(
+                f"Marker {self.marker!r}: {self.replicated.shape} replicated values for {n} visits."
+            )
+
+
+def marker_coverage(
+    visits: Sequence[PredictedVisits],
+    *,
+    level: float = 0.9,
+    bounds: tuple[float, float] = (0.85, 0.98),
+) -> CheckResult:
+    """Check how often predictive intervals hold what was measured, by marker and subgroup.
+
+    Parameters
+    ----------
+    visits
+        One entry a marker.
+    level
+        Probability of the equal-tailed predictive intervals.
+    bounds
+        Shares of all visits of a marker that pass. Predictions of the very visits that were fitted
+        cover more than `level`.
+
+    Returns
+    -------
+    CheckResult
+        One row a marker and subgroup (and ``all``): ``n`` visits, ``beyond_limit``, ``inside``
+        (share), and ``mean_pit``, the mean of the probability integral transform (0.5 without
+        bias; ties and censored values count half; Czado, Gneiting & Held 2009).
+    """
+    rows = []
+    for one in visits:
+        inside, pit = _inside(one, level), _pit(one)
+        groups = [(_ALL, np.ones(len(pit), dtype=bool))]
+        groups += [(str(g), one.subgroup == g) for g in pd.unique(pd.Series(one.subgroup))]
+        for name, members in groups:
+            rows.append(
+                {
+                    MARKER: one.marker,
+                    SUBGROUP: name,
+                    "n": int(members.sum()),
+                    "beyond_limit": int((one.censored[members] != "none").sum()),
+                    "inside": float(inside[members].mean()),
+                    "mean_pit": float(pit[members].mean()),
+                }
+            )
+    table = pd.DataFrame(rows)
+    whole = table[table[SUBGROUP] == _ALL]
+    verdict: CheckVerdict = "pass" if whole["inside"].between(*bounds).all() else "warn"
+    told = ", ".join(f"{m} {s:.0%}" for m, s in zip(whole[MARKER], whole["inside"], strict=True))
+    text = (
+        f"Measured values within their {level:.0%} predictive intervals: {told} "
+        f"({bounds[0]:.0%} to {bounds[1]:.0%} passes)."
+    )
+    return CheckResult("predictive coverage of markers", verdict, table, text)
+
+
+def visual_predictive(one: PredictedVisits) -> pd.DataFrame:
+    """Quantiles over time of what was measured and of what the model would have measured.
+
+    Values beyond a limit are taken at it, measured and replicated ones alike.
+
+    Returns
+    -------
+    DataFrame
+        One row a time bin (about as many visits each) and quantile: ``years`` (the middle), ``n``,
+        ``quantile``, ``observed``, and ``predicted`` with its 90 % interval ``lower``, ``upper``.
+    """
+    edges = np.unique(np.quantile(one.day, np.linspace(0, 1, _BINS + 1)))
+    which = np.clip(np.searchsorted(edges, one.day, side="right") - 1, 0, max(len(edges) - 2, 0))
+    replicated = one.replicated
+    left, right = one.value[one.censored == "left"], one.value[one.censored == "right"]
+    if len(left):
+        replicated = np.maximum(replicated, np.median(left))
+    if len(right):
+        replicated = np.minimum(replicated, np.median(right))
+    rows = []
+    for k in np.unique(which):
+        mine = which == k
+        made = np.quantile(replicated[mine], _QUANTILES, axis=0)
+        for q, seen, drawn in zip(
+            _QUANTILES, np.quantile(one.value[mine], _QUANTILES), made, strict=True
+        ):
+            low, high = np.quantile(drawn, (0.05, 0.95))
+            rows.append(
+                {
+                    "years": float(np.median(one.day[mine])) / DAYS_PER_YEAR,
+                    "n": int(mine.sum()),
+                    "quantile": q,
+                    "observed": float(seen),
+                    "predicted": float(drawn.mean()),
+                    "lower": float(low),
+                    "upper": float(high),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _inside(one: PredictedVisits, level: float) -> NDArray[np.bool_]:
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    low, high = np.quantile(one.replicated, tails, axis=1)
+    above = (one.censored == "left") | (one.value <= high)
+    below = (one.censored == "right") | (low <= one.value)
+    # a value on the left side of a limit agrees with an interval that reaches below the limit
+    inside: NDArray[np.bool_] = above & below
+    return inside
+
+
+def _pit(one: PredictedVisits) -> FloatArray:
+    """(visit,) share of replicated values below the measured one; of its side, if censored."""
+    less = (one.replicated < one.value[:, None]).mean(axis=1)
+    same = (one.replicated == one.value[:, None]).mean(axis=1)
+    pit: FloatArray = less + 0.5 * same
+    pit = np.where(one.censored == "left", 0.5 * (less + same), pit)
+    return np.where(one.censored == "right", 0.5 * (1.0 + less), pit)
