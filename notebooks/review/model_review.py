@@ -84,6 +84,14 @@ sections.calibration(evidence)
 sections.scores(evidence)
 
 # %% [markdown]
+# ## Trajectories
+# Repeated measurements as curves, one a patient: whether the model would have measured the same,
+# and which hazards follow them.
+
+# %%
+sections.trajectories(evidence)
+
+# %% [markdown]
 # ## Treatment effects by subgroup
 # Hazard ratios of patients who have started a treatment against those who have not.
 

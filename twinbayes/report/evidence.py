@@ -42,6 +42,7 @@ from twinbayes.names import (
 )
 from twinbayes.report.expected import counting_process, observed_and_expected
 from twinbayes.report.look import StateLook
+from twinbayes.report.markers import MarkerEvidence, marker_evidence
 
 CALIBRATION: Final = "calibration"
 SCORES: Final = "scores"
@@ -95,6 +96,8 @@ class Evidence:
         Hazard ratios of treatment effects, by effect and subgroup.
     interval
         Probability of posterior intervals, which are equal-tailed.
+    markers
+        Curves, associations and coverage of markers; None without trajectories.
     """
 
     fit: Fit
@@ -106,6 +109,7 @@ class Evidence:
     prior_occupation: xr.DataArray | None
     effects: pd.DataFrame
     interval: float
+    markers: MarkerEvidence | None = None
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -189,6 +193,7 @@ def collect(fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0
         prior_occupation=prior,
         effects=treatment_effects(fit, interval),
         interval=interval,
+        markers=marker_evidence(fit, interval),
     )
 
 

@@ -17,6 +17,7 @@ from twinbayes.report.sections_fit import (
     provenance,
     verdict,
 )
+from twinbayes.report.sections_markers import trajectories
 
 __all__ = [
     "calibration",
@@ -30,6 +31,7 @@ __all__ = [
     "provenance",
     "scores",
     "shrinkage",
+    "trajectories",
     "treatment_effects",
     "verdict",
 ]

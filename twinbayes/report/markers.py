@@ -1,0 +1,132 @@
+"""What a review says of markers: curves, hazards that follow them, and predictive coverage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from twinbayes.checks import CheckResult, PredictedVisits, marker_coverage
+from twinbayes.inference import Fit
+from twinbayes.names import (
+    ASSOCIATION,
+    CHAIN,
+    CURVE_COVARIATE,
+    CURVE_TERM,
+    DAY,
+    DRAW,
+    PATIENT_ID,
+    PATIENT_TERM,
+    POSTERIOR,
+    SUBGROUP,
+)
+
+_DRAWS: Final = 200  # replicated measurements of each visit
+
+
+@dataclass(frozen=True, eq=False)
+class MarkerEvidence:
+    """What a review knows of the markers of a fit.
+
+    Attributes
+    ----------
+    curves
+        One row a coefficient: mean and interval of the population, standard deviation of patients.
+    associations
+        One row a feature of a marker and transition: hazard ratio per unit, with interval.
+    visits
+        Visits of each marker and their replicates.
+    coverage
+        How often predictive intervals hold what was measured.
+    """
+
+    curves: pd.DataFrame
+    associations: pd.DataFrame
+    visits: tuple[PredictedVisits, ...]
+    coverage: CheckResult
+
+
+def marker_evidence(fit: Fit, interval: float) -> MarkerEvidence | None:
+    """Compute what a review says of markers; None for models without trajectories."""
+    if fit.learnt.curves is None:
+        return None
+    visits = replicated_visits(fit)
+    return MarkerEvidence(
+        curves=_curves(fit, interval),
+        associations=_associations(fit, interval),
+        visits=visits,
+        coverage=marker_coverage(visits, level=interval),
+    )
+
+
+def replicated_visits(fit: Fit, draws: int = _DRAWS) -> tuple[PredictedVisits, ...]:
+    """Visits of every marker, each with measurements drawn given all visits of the patient."""
+    cohort, learnt = fit.cohort, fit.learnt.curves
+    if learnt is None or cohort.visits is None:
+        return ()
+    total = fit.datatree[POSTERIOR].sizes[CHAIN] * fit.datatree[POSTERIOR].sizes[DRAW]
+    twin = fit.twin(draws=min(draws, total))
+    subgroup = cohort.patients.set_index(PATIENT_ID)[SUBGROUP]
+    known = cohort.visits.groupby("marker")
+    parts: dict[str, list[np.ndarray]] = {m.marker: [] for m in learnt.markers}
+    tables: dict[str, list[pd.DataFrame]] = {m.marker: [] for m in learnt.markers}
+    by_patient = {m: dict(list(known.get_group(m).groupby(PATIENT_ID))) for m in parts}
+    for i, patient in enumerate(cohort.patient_ids):
+        if not any(patient in some for some in by_patient.values()):
+            continue
+        curves = twin.curves(i)
+        for marker, some in by_patient.items():
+            if patient in some:
+                mine = some[patient]
+                tables[marker].append(mine)
+                parts[marker].append(curves.measured(marker, mine[DAY].to_numpy(dtype=float)))
+    out = []
+    for marker, some in tables.items():
+        rows = pd.concat(some)
+        out.append(
+            PredictedVisits(
+                marker=marker,
+                day=rows[DAY].to_numpy(dtype=np.float64),
+                value=rows["value"].to_numpy(dtype=np.float64),
+                censored=rows["censored"].fillna("none").to_numpy(dtype=str),
+                subgroup=subgroup.loc[rows[PATIENT_ID]].to_numpy(),
+                replicated=np.concatenate(parts[marker]),
+            )
+        )
+    return tuple(out)
+
+
+def _curves(fit: Fit, interval: float) -> pd.DataFrame:
+    posterior = fit.datatree[POSTERIOR].to_dataset()
+    level = posterior["curve_effect"].isel({CURVE_COVARIATE: 0})
+    low, high = (level.quantile(q, (CHAIN, DRAW)) for q in _tails(interval))
+    spread = posterior["patient_sd"].mean((CHAIN, DRAW)).to_series()
+    terms = [str(t) for t in level[CURVE_TERM].to_numpy()]
+    frame = pd.DataFrame(
+        {
+            "coefficient": terms,
+            "mean": level.mean((CHAIN, DRAW)).to_numpy(),
+            "lower": low.to_numpy(),
+            "upper": high.to_numpy(),
+        }
+    )
+    frame["patients' standard deviation"] = frame["coefficient"].map(spread.to_dict())
+    return frame.rename_axis(PATIENT_TERM).reset_index(drop=True)
+
+
+def _associations(fit: Fit, interval: float) -> pd.DataFrame:
+    posterior = fit.datatree[POSTERIOR].to_dataset()
+    columns = ["feature", "hazard ratio", "lower", "upper"]
+    if "association" not in posterior:
+        return pd.DataFrame(columns=columns)
+    ratio = np.exp(posterior["association"])
+    low, high = (ratio.quantile(q, (CHAIN, DRAW)) for q in _tails(interval))
+    values = (ratio.median((CHAIN, DRAW)), low, high)
+    labels = [str(a) for a in ratio[ASSOCIATION].to_numpy()]
+    return pd.DataFrame(dict(zip(columns, (labels, *(v.to_numpy() for v in values)), strict=True)))
+
+
+def _tails(interval: float) -> tuple[float, float]:
+    return (1 - interval) / 2, (1 + interval) / 2

@@ -1,0 +1,41 @@
+"""Section of a review about markers: their curves, and the hazards that follow them."""
+
+from __future__ import annotations
+
+from twinbayes.report import fragments as f
+from twinbayes.report.evidence import Evidence
+from twinbayes.report.figures_markers import markers_over_time
+from twinbayes.report.look import interval_words
+
+KIND = "equal-tailed"
+
+
+def trajectories(evidence: Evidence) -> f.Block:
+    """Return curves, associations and predictive coverage of the markers."""
+    found = evidence.markers
+    if found is None:
+        return f.not_provided("The model has no repeatedly measured markers.")
+    interval = interval_words(evidence.interval, KIND)
+    number = "{:.3g}".format
+    curves = found.curves.rename(columns={"lower": f"lower end of the {interval}"})
+    ratios = found.associations.rename(columns={"lower": f"lower end of the {interval}"})
+    return f.block(
+        f.paragraph(
+            "Coefficients are on the markers' own scales (logged where the model says so), those "
+            "of time per year.",
+            "note",
+        ),
+        markers_over_time(found.visits).marked(*evidence.marks),
+        f.check(found.coverage),
+        f.heading("Hazards that follow markers"),
+        f.table(
+            ratios,
+            formats=dict.fromkeys(ratios.columns[1:], "{:.2f}".format),
+            caption="Hazard ratio per unit of the marker's feature",
+        )
+        if len(ratios)
+        else f.paragraph("No hazard of this model follows a marker."),
+        f.folded(
+            "Coefficients", f.table(curves, formats=dict.fromkeys(curves.columns[1:], number))
+        ),
+    )
