@@ -32,6 +32,9 @@ CURVE_TERM_AGAIN: Final = "curve_term_again"  # the other side of a correlation
 CURVE_COVARIATE: Final = "curve_covariate"  # level, then covariates that act on curves
 ASSOCIATION: Final = "association_term"  # one feature of a marker on one transition
 
+# --- coordinates of forecasts -----------------------------------------------------------
+NEEDS_REFIT: Final = "needs_refit"  # of a patient: whether the draws of the fit no longer serve
+
 # --- tables of a cohort -----------------------------------------------------------------
 PATIENTS: Final = "patients"
 GENOMICS: Final = "genomics"

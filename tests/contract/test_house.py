@@ -37,6 +37,7 @@ NAMES = {
     "PRINCIPAL_AXIS": "principal_axis",
     "CURVE_TERM": "curve_term", "CURVE_TERM_AGAIN": "curve_term_again",
     "CURVE_COVARIATE": "curve_covariate", "ASSOCIATION": "association_term",
+    "NEEDS_REFIT": "needs_refit",
     "ENTRY_ERA": "entry_era", "ENTRY_CUT": "entry_cut",
     "CLOCK_ORIGIN": "origin", "CLOCK_ENTRY": "entry",
     "DAYS_PER_YEAR": 365.25,

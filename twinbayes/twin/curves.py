@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
 from twinbayes.model import CurveEncoding, ModelPlan, ModelSpec
 from twinbayes.model.association import followed
-from twinbayes.model.event_data import Floats
+from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.trajectory import CurvePlan
 from twinbayes.names import (
@@ -102,6 +102,20 @@ class CurvePopulation:
         """Number of posterior draws."""
         return int(self.level.shape[1])
 
+    def take(self, index: Ints) -> CurvePopulation:
+        """Return some of the draws, in the order of `index`."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "learnt"}
+        taken: dict[str, Any] = {
+            name: np.ascontiguousarray(x[index] if name == "root" else x[..., index])
+            for name, x in parts.items()
+            if x is not None
+        }
+        return replace(self, **taken)
+
+    def forecasting(self, index: Ints) -> CurvePopulation:
+        """What forecasts along drawn curves read, under other draws; the rest does not move."""
+        return replace(self, sigma=self.sigma[:, index], association=self.association[:, index])
+
     def mean(self, plan: CurvePlan, i: int) -> Floats:
         """(draw, term) prior mean of patient `i`; an unseen subgroup or centre is the average."""
         columns = self.learnt.encoding.columns
@@ -130,7 +144,8 @@ class PatientCurves:
     coefficients
         (draw, term), on the sampling scale.
     log_evidence
-        (draw,) log marginal likelihood of the patient's record under each population draw.
+        (draw,) what curves add to the log marginal likelihood of the patient's record under each
+        population draw; `evidence.record_evidence` adds the rest.
     efficiency
         Mean share of the proposals that count; 1 where the normal approximation is exact.
     seed
@@ -174,6 +189,15 @@ class PatientCurves:
         slopes = _slopes(self.population, self.spec, label, days)
         out: Floats = np.einsum("dtk,dk->td", slopes, self.coefficients)
         return out
+
+    def under(self, index: Ints) -> PatientCurves:
+        """The same curves, drawn again: slot s has draw ``index[s]``."""
+        return replace(
+            self,
+            population=self.population.forecasting(index),
+            coefficients=self.coefficients[index],
+            log_evidence=self.log_evidence[index],
+        )
 
 
 def _slopes(population: CurvePopulation, spec: ModelSpec, label: str, days: Floats) -> Floats:
