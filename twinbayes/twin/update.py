@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.record import PLACE_COLUMNS
+from twinbayes.cohort.faults import Faults
+from twinbayes.cohort.files import by_row
 from twinbayes.cohort.rules import in_patient_order
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.cohort.validation import typed_tables
 from twinbayes.errors import TwinError
 from twinbayes.names import (
     DAY,
@@ -207,33 +208,40 @@ def _joined(
 ) -> Cohort:
     """The cohort with the new rows, once these have passed the rules of the data contract.
 
-    What was known has passed them before; only events are read again, for they have to end once.
+    What was known has passed them before.
     """
-    ends = pd.DataFrame(
-        [(patient, day, event) for patient, (day, event) in landmarks.items()],
-        columns=[PATIENT_ID, DAY, EVENT],
-    )
-    terminal = cohort.events[EVENT].isin(TERMINAL_EVENTS)
-    named = cohort.events[PATIENT_ID].isin(list(landmarks))
-    events = rows[EVENTS][~rows[EVENTS][EVENT].isin(TERMINAL_EVENTS)]
-    people, variables = cohort.patients, cohort.variables
-    tables = {
-        PATIENTS: people.loc[people[PATIENT_ID].isin(list(landmarks)), list(PLACE_COLUMNS)],
-        VARIABLES: variables[variables["table"].isin([VISITS, TREATMENTS])],
-        # New rows first, so that faults count rows as the new table does.
-        EVENTS: _stacked([events, cohort.events[named & ~terminal], ends]),
-        **{table: rows[table] for table in (VISITS, TREATMENTS) if len(rows[table])},
-    }
-    checked = cohort_from_tables(cohort.name, tables).tables
-    if len(events):  # on one day, what was known first comes first
-        tables[EVENTS] = _stacked([cohort.events[named & ~terminal], events, ends])
-        checked = cohort_from_tables(cohort.name, tables).tables
-    joined = {EVENTS: _stacked([cohort.events[~named], checked[EVENTS]])}
-    for table in (VISITS, TREATMENTS):
-        if len(rows[table]):
-            joined[table] = _stacked([cohort.tables.get(table), checked[table]])
-    ordered = in_patient_order({PATIENTS: people, **joined})
-    return cohort.with_rows({table: ordered[table] for table in joined})
+    when = {patient: day for patient, (day, _) in landmarks.items()}
+    how = {patient: event for patient, (_, event) in landmarks.items()}
+    events = cohort.events.copy()
+    ends = (events[EVENT].isin(TERMINAL_EVENTS) & events[PATIENT_ID].isin(list(when))).to_numpy()
+    named = events.loc[ends, PATIENT_ID]
+    events.loc[ends, DAY] = named.map(when).astype(np.float64)
+    events.loc[ends, EVENT] = named.map(how)
+    fresh = {table: rows[table] for table in (VISITS, TREATMENTS) if len(rows[table])}
+    news = rows[EVENTS][~rows[EVENTS][EVENT].isin(TERMINAL_EVENTS)]
+    checked = _checked(cohort, news, events[events[PATIENT_ID].isin(list(when))], fresh)
+    joined = {table: _stacked([cohort.tables.get(table), checked[table]]) for table in fresh}
+    if len(news):
+        joined[EVENTS] = _stacked([events, checked[EVENTS].iloc[: len(news)]])
+    ordered = in_patient_order({PATIENTS: cohort.patients, **joined})
+    return cohort.with_rows({EVENTS: events} | {table: ordered[table] for table in joined})
+
+
+def _checked(
+    cohort: Cohort, news: pd.DataFrame, known: pd.DataFrame, fresh: dict[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """New rows as typed by the data contract; it counts them as the tables that were given do.
+
+    `known` are the other events of the patients named, which end where the new record does.
+    """
+    declared = cohort.variables["table"].isin([VISITS, TREATMENTS])
+    tables = {VARIABLES: cohort.variables[declared], **fresh}
+    if len(news) or TREATMENTS in fresh:
+        tables[EVENTS] = _stacked([news, known])
+    faults = Faults()
+    typed = typed_tables({table: by_row(frame) for table, frame in tables.items()}, faults)
+    faults.raise_if_any(private=cohort.patient_ids)
+    return typed
 
 
 def _stacked(parts: list[pd.DataFrame | None]) -> pd.DataFrame:
