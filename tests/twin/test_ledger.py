@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+import twinbayes as tb
+from twinbayes import cli
 from twinbayes.cohort import Cohort
 from twinbayes.errors import StorageError, TwinError
 from twinbayes.inference import Fit
@@ -226,3 +229,39 @@ def test_only_updates_are_recorded(joint_fit: Fit, tmp_path: Path) -> None:
         Ledger(tmp_path / "x.jsonl").append(joint_fit.twin("p01"))
     with pytest.raises(StorageError, match="could not be read"):
         Ledger(tmp_path / "x.jsonl").records()
+
+
+def test_the_command_verifies_a_ledger_and_says_what_is_wrong(
+    story: tuple[Path, list[Twin]],
+    copy: Ledger,
+    joint_fit: Fit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tb, "load_fit", lambda _path: joint_fit, raising=False)
+    folder = now(story, joint_fit).write(tmp_path / "cohort")
+    command = ["twin", "verify", "x.fit", str(folder), str(copy.path), "--json"]
+    done = CliRunner().invoke(cli.app, command)
+    last = copy.records()[-1]["hash"]
+    assert json.loads(done.stdout) == {
+        "verified": True, "records": 4, "head": last, "problems": [],
+    }  # fmt: skip
+    assert done.exit_code == 0
+    assert CliRunner().invoke(cli.app, [*command, "--head", last]).exit_code == 0
+    assert CliRunner().invoke(cli.app, [*command, "--head", "0" * 64]).exit_code == 2
+    early = now(story, joint_fit).until(300.0).write(tmp_path / "early")
+    command[3] = str(early)
+    done = CliRunner().invoke(cli.app, command)
+    assert done.exit_code == 1
+    assert len(json.loads(done.stdout)["problems"]) == 5
+    copy.path.write_bytes(b"".join(lines_of(copy)[:-1]))
+    done = CliRunner().invoke(cli.app, command)
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["error"] == "StorageError"
+
+
+def test_the_commands_of_twins_explain_themselves() -> None:
+    for command in ("verify", "report"):
+        done = CliRunner().invoke(cli.app, ["twin", command, "--help"])
+        assert done.exit_code == 0
+        assert "Example:  twinbayes twin" in done.output

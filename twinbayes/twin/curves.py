@@ -186,8 +186,14 @@ class PatientCurves:
 
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""
-        slopes = _slopes(self.population, self.spec, label, days)
-        out: Floats = np.einsum("dtk,dk->td", slopes, self.coefficients)
+        learnt, out, k = self.population.learnt, np.zeros((len(days), len(self.coefficients))), 0
+        for a in self.spec.associations:
+            for transition in a.transitions:
+                if transition == label:
+                    columns = learnt.get(a.marker).columns(days, a.form)
+                    own = self.coefficients[:, learnt.columns(a.marker)]
+                    out += self.population.association[k] * (columns @ own.T)
+                k += 1
         return out
 
     def under(self, index: Ints) -> PatientCurves:

@@ -272,8 +272,7 @@ def _markers(curves: PatientCurves, grid: OutputGrid, landmark: float) -> dict[s
             ("marker", curves.natural(name, landmark + grid.times)),
             ("measured", curves.measured(name, landmark + grid.times)),
         ):
-            bounds = np.quantile(values, grid.tails, axis=1)
-            parts[key].append(np.stack([values.mean(axis=1), *bounds], axis=-1))
+            parts[key].append(summarise(values[None], *grid.tails)[0])
     return {key: np.stack(some) for key, some in parts.items()}
 
 

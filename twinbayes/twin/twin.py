@@ -102,7 +102,7 @@ class Twin:
         """How covariates that act on hazards become columns."""
         return self.learnt.encoding
 
-    @property
+    @cached_property
     def patient_ids(self) -> tuple[str, ...]:
         """Identifiers in the order of the results."""
         return self.cohort.patient_ids
@@ -150,7 +150,7 @@ class Twin:
         return {}
 
     @cached_property
-    def _alikes(self) -> dict[int, tuple[Standing, Floats]]:
+    def _alikes(self) -> dict[int, Standing]:
         return {}
 
     @cached_property
@@ -161,13 +161,14 @@ class Twin:
         """Hazards, hazard ratios and curves of patient `i`, draw by draw."""
         if i in self._held:
             return self._held[i]
-        standing, evidence = self._alike(i)
+        standing = self._alike(i)
         patient, seen = self.patient_ids[i], self._as_fitted
         if self._shares[i] == 0.0:
-            standing = standing.weighted(evidence)
+            standing = standing.weighted(self._evidence(i, standing))
         elif seen is not None and patient in seen.patient_ids:
             before = seen.evidence(seen.patient_ids.index(patient))
-            standing = standing.weighted(evidence - self._shares[i] * before)
+            gain = self._evidence(i, standing) - self._shares[i] * before
+            standing = standing.weighted(gain)
         self._trust[i] = Trust.of(standing)
         if len(self.patient_ids) <= _FEW:
             self._held[i] = standing
@@ -184,23 +185,24 @@ class Twin:
 
         Draws are those of the population, in its own order.
         """
-        return self._alike(i)[1]
+        return self._evidence(i, self._alike(i))
 
-    def _alike(self, i: int) -> tuple[Standing, Floats]:
-        """Patient `i` under draws that count the same, and the evidence under each of them."""
+    def _evidence(self, i: int, alike: Standing) -> Floats:
+        return record_evidence(self.population, self._plan, alike.ratios, alike.curves, i)
+
+    def _alike(self, i: int) -> Standing:
+        """Patient `i` under the draws of the population, each counting the same."""
         if i in self._alikes:
             return self._alikes[i]
-        ratios, population, plan = self._ratios(i), self.curve_population, self._plan
-        curves = None
-        if population is not None and plan.curves is not None:
+        ratios, population, curves = self._ratios(i), self.curve_population, None
+        if population is not None and (plan := self._plan).curves is not None:
             curves = patient_curves(
                 population, self.population, self.spec, plan, plan.curves, ratios, i
             )
-        evidence = record_evidence(self.population, plan, ratios, curves, i)
-        found = Standing(self.population, ratios, curves, None), evidence
+        alike = Standing(self.population, ratios, curves, None)
         if len(self.patient_ids) <= _FEW:
-            self._alikes[i] = found
-        return found
+            self._alikes[i] = alike
+        return alike
 
     def ratios(self, i: int) -> PatientRatios:
         """Hazard ratios of patient `i`, by intensity and draw."""
