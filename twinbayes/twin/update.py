@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
 from twinbayes.cohort import Cohort
+from twinbayes.cohort.cells import typed_table
 from twinbayes.cohort.faults import Faults
 from twinbayes.cohort.files import by_row
-from twinbayes.cohort.rules import in_patient_order
-from twinbayes.cohort.validation import typed_tables
+from twinbayes.cohort.rules import check_tables, in_patient_order
+from twinbayes.cohort.schema import table_schema
 from twinbayes.errors import TwinError
 from twinbayes.names import (
     DAY,
@@ -107,28 +108,27 @@ def _read(table: str, frame: pd.DataFrame | None, ids: tuple[str, ...]) -> pd.Da
             f"Give each of {', '.join((when, *needed))} once; {', '.join((PATIENT_ID, *optional))} "
             "may be added."
         )
-    rows = frame.reset_index(drop=True)
-    if PATIENT_ID not in rows:
-        if len(ids) != 1:
-            raise TwinError(
-                f"update: {table} has no column {PATIENT_ID}, and this twin is of {len(ids)} "
-                "patients. Say whose rows they are."
-            )
-        rows = rows.assign(**{PATIENT_ID: ids[0]})
-    rows = rows.assign(**{PATIENT_ID: rows[PATIENT_ID].astype(str)})
-    _refuse(table, ~rows[PATIENT_ID].isin(ids), "the patient is not in this twin",
+    if PATIENT_ID not in frame and len(ids) != 1:
+        raise TwinError(
+            f"update: {table} has no column {PATIENT_ID}, and this twin is of {len(ids)} "
+            "patients. Say whose rows they are."
+        )
+    columns: dict[str, Any] = {c: frame[c].to_numpy() for c in names if c in frame}
+    who = [str(p) for p in columns.get(PATIENT_ID, ids * len(frame))]
+    known = set(ids)
+    _refuse(table, [p not in known for p in who], "the patient is not in this twin",
             "Choose from twin.patient_ids, or build a twin with fit.twin")  # fmt: skip
     for column in (when, *(("value",) if table == VISITS else ())):
-        numbers = pd.to_numeric(rows[column], errors="coerce").astype(np.float64)
+        numbers = np.asarray(pd.to_numeric(columns[column], errors="coerce"), dtype=np.float64)
         _refuse(table, ~np.isfinite(numbers), f"{column} is not a finite number", "Correct it")
-        rows = rows.assign(**{column: numbers})
-    _refuse(table, rows[when] < 0, f"{when} lies before the patient's origin",
+        columns[column] = numbers
+    _refuse(table, columns[when] < 0, f"{when} lies before the patient's origin",
             "Give days since the origin")  # fmt: skip
     if table == VISITS:
-        rows = rows.assign(
-            censored=rows["censored"].fillna("none") if "censored" in rows else "none"
-        )
-    return rows.reindex(columns=names) if table != TREATMENTS else rows
+        said = columns.get("censored", [None] * len(frame))
+        columns["censored"] = ["none" if pd.isna(x) else x for x in said]
+    columns[PATIENT_ID] = who
+    return pd.DataFrame({c: columns[c] for c in names if c in columns})
 
 
 def _refuse(table: str, mask: Iterable[bool], problem: str, remedy: str) -> None:
@@ -210,16 +210,15 @@ def _joined(
 
     What was known has passed them before.
     """
-    when = {patient: day for patient, (day, _) in landmarks.items()}
-    how = {patient: event for patient, (_, event) in landmarks.items()}
-    events = cohort.events.copy()
-    ends = (events[EVENT].isin(TERMINAL_EVENTS) & events[PATIENT_ID].isin(list(when))).to_numpy()
-    named = events.loc[ends, PATIENT_ID]
-    events.loc[ends, DAY] = named.map(when).astype(np.float64)
-    events.loc[ends, EVENT] = named.map(how)
+    who, kind = cohort.events[PATIENT_ID].tolist(), cohort.events[EVENT].tolist()
+    days = cohort.events[DAY].to_numpy(dtype=np.float64, copy=True)
+    for k, patient in enumerate(who):
+        if patient in landmarks and kind[k] in TERMINAL_EVENTS:
+            days[k], kind[k] = landmarks[patient]
+    events = cohort.events.assign(day=days, event=pd.Series(kind, dtype=cohort.events[EVENT].dtype))
     fresh = {table: rows[table] for table in (VISITS, TREATMENTS) if len(rows[table])}
     news = rows[EVENTS][~rows[EVENTS][EVENT].isin(TERMINAL_EVENTS)]
-    checked = _checked(cohort, news, events[events[PATIENT_ID].isin(list(when))], fresh)
+    checked = _checked(cohort, news, events[[p in landmarks for p in who]], fresh)
     joined = {table: _stacked([cohort.tables.get(table), checked[table]]) for table in fresh}
     if len(news):
         joined[EVENTS] = _stacked([events, checked[EVENTS].iloc[: len(news)]])
@@ -234,12 +233,15 @@ def _checked(
 
     `known` are the other events of the patients named, which end where the new record does.
     """
-    declared = cohort.variables["table"].isin([VISITS, TREATMENTS])
-    tables = {VARIABLES: cohort.variables[declared], **fresh}
+    tables = dict(fresh)
     if len(news) or TREATMENTS in fresh:
         tables[EVENTS] = _stacked([news, known])
-    faults = Faults()
-    typed = typed_tables({table: by_row(frame) for table, frame in tables.items()}, faults)
+    faults, typed = Faults(), {VARIABLES: cohort.variables}
+    for table, frame in tables.items():
+        typed_rows = typed_table(by_row(frame), table_schema(table), (), faults)
+        if typed_rows is not None:
+            typed[table] = typed_rows
+    check_tables(typed, faults)
     faults.raise_if_any(private=cohort.patient_ids)
     return typed
 
