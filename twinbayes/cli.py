@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from twinbayes.errors import CohortError, TwinbayesError
 
@@ -34,6 +35,25 @@ app = typer.Typer(
     # A traceback with local variables could show a patient's record.
     pretty_exceptions_enable=False,
 )
+
+
+class _ReportByDefault(TyperGroup):
+    """`twinbayes twin FIT ...` writes a report; a first word that names a command runs that."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["report", *args]
+        return super().parse_args(ctx, args)
+
+
+twins = typer.Typer(
+    cls=_ReportByDefault,
+    help="One patient's report, and the ledger of updates. Without a command: the report.",
+    epilog="Example:  twinbayes twin aml.nc --patient ID --at 0 --out patient.html",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(twins, name="twin")
 
 CohortPath = Annotated[
     str, typer.Argument(help="Cohort folder, or 'registry' for the embedded simulated one.")
@@ -162,7 +182,7 @@ def review(
     return _tell(fitted, page, "report", as_json)
 
 
-@app.command(epilog="Example:  twinbayes twin aml.nc --patient ID --at 0 --out patient.html")
+@twins.command("report", epilog="Example:  twinbayes twin aml.nc --patient ID --out patient.html")
 @_reports_errors
 def twin(
     fit_path: FitPath,
@@ -194,6 +214,36 @@ def twin(
         show_patient_ids=show_patient_id,
     )  # fmt: skip
     return _tell(fitted, page, "report", as_json)
+
+
+@twins.command("verify", epilog="Example:  twinbayes twin verify aml.nc my_cohort updates.jsonl")
+@_reports_errors
+def verify(
+    fit_path: FitPath,
+    cohort: CohortPath,
+    ledger: Annotated[Path, typer.Argument(help="The ledger; its head lies beside it.")],
+    adapter: Adapter = None,
+    head: Annotated[
+        str | None,
+        typer.Option(help="Hash of a record, kept elsewhere: detects an end cut off on purpose."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check a ledger's chain, and do all its updates again, bit for bit."""
+    import twinbayes as tb
+    from twinbayes.twin import Ledger, replay
+
+    records = Ledger(ledger).records(head=head)
+    problems = replay(tb.load_fit(fit_path), _read(cohort, adapter), records)
+    last = records[-1]["hash"] if records else None
+    if as_json:
+        _print_json({"verified": not problems, "records": len(records), "head": last,
+                     "problems": problems})  # fmt: skip
+    else:
+        for problem in problems:
+            typer.echo(problem)
+        typer.echo(f"{len(records)} records, {'NOT ' * bool(problems)}verified. Head: {last}")
+    return NOT_FOR_USE if problems else USABLE
 
 
 @app.command(epilog="Example:  twinbayes demo --data registry --out out/demo")

@@ -35,6 +35,9 @@ PATIENT_TERM_AGAIN: Final = "patient_term_again"  # the other side of a correlat
 CURVE_COVARIATE: Final = "curve_covariate"  # level, then covariates that act on curves
 ASSOCIATION: Final = "association_term"  # one feature of a marker on one transition
 
+# --- coordinates of forecasts -----------------------------------------------------------
+NEEDS_REFIT: Final = "needs_refit"  # of a patient: whether the draws of the fit no longer serve
+
 # --- tables of a cohort -----------------------------------------------------------------
 PATIENTS: Final = "patients"
 GENOMICS: Final = "genomics"

@@ -39,6 +39,7 @@ NAMES = {
     "CURVE_TERM": "curve_term", "PATIENT_TERM": "patient_term",
     "PATIENT_TERM_AGAIN": "patient_term_again",
     "CURVE_COVARIATE": "curve_covariate", "ASSOCIATION": "association_term",
+    "NEEDS_REFIT": "needs_refit",
     "ENTRY_ERA": "entry_era", "ENTRY_CUT": "entry_cut",
     "CLOCK_ORIGIN": "origin", "CLOCK_ENTRY": "entry",
     "DAYS_PER_YEAR": 365.25,

@@ -7,9 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
+import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
+from twinbayes.inference import Fit, Verdict
+from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.model import Encoding, EventProcess, Learnt, ModelSpec, StateGraph
+from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
 from twinbayes.twin.population import Population
 
@@ -101,3 +106,72 @@ def twin_of() -> Callable[..., Twin]:
         return Twin(spec, learnt, population, None, cohort, usable=True)
 
     return build
+
+
+def registry_of(n: int, seed: int = 3, prefix: str = "p") -> Cohort:
+    """Patients with straight log-bilirubin curves, seen once a year; half of them die."""
+    rng = np.random.default_rng(seed)
+    ids = [f"{prefix}{k:02d}" for k in range(n)]
+    follow = rng.uniform(2.0, 9.0, n)
+    dies = rng.random(n) < 0.5
+    patients = pd.DataFrame(
+        {
+            "patient_id": ids,
+            "subgroup": "one",
+            "centre": "one",
+            "age_years": rng.uniform(30.0, 70.0, n),
+            "sex": np.where(np.arange(n) % 3 == 0, "male", "female"),
+            "d_penicillamine": (np.arange(n) % 2).astype(float),
+        }
+    )
+    events = pd.DataFrame(
+        {
+            "patient_id": ids,
+            "day": follow * DAYS_PER_YEAR,
+            "event": np.where(dies, "death", "last_contact"),
+        }
+    )
+    rows = []
+    for k, name in enumerate(ids):
+        level, slope = rng.normal(0.5, 1.0), rng.normal(0.2, 0.2)
+        for t in np.arange(0.0, follow[k], 1.0):
+            value = np.exp(level + slope * t + rng.normal(0, 0.3))
+            rows.append((name, t * DAYS_PER_YEAR, "bilirubin", value, "none"))
+    visits = pd.DataFrame(rows, columns=["patient_id", "day", "marker", "value", "censored"])
+    variables = pd.DataFrame(
+        [
+            ("age_years", "patients", "covariate", "clinical", None),
+            ("sex", "patients", "covariate", "clinical", "male|female"),
+            ("d_penicillamine", "patients", "covariate", "treatment", None),
+            ("bilirubin", "visits", "marker", "laboratory", None),
+        ],
+        columns=["name", "table", "role", "group", "levels"],
+    )
+    tables = {"patients": patients, "events": events, "visits": visits, "variables": variables}
+    return cohort_from_tables("made up", tables, simulated=True)
+
+
+@pytest.fixture(scope="session")
+def joint_fit() -> Fit:
+    """A joint model of 12 patients, with moderate draws of the prior in place of a posterior."""
+    cohort, spec = registry_of(12), tb.disease("pbc")
+    draws = sample_priors(spec, cohort, draws=400, seed=4)
+    draws["log_baseline"] = draws["log_baseline"] * 0.0 + np.log(0.1 / DAYS_PER_YEAR)
+    draws["association"] = np.clip(draws["association"], 0.2, 1.2)
+    draws["patient_sd"] = np.clip(draws["patient_sd"], 0.15, 1.0)
+    draws["marker_sd"] = np.clip(draws["marker_sd"], 0.2, 0.6)
+    return Fit(
+        spec,
+        cohort,
+        tb.load_priors(spec.priors),
+        xr.DataTree.from_dict({"posterior": draws}),
+        Verdict(True, (), pd.DataFrame(), {}),
+        {"manifest_version": 1, "prior_ids": ["pbc/v1:a@1"], "versions": {"numpy": "2"}},
+        spec.plan(cohort).learnt,
+    )
+
+
+@pytest.fixture(scope="session")
+def strangers() -> Cohort:
+    """Patients whom the joint model has not seen."""
+    return registry_of(5, seed=8, prefix="q")

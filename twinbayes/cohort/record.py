@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -125,6 +126,10 @@ class Cohort:
             order of `variables`. Float, or str where levels are declared; missing stays missing.
             Subgroup and centre are not among them.
         """
+        return self._covariates.copy(deep=False)  # shares its values until somebody writes
+
+    @cached_property
+    def _covariates(self) -> DataFrame:
         declared = self.variables[self.variables["role"] == ROLE_COVARIATE]
         wide = self.patients.set_index(names.PATIENT_ID)
         if self.genomics is not None:
@@ -190,6 +195,14 @@ class Cohort:
             tables[names.TREATMENTS] = seen[started].reset_index(drop=True)
         return self._with(tables)
 
+    def with_rows(self, tables: Mapping[str, DataFrame]) -> Cohort:
+        """Return the cohort with other visits, events or treatments, already checked and ordered.
+
+        Nothing is checked here: `cohort_from_tables` does.
+        """
+        dated = (names.VISITS, names.EVENTS, names.TREATMENTS)
+        return self._with({name: frame for name, frame in tables.items() if name in dated})
+
     def quality(self) -> QualityReport:
         """Return missingness, follow-up, event counts and suspicious values."""
         from twinbayes.cohort.quality import assess  # the report needs this module's names
@@ -226,7 +239,7 @@ class Cohort:
 
     def _with(self, tables: Mapping[str, DataFrame]) -> Cohort:
         # dataclasses.replace is typed field by field, so the names are spelled out once, here.
-        return replace(
+        cohort = replace(
             self,
             patients=tables.get(names.PATIENTS, self.patients),
             genomics=tables.get(names.GENOMICS, self.genomics),
@@ -234,6 +247,10 @@ class Cohort:
             events=tables.get(names.EVENTS, self.events),
             treatments=tables.get(names.TREATMENTS, self.treatments),
         )
+        same = cohort.patients is self.patients and cohort.genomics is self.genomics
+        if same and "_covariates" in self.__dict__:
+            cohort.__dict__["_covariates"] = self._covariates
+        return cohort
 
     def __repr__(self) -> str:
         """Name, size and kind; never a patient."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import pandas as pd
+import numpy as np
 from pandas import DataFrame, Series
 
 from twinbayes import names
@@ -138,7 +138,7 @@ def _check_declared(tables: Mapping[str, DataFrame], faults: Faults) -> None:
 def in_patient_order(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
     """Order valid tables by patient as in `patients`, then by day, terminal events last."""
     patients = tables[names.PATIENTS].reset_index(drop=True)
-    rank = pd.Series(patients.index, index=patients[names.PATIENT_ID])
+    rank = {patient: k for k, patient in enumerate(patients[names.PATIENT_ID].tolist())}
     ordered = {names.PATIENTS: patients}
     for table, frame in tables.items():
         if table in (names.PATIENTS, names.VARIABLES):
@@ -148,10 +148,11 @@ def in_patient_order(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
             by_patient = frame.set_index(names.PATIENT_ID).reindex(patients[names.PATIENT_ID])
             ordered[table] = by_patient.reset_index()
         else:
-            keys: dict[str, Series] = {"_patient": frame[names.PATIENT_ID].map(rank).astype(float)}
-            keys["_day"] = frame["start_day" if table == names.TREATMENTS else names.DAY]
+            day = frame["start_day" if table == names.TREATMENTS else names.DAY]
+            keys = [day.to_numpy(dtype=float), [rank[p] for p in frame[names.PATIENT_ID].tolist()]]
             if table == names.EVENTS:
-                keys["_last"] = frame[names.EVENT].isin(names.TERMINAL_EVENTS)
-            order = DataFrame(keys).sort_values(list(keys), kind="stable").index
-            ordered[table] = frame.loc[order].reset_index(drop=True)
+                keys.insert(0, frame[names.EVENT].isin(names.TERMINAL_EVENTS).to_numpy())
+            ordered[table] = frame.iloc[np.lexsort(tuple(np.asarray(k) for k in keys))].reset_index(
+                drop=True
+            )
     return ordered

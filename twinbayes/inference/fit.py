@@ -30,6 +30,7 @@ from twinbayes.priors import PriorSet, load_priors
 if TYPE_CHECKING:
     from twinbayes.twin import Twin
     from twinbayes.twin.curve_population import CurvePopulation
+    from twinbayes.twin.origin import Origin
     from twinbayes.twin.population import Population
 
 
@@ -118,8 +119,46 @@ class Fit:
             self.datatree[POSTERIOR].to_dataset(), self.learnt.curves, self.spec
         )
 
+    @cached_property
+    def _thinned(self) -> dict[int, tuple[Population, CurvePopulation | None]]:
+        """Thinned populations by number of draws, as they are asked for."""
+        return {}
+
+    def _populations(self, draws: int | None) -> tuple[Population, CurvePopulation | None]:
+        """Both populations, thinned to evenly spaced draws of all chains together."""
+        whole = self.population, self.curve_population
+        n = whole[0].n_draws
+        if draws is None or draws == n:
+            return whole
+        if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
+            raise OptionError(f"draws must be a whole number of at least 1, not {draws!r}.")
+        if draws > n:
+            raise OptionError(
+                f"draws={draws} is more than the {n} draws of this fit. Ask for at most {n}, or "
+                "leave draws=None for all."
+            )
+        if draws not in self._thinned:
+            index = ((np.arange(draws) + 0.5) * n / draws).astype(np.int64)
+            curves = None if whole[1] is None else whole[1].take(index)
+            self._thinned[int(draws)] = whole[0].take(index), curves
+        return self._thinned[int(draws)]
+
+    @cached_property
+    def _origin(self) -> Origin:
+        """What its twins know of this fit."""
+        from twinbayes.twin.origin import Origin
+
+        weight = np.ones(self.cohort.n_patients)
+        if CONSTANT_DATA in self.datatree and PATIENT_WEIGHT in self.datatree[CONSTANT_DATA]:
+            weight = self.datatree[CONSTANT_DATA][PATIENT_WEIGHT].to_numpy()
+        return Origin(self.cohort, weight, self.manifest)
+
     def twin(
-        self, who: str | Sequence[str] | Cohort | None = None, *, at: float | None = None
+        self,
+        who: str | Sequence[str] | Cohort | None = None,
+        *,
+        at: float | None = None,
+        draws: int | None = None,
     ) -> Twin:
         """Return the twin of one or more patients.
 
@@ -131,11 +170,21 @@ class Fit:
         at
             Landmark day since origin; nothing later is used. Default: each patient's last day
             known.
+        draws
+            Thin the posterior to this many draws, evenly spaced over all chains; default: all.
 
         Raises
         ------
         TwinError
             Unknown patient, or one no longer followed at the landmark.
+        OptionError
+            More draws than there are, or fewer than 1.
+
+        Notes
+        -----
+        The population of the fit has seen its own patients. For one it has not seen, or whose
+        record is another now, the draws are weighted by how well they bear out the record; see
+        `Twin.reliability`.
         """
         # The one import to the right of the layers: Fit is where users ask for a twin.
         from twinbayes.twin import Twin
@@ -144,10 +193,11 @@ class Fit:
         return Twin.at_landmark(
             self.spec,
             self.learnt,
-            (self.population, self.curve_population),
+            self._populations(draws),
             cohort,
             at,
             self.verdict.usable,
+            self._origin,
         )
 
     def _select(self, who: str | Sequence[str] | None) -> Cohort:

@@ -29,7 +29,6 @@ from twinbayes.model.history import trace_histories
 from twinbayes.names import CHAIN, DRAW, POSTERIOR
 from twinbayes.report.expected import counting_process
 from twinbayes.twin import Scenario, Twin
-from twinbayes.twin.curves import PatientCurves
 from twinbayes.twin.forecast import fatal_states
 from twinbayes.twin.paths import over_patients, time_nodes
 
@@ -152,15 +151,15 @@ class Landmark:
         final = np.isin(fit.spec.graph.states, fit.spec.graph.absorbing)
 
         def ahead(i: int) -> FloatArray:
-            curves = at_landmark.curves(i) if fit.spec.associations else None
-            state = mean_occupation(at_landmark, i, self.times, curves)
+            standing = at_landmark.standing(i)
+            state = mean_occupation(at_landmark, i, self.times, standing)
             free = 1.0 - state[len(self.horizons) :, final].sum(axis=1)
             density = np.nan
             if ends.exit[i] <= windows[-1]:
                 # A time grid of its own: the day of exit must not touch the forecast, not even
                 # in the last digits, by which the AUC would rank equal patients.
                 begin = max(own[i] - _DAY, 0.0)
-                before, on = mean_occupation(at_landmark, i, np.array([begin, own[i]]), curves)
+                before, on = mean_occupation(at_landmark, i, np.array([begin, own[i]]), standing)
                 free[ends.exit[i] < windows] = 1.0 - on[final].sum()
                 if not ends.censored[i]:
                     rise = float(on[ends.absorbed_in[i]] - before[ends.absorbed_in[i]])
@@ -326,7 +325,7 @@ def landmark_accuracy(
 
 
 def mean_occupation(
-    twin: Twin, i: int, times: FloatArray, curves: PatientCurves | None = None
+    twin: Twin, i: int, times: FloatArray, standing: Standing | None = None
 ) -> FloatArray:
     """Posterior mean occupation of patient `i` at days since the landmark, (time, state)."""
     graph, day = twin.spec.graph, twin.present[i].day
@@ -337,7 +336,7 @@ def mean_occupation(
     until = float(asked.max())
     cuts = [*(cut - day for cut in graph.entry_cuts), *asked]
     nodes = np.unique(np.round(time_nodes(until, cuts), _DECIMALS))
-    path = twin.path(i, Scenario.policy(), nodes, curves)
+    path = twin.path(i, Scenario.policy(), nodes, standing)
     found = path.occupation[np.searchsorted(nodes, asked)]
     return np.asarray(found.mean(axis=2, dtype=np.float64))
 

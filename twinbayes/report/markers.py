@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from twinbayes.checks import CheckResult, PredictedVisits, marker_coverage
 from twinbayes.inference import Fit
@@ -83,8 +84,8 @@ def replicated_visits(fit: Fit, draws: int = _DRAWS) -> tuple[PredictedVisits, .
                 tables[marker].append(mine)
                 parts[marker].append(curves.measured(marker, mine[DAY].to_numpy(dtype=float)))
     out = []
-    for marker, some in tables.items():
-        rows = pd.concat(some)
+    for marker, parts_of in tables.items():
+        rows = pd.concat(parts_of)
         out.append(
             PredictedVisits(
                 marker=marker,
@@ -121,7 +122,7 @@ def _associations(fit: Fit, interval: float) -> pd.DataFrame:
     columns = ["feature", "hazard ratio", "lower", "upper"]
     if "association" not in posterior:
         return pd.DataFrame(columns=columns)
-    ratio = np.exp(posterior["association"])
+    ratio = xr.apply_ufunc(np.exp, posterior["association"])
     low, high = (ratio.quantile(q, (CHAIN, DRAW)) for q in _tails(interval))
     values = (ratio.median((CHAIN, DRAW)), low, high)
     labels = [str(a) for a in ratio[ASSOCIATION].to_numpy()]

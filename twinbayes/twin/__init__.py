@@ -1,6 +1,8 @@
 """Twins: forecasts and contrasts for patients, from their present state and day."""
 
+from twinbayes.twin.ledger import Ledger
+from twinbayes.twin.replay import replay
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.twin import Twin
 
-__all__ = ["Scenario", "Twin"]
+__all__ = ["Ledger", "Scenario", "Twin", "replay"]

@@ -55,7 +55,9 @@ def contrast_patients(
 
     def work(i: int) -> _Part:
         nodes = scenario_nodes(until, twin.spec.graph, [a, b], landmarks[i], out_grid)
-        return _difference(twin.path(i, a, nodes), twin.path(i, b, nodes), out_grid, fatal)
+        standing = twin.standing(i)
+        one, two = (twin.path(i, scenario, nodes, standing) for scenario in (a, b))
+        return _difference(one, two, out_grid, fatal)
 
     groups = twin.cohort.patients[SUBGROUP].astype(str).to_numpy()
     labels = sorted(set(groups))

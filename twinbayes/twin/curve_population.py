@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from twinbayes.model import CurveEncoding, ModelSpec
-from twinbayes.model.event_data import Floats
+from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.family import SD, SHAPE
 from twinbayes.model.family_discrete import Ordinal
 from twinbayes.model.trajectory import CurvePlan
@@ -95,6 +96,24 @@ class CurvePopulation:
     def n_draws(self) -> int:
         """Number of posterior draws."""
         return int(self.level.shape[1])
+
+    def take(self, index: Ints) -> CurvePopulation:
+        """Return some of the draws, in the order of `index`."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "learnt"}
+        taken: dict[str, Any] = {
+            name: np.ascontiguousarray(x[index] if name == "root" else x[..., index])
+            for name, x in parts.items()
+            if x is not None
+        }
+        return replace(self, **taken)
+
+    def forecasting(self, index: Ints) -> CurvePopulation:
+        """What forecasts along drawn curves read, under other draws; the rest does not move."""
+        return replace(
+            self,
+            parameter=self.parameter[..., index],
+            association=self.association[:, index],
+        )
 
     def mean(self, plan: CurvePlan, i: int) -> Floats:
         """(draw, term) prior mean of patient `i`; an unseen subgroup or centre is the average."""

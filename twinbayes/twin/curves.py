@@ -9,7 +9,7 @@ import numpy as np
 
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.association import followed
-from twinbayes.model.event_data import Floats
+from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.family import SD
 from twinbayes.model.family_continuous import Normal
 from twinbayes.model.graph import StateGraph
@@ -17,7 +17,7 @@ from twinbayes.model.marker_data import MarkerScale
 from twinbayes.model.trajectory import CurvePlan
 from twinbayes.twin.curve_kernel import sample_curves
 from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.curve_record import record_seed, slopes_of, what_is_said
+from twinbayes.twin.curve_record import record_seed, what_is_said
 from twinbayes.twin.population import PatientRatios, Population
 from twinbayes.twin.scenario import Scenario
 
@@ -37,7 +37,8 @@ class PatientCurves:
     coefficients
         (draw, term), on the sampling scale.
     log_evidence
-        (draw,) log marginal likelihood of the patient's record under each population draw.
+        (draw,) what curves add to the log marginal likelihood of the patient's record under each
+        population draw; `evidence.record_evidence` adds the rest.
     efficiency
         Mean share of the proposals that count; 1 where the normal approximation is exact.
     seed
@@ -93,9 +94,26 @@ class PatientCurves:
 
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""
-        slopes = slopes_of(self.population, self.spec, self.starts, label, days)
-        out: Floats = np.einsum("dtk,dk->td", slopes, self.coefficients)
+        learnt, out, k = self.population.learnt, np.zeros((len(days), len(self.coefficients))), 0
+        for a in self.spec.associations:
+            scale = learnt.get(a.marker)
+            starts = self.starts[learnt.markers.index(scale)]
+            for transition in a.transitions:
+                if transition == label:
+                    columns = scale.columns(days, starts, a.form)
+                    own = self.coefficients[:, learnt.columns(a.marker)]
+                    out += self.population.association[k] * (columns @ own.T)
+                k += 1
         return out
+
+    def under(self, index: Ints) -> PatientCurves:
+        """The same curves, drawn again: slot s has draw ``index[s]``."""
+        return replace(
+            self,
+            population=self.population.forecasting(index),
+            coefficients=self.coefficients[index],
+            log_evidence=self.log_evidence[index],
+        )
 
 
 def _untransformed(scale: MarkerScale, values: Floats) -> Floats:

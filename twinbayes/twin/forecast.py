@@ -12,9 +12,20 @@ from numpy.typing import ArrayLike
 from twinbayes.errors import TwinError
 from twinbayes.model.event_data import Floats
 from twinbayes.model.graph import StateGraph
-from twinbayes.names import CENTRE, DEATH, MARKER, PATIENT, SAMPLE, STATE, SUBGROUP, TIME
+from twinbayes.names import (
+    CENTRE,
+    DEATH,
+    MARKER,
+    NEEDS_REFIT,
+    PATIENT,
+    SAMPLE,
+    STATE,
+    SUBGROUP,
+    TIME,
+)
 from twinbayes.twin.curves import PatientCurves
 from twinbayes.twin.paths import Path, over_patients, time_nodes
+from twinbayes.twin.reliability import warning_of
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.summary_kernel import Draws, restricted_means, summarise
 
@@ -140,8 +151,8 @@ def forecast_patients(
 
     def work(i: int) -> dict[str, Floats]:
         nodes = scenario_nodes(until, graph, [scenario], landmarks[i], out_grid)
-        curves = None if twin.curve_population is None else twin.curves(i)
-        path = twin.path(i, scenario, nodes, curves)
+        standing = twin.standing(i)
+        curves, path = standing.curves, twin.path(i, scenario, nodes, standing)
         present = graph.states.index(twin.present[i].state)
         out = _summarise(path, out_grid, fatal, draws)
         if twin.present[i].state in graph.absorbing:
@@ -183,7 +194,7 @@ def label(
     attrs: dict[str, str],
 ) -> xr.Dataset:
     """Add coordinates, units and provenance."""
-    patients = twin.cohort.patients
+    patients, trust = twin.cohort.patients, twin.reliability()
     dataset = xr.Dataset(
         data,
         coords={
@@ -197,6 +208,7 @@ def label(
                 patients[SUBGROUP].astype(str).to_numpy(dtype=object),
             ),
             CENTRE: (PATIENT, patients[CENTRE].astype(str).to_numpy(dtype=object)),
+            NEEDS_REFIT: (PATIENT, trust[NEEDS_REFIT].to_numpy(dtype=bool)),
         },
         attrs={
             "interval_probability": grid.interval,
@@ -204,6 +216,7 @@ def label(
             "disease": twin.spec.name,
             "simulated_data": int(twin.cohort.simulated),
             "verdict": "usable" if twin.usable else "not for use",
+            **warning_of(trust),
             **attrs,
         },
     )
@@ -259,8 +272,7 @@ def _markers(curves: PatientCurves, grid: OutputGrid, landmark: float) -> dict[s
             ("marker", curves.natural(name, landmark + grid.times)),
             ("measured", curves.measured(name, landmark + grid.times)),
         ):
-            bounds = np.quantile(values, grid.tails, axis=1)
-            parts[key].append(np.stack([values.mean(axis=1), *bounds], axis=-1))
+            parts[key].append(summarise(values[None], *grid.tails)[0])
     return {key: np.stack(some) for key, some in parts.items()}
 
 

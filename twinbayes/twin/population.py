@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numba
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from twinbayes.errors import TwinError
 from twinbayes.model.design import Design, Encoding
-from twinbayes.model.event_data import Floats
-from twinbayes.model.event_process import EventProcess
+from twinbayes.model.event_data import Floats, Ints
+from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT, EventProcess
 from twinbayes.model.pooling import POOLINGS, draw_new_group
 from twinbayes.names import (
     CENTRE,
@@ -59,6 +59,9 @@ class Population:
     effect_mean, effect_scale
         (effect, draw), mean and spread of treatment effects over subgroups; 0 where all
         subgroups share one effect.
+    rate_at_event
+        (intensity, window, draw), hazards per day at an event in the window, where these are not
+        the means over the window (Weibull); None where they are.
     """
 
     rate: Floats
@@ -71,11 +74,22 @@ class Population:
     centre_scale: Floats | None
     effect_mean: Floats
     effect_scale: Floats
+    rate_at_event: Floats | None = None
 
     @property
     def n_draws(self) -> int:
         """Number of posterior draws, all chains together."""
         return int(self.rate.shape[2])
+
+    def take(self, index: Ints) -> Population:
+        """Return some of the draws, in the order of `index`."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "edges"}
+        taken = {k: np.ascontiguousarray(x[..., index]) for k, x in parts.items() if x is not None}
+        return replace(self, **taken)
+
+    def rates_of(self, index: Ints) -> Population:
+        """Baseline hazards under other draws; nothing else moves, for one patient needs no more."""
+        return replace(self, rate=np.ascontiguousarray(self.rate[..., index]))
 
     @classmethod
     def from_posterior(
@@ -88,6 +102,7 @@ class Population:
             return _draws(stacked, name, *dims) if name in stacked else None
 
         rate = _draws(stacked, "log_baseline", TRANSITION, WINDOW)
+        at_event = get(LOG_BASELINE_AT_EVENT, TRANSITION, WINDOW)
         n_intensities, width, n = rate.shape
         empty = np.zeros((0, n_intensities, n))
         beta = get("beta", COVARIATE, TRANSITION)
@@ -123,6 +138,7 @@ class Population:
             centre_scale=get("centre_scale", TRANSITION),
             effect_mean=effect_mean,
             effect_scale=effect_scale,
+            rate_at_event=None if at_event is None else np.exp(at_event),
         )
 
 

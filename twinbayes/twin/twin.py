@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.design import Design
+from twinbayes.model.event_data import Floats
 from twinbayes.model.history import Present, trace_histories
 from twinbayes.names import (
     CENTRE,
@@ -31,10 +32,17 @@ from twinbayes.twin.chart import Chart, draw_chart
 from twinbayes.twin.contrast import contrast_patients
 from twinbayes.twin.curve_population import CurvePopulation
 from twinbayes.twin.curves import PatientCurves, along_curves, patient_curves
+from twinbayes.twin.evidence import record_evidence
 from twinbayes.twin.forecast import forecast_patients
+from twinbayes.twin.origin import Origin, as_fitted
 from twinbayes.twin.paths import Path, follow
 from twinbayes.twin.population import PatientRatios, Population, patient_ratios
+from twinbayes.twin.reliability import Trust, judge_patients
 from twinbayes.twin.scenario import Scenario
+from twinbayes.twin.standing import Standing
+from twinbayes.twin.update import Change, updated_record
+
+_FEW = 16  # patients whose draws are kept once they are found
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,11 @@ class Twin:
         The patients' records up to the landmark.
     usable
         Whether the fit's verdict was "usable"; carried into every result.
+    origin
+        The fit itself. Where it has not seen a patient's record as it is here, the draws are
+        weighted by how well they bear it out; without `origin` each counts the same.
+    change
+        The last update, and the twin before it; None if there was none.
     """
 
     spec: ModelSpec
@@ -59,6 +72,8 @@ class Twin:
     curve_population: CurvePopulation | None = field(repr=False)
     cohort: Cohort = field(repr=False)
     usable: bool
+    origin: Origin | None = field(default=None, repr=False)
+    change: Change | None = field(default=None, repr=False)
 
     @classmethod
     def at_landmark(
@@ -69,6 +84,7 @@ class Twin:
         cohort: Cohort,
         at: float | None,
         usable: bool,
+        origin: Origin | None = None,
     ) -> Twin:
         """Cut the records at day `at` (default: each patient's last day known).
 
@@ -80,14 +96,14 @@ class Twin:
         if at is not None:
             _require_followed(cohort, at)
             cohort = cohort.until(at)
-        return cls(spec, learnt, *populations, cohort, usable)
+        return cls(spec, learnt, *populations, cohort, usable, origin)
 
     @property
     def encoding(self) -> Encoding:
         """How covariates that act on hazards become columns."""
         return self.learnt.encoding
 
-    @property
+    @cached_property
     def patient_ids(self) -> tuple[str, ...]:
         """Identifiers in the order of the results."""
         return self.cohort.patient_ids
@@ -95,6 +111,8 @@ class Twin:
     @cached_property
     def present(self) -> tuple[Present, ...]:
         """State, day and treatments of each patient at the landmark."""
+        if "_plan" in self.__dict__:
+            return self._plan.events.histories.present
         return trace_histories(self.spec.graph, self.cohort).present
 
     @cached_property
@@ -112,8 +130,86 @@ class Twin:
     def _design(self) -> Design:
         return self.encoding.encode(self.cohort)
 
+    @cached_property
+    def _shares(self) -> Floats:
+        """How much the fit has seen of each patient."""
+        counted = np.ones(len(self.patient_ids))
+        return counted if self.origin is None else self.origin.shares(self.cohort)
+
+    @cached_property
+    def _as_fitted(self) -> Twin | None:
+        """Twins, as the fit has seen them, of its patients whose record is another here."""
+        return as_fitted(self, self._shares)
+
+    @property
+    def is_as_fitted(self) -> bool:
+        """Whether the fit has seen just these records, up to the last day of each."""
+        return self._as_fitted is None and bool(np.all(self._shares == 1.0))
+
+    @cached_property
+    def _held(self) -> dict[int, Standing]:
+        return {}
+
+    @cached_property
+    def _alikes(self) -> dict[int, Standing]:
+        return {}
+
+    @cached_property
+    def _trust(self) -> dict[int, Trust]:
+        return {}
+
+    def standing(self, i: int) -> Standing:
+        """Hazards, hazard ratios and curves of patient `i`, draw by draw."""
+        if i in self._held:
+            return self._held[i]
+        standing = self._alike(i)
+        patient, seen = self.patient_ids[i], self._as_fitted
+        if self._shares[i] == 0.0:
+            standing = standing.weighted(self._evidence(i, standing))
+        elif seen is not None and patient in seen.patient_ids:
+            before = seen.evidence(seen.patient_ids.index(patient))
+            gain = self._evidence(i, standing) - self._shares[i] * before
+            standing = standing.weighted(gain)
+        self._trust[i] = Trust.of(standing)
+        if len(self.patient_ids) <= _FEW:
+            self._held[i] = standing
+        return standing
+
+    def trust(self, i: int) -> Trust:
+        """How far the draws of patient `i` can be trusted."""
+        if i not in self._trust:
+            self.standing(i)
+        return self._trust[i]
+
+    def evidence(self, i: int) -> Floats:
+        """Log marginal likelihood of the record of patient `i` under every draw, (draw,).
+
+        Draws are those of the population, in its own order.
+        """
+        return self._evidence(i, self._alike(i))
+
+    def _evidence(self, i: int, alike: Standing) -> Floats:
+        return record_evidence(self.population, self._plan, alike.ratios, alike.curves, i)
+
+    def _alike(self, i: int) -> Standing:
+        """Patient `i` under the draws of the population, each counting the same."""
+        if i in self._alikes:
+            return self._alikes[i]
+        ratios, population, curves = self._ratios(i), self.curve_population, None
+        if population is not None and (plan := self._plan).curves is not None:
+            curves = patient_curves(
+                population, self.population, self.spec, plan, plan.curves, ratios, i
+            )
+        alike = Standing(self.population, ratios, curves, None)
+        if len(self.patient_ids) <= _FEW:
+            self._alikes[i] = alike
+        return alike
+
     def ratios(self, i: int) -> PatientRatios:
         """Hazard ratios of patient `i`, by intensity and draw."""
+        return self.standing(i).ratios
+
+    def _ratios(self, i: int) -> PatientRatios:
         row = self.cohort.patients.iloc[i]
         return patient_ratios(
             self.population,
@@ -132,28 +228,29 @@ class Twin:
         TwinError
             The model has no trajectories.
         """
-        population, plan = self.curve_population, self._plan
-        if population is None or plan.curves is None:
+        curves = self.standing(i).curves
+        if curves is None:
             raise TwinError("This model has no trajectories: it forecasts states alone.")
-        return patient_curves(
-            population, self.population, self.spec, plan, plan.curves, self.ratios(i), i
-        )
+        return curves
 
     def path(
-        self, i: int, scenario: Scenario, nodes: np.ndarray, curves: PatientCurves | None = None
+        self, i: int, scenario: Scenario, nodes: np.ndarray, standing: Standing | None = None
     ) -> Path:
-        """Occupation of patient `i` at the nodes, every draw; `curves` spares drawing them."""
-        population = self.population
-        if self.spec.associations:
-            curves = self.curves(i) if curves is None else curves
+        """Occupation of patient `i` at the nodes, every draw; `standing` spares finding it."""
+        standing = self.standing(i) if standing is None else standing
+        population = standing.population
+        if self.spec.associations and standing.curves is not None:
             population = along_curves(
-                population, curves.turning(scenario), self.spec.graph, self.present[i].day + nodes
+                population,
+                standing.curves.turning(scenario),
+                self.spec.graph,
+                self.present[i].day + nodes,
             )
         return follow(
             self.spec.graph,
             self.chart,
             population,
-            self.ratios(i),
+            standing.ratios,
             self.present[i],
             scenario,
             nodes,
@@ -224,6 +321,59 @@ class Twin:
             `overall_survival_difference` (time), `overall_rmst_difference`. Each with bounds.
         """
         return contrast_patients(self, a, b, until, grid, interval)
+
+    def update(
+        self,
+        visits: pd.DataFrame | None = None,
+        *,
+        events: pd.DataFrame | None = None,
+        treatments: pd.DataFrame | None = None,
+        day: float | None = None,
+    ) -> Twin:
+        """Return the twin with what has become known since; this one stays as it is.
+
+        The model is not fitted again: the patients' own draws are drawn anew, and the draws of
+        the population weighted by what is new to the fit. Look at `reliability` afterwards.
+
+        Parameters
+        ----------
+        visits
+            Columns day, marker, value; censored (default ``none``); patient_id, which may be
+            left out for a twin of one patient.
+        events, treatments
+            Likewise, with columns day and event; and start_day and treatment.
+        day
+            The new landmark of the patients named; default: the last day given for each.
+
+        Raises
+        ------
+        TwinError
+            Nothing new; an unknown patient or marker; a value or day that is not finite; a visit
+            that is there already; days before the origin or the landmark, after death, or after
+            `day`.
+        CohortError, ModelError
+            Another rule of the data contract, or of the model, is broken.
+        """
+        cohort, change = updated_record(self, visits, events, treatments, day)
+        twin = replace(self, cohort=cohort, change=change)
+        # The baseline is as it was.
+        twin.__dict__.update(_shares=self._shares, _design=self._design, chart=self.chart)
+        _ = twin._plan  # what the model cannot take is refused here, not by the first forecast
+        return twin
+
+    def reliability(self) -> pd.DataFrame:
+        """How far the draws of each patient can be trusted without fitting again.
+
+        Returns
+        -------
+        DataFrame
+            Index ``patient``. `pareto_k` (of the weights; NaN where there are none or too few
+            draws), `ess` (effective number of draws), `proposal_efficiency` (of the draws of
+            curves, 0 to 1; NaN without trajectories), `surprise` (largest absolute z of a visit
+            added by an update against the forecast before it, on the transformed scale; NaN
+            without any), `needs_refit`, and the `reason` in words.
+        """
+        return judge_patients(self)
 
     def survival_frame(self, horizons: Sequence[float]) -> pd.DataFrame:
         """Posterior mean survival, patients x horizons (days since the landmark)."""

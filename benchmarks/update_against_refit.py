@@ -1,0 +1,137 @@
+"""Update patients whom a fit has not seen, and compare with refits that include them.
+
+    python benchmarks/update_against_refit.py [--patients N] [--refits N] [--landmarks A B]
+
+Of the joint model of PBC. Patients still followed B years after their origin are held out, evenly
+spaced over the file; the others are fitted. Each is taken from the origin to A years, then updated
+to B years. Compared are the forecasts of survival and of bilirubin (as a share of the refit's)
+over the next 5 years: the largest differences over patients and times, and their averages. Bars:
+0.02 for means of survival, 0.05 for the ends of its 90 % intervals.
+
+`one_by_one`: each updated patient against a refit that includes this patient and none of the
+others held out, for the first `--refits` of them, which takes a minute each. `together`: one refit
+that includes them all, against draws weighted by the records of all of them together.
+`together_own_weights`: the same refit against updates with each patient's own weights; it has also
+learnt from the others held out, a tenth of all data, which an update of one patient has not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import replace
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import xarray as xr
+from joint_pbc import pbc_folder
+
+import twinbayes as tb
+from twinbayes.inference import compile_fit
+from twinbayes.names import DAYS_PER_YEAR, TERMINAL_EVENTS
+
+UNTIL = 5 * DAYS_PER_YEAR
+TIMES = np.linspace(0.0, UNTIL, 16)
+BARS = {"survival_mean": 0.02, "survival_interval": 0.05}
+
+
+def held_out(cohort: tb.Cohort, n: int, day: float) -> list[str]:
+    """Patients still followed on a day, evenly spaced."""
+    last = cohort.events[cohort.events["event"].isin(TERMINAL_EVENTS)]
+    followed = [str(p) for p in last.loc[last["day"] > day, "patient_id"]]
+    return [followed[k] for k in np.linspace(0, len(followed) - 1, n).round().astype(int)]
+
+
+def largest(a: xr.Dataset, b: xr.Dataset) -> dict[str, Any]:
+    """Largest and average absolute differences between two forecasts."""
+    gap = {s: np.abs(a[f"survival{s}"] - b[f"survival{s}"]) for s in ("", "_lower", "_upper")}
+    marker = np.abs(a["marker_curve"] / b["marker_curve"] - 1.0)
+    out: dict[str, Any] = {
+        "survival_mean": round(float(gap[""].max()), 4),
+        "survival_mean_average": round(float(gap[""].mean()), 4),
+        "survival_interval": round(float(max(gap["_lower"].max(), gap["_upper"].max())), 4),
+        "bilirubin_mean": round(float(marker.max()), 4),
+        "bilirubin_mean_average": round(float(marker.mean()), 4),
+    }
+    return out | {"within_bars": all(out[name] <= bar for name, bar in BARS.items())}
+
+
+def jointly(fit: tb.Fit, new: tb.Cohort, day: float) -> xr.Dataset:
+    """Forecast under draws that are weighted by the records of all new patients together."""
+    everybody = fit.twin(new, at=day)
+    total = np.sum([everybody.evidence(i) for i in range(new.n_patients)], axis=0)
+    parts = []
+    for patient in new.patient_ids:
+        twin = replace(fit.twin(new.select([patient]), at=day), origin=None)
+        twin._held[0] = twin.standing(0).weighted(total)  # in the place of its own weights
+        parts.append(twin.forecast(UNTIL, TIMES))
+    return together(parts)
+
+
+def together(parts: list[xr.Dataset]) -> xr.Dataset:
+    return xr.concat(parts, "patient", data_vars="all", coords="minimal", compat="override",
+                     combine_attrs="drop")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--patients", type=int, default=30)
+    parser.add_argument("--refits", type=int, default=30, help="of one patient each")
+    parser.add_argument("--landmarks", type=float, nargs=2, default=(2.0, 4.0))
+    parser.add_argument("--draws", type=int, default=1500)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    whole = tb.read_cohort(pbc_folder(), adapter="pbc2")
+    first, second = (years * DAYS_PER_YEAR for years in options.landmarks)
+    ids = held_out(whole, options.patients, second)
+    cohort = whole.until({p: second if p in ids else 1e6 for p in whole.patient_ids})
+    compiled = compile_fit(tb.disease("pbc"), cohort, target_accept=0.85)
+
+    def fitted(included: list[str]) -> tb.Fit:
+        counts = [float(p not in ids or p in included) for p in cohort.patient_ids]
+        return compiled.sample(
+            draws=options.draws, tune=400, seed=options.seed, weights=counts, progressbar=False
+        )
+
+    without, everybody = fitted([]), fitted(ids)
+    new = cohort.select(ids)
+    visits = new.visits[new.visits["day"] > first]
+    started = time.process_time()
+    updated = without.twin(new, at=first).update(visits, events=new.events)
+    forecast = updated.forecast(UNTIL, TIMES)
+    cpu = time.process_time() - started
+    refit = everybody.twin(ids).forecast(UNTIL, TIMES)
+    table = updated.reliability()
+    some = ids[: options.refits]
+    if options.refits < len(ids):  # evenly spaced, too
+        some = [ids[k] for k in np.linspace(0, len(ids) - 1, options.refits).round().astype(int)]
+    singles = [fitted([p]).twin(p).forecast(UNTIL, TIMES) for p in some]
+    one_by_one = largest(forecast.sel(patient=some), together(singles)) if some else None
+    print(
+        json.dumps(
+            {
+                "patients": len(ids),
+                "landmarks_years": list(options.landmarks),
+                "draws": updated.population.n_draws,
+                "verdicts": [f.verdict.usable for f in (without, everybody)],
+                "single_refits": len(some),
+                "one_by_one": one_by_one,
+                "together": largest(jointly(without, new, second), refit),
+                "together_own_weights": largest(forecast, refit),
+                "largest_pareto_k": round(float(table["pareto_k"].max()), 3),
+                "smallest_ess": round(float(table["ess"].min()), 1),
+                "smallest_efficiency": round(float(table["proposal_efficiency"].min()), 3),
+                "largest_surprise": round(float(table["surprise"].max()), 2),
+                "need_refit": int(table["needs_refit"].sum()),
+                "update_and_forecast_cpu_s": round(cpu, 2),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""How probable one patient's record is under every draw of the population.
+
+The log marginal likelihood of visits and course up to the landmark, the patient's own curves
+integrated out:
+
+    log p(record) = log of the integral over curves c of
+                      N(c; mean, D)  p(visits | c)  exp(-cumulative hazards | c)  hazards at events
+
+The curves' share, with everything that c enters, comes from `curve_kernel`. What is left is
+added here: the visits' own sums, baselines and hazard ratios at the patient's events, and the
+cumulative hazards that no curve moves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twinbayes.model import ModelPlan
+from twinbayes.model.event_data import Floats
+from twinbayes.model.marker_data import MarkerData
+from twinbayes.twin.curves import PatientCurves
+from twinbayes.twin.population import PatientRatios, Population
+
+
+def record_evidence(
+    population: Population,
+    plan: ModelPlan,
+    ratios: PatientRatios,
+    curves: PatientCurves | None,
+    i: int,
+) -> Floats:
+    """Log marginal likelihood of the record of patient `i` of a plan under every draw.
+
+    Visits count on the transformed scale of their marker, as in the likelihood of the fit.
+    Missing covariates, and levels of a subgroup or centre that the fit has not seen, are those
+    drawn in `ratios`.
+
+    Parameters
+    ----------
+    ratios, curves
+        Of this patient, one for each draw of the population, drawn from this record.
+
+    Returns
+    -------
+    ndarray
+        Shape (draw,).
+    """
+    out = _course(population, plan, ratios, i)
+    if curves is not None and plan.curves is not None:
+        out = out + curves.log_evidence + _visits(curves, plan.curves.visits, i)
+    return out
+
+
+def _visits(curves: PatientCurves, visits: tuple[MarkerData, ...], i: int) -> Floats:
+    """What the density of measured values has beside the terms that curves enter."""
+    out = np.zeros(curves.population.n_draws)
+    for data, parameter in zip(visits, curves.population.parameter, strict=True):
+        count, total = data.count[i], data.total[i]
+        if count == 0:
+            continue
+        sigma = parameter[0]
+        constant = 0.5 * np.log(2 * np.pi) + np.log(data.scale.scale)
+        out -= count * (constant + np.log(sigma)) + 0.5 * total / sigma**2
+    return out
+
+
+def _course(population: Population, plan: ModelPlan, ratios: PatientRatios, i: int) -> Floats:
+    """Log likelihood of the course so far, without what curves add to it.
+
+    Rows whose hazard follows a curve have no exposure of their own: the curves' share has their
+    cumulative hazard.
+    """
+    data = plan.events.data
+    at_event = population.rate if population.rate_at_event is None else population.rate_at_event
+    width = len(data.exposure) // max(data.n_rows, 1)
+    log_hazard, log_effect = np.log(ratios.hazard), np.log(ratios.effect)
+    window_of = dict(zip(data.event_row, data.event_window, strict=True))
+    out = np.zeros(population.n_draws)
+    mine = np.flatnonzero(data.patient == i)
+    for r, e in zip(mine, np.searchsorted(data.row_start, mine, side="right") - 1, strict=True):
+        first, last = data.row_start[e], data.row_start[e + 1]
+        block = data.exposure[width * first : width * last].reshape(width, last - first)
+        days = block[:, r - first]
+        log_ratio = log_hazard[e] + log_effect[data.acting[data.acting_row == r]].sum(axis=0)
+        passed = np.flatnonzero(days)
+        if len(passed):
+            out -= np.exp(log_ratio) * (days[passed] @ population.rate[e, passed])
+        if r in window_of:
+            out += log_ratio + np.log(at_event[e, window_of[r]])
+    return out

@@ -1,0 +1,274 @@
+"""What the record of an update says, and doing the update again to see whether it is true."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from twinbayes.cohort import Cohort
+from twinbayes.errors import TwinError
+from twinbayes.inference.manifest import package_versions
+from twinbayes.names import (
+    DAY,
+    DAYS_PER_YEAR,
+    EVENT,
+    EVENTS,
+    MARKER,
+    NEEDS_REFIT,
+    PATIENT_ID,
+    TERMINAL_EVENTS,
+    TREATMENT,
+    TREATMENTS,
+    VISITS,
+)
+from twinbayes.twin.update import Change
+
+if TYPE_CHECKING:
+    from twinbayes.inference import Fit
+    from twinbayes.twin.origin import Origin
+    from twinbayes.twin.twin import Twin
+
+HORIZONS: Final = tuple(years * DAYS_PER_YEAR for years in (1.0, 2.0, 5.0))
+_KEYS: Final = {
+    VISITS: [DAY, MARKER],
+    EVENTS: [DAY, EVENT],
+    TREATMENTS: ["start_day", TREATMENT],
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One patient's record before and after an update.
+
+    Attributes
+    ----------
+    before, after
+        The record, as a cohort of one.
+    added
+        By table, positions of the new rows in `after`; last rows of a record are not counted.
+    """
+
+    before: Cohort
+    after: Cohort
+    added: Mapping[str, Sequence[int]]
+
+    @classmethod
+    def of(cls, twin: Twin, change: Change, patient: str) -> Step:
+        """Step that an update takes with one patient."""
+        after = twin.cohort.select([patient])
+        added = {}
+        for table, key in _KEYS.items():
+            rows, there = getattr(change, table), after.tables.get(table)
+            new = {
+                tuple(row)
+                for row in rows.loc[rows[PATIENT_ID] == patient, key].itertuples(index=False)
+                if table != EVENTS or row[1] not in TERMINAL_EVENTS
+            }
+            have = [] if there is None else list(there[key].itertuples(index=False))
+            added[table] = [k for k, row in enumerate(have) if tuple(row) in new]
+        return cls(change.before.cohort.select([patient]), after, added)
+
+
+def describe_update(twin: Twin) -> dict[str, Any]:
+    """What a ledger keeps of the last update of a twin, as plain JSON.
+
+    Raises
+    ------
+    TwinError
+        The twin was not updated, or does not come from a fit.
+    """
+    change, origin = twin.change, twin.origin
+    if change is None or origin is None:
+        raise TwinError(
+            "ledger: this twin was not updated. Append what Twin.update returned, for a twin made "
+            "by Fit.twin."
+        )
+    named = pd.concat([getattr(change, t)[PATIENT_ID] for t in _KEYS]).astype(str).unique()
+
+    def alone(cohort: Cohort) -> Twin:
+        return replace(twin, cohort=cohort, change=None)
+
+    return {
+        "fit": fit_identity(origin, twin),
+        "priors": list(origin.manifest.get("prior_ids", ())),
+        "versions": package_versions(),
+        "draws": twin.population.n_draws,
+        "horizons_days": list(HORIZONS),
+        "patients": [describe_step(Step.of(twin, change, p), alone) for p in named],
+    }
+
+
+def fit_identity(origin: Origin, twin: Twin) -> dict[str, str]:
+    """Hashes of a fit's manifest and of the draws that a twin uses."""
+    text = json.dumps(dict(origin.manifest), sort_keys=True)
+    content = hashlib.sha256()
+    for part in (twin.population, twin.curve_population):
+        for name, value in sorted(vars(part).items()) if part is not None else ():
+            if isinstance(value, np.ndarray):
+                content.update(f"{name}{value.shape}".encode())
+                content.update(np.ascontiguousarray(value).tobytes())
+    return {
+        "manifest": hashlib.sha256(text.encode()).hexdigest(),
+        "draws": content.hexdigest(),
+    }
+
+
+def describe_step(step: Step, twin_of: Callable[[Cohort], Twin]) -> dict[str, Any]:
+    """What a ledger keeps of one patient's update.
+
+    Parameters
+    ----------
+    twin_of
+        Makes the twin of a record.
+    """
+    before, after = twin_of(step.before), twin_of(step.after)
+    rows = {t: step.after.tables[t].iloc[list(k)] for t, k in step.added.items() if k}
+    empty = pd.DataFrame(columns=[PATIENT_ID, DAY, MARKER, "value"])
+    change = Change(before, rows.get(VISITS, empty), empty, empty)
+    trust = replace(after, change=change).reliability().iloc[0]
+    ends = [_end_of(step.before), _end_of(step.after)]
+    survival = [_survival(t) for t in (before, after)]
+    return {
+        "before": record_fingerprint(step.before),
+        "after": record_fingerprint(step.after),
+        "last_day": [day for day, _ in ends],
+        "last_event": [event for _, event in ends],
+        "added": {table: [int(k) for k in some] for table, some in step.added.items()},
+        "counts": {table: len(some) for table, some in step.added.items()},
+        "survival": dict(zip(("before", "after"), survival, strict=True)),
+        "moved_most": _moved_most(step, survival[1], twin_of),
+        "reliability": {
+            **{
+                name: float(trust[name]) if math.isfinite(trust[name]) else None
+                for name in ("pareto_k", "ess", "proposal_efficiency", "surprise")
+            },
+            NEEDS_REFIT: bool(trust[NEEDS_REFIT]),
+        },
+    }
+
+
+def record_fingerprint(cohort: Cohort) -> str:
+    """Fingerprint of a record, for which an empty table is as none at all."""
+    visits, treatments = (cohort.tables.get(t) for t in (VISITS, TREATMENTS))
+    return replace(
+        cohort,
+        visits=None if visits is None or visits.empty else visits,
+        treatments=None if treatments is None or treatments.empty else treatments,
+    ).fingerprint
+
+
+def _end_of(cohort: Cohort) -> tuple[float, str]:
+    last = cohort.events[cohort.events[EVENT].isin(TERMINAL_EVENTS)].iloc[-1]
+    return float(last[DAY]), str(last[EVENT])
+
+
+def _survival(twin: Twin) -> list[list[float]]:
+    """(horizon, 3): mean, lower and upper bound of survival."""
+    forecast = twin.forecast(max(HORIZONS), HORIZONS)
+    columns = [forecast[f"survival{s}"].to_numpy()[0] for s in ("", "_lower", "_upper")]
+    return [[float(x) for x in row] for row in zip(*columns, strict=True)]
+
+
+def _moved_most(
+    step: Step, survival: list[list[float]], twin_of: Callable[[Cohort], Twin]
+) -> dict[str, Any] | None:
+    """The new visit without which mean survival would differ most at some horizon."""
+    most, largest, visits = None, -1.0, step.after.visits
+    if visits is None:
+        return None
+    for k in step.added[VISITS]:
+        kept = visits.drop(visits.index[k]).reset_index(drop=True)
+        without = _survival(twin_of(step.after.with_rows({VISITS: kept})))
+        shifts = [a[0] - b[0] for a, b in zip(survival, without, strict=True)]
+        h = int(np.argmax(np.abs(shifts)))
+        if abs(shifts[h]) > largest:
+            largest, marker = abs(shifts[h]), str(visits[MARKER].iloc[k])
+            most = {"visit": k, "marker": marker, "horizon_days": HORIZONS[h], "shift": shifts[h]}
+    return most
+
+
+def replay(fit: Fit, cohort: Cohort, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Do every update of a ledger again, and say what does not come out bit for bit the same.
+
+    Parameters
+    ----------
+    fit
+        The fit that made the twins.
+    cohort
+        The patients' records, at least up to their last updates.
+    records
+        From `Ledger.records`.
+
+    Returns
+    -------
+    list of str
+        One line a problem, by number of the record; empty if all is as recorded.
+    """
+    problems: list[str] = []
+    known: dict[str, Cohort] = {}
+    for record in reversed(records):
+        name = f"record {record['record']}"
+        try:
+            twin = fit.twin(cohort.select(cohort.patient_ids[:1]), draws=record["draws"])
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+            continue
+        if twin.origin is None or fit_identity(twin.origin, twin) != record["fit"]:
+            problems.append(f"{name}: was made with another fit or other draws.")
+            continue
+        if tuple(record["horizons_days"]) != HORIZONS:
+            problems.append(f"{name}: has other horizons than this version of twinbayes.")
+            continue
+
+        def twin_of(one: Cohort, draws: int = record["draws"]) -> Twin:
+            return fit.twin(one, draws=draws)
+
+        for entry in record["patients"]:
+            after = known.get(entry["after"]) or _found(cohort, entry)
+            if after is None:
+                problems.append(f"{name}: no patient of this cohort has the record it names.")
+                continue
+            step = Step(_undone(after, entry), after, entry["added"])
+            known[entry["before"]] = step.before
+            found = json.loads(json.dumps(describe_step(step, twin_of)))
+            both = entry.keys() | found.keys()
+            differs = sorted(key for key in both if entry.get(key) != found.get(key))
+            if differs:
+                same = record["versions"] == package_versions()
+                why = "" if same else " (it was made with other versions of packages)"
+                problems.append(f"{name}: not reproduced: {', '.join(differs)}{why}.")
+    return problems[::-1]
+
+
+def _found(cohort: Cohort, entry: Mapping[str, Any]) -> Cohort | None:
+    """The record of the patient that an entry is about, as it was after the update."""
+    day = float(entry["last_day"][1])
+    cut = cohort.until(day)
+    for patient in cohort.patient_ids:
+        one = cut.select([patient])
+        if _end_of(one)[0] == day and record_fingerprint(one) == entry["after"]:
+            return one
+    return None
+
+
+def _undone(after: Cohort, entry: Mapping[str, Any]) -> Cohort:
+    """The record before an update."""
+    tables = {}
+    for table, positions in entry["added"].items():
+        frame = after.tables.get(table)
+        if frame is not None:
+            tables[table] = frame.drop(frame.index[positions]).reset_index(drop=True)
+    events = tables[EVENTS]
+    end = events[EVENT].isin(TERMINAL_EVENTS)
+    tables[EVENTS] = events.assign(
+        day=events[DAY].mask(end, float(entry["last_day"][0])),
+        event=events[EVENT].mask(end, str(entry["last_event"][0])),
+    )
+    return after.with_rows(tables)
