@@ -9,8 +9,9 @@ over the next 5 years: the largest differences over patients and times, and thei
 0.02 for means of survival, 0.05 for the ends of its 90 % intervals.
 
 `one_by_one`: each updated patient against a refit that includes this patient and none of the
-others held out, for the first `--refits` of them, which takes a minute each. `together`: one refit
-that includes them all, against draws weighted by the records of all of them together.
+others held out, which takes a minute each; with fewer `--refits`, of the patients whose forecasts
+the refit of all has moved most. `together`: one refit that includes them all, against draws
+weighted by the records of all of them together.
 `together_own_weights`: the same refit against updates with each patient's own weights; it has also
 learnt from the others held out, a tenth of all data, which an update of one patient has not.
 """
@@ -31,7 +32,6 @@ import xarray as xr
 from joint_pbc import pbc_folder
 
 import twinbayes as tb
-from twinbayes.inference import compile_fit
 from twinbayes.names import DAYS_PER_YEAR, TERMINAL_EVENTS
 
 UNTIL = 5 * DAYS_PER_YEAR
@@ -89,13 +89,14 @@ def main() -> None:
     first, second = (years * DAYS_PER_YEAR for years in options.landmarks)
     ids = held_out(whole, options.patients, second)
     cohort = whole.until({p: second if p in ids else 1e6 for p in whole.patient_ids})
-    compiled = compile_fit(tb.disease("pbc"), cohort, target_accept=0.85)
 
     def fitted(included: list[str]) -> tb.Fit:
-        counts = [float(p not in ids or p in included) for p in cohort.patient_ids]
-        return compiled.sample(
-            draws=options.draws, tune=400, seed=options.seed, weights=counts, progressbar=False
-        )
+        """Fit everybody but those held out who are not included."""
+        some = [p for p in cohort.patient_ids if p not in ids or p in included]
+        return tb.fit(
+            tb.disease("pbc"), cohort.select(some), draws=options.draws, tune=400,
+            seed=options.seed, target_accept=0.85, progressbar=False,
+        )  # fmt: skip
 
     without, everybody = fitted([]), fitted(ids)
     new = cohort.select(ids)
@@ -107,8 +108,9 @@ def main() -> None:
     refit = everybody.twin(ids).forecast(UNTIL, TIMES)
     table = updated.reliability()
     some = ids[: options.refits]
-    if options.refits < len(ids):  # evenly spaced, too
-        some = [ids[k] for k in np.linspace(0, len(ids) - 1, options.refits).round().astype(int)]
+    if 0 < options.refits < len(ids):  # those whose forecast the refit of all has moved most
+        gap = np.abs(forecast["survival"] - refit["survival"]).max("time").to_numpy()
+        some = [ids[k] for k in np.argsort(-gap)[: options.refits]]
     singles = [fitted([p]).twin(p).forecast(UNTIL, TIMES) for p in some]
     one_by_one = largest(forecast.sel(patient=some), together(singles)) if some else None
     print(

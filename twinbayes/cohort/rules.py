@@ -149,7 +149,8 @@ def in_patient_order(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
             ordered[table] = by_patient.reset_index()
         else:
             day = frame["start_day" if table == names.TREATMENTS else names.DAY]
-            keys = [day.to_numpy(dtype=float), [rank[p] for p in frame[names.PATIENT_ID].tolist()]]
+            who = np.array([rank[p] for p in frame[names.PATIENT_ID].tolist()], dtype=float)
+            keys = [day.to_numpy(dtype=float), who]
             if table == names.EVENTS:
                 keys.insert(0, frame[names.EVENT].isin(names.TERMINAL_EVENTS).to_numpy())
             ordered[table] = frame.iloc[np.lexsort(tuple(np.asarray(k) for k in keys))].reset_index(
