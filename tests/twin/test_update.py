@@ -103,7 +103,7 @@ def test_a_patient_of_the_fit_is_weighted_by_what_is_new(joint_fit: Fit) -> None
     weight = np.exp(log - log.max())
     weights = updated.standing(0).weights
     assert weights is not None
-    sigma = twin.curve_population.sigma[0]  # type: ignore[union-attr]
+    sigma = twin.curve_population.parameter[0, 0]  # type: ignore[union-attr]
     wanted = (weight * sigma).sum() / weight.sum()
     assert sigma[weights.index].mean() == pytest.approx(wanted, rel=0.02)
 
@@ -139,7 +139,7 @@ def test_a_surprising_visit_is_told_in_standard_deviations_and_asks_for_a_refit(
     twin = joint_fit.twin(strangers.select(["q01"]), at=1.5 * YEAR)
     curves = twin.curves(0)
     path = curves.marker("bilirubin", np.array([2.0 * YEAR]))[0]
-    sigma = curves.population.sigma[0] * curves.population.learnt.markers[0].scale
+    sigma = curves.population.parameter[0, 0] * curves.population.learnt.markers[0].scale
     sd = np.sqrt(path.var() + np.mean(sigma**2))
     for z in (1.5, -6.0):
         updated = twin.update(visit(2.0 * YEAR, float(np.exp(path.mean() + z * sd))))

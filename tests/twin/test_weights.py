@@ -85,7 +85,7 @@ def test_strangers_have_weights_and_the_population_moves(joint_fit: Fit, strange
     weight = np.exp(log - log.max())
     curves = twin.curves(0)
     scale = curves.population.learnt.markers[0].scale
-    assert curves.population.sigma[0].mean() * scale == pytest.approx(
+    assert curves.population.parameter[0, 0].mean() * scale == pytest.approx(
         (weight * sigma).sum() / weight.sum(), rel=0.05
     )
 

@@ -31,6 +31,7 @@ from twinbayes.report.expected import counting_process
 from twinbayes.twin import Scenario, Twin
 from twinbayes.twin.forecast import fatal_states
 from twinbayes.twin.paths import over_patients, time_nodes
+from twinbayes.twin.standing import Standing
 
 type FloatArray = npt.NDArray[np.float64]
 
