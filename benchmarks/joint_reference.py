@@ -235,9 +235,9 @@ def main() -> None:
         found[name] = run(CASES[name])
         brief = {k: v for k, v in found[name].items() if k != "figures"}
         print(json.dumps({name: brief}), file=sys.stderr, flush=True)
-    if options.write:
-        known = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.exists() else {}
-        TARGET.write_text(json.dumps(known | found, indent=1) + "\n", encoding="utf-8")
+        if options.write:
+            known = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.exists() else {}
+            TARGET.write_text(json.dumps(known | found, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(found))
 
 
