@@ -26,3 +26,17 @@ def test_the_first_twin_runs_in_a_reduced_form(
     assert "NOT FOR USE" in shown  # so few draws must not pass
     assert "Of 100 people like this one" in shown
     assert "Traceback" not in shown
+
+
+def test_the_tutorial_of_joint_models_runs_in_a_reduced_form(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = root / "notebooks" / "tutorials"
+    monkeypatch.setattr(notebook, "resource_path", lambda _kind, name: folder / name)
+    few = {"draws": 60, "tune": 120, "chains": 2, "out": str(tmp_path)}
+    done = run_template("joint_model_and_updates", few)
+    shown = "".join(str(c.get("outputs", "")) for c in done.cells)
+    assert "NOT FOR USE" in shown
+    assert "needs_refit" in shown
+    assert "Traceback" not in shown
+    assert (tmp_path / "updates.jsonl").exists()
