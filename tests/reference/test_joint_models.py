@@ -42,7 +42,7 @@ EVENTS = {
 # case -> published file, the peer whose rows count, and our name of each of its quantities
 CASES: dict[str, tuple[str, str, dict[str, str]]] = {
     "pbc312": ("joint_pbc312_peers", " [JMbayes2]", ONE_MARKER | EVENTS),
-    "pbc40": ("joint_pbc40_three_peers", " [JMbayes2]", ONE_MARKER | EVENTS),
+    "pbc40": ("joint_pbc40_three_peers", " [stan_jm]", ONE_MARKER | EVENTS),
     "pbc2": (
         "joint_pbc2_bilirubin",
         "",

@@ -23,6 +23,7 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
+from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.columns import CovariateTerm
 from twinbayes.model.design import Design, Encoding
 from twinbayes.model.event_op import Tensor
@@ -76,7 +77,7 @@ class Trajectory:
     transform: str = "identity"
     basis: TimeBasis = field(default_factory=Polynomial)
     family: Family = field(default_factory=Normal)
-    turns: tuple[Since, ...] = ()
+    turns: tuple[Since, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     @property
     def labels(self) -> tuple[str, ...]:
