@@ -60,8 +60,8 @@ CohortPath = Annotated[
 ]
 Adapter = Annotated[
     str | None,
-    typer.Option(help="Read a published data set: amlsg, cml, pbc2, ebmt3 or ebmt4 ('-' as its place: the "
-                 "installed package)."),
+    typer.Option(help="Read a published data set: amlsg, cml, pbc2, ebmt3 or ebmt4 ('-' as its "
+                 "place: the installed package)."),
 ]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Out = Annotated[Path, typer.Option(help="File to write.")]
