@@ -111,7 +111,7 @@ def parameters(fit: tb.Fit) -> dict[str, xr.DataArray]:
         out[f"patient_sd[{a}]"] = sd.isel(patient_term=i, drop=True)
         for j, b in enumerate(terms[: i + 1]):
             r = correlation.isel(patient_term=i, patient_term_again=j, drop=True)
-            both = sd.isel(patient_term=i, drop=True) * sd.isel(curve_term=j, drop=True)
+            both = sd.isel(patient_term=i, drop=True) * sd.isel(patient_term=j, drop=True)
             out[f"patient_covariance[{b}; {a}]"] = r * both
             if i != j:
                 out[f"patient_correlation[{b}; {a}]"] = r

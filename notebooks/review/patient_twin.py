@@ -24,7 +24,7 @@ show_patient_ids = False
 
 # %%
 from twinbayes import load_fit, read_cohort
-from twinbayes.report import collect_patient, scenarios_from_json
+from twinbayes.report import collect_patient, scenarios_from_json, sections_markers
 from twinbayes.report import sections_patient as sections
 
 evidence = collect_patient(
@@ -50,6 +50,13 @@ sections.aloud(evidence)
 
 # %%
 sections.forecast(evidence)
+
+# %% [markdown]
+# ## Measurements
+# What was measured so far, and what is expected.
+
+# %%
+sections_markers.measurements(evidence)
 
 # %% [markdown]
 # ## Two ways of treating, compared

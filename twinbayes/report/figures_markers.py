@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+import pandas as pd
+import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from twinbayes.checks import PredictedVisits, visual_predictive
+from twinbayes.names import DAY, DAYS_PER_YEAR, MARKER, PATIENT, TIME
 from twinbayes.report.look import BLUE, INK, ORANGE, sentence, styled
 from twinbayes.report.picture import Picture
 
@@ -51,5 +55,67 @@ def markers_over_time(visits: Sequence[PredictedVisits]) -> Picture:
         caption=(
             "The 10 %, 50 % and 90 % quantiles of what was measured (dashed) and of what the model "
             "would have measured at the same visits. Values beyond a detection limit stand at it."
+        ),
+    )
+
+
+@styled
+def patient_markers(forecast: xr.Dataset, visits: pd.DataFrame, landmark: float) -> Picture:
+    """Draw one patient's measurements so far, and what is expected of the next, a panel a marker.
+
+    Parameters
+    ----------
+    forecast
+        Of one patient, with ``marker_curve`` and ``marker_value``; ``time`` in days since the
+        landmark.
+    visits
+        The visits table of that patient up to the landmark.
+    landmark
+        Day since origin.
+    """
+    one = forecast.isel({PATIENT: 0})
+    names = [str(m) for m in one[MARKER].to_numpy()]
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(3.6 * columns + 0.6, 2.7 * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    years = (landmark + one[TIME].to_numpy()) / DAYS_PER_YEAR
+    for k, ax in enumerate(grid.ravel()):
+        if k >= len(names):
+            ax.set_visible(False)
+            continue
+        mine, seen = one.sel({MARKER: names[k]}), visits[visits["marker"] == names[k]]
+        low, high = mine["marker_value_lower"].to_numpy(), mine["marker_value_upper"].to_numpy()
+        ax.fill_between(years, low, high, color=BLUE, alpha=0.15, lw=0)
+        curve = mine["marker_curve_lower"].to_numpy(), mine["marker_curve_upper"].to_numpy()
+        ax.fill_between(years, *curve, color=BLUE, alpha=0.3, lw=0)
+        ax.plot(years, mine["marker_curve"].to_numpy(), color=BLUE, lw=1.3)
+        for kind, sign in (("none", "o"), ("left", "v"), ("right", "^")):
+            some = seen[seen["censored"].fillna("none") == kind]
+            day = some[DAY].to_numpy(dtype=float) / DAYS_PER_YEAR
+            ax.plot(day, some["value"].to_numpy(dtype=float), sign, color=ORANGE, ms=4.5)
+        ax.axvline(landmark / DAYS_PER_YEAR, color=INK, lw=0.8, ls=":")
+        everything = np.concatenate([low, high, seen["value"].to_numpy(dtype=float)])
+        if everything.min() > 0 and everything.max() / everything.min() > _LOG_RANGE:
+            ax.set_yscale("log")
+        ax.set_title(sentence(names[k]))
+        ax.set_xlabel("Years since origin")
+    handles = [
+        Line2D([], [], marker="o", ls="", color=ORANGE, label="measured"),
+        Line2D([], [], marker="v", ls="", color=ORANGE, label="below the limit"),
+        Line2D([], [], color=BLUE, label="expected"),
+        Patch(color=BLUE, alpha=0.4, label="its interval"),
+        Patch(color=BLUE, alpha=0.15, label="interval of a measurement"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8)
+    percent = float(forecast.attrs["interval_probability"])
+    return Picture(
+        figure,
+        alt="Measurements of one patient so far, and their forecast: "
+        + ", ".join(n.replace("_", " ") for n in names)
+        + ".",
+        caption=(
+            f"Intervals are {percent:.0%} and {forecast.attrs['interval_kind']}. Dotted: the day of the "
+            "forecast. It holds while no further event or treatment turns the curve."
         ),
     )
