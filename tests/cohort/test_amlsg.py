@@ -260,5 +260,5 @@ def test_without_the_optional_package_the_error_names_the_extra(
 
 
 def test_an_unknown_adapter_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(OptionError, match="'amlsg', 'ebmt3', 'ebmt4'"):
+    with pytest.raises(OptionError, match="'amlsg', 'cml', 'ebmt3', 'ebmt4'"):
         read_cohort(None, adapter="aml")

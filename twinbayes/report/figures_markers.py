@@ -115,7 +115,7 @@ def patient_markers(forecast: xr.Dataset, visits: pd.DataFrame, landmark: float)
         + ", ".join(n.replace("_", " ") for n in names)
         + ".",
         caption=(
-            f"Intervals are {percent:.0%} and {forecast.attrs['interval_kind']}. Dotted: the day of "
-            "the forecast, which holds while no further event or treatment turns the curve."
+            f"Intervals are {percent:.0%} and {forecast.attrs['interval_kind']}. Dotted: the "
+            "day of the forecast, which holds while no further event or treatment turns the curve."
         ),
     )
