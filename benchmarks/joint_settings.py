@@ -107,12 +107,3 @@ SETTINGS: Final = {
         ),
     )
 }
-FLAWS: Final = {
-    "association on the slope": "competing risks",
-    "competing event ignored": "competing risks",
-    "patient correlation dropped": "competing risks",
-    "error 25 % larger": "competing risks",
-    "limit taken as measured": "detection limit",
-    "last node counts twice": "competing risks",
-}
-"""What can be wrong on purpose, and the setting in which it is; the last is in the model."""

@@ -27,7 +27,7 @@ from twinbayes.names import DAYS_PER_YEAR
 
 Floats = np.ndarray
 SUBGROUPS: Final = {"common": 14, "second": 8, "watched_briefly": 5, "rarest": 3}  # as a fit orders
-HELD_OUT: Final = ("rarest", "rarest", "common", "second", "watched_briefly")
+HELD_OUT: Final = ("rarest",) * 10 + ("common", "second", "common", "watched_briefly") * 5
 VISIT_DAYS: Final = np.arange(0.0, 2200.0, 150.0)
 LANDMARK: Final = 365.0
 LATER_DAYS: Final = LANDMARK + np.array([180.0, 365.0, 730.0])

@@ -13,7 +13,8 @@ from scipy.stats import kstest
 
 import calibration_by_simulation as benchmark
 import joint_simulator as simulator
-from joint_settings import FLAWS, SETTINGS, Setting
+from calibration_by_simulation import FLAWS
+from joint_settings import SETTINGS, Setting
 from twinbayes.inference import compile_model
 from twinbayes.model import assemble_plan
 
