@@ -126,7 +126,7 @@ def forecast(
     held_out: HeldOut,
     posterior: xr.Dataset,
     generator: np.random.Generator,
-) -> tuple[dict[str, int], list[tuple[str, str, float]]]:
+) -> tuple[dict[str, int], list[list[Any]]]:
     """Forecast patients held out; return a rank, and where in its forecast each outcome lies.
 
     Outcomes are placed by their predictive distribution function, at random where it jumps, so
@@ -144,12 +144,12 @@ def forecast(
         values = own.measured(setting.trajectory.marker, LATER_DAYS)
         for true, draws in zip(held_out.later[i], values, strict=True):
             place = (int(rank(true, draws, generator)) + generator.random()) / (len(draws) + 1)
-            places.append((subgroup, "marker", round(place, 4)))
+            places.append([subgroup, "marker", round(place, 4)])
         gone = 1.0 - future[i].mean("sample").to_numpy()
         place = float(np.interp(held_out.time[i], GRID, gone))
         if held_out.time[i] > GRID[-1]:
             place = generator.uniform(gone[-1], 1.0)
-        places.append((subgroup, "survival", round(place, 4)))
+        places.append([subgroup, "survival", round(place, 4)])
     if held_out.cohort.patient_ids[0] != FIRST:
         return {}, places
     # The fit has not seen this patient: weighing its draws by the patient's record makes them
