@@ -41,6 +41,7 @@ from twinbayes.checks.risk_calibration import (
     calibration_errors,
     hazard_slope,
 )
+from twinbayes.checks.sbc import simulation_based_calibration
 from twinbayes.checks.scores import prediction_scores
 from twinbayes.checks.shrinkage import shrinkage
 from twinbayes.checks.visual_predictive import (
@@ -87,6 +88,7 @@ __all__ = [
     "roc_curve",
     "scaled_brier_score",
     "shrinkage",
+    "simulation_based_calibration",
     "spread_same_day",
     "state_occupation_calibration",
     "survival_process",

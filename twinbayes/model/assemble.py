@@ -43,8 +43,14 @@ def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) ->
     )
 
 
-def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
-    """Build the model from a plan that has been made already."""
+def assemble_plan(
+    spec: ModelSpec, plan: ModelPlan, priors: PriorSet, *, check_start: bool = True
+) -> pm.Model:
+    """Build the model from a plan that has been made already.
+
+    `check_start` evaluates the log density once; simulations build hundreds of models that differ
+    in their data alone, and do without.
+    """
     coords = {PATIENT: plan.patient_ids, **spec.events.coords(plan.events)}
     if spec.trajectories is not None and plan.curves is not None:
         coords |= spec.trajectories.coords(plan.curves.learnt)
@@ -63,7 +69,7 @@ def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Mode
                     priors,
                 )
         spec.events.build(plan.events, priors, weight, trail)
-    return _require_finite_start(model)
+    return _require_finite_start(model) if check_start else model
 
 
 def _require_finite_start(model: pm.Model) -> pm.Model:
