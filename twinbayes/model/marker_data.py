@@ -19,7 +19,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model.codec import decode, encode
 from twinbayes.model.event_op import Tensor
-from twinbayes.model.family import MEASURED, STUDENT_T, Family, Ints
+from twinbayes.model.family import LEFT, MEASURED, RIGHT, STUDENT_T, Family, Ints
 from twinbayes.model.family_continuous import Normal
 from twinbayes.model.family_discrete import Ordinal
 from twinbayes.model.time_basis import VALUE, Floats, TimeBasis
@@ -84,7 +84,12 @@ class MarkerScale:
                 f"The cohort has no visits with marker {marker!r}. "
                 f"Markers with visits: {', '.join(map(repr, known)) or 'none'}."
             )
-        _codes(marker, family, visits)
+        codes = _codes(marker, family, visits)
+        if np.isin(codes, (LEFT, RIGHT)).all():
+            raise ModelError(
+                f"All {len(codes)} values of marker {marker!r} lie beyond a detection limit or at "
+                "an end of the scale: they tell of no curve. Leave the marker out."
+            )
         values = _transformed(marker, transform, visits["value"])
         if not values.std() > 0:
             raise ModelError(f"Marker {marker!r} has one and the same value at all visits.")
