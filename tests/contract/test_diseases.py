@@ -313,7 +313,7 @@ def test_different_shapes_and_strategies_live_in_one_model(
 def test_shared_effects_are_mixed_by_direction_and_keep_their_scale(
     cohort_of: Callable[[str], Cohort],
 ) -> None:
-    spec, cohort = tb.disease("registry"), cohort_of("registry")
+    spec, cohort = replace(tb.disease("registry"), trajectories=None), cohort_of("registry")
     worse = ("remission->relapse", "relapse->death_after_relapse")
     better = ("induction->remission",)
     events = replace(spec.events, worse=worse, better=better)
@@ -349,7 +349,8 @@ def test_unshrunk_groups_take_the_fixed_prior_and_have_no_scale(
 ) -> None:
     cohort = cohort_of("registry")
     spec = chosen("registry", "complete", "one window")
-    some = replace(spec, events=replace(spec.events, unshrunk=("clinical", "gene")))
+    events = replace(spec.events, unshrunk=("clinical", "gene"))
+    some = replace(spec, events=events, trajectories=None)
     priors = tb.load_priors("registry").override(
         {"covariate_effect": {"arguments": {"mu": 0.3, "sigma": 5.0}}}
     )

@@ -27,6 +27,8 @@ NAMES = {
     "SUBGROUP": "subgroup", "CENTRE": "centre", "STATE": "state", "TRANSITION": "transition",
     "WINDOW": "window", "COVARIATE": "covariate", "COVARIATE_GROUP": "covariate_group",
     "TREATMENT": "treatment", "EFFECT": "effect", "TIME": "time", "MARKER": "marker",
+    "PATIENT_CENTRED": "patient_centred", "PATIENT_NON_CENTRED": "patient_non_centred",
+    "PATIENT_DIMS": ("patient", "patient_centred", "patient_non_centred"),
     "MARKER_WITH_ERROR": "marker_with_error", "COUNT_MARKER": "count_marker",
     "PATIENTS": "patients", "GENOMICS": "genomics", "VISITS": "visits", "EVENTS": "events",
     "TREATMENTS": "treatments", "VARIABLES": "variables",

@@ -16,7 +16,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import FitError, OptionError, StorageError
 from twinbayes.inference import CompiledFit, Fit, load_fit, write_tree
 from twinbayes.inference.likelihood import patient_loglik
-from twinbayes.model import CurveEncoding, PiecewiseConstant, Spline, Weibull, assemble_plan
+from twinbayes.model import Association, PiecewiseConstant, Spline, Weibull, assemble_plan
 from twinbayes.model.baseline import Baseline
 from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT, PATIENT_WEIGHT
 from twinbayes.priors import load_priors
@@ -135,7 +135,7 @@ def test_impossible_weights_are_refused(registry_compiled: CompiledFit, weights:
 
 def potential_of(model: pm.Model, draw: xr.Dataset, weights: np.ndarray) -> float:
     """The model's own weighted log-likelihood at the free variables of a draw."""
-    free = model.free_RVs
+    free = [v for v in model.free_RVs if v.name in draw]  # those of curves are hidden, not used
     value = model.compile_fn(
         model["event_loglik"], inputs=free, mode="FAST_COMPILE", on_unused_input="ignore"
     )
@@ -189,7 +189,8 @@ def test_the_log_likelihood_of_every_baseline_is_the_models_own(baseline: Baseli
 def test_a_joint_model_has_no_likelihood_of_a_patient_with_the_curve_left_open(
     registry_fit: Fit,
 ) -> None:
-    curves = CurveEncoding(registry_fit.encoding, ())
-    joint = replace(registry_fit, learnt=replace(registry_fit.learnt, curves=curves))
+    labels = registry_fit.spec.graph.labels
+    follows = Association(marker="global_health", transitions=(labels[0],))
+    joint = replace(registry_fit, spec=replace(registry_fit.spec, associations=(follows,)))
     with pytest.raises(FitError, match=r"trajectories.*cross-validation"):
         joint.log_likelihood()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from twinbayes.model.event_process import PATIENT_WEIGHT
 
 @pytest.fixture(scope="module")
 def spec() -> ModelSpec:
-    return tb.disease("registry")
+    return replace(tb.disease("registry"), trajectories=None)
 
 
 @pytest.fixture(scope="module")

@@ -46,8 +46,9 @@ def made_up_posterior(fit_coords: dict[str, list[str]], windows: int) -> xr.Data
 
 
 def made_up_fit(cohort: Cohort, *, draws: int = DRAWS) -> Fit:
-    """Return a fit of the registry's model to a cohort, with made-up draws."""
-    spec, priors = tb.disease("registry"), tb.load_priors("registry")
+    """Return a fit of the registry's courses to a cohort, with made-up draws."""
+    spec = replace(tb.disease("registry"), trajectories=None)
+    priors = tb.load_priors("registry")
     plan = spec.events.plan(cohort)
     coords = {k: list(v) for k, v in spec.events.coords(plan).items() if k != WINDOW}
     posterior = made_up_posterior(coords, max(len(e) for e in plan.edges) - 1)

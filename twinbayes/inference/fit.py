@@ -82,18 +82,18 @@ class Fit:
         return self.plan.events.histories.set_aside
 
     def log_likelihood(self) -> xr.DataArray:
-        """Log-likelihood of each patient under each draw, (chain, draw, patient).
+        """Log-likelihood of each patient's course under each draw, (chain, draw, patient).
 
         Raises
         ------
         FitError
-            The model has trajectories: leaving a patient out of those needs the patient's curve
+            Hazards follow trajectories: leaving a patient out of those needs the patient's curve
             integrated out, which this does not do.
         """
-        if self.learnt.curves is not None:
+        if self.spec.associations:
             raise FitError(
-                "The log-likelihood of a patient is not available for models with trajectories. "
-                "Compare such models by cross-validation."
+                "The log-likelihood of a patient is not available for models whose hazards follow "
+                "trajectories. Compare such models by cross-validation."
             )
         return patient_loglik(
             self.datatree[POSTERIOR].to_dataset(), self.plan.events, self.cohort.patient_ids

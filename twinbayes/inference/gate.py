@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from twinbayes.errors import OptionError
 from twinbayes.inference.diagnostics import MIN_DRAWS, diagnose, ebfmi
-from twinbayes.names import CHAIN, DRAW, HIDDEN_POSTERIOR, POSTERIOR, SAMPLE_STATS
+from twinbayes.names import (
+    CHAIN,
+    DRAW,
+    HIDDEN_POSTERIOR,
+    PATIENT_DIMS,
+    POSTERIOR,
+    SAMPLE_STATS,
+)
 
 RHAT_MAX: Final = 1.01
 ESS_MIN: Final = 400.0
@@ -167,12 +174,17 @@ class _Judged:
         return str(self.variable.name)
 
     def label(self, entry: int) -> str:
-        """Name one entry by its coordinates: `beta[age, induction->remission]`."""
+        """Name one entry by its coordinates: `beta[age, induction->remission]`.
+
+        Verdicts travel further than records may: patients are numbered, not named.
+        """
         if not self.variable.dims:
             return self.name
         places = np.unravel_index(entry, self.variable.shape)
         parts = [
-            str(self.variable.coords[dim].values[place])
+            f"patient {place + 1}"
+            if dim in PATIENT_DIMS
+            else str(self.variable.coords[dim].values[place])
             if dim in self.variable.coords
             else str(place)
             for dim, place in zip(self.variable.dims, places, strict=True)

@@ -43,14 +43,14 @@ from twinbayes.names import (
     MARKER,
     MARKER_WITH_ERROR,
     PATIENT,
+    PATIENT_CENTRED,
+    PATIENT_NON_CENTRED,
     PATIENT_TERM,
     PATIENT_TERM_AGAIN,
     SUBGROUP,
 )
 from twinbayes.priors import PriorSet
 
-_WELL: Final = "patient_centred"
-_SPARSELY: Final = "patient_non_centred"
 _COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, without the level
 
 
@@ -328,13 +328,17 @@ class Trajectories:
         model = pm.modelcontext(None)
         pieces = []
         if len(well):
-            model.add_coord(_WELL, [model.coords[PATIENT][i] for i in well])
+            model.add_coord(PATIENT_CENTRED, [model.coords[PATIENT][i] for i in well])
             pieces.append(
-                pm.MvNormal("_patient_curve", mu=own[well], chol=root, dims=(_WELL, PATIENT_TERM))
+                pm.MvNormal(
+                    "_patient_curve", mu=own[well], chol=root, dims=(PATIENT_CENTRED, PATIENT_TERM)
+                )
             )
         if len(sparsely):
-            model.add_coord(_SPARSELY, [model.coords[PATIENT][i] for i in sparsely])
-            offset = pm.Normal("_patient_offset", 0.0, 1.0, dims=(_SPARSELY, PATIENT_TERM))
+            model.add_coord(PATIENT_NON_CENTRED, [model.coords[PATIENT][i] for i in sparsely])
+            offset = pm.Normal(
+                "_patient_offset", 0.0, 1.0, dims=(PATIENT_NON_CENTRED, PATIENT_TERM)
+            )
             pieces.append(own[sparsely] + offset @ root.T)
         drawn: Tensor = pt.concatenate(pieces)[np.argsort(np.concatenate([well, sparsely]))]
         if own is mean:
