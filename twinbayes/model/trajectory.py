@@ -315,8 +315,8 @@ class Trajectories:
         curve = self._around(plan, mean, root)
         pm.Deterministic(
             "patient_curve",
-            curve * learnt.natural() + learnt.natural_level(),
-            dims=(PATIENT, CURVE_TERM),
+            curve[:, which] * learnt.natural()[which] + learnt.natural_level()[which],
+            dims=(PATIENT, PATIENT_TERM),
         )
         return curve
 
