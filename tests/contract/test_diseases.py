@@ -348,9 +348,8 @@ def test_unshrunk_groups_take_the_fixed_prior_and_have_no_scale(
     cohort_of: Callable[[str], Cohort],
 ) -> None:
     cohort = cohort_of("registry")
-    spec = chosen("registry", "complete", "one window")
-    events = replace(spec.events, unshrunk=("clinical", "gene"))
-    some = replace(spec, events=events, trajectories=None)
+    spec = replace(chosen("registry", "complete", "one window"), trajectories=None)
+    some = replace(spec, events=replace(spec.events, unshrunk=("clinical", "gene")))
     priors = tb.load_priors("registry").override(
         {"covariate_effect": {"arguments": {"mu": 0.3, "sigma": 5.0}}}
     )
