@@ -225,7 +225,7 @@ def test_a_description_says_every_state_transition_and_covariate_in_words(name: 
 
 @pytest.mark.parametrize("name", DISEASES)
 def test_unknown_options_are_refused(name: str) -> None:
-    with pytest.raises(TypeError, match="no_such_option"):
+    with pytest.raises(OptionError, match="no_such_option"):
         tb.disease(name, no_such_option=1)
 
 
@@ -238,6 +238,8 @@ def test_an_unknown_pooling_is_refused_with_the_known_ones(name: str) -> None:
 def test_an_unknown_disease_is_refused_with_the_known_ones() -> None:
     with pytest.raises(OptionError, match=r"disease 'flu'. Known: 'aml', 'cml', 'hsct'"):
         tb.disease("flu")
+    with pytest.raises(OptionError, match=r"option of disease 'pbc'.*'endpoint'"):
+        tb.disease("pbc", outcome="death")
 
 
 @pytest.mark.parametrize("name", DISEASES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final
@@ -45,9 +46,12 @@ def disease(name: str, **options: Any) -> ModelSpec:
     Raises
     ------
     OptionError
-        The name is unknown; the message lists the known ones.
+        The name or an option is unknown; the message lists the known ones.
     """
     require_known(name, DISEASES, "disease")
+    known = tuple(inspect.signature(DISEASES[name]).parameters)
+    for option in options:
+        require_known(option, known, f"option of disease {name!r}")
     return DISEASES[name](**options)
 
 

@@ -19,7 +19,6 @@ from twinbayes.names import (
     DAY,
     DRAW,
     PATIENT_ID,
-    PATIENT_TERM,
     POSTERIOR,
     SUBGROUP,
 )
@@ -114,7 +113,7 @@ def _curves(fit: Fit, interval: float) -> pd.DataFrame:
         }
     )
     frame["patients' standard deviation"] = frame["coefficient"].map(spread.to_dict())
-    return frame.rename_axis(PATIENT_TERM).reset_index(drop=True)
+    return frame
 
 
 def _associations(fit: Fit, interval: float) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from twinbayes.names import NEEDS_REFIT
 from twinbayes.report import fragments as f
 from twinbayes.report.evidence import Evidence
@@ -9,7 +11,7 @@ from twinbayes.report.figures_markers import markers_over_time, patient_markers
 from twinbayes.report.look import interval_words
 from twinbayes.report.patient import PatientEvidence
 
-KIND = "equal-tailed"
+KIND: Final = "equal-tailed"
 
 
 def trajectories(evidence: Evidence) -> f.Block:
