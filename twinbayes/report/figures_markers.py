@@ -47,7 +47,7 @@ def markers_over_time(visits: Sequence[PredictedVisits]) -> Picture:
         Line2D([], [], color=BLUE, label="predicted"),
         Patch(color=BLUE, alpha=0.22, label="its 90 % interval"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    figure.legend(handles=handles, loc="outside lower left", ncols=3)
     names = ", ".join(v.marker.replace("_", " ") for v in visits)
     return Picture(
         figure,
@@ -107,7 +107,7 @@ def patient_markers(forecast: xr.Dataset, visits: pd.DataFrame, landmark: float)
         Patch(color=BLUE, alpha=0.4, label="its interval"),
         Patch(color=BLUE, alpha=0.15, label="interval of a measurement"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8)
+    figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=8)
     percent = float(forecast.attrs["interval_probability"])
     return Picture(
         figure,
