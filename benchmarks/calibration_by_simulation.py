@@ -86,7 +86,7 @@ def planned(setting: Setting, record: Record, flaw: str) -> ModelPlan:
 def fitted(setting: Setting, record: Record, flaw: str, seed: int) -> xr.DataTree:
     """Sample the posterior of one data set."""
     plan = planned(setting, record, flaw)
-    model = assemble_plan(setting.spec, plan, setting.priors, check_start=False)
+    model = assemble_plan(setting.spec, plan, setting.priors)
     compiled = compile_model(model, target_accept=0.85, backend="tape")
     return compiled.sample(**RUN, seed=seed, cores=1, progressbar=False)
 

@@ -22,7 +22,8 @@ from twinbayes.inference.likelihood import patient_loglik
 from twinbayes.inference.manifest import build_manifest
 from twinbayes.inference.samplers import Compiled, compile_model
 from twinbayes.inference.storage import read_tree, write_tree
-from twinbayes.model import Encoding, EventPlan, Learnt, ModelPlan, ModelSpec, assemble_plan
+from twinbayes.model import Encoding, EventPlan, Learnt, ModelPlan, ModelSpec
+from twinbayes.model.assemble import assemble_plan, require_finite_start
 from twinbayes.model.event_process import PATIENT_WEIGHT
 from twinbayes.names import CONSTANT_DATA, PATIENT, POSTERIOR, SUBGROUP, TRANSITION, WINDOW
 from twinbayes.priors import PriorSet, load_priors
@@ -301,7 +302,10 @@ def compile_fit(
         from twinbayes.model.event_op import register_jax
 
         register_jax()
-    return CompiledFit(spec, cohort, priors, plan, compile_model(model, sampler=sampler, **options))
+    compiled = compile_model(model, sampler=sampler, **options)
+    if not compiled.starts:
+        require_finite_start(model)
+    return CompiledFit(spec, cohort, priors, plan, compiled)
 
 
 def fit(

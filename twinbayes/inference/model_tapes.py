@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pymc as pm
@@ -19,8 +19,12 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
 
+from twinbayes.errors import FitError
 from twinbayes.inference.tape import Floats, Ints, Tape
 from twinbayes.inference.tape_rules import prepare, record
+
+STARTS: Final = 10
+"""Starting points looked at before a model is said to have none."""
 
 type _Variable = Variable[Any, Any]
 
@@ -82,6 +86,17 @@ class ModelTapes:
     def heads(self) -> Ints:
         """Both tapes for native callers, see `tape_kernel.density_entry`; keep the tapes alive."""
         return np.concatenate([self.density.head, self.draw.head])
+
+    @property
+    def starts(self) -> bool:
+        """Whether one of a few starting points has a finite density and gradient."""
+        for seed in range(STARTS):
+            try:
+                if np.all(np.isfinite(self.density(self.start(seed)))):
+                    return True
+            except FitError:  # a condition of the model does not hold there
+                continue
+        return False
 
     def with_data(self, updates: Mapping[str, ArrayLike]) -> ModelTapes:
         """Return the tapes for other values of the data; the graphs are those at hand."""

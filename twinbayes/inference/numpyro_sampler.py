@@ -46,6 +46,7 @@ class NumpyroCompiled:
     data: Mapping[str, ArrayLike] = field(default_factory=dict)
     compile_seconds: float = 0.0
     sampler: str = NAME
+    starts: bool = False
 
     def sample(
         self,

@@ -14,6 +14,7 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 from numpy.typing import ArrayLike
+from pytensor.configdefaults import config
 
 from twinbayes.errors import FitError, require_known
 from twinbayes.inference.model_tapes import ModelTapes, record_model
@@ -50,6 +51,11 @@ class NutpieCompiled:
     compile_seconds: float
     tapes: ModelTapes | None = None
     sampler: str = NAME
+
+    @property
+    def starts(self) -> bool:
+        """Whether one of a few starts has a finite density, which tapes tell at once."""
+        return self.tapes is not None and self.tapes.starts
 
     def sample(
         self,
@@ -142,7 +148,8 @@ def compile_model(model: pm.Model, options: Mapping[str, object]) -> NutpieCompi
     tapes = None
     if backend in ("auto", "tape"):
         try:
-            tapes = record_model(model, kept)
+            with config.change_flags(traceback__limit=0):  # noted of every node, read of none
+                tapes = record_model(model, kept)
             backend = "tape"
         except UnknownOperationError as error:
             if backend == "tape":

@@ -43,6 +43,7 @@ class PymcCompiled:
     data: Mapping[str, ArrayLike] = field(default_factory=dict)
     compile_seconds: float = 0.0
     sampler: str = NAME
+    starts: bool = False
 
     def sample(
         self,

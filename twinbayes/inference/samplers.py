@@ -44,6 +44,10 @@ class Compiled(Protocol):
         """Wall-clock seconds that compiling took."""
 
     @property
+    def starts(self) -> bool:
+        """Whether a start of finite density was found; False also where none was looked for."""
+
+    @property
     def options(self) -> Mapping[str, object]:
         """Every option of the sampler with the value in force."""
 

@@ -38,19 +38,14 @@ def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) ->
     ModelError
         The cohort does not fit the model, or the start is not finite.
     """
-    return assemble_plan(
-        spec, spec.plan(cohort), load_priors(spec.priors) if priors is None else priors
-    )
+    priors = load_priors(spec.priors) if priors is None else priors
+    model = assemble_plan(spec, spec.plan(cohort), priors)
+    require_finite_start(model)
+    return model
 
 
-def assemble_plan(
-    spec: ModelSpec, plan: ModelPlan, priors: PriorSet, *, check_start: bool = True
-) -> pm.Model:
-    """Build the model from a plan that has been made already.
-
-    `check_start` evaluates the log density once; simulations build hundreds of models that differ
-    in their data alone, and do without.
-    """
+def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
+    """Build the model from a plan that has been made already; its start is not looked at."""
     coords = {PATIENT: plan.patient_ids, **spec.events.coords(plan.events)}
     if spec.trajectories is not None and plan.curves is not None:
         coords |= spec.trajectories.coords(plan.curves.learnt)
@@ -69,11 +64,17 @@ def assemble_plan(
                     priors,
                 )
         spec.events.build(plan.events, priors, weight, trail)
-    return _require_finite_start(model) if check_start else model
+    return model
 
 
-def _require_finite_start(model: pm.Model) -> pm.Model:
-    """Fail here, not after twenty minutes of sampling."""
+def require_finite_start(model: pm.Model) -> None:
+    """Fail here, not after twenty minutes of sampling.
+
+    Raises
+    ------
+    ModelError
+        Names the terms whose log density is not finite.
+    """
     # Evaluated once: compiling it would take longer than all the rest of the assembly.
     with config.change_flags(mode="FAST_COMPILE", cxx=""):
         terms = model.point_logps()
@@ -83,4 +84,3 @@ def _require_finite_start(model: pm.Model) -> pm.Model:
             f"The model has no finite log-density at its start: {', '.join(broken)}. "
             "Check priors and extreme values in the data."
         )
-    return model
