@@ -49,7 +49,7 @@ def test_values_beyond_a_limit_are_right_on_their_side_of_it() -> None:
     cut = visits(value=np.maximum(one.value, limit), censored=np.where(below, "left", "none"))
     table = marker_coverage([cut]).table.set_index("subgroup")
     assert table.loc["all", "beyond_limit"] == below.sum()
-    assert table.loc["all", "inside"] > 0.9
+    assert table.loc["all", "inside"] == pytest.approx(0.9, abs=0.03)
     assert table.loc["all", "mean_pit"] == pytest.approx(0.5, abs=0.03)
     wrong = visits(
         value=np.maximum(one.value, limit),
@@ -57,6 +57,30 @@ def test_values_beyond_a_limit_are_right_on_their_side_of_it() -> None:
         replicated=one.replicated + 3.0,
     )
     assert marker_coverage([wrong]).table["inside"].iloc[0] < 0.5
+
+
+def test_most_values_beyond_a_limit_or_tied_do_not_make_a_right_model_cover_more() -> None:
+    rng = np.random.default_rng(2)
+    one = visits()
+    limit = 4.0
+    below = one.value < limit
+    assert below.mean() > 0.7
+    cut = visits(value=np.maximum(one.value, limit), censored=np.where(below, "left", "none"))
+    counts = visits(
+        value=rng.poisson(1.5, 600).astype(float), replicated=rng.poisson(1.5, (600, 400))
+    )
+    for calibrated in (cut, counts):
+        table = marker_coverage([calibrated]).table.set_index("subgroup")
+        assert table.loc["all", "inside"] == pytest.approx(0.9, abs=0.03)
+
+
+def test_a_value_beyond_a_limit_is_inside_by_its_share() -> None:
+    """Of ten draws one lies below the limit of 0.5: of [0, 0.1] the interval from 0.05 has half."""
+    two = {"day": np.zeros(2), "subgroup": np.array(["a", "a"])}
+    ten = np.tile(np.arange(10.0), (2, 1))
+    for value, side, share in ((0.5, "left", 0.5), (8.5, "right", 0.5), (4.0, "none", 1.0)):
+        one = visits(value=np.full(2, value), censored=np.full(2, side), replicated=ten, **two)
+        assert marker_coverage([one]).table["inside"].iloc[0] == pytest.approx(share)
 
 
 def test_quantiles_over_time_are_those_of_the_visits() -> None:

@@ -77,7 +77,8 @@ def marker_coverage(
     CheckResult
         One row a marker and subgroup (and ``all``): ``n`` visits, ``beyond_limit``, ``inside``
         (share), and ``mean_pit``, the mean of the probability integral transform (0.5 without
-        bias; ties and censored values count half; Czado, Gneiting & Held 2009).
+        bias). Tied and censored values stand for a range of the transform (Czado, Gneiting & Held
+        2009): they are inside by the share of it that is, and count by its middle.
     """
     rows = []
     for one in visits:
@@ -147,20 +148,33 @@ def visual_predictive(one: PredictedVisits) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _inside(one: PredictedVisits, level: float) -> NDArray[np.bool_]:
-    tails = ((1 - level) / 2, (1 + level) / 2)
-    low, high = np.quantile(one.replicated, tails, axis=1)
-    above = (one.censored == "left") | (one.value <= high)
-    below = (one.censored == "right") | (low <= one.value)
-    # a value on the left side of a limit agrees with an interval that reaches below the limit
-    inside: NDArray[np.bool_] = above & below
-    return inside
+def _inside(one: PredictedVisits, level: float) -> FloatArray:
+    """(visit,) share of the value's range of transforms within the interval; 0 or 1 without ties.
+
+    A value on one side of a limit, or tied with others, may be anywhere in its range. Counting it
+    as held wherever the interval reaches that range would let a right model cover too much.
+    """
+    first, last = _transform(one)
+    low, high = (1 - level) / 2, (1 + level) / 2
+    overlap = np.clip(np.minimum(last, high) - np.maximum(first, low), 0.0, None)
+    width = last - first
+    held = ((low <= first) & (first <= high)).astype(float)
+    return np.divide(overlap, width, out=held, where=width > 0)
 
 
 def _pit(one: PredictedVisits) -> FloatArray:
-    """(visit,) share of replicated values below the measured one; of its side, if censored."""
+    """(visit,) middle of the value's range of transforms."""
+    first, last = _transform(one)
+    return 0.5 * (first + last)
+
+
+def _transform(one: PredictedVisits) -> tuple[FloatArray, FloatArray]:
+    """(visit,) ends of the range of the probability integral transform that a value stands for.
+
+    Shares of replicated values below the measured one, and at most as large; from 0 or up to 1
+    where the value is censored (Czado, Gneiting & Held 2009).
+    """
     less = (one.replicated < one.value[:, None]).mean(axis=1)
-    same = (one.replicated == one.value[:, None]).mean(axis=1)
-    pit: FloatArray = less + 0.5 * same
-    pit = np.where(one.censored == "left", 0.5 * (less + same), pit)
-    return np.where(one.censored == "right", 0.5 * (1.0 + less), pit)
+    at_most = (one.replicated <= one.value[:, None]).mean(axis=1)
+    first = np.where(one.censored == "left", 0.0, less)
+    return first, np.where(one.censored == "right", 1.0, at_most)
