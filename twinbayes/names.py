@@ -53,6 +53,7 @@ TABLES: Final = (PATIENTS, GENOMICS, VISITS, EVENTS, TREATMENTS, VARIABLES)
 # --- columns ----------------------------------------------------------------------------
 PATIENT_ID: Final = "patient_id"
 DAY: Final = "day"
+DAY_LOWER: Final = "day_lower"
 EVENT: Final = "event"
 
 # --- reserved events: exactly one of these closes a patient's record --------------------

@@ -183,6 +183,30 @@ def no_terminal_event(folder: Path, k: int) -> Expected:
     return "no-terminal", "patients", k % len(last) + 2
 
 
+def interval(folder: Path, event: str, lower: str, k: int) -> int:
+    """Let an event begin an interval; return its row number."""
+    frame = load(folder, "events")
+    at = frame.index[frame["event"] == event]
+    frame.loc[at[k % len(at)], "day_lower"] = lower
+    store(folder, "events", frame)
+    return int(at[k % len(at)]) + 2
+
+
+@corruption
+def an_interval_that_ends_before_it_begins(folder: Path, k: int) -> Expected:
+    return "interval-empty", "events", interval(folder, "relapse", ("390", "399.5")[k % 2], k)
+
+
+@corruption
+def an_interval_that_ends_the_record(folder: Path, k: int) -> Expected:
+    return "interval-terminal", "events", interval(folder, "death", "390", k)
+
+
+@corruption
+def an_interval_over_an_earlier_event(folder: Path, k: int) -> Expected:
+    return "interval-overlap", "events", interval(folder, "relapse", ("0", "12.5")[k % 2], k)
+
+
 @corruption
 def a_required_table_is_missing(folder: Path, k: int) -> Expected:
     table = ("patients", "events", "variables")[k % 3]

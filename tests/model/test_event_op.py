@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.gradient import DisconnectedInputError
 
+from twinbayes.model.courses import Courses
 from twinbayes.model.design import Design
+from twinbayes.model.event_courses import event_loglik
 from twinbayes.model.event_data import RowTable, event_data, unpack
-from twinbayes.model.event_kernel import event_loglik
 from twinbayes.model.event_op import loglik, register_jax
 from twinbayes.model.nodes import TrailPoints, trail_points
 
@@ -34,10 +35,18 @@ class Case:
     points: TrailPoints
     parameters: Parameters
     weight: np.ndarray
+    courses: Courses | None = None
 
     @property
     def packed(self) -> tuple[np.ndarray, np.ndarray]:
-        return event_data(self.rows, self.edges, self.design, self.points).pack()
+        # the design of a case is by course: `event_data` is to leave it as it is
+        as_they_are = self.courses and replace(
+            self.courses, patient=np.arange(len(self.courses.patient))
+        )
+        data = event_data(self.rows, self.edges, self.design, self.points, as_they_are)
+        if self.courses is not None:
+            data = replace(data, course_patient=self.courses.patient)
+        return data.pack()
 
 
 def parameters_as_symbols() -> list[Any]:
@@ -271,6 +280,40 @@ def test_terms_of_the_patients_add_up_to_the_weighted_value() -> None:
     assert total == 0.0
     np.testing.assert_allclose(again, own, rtol=1e-12)  # unweighted, whoever is left out
     assert not any(np.any(g) for g in gradients)
+
+
+def with_open_courses(case: Case) -> tuple[Case, Courses]:
+    """The nine patients of a case as possible courses of five, and weights of the five."""
+    patient = np.array([0, 0, 1, 2, 2, 2, 3, 4, 4])
+    share = np.random.default_rng(1).normal(size=9)
+    return replace(case, weight=np.array([1.0, 0.5, 1.0, 0.0, 2.0])), Courses((), patient, share)
+
+
+@pytest.mark.parametrize("followed", [(), (1, 3)])
+def test_records_with_open_courses_add_up_those_of_the_plain_formula(
+    followed: tuple[int, ...], wanted: Function, performed: Function, compiled: Function
+) -> None:
+    case, courses = with_open_courses(random_case(31, followed=followed))
+    alone = [wanted(replace(case, weight=one)) for one in np.eye(9)]
+    likelihood = np.array(
+        [np.exp(value + s) for (value, *_), s in zip(alone, courses.log_share, strict=True)]
+    )
+    summed = np.bincount(courses.patient, likelihood)
+    counted = likelihood / summed[courses.patient] * case.weight[courses.patient]
+    right = [
+        case.weight @ np.log(summed),
+        *(
+            np.sum([p * one[k] for p, one in zip(counted, alone, strict=True)], axis=0)
+            for k in range(1, 6)
+        ),
+    ]
+    case = replace(case, courses=courses)
+    for found in (performed(case), compiled(case), through_jax(case)):
+        assert_same(found, right)
+    own = np.empty(5)
+    gradients = [np.empty_like(x) for x in case.parameters]
+    event_loglik(*case.parameters, case.weight, *case.packed, *gradients, own)
+    np.testing.assert_allclose(own, np.log(summed), rtol=1e-9)
 
 
 def test_packing_can_be_undone() -> None:

@@ -113,6 +113,39 @@ def test_a_censored_exponential_with_a_gamma_prior_has_its_conjugate_posterior(
     assert_within_4_mcse(sampled(spec, cohort)["rate"], exact.mean(), exact.std())
 
 
+def test_relapses_between_two_visits_have_the_posterior_of_the_quadrature(
+    times: tuple[np.ndarray, np.ndarray], make_cohort: Callable[..., Cohort]
+) -> None:
+    days, relapsed = times
+    found = np.ceil(days / 150.0) * 150.0
+    seen = np.where(relapsed, found, 550.0)
+    cohort = cohort_of(make_cohort, seen, ["relapse" if r else "last_contact" for r in relapsed])
+    lower = np.where(cohort.events["event"] == "relapse", cohort.events["day"] - 150.0, np.nan)
+    cohort = cohort.with_rows({"events": cohort.events.assign(day_lower=lower)})
+    graph = StateGraph(
+        states=("well", "relapsed"),
+        transitions=(
+            Transition(
+                source="well", target="relapsed", event="relapse", baseline=GammaRate(2.0, 500.0)
+            ),
+        ),
+    )
+    spec = tb.ModelSpec(
+        name="open", title="Open", priors="survival", events=EventProcess(graph=graph)
+    )
+
+    def log_posterior(rate: np.ndarray) -> np.ndarray:
+        out = stats.gamma(2.0, scale=1 / 500.0).logpdf(rate)
+        for end, r in zip(seen, relapsed, strict=True):
+            out = out - rate * (end - 150.0 if r else end)
+            if r:
+                out = out + np.log(-np.expm1(-150.0 * rate))
+        return out
+
+    (exact,) = on_grid(log_posterior, np.linspace(1e-5, 0.02, 4000))
+    assert_within_4_mcse(sampled(spec, cohort)["rate"], *exact)
+
+
 def test_a_weibull_has_the_posterior_of_the_quadrature(
     times: tuple[np.ndarray, np.ndarray], make_cohort: Callable[..., Cohort]
 ) -> None:

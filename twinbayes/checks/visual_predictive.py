@@ -159,7 +159,8 @@ def _inside(one: PredictedVisits, level: float) -> FloatArray:
     overlap = np.clip(np.minimum(last, high) - np.maximum(first, low), 0.0, None)
     width = last - first
     held = ((low <= first) & (first <= high)).astype(float)
-    return np.divide(overlap, width, out=held, where=width > 0)
+    inside: FloatArray = np.divide(overlap, width, out=held, where=width > 0)
+    return inside
 
 
 def _pit(one: PredictedVisits) -> FloatArray:

@@ -23,7 +23,7 @@ _DATE: Final = re.compile(
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # What other programs write for "missing". Refused, not guessed: "none" may be a category.
 _MISSING_CODES: Final = frozenset({"nan", "null", "none", "n/a", "#n/a", "na", ".", "?", "-"})
-_DAY_COLUMNS: Final = frozenset({names.DAY, "start_day", "stop_day"})
+_DAY_COLUMNS: Final = frozenset({names.DAY, names.DAY_LOWER, "start_day", "stop_day"})
 
 
 def typed_table(

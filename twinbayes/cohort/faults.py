@@ -74,6 +74,9 @@ RULES: Final[dict[str, str]] = {
     "two-terminals": "Keep exactly one of death and last_contact for the patient.",
     "after-terminal": "Check the day against the patient's death or last contact.",
     "stop-before-start": "Exchange or correct start_day and stop_day.",
+    "interval-empty": "Give a day_lower before day, or leave it blank where the day is known.",
+    "interval-terminal": "Leave day_lower blank for death and last_contact: their day is known.",
+    "interval-overlap": "Begin the interval no earlier than the patient's event before it.",
 }
 
 

@@ -116,6 +116,20 @@ class Cohort:
             digest.update(_canonical_bytes(frame))
         return digest.hexdigest()
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether an event is only known to lie between two days."""
+        return names.DAY_LOWER in self.events and bool(self.events[names.DAY_LOWER].notna().any())
+
+    def dated(self) -> Cohort:
+        """Return the cohort with events that lie between two days dated in the middle."""
+        if not self.has_intervals:
+            return self
+        lower = self.events[names.DAY_LOWER].fillna(self.events[names.DAY])
+        events = self.events.drop(columns=names.DAY_LOWER)
+        events[names.DAY] = 0.5 * (lower + self.events[names.DAY])
+        return self._with({names.EVENTS: events})
+
     def covariates(self) -> DataFrame:
         """Baseline covariates, indexed by patient.
 

@@ -104,6 +104,7 @@ def _check_order_of_days(tables: Mapping[str, DataFrame], faults: Faults) -> Non
         )
     if (events := tables.get(names.EVENTS)) is None:
         return
+    _check_intervals(events, faults)
     terminal = events[events[names.EVENT].isin(names.TERMINAL_EVENTS)]
     last = terminal.groupby(names.PATIENT_ID)[names.DAY].max()
     for table, column in (
@@ -117,6 +118,20 @@ def _check_order_of_days(tables: Mapping[str, DataFrame], faults: Faults) -> Non
         late = frame[column] > frame[names.PATIENT_ID].map(last).astype(float)
         problem = "the day is after the patient's death or last contact"
         _note(faults, "after-terminal", table, problem, column, frame, late)
+
+
+def _check_intervals(events: DataFrame, faults: Faults) -> None:
+    """Events that are only known to lie between two days, `day_lower` and `day`."""
+    lower, terminal = events[names.DAY_LOWER], events[names.EVENT].isin(names.TERMINAL_EVENTS)
+    by_day = events.sort_values([names.DAY], kind="stable")
+    before = by_day.groupby(names.PATIENT_ID)[names.DAY].shift().reindex(events.index)
+    for rule, problem, mask in (
+        ("interval-empty", "day_lower is not before day", lower >= events[names.DAY]),
+        ("interval-terminal", "an event that ends the record has a day_lower", terminal),
+        ("interval-overlap", "day_lower is before an earlier event", ~terminal & (lower < before)),
+    ):
+        found = lower.notna() & mask
+        _note(faults, rule, names.EVENTS, problem, names.DAY_LOWER, events, found)
 
 
 def _check_declared(tables: Mapping[str, DataFrame], faults: Faults) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.model import EventPlan
-from twinbayes.model.event_kernel import event_loglik
+from twinbayes.model.event_courses import event_loglik
 from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT, acting_effects
 from twinbayes.names import (
     CENTRE,

@@ -9,7 +9,7 @@ likelihood integrates it out (see `event_kernel`); forecasts draw it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,11 @@ class Design:
     def n_patients(self) -> int:
         """Number of patients."""
         return len(self.values)
+
+    def take(self, patients: NDArray[np.int64]) -> Design:
+        """Return the rows of some patients, each as often as it is named."""
+        parts = ("values", "variances", "subgroup", "centre")
+        return replace(self, **{name: getattr(self, name)[patients] for name in parts})
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.model.courses import Courses
 from twinbayes.model.design import Design
 from twinbayes.model.graph import StateGraph, Transition
 from twinbayes.model.history import Histories
@@ -42,8 +43,9 @@ _INT_FIELDS: Final = (
     "node_row",
     "node_window",
     "event_point",
+    "course_patient",
 )
-_FLOAT_FIELDS: Final = ("value", "moment", "exposure", "shift", "dense", "node_days")
+_FLOAT_FIELDS: Final = ("value", "moment", "exposure", "shift", "dense", "node_days", "log_share")
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ class EventData:
         Days at risk: for each intensity in turn a block (window, row); 0 in rows with nodes.
     node_row, node_window, node_days, event_point
         As in `TrailPoints`.
+    course_patient, log_share
+        As in `Courses`, and what is said of patients above is said of courses; empty where every
+        event is dated, and each patient has one.
     """
 
     column_start: Ints
@@ -95,15 +100,18 @@ class EventData:
     node_row: Ints
     node_window: Ints
     event_point: Ints
+    course_patient: Ints
     exposure: Floats
     shift: Floats
     dense: Floats
     node_days: Floats
+    log_share: Floats
 
     @property
     def n_patients(self) -> int:
         """Number of patients."""
-        return len(self.subgroup)
+        courses = self.course_patient
+        return int(courses[-1]) + 1 if len(courses) else len(self.subgroup)
 
     @property
     def n_rows(self) -> int:
@@ -162,7 +170,7 @@ class RowTable:
     effects: tuple[tuple[int, ...], ...]
 
 
-def rows_at_risk(graph: StateGraph, histories: Histories) -> RowTable:
+def rows_at_risk(graph: StateGraph, histories: Histories | Courses) -> RowTable:
     """Spread every episode over the intensities that could have ended it."""
     intensities = graph.intensities
     by_state: dict[str, list[int]] = {s: [] for s in graph.states}
@@ -218,11 +226,15 @@ def event_data(
     edges: tuple[Floats, ...],
     design: Design,
     points: TrailPoints,
+    courses: Courses | None = None,
 ) -> EventData:
     """Cut rows into windows and join them with the design matrix.
 
-    Windows are open on the left: an event at an edge belongs to the window it closes.
+    Windows are open on the left: an event at an edge belongs to the window it closes. Rows and
+    points are those of the `courses`, where there are any; the design is that of the patients.
     """
+    if courses is not None:
+        design = design.take(courses.patient)
     width = max(len(e) for e in edges) - 1
     order = np.argsort(rows.intensity, kind="stable")
     row_start = np.searchsorted(rows.intensity[order], np.arange(len(edges) + 1))
@@ -264,6 +276,8 @@ def event_data(
         shift=design.shift,
         dense=stored[:, is_dense].T.ravel(),
         node_days=points.node_days,
+        course_patient=np.zeros(0, dtype=np.int64) if courses is None else courses.patient,
+        log_share=np.zeros(0) if courses is None else courses.log_share,
     )
 
 

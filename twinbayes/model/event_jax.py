@@ -69,9 +69,17 @@ def _loglik(
     if len(trail):
         moved = data.event_point >= 0
         at_event = at_event + jnp.where(moved, trail[data.event_point], 0.0)
-    return jnp.sum(weight[data.patient[fired]] * at_event) - jnp.sum(
-        weight[data.patient] * cumulative
-    )
+    if not len(data.course_patient):
+        return jnp.sum(weight[data.patient[fired]] * at_event) - jnp.sum(
+            weight[data.patient] * cumulative
+        )
+    n_courses = len(data.course_patient)
+    each = jax.ops.segment_sum(at_event, data.patient[fired], n_courses) + data.log_share
+    each = each - jax.ops.segment_sum(cumulative, data.patient, n_courses)
+    top = jax.ops.segment_max(each, data.course_patient, data.n_patients)
+    spread = jnp.exp(each - top[data.course_patient])
+    total = top + jnp.log(jax.ops.segment_sum(spread, data.course_patient, data.n_patients))
+    return jnp.sum(weight * total)
 
 
 def _dense(starts: np.ndarray, columns: np.ndarray, values: np.ndarray, width: int) -> np.ndarray:

@@ -18,14 +18,10 @@ intensity side by side.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from twinbayes.model.native import pointer, view
 from twinbayes.model.special import exponentials
 
 Ints = NDArray[np.int64]
@@ -35,8 +31,6 @@ _LANES = 8
 _jit = numba.njit(
     cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp", "reassoc", "nnan"}
 )
-# Without re-association: it would cancel the rounding constant against itself.
-_jit_exact = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
 
 
 @_jit
@@ -289,30 +283,14 @@ def _pull_back(design, rows, coef, residual, eta, grad_coef, grad_effect):  # ty
 
 
 @_jit
-def event_loglik(  # type: ignore[no-untyped-def]
+def course_loglik(  # type: ignore[no-untyped-def]
     log_event, log_mean, coef, effect, trail, weight, index, values,
     grad_event, grad_mean, grad_coef, grad_effect, grad_trail, per_patient,
 ):  # fmt: skip
     """Return the weighted log-likelihood; fill its gradients and each patient's term.
 
-    Parameters
-    ----------
-    log_event, log_mean
-        (intensity, window).
-    coef
-        (column, intensity).
-    effect
-        (effect, subgroup).
-    trail
-        (point,): what moves log hazards within rows, at each node and at each event of such a
-        row; empty where nothing does.
-    weight
-        (patient,): 0 leaves a patient out, 1 counts as observed.
-    index, values
-        `EventData.pack()`; every patient's subgroup must be one of the fit's.
-    grad_event, grad_mean, grad_coef, grad_effect, grad_trail, per_patient
-        Outputs, shaped as their inputs; `per_patient` is unweighted and (patient,), or empty
-        where nobody wants it.
+    Inputs and outputs are those of `event_courses.event_loglik`, for patients with one course each;
+    where some have more, `weight` and `per_patient` are by course.
     """
     design, rows = _design_of(index, values), _rows_of(index)
     row_start, patient = rows[1], rows[2]
@@ -343,35 +321,3 @@ def event_loglik(  # type: ignore[no-untyped-def]
     )
     _pull_back(design, rows, wide, residual, eta, grad_coef, grad_effect)
     return total
-
-
-@_jit_exact
-def _vector(frame, at):  # type: ignore[no-untyped-def]
-    return view(pointer(frame[at]), (frame[at + 1],), np.float64)
-
-
-@_jit_exact
-def _matrix(frame, at):  # type: ignore[no-untyped-def]
-    return view(pointer(frame[at]), (frame[at + 1], frame[at + 2]), np.float64)
-
-
-def _event_loglik_native(words):  # type: ignore[no-untyped-def]
-    frame = view(words, (35,))
-    index = view(pointer(frame[16]), (frame[17],), np.int64)
-    value = view(pointer(frame[20]), (1,), np.float64)
-    value[0] = event_loglik(
-        _matrix(frame, 0), _matrix(frame, 3), _matrix(frame, 6), _matrix(frame, 9),
-        _vector(frame, 12), _vector(frame, 14), index, _vector(frame, 18),
-        _matrix(frame, 21), _matrix(frame, 24), _matrix(frame, 27), _matrix(frame, 30),
-        _vector(frame, 33), np.empty(0),
-    )  # fmt: skip
-
-
-@cache
-def native_entry() -> Any:
-    """`event_loglik` as a C function of one array of words.
-
-    The words are address and shape of the eight inputs, then of the value and five gradients.
-    """
-    signature = numba.types.void(numba.types.CPointer(numba.types.int64))
-    return numba.cfunc(signature, cache=True)(_event_loglik_native)

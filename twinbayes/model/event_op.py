@@ -20,8 +20,8 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
 from pytensor.tensor.variable import TensorVariable
 
-from twinbayes.model import event_data, event_kernel
-from twinbayes.model.event_kernel import event_loglik, native_entry
+from twinbayes.model import event_courses, event_data, event_kernel
+from twinbayes.model.event_courses import event_loglik, native_entry
 
 type Tensor = TensorVariable[Any, Any]
 
@@ -30,7 +30,12 @@ _KERNEL_VERSION = int(
     hashlib.sha256(
         b"".join(
             Path(str(file)).read_bytes()
-            for file in (event_kernel.__file__, event_data.__file__, __file__)
+            for file in (
+                event_kernel.__file__,
+                event_courses.__file__,
+                event_data.__file__,
+                __file__,
+            )
         )
     ).hexdigest()[:15],
     16,
@@ -41,7 +46,7 @@ _N_PARAMETERS = 5  # log_event, log_mean, coef, effect, trail; weight and data c
 class EventLikelihood(Op):
     """``(log_event, log_mean, coef, effect, trail, weight, index, values) -> (loglik, gradients)``.
 
-    Shapes as in `event_kernel.event_loglik`. Only the first output is differentiable, once.
+    Shapes as in `event_courses.event_loglik`. Only the first output is differentiable, once.
     """
 
     __props__ = ()
@@ -108,7 +113,7 @@ def loglik(
     Parameters
     ----------
     log_event, log_mean, coef, effect, trail, weight, index, values
-        Shapes as in `event_kernel.event_loglik`.
+        Shapes as in `event_courses.event_loglik`.
     """
     inputs = (log_event, log_mean, coef, effect, trail, weight, index, values)
     node = EventLikelihood().make_node(*inputs)

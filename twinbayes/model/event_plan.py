@@ -21,13 +21,13 @@ class EventPlan:
     edges
         Window edges of each intensity's baseline, in days.
     histories
-        The patients' paths, and the rows set aside.
+        The patients' paths, and the rows set aside. Events between two days are in the middle.
     rows
-        Rows at risk.
+        Rows at risk on these paths.
     points
-        Where trajectories move hazards.
+        Where trajectories move hazards, on every course that the records leave open.
     data
-        The rows, cut into windows and joined with the design.
+        The rows of these courses, cut into windows and joined with the design.
     """
 
     encoding: Encoding

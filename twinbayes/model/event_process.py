@@ -13,7 +13,7 @@ starts are intensities like any other, so the registry's own treatment policy is
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pymc as pm
@@ -25,6 +25,7 @@ from twinbayes.errors import ModelError, require_known
 from twinbayes.model.baseline import Baseline
 from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.columns import CovariateTerm
+from twinbayes.model.courses import trace_courses
 from twinbayes.model.design import Encoding
 from twinbayes.model.event_data import (
     Floats,
@@ -125,8 +126,12 @@ class EventProcess:
         histories = trace_histories(self.graph, cohort)
         rows = rows_at_risk(self.graph, histories)
         edges = window_edges(self.graph, rows) if edges is None else edges
-        points = trail_points(rows, edges, followed)
-        data = event_data(rows, edges, encoding.encode(cohort), points)
+        courses = trace_courses(self.graph, cohort)
+        possible = rows if courses is None else rows_at_risk(self.graph, courses)
+        points = trail_points(possible, edges, followed)
+        data = event_data(possible, edges, encoding.encode(cohort), points, courses)
+        if courses is not None:
+            points = replace(points, patient=courses.patient[points.patient])
         return EventPlan(encoding, edges, histories, rows, points, data)
 
     def coords(self, plan: EventPlan) -> dict[str, Sequence[object]]:

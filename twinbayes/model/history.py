@@ -1,7 +1,8 @@
 """From a cohort's events and treatments to each patient's path through the state graph.
 
 A path is a list of *episodes*: stretches of time in one state, under one treatment phase.
-Time is exact; nothing is discretised here. Rows that the graph has no place for (a relapse
+Time is exact; nothing is discretised here. An event that lies between two days is put into the
+middle, but in the likelihood (see `courses`). Rows that the graph has no place for (a relapse
 recorded before any remission, a visit to a state after an absorbing one) are not dropped
 silently: they are returned in `Histories.set_aside`.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import pandas as pd
 
@@ -18,6 +20,7 @@ from twinbayes.errors import ModelError
 from twinbayes.model.graph import EARLIER, HERE, HERE_EARLY, HERE_LATE, StateGraph, Transition
 from twinbayes.names import (
     DAY,
+    DAY_LOWER,
     DEATH,
     EVENT,
     EVENTS,
@@ -98,8 +101,8 @@ class Histories:
 
 
 @dataclass(slots=True)
-class _Walker:
-    """One walk through one record; lives only inside `trace_histories`."""
+class Walker:
+    """One walk through one record."""
 
     graph: StateGraph
     exits: Mapping[tuple[str, str, str], int]  # (table, state, what) -> intensity
@@ -143,6 +146,7 @@ class _Walker:
 
     @property
     def present(self) -> Present:
+        """Where the walk has come to."""
         started = tuple((name, day, left) for name, (day, left) in self.started.items())
         return Present(self.state, self.day, self.entry, started)
 
@@ -176,6 +180,7 @@ class _Walker:
         )
 
     def move(self, state: str) -> None:
+        """Enter a state today."""
         self.state, self.entry = state, self.day
         self.started = {name: (start, True) for name, (start, _) in self.started.items()}
 
@@ -205,33 +210,48 @@ def trace_histories(graph: StateGraph, cohort: Cohort) -> Histories:
         An event of the cohort is not known to the graph at all: a disease file that does not
         belong to these data.
     """
-    _require_events_known(graph, cohort)
-    records = _records(graph, cohort)
+    records = records_of(graph, cohort, dated=True)
+    walks: list[Walker] = []
+    aside: list[tuple[str, int, str, str]] = []
+    for index, patient in enumerate(cohort.patient_ids):
+        walk, unplaced = follow(graph, index, records.get(patient, []))
+        walks.append(walk)
+        aside += unplaced
+    return Histories(
+        tuple(episode for walk in walks for episode in walk.episodes),
+        tuple(walk.present for walk in walks),
+        pd.DataFrame(aside, columns=["table", "row", "rule", "reason"]),
+    )
+
+
+def follow(
+    graph: StateGraph, patient: int, record: Record
+) -> tuple[Walker, list[tuple[str, int, str, str]]]:
+    """Walk one record through the graph; return the walk, and the rows with no place in it."""
+    walk = Walker(graph, _exits(graph), patient, graph.initial)
+    aside = []
+    for entry in record:
+        done = walk.state in graph.absorbing
+        is_event = entry.table == EVENTS
+        take = walk.take_event if is_event else walk.take_start
+        reason = take(entry.day, entry.what)
+        if reason is not None:
+            outside = f"{'event' if is_event else 'treatment start'} outside the graph"
+            rule = "after an absorbing state" if done else outside
+            aside.append((entry.table, entry.row, rule, reason))
+    return walk, aside
+
+
+@cache
+def _exits(graph: StateGraph) -> Mapping[tuple[str, str, str], int]:
+    """The intensity by which (table, state, what) leads out of a state."""
     exits: dict[tuple[str, str, str], int] = {}
     for k, i in enumerate(graph.intensities):
         if isinstance(i, Transition):
             exits |= {(EVENTS, i.source, event): k for event in i.events}
         else:
             exits[TREATMENTS, i.source, i.treatment] = k
-    walks: list[_Walker] = []
-    aside: list[tuple[str, int, str, str]] = []
-    for index, patient in enumerate(cohort.patient_ids):
-        walk = _Walker(graph, exits, index, graph.initial)
-        for entry in records.get(patient, ()):
-            done = walk.state in graph.absorbing
-            is_event = entry.table == EVENTS
-            take = walk.take_event if is_event else walk.take_start
-            reason = take(entry.day, entry.what)
-            if reason is not None:
-                outside = f"{'event' if is_event else 'treatment start'} outside the graph"
-                rule = "after an absorbing state" if done else outside
-                aside.append((entry.table, entry.row, rule, reason))
-        walks.append(walk)
-    return Histories(
-        tuple(episode for walk in walks for episode in walk.episodes),
-        tuple(walk.present for walk in walks),
-        pd.DataFrame(aside, columns=["table", "row", "rule", "reason"]),
-    )
+    return exits
 
 
 def _require_events_known(graph: StateGraph, cohort: Cohort) -> None:
@@ -247,13 +267,17 @@ def _require_events_known(graph: StateGraph, cohort: Cohort) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """One dated row of a record: `what` is an event or the treatment that starts."""
+class Entry:
+    """One dated row of a record: `what` is an event or the treatment that starts.
+
+    It lies in ``(lower, day]``; `lower` equals `day` where the day is known.
+    """
 
     day: float
     table: str
     row: int
     what: str
+    lower: float
 
     @property
     def order(self) -> tuple[float, int]:
@@ -263,17 +287,34 @@ class _Entry:
         return self.day, {DEATH: 1, LAST_CONTACT: 3}.get(self.what, 0)
 
 
-def _records(graph: StateGraph, cohort: Cohort) -> Mapping[str, list[_Entry]]:
-    """Rows of each patient that concern the graph, sorted."""
-    out: dict[str, list[_Entry]] = {}
-    tables = [(EVENTS, cohort.events, DAY, EVENT)]
+type Record = list[Entry]
+
+
+def records_of(graph: StateGraph, cohort: Cohort, *, dated: bool) -> Mapping[str, Record]:
+    """Rows of each patient that concern the graph, in their order.
+
+    `dated` puts events that lie between two days into the middle.
+
+    Raises
+    ------
+    ModelError
+        An event is not known to the graph.
+    """
+    _require_events_known(graph, cohort)
+    cohort = cohort.dated() if dated else cohort
+    out: dict[str, Record] = {}
+    events = cohort.events
+    lower = events[DAY_LOWER].fillna(events[DAY]) if DAY_LOWER in events else events[DAY]
+    tables = [(EVENTS, events, lower, DAY, EVENT)]
     if cohort.treatments is not None:
         modelled = cohort.treatments["treatment"].isin([t.name for t in graph.treatments])
-        tables.append((TREATMENTS, cohort.treatments[modelled], "start_day", "treatment"))
-    for name, table, day, what in tables:
-        columns = (table.index, table[PATIENT_ID], table[day], table[what])
-        for row, patient, when, kind in zip(*columns, strict=True):
-            out.setdefault(str(patient), []).append(_Entry(float(when), name, int(row), str(kind)))
+        starts = cohort.treatments[modelled]
+        tables.append((TREATMENTS, starts, starts["start_day"], "start_day", "treatment"))
+    for name, table, since, day, what in tables:
+        columns = (table.index, table[PATIENT_ID], table[day], table[what], since)
+        for row, patient, when, kind, low in zip(*columns, strict=True):
+            entry = Entry(float(when), name, int(row), str(kind), float(low))
+            out.setdefault(str(patient), []).append(entry)
     for record in out.values():
         record.sort(key=lambda entry: entry.order)
     return out

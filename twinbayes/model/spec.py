@@ -112,7 +112,7 @@ class ModelSpec:
         """Lay a cohort out for the model, under what is learnt from it or was before."""
         curves = None
         if self.trajectories is not None:
-            curves = self.trajectories.plan(cohort, learnt.curves if learnt else None)
+            curves = self.trajectories.plan(cohort.dated(), learnt.curves if learnt else None)
         moved = followed(self.associations, self.graph)
         if learnt is None:
             events = self.events.plan(cohort, moved)

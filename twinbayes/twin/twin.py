@@ -118,7 +118,7 @@ class Twin:
     @cached_property
     def _plan(self) -> ModelPlan:
         """The records up to the landmark, laid out as for the fit."""
-        return self.spec.plan(self.cohort, self.learnt)
+        return self.spec.plan(self.cohort.dated(), self.learnt)
 
     @cached_property
     def chart(self) -> Chart:
