@@ -141,6 +141,7 @@ class Case:
     beyond: Callable[[tb.Fit], dict[str, xr.DataArray]] | None = None
     target_accept: float = 0.85
     draws: int = 1500
+    tune: int = 500
 
 
 CASES: Final = {
@@ -175,6 +176,9 @@ CASES: Final = {
             markers=(replace(BILIRUBIN, basis=NaturalSpline(df=3)),),
         ),
         contrast,
+        target_accept=0.9,
+        draws=4000,
+        tune=1000,
     ),
 }
 
@@ -185,7 +189,7 @@ def run(case: Case) -> dict[str, Any]:
         case.spec(),
         case.cohort(),
         draws=case.draws,
-        tune=500,
+        tune=case.tune,
         seed=1,
         target_accept=case.target_accept,
         progressbar=False,

@@ -27,7 +27,11 @@ _EARLY_DAYS: Final = 180.0  # deaths of the transplant itself fall mostly in its
 _RELAPSE_CUTS: Final = (183.0, 365.0, 548.0)
 
 
-def acute_leukaemia(pooling: str = "exchangeable", baseline: Baseline | None = None) -> StateGraph:
+def acute_leukaemia(
+    pooling: str = "exchangeable",
+    baseline: Baseline | None = None,
+    induction: Baseline | None = None,
+) -> StateGraph:
     """Return the state graph: 5 transitions, 3 transplant starts, 10 transplant effects.
 
     Parameters
@@ -37,8 +41,11 @@ def acute_leukaemia(pooling: str = "exchangeable", baseline: Baseline | None = N
         ``exchangeable``.
     baseline
         Shape of every baseline hazard.
+    induction
+        Shape of the two that end induction; default: as the others.
     """
     shape = baseline or PiecewiseConstant()
+    early = induction or shape
     strategy: Pooling = POOLINGS[require_known(pooling, POOLINGS, "pooling")]()
     return StateGraph(
         states=(
@@ -51,10 +58,10 @@ def acute_leukaemia(pooling: str = "exchangeable", baseline: Baseline | None = N
         ),
         transitions=(
             Transition(
-                source="induction", target="remission", event="complete_remission", baseline=shape
+                source="induction", target="remission", event="complete_remission", baseline=early
             ),
             Transition(
-                source="induction", target="death_without_remission", event="death", baseline=shape
+                source="induction", target="death_without_remission", event="death", baseline=early
             ),
             Transition(source="remission", target="relapse", event="relapse", baseline=shape),
             Transition(
