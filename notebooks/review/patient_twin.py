@@ -65,6 +65,13 @@ sections_markers.measurements(evidence)
 sections.contrast(evidence)
 
 # %% [markdown]
+# ## Quality-adjusted time
+# Time lived, each day counted by its quality.
+
+# %%
+sections.quality(evidence)
+
+# %% [markdown]
 # ## What the answer rests on
 
 # %%

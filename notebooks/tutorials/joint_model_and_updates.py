@@ -27,7 +27,7 @@ import pandas as pd
 import twinbayes as tb
 from twinbayes.report import sections_markers
 from twinbayes.report.evidence import collect
-from twinbayes.twin import Ledger
+from twinbayes.twin import Ledger, Quality
 
 # %% [markdown]
 # ## 1. Visits
@@ -102,7 +102,31 @@ pd.Series(
 ).round(3)
 
 # %% [markdown]
-# ## 5. The ledger
+# ## 5. Days that count by their quality
+# The same person two months after diagnosis, with and without a transplantation. Each day alive
+# counts by the forecast score: 0 as if dead, 100 as full health. It is the score of the living; it
+# turns with the treatments that are compared, and does not foresee a relapse.
+# `Quality(utilities=...)` gives states weights of their own.
+
+# %%
+early = tb.Scenario.start("allogeneic_transplant", day=120.0, states=("remission",))
+never = tb.Scenario.none("allogeneic_transplant")
+gap = fit.twin(patient, at=60.0).contrast(
+    early, never, until=2 * 365.25, quality=Quality(marker="global_health")
+)
+pd.DataFrame(
+    {
+        name: [gap[f"{name}{side}"].item() for side in ("", "_lower", "_upper")]
+        for name in (
+            "rmst_a", "rmst_b", "rmst_difference", "quality_adjusted_time_a",
+            "quality_adjusted_time_b", "quality_adjusted_time_difference",
+        )
+    },
+    index=["mean", "lower", "upper"],
+).T.round(0)  # fmt: skip
+
+# %% [markdown]
+# ## 6. The ledger
 # Every update can be kept: what changed, under which fit, and what it did to the forecast. Each
 # line carries the hash of the one before.
 

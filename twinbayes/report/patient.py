@@ -19,7 +19,7 @@ from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, TRANSITION
 from twinbayes.report.evidence import look_of, marks_of, shrinkage_of
 from twinbayes.report.look import StateLook
 from twinbayes.report.plain_words import Living
-from twinbayes.twin import Scenario, Twin
+from twinbayes.twin import Quality, Scenario, Twin
 
 _YEARS: Final = (1.0, 3.0, 5.0)
 _STEPS: Final = 120
@@ -45,6 +45,8 @@ class PatientEvidence:
         The two scenarios compared, or None if no treatment of the model can start any more.
     contrast, under
         Their difference, and the forecast under each; None without scenarios.
+    quality
+        Quality-adjusted time under the registry's own policy; None without a quality of life.
     horizons
         Days from now at which numbers are written out.
     rests_on
@@ -61,6 +63,7 @@ class PatientEvidence:
     scenarios: Pair | None
     contrast: xr.Dataset | None
     under: tuple[xr.Dataset, xr.Dataset] | None
+    quality: xr.Dataset | None
     horizons: tuple[float, ...]
     rests_on: pd.DataFrame
     missing: tuple[str, ...]
@@ -102,6 +105,7 @@ def collect_patient(
     until: float = 5 * DAYS_PER_YEAR,
     scenarios: Sequence[Scenario] | None = None,
     interval: float = 0.9,
+    quality: Quality | None = None,
 ) -> PatientEvidence:
     """Compute everything that a patient's report shows.
 
@@ -120,6 +124,9 @@ def collect_patient(
         it, where it still can start.
     interval
         Probability of the equal-tailed intervals.
+    quality
+        What a day alive counts. By default the curve of the first quality-of-life score that the
+        model has between two bounds, the upper being best.
 
     Raises
     ------
@@ -140,9 +147,10 @@ def collect_patient(
     look = look_of(fit)
     horizons = tuple(y * DAYS_PER_YEAR for y in _YEARS if y * DAYS_PER_YEAR <= until) or (until,)
     grid = np.unique(np.concatenate([np.linspace(0, until, _STEPS + 1), horizons]))
+    quality = default_quality(fit) if quality is None else quality
     contrast, under = None, None
     if pair is not None:
-        contrast = twin.contrast(*pair, until, grid, interval=interval)
+        contrast = twin.contrast(*pair, until, grid, interval=interval, quality=quality)
         a, b = (twin.forecast(until, grid, scenario=s, interval=interval) for s in pair)
         under = (a, b)
     return PatientEvidence(
@@ -154,6 +162,9 @@ def collect_patient(
         scenarios=pair,
         contrast=contrast,
         under=under,
+        quality=None
+        if quality is None
+        else twin.quality_adjusted_time(quality, until, grid, interval=interval),
         horizons=horizons,
         rests_on=_rests_on(fit, str(twin.cohort.patients[SUBGROUP].iloc[0]), interval),
         missing=_missing(twin),
@@ -178,6 +189,18 @@ def default_scenarios(twin: Twin) -> Pair | None:
         if states:
             start = Scenario.start(treatment.name, day=float(np.ceil(day)), states=states)
             return start, Scenario.none(treatment.name)
+    return None
+
+
+def default_quality(fit: Fit) -> Quality | None:
+    """Return the first marker that is declared a quality of life and has a floor and a ceiling."""
+    variables = fit.cohort.variables
+    declared = set(variables.loc[variables["role"] == "qol", "name"])
+    markers = () if fit.learnt.curves is None else fit.learnt.curves.markers
+    for m in markers:
+        ends = (getattr(m.family, "floor", None), getattr(m.family, "ceiling", None))
+        if m.marker in declared and None not in ends:
+            return Quality(marker=m.marker)
     return None
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
+import xarray as xr
 
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, TIME, TRANSITION
 from twinbayes.report import fragments as f
@@ -116,28 +119,44 @@ def contrast(evidence: PatientEvidence) -> f.Block:
         if not evidence.fit.spec.graph.treatments:
             return f.not_provided("The model has no time-dependent treatment.")
         return f.not_provided("No treatment of the model can still start for this patient.")
-    one = evidence.contrast.isel({PATIENT: 0})
-    interval = interval_words(
-        evidence.contrast.attrs["interval_probability"], evidence.contrast.attrs["interval_kind"]
-    )
-    months = {
-        name: one[key].item() * 12 / DAYS_PER_YEAR
-        for name, key in (
-            ("mean", "rmst_difference"),
-            ("low", "rmst_difference_lower"),
-            ("high", "rmst_difference_upper"),
-        )
-    }
-    last = duration_words(float(one[TIME].values[-1]))
+    last = duration_words(float(evidence.contrast[TIME].values[-1]))
     return f.block(
         pictures[0],
         f.paragraph(
-            f"Difference in mean time lived within {last}: {_signed(months['mean'])} months "
-            f"({interval} {_signed(months['low'])} to {_signed(months['high'])}); positive is "
+            f"Difference in mean time lived within {last}: "
+            f"{_months(evidence.contrast, 'rmst_difference', _signed)}; positive is "
             f"longer under “{_names(evidence)[0]}”."
         ),
         f.heading("A hundred people like this one"),
         *pictures[1:],
+    )
+
+
+def quality(evidence: PatientEvidence) -> f.Block:
+    """Return time lived, each day counted by its quality."""
+    found = evidence.quality
+    if found is None:
+        return f.not_provided("The model has no quality-of-life curve between two bounds.")
+    last = duration_words(float(found[TIME].values[-1]))
+    told = [
+        f"Of the {last} from now, {_months(found, 'rmst')} would be lived on average. With each "
+        f"day counted by its quality, that is {_months(found, 'quality_adjusted_time')}."
+    ]
+    if evidence.contrast is not None:
+        difference = _months(evidence.contrast, "quality_adjusted_time_difference", _signed)
+        told.append(
+            f"Difference in quality-adjusted time: {difference}; positive is more under "
+            f"“{_names(evidence)[0]}”."
+        )
+    return f.block(
+        *(f.paragraph(text) for text in told),
+        f.paragraph(
+            f"What a day counts: {words(found.attrs['quality'])}. This is the quality of the "
+            "living: days dead count 0, and no score is guessed for them. Its curve turns with "
+            "what has happened so far and with the treatments that are compared, not with what "
+            "may come by itself, such as a relapse.",
+            "note",
+        ),
     )
 
 
@@ -207,8 +226,22 @@ def _first(reasons: tuple[str, ...], most: int = 3) -> tuple[str, ...]:
     return reasons if rest <= 0 else (*reasons[:most], f"and {rest} more: see the model review")
 
 
+def _plain(value: float) -> str:
+    return f"{value:.1f}"
+
+
 def _signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
+
+
+def _months(found: xr.Dataset, name: str, write: Callable[[float], str] = _plain) -> str:
+    """A number of days of the one patient in months, with its interval."""
+    one = found.isel({PATIENT: 0})
+    mean, low, high = (
+        write(float(one[f"{name}{side}"]) * 12 / DAYS_PER_YEAR) for side in ("", "_lower", "_upper")
+    )
+    label = interval_words(found.attrs["interval_probability"], found.attrs["interval_kind"])
+    return f"{mean} months ({label} {low} to {high})"
 
 
 def _numbers(evidence: PatientEvidence) -> f.Block:

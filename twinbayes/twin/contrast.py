@@ -21,6 +21,7 @@ from twinbayes.twin.forecast import (
     with_bounds,
 )
 from twinbayes.twin.paths import Path, over_patients
+from twinbayes.twin.quality import Quality
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.summary_kernel import restricted_means, summarise
 
@@ -34,7 +35,7 @@ class _Part:
 
     summaries: dict[str, Floats]
     survival: Floats  # (time, draw)
-    rmst: Floats  # (draw,)
+    totals: dict[str, Floats]  # (draw,) each
 
 
 def contrast_patients(
@@ -44,6 +45,7 @@ def contrast_patients(
     until: float,
     grid: int | ArrayLike | None,
     interval: float,
+    quality: Quality | None = None,
 ) -> xr.Dataset:
     """Contrast every patient of a twin; see `Twin.contrast`."""
     graph = twin.spec.graph
@@ -52,46 +54,60 @@ def contrast_patients(
     for scenario in (a, b):
         scenario.require_valid(graph, landmarks)
     fatal = fatal_states(graph)
+    weights = None if quality is None else quality.weights(twin)
 
     def work(i: int) -> _Part:
         nodes = scenario_nodes(until, twin.spec.graph, [a, b], landmarks[i], out_grid)
         standing = twin.standing(i)
         one, two = (twin.path(i, scenario, nodes, standing) for scenario in (a, b))
-        return _difference(one, two, out_grid, fatal)
+        times = []
+        if weights is not None:
+            for path, scenario in ((one, a), (two, b)):
+                times.append(weights.time(path, standing.turning(scenario), landmarks[i]))
+        return _difference(one, two, times, out_grid, fatal)
 
     groups = twin.cohort.patients[SUBGROUP].astype(str).to_numpy()
     labels = sorted(set(groups))
     shape = (len(labels), len(out_grid.times), twin.population.n_draws)
-    survival, rmst = np.zeros(shape), np.zeros((shape[0], shape[2]))
+    survival = np.zeros(shape)
+    totals: dict[str, Floats] = {}
     summaries: list[dict[str, Floats]] = []
     for i, part in enumerate(over_patients(len(groups), work)):
         g = labels.index(groups[i])
         survival[g] += part.survival
-        rmst[g] += part.rmst
+        for name, draws in part.totals.items():
+            totals.setdefault(name, np.zeros((shape[0], shape[2])))[g] += draws
         summaries.append(part.summaries)
     data = _per_patient(summaries)
-    _standardise(data, survival, rmst, np.array([np.sum(groups == x) for x in labels]), out_grid)
-    dataset = label(twin, data, out_grid, {"scenario_a": a.label, "scenario_b": b.label})
+    _standardise(data, survival, totals, np.array([np.sum(groups == x) for x in labels]), out_grid)
+    attrs = {"scenario_a": a.label, "scenario_b": b.label}
+    attrs |= {} if weights is None else {"quality": weights.label}
+    dataset = label(twin, data, out_grid, attrs)
     return dataset.assign_coords({SUBGROUP: labels})
 
 
-def _difference(a: Path, b: Path, grid: OutputGrid, fatal: list[int]) -> _Part:
+def _difference(a: Path, b: Path, times: list[Floats], grid: OutputGrid, fatal: list[int]) -> _Part:
+    """Summaries of one patient; `times` are quality-adjusted, or empty."""
     nodes = a.nodes
     alive = [survival_of(p.occupation, fatal) for p in (a, b)]
     gain = alive[0] - alive[1]
-    means = [restricted_means(x, nodes) for x in (*alive, gain)]
+    totals = {"rmst": [restricted_means(x, nodes)[0] for x in (*alive, gain)]}
+    if times:
+        totals["quality_adjusted_time"] = [*times, times[0] - times[1]]
     return _Part(
         summaries={
             "survival_a": grid.summarise(nodes, alive[0])[:, 0],
             "survival_b": grid.summarise(nodes, alive[1])[:, 0],
             "survival_difference": grid.summarise(nodes, gain)[:, 0],
             "state_probability_difference": grid.summarise(nodes, a.occupation - b.occupation),
-            "rmst_a": grid.summarise_total(means[0])[0],
-            "rmst_b": grid.summarise_total(means[1])[0],
-            "rmst_difference": grid.summarise_total(means[2])[0],
+            **{
+                f"{name}_{side}": grid.summarise_total(draws[None])[0]
+                for name, sides in totals.items()
+                for side, draws in zip(("a", "b", "difference"), sides, strict=True)
+            },
         },
         survival=grid.read_off(nodes, gain[:, 0]),
-        rmst=means[2][0],
+        totals={name: sides[-1] for name, sides in totals.items()},
     )
 
 
@@ -109,7 +125,7 @@ def _per_patient(summaries: list[dict[str, Floats]]) -> dict[str, tuple[tuple[st
 def _standardise(
     data: dict[str, tuple[tuple[str, ...], Floats]],
     survival: Floats,
-    rmst: Floats,
+    totals: dict[str, Floats],
     sizes: np.ndarray,
     grid: OutputGrid,
 ) -> None:
@@ -123,12 +139,8 @@ def _standardise(
     everybody = survival.sum(axis=0) / sizes.sum()
     rows = summarise(everybody[None].astype(np.float32), *grid.tails)[0]
     with_bounds(data, "overall_survival_difference", (TIME,), rows)
-    with_bounds(
-        data, "subgroup_rmst_difference", (SUBGROUP,), grid.summarise_total(rmst / sizes[:, None])
-    )
-    with_bounds(
-        data,
-        "overall_rmst_difference",
-        (),
-        grid.summarise_total((rmst.sum(axis=0) / sizes.sum())[None])[0],
-    )
+    for name, sums in totals.items():
+        means = grid.summarise_total(sums / sizes[:, None])
+        with_bounds(data, f"subgroup_{name}_difference", (SUBGROUP,), means)
+        mean = grid.summarise_total((sums.sum(axis=0) / sizes.sum())[None])[0]
+        with_bounds(data, f"overall_{name}_difference", (), mean)

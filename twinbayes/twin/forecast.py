@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _DEFAULT_STEPS = 60
 _FEW_TIMES = 16  # output times that become nodes of the time grid, so that they are exact
 _MAX_DRAWS_BYTES = 2 * 1024**3
+_DAYS: Final = ("rmst", "mean_time", "adjusted_time")  # in names of what is in days
 
 
 @dataclass(frozen=True)
@@ -146,19 +149,20 @@ def forecast_patients(
     out_grid = output_grid(until, grid, interval)
     landmarks = [p.day for p in twin.present]
     scenario.require_valid(graph, landmarks)
-    _require_room(twin, out_grid, draws)
+    if draws:
+        require_room(twin, len(landmarks) * len(out_grid.times) * len(graph.states))
     fatal = fatal_states(graph)
 
     def work(i: int) -> dict[str, Floats]:
         nodes = scenario_nodes(until, graph, [scenario], landmarks[i], out_grid)
         standing = twin.standing(i)
-        curves, path = standing.curves, twin.path(i, scenario, nodes, standing)
+        path, curves = twin.path(i, scenario, nodes, standing), standing.turning(scenario)
         present = graph.states.index(twin.present[i].state)
         out = _summarise(path, out_grid, fatal, draws)
         if twin.present[i].state in graph.absorbing:
             out["entries"][:, present] = 0.0
         if curves is not None:
-            out |= _markers(curves.turning(scenario), out_grid, landmarks[i])
+            out |= _markers(curves, out_grid, landmarks[i])
         return out
 
     parts = list(over_patients(len(landmarks), work))
@@ -200,7 +204,7 @@ def label(
         coords={
             PATIENT: list(twin.patient_ids),
             TIME: (TIME, grid.times, {"units": "days", "long_name": "time since the landmark"}),
-            STATE: list(twin.spec.graph.states),
+            **({STATE: list(twin.spec.graph.states)} if STATE in _dims(data) else {}),
             **_marker_coord(twin, data),
             "landmark_day": (PATIENT, np.array([p.day for p in twin.present]), {"units": "days"}),
             SUBGROUP if SUBGROUP not in _dims(data) else "patient_subgroup": (
@@ -221,7 +225,7 @@ def label(
         },
     )
     for name in dataset.data_vars:
-        if "rmst" in str(name) or "mean_time" in str(name):
+        if any(word in str(name) for word in _DAYS):
             dataset[name].attrs["units"] = "days"
     return dataset
 
@@ -276,10 +280,30 @@ def _markers(curves: PatientCurves, grid: OutputGrid, landmark: float) -> dict[s
     return {key: np.stack(some) for key, some in parts.items()}
 
 
-def _require_room(twin: Twin, grid: OutputGrid, draws: bool) -> None:
-    size = 8 * len(twin.patient_ids) * len(grid.times) * len(twin.spec.graph.states)
-    if draws and size * twin.population.n_draws > _MAX_DRAWS_BYTES:
+def require_room(twin: Twin, numbers: int) -> None:
+    """Refuse to return every draw of this many numbers where memory may not hold them.
+
+    Raises
+    ------
+    TwinError
+        They would take more than 2 GiB.
+    """
+    if 8 * numbers * twin.population.n_draws > _MAX_DRAWS_BYTES:
         raise TwinError(
             "Every draw of this forecast would take more than 2 GiB. Ask for fewer patients or "
             "times, or leave draws=False: means and intervals use every draw anyway."
         )
+
+
+def survival_frame(twin: Twin, horizons: Sequence[float]) -> pd.DataFrame:
+    """Posterior mean survival of every patient; see `Twin.survival_frame`."""
+    times = np.asarray(horizons, dtype=float)
+    if times.ndim != 1 or len(times) == 0:
+        raise TwinError("horizons must be a sequence of at least one number of days.")
+    result = twin.forecast(float(times.max()), np.unique(times))
+    frame = pd.DataFrame(
+        result["survival"].to_numpy(),
+        index=pd.Index(twin.patient_ids, name=PATIENT),
+        columns=pd.Index(result[TIME].to_numpy(), name=TIME),
+    )
+    return frame[list(times)]

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twinbayes.cohort import Cohort
+from twinbayes.errors import TwinError
+from twinbayes.model import ModelSpec
 from twinbayes.model.event_data import Floats
-from twinbayes.twin.curves import PatientCurves
+from twinbayes.model.history import Present
+from twinbayes.names import DAY, DEATH, EVENT, TERMINAL_EVENTS
+from twinbayes.twin.chart import Chart
+from twinbayes.twin.curves import PatientCurves, along_curves
+from twinbayes.twin.paths import Path, follow
 from twinbayes.twin.population import PatientRatios, Population
+from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.weights import Weights, importance_weights
 
 
@@ -40,4 +48,34 @@ class Standing:
             PatientRatios(self.ratios.hazard[:, index], self.ratios.effect[:, index]),
             None if self.curves is None else self.curves.under(index),
             weights,
+        )
+
+    def turning(self, scenario: Scenario) -> PatientCurves | None:
+        """Curves that turn as a scenario has it; None without trajectories."""
+        return None if self.curves is None else self.curves.turning(scenario)
+
+    def path(
+        self, spec: ModelSpec, chart: Chart, present: Present, scenario: Scenario, nodes: Floats
+    ) -> Path:
+        """Occupation at the nodes, days since the landmark; hazards follow the curves."""
+        population, turned = self.population, self.turning(scenario)
+        if spec.associations and turned is not None:
+            population = along_curves(population, turned, spec.graph, present.day + nodes)
+        return follow(spec.graph, chart, population, self.ratios, present, scenario, nodes)
+
+
+def require_followed(cohort: Cohort, at: float) -> None:
+    """Refuse a landmark on which some patient's state is not known.
+
+    Raises
+    ------
+    TwinError
+        Some patient was last seen before day `at`, and alive.
+    """
+    last = cohort.events[cohort.events[EVENT].isin(TERMINAL_EVENTS)]
+    lost = int(((last[DAY] < at) & (last[EVENT] != DEATH)).sum())
+    if lost:
+        raise TwinError(
+            f"{lost} patient(s) were last seen before day {at:g}: their state on that day is not "
+            "known. Choose an earlier landmark, or select the patients still followed."
         )

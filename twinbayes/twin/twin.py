@@ -17,29 +17,20 @@ from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.design import Design
 from twinbayes.model.event_data import Floats
 from twinbayes.model.history import Present, trace_histories
-from twinbayes.names import (
-    CENTRE,
-    DAY,
-    DAYS_PER_YEAR,
-    DEATH,
-    EVENT,
-    PATIENT,
-    SUBGROUP,
-    TERMINAL_EVENTS,
-    TIME,
-)
+from twinbayes.names import CENTRE, DAYS_PER_YEAR, SUBGROUP
 from twinbayes.twin.chart import Chart, draw_chart
 from twinbayes.twin.contrast import contrast_patients
 from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.curves import PatientCurves, along_curves, patient_curves
+from twinbayes.twin.curves import PatientCurves, patient_curves
 from twinbayes.twin.evidence import record_evidence
-from twinbayes.twin.forecast import forecast_patients
+from twinbayes.twin.forecast import forecast_patients, survival_frame
 from twinbayes.twin.origin import Origin, as_fitted
-from twinbayes.twin.paths import Path, follow
+from twinbayes.twin.paths import Path
 from twinbayes.twin.population import PatientRatios, Population, patient_ratios
+from twinbayes.twin.quality import Quality, quality_patients
 from twinbayes.twin.reliability import Trust, judge_patients
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.standing import Standing
+from twinbayes.twin.standing import Standing, require_followed
 from twinbayes.twin.update import Change, updated_record
 
 _FEW = 16  # patients whose draws are kept once they are found
@@ -94,7 +85,7 @@ class Twin:
             Some patient was no longer followed at `at`, so the state then is unknown.
         """
         if at is not None:
-            _require_followed(cohort, at)
+            require_followed(cohort, at)
             cohort = cohort.until(at)
         return cls(spec, learnt, *populations, cohort, usable, origin)
 
@@ -195,7 +186,16 @@ class Twin:
         """Patient `i` under the draws of the population, each counting the same."""
         if i in self._alikes:
             return self._alikes[i]
-        ratios, population, curves = self._ratios(i), self.curve_population, None
+        row = self.cohort.patients.iloc[i]
+        ratios = patient_ratios(
+            self.population,
+            self.spec.events,
+            self.encoding,
+            self._design,
+            i,
+            (str(row[SUBGROUP]), str(row[CENTRE])),
+        )
+        population, curves = self.curve_population, None
         if population is not None and (plan := self._plan).curves is not None:
             curves = patient_curves(
                 population, self.population, self.spec, plan, plan.curves, ratios, i
@@ -208,17 +208,6 @@ class Twin:
     def ratios(self, i: int) -> PatientRatios:
         """Hazard ratios of patient `i`, by intensity and draw."""
         return self.standing(i).ratios
-
-    def _ratios(self, i: int) -> PatientRatios:
-        row = self.cohort.patients.iloc[i]
-        return patient_ratios(
-            self.population,
-            self.spec.events,
-            self.encoding,
-            self._design,
-            i,
-            (str(row[SUBGROUP]), str(row[CENTRE])),
-        )
 
     def curves(self, i: int) -> PatientCurves:
         """Curves of patient `i`, every draw, given visits and course up to the landmark.
@@ -238,23 +227,7 @@ class Twin:
     ) -> Path:
         """Occupation of patient `i` at the nodes, every draw; `standing` spares finding it."""
         standing = self.standing(i) if standing is None else standing
-        population = standing.population
-        if self.spec.associations and standing.curves is not None:
-            population = along_curves(
-                population,
-                standing.curves.turning(scenario),
-                self.spec.graph,
-                self.present[i].day + nodes,
-            )
-        return follow(
-            self.spec.graph,
-            self.chart,
-            population,
-            standing.ratios,
-            self.present[i],
-            scenario,
-            nodes,
-        )
+        return standing.path(self.spec, self.chart, self.present[i], scenario, nodes)
 
     def forecast(
         self,
@@ -307,6 +280,7 @@ class Twin:
         grid: int | ArrayLike | None = None,
         *,
         interval: float = 0.9,
+        quality: Quality | None = None,
     ) -> xr.Dataset:
         """Difference a - b between two scenarios, draw by draw.
 
@@ -319,8 +293,53 @@ class Twin:
             Standardised over the patients of this twin: `subgroup_survival_difference`
             (subgroup, time), `subgroup_rmst_difference` (subgroup),
             `overall_survival_difference` (time), `overall_rmst_difference`. Each with bounds.
+            With `quality`, all that there is of `rmst` also of `quality_adjusted_time`.
         """
-        return contrast_patients(self, a, b, until, grid, interval)
+        return contrast_patients(self, a, b, until, grid, interval, quality)
+
+    def quality_adjusted_time(
+        self,
+        quality: Quality,
+        until: float = 5 * DAYS_PER_YEAR,
+        grid: int | ArrayLike | None = None,
+        *,
+        scenario: Scenario | None = None,
+        interval: float = 0.9,
+        draws: bool = False,
+    ) -> xr.Dataset:
+        """Restricted mean time from the landmark on, each day alive counted by its quality.
+
+        Every draw's curve goes with the same draw's states. The quality is that of the living:
+        nothing is measured after death, and death tells of it only through the associations
+        that the model has. Curves turn with the treatments that `scenario` starts, not with
+        events and treatments that may come by themselves.
+
+        Parameters
+        ----------
+        quality
+            What a day alive counts.
+        until, grid, scenario, interval
+            As in `forecast`.
+        draws
+            Also return every draw of the two times.
+
+        Returns
+        -------
+        Dataset
+            Posterior means, each with ``_lower`` and ``_upper``: `quality_adjusted_time` and, not
+            adjusted, `rmst` (patient; days); `quality_adjusted_survival` (patient, time),
+            probability of living times quality, under which the former is the area.
+            With `draws`: `quality_adjusted_time_draws`, `rmst_draws` (patient, sample; days).
+
+        Raises
+        ------
+        TwinError, OptionError, ScenarioError
+            A marker without bounds, weights that do not fit the states of the model, or an
+            impossible horizon, grid or scenario.
+        """
+        return quality_patients(
+            self, quality, until, grid, scenario or Scenario.policy(), interval, draws
+        )
 
     def update(
         self,
@@ -377,23 +396,4 @@ class Twin:
 
     def survival_frame(self, horizons: Sequence[float]) -> pd.DataFrame:
         """Posterior mean survival, patients x horizons (days since the landmark)."""
-        times = np.asarray(horizons, dtype=float)
-        if times.ndim != 1 or len(times) == 0:
-            raise TwinError("horizons must be a sequence of at least one number of days.")
-        result = self.forecast(float(times.max()), np.unique(times))
-        frame = pd.DataFrame(
-            result["survival"].to_numpy(),
-            index=pd.Index(self.patient_ids, name=PATIENT),
-            columns=pd.Index(result[TIME].to_numpy(), name=TIME),
-        )
-        return frame[list(times)]
-
-
-def _require_followed(cohort: Cohort, at: float) -> None:
-    last = cohort.events[cohort.events[EVENT].isin(TERMINAL_EVENTS)]
-    lost = int(((last[DAY] < at) & (last[EVENT] != DEATH)).sum())
-    if lost:
-        raise TwinError(
-            f"{lost} patient(s) were last seen before day {at:g}: their state on that day is not "
-            "known. Choose an earlier landmark, or select the patients still followed."
-        )
+        return survival_frame(self, horizons)

@@ -1,0 +1,290 @@
+"""Quality-adjusted time: restricted mean time of which each day counts by its quality.
+
+Each draw's own curve goes with the same draw's own state occupation. The area is that of Glasziou,
+Cole, Gelber, Hilden & Simes (1998), Quality adjusted survival analysis with repeated quality of
+life measures, Statistics in Medicine 17, 1215-1229, under a joint model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+from scipy.stats import beta
+
+from twinbayes.errors import OptionError, TwinError, require_known
+from twinbayes.model.event_data import Floats
+from twinbayes.model.family_continuous import Normal
+from twinbayes.names import PATIENT, SAMPLE, TIME
+from twinbayes.twin.curves import PatientCurves
+from twinbayes.twin.forecast import (
+    fatal_states,
+    label,
+    output_grid,
+    require_room,
+    scenario_nodes,
+    survival_of,
+    with_bounds,
+)
+from twinbayes.twin.paths import Path, over_patients
+from twinbayes.twin.scenario import Scenario
+from twinbayes.twin.summary_kernel import restricted_means, summarise
+
+if TYPE_CHECKING:
+    from twinbayes.twin.twin import Twin
+
+type Utility = float | tuple[float, float]
+
+# Gauss-Legendre points of a step: exact for a line times a parabola, and never on a node, where
+# curves may step. For a constant they give the trapezoid rule of the restricted mean.
+_POINTS: Final = (0.5 - 0.5 / np.sqrt(3.0), 0.5 + 0.5 / np.sqrt(3.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """What a day alive counts: from 0, no more than a day dead, to 1, a day in full health.
+
+    With a marker, the patient's forecast curve counts; with utilities, the state; with both, the
+    product of the two.
+
+    Parameters
+    ----------
+    marker
+        A marker of the model whose curve is a quality of life.
+    utilities
+        Weight of every living state, from 0 to 1; ``(mean, sd)`` where it is not known for
+        certain: then a Beta distribution, independent of the other states, with the same draws
+        for all patients and scenarios. Deaths count 0 and are not named.
+    scale
+        Worst and best value of the marker, ``(100, 0)`` where high is bad; what lies beyond counts
+        as they do. By default floor and ceiling of the marker's family.
+
+    Raises
+    ------
+    OptionError
+        Neither marker nor utilities; a weight or a scale that cannot be.
+    """
+
+    marker: str | None = None
+    utilities: Mapping[str, Utility] | None = None
+    scale: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.marker is None and self.utilities is None:
+            raise OptionError("Quality: give a `marker`, `utilities` of the states, or both.")
+        if self.scale is not None:
+            if self.marker is None:
+                raise OptionError("Quality: `scale` is that of a marker. Give `marker` too.")
+            ends = tuple(self.scale)
+            if len(ends) != 2 or not all(_is_number(x) for x in ends) or ends[0] == ends[1]:
+                raise OptionError(
+                    "Quality: `scale` is two numbers that differ, (worst, best), "
+                    f"not {self.scale!r}."
+                )
+        if self.utilities is not None:
+            object.__setattr__(self, "utilities", dict(self.utilities))  # nobody else's to change
+            for state, utility in self.utilities.items():
+                _require_weight(state, utility)
+
+    def weights(self, twin: Twin) -> DayWeights:
+        """Hold this against the model of a twin.
+
+        Raises
+        ------
+        TwinError
+            The model has no curves, or the marker has no bounds.
+        OptionError
+            An unknown marker or state, or living states without a weight.
+        """
+        n, graph = twin.population.n_draws, twin.spec.graph
+        fatal = fatal_states(graph)
+        living = [s for k, s in enumerate(graph.states) if k not in fatal]
+        given = dict.fromkeys(living, 1.0) if self.utilities is None else dict(self.utilities)
+        _require_living(given, living)
+        scale = None if self.marker is None else self._scale(twin)
+        said = []
+        if scale is not None:
+            said.append(f"{self.marker} ({scale[0]:g} counts 0, {scale[1]:g} counts 1)")
+        if self.utilities is not None:
+            said.append(", ".join(f"{s} {_words(given[s])}" for s in living))
+        return DayWeights(
+            marker=self.marker,
+            scale=scale,
+            state={graph.states.index(s): _drawn(s, given[s], n) for s in living},
+            fatal=fatal,
+            label="; ".join(said),
+        )
+
+    def _scale(self, twin: Twin) -> tuple[float, float]:
+        learnt = twin.learnt.curves
+        if learnt is None or self.marker is None:
+            raise TwinError(
+                f"Quality: this model has no trajectories, so no curve of {self.marker!r}. "
+                "Give `utilities` of the states instead."
+            )
+        require_known(self.marker, [m.marker for m in learnt.markers], "marker of the model")
+        if self.scale is not None:
+            return float(self.scale[0]), float(self.scale[1])
+        family = learnt.get(self.marker).family
+        if not isinstance(family, Normal) or family.floor is None or family.ceiling is None:
+            raise TwinError(
+                f"Quality: marker {self.marker!r} has no floor and ceiling to rescale it by. Give "
+                "scale=(worst, best), or `utilities` of the states instead of the marker."
+            )
+        return float(family.floor), float(family.ceiling)
+
+
+@dataclass(frozen=True)
+class DayWeights:
+    """What a day counts under a model, draw by draw.
+
+    Attributes
+    ----------
+    marker, scale
+        The marker whose curve counts, with its worst and best value; None without.
+    state
+        Index of each living state → its weight in every draw, (draw,).
+    fatal
+        Indices of the deaths.
+    label
+        All this in words.
+    """
+
+    marker: str | None
+    scale: tuple[float, float] | None
+    state: dict[int, Floats]
+    fatal: list[int]
+    label: str
+
+    def living(self, path: Path) -> Floats:
+        """(node, draw) probability of living, each state by its weight."""
+        out: Floats = survival_of(path.occupation, self.fatal)[:, 0].astype(np.float64)
+        # Taking away what is lost, full weights give survival itself, to the last bit.
+        for k, weight in self.state.items():
+            out -= (1.0 - weight) * path.occupation[:, k]
+        return np.maximum(out, 0.0)
+
+    def curve(self, curves: PatientCurves | None, days: Floats) -> Floats:
+        """(time, draw) share of full health on days since origin; 1 without a marker."""
+        if self.marker is None or self.scale is None or curves is None:
+            return np.ones((len(days), 1))
+        worst, best = self.scale
+        share: Floats = (curves.natural(self.marker, days) - worst) / (best - worst)
+        return np.clip(share, 0.0, 1.0)
+
+    def time(self, path: Path, curves: PatientCurves | None, landmark: float) -> Floats:
+        """(draw,) quality-adjusted days up to the last node.
+
+        `curves` turn as they do under the scenario of the path. Occupation is linear within a
+        step, as for restricted means.
+        """
+        living, step = self.living(path), np.diff(path.nodes)
+        total = np.zeros(living.shape[1])
+        for share in _POINTS:
+            quality = self.curve(curves, landmark + path.nodes[:-1] + share * step)
+            present = (1.0 - share) * living[:-1] + share * living[1:]
+            total += (0.5 * step[:, None] * quality * present).sum(axis=0)
+        return total
+
+
+def quality_patients(
+    twin: Twin,
+    quality: Quality,
+    until: float,
+    grid: int | ArrayLike | None,
+    scenario: Scenario,
+    interval: float,
+    draws: bool,
+) -> xr.Dataset:
+    """Quality-adjusted time of every patient of a twin; see `Twin.quality_adjusted_time`."""
+    graph = twin.spec.graph
+    out_grid = output_grid(until, grid, interval)
+    landmarks = [p.day for p in twin.present]
+    scenario.require_valid(graph, landmarks)
+    weights = quality.weights(twin)
+    if draws:
+        require_room(twin, 2 * len(landmarks))
+
+    def work(i: int) -> dict[str, Floats]:
+        nodes = scenario_nodes(until, graph, [scenario], landmarks[i], out_grid)
+        standing = twin.standing(i)
+        path, curves = twin.path(i, scenario, nodes, standing), standing.turning(scenario)
+        time = weights.time(path, curves, landmarks[i])
+        mean = restricted_means(survival_of(path.occupation, weights.fatal), nodes)
+        now = out_grid.read_off(nodes, weights.living(path))
+        now *= weights.curve(curves, landmarks[i] + out_grid.times)
+        out = {
+            "quality_adjusted_time": out_grid.summarise_total(time[None])[0],
+            "rmst": out_grid.summarise_total(mean)[0],
+            "quality_adjusted_survival": summarise(now[None], *out_grid.tails)[0],
+        }
+        if draws:
+            out |= {"quality_adjusted_time_draws": time, "rmst_draws": mean[0]}
+        return out
+
+    parts = list(over_patients(len(landmarks), work))
+    data: dict[str, tuple[tuple[str, ...], Floats]] = {}
+    for name in parts[0]:
+        stacked = np.stack([p[name] for p in parts])
+        if name.endswith("_draws"):
+            data[name] = ((PATIENT, SAMPLE), stacked)
+        else:
+            with_bounds(data, name, (PATIENT, TIME)[: stacked.ndim - 1], stacked)
+    return label(twin, data, out_grid, {"scenario": scenario.label, "quality": weights.label})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))
+
+
+def _require_weight(state: str, utility: Utility) -> None:
+    """Refuse what is neither a weight nor mean and deviation of a Beta distribution."""
+    if isinstance(utility, tuple):
+        if len(utility) == 2 and all(_is_number(x) for x in utility):
+            mean, sd = utility
+            if 0.0 < mean < 1.0 and sd > 0.0 and sd**2 < mean * (1.0 - mean):
+                return
+    elif _is_number(utility) and 0.0 <= utility <= 1.0:
+        return
+    raise OptionError(
+        f"Quality: utilities of {state!r}: {utility!r} is no weight. Give a number from 0, as if "
+        "dead, to 1, full health; or (mean, sd) of a Beta distribution, 0 < mean < 1 and "
+        "0 < sd² < mean (1 - mean)."
+    )
+
+
+def _require_living(given: Mapping[str, Utility], living: list[str]) -> None:
+    known = ", ".join(map(repr, living))
+    for state in given:
+        if state not in living:
+            raise OptionError(
+                f"Quality: utilities of {state!r}, which is no living state of the model. "
+                f"Known: {known}; deaths count 0."
+            )
+    missing = [s for s in living if s not in given]
+    if missing:
+        raise OptionError(
+            f"Quality: utilities lack {', '.join(map(repr, missing))}. "
+            f"Give a weight for each living state: {known}."
+        )
+
+
+def _drawn(state: str, utility: Utility, n_draws: int) -> Floats:
+    """(draw,) weight of a state: its quantiles at (s + 1/2) / S, in an order of the state's own."""
+    if not isinstance(utility, tuple):
+        return np.full(n_draws, float(utility))
+    mean, sd = utility
+    size = mean * (1.0 - mean) / sd**2 - 1.0
+    seed = int.from_bytes(hashlib.sha256(state.encode()).digest()[:8], "little")
+    order = np.random.default_rng(seed).permutation(n_draws)
+    out: Floats = beta.ppf((order + 0.5) / n_draws, mean * size, (1.0 - mean) * size)
+    return out
+
+
+def _words(utility: Utility) -> str:
+    return f"{utility[0]:g} ± {utility[1]:g}" if isinstance(utility, tuple) else f"{utility:g}"
