@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from twinbayes.model import ModelPlan, ModelSpec
-from twinbayes.model.association import followed
+from twinbayes.model.association import acting_on, followed
 from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.family import SD
 from twinbayes.model.family_continuous import Normal
@@ -34,8 +34,9 @@ class PatientCurves:
 
     Attributes
     ----------
-    coefficients
-        (draw, term), on the sampling scale.
+    coefficients, mean
+        (draw, term), on the sampling scale, and what they are on average in patients with the
+        same covariates, subgroup and centre.
     log_evidence
         (draw,) what curves add to the log marginal likelihood of the patient's record under each
         population draw; `evidence.record_evidence` adds the rest.
@@ -45,15 +46,19 @@ class PatientCurves:
         Of the patient's random numbers.
     starts
         For each marker (turn,), the days on which its turns begin.
+    multipliers
+        (association,) what the features of each are multiplied by in this patient.
     """
 
     population: CurvePopulation
     spec: ModelSpec
     coefficients: Floats
+    mean: Floats
     log_evidence: Floats
     efficiency: float
     seed: int
     starts: tuple[Floats, ...]
+    multipliers: Floats
 
     def turning(self, scenario: Scenario) -> PatientCurves:
         """Curves that turn on the days on which a scenario starts its treatments."""
@@ -94,16 +99,16 @@ class PatientCurves:
 
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""
-        learnt, out, k = self.population.learnt, np.zeros((len(days), len(self.coefficients))), 0
-        for a in self.spec.associations:
-            scale = learnt.get(a.marker)
+        learnt, out = self.population.learnt, np.zeros((len(days), len(self.coefficients)))
+        for k, f in acting_on(self.spec.features, label):
+            scale = learnt.get(f.association.marker)
             starts = self.starts[learnt.markers.index(scale)]
-            for transition in a.transitions:
-                if transition == label:
-                    columns = scale.columns(days, starts, a.form)
-                    own = self.coefficients[:, learnt.columns(a.marker)]
-                    out += self.population.association[k] * (columns @ own.T)
-                k += 1
+            weights = f.weights(scale, days, starts, self.multipliers[f.position])
+            mine = learnt.columns(f.association.marker)
+            own = self.coefficients[:, mine]
+            if f.column is not None:
+                own = own - self.mean[:, mine]
+            out += self.population.association[k] * (weights @ own.T)
         return out
 
     def under(self, index: Ints) -> PatientCurves:
@@ -112,6 +117,7 @@ class PatientCurves:
             self,
             population=self.population.forecasting(index),
             coefficients=self.coefficients[index],
+            mean=self.mean[index],
             log_evidence=self.log_evidence[index],
         )
 
@@ -143,7 +149,7 @@ def patient_curves(
     varying = population.learnt.varying
     mean = population.mean(curves, i)
     starts = tuple(data.starts[i] for data in curves.visits)
-    said = what_is_said(population, rates, spec, plan, curves, ratios, i)
+    said = what_is_said(population, rates, spec, plan, curves, ratios, mean, i)
     shared, constant = said.apart_from(varying, mean)
     inverse = np.linalg.inv(population.root)
     seed = record_seed(plan, curves, i)
@@ -167,8 +173,17 @@ def patient_curves(
             break
     whole = mean.copy()
     whole[:, varying] = out
-    efficiency = float(np.mean(1.0 / (1.0 + spread)))
-    return PatientCurves(population, spec, whole, evidence + constant, efficiency, seed, starts)
+    return PatientCurves(
+        population=population,
+        spec=spec,
+        coefficients=whole,
+        mean=mean,
+        log_evidence=evidence + constant,
+        efficiency=float(np.mean(1.0 / (1.0 + spread))),
+        seed=seed,
+        starts=starts,
+        multipliers=np.array([m.value[i] for m in plan.multipliers]),
+    )
 
 
 def along_curves(
