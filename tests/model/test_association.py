@@ -29,6 +29,8 @@ from twinbayes.model import (
     Trajectory,
 )
 from twinbayes.model.association import build_trail, features
+from twinbayes.model.event_data import RowTable
+from twinbayes.model.nodes import trail_points
 from twinbayes.names import DAYS_PER_YEAR
 
 YEAR = DAYS_PER_YEAR
@@ -237,6 +239,25 @@ def test_the_cumulative_hazard_is_exact_where_a_lagged_curve_begins_to_move(
 
         exact = quad(lambda d: np.exp(log_hazard(d)), 0.0, rows.stop[r], points=[lag])[0]
         assert hazard[points.node_row == r].sum() == pytest.approx(exact, rel=1e-5)
+
+
+def test_on_the_entry_clock_a_lag_ends_on_a_day_since_the_origin() -> None:
+    """In the state from day 30 on: a lag of 50 days ends 20 days after entry."""
+    one = np.zeros(1, dtype=np.int64)
+    rows = RowTable(
+        patient=one,
+        intensity=one,
+        start=np.array([5.0]),
+        stop=np.array([100.0]),
+        is_event=np.array([True]),
+        clock_start=np.array([30.0]),
+        effects=((),),
+    )
+    points = trail_points(rows, (np.array([0.0, 40.0, np.inf]),), {0: (50.0,)})
+    assert points.node_window.tolist() == [0] * 6 + [1] * 3
+    pieces = points.node_days.reshape(3, 3).sum(axis=1)
+    np.testing.assert_allclose(pieces, [15.0, 20.0, 60.0])
+    np.testing.assert_allclose(points.day[[1, 4, 7, 9]], [42.5, 60.0, 100.0, 130.0])
 
 
 def test_descriptions_that_cannot_be_right_are_refused(cohort: Cohort) -> None:

@@ -19,7 +19,6 @@ from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.event_process import EventProcess
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.trajectory import CurveEncoding, CurvePlan, Trajectories
-from twinbayes.names import CLOCK_ENTRY
 
 
 @dataclass(frozen=True)
@@ -104,13 +103,8 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.associations and self.trajectories is None:
             raise ModelError("Associations need trajectories: give the spec both.")
-        for k in followed(self.associations, self.graph):
-            if self.graph.intensities[k].clock == CLOCK_ENTRY:
-                raise ModelError(
-                    f"{self.graph.labels[k]!r} is on the entry clock, and forecasts cannot yet "
-                    "follow a curve there. Use the origin clock, or leave the association out."
-                )
-        _ = self.features  # what cannot be is refused here, not by the first fit
+        # What cannot be is refused here, not by the first fit.
+        _ = self.features, followed(self.associations, self.graph)
 
     def plan(self, cohort: Cohort, learnt: Learnt | None = None) -> ModelPlan:
         """Lay a cohort out for the model, under what is learnt from it or was before."""

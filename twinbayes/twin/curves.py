@@ -15,6 +15,7 @@ from twinbayes.model.family_continuous import Normal
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.marker_data import MarkerScale
 from twinbayes.model.trajectory import CurvePlan
+from twinbayes.names import CLOCK_ENTRY
 from twinbayes.twin.curve_kernel import sample_curves
 from twinbayes.twin.curve_population import CurvePopulation
 from twinbayes.twin.curve_record import record_seed, what_is_said
@@ -26,6 +27,7 @@ _MORE_PROPOSALS: Final = 64  # where it is not
 _CLOSE: Final = 0.01  # variance of the weights over the square of their mean
 _CERTAIN: Final = 1e3  # a hazard per day that nobody outlives; vague priors reach beyond it
 _LOG_CERTAIN: Final = 100.0
+_LOG_LARGE: Final = 80.0  # within what the forecast kernel can hold
 
 
 @dataclass(frozen=True)
@@ -189,12 +191,14 @@ def patient_curves(
 def along_curves(
     population: Population, curves: PatientCurves, graph: StateGraph, days: Floats
 ) -> Population:
-    """Replace the baselines that curves move by that patient's own, one rate a step of `days`.
+    """Let the hazards that curves move be that patient's own in each step of `days`.
 
-    Within a step the rate is the mean of the baseline over it, times the exponential of what the
-    curves add in its middle.
+    On the origin clock one rate a step replaces the baseline: its mean over the step, times the
+    exponential of what the curves add in its middle. On the entry clock, where those who entered
+    on different days have different baselines on the same day, the exponential is kept apart.
     """
     moved = followed(curves.spec.associations, graph)
+    moving = {}
     n_windows = max(population.edges.shape[1], len(days)) - 1
     rate = np.repeat(population.rate[:, -1:], n_windows, axis=1)
     rate[:, : population.rate.shape[1]] = population.rate
@@ -202,6 +206,12 @@ def along_curves(
     edges[:, : population.edges.shape[1]] = population.edges
     middle = 0.5 * (days[:-1] + days[1:])
     for e in moved:
+        trail = curves.trail(graph.labels[e], middle)
+        if graph.intensities[e].clock == CLOCK_ENTRY:
+            with np.errstate(divide="ignore"):
+                certain = np.log(_CERTAIN) - np.log(population.rate[e].max(axis=0))
+            moving[e] = np.exp(np.minimum(trail, np.minimum(certain, _LOG_LARGE)))
+            continue
         own = np.append(population.edges[e][:-1], max(days[-1], population.edges[e][-2]) + 1.0)
         overlap = np.minimum(days[1:, None], own[1:]) - np.maximum(days[:-1, None], own[:-1])
         share = np.maximum(overlap, 0.0) / np.diff(days)[:, None]
@@ -210,7 +220,6 @@ def along_curves(
         edges[e, : len(days)] = days
         edges[e, 0] = 0.0
         rate[e] = mean[-1]
-        trail = curves.trail(graph.labels[e], middle)
         own_rate = mean * np.exp(np.minimum(trail, _LOG_CERTAIN))
         rate[e, : len(days) - 1] = np.minimum(own_rate, _CERTAIN)
-    return replace(population, rate=rate, edges=edges)
+    return replace(population, rate=rate, edges=edges, moving=moving)
