@@ -76,7 +76,7 @@ def random_case(
     start = np.minimum(start, stop)
     acting = tuple(tuple(np.flatnonzero(rng.random(effects) < 0.4).tolist()) for _ in range(40))
     rows = RowTable(who, which, start, stop, rng.random(40) < 0.5, np.zeros(40), acting)
-    points = trail_points(rows, edges, followed)
+    points = trail_points(rows, edges, dict.fromkeys(followed, ()))
     # two 0/1 columns centred at their mean, the rest numeric, then one-hot subgroups
     values = rng.normal(size=(patients, columns))
     shift = np.zeros(columns + subgroups)

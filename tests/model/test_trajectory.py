@@ -36,14 +36,6 @@ def test_an_association_names_an_intensity_of_the_graph() -> None:
         replace(tb.disease("pbc"), associations=(wrong,))
 
 
-def test_a_curve_does_not_move_a_hazard_on_the_entry_clock() -> None:
-    spec = tb.disease("pbc")
-    (death,) = spec.graph.transitions
-    graph = replace(spec.graph, transitions=(replace(death, clock="entry"),))
-    with pytest.raises(ModelError, match="entry clock"):
-        replace(spec, events=replace(spec.events, graph=graph))
-
-
 @pytest.mark.parametrize(
     "basis", [Polynomial(degree=2), Biphasic(), NaturalSpline(df=3), CubicSpline(df=4)]
 )

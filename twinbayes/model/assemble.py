@@ -53,14 +53,15 @@ def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Mode
         weight = pm.Data(PATIENT_WEIGHT, np.ones(len(plan.patient_ids)), dims=PATIENT)
         trail = pt.zeros(0)
         if spec.trajectories is not None and plan.curves is not None:
-            curve = spec.trajectories.build(plan.curves, priors, weight)
+            drawn = spec.trajectories.build(plan.curves, priors, weight)
             if spec.associations:
                 trail = build_trail(
-                    spec.associations,
+                    spec.features,
                     spec.graph,
                     plan.curves,
                     plan.events.points,
-                    curve,
+                    plan.multipliers,
+                    drawn,
                     priors,
                 )
         spec.events.build(plan.events, priors, weight, trail)

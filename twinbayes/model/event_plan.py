@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twinbayes.model.design import Encoding
+from twinbayes.model.design import Design, Encoding
 from twinbayes.model.event_data import EventData, Floats, RowTable
 from twinbayes.model.history import Histories
 from twinbayes.model.nodes import TrailPoints
@@ -26,6 +26,8 @@ class EventPlan:
         Rows at risk on these paths.
     points
         Where trajectories move hazards, on every course that the records leave open.
+    design
+        Covariates of the patients.
     data
         The rows of these courses, cut into windows and joined with the design.
     """
@@ -35,4 +37,5 @@ class EventPlan:
     histories: Histories
     rows: RowTable
     points: TrailPoints
+    design: Design
     data: EventData

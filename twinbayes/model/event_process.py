@@ -12,7 +12,7 @@ starts are intensities like any other, so the registry's own treatment policy is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -37,7 +37,7 @@ from twinbayes.model.event_op import Tensor, loglik
 from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.history import trace_histories
-from twinbayes.model.nodes import trail_points
+from twinbayes.model.nodes import Followed, trail_points
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling, mix_with_common
 from twinbayes.names import (
     CENTRE,
@@ -92,10 +92,10 @@ class EventProcess:
         for label in (*self.worse, *self.better):
             require_known(label, self.graph.labels, "intensity with shared covariate effects")
 
-    def plan(self, cohort: Cohort, followed: Collection[int] = ()) -> EventPlan:
+    def plan(self, cohort: Cohort, followed: Followed | None = None) -> EventPlan:
         """Learn encoding and windows from a cohort and trace its histories.
 
-        `followed` are the intensities that trajectories move.
+        `followed` are the intensities that trajectories move, with their lags in days.
         """
         encoding = Encoding.learn(self.covariates, cohort)
         unknown = sorted(set(self.unshrunk) - set(encoding.groups))
@@ -111,7 +111,7 @@ class EventProcess:
         cohort: Cohort,
         encoding: Encoding,
         edges: tuple[Floats, ...],
-        followed: Collection[int] = (),
+        followed: Followed | None = None,
     ) -> EventPlan:
         """Trace a cohort under columns and windows learnt before: what a given fit says of it."""
         return self._planned(cohort, encoding, edges, followed)
@@ -121,18 +121,19 @@ class EventProcess:
         cohort: Cohort,
         encoding: Encoding,
         edges: tuple[Floats, ...] | None,
-        followed: Collection[int],
+        followed: Followed | None,
     ) -> EventPlan:
         histories = trace_histories(self.graph, cohort)
         rows = rows_at_risk(self.graph, histories)
         edges = window_edges(self.graph, rows) if edges is None else edges
         courses = trace_courses(self.graph, cohort)
         possible = rows if courses is None else rows_at_risk(self.graph, courses)
-        points = trail_points(possible, edges, followed)
-        data = event_data(possible, edges, encoding.encode(cohort), points, courses)
+        points = trail_points(possible, edges, followed or {})
+        design = encoding.encode(cohort)
+        data = event_data(possible, edges, design, points, courses)
         if courses is not None:
             points = replace(points, patient=courses.patient[points.patient])
-        return EventPlan(encoding, edges, histories, rows, points, data)
+        return EventPlan(encoding, edges, histories, rows, points, design, data)
 
     def coords(self, plan: EventPlan) -> dict[str, Sequence[object]]:
         """Coordinates of the component's dims."""

@@ -1,12 +1,13 @@
 """Points in time at which a trajectory moves a hazard: nodes of quadrature, and events.
 
 The cumulative hazard of a row is a sum over the windows of its baseline. Within each window the
-trajectory is smooth, so that a Gauss–Legendre rule of a few nodes is exact to many digits.
+trajectory is smooth, so that a Gauss–Legendre rule of a few nodes is exact to many digits. A window
+in which a lagged trajectory begins to move has nodes before that day and after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+type Followed = Mapping[int, Sequence[float]]
 
 NODES_PER_WINDOW: Final = 3
 
@@ -50,19 +53,21 @@ class TrailPoints:
         return len(self.day)
 
 
-def trail_points(
-    rows: RowTable, edges: tuple[Floats, ...], followed: Collection[int]
-) -> TrailPoints:
-    """Place the points of all rows of the intensities in `followed`."""
+def trail_points(rows: RowTable, edges: tuple[Floats, ...], followed: Followed) -> TrailPoints:
+    """Place the points of all rows of the intensities in `followed`, given with their lags."""
     order = np.argsort(rows.intensity, kind="stable")
     intensity, start, stop = rows.intensity[order], rows.start[order], rows.stop[order]
+    clock_start = rows.clock_start[order]
     at, weights = np.polynomial.legendre.leggauss(NODES_PER_WINDOW)
     node_row, node_window, node_time, node_days = [], [], [], []
     for e in sorted(followed):
         mine = np.flatnonzero(intensity == e)
-        cut = np.clip(edges[e][:, None], start[mine], stop[mine])
-        row, window = np.nonzero(np.diff(cut, axis=0).T > 0)
-        low, high = cut[window, row], cut[window + 1, row]
+        grid = np.broadcast_to(edges[e][:, None], (len(edges[e]), len(mine)))
+        moving = np.reshape(followed[e], (-1, 1)) - clock_start[mine]
+        cut = np.clip(np.sort(np.concatenate([grid, moving]), axis=0), start[mine], stop[mine])
+        row, piece = np.nonzero(np.diff(cut, axis=0).T > 0)
+        low, high = cut[piece, row], cut[piece + 1, row]
+        window = np.searchsorted(edges[e], low, side="right") - 1
         half = (high - low)[:, None] / 2
         node_row.append(np.repeat(mine[row], NODES_PER_WINDOW))
         node_window.append(np.repeat(window, NODES_PER_WINDOW))
@@ -82,7 +87,7 @@ def trail_points(
         event_point=event_point,
         patient=rows.patient[order][point_row],
         intensity=intensity[point_row],
-        day=time + rows.clock_start[order][point_row],
+        day=time + clock_start[point_row],
     )
 
 

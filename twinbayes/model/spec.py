@@ -11,7 +11,7 @@ from typing import Any
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model import codec
-from twinbayes.model.association import Association, followed
+from twinbayes.model.association import Association, Feature, Multiplier, features, followed, told
 from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.columns import Group, Interaction
 from twinbayes.model.design import Encoding, Floats
@@ -19,7 +19,6 @@ from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.event_process import EventProcess
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.trajectory import CurveEncoding, CurvePlan, Trajectories
-from twinbayes.names import CLOCK_ENTRY
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,14 @@ class ModelPlan:
         Histories, rows at risk, windows and covariates.
     curves
         Visits and what trajectories have learnt from them, None without trajectories.
+    multipliers
+        What the features of each association are multiplied by.
     """
 
     patient_ids: tuple[str, ...]
     events: EventPlan
     curves: CurvePlan | None
+    multipliers: tuple[Multiplier, ...]
 
     @property
     def learnt(self) -> Learnt:
@@ -101,12 +103,8 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.associations and self.trajectories is None:
             raise ModelError("Associations need trajectories: give the spec both.")
-        for k in followed(self.associations, self.graph):
-            if self.graph.intensities[k].clock == CLOCK_ENTRY:
-                raise ModelError(
-                    f"{self.graph.labels[k]!r} is on the entry clock, and forecasts cannot yet "
-                    "follow a curve there. Use the origin clock, or leave the association out."
-                )
+        # What cannot be is refused here, not by the first fit.
+        _ = self.features, followed(self.associations, self.graph)
 
     def plan(self, cohort: Cohort, learnt: Learnt | None = None) -> ModelPlan:
         """Lay a cohort out for the model, under what is learnt from it or was before."""
@@ -118,12 +116,20 @@ class ModelSpec:
             events = self.events.plan(cohort, moved)
         else:
             events = self.events.plan_like(cohort, learnt.encoding, learnt.edges, moved)
-        return ModelPlan(cohort.patient_ids, events, curves)
+        multipliers = tuple(
+            Multiplier.of(a, events.encoding, events.design) for a in self.associations
+        )
+        return ModelPlan(cohort.patient_ids, events, curves, multipliers)
 
     @property
     def graph(self) -> StateGraph:
         """States, transitions and treatments of the event process."""
         return self.events.graph
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What hazards follow, in the order of the log hazard ratios."""
+        return features(self.associations, self.trajectories)
 
     @property
     def content_hash(self) -> str:
@@ -196,7 +202,7 @@ class ModelSpec:
                 ),
                 "Patients with more visits than coefficients are sampled as they are (centred), "
                 "the others as offsets from their mean (non-centred): the same model.",
-                *(f"  log h gains α × {label}" for a in self.associations for label in a.labels),
+                *told(self.features),
             ]
         lines.append(
             "Missing covariates: integrated out of the hazard, x·β + ½ s²β², with conditional "

@@ -240,16 +240,17 @@ class Trajectories:
             CURVE_COVARIATE: ("level", *learnt.encoding.labels),
         }
 
-    def build(self, plan: CurvePlan, priors: PriorSet, weight: Tensor) -> Tensor:
-        """Add curves and the likelihood of visits; return coefficients (patient, term)."""
+    def build(self, plan: CurvePlan, priors: PriorSet, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Add curves and visits; return coefficients and their means, (patient, term) each."""
         learnt = plan.learnt
-        curve = self._patients(plan, self._mean(plan, priors), priors)
+        mean = self._mean(plan, priors)
+        curve = self._patients(plan, mean, priors)
         parameters = _parameters(learnt, priors)
         for visits in plan.visits:
             name = visits.scale.marker
             logp = visits.logp(curve[:, learnt.columns(name)], parameters.get(name), weight)
             pm.Potential(f"loglik_{name}", logp)
-        return curve
+        return curve, mean
 
     def _mean(self, plan: CurvePlan, priors: PriorSet) -> Tensor:
         """(patient, term) mean of the patients' coefficients."""

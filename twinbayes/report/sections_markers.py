@@ -35,7 +35,8 @@ def trajectories(evidence: Evidence) -> f.Block:
         f.table(
             ratios,
             formats=dict.fromkeys(ratios.columns[1:], "{:.2f}".format),
-            caption="Hazard ratio per unit of the marker's feature",
+            caption="Hazard ratio per unit of the marker's feature (effect: of the patient's "
+            "coefficient minus its mean; x: also per unit of the covariate)",
         )
         if len(ratios)
         else f.paragraph("No hazard of this model follows a marker."),

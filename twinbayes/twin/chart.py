@@ -49,6 +49,7 @@ _MOVE: Final = np.dtype(
         ("has_eras", np.int64),
         ("is_open", np.int64),
         ("forced_step", np.int64),
+        ("follows", np.int64),
     ]
 )
 
@@ -73,6 +74,8 @@ class Chart:
         (-1: none); its hazard ratio in the `early` and the `late` phase, rows of the two below,
         to be counted on by the era of entry where it `has_eras`. A scenario closes starts
         (`is_open`) and makes them happen at a node of the time grid (`forced_step`, -1: never).
+        A patient's curves move hazards on the entry clock by ratios of their own, one a step
+        (`follows`, which of these; -1: none).
     ratio_intensity, ratio_effects
         Every hazard ratio that occurs: (row,) its intensity; (row, effect) the effects that act,
         of treatments and of eras of entry, padded with -1.
@@ -165,7 +168,7 @@ def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
             dtype=_PLACE,
         ),
         move_table=np.array(
-            [(*(getattr(m, f.name) for f in fields(m)), 1, -1) for m in flat],
+            [(*(getattr(m, f.name) for f in fields(m)), 1, -1, -1) for m in flat],
             dtype=_MOVE,
         ),
         ratio_intensity=np.array([intensity for intensity, _ in ratios.rows], dtype=np.int64),

@@ -45,7 +45,8 @@ class CurvePopulation:
         (marker, number, draw) what families have beside curves: standard deviation of
         measurements, shape of counts, or the cuts between grades.
     association
-        (association, draw) log hazard ratios per unit of the sampling scale.
+        (association, draw) log hazard ratios per unit of the sampling scale, and of the covariate
+        that an association is multiplied by.
     """
 
     learnt: CurveEncoding
@@ -75,7 +76,9 @@ class CurvePopulation:
         spread = get("patient_sd", PATIENT_TERM) / natural[learnt.varying][:, None]
         correlation = get("patient_correlation", PATIENT_TERM, PATIENT_TERM_AGAIN)
         covariance = spread[:, None] * spread[None] * correlation
-        per_unit = [learnt.get(a.marker).scale for a in spec.associations for _ in a.labels]
+        per_unit = [
+            f.unit(learnt.get(f.association.marker)) for f in spec.features for _ in f.labels
+        ]
         n = level.shape[1]
         return cls(
             learnt=learnt,

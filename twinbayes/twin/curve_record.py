@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinbayes.model import ModelPlan, ModelSpec
+from twinbayes.model.association import acting_on
 from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.family_discrete import Ordinal
 from twinbayes.model.trajectory import CurvePlan
@@ -29,6 +30,8 @@ class Said:
         (draw, term): what events add for each unit of a coefficient.
     base, slope
         (draw, node) and (draw, node, term): log cumulative hazards.
+    constant
+        (draw,): what events add by themselves.
     single
         Visits that count one by one: code, marker, (value, extra), basis, and (draw, visit) what
         is added to the curve.
@@ -39,6 +42,7 @@ class Said:
     event: Floats
     base: Floats
     slope: Floats
+    constant: Floats
     single: Single
 
     def apart_from(
@@ -49,13 +53,13 @@ class Said:
         Returns
         -------
         tuple
-            The terms in the order of the attributes, and (draw,) what the others add by
-            themselves.
+            The terms in the order of the attributes, and (draw,) the constant, with what the
+            others add by themselves.
         """
-        n, width = mean.shape
+        width = mean.shape[1]
         if len(varying) == width:
             terms = (self.visits, self.product, self.event, self.base, self.slope, self.single)
-            return terms, np.zeros(n)
+            return terms, self.constant
         fixed = np.setdiff1d(np.arange(width), varying)
         known = mean[:, fixed]
         code, marker, value, basis, offset = self.single
@@ -76,7 +80,7 @@ class Said:
                 offset + known @ basis[:, fixed].T,
             ),
         )
-        return terms, constant
+        return terms, constant + self.constant
 
 
 def what_is_said(
@@ -86,9 +90,13 @@ def what_is_said(
     plan: ModelPlan,
     curves: CurvePlan,
     ratios: PatientRatios,
+    mean: Floats,
     i: int,
 ) -> Said:
-    """Gather what visits and course of patient `i` of a plan say of the coefficients."""
+    """Gather what visits and course of patient `i` of a plan say of the coefficients.
+
+    `mean` (draw, term) is that of the coefficients before anything is known of the patient.
+    """
     n, width = population.n_draws, len(population.learnt.labels)
     visits, product = np.zeros((n, width, width)), np.zeros((n, width))
     for k, data in enumerate(curves.visits):
@@ -97,8 +105,14 @@ def what_is_said(
             precision = 1.0 / population.parameter[k, 0] ** 2
             visits[:, mine, mine] = precision[:, None, None] * data.square[i]
             product[:, mine] = precision[:, None] * data.product[i]
-    starts = tuple(data.starts[i] for data in curves.visits)
-    course = _course(population, rates, spec, plan, starts, ratios, i)
+    pull = Pull(
+        population=population,
+        spec=spec,
+        starts=tuple(data.starts[i] for data in curves.visits),
+        multipliers=np.array([m.value[i] for m in plan.multipliers]),
+        mean=mean,
+    )
+    course = _course(pull, rates, plan, ratios, i)
     return Said(visits, product, *course, _single_visits(population, curves, i))
 
 
@@ -129,57 +143,61 @@ def _single_visits(population: CurvePopulation, curves: CurvePlan, i: int) -> Si
     )
 
 
+@dataclass(frozen=True)
+class Pull:
+    """How log hazards of one patient follow the coefficients; attributes as in `PatientCurves`."""
+
+    population: CurvePopulation
+    spec: ModelSpec
+    starts: tuple[Floats, ...]
+    multipliers: Floats
+    mean: Floats
+
+    def on(self, label: str, days: Floats) -> tuple[Floats, Floats]:
+        """How the log hazard of one intensity follows the coefficients on days since origin.
+
+        Returns
+        -------
+        slope, level
+            (draw, time, term), per unit of each coefficient; and (draw, time), where all are 0.
+        """
+        population, learnt = self.population, self.population.learnt
+        slope = np.zeros((population.n_draws, len(days), len(learnt.labels)))
+        level = np.zeros((population.n_draws, len(days)))
+        for k, f in acting_on(self.spec.features, label):
+            scale, mine = learnt.get(f.association.marker), learnt.columns(f.association.marker)
+            own = self.starts[learnt.markers.index(scale)]
+            weights = f.weights(scale, days, own, self.multipliers[f.position])
+            added = population.association[k][:, None, None] * weights
+            slope[:, :, mine] += added
+            if f.column is not None:
+                level -= np.einsum("dtb,db->dt", added, self.mean[:, mine])
+        return slope, level
+
+
 def _course(
-    population: CurvePopulation,
-    rates: Population,
-    spec: ModelSpec,
-    plan: ModelPlan,
-    starts: tuple[Floats, ...],
-    ratios: PatientRatios,
-    i: int,
-) -> tuple[Floats, Floats, Floats]:
-    """What the course so far says: (draw, term) of events; (draw, node) and (draw, node, term)."""
-    points, data, labels = plan.events.points, plan.events.data, spec.graph.labels
-    n, width = population.n_draws, len(population.learnt.labels)
+    pull: Pull, rates: Population, plan: ModelPlan, ratios: PatientRatios, i: int
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """What the course so far says: event, base, slope and constant of `Said`."""
+    points, data, labels = plan.events.points, plan.events.data, pull.spec.graph.labels
+    n, width = pull.mean.shape
     nodes = np.flatnonzero(points.patient[: len(points.node_row)] == i)
     fired = len(points.node_row) + np.flatnonzero(points.patient[len(points.node_row) :] == i)
-    event = np.zeros((n, width))
+    event, constant = np.zeros((n, width)), np.zeros(n)
     for p in fired:
-        label = labels[points.intensity[p]]
-        event += slopes_of(population, spec, starts, label, points.day[p : p + 1])[:, 0]
+        own_slope, level = pull.on(labels[points.intensity[p]], points.day[p : p + 1])
+        event += own_slope[:, 0]
+        constant += level[:, 0]
     base, slope = np.empty((n, len(nodes))), np.empty((n, len(nodes), width))
     for e in np.unique(points.intensity[nodes]):
         at = np.flatnonzero(points.intensity[nodes] == e)
         mine = nodes[at]
-        slope[:, at] = slopes_of(population, spec, starts, labels[e], points.day[mine])
+        slope[:, at], level = pull.on(labels[e], points.day[mine])
         log_rate = np.log(rates.rate[e][points.node_window[mine]]) + np.log(ratios.hazard[e])
-        base[:, at] = (log_rate + np.log(points.node_days[mine])[:, None]).T
+        base[:, at] = (log_rate + np.log(points.node_days[mine])[:, None]).T + level
     for row, f in zip(data.acting_row, data.acting, strict=True):
         base[:, points.node_row[nodes] == row] += np.log(ratios.effect[f])[:, None]
-    return event, base, slope
-
-
-def slopes_of(
-    population: CurvePopulation,
-    spec: ModelSpec,
-    starts: tuple[Floats, ...],
-    label: str,
-    days: Floats,
-) -> Floats:
-    """(draw, time, term): the log hazard of one intensity per unit of each coefficient."""
-    learnt = population.learnt
-    out = np.zeros((population.n_draws, len(days), len(learnt.labels)))
-    k = 0
-    for a in spec.associations:
-        for transition in a.transitions:
-            if transition == label:
-                scale = learnt.get(a.marker)
-                own = starts[learnt.markers.index(scale)]
-                columns = scale.columns(days, own, a.form)
-                strength = population.association[k][:, None, None]
-                out[:, :, learnt.columns(a.marker)] += strength * columns
-            k += 1
-    return out
+    return event, base, slope, constant
 
 
 def record_seed(plan: ModelPlan, curves: CurvePlan, i: int) -> int:

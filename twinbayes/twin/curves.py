@@ -8,13 +8,14 @@ from typing import Final
 import numpy as np
 
 from twinbayes.model import ModelPlan, ModelSpec
-from twinbayes.model.association import followed
+from twinbayes.model.association import acting_on, followed
 from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.family import SD
 from twinbayes.model.family_continuous import Normal
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.marker_data import MarkerScale
 from twinbayes.model.trajectory import CurvePlan
+from twinbayes.names import CLOCK_ENTRY
 from twinbayes.twin.curve_kernel import sample_curves
 from twinbayes.twin.curve_population import CurvePopulation
 from twinbayes.twin.curve_record import record_seed, what_is_said
@@ -26,6 +27,7 @@ _MORE_PROPOSALS: Final = 64  # where it is not
 _CLOSE: Final = 0.01  # variance of the weights over the square of their mean
 _CERTAIN: Final = 1e3  # a hazard per day that nobody outlives; vague priors reach beyond it
 _LOG_CERTAIN: Final = 100.0
+_LOG_LARGE: Final = 80.0  # within what the forecast kernel can hold
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,9 @@ class PatientCurves:
 
     Attributes
     ----------
-    coefficients
-        (draw, term), on the sampling scale.
+    coefficients, mean
+        (draw, term), on the sampling scale, and what they are on average in patients with the
+        same covariates, subgroup and centre.
     log_evidence
         (draw,) what curves add to the log marginal likelihood of the patient's record under each
         population draw; `evidence.record_evidence` adds the rest.
@@ -45,15 +48,19 @@ class PatientCurves:
         Of the patient's random numbers.
     starts
         For each marker (turn,), the days on which its turns begin.
+    multipliers
+        (association,) what the features of each are multiplied by in this patient.
     """
 
     population: CurvePopulation
     spec: ModelSpec
     coefficients: Floats
+    mean: Floats
     log_evidence: Floats
     efficiency: float
     seed: int
     starts: tuple[Floats, ...]
+    multipliers: Floats
 
     def turning(self, scenario: Scenario) -> PatientCurves:
         """Curves that turn on the days on which a scenario starts its treatments."""
@@ -94,16 +101,16 @@ class PatientCurves:
 
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""
-        learnt, out, k = self.population.learnt, np.zeros((len(days), len(self.coefficients))), 0
-        for a in self.spec.associations:
-            scale = learnt.get(a.marker)
+        learnt, out = self.population.learnt, np.zeros((len(days), len(self.coefficients)))
+        for k, f in acting_on(self.spec.features, label):
+            scale = learnt.get(f.association.marker)
             starts = self.starts[learnt.markers.index(scale)]
-            for transition in a.transitions:
-                if transition == label:
-                    columns = scale.columns(days, starts, a.form)
-                    own = self.coefficients[:, learnt.columns(a.marker)]
-                    out += self.population.association[k] * (columns @ own.T)
-                k += 1
+            weights = f.weights(scale, days, starts, self.multipliers[f.position])
+            mine = learnt.columns(f.association.marker)
+            own = self.coefficients[:, mine]
+            if f.column is not None:
+                own = own - self.mean[:, mine]
+            out += self.population.association[k] * (weights @ own.T)
         return out
 
     def under(self, index: Ints) -> PatientCurves:
@@ -112,6 +119,7 @@ class PatientCurves:
             self,
             population=self.population.forecasting(index),
             coefficients=self.coefficients[index],
+            mean=self.mean[index],
             log_evidence=self.log_evidence[index],
         )
 
@@ -143,7 +151,7 @@ def patient_curves(
     varying = population.learnt.varying
     mean = population.mean(curves, i)
     starts = tuple(data.starts[i] for data in curves.visits)
-    said = what_is_said(population, rates, spec, plan, curves, ratios, i)
+    said = what_is_said(population, rates, spec, plan, curves, ratios, mean, i)
     shared, constant = said.apart_from(varying, mean)
     inverse = np.linalg.inv(population.root)
     seed = record_seed(plan, curves, i)
@@ -167,19 +175,30 @@ def patient_curves(
             break
     whole = mean.copy()
     whole[:, varying] = out
-    efficiency = float(np.mean(1.0 / (1.0 + spread)))
-    return PatientCurves(population, spec, whole, evidence + constant, efficiency, seed, starts)
+    return PatientCurves(
+        population=population,
+        spec=spec,
+        coefficients=whole,
+        mean=mean,
+        log_evidence=evidence + constant,
+        efficiency=float(np.mean(1.0 / (1.0 + spread))),
+        seed=seed,
+        starts=starts,
+        multipliers=np.array([m.value[i] for m in plan.multipliers]),
+    )
 
 
 def along_curves(
     population: Population, curves: PatientCurves, graph: StateGraph, days: Floats
 ) -> Population:
-    """Replace the baselines that curves move by that patient's own, one rate a step of `days`.
+    """Let the hazards that curves move be that patient's own in each step of `days`.
 
-    Within a step the rate is the mean of the baseline over it, times the exponential of what the
-    curves add in its middle.
+    On the origin clock one rate a step replaces the baseline: its mean over the step, times the
+    exponential of what the curves add in its middle. On the entry clock, where those who entered
+    on different days have different baselines on the same day, the exponential is kept apart.
     """
     moved = followed(curves.spec.associations, graph)
+    moving = {}
     n_windows = max(population.edges.shape[1], len(days)) - 1
     rate = np.repeat(population.rate[:, -1:], n_windows, axis=1)
     rate[:, : population.rate.shape[1]] = population.rate
@@ -187,6 +206,12 @@ def along_curves(
     edges[:, : population.edges.shape[1]] = population.edges
     middle = 0.5 * (days[:-1] + days[1:])
     for e in moved:
+        trail = curves.trail(graph.labels[e], middle)
+        if graph.intensities[e].clock == CLOCK_ENTRY:
+            with np.errstate(divide="ignore"):
+                certain = np.log(_CERTAIN) - np.log(population.rate[e].max(axis=0))
+            moving[e] = np.exp(np.minimum(trail, np.minimum(certain, _LOG_LARGE)))
+            continue
         own = np.append(population.edges[e][:-1], max(days[-1], population.edges[e][-2]) + 1.0)
         overlap = np.minimum(days[1:, None], own[1:]) - np.maximum(days[:-1, None], own[:-1])
         share = np.maximum(overlap, 0.0) / np.diff(days)[:, None]
@@ -195,7 +220,6 @@ def along_curves(
         edges[e, : len(days)] = days
         edges[e, 0] = 0.0
         rate[e] = mean[-1]
-        trail = curves.trail(graph.labels[e], middle)
         own_rate = mean * np.exp(np.minimum(trail, _LOG_CERTAIN))
         rate[e, : len(days) - 1] = np.minimum(own_rate, _CERTAIN)
-    return replace(population, rate=rate, edges=edges)
+    return replace(population, rate=rate, edges=edges, moving=moving)

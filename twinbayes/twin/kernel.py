@@ -58,9 +58,8 @@ def occupy(nodes, eras, landmark, start, model, table, layout, first, occupation
         The patient at the landmark: state; place, -1 in an absorbing state; the age kept there;
         and the era of entry.
     model
-        The places, moves and arcs of the graph, see `chart.Chart`; and the edges of the windows.
-        `moves` also carries the scenario: a start that is not `is_open` happens at node
-        `forced_step` instead (-1: never).
+        Places, moves and arcs of the graph, see `chart.Chart`; and the edges of the windows.
+        `moves` also says what the scenario and the patient's curves do to them.
     table, layout
         Rows of numbers by draw: rates and hazard ratios are filled, the others zero.
     """
@@ -78,8 +77,9 @@ def occupy(nodes, eras, landmark, start, model, table, layout, first, occupation
             low[fresh], high[fresh], era[fresh] = begin, end, eras[k]
             middle[fresh] = 0.5 * (begin + end)
             n_live = _force_starts(k, begin, fresh, n_live, buckets, model, table, used, at)
-            _let_leave(landmark, begin, end, n_live, buckets, model, table, used, at)
-            arrived = _settle(landmark + end, end - begin, fresh, eras[k], model, table, used, at)
+            when = (k, landmark, begin, end)
+            _let_leave(when, n_live, buckets, model, table, used, at)
+            arrived = _settle(when, fresh, eras[k], model, table, used, at)
             if arrived and (n_live == 0 or live[n_live - 1] != fresh):
                 live[n_live] = fresh
                 n_live += 1
@@ -95,9 +95,8 @@ def _place_patient(start, buckets, model, table, used, at):  # type: ignore[no-u
     keep no age; then comes that of the patient's own start, then one a step.
     """
     low, high, middle, era, live = buckets
-    places = model[0]
+    places, own = model[0], at.n_old
     _, p, age, own_era = start
-    own = at.n_old
     low[own], high[own], middle[own], era[own], live[0] = -age, -age, -age, own_era, own
     era[: at.n_old] = np.arange(at.n_old)
     if p >= 0:
@@ -139,12 +138,13 @@ def _force_starts(k, begin, fresh, n_live, buckets, model, table, used, at):  # 
 
 
 @_inner
-def _let_leave(landmark, begin, end, n_live, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
+def _let_leave(when, n_live, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
     """Exits of those in place at the start of a step.
 
     A treatment start that keeps the age leads to a place further on in this loop, which lets
     those who begin leave with the others of their age.
     """
+    k, landmark, begin, end = when
     _, _, middle, era, live = buckets
     places, moves = model[0], model[1]
     used[at.area : at.mixed] = 0
@@ -158,7 +158,7 @@ def _let_leave(landmark, begin, end, n_live, buckets, model, table, used, at):  
             if used[row] == 0 and used[at.begun + p] == 0:
                 continue
             age = places[p].old_age if b < at.n_old else begin - middle[b]
-            then = (landmark + begin, age, end - begin)
+            then = (k, landmark + begin, age, end - begin)
             _leave(p, row, era[b], 0, True, then, model, table, used, at)
             if used[at.begun + p] == 1:
                 _clear(at.begun + p, table)
@@ -167,14 +167,14 @@ def _let_leave(landmark, begin, end, n_live, buckets, model, table, used, at):  
 
 
 @_inner
-def _settle(day_end, span, fresh, era, model, table, used, at):  # type: ignore[no-untyped-def]
+def _settle(when, fresh, era, model, table, used, at):  # type: ignore[no-untyped-def]
     """Let those who arrived during the step leave again; return whether some have an age."""
-    places = model[0]
-    arrived = False
+    k, landmark, begin, end = when
+    places, arrived = model[0], False
     for w in range(WAVES + 1):
         used[at.area : at.mixed] = 0
-        rest = span / (w + 2)
-        then = (day_end - rest, 0.0, rest)
+        rest = (end - begin) / (w + 2)
+        then = (k, landmark + end - rest, 0.0, rest)
         for q in range(len(places)):
             row = at.wave + w * len(places) + q
             if used[row] == 0:
@@ -191,12 +191,12 @@ def _settle(day_end, span, fresh, era, model, table, used, at):  # type: ignore[
 def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: ignore[no-untyped-def]
     """Exits from place `p` over a stretch, of the mass in `row` and of those who have just begun.
 
-    `then` is the first day of the stretch, their age on it (since entry or since a treatment
-    start, whichever the place is aged by), and its length. What leaves arrives as wave `w`, but
-    for those who start a treatment and keep their age (`is_aged`).
+    `then` is the step, the first day of the stretch, their age on it (since entry or since a
+    treatment start, whichever the place is aged by), and its length. What leaves arrives as wave
+    `w`, but for those who start a treatment and keep their age (`is_aged`).
     """
     places, moves, _, edges, _ = model
-    day, age, span = then
+    k, day, age, span = then
     n_open, out = 0, at.out
     for m in range(places[p].first_move, places[p].end_move):
         if moves[m].is_open == 0:
@@ -206,6 +206,8 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
         if used[area] == 0:
             first = age if moves[m].on_entry_clock == 1 else day
             _integrate(at.rate + e * at.n_windows, edges, e, first, first + span, area, table)
+            if moves[m].follows >= 0:
+                _product(area, at.trail + moves[m].follows * at.n_steps + k, area, table)
             used[area] = 1
         ratio = _ratio_over(m, era, places[p].early_days - age, span, moves, table, at)
         if n_open == 0:
@@ -291,12 +293,10 @@ def _survive(total, mass, begun, table):  # type: ignore[no-untyped-def]
 def _merge(now, n_live, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
     """Retire those past the old age; join neighbours of one era that are nearly of one age."""
     low, high, middle, era, live = buckets
-    places = model[0]
-    kept = 0
+    places, kept = model[0], 0
     for index in range(n_live):
         b = live[index]
-        age = now - middle[b]
-        in_use = False
+        age, in_use = now - middle[b], False
         for p in range(len(places)):
             row = at.mass + p * at.n_buckets
             if age >= places[p].old_age:

@@ -112,6 +112,9 @@ def follow(
     middle = present.day + 0.5 * (nodes[:-1] + nodes[1:])
     eras = np.searchsorted(chart.cuts, middle)
     moves = _moves_under(scenario, graph, chart, present.day, nodes)
+    moving = list(population.moving)
+    moves["follows"] = [moving.index(e) if e in moving else -1 for e in moves["intensity"]]
+    trail = np.concatenate([np.zeros((0, population.n_draws)), *population.moving.values()])
     acting = acting_ratios(ratios, chart)
     rate = population.rate.reshape(-1, population.n_draws)
     layout, n_rows = _layout(chart, population, len(nodes) - 1)
@@ -126,7 +129,8 @@ def follow(
         last = min(first + _BLOCK, population.n_draws)
         table = np.zeros((n_rows, last - first), dtype=np.float32)
         table[layout["rate"][0] : layout["ratio"][0]] = rate[:, first:last]
-        table[layout["ratio"][0] : layout["area"][0]] = acting[:, first:last]
+        table[layout["ratio"][0] : layout["trail"][0]] = acting[:, first:last]
+        table[layout["trail"][0] : layout["area"][0]] = trail[:, first:last]
         occupy(nodes, eras, present.day, start, model, table, layout, first, occupation, entries)
     return Path(nodes, occupation, entries, entered)
 
@@ -139,6 +143,7 @@ def _layout(chart: Chart, population: Population, n_steps: int) -> tuple[Table, 
     sizes = {
         "rate": n_intensities * n_windows,
         "ratio": len(chart.ratio_intensity),
+        "trail": len(population.moving) * n_steps,
         "area": n_intensities,
         "mixed": 1,
         "out": 1,
@@ -149,7 +154,8 @@ def _layout(chart: Chart, population: Population, n_steps: int) -> tuple[Table, 
     }
     ends = np.cumsum(list(sizes.values()))
     starts = dict(zip(sizes, ends - list(sizes.values()), strict=True))
-    at = {**starts, "n_old": n_old, "n_buckets": n_buckets, "n_windows": n_windows}
+    counts = {"n_old": n_old, "n_buckets": n_buckets, "n_windows": n_windows, "n_steps": n_steps}
+    at = {**starts, **counts}
     dtype = [(name, np.int64) for name in at]
     return np.array([tuple(at.values())], dtype=dtype), int(ends[-1])
 

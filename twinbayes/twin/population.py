@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numba
@@ -62,6 +63,9 @@ class Population:
     rate_at_event
         (intensity, window, draw), hazards per day at an event in the window, where these are not
         the means over the window (Weibull); None where they are.
+    moving
+        For intensities on the entry clock that curves move, (step, draw) hazard ratios of one
+        patient in each step of a forecast; empty before it.
     """
 
     rate: Floats
@@ -75,6 +79,7 @@ class Population:
     effect_mean: Floats
     effect_scale: Floats
     rate_at_event: Floats | None = None
+    moving: Mapping[int, Floats] = field(default_factory=dict)
 
     @property
     def n_draws(self) -> int:
@@ -83,8 +88,11 @@ class Population:
 
     def take(self, index: Ints) -> Population:
         """Return some of the draws, in the order of `index`."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "edges"}
-        taken = {k: np.ascontiguousarray(x[..., index]) for k, x in parts.items() if x is not None}
+        by_draw = [f.name for f in fields(self) if f.name not in ("edges", "moving")]
+        parts = {name: getattr(self, name) for name in by_draw}
+        taken: dict[str, Any] = {
+            k: np.ascontiguousarray(x[..., index]) for k, x in parts.items() if x is not None
+        }
         return replace(self, **taken)
 
     def rates_of(self, index: Ints) -> Population:
