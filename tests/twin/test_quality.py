@@ -87,7 +87,17 @@ def scored(
         association=np.zeros((0, n)),
     )
     none = np.zeros(n)
-    curves = PatientCurves(population, twin.spec, coefficients, none, 1.0, 0, (np.array([np.inf]),))
+    curves = PatientCurves(
+        population=population,
+        spec=twin.spec,
+        coefficients=coefficients,
+        mean=coefficients,
+        log_evidence=none,
+        efficiency=1.0,
+        seed=0,
+        starts=(np.array([np.inf]),),
+        multipliers=(),
+    )
     new = replace(twin, learnt=Learnt(twin.learnt.encoding, twin.learnt.edges, learnt))
     new._held[0] = replace(twin.standing(0), curves=curves)
     new._trust[0] = twin.trust(0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from twinbayes.errors import TwinError
 from twinbayes.model import CurveEncoding, ModelSpec
 from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.family import SD, SHAPE
@@ -38,7 +39,7 @@ class CurvePopulation:
     level, effect
         (term, draw) mean coefficients at covariates of 0; (covariate, term, draw) effects.
     subgroup, centre
-        (term, label, draw) deviations, or None where there is one label only.
+        (varying term, label, draw) deviations, or None where there is one label only.
     root
         (draw, varying term, varying term) Cholesky factor of the covariance of patients.
     parameter
@@ -47,6 +48,8 @@ class CurvePopulation:
     association
         (association, draw) log hazard ratios per unit of the sampling scale, and of the covariate
         that an association is multiplied by.
+    subgroup_spread, centre_spread
+        (varying term, draw) standard deviations of the deviations; None where they have none.
     """
 
     learnt: CurveEncoding
@@ -57,6 +60,8 @@ class CurvePopulation:
     root: Floats
     parameter: Floats
     association: Floats
+    subgroup_spread: Floats | None = None
+    centre_spread: Floats | None = None
 
     @classmethod
     def from_posterior(
@@ -86,6 +91,8 @@ class CurvePopulation:
             effect=table[1:] * scale[:, None, None],
             subgroup=_optional(stacked, "curve_subgroup_effect", SUBGROUP),
             centre=_optional(stacked, "curve_centre_effect", CENTRE),
+            subgroup_spread=_optional(stacked, "curve_subgroup_scale"),
+            centre_spread=_optional(stacked, "curve_centre_scale"),
             root=np.linalg.cholesky(np.moveaxis(covariance, -1, 0)),
             parameter=_parameters(stacked, learnt),
             association=(
@@ -119,7 +126,7 @@ class CurvePopulation:
         )
 
     def mean(self, plan: CurvePlan, i: int) -> Floats:
-        """(draw, term) prior mean of patient `i`; an unseen subgroup or centre is the average."""
+        """(draw, term) prior mean of patient `i`; what is unknown of the patient is the average."""
         columns = self.learnt.encoding.columns
         centres = np.array([c.centre / c.scale for c in columns])
         x = plan.design.values[i, : len(columns)] + centres
@@ -128,6 +135,44 @@ class CurvePopulation:
             if by is not None and index[i] >= 0:
                 mean[self.learnt.varying] += by[:, index[i]]
         return np.ascontiguousarray(mean.T)
+
+    def root_of(self, plan: CurvePlan, i: int) -> Floats:
+        """Cholesky factor, shaped as `root`, of the prior covariance of patient `i`.
+
+        What is unknown of the patient widens it: the deviation of a subgroup or centre that the
+        fit has not seen, and missing covariates, by their conditional variance (second order for
+        a 0/1 covariate). All of them are integrated out exactly, as they are normal.
+
+        Raises
+        ------
+        TwinError
+            The subgroup or centre is unseen, and deviations are not pooled.
+        """
+        design, varying = plan.design, self.learnt.varying
+        extra = []
+        for what, by, spread, index in (
+            ("subgroup", self.subgroup, self.subgroup_spread, design.subgroup),
+            ("centre", self.centre, self.centre_spread, design.centre),
+        ):
+            if by is None or index[i] >= 0:
+                continue
+            if spread is None:
+                raise TwinError(
+                    f"This {what} was not in the fit, and curves without pooling say nothing "
+                    f"about it. Refit with pooling 'exchangeable' for the {what} of curves."
+                )
+            extra += [
+                np.where(np.eye(len(varying), dtype=bool)[k], spread[k, :, None], 0.0)
+                for k in range(len(varying))
+            ]
+        missing = design.variances[i, : len(self.learnt.encoding.columns)]
+        extra += [np.sqrt(missing[k]) * self.effect[k][varying].T for k in np.flatnonzero(missing)]
+        if not extra:
+            return self.root
+        covariance = self.root @ np.swapaxes(self.root, 1, 2)
+        for step in extra:  # (draw, term) each, one standard deviation of something unknown
+            covariance = covariance + step[:, :, None] * step[:, None, :]
+        return np.linalg.cholesky(covariance)
 
 
 def _parameters(stacked: xr.Dataset, learnt: CurveEncoding) -> Floats:
@@ -147,8 +192,8 @@ def _parameters(stacked: xr.Dataset, learnt: CurveEncoding) -> Floats:
     return out
 
 
-def _optional(stacked: xr.Dataset, name: str, dim: str) -> Floats | None:
+def _optional(stacked: xr.Dataset, name: str, *dims: str) -> Floats | None:
     if name not in stacked:
         return None
-    out: Floats = stacked[name].transpose(PATIENT_TERM, dim, SAMPLE).to_numpy()
+    out: Floats = stacked[name].transpose(PATIENT_TERM, *dims, SAMPLE).to_numpy()
     return out

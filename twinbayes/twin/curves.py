@@ -153,7 +153,8 @@ def patient_curves(
     starts = tuple(data.starts[i] for data in curves.visits)
     said = what_is_said(population, rates, spec, plan, curves, ratios, mean, i)
     shared, constant = said.apart_from(varying, mean)
-    inverse = np.linalg.inv(population.root)
+    root = population.root_of(curves, i)
+    inverse = np.linalg.inv(root)
     seed = record_seed(plan, curves, i)
     generator = np.random.default_rng(seed)
     n = population.n_draws
@@ -162,7 +163,7 @@ def patient_curves(
         sample_curves(
             np.ascontiguousarray(mean[:, varying]),
             np.ascontiguousarray(np.swapaxes(inverse, 1, 2) @ inverse),
-            -np.log(np.diagonal(population.root, axis1=1, axis2=2)).sum(axis=1),
+            -np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1),
             *shared,
             np.ascontiguousarray(np.moveaxis(population.parameter, -1, 0)),
             generator.standard_normal((n, proposals, len(varying))),
