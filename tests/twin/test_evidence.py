@@ -150,6 +150,18 @@ def test_evidence_without_trajectories_is_the_log_likelihood_of_the_fit(joint_fi
         np.testing.assert_allclose(twin.evidence(i), wanted[0, :, i], rtol=1e-9, atol=1e-9)
 
 
+def test_the_log_likelihood_of_a_joint_model_is_the_evidence_of_every_patient(
+    joint_fit: Fit,
+) -> None:
+    found = joint_fit.log_likelihood()
+    twin = joint_fit.twin()
+    posterior = joint_fit.datatree["posterior"]
+    assert found.dims == ("chain", "draw", "patient")
+    assert found.sizes["draw"] == posterior.sizes["draw"]
+    for i in (0, 3):
+        np.testing.assert_array_equal(found.isel(patient=i).to_numpy().ravel(), twin.evidence(i))
+
+
 def test_treatments_competing_ends_and_clocks_have_the_log_likelihood_of_the_fit() -> None:
     cohort = tb.datasets.registry()
     few = cohort.select(cohort.patient_ids[:40])

@@ -15,10 +15,10 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.cohort import Cohort
-from twinbayes.errors import FitError, OptionError, TwinError
+from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference.archive import pack_fit, unpack_fit
 from twinbayes.inference.gate import Verdict, judge
-from twinbayes.inference.likelihood import patient_loglik
+from twinbayes.inference.likelihood import by_patient, patient_loglik
 from twinbayes.inference.manifest import build_manifest
 from twinbayes.inference.samplers import Compiled, compile_model
 from twinbayes.inference.storage import read_tree, write_tree
@@ -83,22 +83,16 @@ class Fit:
         return self.plan.events.histories.set_aside
 
     def log_likelihood(self) -> xr.DataArray:
-        """Log-likelihood of each patient's course under each draw, (chain, draw, patient).
+        """Log-likelihood of each patient under each draw, (chain, draw, patient).
 
-        Raises
-        ------
-        FitError
-            Hazards follow trajectories: leaving a patient out of those needs the patient's curve
-            integrated out, which this does not do.
+        Of the patient's course; where hazards follow trajectories, of visits and course together,
+        the patient's own curve integrated out as in `Twin.evidence`.
         """
-        if self.spec.associations:
-            raise FitError(
-                "The log-likelihood of a patient is not available for models whose hazards follow "
-                "trajectories. Compare such models by cross-validation."
-            )
-        return patient_loglik(
-            self.datatree[POSTERIOR].to_dataset(), self.plan.events, self.cohort.patient_ids
-        )
+        posterior, ids = self.datatree[POSTERIOR].to_dataset(), self.cohort.patient_ids
+        if not self.spec.associations:
+            return patient_loglik(posterior, self.plan.events, ids)
+        twin = self.twin()
+        return by_patient(posterior, ids, [twin.evidence(i) for i in range(len(ids))])
 
     @cached_property
     def population(self) -> Population:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
@@ -13,6 +15,7 @@ from twinbayes.names import (
     CHAIN,
     COVARIATE,
     DRAW,
+    LOG_LIKELIHOOD,
     PATIENT,
     SUBGROUP,
     TRANSITION,
@@ -75,6 +78,17 @@ def patient_loglik(
                 trail,
                 out[c, d],
             )
-    return xr.DataArray(
-        out, dims=(CHAIN, DRAW, PATIENT), coords={PATIENT: list(patient_ids)}, name="log_likelihood"
-    )
+    return _labelled(out, patient_ids)
+
+
+def by_patient(
+    posterior: xr.Dataset, patient_ids: tuple[str, ...], each: Sequence[np.ndarray]
+) -> xr.DataArray:
+    """Label log-likelihoods, one (chain and draw,) array a patient, as (chain, draw, patient)."""
+    shape = (posterior.sizes[CHAIN], posterior.sizes[DRAW], len(patient_ids))
+    return _labelled(np.stack(each, axis=-1).reshape(shape), patient_ids)
+
+
+def _labelled(values: np.ndarray, patient_ids: tuple[str, ...]) -> xr.DataArray:
+    coords = {PATIENT: list(patient_ids)}
+    return xr.DataArray(values, coords, (CHAIN, DRAW, PATIENT), name=LOG_LIKELIHOOD)

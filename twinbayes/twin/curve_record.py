@@ -195,7 +195,8 @@ def _course(
         slope[:, at], level = pull.on(labels[e], points.day[mine])
         log_rate = np.log(rates.rate[e][points.node_window[mine]]) + np.log(ratios.hazard[e])
         base[:, at] = (log_rate + np.log(points.node_days[mine])[:, None]).T + level
-    for row, f in zip(data.acting_row, data.acting, strict=True):
+    own_acting = np.flatnonzero(data.patient[data.acting_row] == i)
+    for row, f in zip(data.acting_row[own_acting], data.acting[own_acting], strict=True):
         base[:, points.node_row[nodes] == row] += np.log(ratios.effect[f])[:, None]
     return event, base, slope, constant
 

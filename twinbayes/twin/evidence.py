@@ -74,9 +74,10 @@ def _course(population: Population, plan: ModelPlan, ratios: PatientRatios, i: i
     at_event = population.rate if population.rate_at_event is None else population.rate_at_event
     width = len(data.exposure) // max(data.n_rows, 1)
     log_hazard, log_effect = np.log(ratios.hazard), np.log(ratios.effect)
-    window_of = dict(zip(data.event_row, data.event_window, strict=True))
     out = np.zeros(population.n_draws)
     mine = np.flatnonzero(data.patient == i)
+    fired = np.flatnonzero(data.patient[data.event_row] == i)
+    window_of = dict(zip(data.event_row[fired], data.event_window[fired], strict=True))
     for r, e in zip(mine, np.searchsorted(data.row_start, mine, side="right") - 1, strict=True):
         first, last = data.row_start[e], data.row_start[e + 1]
         block = data.exposure[width * first : width * last].reshape(width, last - first)
