@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="folder to leave the fit in")
     parser.add_argument("--draws", type=int, default=1500)
-    parser.add_argument("--tune", type=int, default=1000)
+    parser.add_argument("--tune", type=int, default=800)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     cohort = tb.read_cohort(amlsg_folder(), adapter="amlsg")

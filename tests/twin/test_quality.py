@@ -70,8 +70,7 @@ def scored(
 ) -> Twin:
     """Give the one patient a score: level, change a year and step since surgery, each draw."""
     family = Normal(floor=0.0, ceiling=100.0) if family is None else family
-    turns = (Since(what="surgery"),)
-    ones = (1.0,) * 3
+    turns, ones = (Since(what="surgery"),), (1.0,) * 3
     scale = MarkerScale("score", "identity", Polynomial(1), 0.0, 1.0, ones, family, turns)
     learnt = CurveEncoding(twin.learnt.encoding, (scale,))
     coefficients = np.array(lines, dtype=float)
@@ -86,17 +85,9 @@ def scored(
         parameter=np.ones((1, 1, n)),
         association=np.zeros((0, n)),
     )
-    none = np.zeros(n)
+    none, starts = np.zeros(n), (np.array([np.inf]),)
     curves = PatientCurves(
-        population=population,
-        spec=twin.spec,
-        coefficients=coefficients,
-        mean=coefficients,
-        log_evidence=none,
-        efficiency=1.0,
-        seed=0,
-        starts=(np.array([np.inf]),),
-        multipliers=(),
+        population, twin.spec, coefficients, coefficients, none, 1.0, 0, starts, ()
     )
     new = replace(twin, learnt=Learnt(twin.learnt.encoding, twin.learnt.edges, learnt))
     new._held[0] = replace(twin.standing(0), curves=curves)

@@ -27,11 +27,7 @@ _EARLY_DAYS: Final = 180.0  # deaths of the transplant itself fall mostly in its
 _RELAPSE_CUTS: Final = (183.0, 365.0, 548.0)
 
 
-def acute_leukaemia(
-    pooling: str = "exchangeable",
-    baseline: Baseline | None = None,
-    induction: Baseline | None = None,
-) -> StateGraph:
+def acute_leukaemia(pooling: str = "exchangeable", baseline: Baseline | None = None) -> StateGraph:
     """Return the state graph: 5 transitions, 3 transplant starts, 10 transplant effects.
 
     Parameters
@@ -41,11 +37,8 @@ def acute_leukaemia(
         ``exchangeable``.
     baseline
         Shape of every baseline hazard.
-    induction
-        Shape of the two that end induction; default: as the others.
     """
     shape = baseline or PiecewiseConstant()
-    early = induction or shape
     strategy: Pooling = POOLINGS[require_known(pooling, POOLINGS, "pooling")]()
     return StateGraph(
         states=(
@@ -58,10 +51,10 @@ def acute_leukaemia(
         ),
         transitions=(
             Transition(
-                source="induction", target="remission", event="complete_remission", baseline=early
+                source="induction", target="remission", event="complete_remission", baseline=shape
             ),
             Transition(
-                source="induction", target="death_without_remission", event="death", baseline=early
+                source="induction", target="death_without_remission", event="death", baseline=shape
             ),
             Transition(source="remission", target="relapse", event="relapse", baseline=shape),
             Transition(

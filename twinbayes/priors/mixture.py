@@ -1,0 +1,224 @@
+"""Mixtures of conjugate distributions: priors whose posterior is a mixture again.
+
+========  ==========================  ===============================================
+kind      component                   what is observed
+========  ==========================  ===============================================
+beta      Beta(a, b)                  responders among patients
+normal    Normal(mean, sd)            means, with a known standard deviation
+gamma     Gamma(shape, rate)          events in a time at risk
+========  ==========================  ===============================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.special import betaln, gammaln, logsumexp
+
+from twinbayes.errors import PriorError, require_known
+
+Floats = NDArray[np.float64]
+
+BETA, NORMAL, GAMMA = "beta", "normal", "gamma"
+KINDS: Final = (BETA, NORMAL, GAMMA)
+_BISECTIONS: Final = 200
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of distributions of one kind.
+
+    Attributes
+    ----------
+    kind
+        ``beta``, ``normal`` or ``gamma``.
+    weights
+        (component,) summing to 1.
+    first, second
+        (component,) a and b; mean and sd; shape and rate.
+    reference_sd
+        Of a normal mixture: standard deviation of one patient, by which sample sizes are counted.
+    """
+
+    kind: str
+    weights: Floats
+    first: Floats
+    second: Floats
+    reference_sd: float | None = None
+
+    def __post_init__(self) -> None:
+        require_known(self.kind, KINDS, "kind of mixture")
+        parts = {n: np.atleast_1d(np.asarray(getattr(self, n), float)) for n in _PARTS}
+        for name, values in parts.items():
+            values.setflags(write=False)
+            object.__setattr__(self, name, values)
+        sizes = {values.shape for values in parts.values()}
+        if len(sizes) != 1 or self.weights.ndim != 1 or not len(self.weights):
+            raise PriorError(f"A mixture needs as many weights as components, not {sizes}.")
+        if not all(np.all(np.isfinite(values)) for values in parts.values()):
+            raise PriorError("Weights and parameters of a mixture must be finite numbers.")
+        if np.any(self.weights < 0) or abs(self.weights.sum() - 1.0) > 1e-6:
+            raise PriorError(
+                f"Weights of a mixture must be 0 or more and sum to 1, not {self.weights.sum():g}."
+            )
+        if np.any(self.second <= 0) or (self.kind != NORMAL and np.any(self.first <= 0)):
+            raise PriorError(f"Parameters of a {self.kind} mixture must be positive.")
+        if self.reference_sd is not None and not 0 < self.reference_sd < np.inf:
+            raise PriorError(f"reference_sd must be positive, not {self.reference_sd!r}.")
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        components: Iterable[tuple[float, float, float]],
+        *,
+        reference_sd: float | None = None,
+    ) -> Self:
+        """Make a mixture of components ``(weight, first, second)``."""
+        table = np.array(list(components), dtype=float).reshape(-1, 3)
+        return cls(kind, table[:, 0], table[:, 1], table[:, 2], reference_sd)
+
+    @property
+    def components(self) -> tuple[Any, ...]:
+        """Frozen distributions of SciPy, one a component."""
+        return tuple(_frozen(self.kind, a, b) for a, b in zip(self.first, self.second, strict=True))
+
+    @property
+    def mean(self) -> float:
+        """Mean of the mixture."""
+        return float(self.weights @ self._moments()[0])
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of the mixture."""
+        mean, variance = self._moments()
+        return float(np.sqrt(self.weights @ (variance + (mean - self.mean) ** 2)))
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """Smallest and largest possible value."""
+        return {BETA: (0.0, 1.0), NORMAL: (-np.inf, np.inf), GAMMA: (0.0, np.inf)}[self.kind]
+
+    def log_components(self, x: ArrayLike) -> Floats:
+        """(component, ...) log of weight times density of each component."""
+        values = np.asarray(x, dtype=float)
+        with np.errstate(divide="ignore"):
+            log_weight = np.log(self.weights)
+        out = np.stack([c.logpdf(values) for c in self.components])
+        return np.asarray(out + log_weight.reshape(-1, *[1] * values.ndim))
+
+    def logpdf(self, x: ArrayLike) -> Floats:
+        """Log density, shaped as `x`."""
+        return np.asarray(logsumexp(self.log_components(x), axis=0))
+
+    def cdf(self, x: ArrayLike) -> Floats:
+        """Probability of at most `x`, shaped as `x`."""
+        values = np.asarray(x, dtype=float)
+        parts = zip(self.weights, self.components, strict=True)
+        return np.asarray(sum(w * c.cdf(values) for w, c in parts))
+
+    def quantile(self, q: ArrayLike) -> Floats:
+        """Value below which the mixture has probability `q`, shaped as `q`; by bisection."""
+        wanted = np.asarray(q, dtype=float)
+        if np.any((wanted <= 0) | (wanted >= 1)):
+            raise PriorError("Quantiles need probabilities between 0 and 1.")
+        each = np.stack([c.ppf(wanted) for c in self.components])  # the mixture's lies between
+        low, high = each.min(axis=0), each.max(axis=0)
+        for _ in range(_BISECTIONS):
+            middle = 0.5 * (low + high)
+            below = self.cdf(middle) < wanted
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return np.asarray(0.5 * (low + high))
+
+    def draw(self, n: int, seed: int = 0) -> Floats:
+        """(n,) values."""
+        rng = np.random.default_rng(seed)
+        which = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
+        a, b = self.first[which], self.second[which]
+        if self.kind == BETA:
+            return rng.beta(a, b)
+        return rng.normal(a, b) if self.kind == NORMAL else rng.gamma(a, 1.0 / b)
+
+    def robust(self, weight: float, component: tuple[float, float] | None = None) -> Self:
+        """Add a vague component, which takes over where data contradict the others.
+
+        Parameters
+        ----------
+        weight
+            Prior probability that the others do not apply, between 0 and 1.
+        component
+            Its parameters; default: uniform for a beta mixture. The others have no such choice.
+
+        Source: Schmidli et al. (2014), Biometrics 70, 1023-1032.
+        """
+        if not 0.0 <= weight <= 1.0:
+            raise PriorError(f"The weight of the vague component is {weight!r}, not in [0, 1].")
+        if component is None and self.kind != BETA:
+            raise PriorError(f"Give the vague component of a {self.kind} mixture, (first, second).")
+        first, second = (1.0, 1.0) if component is None else component
+        return replace(
+            self,
+            weights=np.append((1.0 - weight) * self.weights, weight),
+            first=np.append(self.first, first),
+            second=np.append(self.second, second),
+        )
+
+    def after(self, observed: float, size: float) -> Self:
+        """Return the posterior.
+
+        Parameters
+        ----------
+        observed, size
+            Responders and patients; a mean and its standard error; events and time at risk.
+        """
+        first, second, log_marginal = self._conjugate(float(observed), float(size))
+        with np.errstate(divide="ignore"):
+            log_weight = np.log(self.weights) + log_marginal
+        weights = np.exp(log_weight - logsumexp(log_weight))
+        return replace(self, weights=weights, first=first, second=second)
+
+    def log_marginal(self, observed: float, size: float) -> float:
+        """Log probability (of a mean: density) of data, as in `after`, under the mixture."""
+        _, _, log_marginal = self._conjugate(float(observed), float(size))
+        return float(logsumexp(log_marginal, b=self.weights))
+
+    def _conjugate(self, y: float, n: float) -> tuple[Floats, Floats, Floats]:
+        a, b = self.first, self.second
+        if self.kind == BETA:
+            if not 0 <= y <= n:
+                raise PriorError(f"{y:g} responders among {n:g} patients cannot be.")
+            choose = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
+            return a + y, b + n - y, choose + betaln(a + y, b + n - y) - betaln(a, b)
+        if self.kind == NORMAL:
+            if not n > 0:
+                raise PriorError(f"The standard error of a mean must be positive, not {n:g}.")
+            precision = 1 / b**2 + 1 / n**2
+            spread = np.sqrt(b**2 + n**2)
+            marginal = np.asarray(stats.norm.logpdf(y, a, spread))
+            return (a / b**2 + y / n**2) / precision, 1 / np.sqrt(precision), marginal
+        if y < 0 or not n > 0:
+            raise PriorError(f"{y:g} events in a time at risk of {n:g} cannot be.")
+        marginal = gammaln(a + y) - gammaln(a) - gammaln(y + 1) + a * np.log(b / (b + n))
+        return a + y, b + n, marginal + y * np.log(n / (b + n))
+
+    def _moments(self) -> tuple[Floats, Floats]:
+        """(component,) means and variances."""
+        a, b = self.first, self.second
+        if self.kind == BETA:
+            mean = a / (a + b)
+            return mean, mean * (1 - mean) / (a + b + 1)
+        return (a, b**2) if self.kind == NORMAL else (a / b, a / b**2)
+
+
+_PARTS: Final = ("weights", "first", "second")
+
+
+def _frozen(kind: str, a: float, b: float) -> Any:
+    if kind == BETA:
+        return stats.beta(a, b)
+    return stats.norm(a, b) if kind == NORMAL else stats.gamma(a, scale=1.0 / b)
