@@ -39,6 +39,8 @@ NAMES = {
     "POSTERIOR": "posterior", "SAMPLE_STATS": "sample_stats", "LOG_LIKELIHOOD": "log_likelihood",
     "HIDDEN_POSTERIOR": "hidden_posterior", "CONSTANT_DATA": "constant_data",
     "PRINCIPAL_AXIS": "principal_axis",
+    "CURVE_WAVE": "curve_wave", "CURVE_LINE": "curve_line",
+    "MARKER_WITH_WAVES": "marker_with_waves",
     "CURVE_TERM": "curve_term", "PATIENT_TERM": "patient_term",
     "PATIENT_TERM_AGAIN": "patient_term_again",
     "CURVE_COVARIATE": "curve_covariate", "ASSOCIATION": "association_term",

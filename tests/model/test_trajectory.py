@@ -10,6 +10,7 @@ import pytest
 import twinbayes as tb
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import (
+    HSGP,
     Association,
     Biphasic,
     CubicSpline,
@@ -37,7 +38,7 @@ def test_an_association_names_an_intensity_of_the_graph() -> None:
 
 
 @pytest.mark.parametrize(
-    "basis", [Polynomial(degree=2), Biphasic(), NaturalSpline(df=3), CubicSpline(df=4)]
+    "basis", [Polynomial(degree=2), Biphasic(), NaturalSpline(df=3), CubicSpline(df=4), HSGP()]
 )
 def test_slopes_and_areas_are_those_of_the_values(basis: TimeBasis) -> None:
     visits = np.random.default_rng(1).uniform(0, 8, 200)

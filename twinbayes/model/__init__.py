@@ -15,9 +15,11 @@ from twinbayes.model.pooling import Complete, Exchangeable, NoPooling
 from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
 from twinbayes.model.time_basis import Biphasic, CubicSpline, NaturalSpline, Polynomial
 from twinbayes.model.time_path import Since
+from twinbayes.model.time_process import HSGP
 from twinbayes.model.trajectory import CurveEncoding, Trajectories, Trajectory
 
 __all__ = [
+    "HSGP",
     "Association",
     "Binary",
     "Biphasic",

@@ -150,8 +150,11 @@ def features(
             out.append(Feature(a, k))
             continue
         curve = known[a.marker]
-        fixed = {turn.label for turn in curve.turns if not turn.varies}
-        own = [Feature(a, k, c, term) for c, term in enumerate(curve.labels) if term not in fixed]
+        own = [
+            Feature(a, k, c, term)
+            for c, term in enumerate(curve.labels)
+            if term not in curve.shared
+        ]
         if not own:
             raise ModelError(
                 f"The association of {a.marker!r} has the form 'effects', and patients differ in "

@@ -27,6 +27,7 @@ def _known_types() -> dict[str, type[Any]]:
         spec,
         time_basis,
         time_path,
+        time_process,
         trajectory,
     )
 
@@ -47,6 +48,7 @@ def _known_types() -> dict[str, type[Any]]:
         trajectory.Trajectory,
         association.Association,
         *time_basis.BASES,
+        time_process.HSGP,
         time_path.Since,
         *family_continuous.FAMILIES,
         *family_discrete.FAMILIES,

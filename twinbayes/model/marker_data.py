@@ -110,6 +110,12 @@ class MarkerScale:
         return (*self.basis.labels, *(turn.label for turn in self.turns))
 
     @property
+    def varies(self) -> tuple[bool, ...]:
+        """Whether patients differ in each coefficient."""
+        own = (label not in self.basis.shared for label in self.basis.labels)
+        return (*own, *(turn.varies for turn in self.turns))
+
+    @property
     def offset(self) -> float:
         """What the linear predictor of a visit has beside the curve on the sampling scale."""
         return 0.0 if self.family.transformable else self.centre
@@ -213,6 +219,13 @@ class MarkerData:
     information: Floats
     visits: VisitTable
     starts: Floats
+
+    @property
+    def gram(self) -> Floats:
+        """(column, column) basis columns against each other, over all visits."""
+        own = self.visits.columns
+        out: Floats = self.square.sum(axis=0) + own.T @ own
+        return out
 
     def logp(self, curve: Tensor, parameter: Tensor | None, weight: Tensor) -> Tensor:
         """Log density of all visits, given curves (patient, column) and weights (patient,)."""

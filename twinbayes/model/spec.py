@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model import codec
@@ -18,7 +20,8 @@ from twinbayes.model.design import Encoding, Floats
 from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.event_process import EventProcess
 from twinbayes.model.graph import StateGraph
-from twinbayes.model.trajectory import CurveEncoding, CurvePlan, Trajectories
+from twinbayes.model.time_process import HSGP, are_waves
+from twinbayes.model.trajectory import CurveEncoding, CurvePlan, Trajectories, Trajectory
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,20 @@ class Learnt:
 
     @property
     def constants(self) -> tuple[str, ...]:
-        """Recorded quantities that are constant by construction: correlations with oneself."""
+        """Recorded quantities that are constant by construction.
+
+        Correlations with oneself, and effects of covariates on waves, which they do not have.
+        """
         curves = self.curves
-        labels = () if curves is None else [curves.labels[k] for k in curves.varying]
-        return tuple(f"patient_correlation[{label}, {label}]" for label in labels)
+        if curves is None:
+            return ()
+        varying = [curves.labels[k] for k in curves.varying]
+        waves = [curves.labels[k] for k in np.flatnonzero(are_waves(curves.markers))]
+        covariates = curves.encoding.labels if waves else ()
+        return (
+            *(f"patient_correlation[{label}, {label}]" for label in varying),
+            *(f"curve_effect[{x}, {wave}]" for x in covariates for wave in waves),
+        )
 
 
 @dataclass(frozen=True)
@@ -195,11 +208,7 @@ class ModelSpec:
             lines += [
                 "Curves of markers m(t) = Σ_b c_b B_b(t), c ~ normal around level + covariates + "
                 "subgroup + centre, correlated over all markers of a patient:",
-                *(
-                    f"  {t.marker}  ({t.family.kind}; {t.transform}; {t.basis.kind}: "
-                    f"{', '.join(t.labels)})"
-                    for t in self.trajectories.markers
-                ),
+                *(_curve_text(t) for t in self.trajectories.markers),
                 "Patients with more visits than coefficients are sampled as they are (centred), "
                 "the others as offsets from their mean (non-centred): the same model.",
                 *told(self.features),
@@ -209,6 +218,12 @@ class ModelSpec:
             "mean and variance from a multivariate normal model of all covariates."
         )
         return "\n".join(lines)
+
+
+def _curve_text(curve: Trajectory) -> str:
+    terms, basis = ", ".join(curve.labels), curve.basis
+    text = f"  {curve.marker}  ({curve.family.kind}; {curve.transform}; {basis.kind}: {terms})"
+    return f"{text}\n    {basis.told()}" if isinstance(basis, HSGP) else text
 
 
 def _term_text(term: object) -> str:

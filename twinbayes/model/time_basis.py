@@ -1,14 +1,14 @@
 """Functions of time that trajectories are made of, with their slopes and areas.
 
-Time is in years since the patient's origin. Every basis is piecewise polynomial, so that slopes
-and areas are exact. Knots that are not given are learnt from the visits of one cohort.
+Time is in years since the patient's origin. Slopes and areas are exact. Knots that are not given
+are learnt from the visits of one cohort.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,10 @@ class TimeBasis(Protocol):
     def labels(self) -> tuple[str, ...]:
         """Names of the columns."""
 
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Names of the columns in which patients do not differ."""
+
     def learn(self, years: Floats) -> Self:
         """Fix what is not given, from the times of visits."""
 
@@ -47,6 +51,7 @@ class TimeBasis(Protocol):
 class Polynomial:
     """Powers of time, from 0 to `degree`; degree 1 is a straight line."""
 
+    shared: ClassVar[tuple[str, ...]] = ()
     degree: int = 1
     kind: str = "polynomial"
 
@@ -85,6 +90,7 @@ class Biphasic:
         Years in which half of the fast change has happened.
     """
 
+    shared: ClassVar[tuple[str, ...]] = ()
     half_time: float = 0.25
     kind: str = "biphasic"
 
@@ -126,6 +132,7 @@ class NaturalSpline:
         the last visit.
     """
 
+    shared: ClassVar[tuple[str, ...]] = ()
     df: int = 3
     knots: tuple[float, ...] = ()
     boundary: tuple[float, ...] = ()
@@ -217,6 +224,7 @@ def _null_space(bend: Floats) -> Floats:
 class CubicSpline:
     """Cubic B-spline with `df` columns beside the constant, for shapes that bend freely."""
 
+    shared: ClassVar[tuple[str, ...]] = ()
     df: int = 5
     end: float = 0.0
     kind: str = "cubic B-spline"

@@ -35,6 +35,7 @@ from twinbayes.model.nodes import Ints
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling
 from twinbayes.model.time_basis import Floats, Polynomial, TimeBasis
 from twinbayes.model.time_path import Since
+from twinbayes.model.time_process import add_waves, beside_waves, line_terms
 from twinbayes.names import (
     CENTRE,
     COUNT_MARKER,
@@ -83,6 +84,11 @@ class Trajectory:
     def labels(self) -> tuple[str, ...]:
         """Labels of the coefficients."""
         return (*self.basis.labels, *(turn.label for turn in self.turns))
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Labels of those in which patients do not differ."""
+        return (*self.basis.shared, *(turn.label for turn in self.turns if not turn.varies))
 
     def __post_init__(self) -> None:
         require_known(self.transform, TRANSFORMS, f"transform of marker {self.marker!r}")
@@ -136,8 +142,7 @@ class CurveEncoding:
     @property
     def varying(self) -> Ints:
         """Indices of the coefficients that differ between patients."""
-        flags = [f for m in self.markers for f in (*(True for _ in m.basis.labels), *_varies(m))]
-        return np.flatnonzero(flags)
+        return np.flatnonzero([varies for m in self.markers for varies in m.varies])
 
     def natural(self) -> Floats:
         """Factor (coefficient,) from the sampling scale to the markers' own."""
@@ -256,13 +261,16 @@ class Trajectories:
         """(patient, term) mean of the patients' coefficients."""
         learnt, columns = plan.learnt, plan.learnt.encoding.columns
         labels, natural = learnt.labels, learnt.natural()
-        level = priors.make("_curve_level", "curve_level", dims=(CURVE_TERM,), qualifiers=labels)
+        dim, which = line_terms(learnt.markers)
+        lines = [labels[k] for k in which]
+        level = priors.make("_curve_level", "curve_level", dims=(dim,), qualifiers=lines)
+        level = add_waves(level, plan.visits)
         rows = [level * natural + learnt.natural_level()]
         mean: Tensor = level[None, :] + np.zeros((plan.design.n_patients, 1))
         if columns:
-            dims = (_COVARIATE, CURVE_TERM)
             pm.modelcontext(None).add_coord(_COVARIATE, learnt.encoding.labels)
-            effect = priors.make("_curve_effect", "curve_effect", dims=dims)
+            effect = priors.make("_curve_effect", "curve_effect", dims=(_COVARIATE, dim))
+            effect = beside_waves(effect, learnt.markers)
             mean = mean + pt.as_tensor(plan.design.values[:, : len(columns)]) @ effect
             spread = np.array([c.scale for c in columns])
             rows.append(effect * natural / spread[:, None])
@@ -350,10 +358,6 @@ class Trajectories:
         return whole
 
 
-def _varies(scale: MarkerScale) -> tuple[bool, ...]:
-    return tuple(turn.varies for turn in scale.turns)
-
-
 def _parameters(learnt: CurveEncoding, priors: PriorSet) -> dict[str, Tensor]:
     """Add what families have beside their curves; return it by marker, on the sampling scale."""
     out: dict[str, Tensor] = {}
@@ -382,8 +386,6 @@ def _by_data(plan: CurvePlan) -> tuple[Ints, Ints]:
     The curves of the first are sampled as they are, those of the others as offsets from their
     mean: each mixes well where the other does not.
     """
-    enough = [
-        v.information > len(v.scale.basis.labels) + sum(_varies(v.scale)) for v in plan.visits
-    ]
+    enough = [v.information > sum(v.scale.varies) for v in plan.visits]
     every = np.logical_and.reduce(enough)
     return np.flatnonzero(every), np.flatnonzero(~every)

@@ -11,6 +11,8 @@ import xarray as xr
 
 from twinbayes.checks import CheckResult, PredictedVisits, marker_coverage
 from twinbayes.inference import Fit
+from twinbayes.model import CurveEncoding
+from twinbayes.model.time_process import are_waves
 from twinbayes.names import (
     ASSOCIATION,
     CHAIN,
@@ -18,6 +20,7 @@ from twinbayes.names import (
     CURVE_TERM,
     DAY,
     DRAW,
+    MARKER_WITH_WAVES,
     PATIENT_ID,
     POSTERIOR,
     SUBGROUP,
@@ -54,7 +57,7 @@ def marker_evidence(fit: Fit, interval: float) -> MarkerEvidence | None:
         return None
     visits = replicated_visits(fit)
     return MarkerEvidence(
-        curves=_curves(fit, interval),
+        curves=_curves(fit, fit.learnt.curves, interval),
         associations=_associations(fit, interval),
         visits=visits,
         coverage=marker_coverage(visits, level=interval),
@@ -98,22 +101,40 @@ def replicated_visits(fit: Fit, draws: int = _DRAWS) -> tuple[PredictedVisits, .
     return tuple(out)
 
 
-def _curves(fit: Fit, interval: float) -> pd.DataFrame:
+def _curves(fit: Fit, learnt: CurveEncoding, interval: float) -> pd.DataFrame:
     posterior = fit.datatree[POSTERIOR].to_dataset()
     level = posterior["curve_effect"].isel({CURVE_COVARIATE: 0})
-    low, high = (level.quantile(q, (CHAIN, DRAW)) for q in _tails(interval))
     spread = posterior["patient_sd"].mean((CHAIN, DRAW)).to_series()
     terms = [str(t) for t in level[CURVE_TERM].to_numpy()]
-    frame = pd.DataFrame(
-        {
-            "coefficient": terms,
-            "mean": level.mean((CHAIN, DRAW)).to_numpy(),
-            "lower": low.to_numpy(),
-            "upper": high.to_numpy(),
-        }
-    )
+    frame = _summed_up(terms, level, interval)
+    if MARKER_WITH_WAVES in posterior.dims:
+        # A wave by itself says nothing; how large and how slow all of them are does.
+        waves = are_waves(learnt.markers)
+        names = [str(m) for m in posterior[MARKER_WITH_WAVES].to_numpy()]
+        frame = pd.concat(
+            [
+                frame[~waves],
+                _summed_up(
+                    [f"{m}: amplitude of waves" for m in names],
+                    posterior["curve_amplitude"],
+                    interval,
+                ),
+                _summed_up(
+                    [f"{m}: lengthscale of waves, years" for m in names],
+                    posterior["curve_lengthscale"],
+                    interval,
+                ),
+            ],
+            ignore_index=True,
+        )
     frame["patients' standard deviation"] = frame["coefficient"].map(spread.to_dict())
     return frame
+
+
+def _summed_up(labels: list[str], draws: xr.DataArray, interval: float) -> pd.DataFrame:
+    low, high = (draws.quantile(q, (CHAIN, DRAW)).to_numpy() for q in _tails(interval))
+    mean = draws.mean((CHAIN, DRAW)).to_numpy()
+    return pd.DataFrame({"coefficient": labels, "mean": mean, "lower": low, "upper": high})
 
 
 def _associations(fit: Fit, interval: float) -> pd.DataFrame:
