@@ -17,7 +17,7 @@ COLUMNS = {
     "patients": ["patient_id", "subgroup", "centre", "age_years", "sex"],
     "genomics": ["patient_id"],
     "visits": ["patient_id", "day", "marker", "value", "censored"],
-    "events": ["patient_id", "day", "event"],
+    "events": ["patient_id", "day", "day_lower", "event"],
     "treatments": ["patient_id", "start_day", "stop_day", "treatment", "dose", "line"],
     "variables": [
         "name", "table", "role", "group", "unit", "min", "max", "levels", "description",
@@ -39,6 +39,12 @@ def test_the_template_descriptor_names_every_table_and_its_schema() -> None:
 @pytest.mark.parametrize("table", READABLE_TABLES)
 def test_the_columns_of_version_1_never_change(table: str) -> None:
     assert list(table_schema(table).columns) == COLUMNS[table]
+
+
+def test_what_was_added_to_version_1_may_be_left_out() -> None:
+    """Folders written before keep their meaning."""
+    (lower,) = (f for f in table_schema("events").fields if f.name == "day_lower")
+    assert not lower.required
 
 
 @pytest.mark.parametrize("table", READABLE_TABLES)
