@@ -18,7 +18,7 @@ from joint_settings import SETTINGS, Setting
 from twinbayes.inference import compile_model
 from twinbayes.model import assemble_plan
 
-MIN_SETS = 30
+MIN_SETS = 200
 COMMAND = "run `python benchmarks/calibration_by_simulation.py --write`"
 
 

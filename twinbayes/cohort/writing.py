@@ -101,6 +101,8 @@ def _resource(table: str, cohort: Cohort, file_format: str) -> dict[str, Any]:
         declared = declared_fields(cohort.variables, table)
         schema["fields"] += [_entry(field) for field in declared if field.name not in fixed]
         schema["fieldsMatch"] = "superset"
+    if (frame := cohort.tables.get(table)) is not None:  # without optional columns left out
+        schema["fields"] = [entry for entry in schema["fields"] if entry["name"] in frame]
     present = {names.PATIENTS, *cohort.tables}
     keys = [k for k in schema.pop("foreignKeys", []) if k["reference"]["resource"] in present]
     return {
