@@ -13,10 +13,10 @@ import xarray as xr
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.errors import FitError, OptionError, StorageError
+from twinbayes.errors import OptionError, StorageError
 from twinbayes.inference import CompiledFit, Fit, load_fit, write_tree
 from twinbayes.inference.likelihood import patient_loglik
-from twinbayes.model import Association, PiecewiseConstant, Spline, Weibull, assemble_plan
+from twinbayes.model import PiecewiseConstant, Spline, Weibull, assemble_plan
 from twinbayes.model.baseline import Baseline
 from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT, PATIENT_WEIGHT
 from twinbayes.priors import load_priors
@@ -184,13 +184,3 @@ def test_the_log_likelihood_of_every_baseline_is_the_models_own(baseline: Baseli
         at = {"chain": 0, "draw": draw}
         expected = potential_of(model, prior.isel(at), ones)
         assert float(by_patient.isel(at).sum()) == pytest.approx(expected, rel=1e-10)
-
-
-def test_a_joint_model_has_no_likelihood_of_a_patient_with_the_curve_left_open(
-    registry_fit: Fit,
-) -> None:
-    labels = registry_fit.spec.graph.labels
-    follows = Association(marker="global_health", transitions=(labels[0],))
-    joint = replace(registry_fit, spec=replace(registry_fit.spec, associations=(follows,)))
-    with pytest.raises(FitError, match=r"trajectories.*cross-validation"):
-        joint.log_likelihood()
