@@ -36,7 +36,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.cohort.validation import cohort_from_tables
 from twinbayes.diseases.pbc import BILIRUBIN, DRUG, SEX
 from twinbayes.model import ModelSpec, NaturalSpline, Polynomial, Term, Trajectory
-from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.names import COVARIATE, DAYS_PER_YEAR
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TARGET: Final = ROOT / "docs" / "evidence" / "joint_reference.json"
@@ -94,8 +94,13 @@ def pbc40() -> Cohort:
 
 
 def parameters(fit: tb.Fit) -> dict[str, xr.DataArray]:
-    """Every scalar of the model that a publication could name, by a readable name."""
+    """Every scalar of the model that a publication could name, by a readable name.
+
+    Effects on hazards are per unit of the covariate.
+    """
     posterior = fit.datatree["posterior"].to_dataset()
+    units = [column.scale for column in fit.encoding.columns]
+    posterior["beta"] = posterior["beta"] / xr.DataArray(units, dims=COVARIATE)
     out: dict[str, xr.DataArray] = {}
     for name in ("association", "beta", "curve_effect", "marker_sd"):
         dims = [d for d in posterior[name].dims if d not in ("chain", "draw")]
