@@ -11,9 +11,12 @@ from scipy import integrate
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
-from twinbayes.errors import ModelError
+from twinbayes.errors import CohortError, ModelError
+from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.model import EventProcess, PiecewiseConstant, StateGraph, Transition
 from twinbayes.model.event_courses import event_loglik
+from twinbayes.twin import Twin
+from twinbayes.twin.population import Population
 
 Row = tuple[str, float, str, float | None]
 GRAPH = StateGraph(
@@ -150,6 +153,28 @@ def test_intervals_survive_writing_and_reading(tmp_path: object) -> None:
     assert again.has_intervals
     none = cohort_of([("a", 200.0, "progression", None), ("a", 230.0, "death", None)])
     assert "day_lower" not in none.events
+
+
+def test_a_twin_takes_an_event_between_two_days_and_the_record_says_the_same() -> None:
+    cohort = tb.datasets.registry()
+    relapse = cohort.events[cohort.events["event"] == "relapse"].iloc[0]
+    who, day = str(relapse["patient_id"]), float(relapse["day"])
+    spec = tb.disease("registry")
+    learnt = spec.plan(cohort).learnt
+    draws = sample_priors(spec, cohort, draws=10, seed=2)
+    population = Population.from_posterior(draws, learnt.encoding, learnt.edges)
+    before = cohort.select([who]).until(day - 1)
+    twin = Twin.at_landmark(spec, learnt, (population, None), before, None, True)
+    row = pd.DataFrame({"day": [day], "event": ["relapse"], "day_lower": [day - 10]})
+    (present,) = twin.update(events=row).present
+    assert (present.state, present.entry) == ("relapse", day - 5)
+    dated = twin.update(events=row.drop(columns="day_lower"))
+    assert "day_lower" not in dated.cohort.events
+    assert dated.cohort.fingerprint == cohort.select([who]).until(day).fingerprint
+    blank = twin.update(events=row.assign(day_lower=np.nan))
+    assert blank.cohort.fingerprint == dated.cohort.fingerprint
+    with pytest.raises(CohortError, match="day_lower is not before day"):
+        twin.update(events=row.assign(day_lower=day + 1))
 
 
 def test_more_open_events_than_the_rule_can_take_are_refused() -> None:

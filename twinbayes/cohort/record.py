@@ -113,7 +113,8 @@ class Cohort:
         digest = hashlib.sha256(b"simulated" if self.simulated else b"real")
         for name, frame in self.tables.items():
             digest.update(f"\0{name}\0".encode())
-            digest.update(_canonical_bytes(frame))
+            told = without_blank_intervals(frame) if name == names.EVENTS else frame
+            digest.update(_canonical_bytes(told))
         return digest.hexdigest()
 
     @property
@@ -274,6 +275,13 @@ class Cohort:
             f"{len(self.subgroups)} subgroups, {len(self.centres)} centres, "
             f"{len(self.events)} events)"
         )
+
+
+def without_blank_intervals(events: DataFrame) -> DataFrame:
+    """Return events without a `day_lower` that is blank throughout: every event is dated."""
+    if names.DAY_LOWER in events and events[names.DAY_LOWER].isna().all():
+        return events.drop(columns=names.DAY_LOWER)
+    return events
 
 
 def _by_size(values: pd.Series) -> tuple[str, ...]:

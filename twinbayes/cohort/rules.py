@@ -10,6 +10,7 @@ from pandas import DataFrame, Series
 from twinbayes import names
 from twinbayes.cohort.dictionary import check_ranges
 from twinbayes.cohort.faults import Faults
+from twinbayes.cohort.record import without_blank_intervals
 
 
 def check_tables(tables: Mapping[str, DataFrame], faults: Faults) -> None:
@@ -155,7 +156,8 @@ def in_patient_order(tables: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
     patients = tables[names.PATIENTS].reset_index(drop=True)
     rank = {patient: k for k, patient in enumerate(patients[names.PATIENT_ID].tolist())}
     ordered = {names.PATIENTS: patients}
-    for table, frame in tables.items():
+    for table, given in tables.items():
+        frame = without_blank_intervals(given) if table == names.EVENTS else given
         if table in (names.PATIENTS, names.VARIABLES):
             ordered[table] = frame.reset_index(drop=True)
         elif table == names.GENOMICS:

@@ -104,9 +104,6 @@ def finish_cohort(
     faults.raise_if_any(private=set().union(*people))
     listed = typed.pop(EXCLUDED, None)
     ordered = in_patient_order(typed)
-    events = ordered[names.EVENTS]
-    if events[names.DAY_LOWER].isna().all():  # as in every cohort whose events are all dated
-        ordered[names.EVENTS] = events.drop(columns=names.DAY_LOWER)
     parts = [part for part in (listed, excluded) if part is not None and len(part)]
     return Cohort(
         name=name,

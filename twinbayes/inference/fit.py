@@ -86,7 +86,8 @@ class Fit:
         """Log-likelihood of each patient under each draw, (chain, draw, patient).
 
         Of the patient's course; where hazards follow trajectories, of visits and course together,
-        the patient's own curve integrated out as in `Twin.evidence`.
+        the patient's own curve integrated out as in `Twin.evidence`, and events that lie between
+        two days in the middle.
         """
         posterior, ids = self.datatree[POSTERIOR].to_dataset(), self.cohort.patient_ids
         if not self.spec.associations:

@@ -7,8 +7,9 @@ node t_k, as if the event had fallen on it, and the likelihoods are added up,
     log L_i = log sum_k w_k L_i(t_k),        sum_k w_k = R - L.
 
 Whatever the graph, the clocks, the treatments and the curves, each such course is an ordinary one.
-The rule is exact to many digits while hazards are smooth over the interval. Where a piecewise
-constant one jumps within it by a factor f, the likelihood is off by less than (f - 1) / 15.
+The rule is exact to many digits while hazards are smooth over the interval. A piecewise constant
+one that jumps within it by a factor f puts mass on the wrong side of the jump, at most 0.051 of
+the interval with one open event, 0.105 with two and 0.143 with three: an error of that times f - 1.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from twinbayes.cohort.schema import table_schema
 from twinbayes.errors import TwinError
 from twinbayes.names import (
     DAY,
+    DAY_LOWER,
     DEATH,
     EVENT,
     EVENTS,
@@ -40,7 +41,7 @@ _START: Final = "start_day"
 # Column of days, other columns needed, and those that may be left out.
 _COLUMNS: Final = {
     VISITS: (DAY, (MARKER, "value"), ("censored",)),
-    EVENTS: (DAY, (EVENT,), ()),
+    EVENTS: (DAY, (EVENT,), (DAY_LOWER,)),
     TREATMENTS: (_START, (TREATMENT,), ("stop_day", "dose", "line")),
 }
 _HEADER: Final = 2  # number of a table's first row, as people count in files
