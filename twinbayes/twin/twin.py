@@ -360,7 +360,7 @@ class Twin:
             Columns day, marker, value; censored (default ``none``); patient_id, which may be
             left out for a twin of one patient.
         events, treatments
-            Likewise, with columns day and event; and start_day and treatment.
+            Likewise, with columns day and event, or day_lower too; start_day and treatment.
         day
             The new landmark of the patients named; default: the last day given for each.
 
