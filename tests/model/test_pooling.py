@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pymc as pm
@@ -11,21 +12,25 @@ from scipy import optimize, stats
 
 from twinbayes import load_priors
 from twinbayes.cohort import Cohort
+from twinbayes.errors import ModelError
 from twinbayes.model import (
     Complete,
     Effect,
     EventProcess,
     Exchangeable,
+    ExNex,
     ModelSpec,
     NoPooling,
     PiecewiseConstant,
+    RobustMap,
     StateGraph,
     Transition,
     Treatment,
     TreatmentStart,
     assemble,
 )
-from twinbayes.model.pooling import POOLINGS, EffectNames, Pooling, draw_new_group
+from twinbayes.model.pooling import EffectNames, Pooling
+from twinbayes.model.poolings import POOLINGS
 from twinbayes.priors import PriorSet
 
 ROWS = ("first", "second")
@@ -109,19 +114,35 @@ def test_levels_of_subgroups_sum_to_zero(pooling: Pooling, priors: PriorSet) -> 
 
 
 def test_only_strategies_with_a_common_law_reach_new_subgroups() -> None:
-    assert {k: p().reaches_new_subgroups for k, p in POOLINGS.items()} == {
-        "complete": True, "none": False, "exchangeable": True
-    }  # fmt: skip
+    reach = {"complete", "exchangeable", "exnex", "robust_map", "power_prior"}
+    assert {k for k, p in POOLINGS.items() if p().reaches_new_subgroups} == reach
     for kind, strategy in POOLINGS.items():
         assert strategy().kind == kind
         assert isinstance(strategy(), Pooling)
+        if kind not in reach:
+            with pytest.raises(ModelError, match="says nothing about a subgroup"):
+                strategy().draw_new(np.zeros(1), np.ones(1), np.random.default_rng(0))
 
 
-def test_a_new_subgroup_is_drawn_around_the_mean_of_each_draw() -> None:
-    mean, scale = np.tile([1.0, -2.0], (50_000, 1)), np.tile([0.5, 0.1], (50_000, 1))
-    drawn = draw_new_group(mean, scale, np.random.default_rng(0))
-    np.testing.assert_allclose(drawn.mean(axis=0), [1.0, -2.0], atol=0.01)
-    np.testing.assert_allclose(drawn.std(axis=0), [0.5, 0.1], rtol=0.02)
+@pytest.mark.parametrize(
+    ("pooling", "law"),
+    [
+        (Exchangeable(), stats.norm(1.0, 0.5)),
+        (Exchangeable(nu=5.0), stats.t(5.0, 1.0, 0.5)),
+        (RobustMap(target="a"), stats.norm(1.0, 0.5)),
+        (ExNex(weights=(0.7, 0.3), own_mean=-1.0, own_sd=2.0), None),
+    ],
+)
+def test_a_new_subgroup_is_drawn_from_the_law_of_each_draw(pooling: Pooling, law: Any) -> None:
+    mean, scale = np.full(100_000, 1.0), np.full(100_000, 0.5)
+    drawn = pooling.draw_new(mean, scale, np.random.default_rng(0))
+    for x in (-1.0, 0.5, 1.0, 2.0):
+        wanted = (
+            law.cdf(x)
+            if law is not None
+            else 0.7 * stats.norm(1.0, 0.5).cdf(x) + 0.3 * stats.norm(-1.0, 2.0).cdf(x)
+        )
+        assert np.mean(drawn <= x) == pytest.approx(wanted, abs=0.006)
 
 
 # --- the limits, where the maximum of the likelihood is known ------------------------------

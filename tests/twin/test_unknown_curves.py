@@ -138,5 +138,5 @@ def test_subgroups_that_are_not_pooled_say_nothing_about_a_new_one(spec: ModelSp
     assert spec.trajectories is not None
     alone = replace(spec, trajectories=replace(spec.trajectories, subgroup=NoPooling()))
     posterior = sample_priors(alone, KNOWN, draws=20, seed=4)
-    with pytest.raises(TwinError, match="curves without pooling say nothing"):
+    with pytest.raises(TwinError, match="pooling of its curves says nothing"):
         twin_of(alone, posterior, cohort_of(["new"], [50.0])).curves(0)

@@ -6,16 +6,17 @@ from typing import Final
 
 from twinbayes.diseases.leukaemia import acute_leukaemia
 from twinbayes.model import EventProcess, Group, Interaction, ModelSpec, Term
+from twinbayes.model.pooling import Pooling
 
 
-def aml(*, pooling: str = "exchangeable") -> ModelSpec:
+def aml(*, pooling: str | Pooling = "exchangeable") -> ModelSpec:
     """Describe the AML model: 5 transitions, 3 treatment starts, 14 genomic subgroups.
 
     Parameters
     ----------
     pooling
-        How transplant effects of the subgroups borrow: ``complete``, ``none``,
-        ``exchangeable``.
+        How transplant effects of the subgroups borrow: a name of `poolings.POOLINGS`, such as
+        ``exnex``, or a strategy with its own settings.
     """
     return ModelSpec(
         name="aml",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from twinbayes.errors import require_known
 from twinbayes.model import (
     Effect,
     PiecewiseConstant,
@@ -18,7 +17,8 @@ from twinbayes.model import (
     TreatmentStart,
 )
 from twinbayes.model.baseline import Baseline
-from twinbayes.model.pooling import POOLINGS, Pooling
+from twinbayes.model.pooling import Pooling
+from twinbayes.model.poolings import pooling_of
 from twinbayes.names import CLOCK_ENTRY
 
 TRANSPLANT: Final = "allogeneic_transplant"
@@ -27,19 +27,20 @@ _EARLY_DAYS: Final = 180.0  # deaths of the transplant itself fall mostly in its
 _RELAPSE_CUTS: Final = (183.0, 365.0, 548.0)
 
 
-def acute_leukaemia(pooling: str = "exchangeable", baseline: Baseline | None = None) -> StateGraph:
+def acute_leukaemia(
+    pooling: str | Pooling = "exchangeable", baseline: Baseline | None = None
+) -> StateGraph:
     """Return the state graph: 5 transitions, 3 transplant starts, 10 transplant effects.
 
     Parameters
     ----------
     pooling
-        How transplant effects of the subgroups borrow: ``complete``, ``none``,
-        ``exchangeable``.
+        How transplant effects of the subgroups borrow: a name of `poolings.POOLINGS`, such as
+        ``exnex``, or a strategy with its own settings.
     baseline
         Shape of every baseline hazard.
     """
     shape = baseline or PiecewiseConstant()
-    strategy: Pooling = POOLINGS[require_known(pooling, POOLINGS, "pooling")]()
     return StateGraph(
         states=(
             "induction",
@@ -69,7 +70,7 @@ def acute_leukaemia(pooling: str = "exchangeable", baseline: Baseline | None = N
                 entry_cuts=_RELAPSE_CUTS,
             ),
         ),
-        treatments=(_transplant(strategy, shape),),
+        treatments=(_transplant(pooling_of(pooling), shape),),
     )
 
 

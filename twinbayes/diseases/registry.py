@@ -17,9 +17,10 @@ from twinbayes.model import (
     Trajectories,
     Trajectory,
 )
+from twinbayes.model.pooling import Pooling
 
 
-def registry(*, pooling: str = "exchangeable") -> ModelSpec:
+def registry(*, pooling: str | Pooling = "exchangeable") -> ModelSpec:
     """Describe the simulated registry: the course, residual disease, and quality of life.
 
     Patients differ in the level of each marker. Remission, relapse and transplantation turn curves
@@ -28,8 +29,8 @@ def registry(*, pooling: str = "exchangeable") -> ModelSpec:
     Parameters
     ----------
     pooling
-        How transplant effects of the subgroups borrow: ``complete``, ``none``,
-        ``exchangeable``.
+        How transplant effects of the subgroups borrow: a name of `poolings.POOLINGS`, such as
+        ``exnex``, or a strategy with its own settings.
     """
     return ModelSpec(
         name="registry",

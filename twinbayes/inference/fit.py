@@ -251,9 +251,10 @@ class CompiledFit:
         ----------
         weights
             One number a patient: 0 leaves a patient out (cross-validation), 1 counts as
-            observed.
+            observed. Power priors of the model discount on top of it.
         """
         weight = _checked_weights(weights, len(self.cohort.patient_ids))
+        weight = weight * self.spec.discounts(self.plan)
         compiled = self.compiled.with_data(**{PATIENT_WEIGHT: weight})
         tree = compiled.sample(
             draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
@@ -294,9 +295,10 @@ def compile_fit(
     plan = spec.plan(cohort)
     model = assemble_plan(spec, plan, priors)
     if sampler == "numpyro":
-        from twinbayes.model.event_op import register_jax
+        from twinbayes.model import event_op, mixture_quantile
 
-        register_jax()
+        event_op.register_jax()
+        mixture_quantile.register_jax()
     compiled = compile_model(model, sampler=sampler, **options)
     if not compiled.starts:
         require_finite_start(model)

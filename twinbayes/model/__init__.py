@@ -12,6 +12,10 @@ from twinbayes.model.family_continuous import Normal, StudentT
 from twinbayes.model.family_discrete import Binary, NegativeBinomial, Ordinal, Poisson
 from twinbayes.model.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling
+from twinbayes.model.pooling_mixture import Commensurate, ExNex, RobustMap
+from twinbayes.model.pooling_partition import BMAExchangeability
+from twinbayes.model.pooling_power import PowerPrior
+from twinbayes.model.pooling_sparse import R2D2, Horseshoe
 from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
 from twinbayes.model.time_basis import Biphasic, CubicSpline, NaturalSpline, Polynomial
 from twinbayes.model.time_path import Since
@@ -20,9 +24,12 @@ from twinbayes.model.trajectory import CurveEncoding, Trajectories, Trajectory
 
 __all__ = [
     "HSGP",
+    "R2D2",
     "Association",
+    "BMAExchangeability",
     "Binary",
     "Biphasic",
+    "Commensurate",
     "Complete",
     "CubicSpline",
     "CurveEncoding",
@@ -30,9 +37,11 @@ __all__ = [
     "Encoding",
     "EventPlan",
     "EventProcess",
+    "ExNex",
     "Exchangeable",
     "Family",
     "Group",
+    "Horseshoe",
     "Interaction",
     "Learnt",
     "ModelPlan",
@@ -45,6 +54,8 @@ __all__ = [
     "PiecewiseConstant",
     "Poisson",
     "Polynomial",
+    "PowerPrior",
+    "RobustMap",
     "Since",
     "Spline",
     "StateGraph",

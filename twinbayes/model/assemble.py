@@ -50,7 +50,7 @@ def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Mode
     if spec.trajectories is not None and plan.curves is not None:
         coords |= spec.trajectories.coords(plan.curves.learnt)
     with pm.Model(coords=coords) as model:
-        weight = pm.Data(PATIENT_WEIGHT, np.ones(len(plan.patient_ids)), dims=PATIENT)
+        weight = pm.Data(PATIENT_WEIGHT, spec.discounts(plan), dims=PATIENT)
         trail = pt.zeros(0)
         if spec.trajectories is not None and plan.curves is not None:
             drawn = spec.trajectories.build(plan.curves, priors, weight)

@@ -1,20 +1,14 @@
 """Pooling strategies: how much subgroups borrow from each other.
 
-One small frozen object each, used alike for the level of a hazard and for treatment
-effects. A strategy builds the effect of every subgroup, as rows of one matrix:
-
-========================  =========================================================
-``Complete()``            one value for all subgroups
-``NoPooling()``           each subgroup its own, independent prior
-``Exchangeable()``        subgroups drawn from one normal distribution whose mean and
-                          standard deviation are learnt (partial pooling)
-========================  =========================================================
+One small frozen object each, used alike for response rates, means, hazards, treatment effects and
+curves. A strategy builds the effect of every subgroup, as rows of one matrix. Here are the three
+that all others lie between; `poolings` lists them all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -22,9 +16,14 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
+from twinbayes.errors import ModelError
+from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.priors import PriorSet
 
 type Tensor = TensorVariable[Any, Any]
+
+#: Appended to a block's name for the probability that a group belongs with the others.
+BELONGS = "exchangeable"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +65,19 @@ class Pooling(Protocol):
         n_groups: int,
         priors: PriorSet,
     ) -> Tensor:
-        """Return the (rows, groups) matrix of effects; `rows` are the labels along dims[0]."""
+        """Return the (rows, groups) matrix of effects; `rows` are the labels along dims[0].
+
+        The labels of the groups are the model's coordinate ``dims[1]``.
+        """
+
+    def draw_new(
+        self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Draw the effect of a group that the fit has not seen, one for each entry of `mean`.
+
+        `mean` and `scale` are draws of the variables `EffectNames.mean` and `EffectNames.scale`,
+        0 where there is none.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,13 @@ class Complete:
             return pt.zeros((len(rows), n_groups))
         mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
         total = mean[:, None] + pt.zeros((len(rows), n_groups))
-        return _report(names.total, total, dims)
+        return report(names.total, total, dims)
+
+    def draw_new(
+        self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Return the effect that all groups have."""
+        return mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +140,37 @@ class NoPooling:
         pm.Deterministic(names.mean, total.mean(axis=1), dims=dims[:1])
         return total
 
+    def draw_new(
+        self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Refuse: groups without anything in common say nothing of another."""
+        raise unknown_group(self.kind)
+
 
 @dataclass(frozen=True, slots=True)
 class Exchangeable:
-    """Subgroups come from one normal distribution; its spread is learnt.
+    """Subgroups come from one distribution; its spread is learnt.
 
     Non-centred: small subgroups, which this package is for, say little about their own effect,
     and a centred version would trap the sampler when the spread is near zero.
+
+    Parameters
+    ----------
+    nu
+        Degrees of freedom of a Student's t distribution of the subgroups, whose long tails let
+        one that differs go its own way; None for a normal distribution.
     """
 
     kind: str = "exchangeable"
     reaches_new_subgroups: bool = True
+    nu: float | None = field(default=None, metadata=UNSET_IS_ABSENT)
+
+    def __post_init__(self) -> None:
+        if self.nu is not None and not self.nu > 0:
+            raise ModelError(
+                f"Exchangeable: nu={self.nu!r} degrees of freedom do not exist. Give a number "
+                "above 0, such as 4, or None for a normal distribution."
+            )
 
     def build(
         self,
@@ -145,6 +182,9 @@ class Exchangeable:
     ) -> Tensor:
         """Return effects around a learnt mean, shape (rows, groups); `names.scale` is learnt."""
         scale = priors.make(names.scale, names.scale_prior, dims=dims[:1], qualifiers=rows)
+        if self.nu is not None:
+            offset = pm.StudentT(names.offset, nu=self.nu, mu=0.0, sigma=1.0, dims=dims)
+            return around(names, scale[:, None] * offset, dims, rows, priors)
         if names.mean_prior is None:
             offset = pm.ZeroSumNormal(names.offset, sigma=1.0, dims=dims, n_zerosum_axes=1)
             if any(names.signs):
@@ -157,7 +197,15 @@ class Exchangeable:
             mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
             offset = pm.Normal(names.offset, 0.0, 1.0, dims=dims)
             total = mean[:, None] + scale[:, None] * offset
-        return _report(names.total, total, dims)
+        return report(names.total, total, dims)
+
+    def draw_new(
+        self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Draw around the mean with the spread that the groups of the fit have."""
+        if self.nu is None:
+            return mean + scale * generator.standard_normal(mean.shape)
+        return mean + scale * generator.standard_t(self.nu, mean.shape)
 
 
 def mix_with_common(own: Tensor, common: Tensor, towards: Tensor) -> Tensor:
@@ -166,31 +214,58 @@ def mix_with_common(own: Tensor, common: Tensor, towards: Tensor) -> Tensor:
     return mixed
 
 
-def _report(name: str, value: Tensor, dims: tuple[str, str]) -> Tensor:
+def around(
+    names: EffectNames,
+    deviation: Tensor,
+    dims: tuple[str, str],
+    rows: Sequence[str],
+    priors: PriorSet,
+) -> Tensor:
+    """Add deviations to the block's mean; where that is carried elsewhere, let them sum to zero."""
+    if names.mean_prior is None:
+        return report(names.total, deviation - deviation.mean(axis=1, keepdims=True), dims)
+    mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
+    return report(names.total, mean[:, None] + deviation, dims)
+
+
+def report(name: str, value: Tensor, dims: tuple[str, str]) -> Tensor:
+    """Record effects by group."""
     reported: Tensor = pm.Deterministic(name, value, dims=dims)
     return reported
 
 
-POOLINGS: dict[str, type[Complete] | type[NoPooling] | type[Exchangeable]] = {
-    "complete": Complete,
-    "none": NoPooling,
-    "exchangeable": Exchangeable,
-}
+def group_labels(dims: tuple[str, str], n_groups: int) -> tuple[str, ...]:
+    """Labels of the groups, from the model that is being built."""
+    known = pm.modelcontext(None).coords.get(dims[1])
+    return tuple(map(str, range(n_groups) if known is None else known))
 
 
-def draw_new_group(
-    mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
-    """Draw the effect of a subgroup that the fit has not seen: normal(mean, scale) per draw.
+def require_group(group: str, labels: Sequence[str], role: str, kind: str) -> int:
+    """Return where a group is among the labels.
 
-    Parameters
-    ----------
-    mean, scale
-        Shape (sample, row).
-
-    Returns
-    -------
-    ndarray
-        Shape (sample, row).
+    Raises
+    ------
+    ModelError
+        It is not there; the message lists those that are.
     """
-    return mean + scale * generator.standard_normal(mean.shape)
+    if group not in labels:
+        found = f"{role}={group!r} is not among them" if group else f"{role} is not given"
+        raise ModelError(
+            f"Pooling {kind!r} needs one of the subgroups as its {role}, and {found}. "
+            f"Known: {', '.join(map(repr, labels))}."
+        )
+    return list(labels).index(group)
+
+
+def unknown_group(kind: str) -> ModelError:
+    """Say that a strategy has nothing to say of a group that the fit has not seen."""
+    return ModelError(
+        f"Pooling {kind!r} says nothing about a subgroup that was not in the fit. Refit with "
+        "'exchangeable', 'exnex' or 'complete'."
+    )
+
+
+def require_positive(value: float, what: str) -> None:
+    """Refuse a setting that is not a positive finite number."""
+    if not value > 0 or not np.isfinite(value):
+        raise ModelError(f"{what} must be a positive number, not {value!r}.")

@@ -20,6 +20,7 @@ from twinbayes.model.design import Encoding, Floats
 from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.event_process import EventProcess
 from twinbayes.model.graph import StateGraph
+from twinbayes.model.poolings import discounts
 from twinbayes.model.time_process import HSGP, are_waves
 from twinbayes.model.trajectory import CurveEncoding, CurvePlan, Trajectories, Trajectory
 
@@ -138,6 +139,25 @@ class ModelSpec:
     def graph(self) -> StateGraph:
         """States, transitions and treatments of the event process."""
         return self.events.graph
+
+    def discounts(self, plan: ModelPlan) -> Floats:
+        """Powers to which power priors raise each patient's likelihood, shape (patient,).
+
+        Raises
+        ------
+        ModelError
+            A source is unknown, or power priors contradict each other.
+        """
+        curves, design, known = self.trajectories, plan.events.design, plan.events.encoding
+        by_subgroup = [self.events.subgroup, *(e.pooling for e in self.graph.effects)]
+        by_centre = [self.events.centre]
+        if curves is not None:
+            by_subgroup.append(curves.subgroup)
+            by_centre.append(curves.centre)
+        of_subgroup = discounts(by_subgroup, known.subgroups)[design.subgroup]
+        of_centre = discounts(by_centre, known.centres)[design.centre]
+        powers: Floats = of_subgroup * of_centre
+        return powers
 
     @property
     def features(self) -> tuple[Feature, ...]:

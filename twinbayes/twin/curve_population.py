@@ -13,6 +13,7 @@ from twinbayes.model import CurveEncoding, ModelSpec
 from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.family import SD, SHAPE
 from twinbayes.model.family_discrete import Ordinal
+from twinbayes.model.pooling import Exchangeable
 from twinbayes.model.trajectory import CurvePlan
 from twinbayes.names import (
     ASSOCIATION,
@@ -91,8 +92,8 @@ class CurvePopulation:
             effect=table[1:] * scale[:, None, None],
             subgroup=_optional(stacked, "curve_subgroup_effect", SUBGROUP),
             centre=_optional(stacked, "curve_centre_effect", CENTRE),
-            subgroup_spread=_optional(stacked, "curve_subgroup_scale"),
-            centre_spread=_optional(stacked, "curve_centre_scale"),
+            subgroup_spread=_spread(stacked, SUBGROUP, spec),
+            centre_spread=_spread(stacked, CENTRE, spec),
             root=np.linalg.cholesky(np.moveaxis(covariance, -1, 0)),
             parameter=_parameters(stacked, learnt),
             association=(
@@ -158,7 +159,7 @@ class CurvePopulation:
                 continue
             if spread is None:
                 raise TwinError(
-                    f"This {what} was not in the fit, and curves without pooling say nothing "
+                    f"This {what} was not in the fit, and the pooling of its curves says nothing "
                     f"about it. Refit with pooling 'exchangeable' for the {what} of curves."
                 )
             extra += [
@@ -190,6 +191,14 @@ def _parameters(stacked: xr.Dataset, learnt: CurveEncoding) -> Floats:
             gaps = stacked[f"marker_gap_{m.marker}"].transpose(f"{m.marker}_gap", SAMPLE)
             out[k, 1 : len(m.family.grades) - 1] = np.cumsum(gaps.to_numpy(), axis=0)
     return out
+
+
+def _spread(stacked: xr.Dataset, what: str, spec: ModelSpec) -> Floats | None:
+    """Spread of a normal law of subgroups or centres; None under a pooling that has none."""
+    pooling = None if spec.trajectories is None else getattr(spec.trajectories, what)
+    if pooling != Exchangeable():
+        return None
+    return _optional(stacked, f"curve_{what}_scale")
 
 
 def _optional(stacked: xr.Dataset, name: str, *dims: str) -> Floats | None:

@@ -16,7 +16,8 @@ from twinbayes.errors import TwinError
 from twinbayes.model.design import Design, Encoding
 from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT, EventProcess
-from twinbayes.model.pooling import POOLINGS, draw_new_group
+from twinbayes.model.pooling import Pooling
+from twinbayes.model.poolings import POOLINGS
 from twinbayes.names import (
     CENTRE,
     CHAIN,
@@ -218,11 +219,11 @@ def patient_ratios(
         predictor += (x + design.shift[k]) * population.coef[k]
     if design.subgroup[i] < 0:
         predictor += _new_level(
-            population.subgroup_scale, process.subgroup.kind, "subgroup", predictor, generator
+            population.subgroup_scale, process.subgroup, "subgroup", predictor, generator
         )
     if design.centre[i] < 0:
         predictor += _new_level(
-            population.centre_scale, process.centre.kind, "centre", predictor, generator
+            population.centre_scale, process.centre, "centre", predictor, generator
         )
     effects = _effects(population, process, design.subgroup[i], generator)
     return PatientRatios(
@@ -239,25 +240,31 @@ def _effects(
     silent = [e.label for e in process.graph.effects if not e.pooling.reaches_new_subgroups]
     if silent:
         raise TwinError(
-            "This subgroup was not in the fit, and treatment effects without pooling say nothing "
-            f"about it: {', '.join(silent)}. Refit with pooling 'exchangeable' or 'complete'."
+            "This subgroup was not in the fit, and the pooling of these treatment effects says "
+            f"nothing about it: {', '.join(silent)}. Refit with pooling 'exchangeable', 'exnex' "
+            "or 'complete'."
         )
-    return draw_new_group(population.effect_mean, population.effect_scale, generator)
+    blocks: dict[Pooling, list[int]] = {}
+    for k, effect in enumerate(process.graph.effects):
+        blocks.setdefault(effect.pooling, []).append(k)
+    out = np.empty_like(population.effect_mean)
+    for pooling, rows in blocks.items():
+        mean, scale = population.effect_mean[rows], population.effect_scale[rows]
+        out[rows] = pooling.draw_new(mean, scale, generator)
+    return out
 
 
 def _new_level(
-    scale: Floats | None, pooling: str, what: str, like: Floats, generator: np.random.Generator
+    scale: Floats | None, pooling: Pooling, what: str, like: Floats, generator: np.random.Generator
 ) -> Floats:
-    if pooling == "complete":
-        return np.zeros_like(like)
-    if scale is None and pooling == "none":
+    if not pooling.reaches_new_subgroups:
         raise TwinError(
-            f"This {what} was not in the fit, and levels without pooling say nothing "
-            f"about it. Refit with pooling 'exchangeable' for the {what}."
+            f"This {what} was not in the fit, and levels under pooling {pooling.kind!r} say "
+            f"nothing about it. Refit with pooling 'exchangeable' for the {what}."
         )
-    if scale is None:  # one label only in the fit: its level is the baseline
+    if scale is None:  # one label only in the fit, or no difference: its level is the baseline
         return np.zeros_like(like)
-    return draw_new_group(np.zeros_like(like), scale, generator)
+    return pooling.draw_new(np.zeros_like(like), scale, generator)
 
 
 def _seed(design: Design, i: int, labels: tuple[str, str]) -> int:
