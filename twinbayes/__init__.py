@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twinbayes import datasets
-    from twinbayes.cohort import Cohort, read_cohort
+    from twinbayes.cohort import Aggregate, Cohort, read_aggregate, read_cohort
     from twinbayes.diseases import disease
-    from twinbayes.inference.fit import Fit, fit, load_fit
+    from twinbayes.inference.aggregate_fit import AggregateFit
+    from twinbayes.inference.fit import Fit
+    from twinbayes.inference.fitting import fit, load_fit
     from twinbayes.model.assemble import assemble
     from twinbayes.model.spec import ModelSpec
     from twinbayes.priors import PriorSet, load_priors
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Aggregate",
+    "AggregateFit",
     "Cohort",
     "Fit",
     "ModelSpec",
@@ -46,11 +50,15 @@ __all__ = [
     "fit",
     "load_fit",
     "load_priors",
+    "read_aggregate",
     "read_cohort",
     "review",
 ]
 
 _HOME = {
+    "Aggregate": "cohort",
+    "read_aggregate": "cohort",
+    "AggregateFit": "inference",
     "Cohort": "cohort",
     "read_cohort": "cohort",
     "PriorSet": "priors",

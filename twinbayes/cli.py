@@ -20,6 +20,7 @@ from twinbayes.errors import CohortError, TwinbayesError
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort
+    from twinbayes.inference import AggregateFit, Fit
 
 USABLE: Final = 0
 NOT_FOR_USE: Final = 1
@@ -176,7 +177,7 @@ def review(
     import twinbayes as tb
     from twinbayes.report import read_checks
 
-    fitted = tb.load_fit(fit_path)
+    fitted = _of_patients(tb.load_fit(fit_path))
     given = None if checks is None else read_checks(checks)
     page = tb.review(fitted, out, checks=given, interval=interval, show_code=show_code)
     return _tell(fitted, page, "report", as_json)
@@ -207,7 +208,7 @@ def twin(
 
     if (patient is None) == (new is None):
         raise OptionError("Give either --patient, one of the fitted cohort, or --new, a folder.")
-    fitted = tb.load_fit(fit_path)
+    fitted = _of_patients(tb.load_fit(fit_path))
     who = tb.read_cohort(new) if new is not None else str(patient)
     page = twin_report(
         fitted, who, out, at=at, until=years * DAYS_PER_YEAR, interval=interval,
@@ -234,7 +235,7 @@ def verify(
     from twinbayes.twin import Ledger, replay
 
     records = Ledger(ledger).records(head=head)
-    problems = replay(tb.load_fit(fit_path), _read(cohort, adapter), records)
+    problems = replay(_of_patients(tb.load_fit(fit_path)), _read(cohort, adapter), records)
     last = records[-1]["hash"] if records else None
     if as_json:
         _print_json({"verified": not problems, "records": len(records), "head": last,
@@ -277,6 +278,15 @@ def _read(cohort: str, adapter: str | None) -> Cohort:
 
         return datasets.registry()
     return read_cohort(None if cohort == "-" else cohort, adapter)
+
+
+def _of_patients(fitted: Fit | AggregateFit) -> Fit:
+    from twinbayes.errors import OptionError
+    from twinbayes.inference import AggregateFit
+
+    if isinstance(fitted, AggregateFit):
+        raise OptionError("This file holds a fit of aggregate data; the command is for patients.")
+    return fitted
 
 
 def _tell(fitted: Any, page: Path, what: str, as_json: bool) -> int:

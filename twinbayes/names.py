@@ -39,6 +39,8 @@ CURVE_LINE: Final = "curve_line"  # the others, where there are waves
 PATIENT_TERM: Final = "patient_term"  # coefficients that differ between patients
 PATIENT_TERM_AGAIN: Final = "patient_term_again"  # the other side of a correlation
 CURVE_COVARIATE: Final = "curve_covariate"  # level, then covariates that act on curves
+COEFFICIENT: Final = "coefficient"  # of a model of aggregate data
+ROW: Final = "row"  # of aggregate data
 ASSOCIATION: Final = "association_term"  # one feature of a marker on one transition
 
 # --- coordinates of forecasts -----------------------------------------------------------

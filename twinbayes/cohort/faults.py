@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 import pandas as pd
@@ -91,10 +91,14 @@ class Fault(NamedTuple):
 
 
 class Faults:
-    """Collects faults during one reading, to be raised together at its end."""
+    """Collects faults during one reading, to be raised together at its end.
 
-    def __init__(self) -> None:
+    `rules` holds the remedy of every rule; those of the cohort contract by default.
+    """
+
+    def __init__(self, rules: Mapping[str, str] = RULES) -> None:
         self._faults: list[Fault] = []
+        self._rules = rules
 
     def add(
         self,
@@ -122,7 +126,7 @@ class Faults:
         frame["row"] = frame["row"].astype("Int64")
         # A matrix stored with patients as columns must not leak them as column names.
         frame["column"] = frame["column"].mask(frame["column"].isin(list(private)), "(masked)")
-        return frame.assign(remedy=frame["rule"].map(RULES))
+        return frame.assign(remedy=frame["rule"].map(dict(self._rules)))
 
     def raise_if_any(self, private: Collection[str] = ()) -> None:
         """Raise one CohortError that lists every fault, or return if there is none."""

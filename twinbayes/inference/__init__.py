@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from twinbayes.inference.fit import CompiledFit, Fit, compile_fit, fit, load_fit
+from twinbayes.inference.aggregate_fit import AggregateFit, CompiledAggregate
+from twinbayes.inference.fit import Fit
+from twinbayes.inference.fitting import CompiledFit, compile_fit, fit, load_fit
 from twinbayes.inference.gate import Verdict, judge
 from twinbayes.inference.manifest import build_manifest
 from twinbayes.inference.samplers import Compiled, compile_model, sample
 from twinbayes.inference.storage import read_tree, write_tree
 
 __all__ = [
+    "AggregateFit",
     "Compiled",
+    "CompiledAggregate",
     "CompiledFit",
     "Fit",
     "Verdict",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,31 +25,40 @@ _COHORT: Final = "cohort"
 
 def pack_fit(fit: Fit) -> xr.DataTree:
     """Return the fit's tree with two more groups, of bytes: description and cohort folder."""
-    tree = fit.datatree.copy(deep=False)
-    description = {
-        "spec": fit.spec.to_dict(),
+    learnt = {
         "encoding": fit.encoding.to_dict(),
         "curves": None if fit.learnt.curves is None else fit.learnt.curves.to_dict(),
         "edges": [[float(x) if np.isfinite(x) else None for x in e] for e in fit.edges],
-        "priors": {
-            "name": fit.priors.name,
-            "version": fit.priors.version,
-            "overridden": sorted(fit.priors.overridden),
-            "entries": [e.to_dict() for e in fit.priors.values()],
-        },
     }
-    tree[_DESCRIPTION] = _as_bytes({"json": json.dumps(description).encode()})
+    tree = with_description(fit.datatree, fit.spec.to_dict(), fit.priors, learnt)
     with tempfile.TemporaryDirectory() as folder:
         written = fit.cohort.write(Path(folder) / "cohort")
         tree[_COHORT] = _as_bytes({p.name: p.read_bytes() for p in sorted(written.iterdir())})
     return tree
 
 
-def unpack_fit(
-    tree: xr.DataTree,
-) -> tuple[ModelSpec, Cohort, PriorSet, Learnt, xr.DataTree]:
-    """Undo `pack_fit`: spec, cohort, priors, what was learnt, and the tree of draws."""
-    if _DESCRIPTION not in tree or _COHORT not in tree:
+def with_description(
+    tree: xr.DataTree, spec: dict[str, Any], priors: PriorSet, extra: Mapping[str, Any]
+) -> xr.DataTree:
+    """Return a tree of draws with one more group: model, priors and what else is given."""
+    described = tree.copy(deep=False)
+    description = {
+        "spec": spec,
+        "priors": {
+            "name": priors.name,
+            "version": priors.version,
+            "overridden": sorted(priors.overridden),
+            "entries": [e.to_dict() for e in priors.values()],
+        },
+        **extra,
+    }
+    described[_DESCRIPTION] = _as_bytes({"json": json.dumps(description).encode()})
+    return described
+
+
+def read_description(tree: xr.DataTree) -> tuple[dict[str, Any], PriorSet, xr.DataTree]:
+    """Undo `with_description`: all that was described, the priors, and the tree of draws."""
+    if _DESCRIPTION not in tree:
         raise StorageError(
             "The file holds draws but no twinbayes fit: it was written by "
             "something else. Use Fit.save."
@@ -56,27 +66,32 @@ def unpack_fit(
     text = json.loads(tree[_DESCRIPTION]["json"].to_numpy().tobytes())
     priors = text["priors"]
     entries = [PriorEntry.from_dict(e) for e in priors["entries"]]
+    known = PriorSet(
+        priors["name"],
+        priors["version"],
+        {e.name: e for e in entries},
+        frozenset(priors["overridden"]),
+    )
+    return text, known, tree.filter(lambda node: node.name not in (_DESCRIPTION, _COHORT))
+
+
+def unpack_fit(tree: xr.DataTree, text: Mapping[str, Any]) -> tuple[ModelSpec, Cohort, Learnt]:
+    """Undo `pack_fit` where it goes beyond the description: spec, cohort, what was learnt."""
+    if _COHORT not in tree:
+        raise StorageError("The file holds a fit without its cohort. Use Fit.save.")
     with tempfile.TemporaryDirectory() as folder:
         for name, content in tree[_COHORT].data_vars.items():
             (Path(folder) / Path(str(name)).name).write_bytes(content.to_numpy().tobytes())
         cohort = read_cohort(folder)
     edges = tuple(np.array([np.inf if x is None else x for x in e]) for e in text["edges"])
-    draws = tree.filter(lambda node: node.name not in (_DESCRIPTION, _COHORT))
     return (
         ModelSpec.from_dict(text["spec"]),
         cohort,
-        PriorSet(
-            priors["name"],
-            priors["version"],
-            {e.name: e for e in entries},
-            frozenset(priors["overridden"]),
-        ),
         Learnt(
             Encoding.from_dict(text["encoding"]),
             edges,
             CurveEncoding.from_dict(text["curves"]) if text.get("curves") else None,
         ),
-        draws,
     )
 
 

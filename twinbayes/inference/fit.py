@@ -12,21 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import ArrayLike
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, TwinError
-from twinbayes.inference.archive import pack_fit, unpack_fit
-from twinbayes.inference.gate import Verdict, judge
+from twinbayes.inference.archive import pack_fit
+from twinbayes.inference.gate import Verdict
 from twinbayes.inference.likelihood import by_patient, patient_loglik
-from twinbayes.inference.manifest import build_manifest
-from twinbayes.inference.samplers import Compiled, compile_model
-from twinbayes.inference.storage import read_tree, write_tree
-from twinbayes.model import Encoding, EventPlan, Learnt, ModelPlan, ModelSpec
-from twinbayes.model.assemble import assemble_plan, require_finite_start
+from twinbayes.inference.storage import write_tree
+from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.event_process import PATIENT_WEIGHT
-from twinbayes.names import CONSTANT_DATA, PATIENT, POSTERIOR, SUBGROUP, TRANSITION, WINDOW
-from twinbayes.priors import PriorSet, load_priors
+from twinbayes.names import CONSTANT_DATA, POSTERIOR
+from twinbayes.priors import PriorSet
 
 if TYPE_CHECKING:
     from twinbayes.twin import Twin
@@ -223,170 +219,3 @@ class Fit:
             f"{self.spec.describe()}\n\nPriors ({self.priors.label}):\n{priors}\n\n"
             f"Verdict: {self.verdict.banner()}"
         )
-
-
-@dataclass(frozen=True)
-class CompiledFit:
-    """A model compiled for a cohort: sample it again and again without compiling again."""
-
-    spec: ModelSpec
-    cohort: Cohort
-    priors: PriorSet
-    plan: ModelPlan
-    compiled: Compiled
-
-    def sample(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 1000,
-        chains: int = 4,
-        seed: int = 0,
-        progressbar: bool = True,
-        weights: ArrayLike | None = None,
-    ) -> Fit:
-        """Draw from the posterior, by default with every patient counting once.
-
-        Parameters
-        ----------
-        weights
-            One number a patient: 0 leaves a patient out (cross-validation), 1 counts as
-            observed. Power priors of the model discount on top of it.
-        """
-        weight = _checked_weights(weights, len(self.cohort.patient_ids))
-        weight = weight * self.spec.discounts(self.plan)
-        compiled = self.compiled.with_data(**{PATIENT_WEIGHT: weight})
-        tree = compiled.sample(
-            draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
-        )
-        tree[CONSTANT_DATA] = xr.DataTree(_constants(self.plan.events, self.cohort, weight))
-        verdict = judge(tree, constants=self.plan.learnt.constants)
-        manifest = build_manifest(
-            run={str(key): value for key, value in tree.attrs.items()},
-            cohort_fingerprint=self.cohort.fingerprint,
-            spec_hash=self.spec.content_hash,
-            prior_ids=self.priors.ids,
-            prior_hash=self.priors.content_hash,
-            verdict=verdict,
-        )
-        fit = Fit(
-            self.spec,
-            self.cohort,
-            self.priors,
-            tree,
-            verdict,
-            manifest,
-            self.plan.learnt,
-        )
-        fit.__dict__["plan"] = self.plan  # already made; spares the cached property the work
-        return fit
-
-
-def compile_fit(
-    spec: ModelSpec,
-    cohort: Cohort,
-    *,
-    priors: PriorSet | None = None,
-    sampler: str = "nutpie",
-    **options: object,
-) -> CompiledFit:
-    """Compile a model for a cohort; see `fit` for the parameters."""
-    priors = load_priors(spec.priors) if priors is None else priors
-    plan = spec.plan(cohort)
-    model = assemble_plan(spec, plan, priors)
-    if sampler == "numpyro":
-        from twinbayes.model import event_op, mixture_quantile
-
-        event_op.register_jax()
-        mixture_quantile.register_jax()
-    compiled = compile_model(model, sampler=sampler, **options)
-    if not compiled.starts:
-        require_finite_start(model)
-    return CompiledFit(spec, cohort, priors, plan, compiled)
-
-
-def fit(
-    spec: ModelSpec,
-    cohort: Cohort,
-    *,
-    priors: PriorSet | None = None,
-    sampler: str = "nutpie",
-    draws: int = 1000,
-    tune: int = 1000,
-    chains: int = 4,
-    seed: int = 0,
-    progressbar: bool = True,
-    **options: object,
-) -> Fit:
-    """Fit a disease model to a cohort.
-
-    Parameters
-    ----------
-    spec
-        The model, from `disease`.
-    cohort
-        The patients, from `read_cohort`.
-    priors
-        Default: the disease's file of the prior library.
-    sampler
-        ``"nutpie"`` (default), ``"pymc"`` or ``"numpyro"``.
-    draws, tune, chains
-        Draws kept and warm-up draws of each chain; number of chains.
-    seed
-        The same seed gives identical draws on one machine.
-    progressbar
-        Show progress where somebody can see it.
-    **options
-        Options of the sampler.
-
-    Returns
-    -------
-    Fit
-        Look at ``fit.verdict`` first.
-
-    Raises
-    ------
-    ModelError, PriorError, OptionError, FitError
-        Before sampling, wherever possible.
-    """
-    compiled = compile_fit(spec, cohort, priors=priors, sampler=sampler, **options)
-    return compiled.sample(
-        draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
-    )
-
-
-def load_fit(path: str | os.PathLike[str]) -> Fit:
-    """Read a fit that `Fit.save` wrote; the checksum is verified before anything is parsed.
-
-    Raises
-    ------
-    StorageError
-        Missing, truncated, altered, or written by a newer version.
-    """
-    tree, manifest = read_tree(path)
-    spec, cohort, priors, learnt, draws = unpack_fit(tree)
-    verdict = judge(draws, constants=learnt.constants)
-    return Fit(spec, cohort, priors, draws, verdict, manifest, learnt)
-
-
-def _checked_weights(weights: ArrayLike | None, n: int) -> np.ndarray:
-    weight = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
-    if weight.shape != (n,) or not np.all(np.isfinite(weight)) or np.any(weight < 0):
-        raise OptionError(f"weights must be {n} finite numbers of at least 0, one a patient.")
-    return weight
-
-
-def _constants(plan: EventPlan, cohort: Cohort, weight: np.ndarray) -> xr.Dataset:
-    """Constants of the fit beside its draws: window edges, subgroups, weights."""
-    width = max(len(e) for e in plan.edges)
-    edges = np.full((len(plan.edges), width), np.inf)
-    for row, some in zip(edges, plan.edges, strict=True):
-        row[: len(some)] = some
-    return xr.Dataset(
-        {
-            f"{WINDOW}_edge": ((TRANSITION, f"{WINDOW}_edge_number"), edges, {"units": "days"}),
-            PATIENT_WEIGHT: (PATIENT, weight),
-            f"patient_{SUBGROUP}": (PATIENT, cohort.patients[SUBGROUP].astype(str).to_numpy(str)),
-        },
-        coords={PATIENT: list(cohort.patient_ids)},
-    )

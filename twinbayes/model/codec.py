@@ -16,6 +16,7 @@ UNSET_IS_ABSENT: Final = {"unset_is_absent": True}
 def _known_types() -> dict[str, type[Any]]:
     """The closed list of types that may be stored; a file can name no other."""
     from twinbayes.model import (
+        aggregate,
         association,
         baseline,
         columns,
@@ -33,6 +34,7 @@ def _known_types() -> dict[str, type[Any]]:
 
     types = (
         spec.ModelSpec,
+        aggregate.AggregateSpec,
         event_process.EventProcess,
         graph.StateGraph,
         graph.Transition,

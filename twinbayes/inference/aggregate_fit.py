@@ -1,0 +1,306 @@
+"""Fits of aggregate data: the same samplers, gate and files as any other fit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE, Aggregate
+from twinbayes.errors import FitError, ModelError, OptionError
+from twinbayes.inference.archive import with_description
+from twinbayes.inference.gate import Verdict, judge
+from twinbayes.inference.manifest import build_manifest
+from twinbayes.inference.samplers import Compiled, compile_model
+from twinbayes.inference.storage import write_tree
+from twinbayes.model.aggregate import (
+    EFFECT_MEAN,
+    HETEROGENEITY,
+    SUBGROUP_VALUE,
+    AggregateSpec,
+)
+from twinbayes.model.assemble import require_finite_start
+from twinbayes.model.pooling import BELONGS
+from twinbayes.names import CHAIN, COEFFICIENT, DRAW, POSTERIOR, SUBGROUP
+from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors
+from twinbayes.priors.mixture import BETA, GAMMA, NORMAL
+
+DATA: Final = "data"
+
+
+@dataclass(frozen=True)
+class AggregateFit:
+    """The posterior of a model of aggregate data.
+
+    Attributes
+    ----------
+    spec, data, priors
+        What was fitted, to what, under which priors.
+    datatree
+        Groups ``posterior`` and ``sample_stats``. The posterior has ``effect`` (coefficient,
+        subgroup) on the scale of the priors and, without covariates, ``subgroup_value``
+        (subgroup): probabilities, rates, or the data's own unit.
+    verdict
+        The gate's judgement.
+    manifest
+        Provenance.
+    """
+
+    spec: AggregateSpec
+    data: Aggregate = field(repr=False)
+    priors: PriorSet = field(repr=False)
+    datatree: xr.DataTree = field(repr=False)
+    verdict: Verdict
+    manifest: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def exchangeability(self) -> pd.DataFrame:
+        """Posterior probability that each subgroup belongs with the others.
+
+        One row a coefficient and subgroup. The means of how probable that is under each draw; a
+        draw never decides for one or the other.
+
+        Raises
+        ------
+        ModelError
+            The pooling has no such probability.
+        """
+        posterior = self.datatree[POSTERIOR].to_dataset()
+        name = f"effect_{BELONGS}"
+        if name not in posterior:
+            raise ModelError(
+                f"Pooling {self.spec.pooling.kind!r} has no probability of exchangeability. "
+                "'exnex', 'robust_map', 'commensurate' and 'bma_exchangeability' have."
+            )
+        mean = posterior[name].mean((CHAIN, DRAW))
+        target = getattr(self.spec.pooling, "target", None)
+        if target is not None:
+            mean = mean.expand_dims({SUBGROUP: [target]}, axis=1)
+        mean = mean.rename({mean.dims[1]: SUBGROUP})
+        return mean.to_series().rename("probability").reset_index()
+
+    def table(self, level: float = 0.9) -> pd.DataFrame:
+        """Estimates of the subgroups beside their data.
+
+        Parameters
+        ----------
+        level
+            Probability of the equal-tailed intervals.
+
+        Returns
+        -------
+        DataFrame
+            One row a subgroup: the data summed up, what they say alone (``observed``), and
+            ``mean``, ``sd``, ``lower``, ``upper`` of the posterior; intervals in
+            ``attrs["interval"]``, the verdict in ``attrs["verdict"]``.
+        """
+        if not 0.0 < level < 1.0:
+            raise OptionError(f"level {level!r} is not a probability between 0 and 1.")
+        value = self._values()
+        tails = value.quantile([0.5 - level / 2, 0.5 + level / 2], dim=(CHAIN, DRAW)).to_numpy()
+        out = self._observed()
+        out["mean"] = value.mean((CHAIN, DRAW)).to_numpy()
+        out["sd"] = value.std((CHAIN, DRAW), ddof=1).to_numpy()
+        out["lower"], out["upper"] = tails
+        out.attrs |= {
+            "interval": f"{level:.0%} equal-tailed",
+            "verdict": self.verdict.banner(),
+        }
+        return out
+
+    def new_subgroup(self, seed: int = 0) -> xr.DataArray:
+        """Draw the value of a subgroup that the data do not have, (chain, draw).
+
+        Raises
+        ------
+        ModelError
+            The pooling says nothing of it, or the model has covariates.
+        """
+        self._require_plain("The value of a new subgroup")
+        if not self.spec.pooling.reaches_new_subgroups:
+            self.spec.pooling.draw_new(np.zeros(1), np.zeros(1), np.random.default_rng(seed))
+        posterior = self.datatree[POSTERIOR].to_dataset()
+        mean = posterior[EFFECT_MEAN].isel({COEFFICIENT: 0}, drop=True).transpose(CHAIN, DRAW)
+        scale = np.zeros(mean.shape)
+        if HETEROGENEITY in posterior:
+            spread = posterior[HETEROGENEITY].isel({COEFFICIENT: 0}, drop=True)
+            scale = spread.transpose(CHAIN, DRAW).to_numpy()
+        rng = np.random.default_rng(seed)
+        theta = self.spec.pooling.draw_new(mean.to_numpy(), scale, rng)
+        return mean.copy(data=self.spec.natural(theta)).rename("new_subgroup")
+
+    def prior_for_new_subgroup(
+        self,
+        *,
+        components: int | tuple[int, ...] = (1, 2, 3, 4),
+        reference_sd: float | None = None,
+        seed: int = 0,
+    ) -> MixtureFit:
+        """Approximate the meta-analytic-predictive prior of a new subgroup by a mixture.
+
+        Of beta distributions for a probability, gamma for a rate, normal for all else; see
+        `fit_mixture`.
+
+        Source: Schmidli et al. (2014), Biometrics 70, 1023-1032.
+        """
+        if not self.verdict.usable:
+            raise FitError(f"No prior is made of this fit. {self.verdict.banner()}")
+        kind = {RESPONSE: BETA, RATE: GAMMA}.get(self.spec.outcome, NORMAL)
+        return fit_mixture(
+            self.new_subgroup(seed), kind, components=components, reference_sd=reference_sd
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write one self-contained file: draws, model, priors, data, manifest."""
+        return write_tree(path, pack_aggregate(self), self.manifest)
+
+    def describe(self) -> str:
+        """The model in formulae, the priors and the verdict, as text."""
+        used = [self.priors[name] for name in (EFFECT_MEAN, HETEROGENEITY)]
+        priors = "\n".join(f"  {entry.name} ~ {entry.text()}" for entry in used)
+        return (
+            f"{self.spec.describe()}\n\nPriors ({self.priors.label}):\n{priors}\n\n"
+            f"Verdict: {self.verdict.banner()}"
+        )
+
+    def _values(self) -> xr.DataArray:
+        self._require_plain("The table of subgroups")
+        return self.datatree[POSTERIOR].to_dataset()[SUBGROUP_VALUE]
+
+    def _require_plain(self, what: str) -> None:
+        if self.spec.covariates:
+            raise ModelError(
+                f"{what} depends on the covariates {', '.join(self.spec.covariates)}. Read the "
+                "coefficients in fit.datatree['posterior']['effect']."
+            )
+
+    def _observed(self) -> pd.DataFrame:
+        """Data of each subgroup together, and their estimate."""
+        one, two = OUTCOMES[self.spec.outcome]
+        table = self.data.table
+        if self.spec.outcome in (RESPONSE, RATE):
+            out = table.groupby(SUBGROUP, sort=False)[[one, two]].sum()
+            with np.errstate(invalid="ignore", divide="ignore"):
+                out["observed"] = out[one] / out[two]
+            return out
+        precision = table[two] ** -2.0
+        grouped = table.assign(weight=precision, weighted=precision * table[one]).groupby(
+            SUBGROUP, sort=False
+        )[["weight", "weighted"]]
+        total = grouped.sum()
+        return pd.DataFrame(
+            {"observed": total["weighted"] / total["weight"], "se": total["weight"] ** -0.5}
+        )
+
+
+@dataclass(frozen=True)
+class CompiledAggregate:
+    """A model of aggregate data made ready: sample it on other results without compiling."""
+
+    spec: AggregateSpec
+    data: Aggregate
+    priors: PriorSet
+    compiled: Compiled
+
+    def with_data(self, data: Aggregate) -> CompiledAggregate:
+        """Return the same model on other results of the same rows.
+
+        Raises
+        ------
+        ModelError
+            Subgroups, covariates or the outcome differ, or the likelihood of the source has
+            been integrated already (a power that is learnt).
+        """
+        here, there = self.data.table, data.table
+        same = (data.outcome, data.covariates) == (self.data.outcome, self.data.covariates)
+        if not same or len(here) != len(there) or not here[SUBGROUP].equals(there[SUBGROUP]):
+            raise ModelError(
+                "Other data for a compiled model need the same rows of the same subgroups, "
+                "covariates and outcome. Compile a model of their own."
+            )
+        if getattr(self.spec.pooling, "power", 0.0) is None:
+            raise ModelError(
+                "A power that is learnt depends on the source's data beyond their likelihood. "
+                "Compile the model for each data set."
+            )
+        columns = (*OUTCOMES[self.spec.outcome], *self.spec.covariates)
+        updates = {c: there[c].to_numpy(float) for c in columns}
+        return replace(self, data=data, compiled=self.compiled.with_data(**updates))
+
+    def sample(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        seed: int = 0,
+        cores: int | None = None,
+        progressbar: bool = True,
+    ) -> AggregateFit:
+        """Draw from the posterior."""
+        tree = self.compiled.sample(
+            draws=draws, tune=tune, chains=chains, seed=seed, cores=cores, progressbar=progressbar
+        )
+        verdict = judge(tree)
+        manifest = build_manifest(
+            run={str(key): value for key, value in tree.attrs.items()},
+            cohort_fingerprint=self.data.fingerprint,
+            spec_hash=self.spec.content_hash,
+            prior_ids=self.priors.ids,
+            prior_hash=self.priors.content_hash,
+            verdict=verdict,
+        )
+        return AggregateFit(self.spec, self.data, self.priors, tree, verdict, manifest)
+
+
+def compile_aggregate(
+    spec: AggregateSpec,
+    data: Aggregate,
+    *,
+    priors: PriorSet | None = None,
+    sampler: str = "nutpie",
+    **options: object,
+) -> CompiledAggregate:
+    """Make a model of aggregate data ready for sampling; see `fit` for the parameters."""
+    priors = load_priors(spec.priors) if priors is None else priors
+    model = spec.build(data, priors)
+    compiled = compile_model(model, sampler=sampler, **options)
+    if not compiled.starts:
+        require_finite_start(model)
+    return CompiledAggregate(spec, data, priors, compiled)
+
+
+def pack_aggregate(fit: AggregateFit) -> xr.DataTree:
+    """Return the fit's tree with its description; `unpack_aggregate` undoes it."""
+    extra = {
+        DATA: {
+            "table": fit.data.table.to_csv(index=False, float_format="%.17g"),
+            "outcome": fit.data.outcome,
+            "covariates": list(fit.data.covariates),
+            "name": fit.data.name,
+        }
+    }
+    return with_description(fit.datatree, fit.spec.to_dict(), fit.priors, extra)
+
+
+def unpack_aggregate(
+    text: Mapping[str, Any], priors: PriorSet, draws: xr.DataTree, manifest: Mapping[str, Any]
+) -> AggregateFit:
+    """Rebuild a fit from its stored description and draws."""
+    stored = text[DATA]
+    table = pd.read_csv(StringIO(stored["table"]), dtype={SUBGROUP: str}, keep_default_na=False)
+    data = Aggregate(
+        table=table.astype({c: float for c in table.columns if c != SUBGROUP}),
+        outcome=stored["outcome"],
+        covariates=tuple(stored["covariates"]),
+        name=stored["name"],
+    )
+    spec = AggregateSpec.from_dict(text["spec"])
+    return AggregateFit(spec, data, priors, draws, judge(draws), manifest)

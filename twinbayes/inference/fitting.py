@@ -1,0 +1,216 @@
+"""Compiling and sampling: from a model and its data to a fit, and fits read from files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Final, cast, overload
+
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from twinbayes.cohort import Cohort
+from twinbayes.cohort.aggregate import Aggregate
+from twinbayes.errors import ModelError
+from twinbayes.inference.aggregate_fit import (
+    DATA,
+    AggregateFit,
+    CompiledAggregate,
+    compile_aggregate,
+    unpack_aggregate,
+)
+from twinbayes.inference.archive import read_description, unpack_fit
+from twinbayes.inference.constants import checked_weights, constants
+from twinbayes.inference.fit import Fit
+from twinbayes.inference.gate import judge
+from twinbayes.inference.manifest import build_manifest
+from twinbayes.inference.samplers import Compiled, compile_model
+from twinbayes.inference.storage import read_tree
+from twinbayes.model import ModelPlan, ModelSpec
+from twinbayes.model.aggregate import AggregateSpec
+from twinbayes.model.assemble import assemble_plan, require_finite_start
+from twinbayes.model.event_process import PATIENT_WEIGHT
+from twinbayes.names import CONSTANT_DATA
+from twinbayes.priors import PriorSet, load_priors
+
+
+@dataclass(frozen=True)
+class CompiledFit:
+    """A model compiled for a cohort: sample it again and again without compiling again."""
+
+    spec: ModelSpec
+    cohort: Cohort
+    priors: PriorSet
+    plan: ModelPlan
+    compiled: Compiled
+
+    def sample(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        seed: int = 0,
+        progressbar: bool = True,
+        weights: ArrayLike | None = None,
+    ) -> Fit:
+        """Draw from the posterior, by default with every patient counting once.
+
+        Parameters
+        ----------
+        weights
+            One number a patient: 0 leaves a patient out (cross-validation), 1 counts as
+            observed. Power priors of the model discount on top of it.
+        """
+        weight = checked_weights(weights, len(self.cohort.patient_ids))
+        weight = weight * self.spec.discounts(self.plan)
+        compiled = self.compiled.with_data(**{PATIENT_WEIGHT: weight})
+        tree = compiled.sample(
+            draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
+        )
+        tree[CONSTANT_DATA] = xr.DataTree(constants(self.plan.events, self.cohort, weight))
+        verdict = judge(tree, constants=self.plan.learnt.constants)
+        manifest = build_manifest(
+            run={str(key): value for key, value in tree.attrs.items()},
+            cohort_fingerprint=self.cohort.fingerprint,
+            spec_hash=self.spec.content_hash,
+            prior_ids=self.priors.ids,
+            prior_hash=self.priors.content_hash,
+            verdict=verdict,
+        )
+        fit = Fit(
+            self.spec,
+            self.cohort,
+            self.priors,
+            tree,
+            verdict,
+            manifest,
+            self.plan.learnt,
+        )
+        fit.__dict__["plan"] = self.plan  # already made; spares the cached property the work
+        return fit
+
+
+@overload
+def compile_fit(
+    spec: ModelSpec, data: Cohort, *, priors: PriorSet | None = ..., **options: Any
+) -> CompiledFit: ...
+
+
+@overload
+def compile_fit(
+    spec: AggregateSpec, data: Aggregate, *, priors: PriorSet | None = ..., **options: Any
+) -> CompiledAggregate: ...
+
+
+def compile_fit(
+    spec: ModelSpec | AggregateSpec,
+    data: Cohort | Aggregate,
+    *,
+    priors: PriorSet | None = None,
+    sampler: str = "nutpie",
+    **options: Any,
+) -> CompiledFit | CompiledAggregate:
+    """Compile a model for its data; see `fit` for the parameters."""
+    if sampler == "numpyro":
+        from twinbayes.model import event_op, mixture_quantile
+
+        event_op.register_jax()
+        mixture_quantile.register_jax()
+    if isinstance(spec, AggregateSpec) != isinstance(data, Aggregate):
+        raise ModelError(
+            f"The model {spec.name!r} is of {_DATA[isinstance(spec, AggregateSpec)]}, the data are "
+            f"{_DATA[isinstance(data, Aggregate)]}."
+        )
+    if isinstance(spec, AggregateSpec):
+        return compile_aggregate(
+            spec, cast(Aggregate, data), priors=priors, sampler=sampler, **options
+        )
+    cohort = cast(Cohort, data)
+    priors = load_priors(spec.priors) if priors is None else priors
+    plan = spec.plan(cohort)
+    model = assemble_plan(spec, plan, priors)
+    compiled = compile_model(model, sampler=sampler, **options)
+    if not compiled.starts:
+        require_finite_start(model)
+    return CompiledFit(spec, cohort, priors, plan, compiled)
+
+
+@overload
+def fit(spec: ModelSpec, data: Cohort, **options: Any) -> Fit: ...
+
+
+@overload
+def fit(spec: AggregateSpec, data: Aggregate, **options: Any) -> AggregateFit: ...
+
+
+def fit(
+    spec: ModelSpec | AggregateSpec,
+    data: Cohort | Aggregate,
+    *,
+    priors: PriorSet | None = None,
+    sampler: str = "nutpie",
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+    progressbar: bool = True,
+    **options: Any,
+) -> Fit | AggregateFit:
+    """Fit a model to a cohort, or to aggregate data.
+
+    Parameters
+    ----------
+    spec
+        The model, from `disease`.
+    data
+        The patients, from `read_cohort`; for a model of aggregate data, from `read_aggregate`.
+    priors
+        Default: the model's file of the prior library.
+    sampler
+        ``"nutpie"`` (default), ``"pymc"`` or ``"numpyro"``.
+    draws, tune, chains
+        Draws kept and warm-up draws of each chain; number of chains.
+    seed
+        The same seed gives identical draws on one machine.
+    progressbar
+        Show progress where somebody can see it.
+    **options
+        Options of the sampler.
+
+    Returns
+    -------
+    Fit or AggregateFit
+        Look at its ``verdict`` first.
+
+    Raises
+    ------
+    ModelError, PriorError, OptionError, FitError
+        Before sampling, wherever possible.
+    """
+    compiled: CompiledFit | CompiledAggregate = compile_fit(
+        cast(Any, spec), cast(Any, data), priors=priors, sampler=sampler, **options
+    )
+    return compiled.sample(
+        draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
+    )
+
+
+def load_fit(path: str | os.PathLike[str]) -> Fit | AggregateFit:
+    """Read a fit that `Fit.save` wrote; the checksum is verified before anything is parsed.
+
+    Raises
+    ------
+    StorageError
+        Missing, truncated, altered, or written by a newer version.
+    """
+    tree, manifest = read_tree(path)
+    text, priors, draws = read_description(tree)
+    if DATA in text:
+        return unpack_aggregate(text, priors, draws, manifest)
+    spec, cohort, learnt = unpack_fit(tree, text)
+    verdict = judge(draws, constants=learnt.constants)
+    return Fit(spec, cohort, priors, draws, verdict, manifest, learnt)
+
+
+_DATA: Final = {True: "aggregate data", False: "patients"}
