@@ -33,6 +33,7 @@ from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors
 from twinbayes.priors.mixture import BETA, GAMMA, NORMAL
 
 DATA: Final = "data"
+TARGET_ACCEPT: Final = 0.99
 
 
 @dataclass(frozen=True)
@@ -271,7 +272,8 @@ def compile_aggregate(
     """Make a model of aggregate data ready for sampling; see `fit` for the parameters."""
     priors = load_priors(spec.priors) if priors is None else priors
     model = spec.build(data, priors)
-    compiled = compile_model(model, sampler=sampler, **options)
+    # A step costs next to nothing here, and few subgroups leave heterogeneity a long way to go.
+    compiled = compile_model(model, sampler=sampler, **{"target_accept": TARGET_ACCEPT, **options})
     if not compiled.starts:
         require_finite_start(model)
     return CompiledAggregate(spec, data, priors, compiled)
