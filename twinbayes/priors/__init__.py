@@ -2,7 +2,8 @@
 
 from twinbayes.priors.distributions import FAMILIES, Family
 from twinbayes.priors.effective_size import effective_sample_size
-from twinbayes.priors.entry import EVIDENCE_KINDS, STATUSES, Evidence, PriorEntry
+from twinbayes.priors.entry import STATUSES, PriorEntry
+from twinbayes.priors.evidence import EVIDENCE_KINDS, Evidence
 from twinbayes.priors.library import library_names, load_priors
 from twinbayes.priors.mixture import Mixture
 from twinbayes.priors.mixture_fit import MixtureFit, fit_mixture
