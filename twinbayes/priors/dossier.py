@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from twinbayes.priors.density import Component, Density
 from twinbayes.priors.plain import (
-    collect,
+    attempt,
     listed,
     number_fault,
     numbers_fault,
     read_list,
     refuse,
+    table_faults,
     text_faults,
     word_fault,
 )
@@ -56,7 +58,7 @@ class Estimand:
         refuse("estimand", text_faults(self, ("endpoint", "summary", "time_point"), optional))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Derived:
     """Numbers that follow from the distribution; they are computed again by every check.
 
@@ -88,29 +90,18 @@ class Derived:
         if self.reference_sd is not None:
             faults.append(number_fault("reference_sd", self.reference_sd, 1e-300))
         for key in ("quantiles", "ess"):
-            table = getattr(self, key)
-            if not isinstance(table, Mapping):
-                faults.append(f"key {key!r} must map names to numbers.")
-                continue
-            faults += [number_fault(f"{key}: {name}", value) for name, value in table.items()]
-            object.__setattr__(self, key, MappingProxyType(dict(table)))
-        faults += [
+            faults += table_faults(key, getattr(self, key))
+        refuse("derived", [fault for fault in faults if fault])
+        faults = [
             f"quantile {name!r} is none. Write the percentage, as in 'q05' or 'q97.5'."
             for name in self.quantiles
             if not isinstance(name, str) or not _QUANTILE.fullmatch(name)
         ]
         for name in self.ess:
             faults += word_fault("method of effective sample size", name, ESS_METHODS)
-        refuse("derived", [fault for fault in faults if fault])
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _derived, (
-            self.mean, self.sd, dict(self.quantiles), dict(self.ess), self.reference_sd,
-        )  # fmt: skip
-
-
-def _derived(*values: Any) -> Derived:
-    return Derived(**dict(zip(Derived.__dataclass_fields__, values, strict=True)))
+        refuse("derived", faults)
+        for key in ("quantiles", "ess"):
+            object.__setattr__(self, key, dict(getattr(self, key)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,10 +125,7 @@ class Robustness:
     def __post_init__(self) -> None:
         faults = text_faults(self, ("reason",))
         faults.append(number_fault("weight", self.weight, 0.0, 1.0))
-        if isinstance(self.component, Mapping):
-            faults += [number_fault(str(key), value) for key, value in self.component.items()]
-        else:
-            faults.append("key 'component' must map argument names to numbers.")
+        faults += table_faults("component", self.component)
         refuse("robustness", [fault for fault in faults if fault])
         object.__setattr__(self, "component", dict(self.component))
 
@@ -185,7 +173,7 @@ class Expert:
         """Say what does not suit the method."""
         values, shares = self.values, self.probabilities
         faults = []
-        if any(b <= a for a, b in zip(values, values[1:], strict=False)):
+        if any(b <= a for a, b in itertools.pairwise(values)):
             faults.append("key 'values' must ascend.")
         wanted = {"interval": (2, 1), "roulette": (len(shares) + 1, len(shares))}
         sizes = wanted.get(method, (len(shares), len(shares)))
@@ -196,7 +184,7 @@ class Expert:
             )
         if method != "roulette" and not all(0 < p < 1 for p in shares):
             faults.append("key 'probabilities' must lie between 0 and 1.")
-        if method == "quantiles" and any(b <= a for a, b in zip(shares, shares[1:], strict=False)):
+        if method == "quantiles" and any(b <= a for a, b in itertools.pairwise(shares)):
             faults.append("key 'probabilities' must ascend with the values.")
         if method == "roulette" and sum(1 for share in shares if share > 0) < 2:
             faults.append("chips must lie in at least two bins.")
@@ -261,11 +249,8 @@ class PriorPredictive:
 
     def __post_init__(self) -> None:
         faults = text_faults(self, ("statement",), ("path", "sha256"))
-        if isinstance(self.numbers, Mapping):
-            faults += [number_fault(str(key), value) for key, value in self.numbers.items()]
-        else:
-            faults.append("key 'numbers' must map names to numbers.")
-        if not faults or not any(faults):
+        faults += table_faults("numbers", self.numbers)
+        if not faults:
             if bool(self.path) != bool(self.sha256):
                 faults.append("keys 'path' and 'sha256' need each other.")
             elif self.sha256 and not _SHA256.fullmatch(self.sha256):
@@ -290,18 +275,10 @@ class Alternative:
 
     def __post_init__(self) -> None:
         faults = text_faults(self, ("label", "rationale"))
-        made: list[Density] = []
-        collect(
-            faults,
-            lambda: made.append(
-                Density(
-                    distribution=self.distribution, arguments=self.arguments, mixture=self.mixture
-                )
-            ),
-        )
+        made = attempt(faults, lambda: self.density)
         refuse("alternative", faults)
-        object.__setattr__(self, "arguments", dict(made[0].arguments))
-        object.__setattr__(self, "mixture", made[0].mixture)
+        object.__setattr__(self, "arguments", dict(made.arguments if made else {}))
+        object.__setattr__(self, "mixture", made.mixture if made else ())
 
     @property
     def density(self) -> Density:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from twinbayes.priors.dossier import (
 )
 from twinbayes.priors.evidence import Evidence
 from twinbayes.priors.plain import (
-    collect,
+    attempt,
     key_faults,
     listed,
     plain,
@@ -128,25 +129,17 @@ class PriorEntry:
         faults: list[str] = []
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             faults.append("the name must be 'stem' or 'stem.qualifier' with a lower-case stem.")
-        made: list[Density] = []
-        collect(
-            faults,
-            lambda: made.append(
-                Density(
-                    distribution=self.distribution, arguments=self.arguments, mixture=self.mixture
-                )
-            ),
-        )
+        made = attempt(faults, lambda: self.density)
         faults += [f"key {k!r} is empty." for k in _MEANING if not getattr(self, k).strip()]
         faults += self._status_faults()
-        if self.robustness is not None and made:
-            faults += self.robustness.faults(made[0].mixture)
+        if self.robustness is not None and made is not None:
+            faults += self.robustness.faults(made.mixture)
         repeated = {a.label for a in self.alternatives}
         if len(repeated) < len(self.alternatives):
             faults.append("labels of key 'alternatives' must differ.")
         refuse(where, faults)
-        object.__setattr__(self, "arguments", made[0].arguments)
-        object.__setattr__(self, "mixture", made[0].mixture)
+        object.__setattr__(self, "arguments", made.arguments if made else {})
+        object.__setattr__(self, "mixture", made.mixture if made else ())
         for key in _LISTS:
             object.__setattr__(self, key, tuple(getattr(self, key)))
 
@@ -252,7 +245,8 @@ class PriorEntry:
                 given[key] = read_list(kind, given[key], key, faults)
         for key, kind in _BLOCKS.items():
             if key in given and not isinstance(given[key], kind):
-                given[key] = _block(kind, given[key], key, faults)
+                block = partial(read, kind, given[key], f"key {key!r}")
+                given[key] = attempt(faults, block)
         # What cannot be made is not made: the faults so far say why.
         refuse(where, faults)
         texts = {key: value.strip() for key, value in given.items() if isinstance(value, str)}
@@ -291,12 +285,6 @@ def _order(version: str) -> tuple[int, ...]:
 
 def _is_required(item: Any) -> bool:
     return item.default is MISSING and item.default_factory is MISSING
-
-
-def _block(kind: type, record: object, key: str, faults: list[str]) -> Any:
-    made: list[Any] = []
-    collect(faults, lambda: made.append(read(kind, record, f"key {key!r}")))
-    return made[0] if made else None
 
 
 def _alternative_dict(alternative: Alternative) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from twinbayes.errors import PriorError
 
@@ -43,20 +44,19 @@ def read[T](cls: type[T], record: object, where: str) -> T:
     missing = [name for name in required if name not in record]
     if missing:
         faults.append(f"missing {listed(missing)}.")
-    made: list[T] = []
-    if not missing:
-        given = {str(key): value for key, value in record.items() if key in known}
-        collect(faults, lambda: made.append(cls(**given)))
+    given = {str(key): value for key, value in record.items() if key in known}
+    made = None if missing else attempt(faults, partial(cls, **given))
     refuse(where, faults)
-    return made[0]
+    return cast(T, made)
 
 
-def collect(faults: list[str], step: Callable[[], object]) -> None:
-    """Take a step, and add to `faults` what it refuses."""
+def attempt[T](faults: list[str], make: Callable[[], T]) -> T | None:
+    """Return what `make` makes, or add to `faults` why it refuses."""
     try:
-        step()
+        return make()
     except PriorError as error:
         faults.extend(error.faults or [str(error)])
+        return None
 
 
 def read_list[T](cls: type[T], records: object, key: str, faults: list[str]) -> tuple[T, ...]:
@@ -69,8 +69,8 @@ def read_list[T](cls: type[T], records: object, key: str, faults: list[str]) -> 
         if isinstance(item, cls):
             made.append(item)
             continue
-        where = f"key {key!r}: item {number}"
-        collect(faults, lambda item=item, where=where: made.append(read(cls, item, where)))
+        found = attempt(faults, partial(read, cls, item, f"key {key!r}: item {number}"))
+        made += [] if found is None else [found]
     return tuple(made)
 
 
@@ -115,6 +115,14 @@ def numbers_fault(key: str, values: object, low: float = -math.inf, high: float 
     if not isinstance(values, Sequence) or isinstance(values, str) or not values:
         return f"key {key!r} must be a list of numbers."
     return next((f for v in values if (f := number_fault(key, v, low, high))), "")
+
+
+def table_faults(key: str, table: object) -> list[str]:
+    """Say what is wrong with a mapping of names to numbers."""
+    if not isinstance(table, Mapping):
+        return [f"key {key!r} must map names to numbers."]
+    found = [number_fault(f"{key}: {name}", value) for name, value in table.items()]
+    return [fault for fault in found if fault]
 
 
 def plain(value: Any) -> Any:

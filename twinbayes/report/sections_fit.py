@@ -181,10 +181,7 @@ def provenance(evidence: Evidence) -> f.Block:
 def _reasons(entry: PriorEntry) -> f.Block:
     return f.block(
         f.paragraph(entry.rationale),
-        f.bullets(
-            f"{e.kind}: {e.statement}" + (f" [{e.source}]" if e.source else "")
-            for e in entry.evidence
-        )
+        f.bullets(e.text for e in entry.evidence)
         if entry.evidence
         else f.not_provided("No evidence is recorded for this prior."),
     )
