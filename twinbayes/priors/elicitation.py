@@ -43,6 +43,7 @@ MISSED: Final = 0.02
 """How far a fitted probability may be off the stated one before `elicit` refuses an interval."""
 
 _DIGITS: Final = 5
+_NOISE: Final = 1e-9  # of the largest argument: what is smaller is 0
 _AGREES: Final = 0.01  # of a recomputed argument, relative to it
 _SPREAD: Final = 400  # points that stand for what an expert said, for the start of the fit
 
@@ -258,7 +259,11 @@ def _require_support(
 
 
 def _rounded(arguments: Arguments) -> dict[str, float]:
-    return {key: float(f"{value:.{_DIGITS}g}") for key, value in arguments.items()}
+    noise = _NOISE * max(map(abs, arguments.values()))
+    return {
+        key: float(f"{value:.{_DIGITS}g}") if abs(value) > noise else 0.0
+        for key, value in arguments.items()
+    }
 
 
 def _without_last(stated: Density) -> Density:

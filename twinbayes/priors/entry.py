@@ -211,7 +211,10 @@ class PriorEntry:
         else:
             record["arguments"] = dict(self.arguments)
         record |= {key: getattr(self, key) for key in _MEANING}
-        record["evidence"] = [{"source": ""} | plain(item) for item in self.evidence]
+        record["evidence"] = [
+            {"kind": e.kind, "statement": e.statement, "source": e.source} | plain(e)
+            for e in self.evidence
+        ]
         record |= {"version": self.version, "status": self.status}
         for key in ("supersedes", "derivation"):
             if getattr(self, key):

@@ -27,8 +27,8 @@ def load_priors(name_or_path: str | Path, version: int | None = None) -> PriorSe
     Parameters
     ----------
     name_or_path
-        A name of the library (``"aml"``, ``"hsct"``, ``"registry"``, ``"survival"``), or the
-        path of a YAML file of the same form.
+        A name of the library (``"aml"``, ``"mds"``, ``"registry"``; `library_names` has all), or
+        the path of a YAML file of the same form.
     version
         Version wanted; the newest when omitted.
 
