@@ -261,7 +261,13 @@ def _pair(text: str) -> tuple[float, float]:
 def _yaml(record: Any) -> str:
     import yaml
 
-    text: str = yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=96)
+    class Dumper(yaml.SafeDumper):
+        """Writes everything out: prior files may hold no aliases."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    text: str = yaml.dump(record, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=96)
     return text.rstrip()
 
 
