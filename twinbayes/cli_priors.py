@@ -136,7 +136,12 @@ def check(
 @reports_errors
 def elicit(
     name: Annotated[str, typer.Option(help="Name of the entry.")],
-    family: Annotated[str, typer.Option(help="Distribution, as Normal, Beta, Gamma, LogNormal.")],
+    family: Annotated[
+        str,
+        typer.Option(
+            help="Normal, HalfNormal, Laplace, LogNormal, Gamma, InverseGamma, Exponential or Beta."
+        ),
+    ],
     parameter: Annotated[str, typer.Option(help="What the number is.")],
     scale: Annotated[str, typer.Option(help="The scale it lives on.")],
     population: Annotated[str, typer.Option(help="For whom it is meant.")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,14 @@ def test_an_unreviewed_prior_that_calls_itself_approved_does_not_load(tmp_path: 
     file = written(tmp_path, one=changed("review", 1, to=None))
     with pytest.raises(PriorError, match="two distinct reviewer roles"):
         load_priors(file)
+
+
+def test_the_example_of_the_documentation_passes_the_check(tmp_path: Path, root: Path) -> None:
+    page = (root / "docs" / "priors.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    found = check_priors(written(tmp_path, **yaml.safe_load(example)))
+    assert found.faults == ()
+    assert found.statuses == {"response_probability.remission": "evidence"}
 
 
 def test_components_are_read_in_any_order_of_keys() -> None:

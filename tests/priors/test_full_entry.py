@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import json
 import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from full_entry import changed, full
 from twinbayes.errors import PriorError
@@ -177,6 +180,52 @@ def test_schema_and_python_know_the_same_words(validator: Any) -> None:
     assert words("elicitation", "pooling") == POOLINGS
     assert words("review", "decision") == DECISIONS
     assert tuple(defs["derived"]["properties"]["ess"]["properties"]) == ESS_METHODS
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=4)
+    | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner,
+                                                                max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+def places(record: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every place inside an entry, by its keys and positions."""
+    items: list[tuple[str | int, Any]] = []
+    if isinstance(record, dict):
+        items = list(record.items())
+    elif isinstance(record, list):
+        items = list(enumerate(record))
+    inside = [place for key, value in items for place in places(value, (*path, key))]
+    return ([path] if path else []) + inside
+
+
+@settings(max_examples=400, deadline=None)
+@given(place=st.sampled_from(places(full())), value=ANYTHING)
+def test_whatever_stands_in_a_field_is_accepted_or_refused_by_name(
+    place: tuple[str | int, ...], value: Any
+) -> None:
+    record = full()
+    inner: Any = record
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = value
+    refused = ""
+    try:
+        entry = made(record)
+    except PriorError as error:
+        refused = str(error)
+    if refused:
+        assert "'response_rate'" in refused
+    else:
+        assert PriorEntry.from_dict(entry.to_dict()) == entry
+
+
+def test_a_bare_date_is_asked_to_wear_quotation_marks() -> None:
+    with pytest.raises(PriorError, match="put quotation marks around it"):
+        made(changed("review", 0, "date", to=datetime.date(2026, 1, 15)))
 
 
 def test_all_faults_of_an_entry_are_told_at_once() -> None:

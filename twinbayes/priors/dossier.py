@@ -310,9 +310,13 @@ class Review:
     comment: str = ""
 
     def __post_init__(self) -> None:
-        faults = text_faults(self, ("role", "date"), ("comment",))
+        faults = text_faults(self, ("role",), ("comment",))
         faults += word_fault("decision", self.decision, DECISIONS)
-        if isinstance(self.date, str) and not _is_day(self.date):
+        date: object = self.date
+        if not isinstance(date, str):
+            # YAML reads a bare 2026-01-31 as a date.
+            faults.append("key 'date' must be text: put quotation marks around it.")
+        elif not _is_day(date):
             faults.append(f"key 'date' is {self.date!r}, but must be a day as YYYY-MM-DD.")
         refuse("review", faults)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
@@ -27,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from twinbayes.errors import PriorError, require_known
+from twinbayes.errors import OptionError, PriorError, require_known
 from twinbayes.priors.density import MIXED, Component, Density
 from twinbayes.priors.distributions import FAMILIES
 from twinbayes.priors.dossier import POOLINGS, Elicitation, Expert
@@ -174,7 +175,7 @@ def elicitation_faults(entry: PriorEntry) -> list[str]:
         return []
     try:
         found = elicit(entry.elicitation, entry.distribution)
-    except (PriorError, ValueError) as error:
+    except (PriorError, OptionError) as error:
         return [f"elicitation: {error}"]
     stated = entry.density
     if entry.robustness is not None:
@@ -202,12 +203,14 @@ def _maximum_entropy(
     lower, upper = expert.values
     (mass,) = expert.probabilities
     _require_support(expert, np.array([lower, upper]), family, low, high)
+    arguments, reached = {}, math.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the mass is looked at below
-        found = preliz.maxent(getattr(preliz, family)(), lower, upper, mass, plot=False)
-    arguments = {key: float(getattr(found, key)) for key in FAMILIES[family].arguments}
-    frozen = FAMILIES[family].frozen(*arguments.values())
-    reached = float(frozen.cdf(upper) - frozen.cdf(lower))
+        with suppress(ArithmeticError, LookupError, ValueError):  # it gives up in these ways
+            found = preliz.maxent(getattr(preliz, family)(), lower, upper, mass, plot=False)
+            arguments = {key: float(getattr(found, key)) for key in FAMILIES[family].arguments}
+            frozen = FAMILIES[family].frozen(*arguments.values())
+            reached = float(frozen.cdf(upper) - frozen.cdf(lower))
     if not all(map(math.isfinite, arguments.values())) or not abs(reached - mass) <= MISSED:
         raise PriorError(
             f"expert {expert.role!r}: no {family} distribution was found with probability "

@@ -68,13 +68,16 @@ def elicited_entry(
         rationale=rationale.strip() or _RATIONALE,
         evidence=(Evidence(kind="expert", statement=statement, source=protocol),),
         status="evidence",
-        derived=_short(derive(density)),
+        derived=_short(derive(density), counted=family == "Beta"),
         elicitation=said,
     )
 
 
-def _short(derived: Derived) -> Derived:
-    """Round to four digits, as people write numbers."""
+def _short(derived: Derived, *, counted: bool) -> Derived:
+    """Round to four digits, as people write numbers.
+
+    Sample sizes are kept of probabilities alone: of others nobody said what one patient tells.
+    """
 
     def cut(value: float) -> float:
         return float(f"{value:.4g}")
@@ -83,6 +86,5 @@ def _short(derived: Derived) -> Derived:
         mean=None if derived.mean is None else cut(derived.mean),
         sd=None if derived.sd is None else cut(derived.sd),
         quantiles={key: cut(value) for key, value in derived.quantiles.items()},
-        ess={key: cut(value) for key, value in derived.ess.items()},
-        reference_sd=derived.reference_sd,
+        ess={key: cut(value) for key, value in derived.ess.items() if counted},
     )

@@ -243,6 +243,8 @@ class PriorEntry:
             faults.append(f"missing {listed(missing)}.")
         if "arguments" not in given and "mixture" not in given:
             faults.append("key 'arguments' is missing, or 'mixture' in its place.")
+        if "arguments" in given and "mixture" in given:
+            faults.append("keys 'arguments' and 'mixture' exclude each other.")
         for key, kind in _LISTS.items():
             if key in given:
                 given[key] = read_list(kind, given[key], key, faults)
