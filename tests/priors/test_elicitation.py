@@ -10,7 +10,13 @@ from scipy import stats
 
 from twinbayes.errors import OptionError, PriorError
 from twinbayes.priors import Component, Density, Elicitation, Expert, PriorEntry, elicit
-from twinbayes.priors.elicitation import ELICITED, elicitation_faults, fit_expert, pool
+from twinbayes.priors.elicitation import (
+    ELICITED,
+    elicitation_faults,
+    fit_expert,
+    largest_miss,
+    pool,
+)
 from twinbayes.priors.elicited_entry import elicited_entry
 
 TRUTH = {"mu": 0.3, "sigma": 0.5, "alpha": 3.0, "beta": 4.0, "lam": 2.0, "b": 0.7}
@@ -75,6 +81,20 @@ def test_unknown_families_poolings_and_weights_are_refused() -> None:
     for weights in ([1.0], [0.0, 0.0], [2.0, -1.0]):
         with pytest.raises(PriorError, match="needs one weight a distribution"):
             pool(TWO_NORMALS, weights, "Normal", "linear")
+
+
+def test_the_largest_miss_is_that_of_the_worst_stated_probability() -> None:
+    fit = {"mu": 0.0, "sigma": 1.0}
+    asked = Expert(role="r", values=(-1.0, 0.0, 1.0), probabilities=(0.2, 0.5, 0.8))
+    normal = stats.norm.cdf([-1.0, 1.0])
+    miss = largest_miss(asked, "quantiles", "Normal", fit)
+    assert miss == pytest.approx(normal[1] - 0.8)
+    interval = Expert(role="r", values=(-1.0, 1.0), probabilities=(0.6,))
+    miss = largest_miss(interval, "interval", "Normal", fit)
+    assert miss == pytest.approx(normal[1] - normal[0] - 0.6)
+    chips = Expert(role="r", values=(-3.0, -1.0, 1.0, 3.0), probabilities=(1.0, 2.0, 2.0))
+    miss = largest_miss(chips, "roulette", "Normal", fit)
+    assert miss == pytest.approx(normal[1] - 0.6)
 
 
 def test_a_missing_preliz_is_an_error_that_names_the_extra(
@@ -149,6 +169,7 @@ class TestWithPreliz:
         assert (entry.status, entry.evidence[0].kind) == ("evidence", "expert")
         assert entry.derived is not None
         assert set(entry.derived.ess) == {"elir", "moment", "morita"}
+        assert "differ from the stated ones by at most" in entry.evidence[0].statement
         assert elicitation_faults(entry) == []
         record = entry.to_dict()
         fitted = record.pop("arguments")

@@ -77,6 +77,11 @@ def elicit(elicitation: Elicitation, family: str) -> Density:
     """
     require_known(family, ELICITED, "family for elicitation")
     fits = [fit_expert(expert, elicitation.method, family) for expert in elicitation.experts]
+    return combine(elicitation, family, fits)
+
+
+def combine(elicitation: Elicitation, family: str, fits: Sequence[Arguments]) -> Density:
+    """Pool the fits of `fit_expert`, one an expert, as the elicitation has it; see `elicit`."""
     if len(fits) == 1:
         return Density(distribution=family, arguments=_rounded(fits[0]))
     pooled = pool(fits, [e.weight for e in elicitation.experts], family, elicitation.pooling)
@@ -118,6 +123,22 @@ def fit_expert(expert: Expert, method: str, family: str) -> dict[str, float]:
             f"but only {len(at)} probabilities say something of them. Ask for more."
         )
     return _least_squares(preliz, family, at, below, spread, expert.role)
+
+
+def largest_miss(expert: Expert, method: str, family: str, fit: Arguments) -> float:
+    """Return the largest difference between a fitted and a stated probability.
+
+    Of `interval`, the mass between its ends; of the others, the probability below each value or
+    inner edge.
+    """
+    frozen = FAMILIES[family].frozen(*(fit[key] for key in FAMILIES[family].arguments))
+    values, shares = np.array(expert.values), np.array(expert.probabilities)
+    below = np.asarray(frozen.cdf(values))
+    if method == "interval":
+        return float(abs(below[1] - below[0] - shares[0]))
+    if method == "roulette":
+        below, shares = below[1:-1], (np.cumsum(shares) / shares.sum())[:-1]
+    return float(np.max(np.abs(below - shares)))
 
 
 def pool(fits: Sequence[Arguments], weights: Sequence[float], family: str, pooling: str) -> Density:

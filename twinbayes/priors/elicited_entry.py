@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twinbayes.errors import require_known
 from twinbayes.priors.derived import derive
 from twinbayes.priors.dossier import Derived, Elicitation, Expert
-from twinbayes.priors.elicitation import elicit
+from twinbayes.priors.elicitation import ELICITED, combine, fit_expert, largest_miss
 from twinbayes.priors.entry import PriorEntry
 from twinbayes.priors.evidence import Evidence
 
@@ -53,9 +54,18 @@ def elicited_entry(
     said = Elicitation(
         protocol=protocol, method=method, experts=tuple(experts), pooling=pooling * several
     )
-    density = elicit(said, family)
+    require_known(family, ELICITED, "family for elicitation")
+    fits = [fit_expert(expert, method, family) for expert in said.experts]
+    density = combine(said, family, fits)
+    miss = max(
+        largest_miss(expert, method, family, fit)
+        for expert, fit in zip(said.experts, fits, strict=True)
+    )
     pooled = f"; {pooling} pool" if several else ""
-    statement = f"{method} of {', '.join(expert.role for expert in experts)}{pooled}."
+    statement = (
+        f"{method} of {', '.join(expert.role for expert in experts)}{pooled}. The fitted "
+        f"probabilities differ from the stated ones by at most {miss:.2g}."
+    )
     return PriorEntry(
         name=name,
         distribution=family,
