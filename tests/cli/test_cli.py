@@ -18,7 +18,7 @@ from twinbayes import cli
 from twinbayes.errors import FitError
 from twinbayes.inference import Verdict
 
-COMMANDS = ("check", "fit", "review", "twin", "demo")
+COMMANDS = ("check", "fit", "review", "twin", "priors", "demo")
 
 
 def run(*arguments: object) -> Result:

@@ -13,7 +13,7 @@ import yaml
 from twinbayes.errors import PriorError
 from twinbayes.priors import FAMILIES, STATUSES, library_names, load_priors
 
-DISEASES = ("aml", "cml", "hsct", "pbc", "registry", "survival")
+DISEASES = ("aml", "cml", "hsct", "mds", "pbc", "registry", "survival")
 # Names that the event-process model asks for, in every disease.
 ASKED_FOR = (
     "baseline_level",
@@ -173,7 +173,11 @@ def test_a_file_of_ones_own_loads_and_its_version_is_checked(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "version", "said"),
     [
-        ("flu", None, "Unknown priors 'flu'. Known: 'aml', 'cml', 'hsct', 'pbc', 'registry'"),
+        (
+            "flu",
+            None,
+            "Unknown priors 'flu'. Known: 'aml', 'cml', 'hsct', 'mds', 'pbc', 'registry'",
+        ),
         ("../priors/aml", None, "Unknown priors"),
         ("aml", 9, "no version 9. Known: 1"),
         ("nowhere.yaml", None, "There is no prior file 'nowhere.yaml'"),
