@@ -18,6 +18,7 @@ from twinbayes.model.design import Design
 from twinbayes.model.event_data import Floats
 from twinbayes.model.history import Present, trace_histories
 from twinbayes.names import CENTRE, DAYS_PER_YEAR, SUBGROUP
+from twinbayes.twin.assignment import assign
 from twinbayes.twin.chart import Chart, draw_chart
 from twinbayes.twin.contrast import contrast_patients
 from twinbayes.twin.curve_population import CurvePopulation
@@ -226,7 +227,7 @@ class Twin:
         self, i: int, scenario: Scenario, nodes: np.ndarray, standing: Standing | None = None
     ) -> Path:
         """Occupation of patient `i` at the nodes, every draw; `standing` spares finding it."""
-        standing = self.standing(i) if standing is None else standing
+        standing = assign(self, i, scenario, standing or self.standing(i))
         return standing.path(self.spec, self.chart, self.present[i], scenario, nodes)
 
     def forecast(
