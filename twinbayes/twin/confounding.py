@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import xarray as xr
 from scipy.special import ndtri
 
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.event_data import Floats
 from twinbayes.model.graph import StateGraph
+from twinbayes.names import TIME
 from twinbayes.twin.scenario import as_names
 
+_RARE: Final = 0.15
 MEASURES: Final = ("risk_ratio", "hazard_ratio", "odds_ratio")
 
 
@@ -85,6 +88,32 @@ def e_value(
         return EValue(_e(point), float("nan"))
     near = 1.0 if low <= 1.0 <= high else low if low > 1.0 else high
     return EValue(_e(point), _e(near))
+
+
+def e_value_of(effect: xr.Dataset) -> EValue:
+    """Compute the E-value of an overall effect that is a ratio, at its last time.
+
+    A hazard ratio is read as that of a rare outcome where the risk is at most 15 % under both
+    scenarios.
+
+    Parameters
+    ----------
+    effect
+        As `treatment_effect` returns it, for ``risk_ratio`` or ``hazard_ratio``.
+
+    Raises
+    ------
+    OptionError
+        The effect is a difference, or undefined.
+    """
+    measure = str(effect.attrs["summary"])
+    require_known(measure, ("risk_ratio", "hazard_ratio"), "summary that has an E-value")
+    last = effect.isel({TIME: -1})
+    ratio, low, high = (float(last[f"overall_{measure}{s}"]) for s in ("", "_lower", "_upper"))
+    if measure == "risk_ratio":
+        return e_value(ratio, low, high)
+    worst = 1.0 - min(float(last["overall_survival_a"]), float(last["overall_survival_b"]))
+    return e_value(ratio, low, high, measure=measure, rare=worst <= _RARE)
 
 
 def _as_risk_ratio(ratio: float, measure: str, rare: bool) -> float:
