@@ -229,6 +229,28 @@ def test_a_twin_at_the_landmark_gives_what_the_fit_gives(fit: Fit) -> None:
     assert treatment_effect(twin, asked).drop_attrs().identical(whole.drop_attrs())
 
 
+def test_strangers_are_averaged_draw_by_draw(fit: Fit) -> None:
+    """Each one's weights reorder the draws; a mean over reordered draws would be too certain."""
+    people = fit.cohort.select(["P00", "P02", "P08"])
+    named = {p: f"Q{k}" for k, p in enumerate(people.patient_ids)}
+    tables = {
+        name: table.assign(patient_id=table["patient_id"].map(named))
+        if "patient_id" in table
+        else table
+        for name, table in people.tables.items()
+    }
+    strangers = cohort_from_tables("others", tables, simulated=True)
+    asked = starting(subgroups=("known",))
+    twin = fit.twin(strangers, at=LANDMARK)
+    assert all(twin.standing(i).weights is not None for i in range(3))
+    found = treatment_effect(twin, asked, keep_draws=True)
+    own = treatment_effect(fit.twin(people, at=LANDMARK), asked, keep_draws=True)
+    np.testing.assert_array_equal(
+        found["overall_risk_difference_draws"], own["overall_risk_difference_draws"]
+    )
+    assert (found["risk_a"].to_numpy() != own["risk_a"].to_numpy()).all()
+
+
 def test_a_given_covariate_moves_hazards_by_its_coefficient(fit: Fit) -> None:
     found = treatment_effect(fit, given(1.0, 0.0), keep_draws=True)
     twin = fit.twin(at=0.0)

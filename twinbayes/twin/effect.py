@@ -2,7 +2,8 @@
 
 Every patient of the target is followed under both scenarios with the same posterior draws; the
 means over patients of each side are compared, not the patients' comparisons (Robins 1986,
-Mathematical Modelling 7, 1393-1512).
+Mathematical Modelling 7, 1393-1512). The record of a patient whom the fit has not seen weights the
+draws of that patient's own effect; in means, every patient has the draws of the fit as they are.
 """
 
 from __future__ import annotations
@@ -134,14 +135,14 @@ class _Sides:
     def compare(self) -> Callable[[Floats, Floats], Floats]:
         return _COMPARISONS[SUMMARIES[self.reading.estimand.summary][1]]
 
-    def levels(self, i: int) -> tuple[Floats, Floats]:
+    def levels(self, i: int, standing: Standing) -> tuple[Floats, Floats]:
         """(time, draw) of patient `i` under each scenario."""
         twin, a, b = self.twin, self.reading.a, self.reading.b
         landmark = twin.present[i].day
         nodes = scenario_nodes(
             float(self.grid.times[-1]), twin.spec.graph, [a, b], landmark, self.grid
         )
-        standing = self._unblocked(twin.standing(i))
+        standing = self._unblocked(standing)
         one, two = standing, standing
         if self.confounded is not None:
             one, two = self.confounded.true(standing)
@@ -225,8 +226,13 @@ def _standardised(
     rows: dict[str, list[Floats]] = {name: [] for name in names}
 
     def work(i: int) -> tuple[Floats, Floats, dict[str, Floats]]:
-        a, b = sides.levels(i)
-        return a, b, _summaries(sides, names, a, b)
+        standing = twin.standing(i)
+        a, b = sides.levels(i, standing)
+        found = _summaries(sides, names, a, b)
+        if standing.weights is not None:
+            # Weights reorder the draws of one patient; means need the same draw of everybody.
+            a, b = sides.levels(i, twin.alike(i))
+        return a, b, found
 
     for i, (a, b, found) in enumerate(over_patients(len(mine), work)):
         sums.add(groups.index(mine[i]), a, b, weights.of(twin.patient_ids[i]))

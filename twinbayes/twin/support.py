@@ -105,9 +105,10 @@ def support_of(twin: Twin, reading: Reading) -> Support:
     if origin is None or not reading.contrasted:
         blank = pd.DataFrame({"n_patients": sizes}, index=pd.Index(groups, name=SUBGROUP))
         return Support(blank.assign(support=UNCHECKED))
+    courses = _courses(twin, origin)
     rows = []
     for group, size in zip(groups, sizes, strict=True):
-        parts = [_counts(twin, origin, reading, name, group) for name in reading.contrasted]
+        parts = [_counts(twin, origin, courses, reading, n, group) for n in reading.contrasted]
         worst = min(parts, key=lambda part: part["effective_number"])
         ratio = max(_prior_ratio(twin, origin, reading, name, group) for name in reading.contrasted)
         bare = worst["effective_number"] == 0.0 or worst["n_comparable"] == 0
@@ -116,18 +117,28 @@ def support_of(twin: Twin, reading: Reading) -> Support:
     return Support(pd.DataFrame(rows, index=pd.Index(groups, name=SUBGROUP)))
 
 
+def _courses(twin: Twin, origin: Origin) -> list[list[Episode]]:
+    """Episodes of every patient of the fitted cohort; none of those who did not count."""
+    courses: list[list[Episode]] = [[] for _ in origin.cohort.patient_ids]
+    for episode in trace_histories(twin.spec.graph, origin.cohort).episodes:
+        if origin.weight[episode.patient] > 0.0:
+            courses[episode.patient].append(episode)
+    return courses
+
+
 def _counts(
-    twin: Twin, origin: Origin, reading: Reading, name: str, group: str
+    twin: Twin,
+    origin: Origin,
+    everybody: list[list[Episode]],
+    reading: Reading,
+    name: str,
+    group: str,
 ) -> dict[str, float]:
     """Patients of a subgroup of the fitted cohort, treated and not."""
     cohort, graph = origin.cohort, twin.spec.graph
     inside = cohort.patients[SUBGROUP].astype(str).to_numpy() == group
-    inside &= origin.weight > 0.0
-    members = set(np.flatnonzero(inside).tolist())
-    courses: dict[int, list[Episode]] = {i: [] for i in members}
-    for episode in trace_histories(graph, cohort).episodes:
-        if episode.patient in members:
-            courses[episode.patient].append(episode)
+    members = set(np.flatnonzero(inside & (origin.weight > 0.0)).tolist())
+    courses = {i: everybody[i] for i in members}
     day = min(p.day for p in twin.present)
     if name in {t.name for t in graph.treatments}:
         sides = _by_start(courses, reading, name, graph, day)

@@ -154,7 +154,7 @@ class Twin:
         """Hazards, hazard ratios and curves of patient `i`, draw by draw."""
         if i in self._held:
             return self._held[i]
-        standing = self._alike(i)
+        standing = self.alike(i)
         patient, seen = self.patient_ids[i], self._as_fitted
         if self._shares[i] == 0.0:
             standing = standing.weighted(self._evidence(i, standing))
@@ -178,12 +178,12 @@ class Twin:
 
         Draws are those of the population, in its own order.
         """
-        return self._evidence(i, self._alike(i))
+        return self._evidence(i, self.alike(i))
 
     def _evidence(self, i: int, alike: Standing) -> Floats:
         return record_evidence(self.population, self._plan, alike.ratios, alike.curves, i)
 
-    def _alike(self, i: int) -> Standing:
+    def alike(self, i: int) -> Standing:
         """Patient `i` under the draws of the population, each counting the same."""
         if i in self._alikes:
             return self._alikes[i]
