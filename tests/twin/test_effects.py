@@ -219,6 +219,23 @@ def test_a_hypothetical_illness_leaves_deaths_of_the_healthy(illness: Twin) -> N
     np.testing.assert_allclose(found["overall_risk_difference"], 0.0, atol=1e-6)
 
 
+def test_a_later_start_acts_from_its_day_on(twin: Twin) -> None:
+    day = 200.0
+    found = treatment_effect(
+        twin, replace(estimand("survival_difference"), b=Scenario.start("drug", day=day))
+    )
+    for k, t in enumerate(TIMES):
+        b = [
+            survival(g, False, day) * survival(g, True, t) / survival(g, True, day) for g in GROUPS
+        ]
+        np.testing.assert_allclose(found["overall_survival_b"][k], np.mean(b), atol=3e-5)
+        np.testing.assert_allclose(
+            found["overall_survival_difference"][k],
+            np.mean(standardised(t, True)) - np.mean(b),
+            atol=3e-5,
+        )
+
+
 def test_event_free_is_staying_in_the_state_of_the_target(illness: Twin) -> None:
     found = treatment_effect(
         illness,
@@ -332,6 +349,9 @@ def test_an_uncertain_bias_adds_its_variance_on_the_log_scale(twin: Twin) -> Non
 def test_a_bias_where_the_treatment_does_not_act_is_refused(illness: Twin) -> None:
     with pytest.raises(TwinError, match=r"has no effect on well->dead.*acts on: well->ill"):
         treatment_effect(illness, estimand(), bias=Bias(mean=0.1, transitions=("well->dead",)))
+    both = ("well->ill", "well->dead")
+    with pytest.raises(TwinError, match="has no effect on well->dead in this model"):
+        treatment_effect(illness, estimand(), bias=Bias(mean=0.1, transitions=both))
     with pytest.raises(OptionError, match=r"'ill->well'\. Known: 'well->ill'"):
         treatment_effect(illness, estimand(), bias=Bias(mean=0.1, transitions=("ill->well",)))
 

@@ -89,6 +89,11 @@ def test_a_target_that_cannot_be_is_refused(target: dict[str, object], message: 
             "state of the target 'cured'",
         ),
         (
+            {"target": Target(untreated=("aspirin",))},
+            OptionError,
+            "treatment 'aspirin'. Known: 'allogeneic_transplant'",
+        ),
+        (
             {"endpoint": ("remission", "death_in_remission")},
             TwinError,
             "the first entry cannot be told. Count 'death_after_relapse' and 'relapse' too",

@@ -327,8 +327,9 @@ def test_covariates_are_given_at_the_origin_only_and_once(fit: Fit) -> None:
         fit.twin("P00", at=50.0).forecast(365.0, 3, scenario=Scenario.given("arm", 1.0))
     with pytest.raises(ScenarioError, match="Two assumptions about 'arm'"):
         Scenario.given("arm", 1.0) & Scenario.given("arm", 0.0)
-    with pytest.raises(ScenarioError, match="a number or a level"):
-        Scenario.given("arm", float("nan"))
+    for value in (float("nan"), None):
+        with pytest.raises(ScenarioError, match="a number or a level"):
+            Scenario.given("arm", value)  # type: ignore[arg-type]
 
 
 def test_a_missing_covariate_cannot_be_changed(fit: Fit) -> None:

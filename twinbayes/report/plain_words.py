@@ -66,7 +66,9 @@ def scenario_words(scenario: Scenario, landmark: float) -> str:
         else:
             places = " or ".join(state_words(s) for s in a.states)
             said.append(f"{name} after {duration_words(a.day - landmark)} if then {places}")
-    said += [f"{words(s.covariate)} = {words(str(s.value))}" for s in scenario.settings]
+    for s in scenario.settings:
+        value = words(s.value) if isinstance(s.value, str) else f"{s.value:g}"
+        said.append(f"{words(s.covariate)} = {value}")
     return " and ".join(said)
 
 

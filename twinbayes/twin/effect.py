@@ -195,11 +195,12 @@ class _Confounded:
             if e.treatment in treatments and e.transition in labels
         )
         covariates = [c for c in contrasted if c not in treatments]
-        if not effects and not covariates:
-            acts = sorted({e.transition for e in graph.effects if e.treatment in treatments})
+        acts = sorted({e.transition for e in graph.effects if e.treatment in treatments})
+        idle = [x for x in bias.transitions or (() if effects else labels) if x not in acts]
+        if idle and not covariates:
             raise TwinError(
                 f"Bias: {' and '.join(treatments) or 'nothing compared'} has no effect on "
-                f"{', '.join(labels)} in this model. It acts on: {', '.join(acts) or 'nothing'}."
+                f"{', '.join(idle)} in this model. It acts on: {', '.join(acts) or 'nothing'}."
             )
         moved = tuple(graph.labels.index(x) for x in labels) if covariates else ()
         return cls(effects, moved, bias.draws(twin.population.n_draws))

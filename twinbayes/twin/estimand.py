@@ -257,6 +257,8 @@ class Estimand:
         begins = self.target.states
         for state in begins:
             require_known(state, graph.transient, "state of the target")
+        for treatment in self.target.untreated:
+            graph.treatment(treatment)
         handled = handle(graph, states, fatal, named, self.intercurrent, begins=begins, after=after)
         events = tuple(s for s in graph.states if s in states or s in handled.composite)
         endpoint = Endpoint(graph, events, handled.blocked)

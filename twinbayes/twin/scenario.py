@@ -82,7 +82,8 @@ class Scenario:
 
         Such as the arm of a trial. All else that was known at the origin stays as it was.
         """
-        if not isinstance(value, str) and not np.isfinite(value):
+        number = isinstance(value, int | float | np.number) and np.isfinite(value)
+        if not isinstance(value, str) and not number:
             raise ScenarioError(f"{covariate!r} must be given a number or a level, not {value!r}.")
         written = value if isinstance(value, str) else f"{value:g}"
         kept = value if isinstance(value, str) else float(value)
