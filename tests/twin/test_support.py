@@ -35,6 +35,7 @@ from twinbayes.twin import (
     conditional_hazard_ratios,
     treatment_effect,
 )
+from twinbayes.twin.assignment import change_in
 
 DEATH = "alive->dead"
 EFFECT = f"drug:here on {DEATH}"
@@ -167,6 +168,17 @@ def test_the_flag_stays_on_the_result_where_it_is_allowed(fit: Fit) -> None:
     }
     assert found.attrs["support"] == "no comparable patients"
     assert treatment_effect(fit, starting(subgroups=("known",))).attrs["support"] == "supported"
+
+
+def test_without_the_priors_nothing_counts_as_supported(fit: Fit) -> None:
+    twin = fit.twin([p for p in fit.cohort.patient_ids if p != "P07"], at=LANDMARK)
+    assert twin.origin is not None
+    unknown = replace(twin, origin=replace(twin.origin, priors=None))
+    found = treatment_effect(unknown, starting(subgroups=("known",)))
+    assert np.isnan(found["prior_sd_ratio"]).all()
+    assert found.attrs["support"] == "prior-driven"
+    alone = treatment_effect(replace(twin, origin=None), starting(subgroups=("known",)))
+    assert alone.attrs["support"] == "not checked"
 
 
 def test_patients_treated_and_not_are_counted_from_the_landmark_on(fit: Fit) -> None:
@@ -330,6 +342,25 @@ def test_covariates_are_given_at_the_origin_only_and_once(fit: Fit) -> None:
     for value in (float("nan"), None):
         with pytest.raises(ScenarioError, match="a number or a level"):
             Scenario.given("arm", value)  # type: ignore[arg-type]
+
+
+def test_a_covariate_that_acts_on_curves_too_cannot_be_given(fit: Fit, joint_fit: Fit) -> None:
+    table = fit.cohort.covariates()
+    arm = Scenario.given("arm", 1.0).settings
+    with pytest.raises(ScenarioError, match="also acts on curves"):
+        change_in(fit.encoding, table, arm, elsewhere=("arm",))
+    # on hazards alone it can, and the curve of the patient stays
+    patient = joint_fit.cohort.patient_ids[0]
+    twin = joint_fit.twin(patient, at=0.0)
+    a, b = (
+        twin.forecast(730.0, 4, scenario=Scenario.given("d_penicillamine", x)) for x in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(a["marker_curve"], b["marker_curve"])
+    assert float(a["survival"][0, -1]) != float(b["survival"][0, -1])
+    asked = given(1.0, 0.0, "d_penicillamine", summary="rmst_difference")
+    found = treatment_effect(joint_fit, asked)
+    assert found.sizes["patient"] == joint_fit.cohort.n_patients
+    assert np.isfinite(found["overall_rmst_difference"]).all()
 
 
 def test_a_missing_covariate_cannot_be_changed(fit: Fit) -> None:

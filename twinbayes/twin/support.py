@@ -110,7 +110,8 @@ def support_of(twin: Twin, reading: Reading) -> Support:
     for group, size in zip(groups, sizes, strict=True):
         parts = [_counts(twin, origin, courses, reading, n, group) for n in reading.contrasted]
         worst = min(parts, key=lambda part: part["effective_number"])
-        ratio = max(_prior_ratio(twin, origin, reading, name, group) for name in reading.contrasted)
+        ratios = [_prior_ratio(twin, origin, reading, n, group) for n in reading.contrasted]
+        ratio = float(np.max(ratios))  # not a number if any is not: then nothing is known
         bare = worst["effective_number"] == 0.0 or worst["n_comparable"] == 0
         flag = NOBODY if bare else SUPPORTED if ratio <= _NARROWER else PRIOR_DRIVEN
         rows.append({"n_patients": size, **worst, "prior_sd_ratio": ratio, "support": flag})
