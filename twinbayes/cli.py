@@ -1,4 +1,4 @@
-"""The command line: check, fit, review, twin, priors, demo.
+"""The command line: check, fit, review, twin, effect, priors, demo.
 
 Exit codes: 0 usable, 1 not for use, 2 bad input. With ``--json`` standard output carries one JSON
 object and nothing else. Heavy packages are imported inside the commands, so that ``--help`` is
@@ -145,18 +145,71 @@ def review(
     checks: Annotated[
         Path | None, typer.Option(help="Further checks, as `twinbayes.report.write_checks` wrote.")
     ] = None,
+    effects: Annotated[
+        Path | None, typer.Option(help="Treatment effects, as `twinbayes effect` wrote them.")
+    ] = None,
     interval: Interval = 0.9,
     show_code: Annotated[bool, typer.Option(help="Show the code of the notebook.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Write the reviewer's report: one HTML file, the verdict first."""
     import twinbayes as tb
-    from twinbayes.report import read_checks
+    from twinbayes.report import read_checks, read_effects
 
     fitted = _of_patients(tb.load_fit(fit_path))
     given = None if checks is None else read_checks(checks)
-    page = tb.review(fitted, out, checks=given, interval=interval, show_code=show_code)
+    asked = None if effects is None else read_effects(effects)
+    page = tb.review(
+        fitted, out, checks=given, effects=asked, interval=interval, show_code=show_code
+    )
     return _tell(fitted, page, "report", as_json)
+
+
+@app.command(
+    epilog="Example:  twinbayes effect aml.nc --treatment allogeneic_transplant --landmark 120 "
+    "--state remission --years 3 --out effects.json"
+)
+@reports_errors
+def effect(
+    fit_path: FitPath,
+    treatment: Annotated[str, typer.Option(help="The treatment that starts, or never does.")],
+    landmark: Annotated[float, typer.Option(help="Day since origin on which it starts.")],
+    state: Annotated[
+        list[str] | None, typer.Option(help="Only patients in this state then; may be repeated.")
+    ] = None,
+    subgroup: Annotated[
+        list[str] | None, typer.Option(help="Only this subgroup; may be repeated.")
+    ] = None,
+    years: Annotated[float, typer.Option(help="Horizon in years from the landmark.")] = 5.0,
+    summary: Annotated[
+        str, typer.Option(help="Such as risk_difference, rmst_difference or hazard_ratio.")
+    ] = "risk_difference",
+    endpoint: Annotated[str, typer.Option(help="death, event_free, or a state.")] = "death",
+    out: Out = Path("effects.json"),
+    interval: Interval = 0.9,
+    allow_unsupported: Annotated[
+        bool, typer.Option(help="Go on where nobody can be compared, and say so.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Estimate what starting a treatment on a day does, against never; for `review --effects`."""
+    import twinbayes as tb
+    from twinbayes.names import DAYS_PER_YEAR
+    from twinbayes.report import write_effects
+    from twinbayes.twin import Estimand, treatment_effect
+
+    fitted = _of_patients(tb.load_fit(fit_path))
+    asked = Estimand.starting(
+        treatment, landmark=landmark, times=years * DAYS_PER_YEAR, states=tuple(state or ()),
+        subgroups=tuple(subgroup or ()), summary=summary, endpoint=endpoint,
+    )  # fmt: skip
+    found = treatment_effect(fitted, asked, interval=interval, allow_unsupported=allow_unsupported)
+    page = write_effects(out, [found])
+    if not as_json:
+        numbers = [float(found[f"overall_{summary}{s}"][-1]) for s in ("", "_lower", "_upper")]
+        typer.echo(found.attrs["estimand"])
+        typer.echo("All: {:.4g} ({:.4g} to {:.4g}); ".format(*numbers) + found.attrs["support"])
+    return _tell(fitted, page, "effect", as_json)
 
 
 @twins.command("report", epilog="Example:  twinbayes twin aml.nc --patient ID --out patient.html")

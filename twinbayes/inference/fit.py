@@ -143,7 +143,7 @@ class Fit:
         weight = np.ones(self.cohort.n_patients)
         if CONSTANT_DATA in self.datatree and PATIENT_WEIGHT in self.datatree[CONSTANT_DATA]:
             weight = self.datatree[CONSTANT_DATA][PATIENT_WEIGHT].to_numpy()
-        return Origin(self.cohort, weight, self.manifest)
+        return Origin(self.cohort, weight, self.manifest, self.priors)
 
     def twin(
         self,
