@@ -99,13 +99,14 @@ def test_the_share_that_is_left_is_the_priors(exchangeable: AggregateFit) -> Non
         direct = np.cov(theta, mean)[0, 1] / sd**2
         assert table.loc[label, PRIOR] == pytest.approx(direct, abs=5 * table.loc[label, "mcse"])
     assert (table["mcse"] < 0.1).all()
-    assert table[OWN_SUBGROUP].is_monotonic_increasing  # they are listed by size
+    # Listed by size; the first, which is unlike the others, keeps its own counsel.
+    assert table.loc[["b", "c", "d"], OWN_SUBGROUP].is_monotonic_increasing
 
 
 def test_nothing_comes_from_others_without_pooling() -> None:
     table = aggregate_borrowing(basket("none")).table
     assert (table[OTHERS].abs() < 4 * table["mcse"]).all()
-    assert table["conflict"].isna().all() or (table["conflict"] > 0.05).all()
+    assert (table["conflict"].fillna(1.0) > 0.05).all()
 
 
 def test_under_complete_pooling_everybody_gives_by_information() -> None:

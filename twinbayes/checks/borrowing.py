@@ -312,3 +312,17 @@ def _stacked(values: xr.DataArray, last: str) -> Floats:
     """(draw, last) with chains one after the other; other dims have one entry."""
     array = values.transpose(CHAIN, DRAW, last, ...).to_numpy()
     return np.asarray(array.reshape(-1, array.shape[2]), dtype=np.float64)
+
+
+def _errors(table: pd.DataFrame) -> str:
+    return f"Monte Carlo error of the shares: at most {table['mcse'].max():.3f}."
+
+
+def _told(table: pd.DataFrame, of_what: str) -> CheckResult:
+    against = table[table["conflict"] < 0.05]
+    text = (
+        f"Shares of a subgroup's own data, of other subgroups and of the prior: {of_what}. "
+        f"{_errors(table)} {len(against)} of {len(table)} own estimates are in conflict with what "
+        "all else says (p < 0.05, normal approximation)."
+    )
+    return CheckResult("borrowing", "warn" if len(against) else "info", table, text)
