@@ -11,6 +11,9 @@ from twinbayes.model.family import Family
 from twinbayes.model.family_continuous import Normal, StudentT
 from twinbayes.model.family_discrete import Binary, NegativeBinomial, Ordinal, Poisson
 from twinbayes.model.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
+from twinbayes.model.mean_function import MeanFunction
+from twinbayes.model.mean_own import OwnMean, register_mean_function
+from twinbayes.model.mean_shapes import BiexponentialDecay, Claret, SteinFojo
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling
 from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
 from twinbayes.model.time_basis import Biphasic, CubicSpline, NaturalSpline, Polynomial
@@ -21,8 +24,10 @@ from twinbayes.model.trajectory import CurveEncoding, Trajectories, Trajectory
 __all__ = [
     "HSGP",
     "Association",
+    "BiexponentialDecay",
     "Binary",
     "Biphasic",
+    "Claret",
     "Complete",
     "CubicSpline",
     "CurveEncoding",
@@ -35,6 +40,7 @@ __all__ = [
     "Group",
     "Interaction",
     "Learnt",
+    "MeanFunction",
     "ModelPlan",
     "ModelSpec",
     "NaturalSpline",
@@ -42,12 +48,14 @@ __all__ = [
     "NoPooling",
     "Normal",
     "Ordinal",
+    "OwnMean",
     "PiecewiseConstant",
     "Poisson",
     "Polynomial",
     "Since",
     "Spline",
     "StateGraph",
+    "SteinFojo",
     "StudentT",
     "Term",
     "Trajectories",
@@ -58,4 +66,5 @@ __all__ = [
     "Weibull",
     "assemble",
     "assemble_plan",
+    "register_mean_function",
 ]

@@ -1,0 +1,137 @@
+"""Mean functions of one's own, registered by name so that stored fits can be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import numpy as np
+
+from twinbayes.errors import ModelError
+from twinbayes.model.mean_function import LOG, Standard, require_labels
+from twinbayes.model.time_basis import Floats
+
+_STEP: Final = 1e-5  # of numerical derivatives, in units of a parameter
+
+type Formula = Callable[[Any, Sequence[Any]], Any]
+
+_OWN: Final[dict[str, Formula]] = {}
+
+
+def register_mean_function[F: Formula](kind: str) -> Callable[[F], F]:
+    """Register a mean function of one's own by name, for `OwnMean`.
+
+    The name stands for the function in stored fits: register it again, unchanged, before loading.
+
+    Parameters
+    ----------
+    kind
+        Its name.
+
+    Returns
+    -------
+    callable
+        A decorator of ``f(years, parameters)``, which returns the marker's value on its own scale
+        from arithmetic and NumPy's functions of one number (``np.exp``, ``np.log1p``, ``np.tanh``,
+        …). `parameters` has one array a label, which broadcasts with `years`.
+
+    Raises
+    ------
+    ModelError
+        The name is taken by another function.
+
+    Examples
+    --------
+    >>> @register_mean_function("gompertz")
+    ... def gompertz(years, parameters):
+    ...     log_start, log_gain, log_rate = parameters
+    ...     return np.exp(log_start - np.exp(log_gain) * np.expm1(-np.exp(log_rate) * years))
+    """
+
+    def register(function: F) -> F:
+        known = _OWN.get(kind)
+        if not kind or (known is not None and _named(known) != _named(function)):
+            raise ModelError(
+                f"A mean function of the name {kind!r} cannot be registered: the name is empty, or "
+                "another function has it. Choose another name."
+            )
+        _OWN[kind] = function
+        return function
+
+    return register
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnMean:
+    """A mean function that has been registered with `register_mean_function`.
+
+    Parameters
+    ----------
+    kind
+        The name under which it is registered.
+    standard
+        ``(label, centre, unit)`` of every parameter: its name, a value around which it may be, and
+        how far patients may be from it. While sampling, a parameter is (θ − centre) / unit, and
+        priors are of that.
+    formula
+        f(t), for descriptions.
+    shared
+        Labels of parameters in which patients do not differ.
+    """
+
+    kind: str
+    standard: tuple[Standard, ...]
+    formula: str = field(default="")
+    shared: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in _OWN:
+            raise ModelError(
+                f"The mean function {self.kind!r} is not registered. Known: "
+                f"{', '.join(map(repr, _OWN)) or 'none'}. Register it with "
+                "@register_mean_function(name) first; a stored fit needs it before it is loaded."
+            )
+        if not self.labels:
+            raise ModelError(
+                f"The mean function {self.kind!r} has no parameters. Give `standard` a row "
+                "(label, centre, unit) for each."
+            )
+        require_labels(self)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those of `standard`."""
+        return tuple(row[0] for row in self.standard)
+
+    def adapt(self, years: Floats, centre: float, scale: float, transform: str) -> Self:
+        """All is known."""
+        return self
+
+    def value(self, years: Any, parameters: Sequence[Any]) -> Any:
+        """f(t)."""
+        return _OWN[self.kind](years, parameters)
+
+    def curve(self, years: Any, parameters: Sequence[Any], transform: str) -> Any:
+        """f(t), or its logarithm."""
+        value = self.value(years, parameters)
+        return np.log(value) if transform == LOG else value
+
+    def jacobian(self, years: Floats, parameters: Sequence[Floats], transform: str) -> Floats:
+        """Central differences."""
+        columns = []
+        for k, (_, _, unit) in enumerate(self.standard):
+            ends = [
+                self.curve(
+                    years,
+                    [p + side * unit * _STEP if j == k else p for j, p in enumerate(parameters)],
+                    transform,
+                )
+                for side in (1.0, -1.0)
+            ]
+            columns.append((ends[0] - ends[1]) / (2.0 * unit * _STEP))
+        return np.stack(np.broadcast_arrays(*columns), axis=-1)
+
+
+def _named(function: Formula) -> tuple[str, str]:
+    return str(function.__module__), str(getattr(function, "__qualname__", function))
