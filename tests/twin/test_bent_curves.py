@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 from scipy import stats
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
 from twinbayes.inference import Fit, Verdict
 from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.model import (
@@ -37,7 +35,6 @@ DEATH = "alive->dead"
 COPIES = 4000
 RATE, STRENGTH, NOISE = 0.3, 0.8, 0.3
 MEAN, SD = np.array([3.0, 0.4, -0.7]), np.array([0.4, 0.5, 0.6])
-LIMIT = 12.0
 
 
 def size(t: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -48,53 +45,9 @@ def size(t: np.ndarray, own: np.ndarray) -> np.ndarray:
     return out
 
 
-def clinic(n: int, seed: int = 2, prefix: str = "p") -> Cohort:
-    """Tumours that shrink and grow again, not seen below a limit; a score beside them."""
-    rng = np.random.default_rng(seed)
-    ids = [f"{prefix}{k:02d}" for k in range(n)]
-    follow = rng.uniform(1.5, 4.0, n)
-    rows = []
-    for k, name in enumerate(ids):
-        own, level = rng.normal(MEAN, SD), rng.normal()
-        for t in np.arange(0.0, follow[k], 0.4):
-            seen = float(size(np.array([t]), own)[0] * np.exp(rng.normal(0.0, NOISE)))
-            side = "left" if seen < LIMIT else "none"
-            rows.append((name, t * YEAR, "tumour", max(seen, LIMIT), side))
-            rows.append((name, t * YEAR, "score", level + rng.normal(0.0, 0.5), "none"))
-    tables = {
-        "patients": pd.DataFrame(
-            {
-                "patient_id": ids,
-                "subgroup": "one",
-                "centre": "one",
-                "sex": rng.choice(["male", "female"], n),
-                "d_penicillamine": (np.arange(n) % 2).astype(float),
-            }
-        ),
-        "events": pd.DataFrame(
-            {
-                "patient_id": ids,
-                "day": follow * YEAR,
-                "event": np.where(rng.random(n) < 0.5, "death", "last_contact"),
-            }
-        ),
-        "visits": pd.DataFrame(rows, columns=["patient_id", "day", "marker", "value", "censored"]),
-        "variables": pd.DataFrame(
-            [
-                ("sex", "patients", "covariate", "clinical", "male|female"),
-                ("d_penicillamine", "patients", "covariate", "treatment", None),
-                ("tumour", "visits", "marker", "laboratory", None),
-                ("score", "visits", "marker", "laboratory", None),
-            ],
-            columns=["name", "table", "role", "group", "levels"],
-        ),
-    }
-    return cohort_from_tables("made up", tables, simulated=True)
-
-
 @pytest.fixture(scope="module")
-def cohort() -> Cohort:
-    return clinic(12)
+def cohort(make_tumours: Callable[..., Cohort]) -> Cohort:
+    return make_tumours(12)
 
 
 def spec_of(basis: MeanFunction, *associations: Association, transform: str = "log") -> ModelSpec:
