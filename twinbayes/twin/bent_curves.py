@@ -29,7 +29,7 @@ from twinbayes.twin.curve_population import CurvePopulation
 from twinbayes.twin.curve_record import Single
 
 _STEPS: Final = 60
-_CLOSE: Final = 1e-10
+_CLOSE: Final = 1e-6  # of the mode, in squared standard deviations
 _SHORTEST: Final = 1e-6  # of a step's length
 _DF: Final = 5.0  # of heavy proposals, whose tails hold those of skewed posteriors
 
@@ -106,6 +106,15 @@ def bends_of(
         joined = np.concatenate(years), np.concatenate(place), np.concatenate(strength, axis=1)
         out.append(Bend(data.scale, columns, *joined))
     return tuple(out)
+
+
+@dataclass(frozen=True)
+class Summit:
+    """Mode (draw, term), log density there (draw,), and factors of the curvature around it."""
+
+    mode: Floats
+    top: Floats
+    root: Floats
 
 
 @dataclass(frozen=True)
@@ -212,8 +221,8 @@ class Bent:
         )
         return step, gain, root
 
-    def climb(self) -> tuple[Floats, Floats, Floats]:
-        """Mode (draw, term), log density there (draw,), and roots of the curvature."""
+    def climb(self) -> Summit:
+        """Take every draw to its mode."""
         c = self.mean.copy()
         value = self.density(c)
         step, gain, root = self._steps(c)
@@ -234,15 +243,17 @@ class Bent:
             value = np.where(taken, new, value)
             step, gain, root = self._steps(c)
             moving = taken & (gain > _CLOSE)
-        return c, value, root
+        return Summit(c, value, root)
 
     def sample(
-        self, generator: np.random.Generator, n_proposals: int, *, heavy: bool
+        self, summit: Summit, generator: np.random.Generator, n_proposals: int, *, heavy: bool
     ) -> tuple[Floats, Floats, Floats]:
         """Draw coefficients for every draw of the population.
 
         Parameters
         ----------
+        summit
+            Where `climb` led.
         generator
             Of random numbers.
         n_proposals
@@ -257,7 +268,7 @@ class Bent:
             weights over the square of their mean (draw,).
         """
         n, q = self.mean.shape
-        mode, top, root = self.climb()
+        mode, top, root = summit.mode, summit.top, summit.root
         proposals, log_weight = np.empty((n_proposals, n, q)), np.empty((n_proposals, n))
         away = np.empty((n, q))
         for j in range(n_proposals):

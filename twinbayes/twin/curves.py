@@ -169,26 +169,25 @@ def patient_curves(
     half_log_det = -np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
     parameter = np.ascontiguousarray(np.moveaxis(population.parameter, -1, 0))
     bends = bends_of(population, spec, plan, curves, i)
+    bent = Bent(own, precision, half_log_det, shared, parameter, bends, varying, mean)
+    summit = bent.climb() if bends else None
     for proposals in (_PROPOSALS, _MORE_PROPOSALS):
-        if bends:
-            bent = Bent(own, precision, half_log_det, shared, parameter, bends, varying, mean)
-            is_last = proposals == _MORE_PROPOSALS
-            out, evidence, spread = bent.sample(generator, proposals, heavy=is_last)
-            if spread.mean() < _CLOSE:
-                break
-            continue
-        sample_curves(
-            own,
-            precision,
-            half_log_det,
-            *shared,
-            parameter,
-            generator.standard_normal((n, proposals, len(varying))),
-            generator.random(n),
-            out,
-            evidence,
-            spread,
-        )
+        if summit is not None:
+            heavy = proposals == _MORE_PROPOSALS
+            out, evidence, spread = bent.sample(summit, generator, proposals, heavy=heavy)
+        else:
+            sample_curves(
+                own,
+                precision,
+                half_log_det,
+                *shared,
+                parameter,
+                generator.standard_normal((n, proposals, len(varying))),
+                generator.random(n),
+                out,
+                evidence,
+                spread,
+            )
         if spread.mean() < _CLOSE:
             break
     whole = mean.copy()
