@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from twinbayes.model import (
     StudentT,
     Trajectories,
     Trajectory,
+    mean_own,
     register_mean_function,
 )
 from twinbayes.model.association import build_trail
@@ -281,6 +283,18 @@ def test_a_function_that_is_not_registered_is_refused_with_those_that_are() -> N
         ModelSpec.from_dict(stored)
     with pytest.raises(ModelError, match="another function has it"):
         register_mean_function("test: gompertz")(lambda years, parameters: years)
+
+
+def test_a_function_of_an_installed_package_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def installed(*, group: str, name: str) -> list[EntryPoint]:
+        assert group == "twinbayes.mean_functions"
+        return [EntryPoint(name, "math:fabs", group)] if name == "test: distance" else []
+
+    monkeypatch.setattr(mean_own, "entry_points", installed)
+    found = OwnMean(kind="test: distance", standard=(("a", 0.0, 1.0),))
+    assert found.labels == ("a",)
+    with pytest.raises(ModelError, match=r"'test: elsewhere' is not registered.*entry points"):
+        replace(found, kind="test: elsewhere")
 
 
 @pytest.mark.parametrize(

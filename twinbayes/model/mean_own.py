@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any, Final, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from twinbayes.errors import ModelError
 from twinbayes.model.mean_function import LOG, Standard, require_labels
 from twinbayes.model.time_basis import Floats
 
+ENTRY_POINTS: Final = "twinbayes.mean_functions"
 _STEP: Final = 1e-5  # of numerical derivatives, in units of a parameter
 
 type Formula = Callable[[Any, Sequence[Any]], Any]
@@ -23,6 +25,8 @@ def register_mean_function[F: Formula](kind: str) -> Callable[[F], F]:
     """Register a mean function of one's own by name, for `OwnMean`.
 
     The name stands for the function in stored fits: register it again, unchanged, before loading.
+    Reviews and the command line are processes of their own; there, a function is found that an
+    installed package names in its entry points of the group ``twinbayes.mean_functions``.
 
     Parameters
     ----------
@@ -82,15 +86,16 @@ class OwnMean:
 
     kind: str
     standard: tuple[Standard, ...]
-    formula: str = field(default="")
+    formula: str = ""
     shared: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind not in _OWN:
+        if not _is_found(self.kind):
             raise ModelError(
                 f"The mean function {self.kind!r} is not registered. Known: "
                 f"{', '.join(map(repr, _OWN)) or 'none'}. Register it with "
-                "@register_mean_function(name) first; a stored fit needs it before it is loaded."
+                "register_mean_function, before a stored fit is loaded, or install a package that "
+                f"has it among its entry points {ENTRY_POINTS!r}."
             )
         if not self.labels:
             raise ModelError(
@@ -131,6 +136,14 @@ class OwnMean:
             ]
             columns.append((ends[0] - ends[1]) / (2.0 * unit * _STEP))
         return np.stack(np.broadcast_arrays(*columns), axis=-1)
+
+
+def _is_found(kind: str) -> bool:
+    """Whether a function is registered here, or by an installed package."""
+    if kind not in _OWN:
+        for point in entry_points(group=ENTRY_POINTS, name=kind):
+            _OWN[kind] = point.load()
+    return kind in _OWN
 
 
 def _named(function: Formula) -> tuple[str, str]:
