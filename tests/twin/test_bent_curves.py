@@ -122,12 +122,12 @@ def log_prior(posterior: xr.Dataset, points: np.ndarray) -> np.ndarray:
     return out
 
 
-@pytest.mark.parametrize("followed", [False, True])
+@pytest.mark.parametrize("followed", ["", "value", "slope"])
 def test_parameters_and_evidence_are_what_a_sum_over_a_grid_finds(
-    cohort: Cohort, followed: bool
+    cohort: Cohort, followed: str
 ) -> None:
     """Visits, some below the limit, and a death on a hazard that follows the logged tumour."""
-    spec = spec_of(SteinFojo(), *((FOLLOWS,) if followed else ()))
+    spec = spec_of(SteinFojo(), *((replace(FOLLOWS, form=followed),) if followed else ()))
     posterior = posterior_of(spec, cohort, MEAN, SD)
     events, visits = cohort.events, cohort.visits
     assert visits is not None
@@ -144,8 +144,14 @@ def test_parameters_and_evidence_are_what_a_sum_over_a_grid_finds(
         centre = learnt.get("tumour").centre
         at, weight = np.polynomial.legendre.leggauss(30)
         at, weight = 0.5 * years * (at + 1), 0.5 * years * weight
-        risen = np.exp(STRENGTH * (np.log(size(at, points)) - centre))
-        log_density += STRENGTH * (np.log(size(np.array([years]), points)[0]) - centre)
+
+        def feature(t: np.ndarray) -> np.ndarray:
+            if followed == "value":
+                return np.log(size(t, points)) - centre
+            return (np.log(size(t + 1e-5, points)) - np.log(size(t - 1e-5, points))) / 2e-5
+
+        risen = np.exp(STRENGTH * feature(at))
+        log_density += STRENGTH * feature(np.array([years]))[0]
         log_density += np.log(RATE / YEAR) - RATE * (weight @ risen)
     else:
         log_density += np.log(RATE / YEAR) - RATE * years

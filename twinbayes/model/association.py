@@ -1,8 +1,8 @@
 """Associations: how a trajectory moves hazards.
 
 Every feature is a sum over the coefficients of one curve, with weights that are known in advance,
-or the value of a mean function: the twin finds a patient's coefficients by that. So there is no
-feature that bends the curve, such as its square; what acts on the logarithm of a marker has
+or value or slope of a mean function: the twin finds a patient's coefficients by that. So no feature
+bends the curve, as its square would; what acts on the logarithm of a marker has
 ``Trajectory.transform="log"``.
 """
 
@@ -112,7 +112,7 @@ class Feature:
         return scale.scale if self.column is None else float(scale.natural()[self.column])
 
     def is_bent(self, scale: MarkerScale) -> bool:
-        """Whether it is no sum over coefficients, but the value of a mean function."""
+        """Whether it is no sum over coefficients, but value or slope of a mean function."""
         return self.column is None and scale.mean is not None
 
     def before(self, days: Floats) -> Floats:
@@ -156,10 +156,11 @@ def features(
                 f"Markers with one: {', '.join(map(repr, known)) or 'none'}."
             )
         curve = known[a.marker]
-        if isinstance(curve.basis, MeanFunction) and a.form not in (VALUE, EFFECTS):
+        if isinstance(curve.basis, MeanFunction) and a.form not in (*curve.basis.forms, EFFECTS):
             raise ModelError(
-                f"The association of {a.marker!r} has the form {a.form!r}, and its curve is a mean "
-                f"function ({curve.basis.kind}). Hazards may follow its 'value' or the 'effects'."
+                f"The association of {a.marker!r} has the form {a.form!r}, which is not known of "
+                f"its mean function ({curve.basis.kind}). Hazards may follow "
+                f"{', '.join(map(repr, (*curve.basis.forms, EFFECTS)))}."
             )
         if a.form != EFFECTS:
             out.append(Feature(a, k))
@@ -317,7 +318,7 @@ def build_trail(
         if f.is_bent(scale):
             years = f.before(points.day[mine]) / DAYS_PER_YEAR
             each = [own[:, b][patient] for b in range(len(scale.labels))]
-            feature = times * scale.follow(years, each)
+            feature = times * scale.follow(years, each, f.association.form)
         else:
             starts = curves.visits[learnt.markers.index(scale)].starts[patient]
             weights = f.weights(scale, points.day[mine], starts, times)

@@ -158,24 +158,22 @@ class MarkerScale:
         level: Floats = np.r_[self.centre, np.zeros(len(self.column_scale) - 1)]
         return level
 
-    def path(self, days: Floats, starts: Floats, own: Floats) -> Floats:
+    def path(self, days: Floats, starts: Floats, own: Floats, form: str = VALUE) -> Floats:
         """(time, draw) curve on the sampling scale, given coefficients (draw, column)."""
         if self.mean is not None:
-            bent: Floats = self.follow(days[:, None] / DAYS_PER_YEAR, list(own.T))
+            bent: Floats = self.follow(days[:, None] / DAYS_PER_YEAR, list(own.T), form)
             return bent
-        out: Floats = self.columns(days, starts) @ own.T
+        out: Floats = self.columns(days, starts, form) @ own.T
         return out
 
-    def follow(self, years: Any, coefficients: Sequence[Any]) -> Any:
-        """Curve of a mean function on the sampling scale; arrays or tensors that broadcast."""
-        mean = self._mean()
-        return (mean.curve(years, self._own(coefficients), self.transform) - self.centre) / (
-            self.scale
-        )
+    def follow(self, years: Any, coefficients: Sequence[Any], form: str = VALUE) -> Any:
+        """Mean function on the sampling scale, or its slope; arrays or tensors that broadcast."""
+        curve = self._mean().curve(years, self._own(coefficients), self.transform, form)
+        return (curve - self.centre) / self.scale if form == VALUE else curve / self.scale
 
-    def bend(self, years: Floats, coefficients: Sequence[Floats]) -> Floats:
+    def bend(self, years: Floats, coefficients: Sequence[Floats], form: str = VALUE) -> Floats:
         """(..., coefficient) derivatives of `follow`."""
-        own = self._mean().jacobian(years, self._own(coefficients), self.transform)
+        own = self._mean().jacobian(years, self._own(coefficients), self.transform, form)
         out: Floats = own / np.array(self.column_scale)
         return out
 

@@ -8,15 +8,16 @@ too: the fit and its twins read the same formula.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.time_basis import Floats
+from twinbayes.model.time_basis import VALUE, Floats
 
 LOG: Final = "log"
+_STEP: Final = 1e-5  # of numerical derivatives, in units of a parameter
 
 type Standard = tuple[str, float, float]
 
@@ -37,6 +38,8 @@ class MeanFunction(Protocol):
         ``(label, centre, unit)`` of parameters whose scale while sampling is known.
     formula
         f(t), as printed in descriptions.
+    forms
+        What hazards may follow: ``value``, and ``slope`` where it is known.
     """
 
     @property
@@ -54,17 +57,39 @@ class MeanFunction(Protocol):
     @property
     def formula(self) -> str: ...  # noqa: D102
 
+    @property
+    def forms(self) -> tuple[str, ...]: ...  # noqa: D102
+
     def adapt(self, years: Floats, centre: float, scale: float, transform: str) -> Self:
         """Fix the `standard` of every parameter, from the times of visits and the marker's own."""
 
     def value(self, years: Any, parameters: Sequence[Any]) -> Any:
         """f(t) at `years`, one array a parameter; arrays or tensors that broadcast."""
 
-    def curve(self, years: Any, parameters: Sequence[Any], transform: str) -> Any:
-        """f(t) after the transform of the marker, as `value`."""
+    def curve(
+        self, years: Any, parameters: Sequence[Any], transform: str, form: str = VALUE
+    ) -> Any:
+        """f(t) after the transform of the marker, or its slope a year, as `value`."""
 
-    def jacobian(self, years: Floats, parameters: Sequence[Floats], transform: str) -> Floats:
+    def jacobian(
+        self, years: Floats, parameters: Sequence[Floats], transform: str, form: str = VALUE
+    ) -> Floats:
         """(..., parameter) derivatives of `curve`; arrays only."""
+
+
+def central_differences(
+    function: Callable[[list[Floats]], Floats], parameters: Sequence[Floats], units: Sequence[float]
+) -> Floats:
+    """(..., parameter) derivatives of a function of parameters, found by small steps."""
+    columns = []
+    for k, unit in enumerate(units):
+        ends = [
+            function([p + side * unit * (j == k) for j, p in enumerate(parameters)])
+            for side in (_STEP, -_STEP)
+        ]
+        columns.append((ends[0] - ends[1]) / (2.0 * unit * _STEP))
+    out: Floats = np.stack(np.broadcast_arrays(*columns), axis=-1)
+    return out
 
 
 def require_labels(mean: MeanFunction) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
 from twinbayes.errors import ModelError
-from twinbayes.model.mean_function import LOG, Standard, require_labels
-from twinbayes.model.time_basis import Floats
+from twinbayes.model.mean_function import LOG, Standard, central_differences, require_labels
+from twinbayes.model.time_basis import VALUE, Floats
 
 ENTRY_POINTS: Final = "twinbayes.mean_functions"
-_STEP: Final = 1e-5  # of numerical derivatives, in units of a parameter
 
 type Formula = Callable[[Any, Sequence[Any]], Any]
 
@@ -84,6 +83,7 @@ class OwnMean:
         Labels of parameters in which patients do not differ.
     """
 
+    forms: ClassVar[tuple[str, ...]] = (VALUE,)
     kind: str
     standard: tuple[Standard, ...]
     formula: str = ""
@@ -117,25 +117,30 @@ class OwnMean:
         """f(t)."""
         return _OWN[self.kind](years, parameters)
 
-    def curve(self, years: Any, parameters: Sequence[Any], transform: str) -> Any:
-        """f(t), or its logarithm."""
+    def curve(
+        self, years: Any, parameters: Sequence[Any], transform: str, form: str = VALUE
+    ) -> Any:
+        """f(t), or its logarithm.
+
+        Raises
+        ------
+        ModelError
+            Another form than the value.
+        """
+        if form not in self.forms:
+            raise ModelError(f"The {form} of the mean function {self.kind!r} is not known.")
         value = self.value(years, parameters)
         return np.log(value) if transform == LOG else value
 
-    def jacobian(self, years: Floats, parameters: Sequence[Floats], transform: str) -> Floats:
+    def jacobian(
+        self, years: Floats, parameters: Sequence[Floats], transform: str, form: str = VALUE
+    ) -> Floats:
         """Central differences."""
-        columns = []
-        for k, (_, _, unit) in enumerate(self.standard):
-            ends = [
-                self.curve(
-                    years,
-                    [p + side * unit * _STEP if j == k else p for j, p in enumerate(parameters)],
-                    transform,
-                )
-                for side in (1.0, -1.0)
-            ]
-            columns.append((ends[0] - ends[1]) / (2.0 * unit * _STEP))
-        return np.stack(np.broadcast_arrays(*columns), axis=-1)
+        return central_differences(
+            lambda own: self.curve(years, own, transform, form),
+            parameters,
+            [unit for _, _, unit in self.standard],
+        )
 
 
 def _is_found(kind: str) -> bool:

@@ -8,10 +8,17 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from twinbayes.errors import ModelError
-from twinbayes.model.mean_function import LOG, MeanFunction, Standard, require_labels
-from twinbayes.model.time_basis import Floats
+from twinbayes.errors import ModelError, require_known
+from twinbayes.model.mean_function import (
+    LOG,
+    MeanFunction,
+    Standard,
+    central_differences,
+    require_labels,
+)
+from twinbayes.model.time_basis import SLOPE, VALUE, Floats
 
+FORMS: Final = (VALUE, SLOPE)
 _FAR: Final = 300.0  # exponents beyond it, which vague priors reach, are taken at it
 
 
@@ -38,6 +45,7 @@ class BiexponentialDecay:
     Source: Michor et al. (2005), Dynamics of chronic myeloid leukaemia, Nature 435, 1267-1270.
     """
 
+    forms: ClassVar[tuple[str, ...]] = FORMS
     labels: ClassVar[tuple[str, ...]] = (
         "log start",
         "logit fast share",
@@ -65,20 +73,31 @@ class BiexponentialDecay:
 
     def value(self, years: Any, parameters: Sequence[Any]) -> Any:
         """f(t)."""
-        return _exp(self._log(years, parameters))
+        return self.curve(years, parameters, "identity")
 
-    def curve(self, years: Any, parameters: Sequence[Any], transform: str) -> Any:
-        """f(t), or its logarithm."""
-        log = self._log(years, parameters)
-        return log if transform == LOG else _exp(log)
+    def curve(
+        self, years: Any, parameters: Sequence[Any], transform: str, form: str = VALUE
+    ) -> Any:
+        """f(t), or its logarithm; or the slope a year of either."""
+        return _formed(self, years, parameters, transform, form)
 
-    def _log(self, years: Any, parameters: Sequence[Any]) -> Any:
+    def log_value(self, years: Any, parameters: Sequence[Any]) -> Any:
+        """Log f(t)."""
         start, share, slow, excess = parameters
         more = share - _exp(excess) * years  # log odds of the fast phase at t
         return start - _softplus(share) - _exp(slow) * years + _softplus(more)
 
-    def jacobian(self, years: Floats, parameters: Sequence[Floats], transform: str) -> Floats:
-        """Exact derivatives."""
+    def log_slope(self, years: Any, parameters: Sequence[Any]) -> Any:
+        """Slope of log f a year."""
+        _, share, slow, excess = parameters
+        return -_exp(slow) - _exp(excess) * _expit(share - _exp(excess) * years)
+
+    def jacobian(
+        self, years: Floats, parameters: Sequence[Floats], transform: str, form: str = VALUE
+    ) -> Floats:
+        """Derivatives, exact of values."""
+        if form == SLOPE:
+            return _of_slope(self, years, parameters, transform)
         _, share, slow, excess = parameters
         fast = _expit(share - _exp(excess) * years)
         log = (
@@ -110,6 +129,7 @@ class SteinFojo:
     prostate cancer trials, Clinical Cancer Research 17, 907-917.
     """
 
+    forms: ClassVar[tuple[str, ...]] = FORMS
     labels: ClassVar[tuple[str, ...]] = ("log start", "log shrinkage", "log growth")
     formula: ClassVar[str] = "exp(log start) (exp(−d t) + exp(g t) − 1)"
     shared: tuple[str, ...] = ()
@@ -133,15 +153,31 @@ class SteinFojo:
         """f(t)."""
         return self.curve(years, parameters, "identity")
 
-    def curve(self, years: Any, parameters: Sequence[Any], transform: str) -> Any:
-        """f(t), or its logarithm."""
+    def curve(
+        self, years: Any, parameters: Sequence[Any], transform: str, form: str = VALUE
+    ) -> Any:
+        """f(t), or its logarithm; or the slope a year of either."""
+        return _formed(self, years, parameters, transform, form)
+
+    def log_value(self, years: Any, parameters: Sequence[Any]) -> Any:
+        """Log f(t)."""
         start, shrinkage, growth = parameters
         left = _exp(-_exp(shrinkage) * years)
-        log = start + np.log(left + np.expm1(_bounded(_exp(growth) * years)))
-        return log if transform == LOG else _exp(log)
+        return start + np.log(left + np.expm1(_bounded(_exp(growth) * years)))
 
-    def jacobian(self, years: Floats, parameters: Sequence[Floats], transform: str) -> Floats:
-        """Exact derivatives."""
+    def log_slope(self, years: Any, parameters: Sequence[Any]) -> Any:
+        """Slope of log f a year."""
+        _, shrinkage, growth = parameters
+        left, rises = _exp(-_exp(shrinkage) * years), _bounded(_exp(growth) * years)
+        rise = _exp(growth) * np.exp(rises) - _exp(shrinkage) * left
+        return rise / (left + np.expm1(rises))
+
+    def jacobian(
+        self, years: Floats, parameters: Sequence[Floats], transform: str, form: str = VALUE
+    ) -> Floats:
+        """Derivatives, exact of values."""
+        if form == SLOPE:
+            return _of_slope(self, years, parameters, transform)
         _, shrinkage, growth = parameters
         falls, rises = _exp(shrinkage) * years, _exp(growth) * years
         left, risen = _exp(-falls), _exp(rises)
@@ -170,6 +206,7 @@ class Claret:
     cancer on the basis of phase II tumor dynamics, Journal of Clinical Oncology 27, 4103-4108.
     """
 
+    forms: ClassVar[tuple[str, ...]] = FORMS
     labels: ClassVar[tuple[str, ...]] = ("log start", "log growth", "log kill", "log fading")
     formula: ClassVar[str] = "exp(log start + g t − (k / λ) (1 − exp(−λ t)))"
     shared: tuple[str, ...] = ()
@@ -194,15 +231,29 @@ class Claret:
         """f(t)."""
         return self.curve(years, parameters, "identity")
 
-    def curve(self, years: Any, parameters: Sequence[Any], transform: str) -> Any:
-        """f(t), or its logarithm."""
+    def curve(
+        self, years: Any, parameters: Sequence[Any], transform: str, form: str = VALUE
+    ) -> Any:
+        """f(t), or its logarithm; or the slope a year of either."""
+        return _formed(self, years, parameters, transform, form)
+
+    def log_value(self, years: Any, parameters: Sequence[Any]) -> Any:
+        """Log f(t)."""
         start, growth, kill, fading = parameters
         killed = -np.expm1(_bounded(-_exp(fading) * years)) * _exp(kill - fading)
-        log = start + _exp(growth) * years - killed
-        return log if transform == LOG else _exp(log)
+        return start + _exp(growth) * years - killed
 
-    def jacobian(self, years: Floats, parameters: Sequence[Floats], transform: str) -> Floats:
-        """Exact derivatives."""
+    def log_slope(self, years: Any, parameters: Sequence[Any]) -> Any:
+        """Slope of log f a year."""
+        _, growth, kill, fading = parameters
+        return _exp(growth) - _exp(kill) * _exp(-_exp(fading) * years)
+
+    def jacobian(
+        self, years: Floats, parameters: Sequence[Floats], transform: str, form: str = VALUE
+    ) -> Floats:
+        """Derivatives, exact of values."""
+        if form == SLOPE:
+            return _of_slope(self, years, parameters, transform)
         _, growth, kill, fading = parameters
         fades = _bounded(-_exp(fading) * years)
         killed = -np.expm1(fades) * _exp(kill - fading)
@@ -215,6 +266,8 @@ class Claret:
         )
         return _chained(log, self.curve(years, parameters, transform), transform)
 
+
+type Shape = BiexponentialDecay | SteinFojo | Claret
 
 MEANS: Final[Sequence[type[Any]]] = (BiexponentialDecay, SteinFojo, Claret)
 
@@ -245,6 +298,24 @@ def _logged(mean: MeanFunction, centre: float, scale: float, transform: str) -> 
     return float(np.log(centre)), scale / centre
 
 
+def _formed(mean: Shape, years: Any, parameters: Sequence[Any], transform: str, form: str) -> Any:
+    """Value or slope of a positive function or of its logarithm."""
+    require_known(form, FORMS, f"form of the mean function {mean.kind!r}")
+    if form == SLOPE and transform == LOG:
+        return mean.log_slope(years, parameters)
+    log = mean.log_value(years, parameters)
+    if form == SLOPE:
+        return _exp(log) * mean.log_slope(years, parameters)
+    return log if transform == LOG else _exp(log)
+
+
+def _of_slope(mean: Shape, years: Floats, parameters: Sequence[Floats], transform: str) -> Floats:
+    units = [1.0] * len(parameters)
+    return central_differences(
+        lambda own: mean.curve(years, own, transform, SLOPE), parameters, units
+    )
+
+
 def _chained(log: Sequence[Floats], curve: Floats, transform: str) -> Floats:
     """(..., parameter) derivatives of a curve from those of its logarithm."""
     out: Floats = np.stack(np.broadcast_arrays(*log), axis=-1)
@@ -259,9 +330,8 @@ def _exp(x: Any) -> Any:
     return np.exp(_bounded(x))
 
 
-def _expit(x: Floats) -> Floats:
-    out: Floats = 1.0 / (1.0 + _exp(-x))
-    return out
+def _expit(x: Any) -> Any:
+    return 1.0 / (1.0 + _exp(-x))
 
 
 def _softplus(x: Any) -> Any:

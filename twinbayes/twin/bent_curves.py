@@ -4,9 +4,10 @@ Linear predictors of visits, log hazards at nodes of quadrature, and what events
 
     eta_p(c) = linear part + sum over bends of  strength_p m(t_p; c)
 
-For Newton's method each m is taken as straight at the present c (Gauss-Newton), so that the kernel
-of linear curves gives step and curvature; step lengths, proposals and their weights are those of
-the exact density. All draws of the population go along together, each on its own.
+where m is the value of a mean function, or its slope. For Newton's method each m is taken as
+straight at the present c (Gauss-Newton), so that the kernel of linear curves gives step and
+curvature; step lengths, proposals and their weights are those of the exact density. All draws of
+the population go along together, each on its own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.association import acting_on
 from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.marker_data import MarkerScale
+from twinbayes.model.time_basis import VALUE
 from twinbayes.model.trajectory import CurvePlan
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin.curve_kernel import away_from, log_densities, newton_steps
@@ -44,6 +46,8 @@ class Bend:
     ----------
     scale, columns
         The marker, and which coefficients are its parameters.
+    form
+        Its value, or its slope.
     years
         (point,) since the origin.
     place
@@ -55,6 +59,7 @@ class Bend:
 
     scale: MarkerScale
     columns: slice
+    form: str
     years: Floats
     place: Ints
     strength: Floats
@@ -79,13 +84,15 @@ def bends_of(
     n_visits = sum(int((data.visits.patient == i).sum()) for data in curves.visits)
     out, first = [], 0
     for data in curves.visits:
+        scale, columns = data.scale, learnt.columns(data.scale.marker)
         mine = data.visits.patient == i
         own = np.arange(first, first + mine.sum())
-        first += int(mine.sum())
-        if data.scale.mean is None:
+        first += len(own)
+        if scale.mean is None:
             continue
-        years, place = [data.visits.columns[mine][:, 0]], [own]
-        strength = [np.ones((n, len(own)))]
+        if len(own):
+            years = data.visits.columns[mine][:, 0]
+            out.append(Bend(scale, columns, VALUE, years, own, np.ones((n, len(own)))))
         for at, where in (
             (nodes, n_visits + np.arange(len(nodes))),
             (fired, np.full(len(fired), n_visits + len(nodes))),
@@ -93,18 +100,12 @@ def bends_of(
             for e in np.unique(points.intensity[at]):
                 here = points.intensity[at] == e
                 for k, f in acting_on(spec.features, labels[e]):
-                    if f.association.marker != data.scale.marker or not f.is_bent(data.scale):
+                    if f.association.marker != scale.marker or not f.is_bent(scale):
                         continue
-                    times = plan.multipliers[f.position].value[i]
-                    days = f.before(points.day[at[here]])
-                    years.append(days / DAYS_PER_YEAR)
-                    place.append(where[here])
-                    strength.append(
-                        np.repeat(population.association[k][:, None] * times, len(days), 1)
-                    )
-        columns = learnt.columns(data.scale.marker)
-        joined = np.concatenate(years), np.concatenate(place), np.concatenate(strength, axis=1)
-        out.append(Bend(data.scale, columns, *joined))
+                    years = f.before(points.day[at[here]]) / DAYS_PER_YEAR
+                    strength = population.association[k] * plan.multipliers[f.position].value[i]
+                    every = np.repeat(strength[:, None], len(years), axis=1)
+                    out.append(Bend(scale, columns, f.association.form, years, where[here], every))
     return tuple(out)
 
 
@@ -149,7 +150,9 @@ class Bent:
         out = np.zeros((len(c), self._n_predictors))
         for bend, own in self._parameters(c):
             with np.errstate(all="ignore"):
-                out += (bend.strength * bend.scale.follow(bend.years, own)) @ bend.at(out.shape[1])
+                out += (bend.strength * bend.scale.follow(bend.years, own, bend.form)) @ bend.at(
+                    out.shape[1]
+                )
         return out
 
     def slopes(self, c: Floats) -> Floats:
@@ -157,7 +160,7 @@ class Bent:
         out = np.zeros((len(c), self._n_predictors, self.whole.shape[1]))
         for bend, own in self._parameters(c):
             with np.errstate(all="ignore"):
-                slope = bend.strength[:, :, None] * bend.scale.bend(bend.years, own)
+                slope = bend.strength[:, :, None] * bend.scale.bend(bend.years, own, bend.form)
                 out[:, :, bend.columns] += bend.at(out.shape[1]).T @ slope
         return np.ascontiguousarray(out[:, :, self.varying])
 

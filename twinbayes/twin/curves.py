@@ -109,8 +109,8 @@ class PatientCurves:
             mine = learnt.columns(f.association.marker)
             own = self.coefficients[:, mine]
             if f.is_bent(scale):
-                value = scale.path(f.before(days), starts, own) * self.multipliers[f.position]
-                out += self.population.association[k] * value
+                path = scale.path(f.before(days), starts, own, f.association.form)
+                out += self.population.association[k] * self.multipliers[f.position] * path
                 continue
             weights = f.weights(scale, days, starts, self.multipliers[f.position])
             if f.column is not None:
