@@ -10,7 +10,14 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 
 from twinbayes.errors import ModelError
-from twinbayes.model.mean_function import LOG, Standard, central_differences, require_labels
+from twinbayes.model.mean_function import (
+    LOG,
+    MeanFunction,
+    Standard,
+    central_differences,
+    require_labels,
+)
+from twinbayes.model.mean_shapes import MEANS
 from twinbayes.model.time_basis import VALUE, Floats
 
 ENTRY_POINTS: Final = "twinbayes.mean_functions"
@@ -140,6 +147,34 @@ class OwnMean:
             lambda own: self.curve(years, own, transform, form),
             parameters,
             [unit for _, _, unit in self.standard],
+        )
+
+
+def require_supported(mean: MeanFunction, marker: str, *, is_plain: bool) -> None:
+    """Refuse a mean function where it cannot be fitted or stored.
+
+    Parameters
+    ----------
+    mean, marker
+        The function, and whose curve it is.
+    is_plain
+        Whether the curve has no turns, and a family without a link.
+
+    Raises
+    ------
+    ModelError
+        The curve is not plain, or the function neither one of the package's nor an `OwnMean`.
+    """
+    if not isinstance(mean, (*MEANS, OwnMean)):
+        raise ModelError(
+            f"Marker {marker!r}: a mean function of the type {type(mean).__name__} cannot be "
+            f"stored. Use {', '.join(t.__name__ for t in MEANS)}, or register your function with "
+            "register_mean_function and name it in OwnMean(kind=...)."
+        )
+    if not is_plain:
+        raise ModelError(
+            f"Marker {marker!r}: a mean function ({mean.kind}) takes no turns, and "
+            "the family Normal() or StudentT(). Leave `turns` empty, or choose another basis."
         )
 
 

@@ -52,7 +52,10 @@ class BiexponentialDecay:
         "log slow rate",
         "log fast excess",
     )
-    formula: ClassVar[str] = "exp(log start) (p exp(−(s + e) t) + (1 − p) exp(−s t))"
+    formula: ClassVar[str] = (
+        "exp(log start) (p exp(−(s + e) t) + (1 − p) exp(−s t)), p the fast share, s the slow "
+        "rate a year, e the excess of the fast one"
+    )
     shared: tuple[str, ...] = ()
     standard: tuple[Standard, ...] = ()
     kind: str = "bi-exponential decay"
@@ -131,7 +134,9 @@ class SteinFojo:
 
     forms: ClassVar[tuple[str, ...]] = FORMS
     labels: ClassVar[tuple[str, ...]] = ("log start", "log shrinkage", "log growth")
-    formula: ClassVar[str] = "exp(log start) (exp(−d t) + exp(g t) − 1)"
+    formula: ClassVar[str] = (
+        "exp(log start) (exp(−d t) + exp(g t) − 1), d shrinkage and g growth a year"
+    )
     shared: tuple[str, ...] = ()
     standard: tuple[Standard, ...] = ()
     kind: str = "Stein-Fojo"
@@ -208,7 +213,9 @@ class Claret:
 
     forms: ClassVar[tuple[str, ...]] = FORMS
     labels: ClassVar[tuple[str, ...]] = ("log start", "log growth", "log kill", "log fading")
-    formula: ClassVar[str] = "exp(log start + g t − (k / λ) (1 − exp(−λ t)))"
+    formula: ClassVar[str] = (
+        "exp(log start + g t − (k / λ) (1 − exp(−λ t))), g growth, k kill, λ fading a year"
+    )
     shared: tuple[str, ...] = ()
     standard: tuple[Standard, ...] = ()
     kind: str = "Claret"

@@ -34,6 +34,7 @@ from twinbayes.model.family_continuous import Normal
 from twinbayes.model.family_discrete import Ordinal
 from twinbayes.model.marker_data import TRANSFORMS, MarkerData, MarkerScale
 from twinbayes.model.mean_function import MeanFunction
+from twinbayes.model.mean_own import require_supported
 from twinbayes.model.nodes import Ints
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling
 from twinbayes.model.time_basis import Floats, Polynomial, TimeBasis
@@ -101,11 +102,9 @@ class Trajectory:
                 f"Marker {self.marker!r}: the {self.family.kind} family has its own scale. "
                 "Leave transform='identity'."
             )
-        if isinstance(self.basis, MeanFunction) and (self.turns or not self.family.transformable):
-            raise ModelError(
-                f"Marker {self.marker!r}: a mean function ({self.basis.kind}) takes no turns, and "
-                "the family Normal() or StudentT(). Leave `turns` empty, or choose another basis."
-            )
+        if isinstance(self.basis, MeanFunction):
+            plain = self.family.transformable and not self.turns
+            require_supported(self.basis, self.marker, is_plain=plain)
 
 
 @dataclass(frozen=True)
