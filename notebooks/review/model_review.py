@@ -99,6 +99,14 @@ sections.trajectories(evidence)
 sections.treatment_effects(evidence)
 
 # %% [markdown]
+# ## Prior sensitivity
+# What changes if the priors, or the data, count a little more. Both at once is a conflict between
+# them; the priors alone, an answer that is mostly the priors'.
+
+# %%
+sections.prior_sensitivity(evidence)
+
+# %% [markdown]
 # ## Further evidence
 
 # %%

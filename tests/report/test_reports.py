@@ -21,7 +21,8 @@ from twinbayes.report.page import require_self_contained
 SECTIONS = [
     "Data and exclusions", "The model", "Priors and their evidence",
     "Prior predictive of state occupation", "Diagnostics", "Shrinkage", "Calibration", "Scores",
-    "Trajectories", "Treatment effects by subgroup", "Further evidence", "Limits", "Provenance",
+    "Trajectories", "Treatment effects by subgroup", "Prior sensitivity", "Further evidence",
+    "Limits", "Provenance",
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.entry import PriorEntry, hash_of
+from twinbayes.priors.noted import note_prior
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
@@ -205,6 +206,7 @@ class PriorSet(Mapping[str, PriorEntry]):
         variable: TensorVariable[Any, Any] = getattr(pm, distribution)(
             rv_name, **arguments, dims=dims
         )
+        note_prior(variable, prior.partition(".")[0], variable)
         return variable
 
     def distribution(

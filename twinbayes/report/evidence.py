@@ -43,11 +43,18 @@ from twinbayes.names import (
 from twinbayes.report.expected import counting_process, observed_and_expected
 from twinbayes.report.look import StateLook
 from twinbayes.report.markers import MarkerEvidence, marker_evidence
+from twinbayes.report.sensitivity import (
+    OF_FORECASTS,
+    OF_PARAMETERS,
+    sensitivity_of_forecasts,
+    sensitivity_of_parameters,
+)
 
 CALIBRATION: Final = "calibration"
 SCORES: Final = "scores"
 SHRINKAGE: Final = "shrinkage"
 PRIOR_PREDICTIVE: Final = "prior predictive"
+SENSITIVITY: Final = "prior sensitivity"
 FURTHER: Final = "further"
 
 #: Level of the intervals of checks against data; those of the posterior are chosen by the reader.
@@ -63,6 +70,7 @@ _SECTION_OF: Final = {
     "k-fold": SCORES,
     "shrinkage": SHRINKAGE,
     "prior predictive": PRIOR_PREDICTIVE,
+    "power-scaling": SENSITIVITY,
 }
 _YEARS: Final = (1.0, 3.0, 5.0)
 _ENOUGH: Final = 10  # patients whose state must still be known at a horizon
@@ -179,6 +187,8 @@ def collect(fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0
             ),
         ),
         *((SCORES, check) for check in _scores(fit, predicted, process, look, horizons)),
+        (SENSITIVITY, _attempt(OF_PARAMETERS, lambda: sensitivity_of_parameters(fit))),
+        (SENSITIVITY, _attempt(OF_FORECASTS, lambda: sensitivity_of_forecasts(fit, horizons))),
     ]
     given = [(section_of(check), check) for check in checks]
     sections: dict[str, tuple[CheckResult, ...]] = {}
