@@ -13,7 +13,7 @@ from twinbayes.errors import PriorError
 from twinbayes.priors.difference import Posteriors, require_same_kind
 from twinbayes.priors.mixture import BETA, NORMAL, Floats, Mixture
 
-MOST: Final = 5000  # events of an arm that are told apart
+MOST: Final = 20_000  # events of an arm that are told apart
 _TAIL: Final = 1e-12  # probability of more events than are looked at
 
 
@@ -86,27 +86,46 @@ class Arm:
             raise PriorError(f"True values of a {self.prior.kind} arm lie in [{low:g}, {high:g}].")
         return out
 
-    def posteriors(self, most: int) -> Posteriors:
-        """Posterior after each count from 0 to `most`; a single one without patients."""
+    def posteriors(self, counts: ArrayLike) -> Posteriors:
+        """Posterior after each count, which rise by 1; a single one without patients."""
         prior = self.prior
         if self.size == 0:
             return Posteriors.of(prior)
-        return Posteriors(prior.kind, *prior.posteriors(np.arange(most + 1), self.size))
+        return Posteriors(prior.kind, *prior.posteriors(counts, self.size))
 
     def chance(self, truth: Floats, most: int) -> Floats:
         """(truth, count) probability of each count from 0 to `most`."""
-        if self.size == 0:
-            return np.ones((len(truth), 1))
         y = np.arange(most + 1)
         if self.prior.kind == BETA:
             return np.asarray(stats.binom.pmf(y, self.size, truth[:, None]))
         return np.asarray(stats.poisson.pmf(y, self.size * truth[:, None]))
 
+    def chance_between(self, truth: Floats, low: Floats, high: Floats) -> Floats:
+        """(truth, bounds) probability of counts from `low` to `high`, which may be infinite."""
+        at = truth[:, None]
+        binomial = self.prior.kind == BETA
+        counts = stats.binom(int(self.size), at) if binomial else stats.poisson(self.size * at)
+        below = counts.cdf(high) if np.isfinite(high).any() else 1.0
+        return np.asarray(np.where(high < low, 0.0, below - counts.cdf(low - 1.0)))
+
     def predicted(self, belief: Mixture, most: int) -> Floats:
         """(count,) probability of each count from 0 to `most` under a belief."""
         if self.size == 0:
-            return np.ones(1)
-        return np.exp(belief.log_marginals(np.arange(most + 1), self.size))
+            nothing: Floats = np.eye(1, most + 1)[0]
+            return nothing
+        chance: Floats = np.exp(belief.log_marginals(np.arange(most + 1), self.size))
+        return chance
+
+    def predicted_between(self, belief: Mixture, low: Floats, high: Floats) -> Floats:
+        """(bounds,) probability of counts from `low` to `high` under a belief."""
+        ends = [x[np.isfinite(x)] for x in (low - 1.0, high)]
+        most = int(max(e.max(initial=0.0) for e in ends))
+        sums = np.concatenate([[0.0], np.cumsum(self.predicted(belief, most)), [1.0]])
+        first, last = (
+            np.where(np.isfinite(x), np.clip(x + 1, 0, most + 1), most + 2).astype(int)
+            for x in (low - 1.0, high)
+        )
+        return np.asarray(np.where(high < low, 0.0, sums[last] - sums[np.minimum(first, last)]))
 
     def most_under(self, truth: Floats) -> int:
         """Largest count worth looking at, if these are the true values."""

@@ -11,8 +11,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import betainc, betaincc, betaln, expit, gammainc, gammaincc, gammaln, ndtr
-from scipy.stats import gamma
+from scipy.special import (
+    betainc,
+    betaincc,
+    betaln,
+    expit,
+    gammainc,
+    gammaincc,
+    gammainccinv,
+    gammaincinv,
+    gammaln,
+    ndtr,
+)
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.mixture import BETA, NORMAL, Floats, Mixture
@@ -20,6 +30,7 @@ from twinbayes.priors.mixture import BETA, NORMAL, Floats, Mixture
 _STEP: Final = 0.35  # between nodes, over the square root of the largest count behind a density
 _COARSEST: Final = 0.04
 _NEGLIGIBLE: Final = 45.0  # minus the log of a probability that is as none
+_NOTHING: Final = 1e-18  # probability of what is not looked at
 _FURTHEST: Final = 600.0  # log odds of the outermost node
 
 
@@ -101,15 +112,19 @@ def differences_above(first: Posteriors, second: Posteriors, value: float) -> Fl
     if first.kind == BETA and abs(value) >= 1.0:
         return np.full((len(first.weights), len(second.weights)), float(value < 0))
     low, high = max(0.0, -value), max(0.0, value)  # where second, and first, start
+    skipped = 0.0  # of both, for nothing of second lies there
     if first.kind == BETA:
         length, sharpest = 1.0 - abs(value), max(_counts(first), _counts(second))
     else:
-        end = float(gamma.isf(1e-18, second.first[-1], scale=1 / second.second[-1]).max())
-        length = max(end - low, 1e-12 * end)
-        sharpest = length * max(first.second.max(), second.second.max())
+        begin = float((gammaincinv(second.first[0], _NOTHING) / second.second[0]).min())
+        end = float((gammainccinv(second.first[-1], _NOTHING) / second.second[-1]).max())
+        skipped = max(begin - low, 0.0)
+        length = max(end - low - skipped, 1e-12 * end)
+        sharpest = max(first.second.max(), second.second.max())
+        sharpest *= length**2 / (length + 2.0 * (low + skipped))
     ends = [second.first.min(), second.second.min() if first.kind == BETA else 1.0, 1.0]
     share, rest, step = _nodes(sharpest, min(_NEGLIGIBLE / min(ends), _FURTHEST))
-    x, z = low + length * share, high + length * share
+    x, z = low + skipped + length * share, high + skipped + length * share
     # Distances from 1, whose digits a subtraction would lose.
     x_rest, z_rest = high + length * rest, low + length * rest
     exceeds = _exceeds(first, z, z_rest)

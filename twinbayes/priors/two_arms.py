@@ -13,19 +13,15 @@ from scipy.special import ndtr
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.arm import MOST, Arm
+from twinbayes.priors.count_turns import count_turns
 from twinbayes.priors.decision import ABOVE, Condition, Decision
-from twinbayes.priors.difference import (
-    Posteriors,
-    differences_above,
-    require_same_kind,
-)
+from twinbayes.priors.difference import Posteriors, require_same_kind
 from twinbayes.priors.mixture import BETA, NORMAL, Floats, Mixture
 from twinbayes.priors.one_arm import Ints, roots
 
 _STEP: Final = 0.25  # between control means, in standard errors: the rule is exact for a normal
 _REACH: Final = 9.0  # standard errors to either side
 _NODES: Final = 50_000
-_START: Final = 64  # events of the treatment arm that are looked at first
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ class TwoArmTrial:
         """
         seen = np.asarray(control, dtype=float)
         flat = seen.ravel()
-        low, high = self._limits(flat) if self.treatment.counts else self._means(flat)
+        low, high = self._counted(flat) if self.treatment.counts else self._means(flat)
         never = low > high
         low, high = np.where(never, np.nan, low), np.where(never, np.nan, high)
         return low.reshape(seen.shape), high.reshape(seen.shape)
@@ -96,9 +92,9 @@ class TwoArmTrial:
         )
         at, to = first.ravel(), second.ravel()
         if self.treatment.counts:
-            m, n = self.treatment.most_under(at), self.control.most_under(to)
-            mine, theirs = self.treatment.chance(at, m), self.control.chance(to, n)
-            out = np.einsum("tm,mn,tn->t", mine, self._table(m, n), theirs, optimize=True)
+            low, high = self._limits(self.control.most_under(to))
+            theirs = self.control.chance(to, len(low) - 1)
+            out = (theirs * self.treatment.chance_between(at, low, high)).sum(axis=1)
         else:
             known = [(_exactly(a), _exactly(c)) for a, c in zip(at, to, strict=True)]
             out = self._averaged(known) if known else np.zeros(0)
@@ -123,9 +119,10 @@ class TwoArmTrial:
         """
         mine, theirs = self.treatment.believed(treatment), self.control.believed(control)
         if self.treatment.counts:
-            m, n = self.treatment.most_under_belief(mine), self.control.most_under_belief(theirs)
-            table = self._table(m, n)
-            total = self.treatment.predicted(mine, m) @ table @ self.control.predicted(theirs, n)
+            low, high = self._limits(self.control.most_under_belief(theirs))
+            total = self.treatment.predicted_between(mine, low, high) @ self.control.predicted(
+                theirs, len(low) - 1
+            )
         else:
             total = self._averaged([(mine, theirs)])[0]
         return float(np.clip(total, 0.0, 1.0))
@@ -150,56 +147,33 @@ class TwoArmTrial:
         )
 
     @cached_property
-    def _tables(self) -> dict[tuple[int, int], Floats]:
+    def _found(self) -> dict[int, tuple[Floats, Floats]]:
         return {}
 
-    def _table(self, m: int, n: int) -> Floats:
-        """(treatment, control) 1 where these counts mean success, else 0."""
-        if (m, n) not in self._tables:
-            first, second = self.treatment.posteriors(m), self.control.posteriors(n)
-            met = [
-                c.met(differences_above(first, second, c.value)) for c in self.decision.conditions
-            ]
-            self._tables[m, n] = np.logical_and.reduce(met).astype(float)
-        return self._tables[m, n]
+    def _limits(self, n: int) -> tuple[Floats, Floats]:
+        """Lowest and highest count of treatment that means success, for 0 to `n` of control."""
+        if n not in self._found:
+            binomial = self.treatment.prior.kind == BETA or not self.treatment.size
+            most = self.treatment.size if binomial else np.inf
+            low, high = np.zeros(n + 1), np.full(n + 1, most)
+            for condition in self.decision.conditions:
+                turn = count_turns(self.treatment, self.control, condition, n, most)
+                if condition.side == ABOVE:
+                    low = np.maximum(low, turn)
+                else:
+                    high = np.minimum(high, turn - 1.0)
+            self._found[n] = low, high
+        return self._found[n]
 
-    def _limits(self, control: Floats) -> tuple[Floats, Floats]:
-        """Lowest and highest count of treatment that means success."""
+    def _counted(self, control: Floats) -> tuple[Floats, Floats]:
+        """Lowest and highest count of treatment that means success, for some of control."""
         column = control.astype(int)
-        binomial = self.control.prior.kind == BETA
-        most = self.control.size if binomial or not self.control.size else MOST
+        endless = self.control.prior.kind != BETA and self.control.size > 0
+        most = MOST if endless else self.control.size
         if np.any(column != control) or np.any((column < 0) | (column > most)):
             raise PriorError(f"Outcomes of the control arm are whole numbers from 0 to {most:g}.")
-        n = int(column.max(initial=0))
-        rising = [c.side == ABOVE for c in self.decision.conditions]
-        if self.treatment.prior.kind == BETA or not self.treatment.size:
-            m, n = int(self.treatment.size), int(self.control.size) if binomial else n
-            table, ends = self._table(m, n)[:, column] > 0, np.full(len(column), float(m))
-        else:
-            table, ends = self._wide_enough(n, all(rising))
-            table, ends = table[:, column], ends[column]
-        low = np.argmax(table, axis=0).astype(float)
-        high = len(table) - 1.0 - np.argmax(table[::-1], axis=0)
-        high = np.where(high == len(table) - 1, ends, high)
-        found = table.any(axis=0)
-        return np.where(found, low, np.inf), np.where(found, high, -np.inf)
-
-    def _wide_enough(self, n: int, endless: bool) -> tuple[np.ndarray, Floats]:
-        """Success by counts without end, and the highest that means success where all above do."""
-        m = _START
-        while m <= 2 * MOST:
-            first, second = self.treatment.posteriors(m), self.control.posteriors(n)
-            met = [
-                (c, c.met(differences_above(first, second, c.value)))
-                for c in self.decision.conditions
-            ]
-            if all(np.all(x[-1] == (c.side == ABOVE)) for c, x in met):
-                table = np.logical_and.reduce([x for _, x in met])
-                return table, np.full(n + 1, np.inf if endless else float(m))
-            m *= 2
-        raise PriorError(
-            f"Success of treatment needs more than {MOST} events. Use normal mixtures."
-        )
+        low, high = self._limits(int(column.max(initial=0)) if endless else int(most))
+        return low[column], high[column]
 
     def _means(self, control: Floats) -> tuple[Floats, Floats]:
         """Means of treatment between which success lies, for each mean of control."""
