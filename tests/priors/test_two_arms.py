@@ -140,6 +140,18 @@ def test_two_normal_arms_with_history_agree_with_simulated_trials() -> None:
     assert trial.type_one_error(0.0) < trial.type_one_error(-80.0) + 0.1
 
 
+def test_boundaries_of_many_events_hold_on_one_side_only() -> None:
+    for size in (25.0, 160.0):  # few, and many, events of treatment for one of control
+        rule = Decision.when(above(0.1, 0.9), below(3.0, 0.8))
+        trial = TwoArmTrial(Arm(VAGUE_GAMMA, size), Arm(GAMMA.robust(0.1, (1.0, 1.0)), 40.0), rule)
+        low, high = trial.boundary(np.arange(200))
+        for count in (0, 1, 63, 64, 65, 127, 128, 199):
+            after = trial.control.prior.after(count, 40.0)
+            for inside, outside in ((low[count], low[count] - 1), (high[count], high[count] + 1)):
+                assert rule.holds_between(VAGUE_GAMMA.after(float(inside), size), after)
+                assert not rule.holds_between(VAGUE_GAMMA.after(float(outside), size), after)
+
+
 def test_a_control_arm_may_be_history_alone() -> None:
     for prior, vague, size in (
         (BETA, FLAT, 30),

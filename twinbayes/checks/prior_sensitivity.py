@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import xarray as xr
@@ -56,16 +57,59 @@ def prior_sensitivity(
     FitError
         Draws that are missing, too few, or do not match.
     """
-    terms = log_prior(fit)
-    for tag in tags:
-        require_known(tag, [str(name) for name in terms], "tag of a prior")
-    total = sum((terms[name] for name in terms), xr.zeros_like(next(iter(terms.values()))))
-    parts = {ALL_PRIORS: total} | {tag: terms[tag] for tag in tags}
+    densities = Densities.of(fit)
     if quantities is None:
-        offsets = terms.attrs[UNSCALED]
-        quantities = population_quantities(fit).drop_vars(offsets, errors="ignore")
-    likelihood = summed_likelihood(fit)
-    return power_scaling(quantities, parts, likelihood, alphas=alphas, threshold=threshold)
+        quantities = densities.parameters(fit)
+    return densities.scale(quantities, tags, alphas=alphas, threshold=threshold)
+
+
+@dataclass(frozen=True)
+class Densities:
+    """Log densities of a fit's draws, for those who ask more than once.
+
+    Attributes
+    ----------
+    log_prior
+        As of `twinbayes.inference.log_prior`.
+    log_likelihood
+        (chain, draw).
+    """
+
+    log_prior: xr.Dataset
+    log_likelihood: xr.DataArray
+
+    @classmethod
+    def of(cls, fit: Fit) -> Self:
+        """Evaluate them."""
+        return cls(log_prior(fit), summed_likelihood(fit))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Entries of the prior set that can be scaled."""
+        return tuple(map(str, self.log_prior.data_vars))
+
+    def parameters(self, fit: Fit) -> xr.Dataset:
+        """The posterior without what is of single patients, and without offsets."""
+        offsets = self.log_prior.attrs[UNSCALED]
+        return population_quantities(fit).drop_vars(offsets, errors="ignore")
+
+    def scale(
+        self,
+        quantities: xr.Dataset,
+        tags: Sequence[str] = (),
+        *,
+        alphas: tuple[float, float] = ALPHAS,
+        threshold: float = THRESHOLD,
+    ) -> CheckResult:
+        """Do what `prior_sensitivity` does."""
+        for tag in tags:
+            require_known(tag, self.tags, "tag of a prior")
+        terms = [self.log_prior[name] for name in self.tags]
+        total = sum(terms, xr.zeros_like(self.log_likelihood, dtype=np.float64))
+        parts = {ALL_PRIORS: total} | {tag: self.log_prior[tag] for tag in tags}
+        return power_scaling(
+            quantities, parts, self.log_likelihood, alphas=alphas, threshold=threshold
+        )
 
 
 def population_quantities(fit: Fit) -> xr.Dataset:

@@ -43,12 +43,7 @@ from twinbayes.names import (
 from twinbayes.report.expected import counting_process, observed_and_expected
 from twinbayes.report.look import StateLook
 from twinbayes.report.markers import MarkerEvidence, marker_evidence
-from twinbayes.report.sensitivity import (
-    OF_FORECASTS,
-    OF_PARAMETERS,
-    sensitivity_of_forecasts,
-    sensitivity_of_parameters,
-)
+from twinbayes.report.sensitivity import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
 
 CALIBRATION: Final = "calibration"
 SCORES: Final = "scores"
@@ -187,8 +182,7 @@ def collect(fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0
             ),
         ),
         *((SCORES, check) for check in _scores(fit, predicted, process, look, horizons)),
-        (SENSITIVITY, _attempt(OF_PARAMETERS, lambda: sensitivity_of_parameters(fit))),
-        (SENSITIVITY, _attempt(OF_FORECASTS, lambda: sensitivity_of_forecasts(fit, horizons))),
+        *((SENSITIVITY, check) for check in _sensitivity(fit, horizons)),
     ]
     given = [(section_of(check), check) for check in checks]
     sections: dict[str, tuple[CheckResult, ...]] = {}
@@ -340,6 +334,13 @@ def _scores(
         ),
         _attempt("leave-one-patient-out accuracy", lambda: _leave_one_out(fit)),
     ]
+
+
+def _sensitivity(fit: Fit, horizons: Sequence[float]) -> tuple[CheckResult, ...]:
+    try:
+        return sensitivity_of(fit, horizons)
+    except TwinbayesError as error:
+        return tuple(CheckResult.not_provided(n, str(error)) for n in (OF_PARAMETERS, OF_FORECASTS))
 
 
 def _leave_one_out(fit: Fit) -> CheckResult:

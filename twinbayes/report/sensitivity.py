@@ -11,15 +11,9 @@ import xarray as xr
 
 from twinbayes.checks import CheckResult
 from twinbayes.checks.power_scaling import NAME, NO_SIGN
-from twinbayes.checks.prior_sensitivity import (
-    SURVIVAL,
-    patient_survival,
-    prior_sensitivity,
-    with_fewer_draws,
-)
+from twinbayes.checks.prior_sensitivity import Densities, patient_survival, with_fewer_draws
 from twinbayes.checks.result import CheckVerdict
 from twinbayes.inference import Fit
-from twinbayes.inference.log_prior import log_prior
 from twinbayes.names import PATIENT, PATIENT_ID, SUBGROUP
 
 OF_PARAMETERS: Final = f"{NAME} of parameters"
@@ -29,34 +23,37 @@ _PATIENTS: Final = 48
 _SHOWN: Final = 20  # rows of parameters
 
 
-def sensitivity_of_parameters(fit: Fit) -> CheckResult:
-    """Check parameters against all priors together; the table has what is most sensitive."""
-    found = prior_sensitivity(with_fewer_draws(fit, _DRAWS))
+def sensitivity_of(fit: Fit, horizons: Sequence[float]) -> tuple[CheckResult, CheckResult]:
+    """Check parameters against all priors, and survival against each entry alone as well.
+
+    Parameters come with the most sensitive first. Rows of forecasts are means over patients of each
+    subgroup; of single patients the text says how many are flagged, and names nobody.
+    """
+    few = with_fewer_draws(fit, _DRAWS)
+    densities = Densities.of(few)
+    return _parameters(few, densities), _forecasts(few, densities, horizons)
+
+
+def _parameters(fit: Fit, densities: Densities) -> CheckResult:
+    found = densities.scale(densities.parameters(fit))
     told = found.table[found.table["diagnosis"] != NO_SIGN]
     shown = told if len(told) else found.table
     table = shown.sort_values("prior", ascending=False, kind="stable").head(_SHOWN)
     return replace(found, name=OF_PARAMETERS, table=table.reset_index(drop=True))
 
 
-def sensitivity_of_forecasts(fit: Fit, horizons: Sequence[float]) -> CheckResult:
-    """Check survival since origin against all priors together, and against each entry alone.
-
-    Rows are means over patients of each subgroup, and the patient who is most sensitive, unnamed.
-    """
-    few = with_fewer_draws(fit, _DRAWS)
+def _forecasts(fit: Fit, densities: Densities, horizons: Sequence[float]) -> CheckResult:
     ids, groups = _spread(fit)
-    drawn = patient_survival(few, ids, horizons)
-    tags = [str(name) for name in log_prior(few)]
+    drawn = patient_survival(fit, ids, horizons).drop_vars(PATIENT)
     labels = xr.DataArray(groups, dims=PATIENT, name=SUBGROUP)
-    means = drawn.drop_vars(PATIENT).groupby(labels).mean()
-    found = prior_sensitivity(few, means.rename("mean survival").to_dataset(), tags=tags)
-    one = prior_sensitivity(few, drawn.drop_vars(PATIENT).rename(SURVIVAL).to_dataset()).table
-    worst = one.sort_values("prior", ascending=False, kind="stable").iloc[0]
+    means = drawn.groupby(labels).mean().rename("mean survival").to_dataset()
+    found = densities.scale(means, densities.tags)
+    one = densities.scale(drawn.to_dataset()).table
     flagged = int((one["diagnosis"] != NO_SIGN).sum())
     text = (
         f"Survival since origin, means of {len(set(groups))} subgroups: {found.text} Of single "
         f"patients, {flagged} of {len(one)} forecasts are flagged; the largest prior sensitivity "
-        f"is {worst['prior']:.2f}."
+        f"is {one['prior'].max():.2f}."
     )
     verdict: CheckVerdict = "warn" if flagged or found.verdict == "warn" else "pass"
     table = found.table.sort_values(["entry", "prior"], ascending=[True, False], kind="stable")
