@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.duration.hazard_regression import PHReg
+from three_markers import three_markers
 
 import twinbayes as tb
-from three_markers import three_markers
 from twinbayes.checks import (
     CountingProcess,
     integrated_brier_score,

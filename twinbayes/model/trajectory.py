@@ -55,6 +55,7 @@ from twinbayes.names import (
     SUBGROUP,
 )
 from twinbayes.priors import PriorSet
+from twinbayes.priors.noted import note_prior, row_norms
 
 _COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, without the level
 
@@ -323,6 +324,8 @@ class Trajectories:
                 compute_corr=True,
                 store_in_trace=False,
             )
+            scatter = priors.distribution("patient_sd", labels)
+            note_prior(pm.modelcontext(None)["_patient_root"], "patient_sd", scatter, row_norms)
         pm.Deterministic("patient_sd", spread * learnt.natural()[which], dims=PATIENT_TERM)
         pm.Deterministic(
             "patient_correlation", correlation, dims=(PATIENT_TERM, PATIENT_TERM_AGAIN)
