@@ -29,7 +29,7 @@ from scipy.special import digamma, polygamma
 
 import twinbayes as tb
 from twinbayes.inference import AggregateFit
-from twinbayes.model import Commensurate, Exchangeable, ExNex, PowerPrior
+from twinbayes.model import Commensurate, Exchangeable, ExNex, PowerPrior, RobustMap
 from twinbayes.model.pooling import Pooling
 from twinbayes.priors import effective_sample_size
 
@@ -203,6 +203,10 @@ def historical_actg() -> tuple[dict[str, Any], list[AggregateFit]]:
     cases: dict[str, tuple[Pooling, float]] = {
         "BHM": (Exchangeable(), 0.5),
         "commensurate": (Commensurate(source=SOURCE), 0.5),
+        **{
+            f"robust MAP w={w:g}": (RobustMap(target="current", weight=w, own_sd=10.0), 1.0)
+            for w in (0.1, 0.5, 0.9)
+        },
         "power prior a0=0.5": (PowerPrior(source=SOURCE, power=0.5), 1.0),
         "power prior a0=0.1113": (PowerPrior(source=SOURCE, power=share), 1.0),
         "normalised power prior, uniform": (PowerPrior(source=SOURCE, power=None), 1.0),

@@ -156,7 +156,7 @@ def review(
     import twinbayes as tb
     from twinbayes.report import read_checks, read_effects
 
-    fitted = _of_patients(tb.load_fit(fit_path))
+    fitted = tb.load_fit(fit_path)
     given = None if checks is None else read_checks(checks)
     asked = None if effects is None else read_effects(effects)
     page = tb.review(

@@ -106,6 +106,14 @@ sections.treatment_effects(evidence)
 sections.estimands(read_effects(effects_path))
 
 # %% [markdown]
+# ## Where the effects come from
+# Shares of the subgroup's own data, of other subgroups and of the prior in the posterior mean of
+# each log hazard ratio. Small subgroups borrow most.
+
+# %%
+sections.borrowing(evidence)
+
+# %% [markdown]
 # ## Prior sensitivity
 # What changes if the priors, or the data, count a little more. Both at once is a conflict between
 # them; the priors alone, an answer that is mostly the priors'.

@@ -14,7 +14,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
-from twinbayes.model.mixture_quantile import log_memberships, mixture_quantile
+from twinbayes.model.mixture_quantile import log_memberships, log_sum_exp, mixture_quantile
 from twinbayes.model.pooling import (
     BELONGS,
     EffectNames,
@@ -106,7 +106,7 @@ class RobustMap:
     """All subgroups but one are history; that one may follow them, or not.
 
     The historical subgroups are exchangeable. The target's prior is the meta-analytic-predictive
-    one with probability `weight`, else a vague one.
+    one with probability `weight`, else a vague one: in all effects of the block together.
 
     Parameters
     ----------
@@ -149,13 +149,19 @@ class RobustMap:
         own = pt.zeros(len(rows))
         mean = pt.stack([centre, own + self.own_mean], axis=-1)
         sd = pt.stack([spread, own + self.own_sd], axis=-1)
-        weight = np.array([self.weight, 1.0 - self.weight])
-        theta = mixture_quantile(offset[:, target], weight, mean, sd)
-        pm.Deterministic(
-            f"{names.total}_{BELONGS}",
-            pt.exp(log_memberships(theta, weight, mean, sd)[..., 0]),
-            dims=dims[:1],
-        )
+        # Each effect is drawn given those before it: what they say of the component carries over.
+        log_weight = pt.log(pt.as_tensor([self.weight, 1.0 - self.weight]))
+        drawn: list[Tensor] = []
+        for row in range(len(rows)):
+            place, width = mean[row], sd[row]
+            weight = pt.exp(log_weight - log_sum_exp(log_weight))
+            one = mixture_quantile(offset[row, target], weight, place, width)
+            u = (one - place) / width
+            log_weight = log_weight - pt.log(width) - 0.5 * u**2
+            drawn.append(one)
+        theta = pt.stack(drawn)
+        follows = pt.exp(log_weight - log_sum_exp(log_weight))[0]
+        pm.Deterministic(f"{names.total}_{BELONGS}", follows + pt.zeros(len(rows)), dims=dims[:1])
         history = centre[:, None] + spread[:, None] * offset
         return _centred(names, pt.set_subtensor(history[:, target], theta), dims)
 

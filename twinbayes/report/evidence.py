@@ -21,6 +21,7 @@ from twinbayes.checks import (
     prediction_scores,
     shrinkage,
     state_occupation_calibration,
+    treatment_borrowing,
 )
 from twinbayes.checks.prior_occupation import prior_occupation
 from twinbayes.cohort.quality import QualityReport
@@ -50,6 +51,7 @@ SCORES: Final = "scores"
 SHRINKAGE: Final = "shrinkage"
 PRIOR_PREDICTIVE: Final = "prior predictive"
 SENSITIVITY: Final = "prior sensitivity"
+BORROWING: Final = "borrowing"
 FURTHER: Final = "further"
 
 #: Level of the intervals of checks against data; those of the posterior are chosen by the reader.
@@ -66,6 +68,7 @@ _SECTION_OF: Final = {
     "shrinkage": SHRINKAGE,
     "prior predictive": PRIOR_PREDICTIVE,
     "power-scaling": SENSITIVITY,
+    "borrowing": BORROWING,
 }
 _YEARS: Final = (1.0, 3.0, 5.0)
 _ENOUGH: Final = 10  # patients whose state must still be known at a horizon
@@ -183,6 +186,7 @@ def collect(fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0
         ),
         *((SCORES, check) for check in _scores(fit, predicted, process, look, horizons)),
         *((SENSITIVITY, check) for check in _sensitivity(fit, horizons)),
+        (BORROWING, _attempt("borrowing", lambda: treatment_borrowing(fit))),
     ]
     given = [(section_of(check), check) for check in checks]
     sections: dict[str, tuple[CheckResult, ...]] = {}

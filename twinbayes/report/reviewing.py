@@ -11,14 +11,14 @@ import xarray as xr
 
 from twinbayes.checks import CheckResult
 from twinbayes.errors import OptionError
-from twinbayes.inference import Fit
+from twinbayes.inference import AggregateFit, Fit
 from twinbayes.report.handover import write_checks, write_effects
 from twinbayes.report.notebook import run_template
 from twinbayes.report.page import render_page, write_page
 
 
 def review(
-    fit: Fit,
+    fit: Fit | AggregateFit,
     out: str | os.PathLike[str],
     *,
     checks: Iterable[CheckResult] | None = None,
@@ -37,7 +37,7 @@ def review(
     Parameters
     ----------
     fit
-        The fit under review.
+        The fit under review: of patients, or of aggregate data, which has sections of its own.
     out
         The HTML file to write.
     checks
@@ -64,6 +64,10 @@ def review(
     """
     if not 0.0 < interval < 1.0:
         raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
+    if isinstance(fit, AggregateFit):
+        if checks is not None or effects is not None:
+            raise OptionError("Reviews of aggregate data take no further checks and no effects.")
+        return _review_aggregate(fit, out, interval, title, show_code)
     with tempfile.TemporaryDirectory(prefix="twinbayes-") as folder:
         parameters: dict[str, object] = {
             "fit_path": str(fit.save(Path(folder) / "fit.nc")),
@@ -80,6 +84,26 @@ def review(
         usable=fit.verdict.usable,
         simulated=fit.cohort.simulated,
         title=title or f"Model review: {fit.spec.title}",
+        show_code=show_code,
+    )
+    return write_page(out, page)
+
+
+def _review_aggregate(
+    fit: AggregateFit,
+    out: str | os.PathLike[str],
+    interval: float,
+    title: str,
+    show_code: bool,
+) -> Path:
+    with tempfile.TemporaryDirectory(prefix="twinbayes-") as folder:
+        path = str(fit.save(Path(folder) / "fit.nc"))
+        notebook = run_template("basket_review", {"fit_path": path, "interval": interval})
+    page = render_page(
+        notebook,
+        usable=fit.verdict.usable,
+        simulated=False,
+        title=title or f"Review: {fit.spec.title}",
         show_code=show_code,
     )
     return write_page(out, page)

@@ -1,6 +1,7 @@
 """The sections of a review, in the order in which the template shows them."""
 
 from twinbayes.report.sections_checks import (
+    borrowing,
     calibration,
     diagnostics,
     further,
@@ -22,6 +23,7 @@ from twinbayes.report.sections_fit import (
 from twinbayes.report.sections_markers import trajectories
 
 __all__ = [
+    "borrowing",
     "calibration",
     "data",
     "diagnostics",

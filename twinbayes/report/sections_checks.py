@@ -10,6 +10,7 @@ import pandas as pd
 from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME
 from twinbayes.report import fragments as f
 from twinbayes.report.evidence import (
+    BORROWING,
     CALIBRATION,
     CHECK_LEVEL,
     FURTHER,
@@ -18,6 +19,7 @@ from twinbayes.report.evidence import (
     SHRINKAGE,
     Evidence,
 )
+from twinbayes.report.figures_borrowing import shares
 from twinbayes.report.figures_calibration import (
     calibration_by_subgroup,
     calibration_overall,
@@ -135,6 +137,27 @@ def prior_sensitivity(evidence: Evidence) -> f.Block:
     """Return how much parameters and forecasts depend on the priors."""
     checks = evidence.of(SENSITIVITY)
     return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+
+
+def borrowing(evidence: Evidence) -> f.Block:
+    """Return where the effect of each treatment in each subgroup comes from."""
+    checks = evidence.of(BORROWING)
+    tables = [c.table for c in checks if not c.table.empty]
+    if not tables:
+        return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+    table = tables[0]
+    pictures = [
+        shares(mine, of_what=f"log hazard ratios: {effect_words(str(effect))}").marked(
+            *evidence.marks
+        )
+        for effect, mine in table.groupby(EFFECT, sort=False)
+    ]
+    first, rest = pictures[:1], pictures[1:]
+    return f.block(
+        *first,
+        f.folded(f"The other {len(rest)} effects", *rest) if rest else None,
+        *(f.check(c) for c in checks),
+    )
 
 
 def further(evidence: Evidence) -> f.Block:

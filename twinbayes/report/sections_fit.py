@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from twinbayes.inference import Verdict
 from twinbayes.names import SUBGROUP
 from twinbayes.priors import PriorEntry
 from twinbayes.report import fragments as f
@@ -28,14 +29,6 @@ _USABLE_MEANS: Final = (
 def verdict(evidence: Evidence) -> f.Block:
     """Return the banner that every report starts with, and the checks at a glance."""
     judged = evidence.fit.verdict
-    s = judged.summary
-    numbers = (
-        f"{s['n_scalars']:.0f} quantities, {s['chains']:.0f} chains of {s['draws']:.0f} draws: "
-        f"R-hat at most {s['max_rhat']:.3f} (bar 1.01), effective sample size at least "
-        f"{s['min_ess_bulk']:.0f} in the bulk and {s['min_ess_tail']:.0f} in the tails (bar 400), "
-        f"{s['divergences']:.0f} divergences (bar 0), E-BFMI at least {s['min_ebfmi']:.2f} "
-        "(bar 0.3)."
-    )
     glance = [
         {"section": section, "check": c.name, "outcome": f.badge(c), "in words": words(c.text)}
         for section, some in evidence.checks.items()
@@ -43,10 +36,22 @@ def verdict(evidence: Evidence) -> f.Block:
     ]
     return f.block(
         banner(judged.usable, judged.reasons, simulated=evidence.fit.cohort.simulated),
-        f.paragraph(numbers),
+        f.paragraph(judged_words(judged)),
         f.paragraph(_USABLE_MEANS, "note"),
         f.heading("Checks at a glance"),
         f.table(pd.DataFrame(glance)) if glance else f.not_provided("No check was run."),
+    )
+
+
+def judged_words(judged: Verdict) -> str:
+    """Say what the gate measured, beside its bars."""
+    s = judged.summary
+    return (
+        f"{s['n_scalars']:.0f} quantities, {s['chains']:.0f} chains of {s['draws']:.0f} draws: "
+        f"R-hat at most {s['max_rhat']:.3f} (bar 1.01), effective sample size at least "
+        f"{s['min_ess_bulk']:.0f} in the bulk and {s['min_ess_tail']:.0f} in the tails (bar 400), "
+        f"{s['divergences']:.0f} divergences (bar 0), E-BFMI at least {s['min_ebfmi']:.2f} "
+        "(bar 0.3)."
     )
 
 

@@ -1,0 +1,178 @@
+"""Sections of a review of aggregate data: estimates, exchangeability, borrowing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from twinbayes.checks import CheckResult
+from twinbayes.checks.borrowing import aggregate_borrowing
+from twinbayes.errors import TwinbayesError
+from twinbayes.inference import AggregateFit, fit
+from twinbayes.model.aggregate import EFFECT_MEAN, HETEROGENEITY
+from twinbayes.model.poolings import pooling_of
+from twinbayes.report import fragments as f
+from twinbayes.report.figures_borrowing import estimates as estimates_picture
+from twinbayes.report.figures_borrowing import shares
+from twinbayes.report.look import words
+from twinbayes.report.sections_fit import banner, judged_words
+
+_LABELS = {
+    "response": "Probability of response",
+    "mean": "Mean, in the unit of the data",
+    "rate": "Events per unit of time",
+    "log_hazard_ratio": "Log hazard ratio",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class AggregateEvidence:
+    """What a review knows of a fit of aggregate data.
+
+    Attributes
+    ----------
+    fit
+        The fit under review.
+    alternatives
+        Fits of the same data without pooling, and with complete pooling.
+    borrowing
+        The check of where estimates come from.
+    interval
+        Probability of posterior intervals, which are equal-tailed.
+    """
+
+    fit: AggregateFit
+    alternatives: dict[str, AggregateFit]
+    borrowing: CheckResult
+    interval: float
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Words that every picture of this fit carries."""
+        return () if self.fit.verdict.usable else ("NOT FOR USE",)
+
+
+def collect_aggregate(found: AggregateFit, *, interval: float = 0.9) -> AggregateEvidence:
+    """Compute the evidence of a review; fits the data twice more, without and with full pooling."""
+    alternatives = {}
+    if not found.spec.covariates:
+        for kind in ("none", "complete"):
+            spec = replace(found.spec, pooling=pooling_of(kind))
+            alternatives[kind] = fit(
+                spec, found.data, priors=found.priors, seed=1, progressbar=False
+            )
+    try:
+        borrowing = aggregate_borrowing(found)
+    except TwinbayesError as error:
+        borrowing = CheckResult.not_provided("borrowing", str(error))
+    return AggregateEvidence(found, alternatives, borrowing, interval)
+
+
+def verdict(evidence: AggregateEvidence) -> f.Block:
+    """Return the banner that every report starts with."""
+    judged = evidence.fit.verdict
+    return f.block(
+        banner(judged.usable, judged.reasons, simulated=False),
+        f.paragraph(judged_words(judged)),
+    )
+
+
+def data(evidence: AggregateEvidence) -> f.Block:
+    """Return the results that went in."""
+    aggregate = evidence.fit.data
+    about = {
+        "data": aggregate.name,
+        "outcome": words(aggregate.outcome),
+        "subgroups": len(aggregate.subgroups),
+        "rows": len(aggregate.table),
+    }
+    return f.block(f.pairs(about), f.folded("All rows", f.table(aggregate.table)))
+
+
+def model(evidence: AggregateEvidence) -> f.Block:
+    """Return the model in words, and its priors with their reasons."""
+    found = evidence.fit
+    used = [name for name in found.priors if name.partition(".")[0] in (EFFECT_MEAN, HETEROGENEITY)]
+    frame = found.priors.to_frame().loc[used].reset_index()
+    shown = ["prior", "distribution", "q05", "q95", "unit", "rationale", "status"]
+    return f.block(f.preformatted(found.spec.describe()), f.table(frame[shown]))
+
+
+def estimates(evidence: AggregateEvidence) -> f.Block:
+    """Return the estimate of every subgroup, alone and with what was borrowed."""
+    found, level = evidence.fit, evidence.interval
+    if found.spec.covariates:
+        return f.not_provided("The model has covariates: read the coefficients in the fit.")
+    table = found.table(level)
+    interval = str(table.attrs["interval"])
+    new: tuple[float, ...] = ()
+    if found.spec.pooling.reaches_new_subgroups:
+        drawn = found.new_subgroup().to_numpy()
+        ends = pd.Series(drawn.ravel()).quantile([0.5 - level / 2, 0.5 + level / 2])
+        new = (float(drawn.mean()), *map(float, ends))
+    for kind, alternative in evidence.alternatives.items():
+        table[f"mean under {kind} pooling"] = alternative.table(level)["mean"]
+    picture = estimates_picture(
+        table, label=_LABELS[found.spec.outcome], interval=interval, new=new
+    )
+    return f.block(
+        picture.marked(*evidence.marks),
+        f.table(table.reset_index(), caption=f"Intervals: {interval}"),
+    )
+
+
+def exchangeability(evidence: AggregateEvidence) -> f.Block:
+    """Return the probability that each subgroup belongs with the others."""
+    try:
+        table = evidence.fit.exchangeability
+    except TwinbayesError as error:
+        return f.not_provided(str(error))
+    return f.table(table, formats={"probability": f.percent})
+
+
+def borrowing(evidence: AggregateEvidence) -> f.Block:
+    """Return where every estimate comes from."""
+    check = evidence.borrowing
+    if check.table.empty:
+        return f.block(f.check(check))
+    picture = shares(check.table, of_what="the estimates of the subgroups")
+    return f.block(picture.marked(*evidence.marks), f.check(check))
+
+
+def next_prior(evidence: AggregateEvidence) -> f.Block:
+    """Return what the fit says of the next subgroup, as a prior to be used elsewhere."""
+    try:
+        found = evidence.fit.prior_for_new_subgroup()
+    except TwinbayesError as error:
+        return f.not_provided(str(error))
+    mixture = found.mixture
+    parts = pd.DataFrame(
+        {"weight": mixture.weights, "first": mixture.first, "second": mixture.second}
+    )
+    return f.block(
+        f.paragraph(f"A mixture of {len(parts)} {mixture.kind} distributions, by weight."),
+        f.table(parts),
+    )
+
+
+def provenance(evidence: AggregateEvidence) -> f.Block:
+    """Return what was run, on what, with which versions."""
+    manifest = evidence.fit.manifest
+    known = {k: v for k, v in manifest.items() if isinstance(v, str | int | float)}
+    priors = ", ".join(manifest["prior_ids"])
+    return f.pairs({words(k): v for k, v in known.items()} | {"priors": priors})
+
+
+__all__ = [
+    "AggregateEvidence",
+    "borrowing",
+    "collect_aggregate",
+    "data",
+    "estimates",
+    "exchangeability",
+    "model",
+    "next_prior",
+    "provenance",
+    "verdict",
+]
