@@ -6,7 +6,7 @@ Labels, provenance and the table of the verdict take longer than sampling a smal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +35,9 @@ class Sampling:
         Bars of the gate, on every sampled and deterministic quantity: a posterior mean from 100
         effective draws is off by a tenth of the posterior's standard deviation, which a thousand
         trials average out; a single fit that somebody reads needs the stricter bars of `judge`.
+    retries
+        How often a fit that does not pass is sampled anew, each time four times as long and with
+        a quarter of the rejections.
     """
 
     draws: int = 250
@@ -43,6 +46,7 @@ class Sampling:
     target_accept: float = 0.8
     rhat_max: float = 1.05
     ess_min: float = 100.0
+    retries: int = 1
 
     def __post_init__(self) -> None:
         if not self.rhat_max > 1.0 or not self.ess_min > 0.0:
@@ -54,6 +58,26 @@ class Sampling:
             raise OptionError(
                 f"target_accept must lie between 0 and 1, not {self.target_accept!r}."
             )
+        if not isinstance(self.retries, int) or self.retries < 0:
+            raise OptionError(
+                f"retries must be a whole number of at least 0, not {self.retries!r}."
+            )
+
+    @property
+    def attempts(self) -> tuple[Sampling, ...]:
+        """The first run and those that follow as long as the one before did not pass."""
+        runs = [self]
+        for _ in range(self.retries):
+            last = runs[-1]
+            runs.append(
+                replace(
+                    last,
+                    draws=4 * last.draws,
+                    tune=4 * last.tune,
+                    target_accept=1.0 - (1.0 - last.target_accept) / 4.0,
+                )
+            )
+        return tuple(runs)
 
 
 @dataclass(frozen=True)
