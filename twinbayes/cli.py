@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from twinbayes.cli_simulate import add_simulate
 from twinbayes.errors import CohortError, TwinbayesError
 
 if TYPE_CHECKING:
@@ -322,3 +323,6 @@ def _faults(error: Exception) -> list[dict[str, Any]]:
 
 def _print_json(value: dict[str, Any]) -> None:
     typer.echo(json.dumps(value, indent=1, allow_nan=False, default=str))
+
+
+add_simulate(app, _reports_errors)
