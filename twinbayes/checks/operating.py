@@ -88,7 +88,7 @@ class OperatingCharacteristics:
         """
         rows = self.estimates
         if usable_only:
-            rows = rows[rows["usable"]]
+            rows = rows.assign(mean=rows["mean"].where(rows["usable"]))
         return figures(rows, self.places, self.decision)
 
     def rmse_ratio(
