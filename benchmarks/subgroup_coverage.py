@@ -26,6 +26,7 @@ from twinbayes.checks import trial_design
 from twinbayes.checks.operating import describe, operating_characteristics, plan_of
 from twinbayes.checks.simulated_trials import Decision
 from twinbayes.checks.trial_design import Design, Truth
+from twinbayes.inference.short_run import Sampling
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TARGET: Final = ROOT / "docs" / "evidence" / "subgroup_coverage.json"
@@ -44,12 +45,13 @@ DESIGN: Final = Design(
 ANALYSES: Final = ("none", "exnex", "horseshoe")
 DECISION: Final = Decision(threshold=0.3, cut_off=0.9)
 SEED: Final = 2016
+SAMPLING: Final = Sampling(draws=250, tune=100, chains=4, retries=1, growth=4)
 
 
 def identity(trials: int) -> dict[str, Any]:
     """What the figures hold for: the study, its models and priors, and the code that simulates."""
     code = ast.dump(ast.parse(Path(trial_design.__file__).read_text(encoding="utf-8")))
-    plan = plan_of(DESIGN, ANALYSES, seed=SEED, decision=DECISION)
+    plan = plan_of(DESIGN, ANALYSES, seed=SEED, decision=DECISION, sampling=SAMPLING)
     return {
         "settings": describe(plan, trials),
         "simulator": hashlib.sha256(code.encode()).hexdigest(),
@@ -63,7 +65,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     found = operating_characteristics(
-        DESIGN, ANALYSES, options.trials, seed=SEED, decision=DECISION, workers=options.workers
+        DESIGN,
+        ANALYSES,
+        options.trials,
+        seed=SEED,
+        decision=DECISION,
+        sampling=SAMPLING,
+        workers=options.workers,
     )
     evidence = found.to_dict() | identity(options.trials)
     evidence["date"] = datetime.now(UTC).date().isoformat()

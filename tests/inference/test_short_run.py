@@ -83,14 +83,17 @@ def test_everything_that_the_gate_minds_speaks_against_a_run() -> None:
 
 
 def test_a_run_that_does_not_pass_is_followed_by_a_longer_one() -> None:
-    first, second, third = Sampling(draws=100, tune=50, target_accept=0.8, retries=2).attempts
+    first, second, third = Sampling(
+        draws=100, tune=50, target_accept=0.8, retries=2, growth=4
+    ).attempts
     assert (first.draws, second.draws, third.draws) == (100, 400, 1600)
     assert (second.tune, second.target_accept) == (200, pytest.approx(0.95))
     assert len(Sampling(retries=0).attempts) == 1
 
 
 @pytest.mark.parametrize(
-    "options", [{"rhat_max": 1.0}, {"ess_min": 0.0}, {"target_accept": 1.0}, {"retries": -1}]
+    "options",
+    [{"rhat_max": 1.0}, {"ess_min": 0.0}, {"target_accept": 1.0}, {"retries": -1}, {"growth": 0}],
 )
 def test_bars_that_nothing_can_pass_or_miss_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):

@@ -35,9 +35,9 @@ class Sampling:
         Bars of the gate, on every sampled and deterministic quantity: a posterior mean from 100
         effective draws is off by a tenth of the posterior's standard deviation, which a thousand
         trials average out; a single fit that somebody reads needs the stricter bars of `judge`.
-    retries
-        How often a fit that does not pass is sampled anew, each time four times as long and with
-        a quarter of the rejections.
+    retries, growth
+        How often a fit that does not pass is sampled anew, each time so many times as long, and
+        with as many times fewer rejections.
     """
 
     draws: int = 250
@@ -46,7 +46,8 @@ class Sampling:
     target_accept: float = 0.8
     rhat_max: float = 1.05
     ess_min: float = 100.0
-    retries: int = 1
+    retries: int = 2
+    growth: int = 2
 
     def __post_init__(self) -> None:
         if not self.rhat_max > 1.0 or not self.ess_min > 0.0:
@@ -58,10 +59,12 @@ class Sampling:
             raise OptionError(
                 f"target_accept must lie between 0 and 1, not {self.target_accept!r}."
             )
-        if not isinstance(self.retries, int) or self.retries < 0:
-            raise OptionError(
-                f"retries must be a whole number of at least 0, not {self.retries!r}."
-            )
+        for name, least in (("retries", 0), ("growth", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise OptionError(
+                    f"{name} must be a whole number of at least {least}, not {value!r}."
+                )
 
     @property
     def attempts(self) -> tuple[Sampling, ...]:
@@ -72,9 +75,9 @@ class Sampling:
             runs.append(
                 replace(
                     last,
-                    draws=4 * last.draws,
-                    tune=4 * last.tune,
-                    target_accept=1.0 - (1.0 - last.target_accept) / 4.0,
+                    draws=self.growth * last.draws,
+                    tune=self.growth * last.tune,
+                    target_accept=1.0 - (1.0 - last.target_accept) / self.growth,
                 )
             )
         return tuple(runs)
