@@ -1,4 +1,4 @@
-"""The command line: check, fit, review, twin, demo.
+"""The command line: check, fit, review, twin, effect, priors, simulate, demo.
 
 Exit codes: 0 usable, 1 not for use, 2 bad input. With ``--json`` standard output carries one JSON
 object and nothing else. Heavy packages are imported inside the commands, so that ``--help`` is
@@ -7,25 +7,19 @@ quick.
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from twinbayes.cli_simulate import add_simulate
-from twinbayes.errors import CohortError, TwinbayesError
+from twinbayes.cli_answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
+from twinbayes.cli_priors import priors as prior_commands
+from twinbayes.cli_simulate import EXAMPLE, simulate
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort
     from twinbayes.inference import AggregateFit, Fit
-
-USABLE: Final = 0
-NOT_FOR_USE: Final = 1
-BAD_INPUT: Final = 2
 
 app = typer.Typer(
     name="twinbayes",
@@ -56,6 +50,8 @@ twins = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(twins, name="twin")
+app.add_typer(prior_commands, name="priors")
+app.command(epilog=EXAMPLE)(simulate)
 
 CohortPath = Annotated[
     str, typer.Argument(help="Cohort folder, or 'registry' for the embedded simulated one.")
@@ -65,32 +61,13 @@ Adapter = Annotated[
     typer.Option(help="Read a published data set: amlsg, cml, pbc2, ebmt3 or ebmt4 ('-' as its "
                  "place: the installed package)."),
 ]  # fmt: skip
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Out = Annotated[Path, typer.Option(help="File to write.")]
 FitPath = Annotated[Path, typer.Argument(help="A fit that `twinbayes fit` wrote.")]
 Interval = Annotated[float, typer.Option(help="Probability of the equal-tailed intervals.")]
 
 
-def _reports_errors[**P](command: Callable[P, int]) -> Callable[P, None]:
-    """Turn a command's result into the exit code, and our own errors into one message."""
-
-    @functools.wraps(command)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            code = command(*args, **kwargs)
-        except (TwinbayesError, OSError) as error:
-            if kwargs.get("as_json"):
-                _print_json({"error": type(error).__name__, "message": str(error),
-                             "faults": _faults(error)})  # fmt: skip
-            typer.echo(f"{type(error).__name__}: {error}", err=True)
-            raise typer.Exit(BAD_INPUT) from None
-        raise typer.Exit(code)
-
-    return wrapper
-
-
 @app.command(epilog="Example:  twinbayes check my_cohort --out quality.html")
-@_reports_errors
+@reports_errors
 def check(
     cohort: CohortPath,
     adapter: Adapter = None,
@@ -105,7 +82,7 @@ def check(
 
         write_quality_page(report, out)
     if as_json:
-        _print_json({
+        print_json({
             "cohort": data.name, "simulated": data.simulated, "patients": data.n_patients,
             "subgroups": len(data.subgroups), "centres": len(data.centres),
             "excluded_rows": len(data.excluded), "fingerprint": data.fingerprint,
@@ -122,7 +99,7 @@ def check(
 
 
 @app.command(epilog="Example:  twinbayes fit my_cohort --disease aml --seed 1 --out aml.nc")
-@_reports_errors
+@reports_errors
 def fit(
     cohort: CohortPath,
     disease: Annotated[
@@ -155,7 +132,7 @@ def fit(
     out.parent.mkdir(parents=True, exist_ok=True)
     saved = fitted.save(out)
     if as_json:
-        _print_json({**_verdict(fitted), "fit": str(saved), "manifest": dict(fitted.manifest)})
+        print_json({**_verdict(fitted), "fit": str(saved), "manifest": dict(fitted.manifest)})
     else:
         typer.echo(str(fitted.verdict))
         typer.echo(f"Fit: {saved}. It holds the patients' records: keep it where they may be.")
@@ -163,12 +140,15 @@ def fit(
 
 
 @app.command(epilog="Example:  twinbayes review aml.nc --out review.html")
-@_reports_errors
+@reports_errors
 def review(
     fit_path: FitPath,
     out: Out = Path("review.html"),
     checks: Annotated[
         Path | None, typer.Option(help="Further checks, as `twinbayes.report.write_checks` wrote.")
+    ] = None,
+    effects: Annotated[
+        Path | None, typer.Option(help="Treatment effects, as `twinbayes effect` wrote them.")
     ] = None,
     interval: Interval = 0.9,
     show_code: Annotated[bool, typer.Option(help="Show the code of the notebook.")] = False,
@@ -176,16 +156,66 @@ def review(
 ) -> int:
     """Write the reviewer's report: one HTML file, the verdict first."""
     import twinbayes as tb
-    from twinbayes.report import read_checks
+    from twinbayes.report import read_checks, read_effects
 
     fitted = _of_patients(tb.load_fit(fit_path))
     given = None if checks is None else read_checks(checks)
-    page = tb.review(fitted, out, checks=given, interval=interval, show_code=show_code)
+    asked = None if effects is None else read_effects(effects)
+    page = tb.review(
+        fitted, out, checks=given, effects=asked, interval=interval, show_code=show_code
+    )
     return _tell(fitted, page, "report", as_json)
 
 
+@app.command(
+    epilog="Example:  twinbayes effect aml.nc --treatment allogeneic_transplant --landmark 120 "
+    "--state remission --years 3 --out effects.json"
+)
+@reports_errors
+def effect(
+    fit_path: FitPath,
+    treatment: Annotated[str, typer.Option(help="The treatment that starts, or never does.")],
+    landmark: Annotated[float, typer.Option(help="Day since origin on which it starts.")],
+    state: Annotated[
+        list[str] | None, typer.Option(help="Only patients in this state then; may be repeated.")
+    ] = None,
+    subgroup: Annotated[
+        list[str] | None, typer.Option(help="Only this subgroup; may be repeated.")
+    ] = None,
+    years: Annotated[float, typer.Option(help="Horizon in years from the landmark.")] = 5.0,
+    summary: Annotated[
+        str, typer.Option(help="Such as risk_difference, rmst_difference or hazard_ratio.")
+    ] = "risk_difference",
+    endpoint: Annotated[str, typer.Option(help="death, event_free, or a state.")] = "death",
+    out: Out = Path("effects.json"),
+    interval: Interval = 0.9,
+    allow_unsupported: Annotated[
+        bool, typer.Option(help="Go on where nobody can be compared, and say so.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Estimate what starting a treatment on a day does, against never; for `review --effects`."""
+    import twinbayes as tb
+    from twinbayes.names import DAYS_PER_YEAR
+    from twinbayes.report import write_effects
+    from twinbayes.twin import Estimand, treatment_effect
+
+    fitted = _of_patients(tb.load_fit(fit_path))
+    asked = Estimand.starting(
+        treatment, landmark=landmark, times=years * DAYS_PER_YEAR, states=tuple(state or ()),
+        subgroups=tuple(subgroup or ()), summary=summary, endpoint=endpoint,
+    )  # fmt: skip
+    found = treatment_effect(fitted, asked, interval=interval, allow_unsupported=allow_unsupported)
+    page = write_effects(out, [found])
+    if not as_json:
+        numbers = [float(found[f"overall_{summary}{s}"][-1]) for s in ("", "_lower", "_upper")]
+        typer.echo(found.attrs["estimand"])
+        typer.echo("All: {:.4g} ({:.4g} to {:.4g}); ".format(*numbers) + found.attrs["support"])
+    return _tell(fitted, page, "effect", as_json)
+
+
 @twins.command("report", epilog="Example:  twinbayes twin aml.nc --patient ID --out patient.html")
-@_reports_errors
+@reports_errors
 def twin(
     fit_path: FitPath,
     patient: Annotated[str | None, typer.Option(help="A patient of the fitted cohort.")] = None,
@@ -219,7 +249,7 @@ def twin(
 
 
 @twins.command("verify", epilog="Example:  twinbayes twin verify aml.nc my_cohort updates.jsonl")
-@_reports_errors
+@reports_errors
 def verify(
     fit_path: FitPath,
     cohort: CohortPath,
@@ -239,7 +269,7 @@ def verify(
     problems = replay(_of_patients(tb.load_fit(fit_path)), _read(cohort, adapter), records)
     last = records[-1]["hash"] if records else None
     if as_json:
-        _print_json({"verified": not problems, "records": len(records), "head": last,
+        print_json({"verified": not problems, "records": len(records), "head": last,
                      "problems": problems})  # fmt: skip
     else:
         for problem in problems:
@@ -249,7 +279,7 @@ def verify(
 
 
 @app.command(epilog="Example:  twinbayes demo --data registry --out out/demo")
-@_reports_errors
+@reports_errors
 def demo(
     data: Annotated[str, typer.Option(help="registry (simulated) or ebmt (real).")] = "registry",
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("out/demo"),
@@ -261,7 +291,7 @@ def demo(
 
     result = run_demo(data, out, seed=seed, progressbar=not as_json)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         kind = "simulated" if result["simulated"] else "real"
         typer.echo(f"{result['verdict']} ({result['patients']} {kind} patients)")
@@ -293,7 +323,7 @@ def _of_patients(fitted: Fit | AggregateFit) -> Fit:
 def _tell(fitted: Any, page: Path, what: str, as_json: bool) -> int:
     """Say where a page is, with the verdict, and return the exit code."""
     if as_json:
-        _print_json({**_verdict(fitted), what: str(page)})
+        print_json({**_verdict(fitted), what: str(page)})
     else:
         typer.echo(fitted.verdict.banner())
         typer.echo(f"{what.capitalize()}: {page}")
@@ -312,17 +342,3 @@ def _verdict(fitted: Any) -> dict[str, Any]:
 
 def _code(fitted: Any) -> int:
     return USABLE if fitted.verdict.usable else NOT_FOR_USE
-
-
-def _faults(error: Exception) -> list[dict[str, Any]]:
-    if not isinstance(error, CohortError) or error.faults is None:
-        return []
-    faults: list[dict[str, Any]] = json.loads(error.faults.to_json(orient="records"))
-    return faults
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, indent=1, allow_nan=False, default=str))
-
-
-add_simulate(app, _reports_errors)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
+from twinbayes.cli_answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
+
+EXAMPLE: Final = "Example:  twinbayes simulate study.yaml --out results.json --workers 2"
 ENOUGH: Final = 0.95
 """Share of the fits of every analysis that have to pass the gate for exit code 0."""
 
 
-def add_simulate(app: typer.Typer, reports_errors: Callable[[Any], Any]) -> None:
-    """Add the command to an application, which knows how to report errors."""
-    app.command("simulate", epilog=_EPILOG)(reports_errors(simulate))
-
-
+@reports_errors
 def simulate(
     study: Annotated[Path, typer.Argument(help="The study, as YAML; see docs/simulation.md.")],
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("results.json"),
@@ -25,9 +22,7 @@ def simulate(
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler, such as tcp://10.0.0.5:8786.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Simulate trials and say how often an analysis is right. Exit code 1: too few usable fits."""
     from twinbayes.checks.study_file import read_study, write_results
@@ -37,9 +32,7 @@ def simulate(
     written = write_results(found, out, name=read.name)
     share = found.fits["usable"] / found.fits["trials"]
     if as_json:
-        typer.echo(
-            json.dumps({"results": str(written), **found.to_dict()}, indent=1, allow_nan=False)
-        )
+        print_json({"results": str(written), **found.to_dict()})
     else:
         overall = found.table()
         shown = overall[overall["place"] == "overall"].drop(columns="place")
@@ -50,7 +43,4 @@ def simulate(
                 f"{row['unusable']} not, {row['failed']} failed"
             )
         typer.echo(f"Results: {written}")
-    return 0 if (share >= ENOUGH).all() else 1
-
-
-_EPILOG: Final = "Example:  twinbayes simulate study.yaml --out results.json --workers 2"
+    return USABLE if (share >= ENOUGH).all() else NOT_FOR_USE

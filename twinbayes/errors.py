@@ -32,7 +32,17 @@ class CohortError(TwinbayesError, ValueError):
 
 
 class PriorError(TwinbayesError, ValueError):
-    """A prior is unknown, malformed or not allowed."""
+    """A prior is unknown, malformed or not allowed.
+
+    Attributes
+    ----------
+    faults
+        Every fault of a record, each with its place; empty where there is only the message.
+    """
+
+    def __init__(self, message: str, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
 
 
 class ModelError(TwinbayesError, ValueError):

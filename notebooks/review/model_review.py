@@ -16,11 +16,12 @@
 # %% tags=["parameters"]
 fit_path = ""
 checks_path = ""
+effects_path = ""
 interval = 0.9
 
 # %%
 from twinbayes import load_fit
-from twinbayes.report import collect, read_checks, sections
+from twinbayes.report import collect, read_checks, read_effects, sections
 
 evidence = collect(load_fit(fit_path), checks=read_checks(checks_path), interval=interval)
 sections.verdict(evidence)
@@ -97,6 +98,12 @@ sections.trajectories(evidence)
 
 # %%
 sections.treatment_effects(evidence)
+
+# %% [markdown]
+# Effects on outcomes, as asked for: who, against what, on what, until when.
+
+# %%
+sections.estimands(read_effects(effects_path))
 
 # %% [markdown]
 # ## Further evidence

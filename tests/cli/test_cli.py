@@ -11,14 +11,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import xarray as xr
 from typer.testing import CliRunner, Result
 
 import twinbayes as tb
 from twinbayes import cli
 from twinbayes.errors import FitError
 from twinbayes.inference import Verdict
+from twinbayes.twin import Estimand
 
-COMMANDS = ("check", "fit", "review", "twin", "demo")
+COMMANDS = ("check", "fit", "review", "twin", "effect", "priors", "demo")
 
 
 def run(*arguments: object) -> Result:
@@ -205,3 +207,36 @@ def test_an_error_of_ours_is_a_message_and_one_of_nobodys_is_not_swallowed(
     assert (ours.exit_code, ours.stderr) == (2, "FitError: the reason\n")
     monkeypatch.setattr(tb, "review", fails(ZeroDivisionError("a bug")))
     assert isinstance(run("review", "f.nc").exception, ZeroDivisionError)
+
+
+def test_an_effect_is_asked_for_in_words_and_kept_for_the_review(
+    fitted: MadeUpFit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Any] = []
+
+    def estimate(_fit: Any, estimand: Any, **options: Any) -> xr.Dataset:
+        asked.append((estimand, options))
+        names = [f"overall_rmst_difference{s}" for s in ("", "_lower", "_upper")]
+        attrs = {"estimand": "Population: all.", "support": "supported"}
+        data = {name: ("time", [x]) for name, x in zip(names, (1.0, -2.0, 3.0), strict=True)}
+        return xr.Dataset(data, coords={"time": [365.25], "patient": ["secret"]}, attrs=attrs)
+
+    monkeypatch.setattr("twinbayes.twin.treatment_effect", estimate)
+    out = tmp_path / "effects.json"
+    words = ("effect", "f.nc", "--treatment", "drug", "--landmark", 30, "--state", "well")
+    result = run(*words, "--years", 1, "--summary", "rmst_difference", "--out", out)
+    assert result.exit_code == 0
+    assert "Population: all." in result.output
+    assert "All: 1 (-2 to 3); supported" in result.output
+    estimand, options = asked[0]
+    assert estimand == Estimand.starting(
+        "drug", landmark=30.0, times=365.25, states=("well",), summary="rmst_difference"
+    )
+    assert options == {"interval": 0.9, "allow_unsupported": False}
+    assert "secret" not in out.read_text(encoding="utf-8")
+    assert run("review", "f.nc", "--effects", out).exit_code == 0
+    (shown,) = fitted.calls[-1][-1]["effects"]
+    assert float(shown["overall_rmst_difference"][0]) == 1.0
+    bad = run(*words, "--summary", "odds")
+    assert bad.exit_code == 2
+    assert "Known: 'risk_difference'" in bad.output

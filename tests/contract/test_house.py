@@ -20,6 +20,7 @@ from twinbayes import errors, names
 NOT_LOCKED = {"gpu"}
 PUBLIC = {
     "__version__", "read_cohort", "Cohort", "disease", "ModelSpec", "load_priors", "PriorSet",
+    "Aggregate", "AggregateFit", "read_aggregate",
     "assemble", "fit", "Fit", "load_fit", "Twin", "Scenario", "review", "datasets",
 }  # fmt: skip
 NAMES = {
@@ -43,6 +44,7 @@ NAMES = {
     "MARKER_WITH_WAVES": "marker_with_waves",
     "CURVE_TERM": "curve_term", "PATIENT_TERM": "patient_term",
     "PATIENT_TERM_AGAIN": "patient_term_again",
+    "COEFFICIENT": "coefficient", "ROW": "row",
     "CURVE_COVARIATE": "curve_covariate", "ASSOCIATION": "association_term",
     "NEEDS_REFIT": "needs_refit",
     "ENTRY_ERA": "entry_era", "ENTRY_CUT": "entry_cut",

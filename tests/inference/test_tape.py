@@ -230,7 +230,26 @@ def bounded() -> pm.Model:
     return model
 
 
-MODELS = {"registry": registry, "families": families, "bounded": bounded}
+def mixtures() -> pm.Model:
+    """Mixture priors, as the prior library makes them."""
+    normal = [{"weight": 0.8, "mu": -0.5, "sigma": 0.2}, {"weight": 0.2, "mu": 0, "sigma": 1}]
+    beta = [{"weight": 0.6, "alpha": 3, "beta": 9}, {"weight": 0.4, "alpha": 1, "beta": 1}]
+    gamma = [{"weight": 0.3, "alpha": 2, "beta": 1}, {"weight": 0.7, "alpha": 9, "beta": 3}]
+    priors = tb.load_priors("aml").override({
+        "treatment_effect": {"mixture": normal},
+        "treatment_effect.b": {"arguments": {"mu": 1.0, "sigma": 2.0}},
+        "centre_scale": {"distribution": "Gamma", "mixture": gamma},
+        "subgroup_scale": {"distribution": "Beta", "mixture": beta},
+    })  # fmt: skip
+    with pm.Model(coords={"effect": ["a", "b"]}) as model:
+        effect = priors.make("gamma", "treatment_effect", dims=("effect",), qualifiers=["a", "b"])
+        scale = priors.make("scale", "centre_scale", dims=("effect",))
+        share = priors.make("share", "subgroup_scale")
+        pm.Normal("seen", effect * share, scale, observed=[0.1, -0.4])
+    return model
+
+
+MODELS = {"registry": registry, "families": families, "bounded": bounded, "mixtures": mixtures}
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -13,7 +13,9 @@ import yaml
 from twinbayes.errors import PriorError
 from twinbayes.priors import FAMILIES, STATUSES, library_names, load_priors
 
-DISEASES = ("aml", "cml", "hsct", "pbc", "registry", "survival")
+DISEASES = ("aml", "cml", "hsct", "mds", "pbc", "registry", "survival")
+AGGREGATES = ("basket", "historical")
+SETS = tuple(sorted((*DISEASES, *AGGREGATES)))
 # Names that the event-process model asks for, in every disease.
 ASKED_FOR = (
     "baseline_level",
@@ -49,7 +51,7 @@ entries:
 
 
 def test_the_library_holds_the_diseases_and_each_loads() -> None:
-    assert library_names() == DISEASES
+    assert library_names() == SETS
     for name in DISEASES:
         priors = load_priors(name)
         assert (priors.name, priors.version) == (name, 1)
@@ -61,7 +63,7 @@ def test_a_changed_distribution_without_a_new_version_breaks_the_lock(root: Path
     lock = json.loads((root / "priors" / "LOCK.json").read_text(encoding="utf-8"))
     library = {
         identity: entry.distribution_hash
-        for name in DISEASES
+        for name in SETS
         for identity, entry in zip(load_priors(name).ids, load_priors(name).values(), strict=True)
     }
     changed = sorted(i for i in library if i in lock and lock[i] != library[i])
@@ -71,14 +73,14 @@ def test_a_changed_distribution_without_a_new_version_breaks_the_lock(root: Path
 
 
 def test_every_entry_of_the_library_gives_a_reason_that_can_be_followed() -> None:
-    for name in DISEASES:
+    for name in SETS:
         for entry in load_priors(name).values():
             assert entry.evidence, entry.name
             assert len(entry.rationale) > 40, entry.name
 
 
 def test_half_normal_quantiles_quoted_as_reasons_are_right() -> None:
-    for name in DISEASES:
+    for name in SETS:
         for entry in load_priors(name).values():
             for item in entry.evidence:
                 if entry.distribution == "HalfNormal" and "At its median" in item.statement:
@@ -99,7 +101,7 @@ def test_the_json_schema_accepts_the_library_and_knows_the_same_words(root: Path
     schema = json.loads((root / "data_schemas" / "prior.schema.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
     jsonschema.Draft202012Validator.check_schema(schema)
-    for name in DISEASES:
+    for name in SETS:
         file = root / "priors" / name / "v1.yaml"
         validator.validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     entry = schema["$defs"]["entry"]
@@ -173,7 +175,11 @@ def test_a_file_of_ones_own_loads_and_its_version_is_checked(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "version", "said"),
     [
-        ("flu", None, "Unknown priors 'flu'. Known: 'aml', 'cml', 'hsct', 'pbc', 'registry'"),
+        (
+            "flu",
+            None,
+            "Unknown priors 'flu'. Known: 'aml', 'basket', 'cml', 'historical', 'hsct'",
+        ),
         ("../priors/aml", None, "Unknown priors"),
         ("aml", 9, "no version 9. Known: 1"),
         ("nowhere.yaml", None, "There is no prior file 'nowhere.yaml'"),

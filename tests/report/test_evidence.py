@@ -136,6 +136,8 @@ def test_scenarios_survive_the_way_into_the_notebook() -> None:
     start = tb.Scenario.start("allogeneic_transplant", day=150, states=("remission", "relapse"))
     pair = (start, tb.Scenario.none("allogeneic_transplant"))
     assert scenarios_from_json(scenarios_to_json(pair)) == pair
+    arms = (tb.Scenario.given("arm", 1.0), pair[0] & tb.Scenario.given("sex", "male"))
+    assert scenarios_from_json(scenarios_to_json(arms)) == arms
     assert scenarios_from_json(scenarios_to_json([tb.Scenario.policy()])) == (tb.Scenario.policy(),)
     assert scenarios_from_json("") is None
 

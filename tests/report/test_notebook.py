@@ -40,7 +40,7 @@ def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("model_review", {"fit_path", "checks_path", "interval"}),
+        ("model_review", {"fit_path", "checks_path", "effects_path", "interval"}),
         (
             "patient_twin",
             {

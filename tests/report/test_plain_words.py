@@ -115,6 +115,8 @@ def test_scenarios_are_told_from_the_landmark_on() -> None:
         "no allogeneic transplant"
     )
     assert scenario_words(tb.Scenario.policy(), 0.0) == "the registry's own policy"
+    arm = tb.Scenario.given("drug_arm", 1.0) & tb.Scenario.given("dose", "very_high")
+    assert scenario_words(arm, 0.0) == "drug arm = 1 and dose = very high"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.report import collect_patient, sections_patient, twin_report, twin_reporting
 from twinbayes.report.page import require_self_contained
+from twinbayes.twin import Estimand, treatment_effect
 
 SECTIONS = [
     "Data and exclusions", "The model", "Priors and their evidence",
@@ -38,7 +39,11 @@ def hostile_review(hostile_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -
         )
     ]  # fmt: skip
     out = tmp_path_factory.mktemp("review") / "review.html"
-    assert tb.review(hostile_fit, out, checks=checks) == out
+    transplant = Estimand.starting(
+        "allogeneic_transplant", landmark=60.0, times=365.25, states=("remission",)
+    )
+    effect = treatment_effect(hostile_fit, transplant, allow_unsupported=True)
+    assert tb.review(hostile_fit, out, checks=checks, effects=[effect]) == out
     return out.read_text(encoding="utf-8")
 
 
@@ -97,6 +102,15 @@ def test_evidence_that_was_handed_in_is_shown(hostile_review: str) -> None:
     assert "simulation-based calibration" in hostile_review
     assert "Simulation-based calibration: NOT PROVIDED" not in hostile_review
     assert 'class="badge warn"' in hostile_review
+
+
+def test_an_effect_that_was_handed_in_is_shown_with_its_estimand(hostile_review: str) -> None:
+    text = without_pictures(hostile_review)
+    begin, end = (text.rindex(x) for x in ("Treatment effects by subgroup", "Further evidence"))
+    section = text[begin:end]
+    assert "<h3>Risk difference: allogeneic transplant on day 60 in remission</h3>" in section
+    assert "Population: all patients who are alive and followed, in remission" in section
+    assert "Support by subgroup" in section
 
 
 def test_provenance_carries_fingerprints_and_versions(

@@ -11,6 +11,11 @@ from twinbayes.checks.aalen_johansen import (
     restricted_mean_time,
     transition_probabilities,
 )
+from twinbayes.checks.borrowing import (
+    aggregate_borrowing,
+    patient_borrowing,
+    treatment_borrowing,
+)
 from twinbayes.checks.brier import brier_score, integrated_brier_score, scaled_brier_score
 from twinbayes.checks.calibration import state_occupation_calibration
 from twinbayes.checks.concordance import concordance
@@ -69,6 +74,7 @@ __all__ = [
     "SurvivalCurve",
     "Truth",
     "aalen_johansen",
+    "aggregate_borrowing",
     "brier_score",
     "calibration",
     "calibration_by_group",
@@ -88,6 +94,7 @@ __all__ = [
     "marker_coverage",
     "nelson_aalen",
     "operating_characteristics",
+    "patient_borrowing",
     "patient_loo",
     "prediction_scores",
     "predictive_cross_entropy",
@@ -103,5 +110,6 @@ __all__ = [
     "survival_process",
     "time_dependent_auc",
     "transition_probabilities",
+    "treatment_borrowing",
     "visual_predictive",
 ]

@@ -28,6 +28,8 @@ from twinbayes.model.aggregate import (
 )
 from twinbayes.model.assemble import require_finite_start
 from twinbayes.model.pooling import BELONGS
+from twinbayes.model.pooling_power import PowerPrior
+from twinbayes.model.poolings import discounts
 from twinbayes.names import CHAIN, COEFFICIENT, DRAW, POSTERIOR, SUBGROUP
 from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors
 from twinbayes.priors.mixture import BETA, GAMMA, NORMAL
@@ -60,6 +62,15 @@ class AggregateFit:
     datatree: xr.DataTree = field(repr=False)
     verdict: Verdict
     manifest: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Powers of the likelihood of each subgroup, (subgroup,); of a learnt one the mean."""
+        pooling, labels = self.spec.pooling, self.data.subgroups
+        if isinstance(pooling, PowerPrior) and pooling.power is None:
+            power = float(self.datatree[POSTERIOR]["power"].mean())
+            return discounts([replace(pooling, power=power)], labels)
+        return discounts([pooling], labels)
 
     @property
     def exchangeability(self) -> pd.DataFrame:

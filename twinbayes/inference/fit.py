@@ -64,6 +64,13 @@ class Fit:
         return self.spec.plan(self.cohort, self.learnt)
 
     @property
+    def weights(self) -> np.ndarray:
+        """How much each patient's likelihood counted, (patient,); 1 unless something was said."""
+        if CONSTANT_DATA in self.datatree and PATIENT_WEIGHT in self.datatree[CONSTANT_DATA]:
+            return np.asarray(self.datatree[CONSTANT_DATA][PATIENT_WEIGHT].to_numpy())
+        return np.ones(self.cohort.n_patients)
+
+    @property
     def encoding(self) -> Encoding:
         """How covariates that act on hazards became columns."""
         return self.learnt.encoding
@@ -140,10 +147,7 @@ class Fit:
         """What its twins know of this fit."""
         from twinbayes.twin.origin import Origin
 
-        weight = np.ones(self.cohort.n_patients)
-        if CONSTANT_DATA in self.datatree and PATIENT_WEIGHT in self.datatree[CONSTANT_DATA]:
-            weight = self.datatree[CONSTANT_DATA][PATIENT_WEIGHT].to_numpy()
-        return Origin(self.cohort, weight, self.manifest)
+        return Origin(self.cohort, self.weights, self.manifest, self.priors)
 
     def twin(
         self,

@@ -251,9 +251,9 @@ class EventProcess:
         effect: Tensor = scale[rows] * rotated
         if not shrunk.all():
             entry = priors.get_entry("covariate_effect")
-            if entry.distribution != "Normal":
+            if entry.distribution != "Normal" or entry.mixture:
                 raise ModelError(
-                    "Prior 'covariate_effect' must be Normal where some groups are "
+                    "Prior 'covariate_effect' must be one Normal where some groups are "
                     "shrunk and others are not. Override it, or shrink all groups."
                 )
             fixed = float(entry.arguments["mu"]) + float(entry.arguments["sigma"]) * rotated

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.gradient import disconnected_grad, disconnected_type
+from pytensor.gradient import disconnected_grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
@@ -129,7 +129,7 @@ def _native_entry() -> Any:
 class NormalMixtureQuantile(Op):
     """``(z, weight, mean, sd) -> theta``: (n,), and (n, component) three times, to (n,).
 
-    Weights carry no gradient.
+    The gradient by the weights is right along weights that sum to one, and only there.
     """
 
     __props__ = ()
@@ -164,8 +164,8 @@ class NormalMixtureQuantile(Op):
         return [shapes[0]]
 
     def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
-        """Say that the value depends, differentiably, on all but the weights."""
-        return [[True], [False], [True], [True]]
+        """Say that the value depends, differentiably, on everything."""
+        return [[True]] * 4
 
     def pullback(
         self,
@@ -180,9 +180,12 @@ class NormalMixtureQuantile(Op):
         log_parts = pt.log(weight) - pt.log(sd) - 0.5 * u**2
         log_density = log_sum_exp(log_parts)
         by_mean = scale[:, None] * pt.exp(log_parts - log_density)
+        # Of the two tails take the one that z lies in: the other is 1 to the last digit.
+        side = pt.switch(pt.le(z, 0.0), 1.0, -1.0)[:, None]
+        tail = 0.5 * pt.erfc(-side * u / _ROOT2)
         return [
             scale * pt.exp(-0.5 * z**2 - log_density[:, 0]),
-            disconnected_type(),
+            -scale[:, None] * side * tail * pt.exp(_LOG_ROOT_2PI - log_density),
             by_mean,
             by_mean * u,
         ]
@@ -199,7 +202,7 @@ def _to_numba(op: NormalMixtureQuantile, **_: Any) -> Any:
     return normal_mixture_quantile, _KERNEL_VERSION
 
 
-def mixture_quantile(z: Tensor, weight: np.ndarray, mean: Tensor, sd: Tensor) -> Tensor:
+def mixture_quantile(z: Tensor, weight: np.ndarray | Tensor, mean: Tensor, sd: Tensor) -> Tensor:
     """Return theta with ``sum_k weight_k Phi((theta - mean_k) / sd_k) = Phi(z)``.
 
     Parameters

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
-from twinbayes.model.mixture_quantile import log_sum_exp
-from twinbayes.model.pooling import BELONGS, EffectNames, Tensor, require_positive, unknown_group
+from twinbayes.model.mixture_quantile import log_sum_exp, mixture_quantile
+from twinbayes.model.pooling import (
+    BELONGS,
+    EffectNames,
+    Tensor,
+    report,
+    require_positive,
+    unknown_group,
+)
 from twinbayes.priors import PriorSet
 
 #: Seven subgroups can be grouped in 877 ways, eight in 4,140, fourteen in 190,899,322.
@@ -72,47 +79,52 @@ class BMAExchangeability:
                 "subgroup belong with the others or stand alone."
             )
         mean, sd = self._blocks(names, rows, priors)
-        blocks, members, log_prior = partitions(n_groups, self.log_weight)
-
-        def log_terms(theta: Tensor) -> Tensor:
-            by_block = _log_blocks(theta - mean[:, None], sd[:, None], members, self.tolerance)
-            terms: Tensor = by_block @ blocks.T + log_prior
-            return terms
-
-        def logp(value: Tensor, *_: Any) -> Tensor:
-            total: Tensor = log_sum_exp(log_terms(value))[:, 0]
-            return total
-
-        def draw(*_: Any, rng: np.random.Generator, size: Any = None) -> np.ndarray:
-            shape = (len(rows),) if size is None else tuple(size)
-            out = np.empty((*shape, n_groups))
-            for where in np.ndindex(*shape):
-                row = where[-1]
-                chosen = blocks[rng.choice(len(blocks), p=np.exp(log_prior))]
-                for block in np.flatnonzero(chosen):
-                    common = mean[row] + sd[row] * rng.standard_normal()
-                    scatter = self.tolerance * rng.standard_normal(n_groups)
-                    out[where] = np.where(members[block] > 0, common + scatter, out[where])
-            return out
-
-        theta: Tensor = pm.CustomDist(
-            f"{names.total}_free" if names.mean_prior is None else names.total,
-            np.repeat(mean[:, None], n_groups, axis=1),
-            logp=logp,
-            random=draw,
-            signature="(g)->(g)",
-            dims=dims,
-        )
-        terms = log_terms(theta)
-        weight = pt.exp(terms - log_sum_exp(terms))
+        z = pm.Normal(names.offset, 0.0, 1.0, dims=dims)
+        columns: list[Tensor] = []
+        for j in range(n_groups):
+            columns.append(self._next(z[:, j], columns, mean, sd, n_groups))
+        theta = pt.stack(columns, axis=1)
+        blocks, members, log_prior = partitions(n_groups, n_groups, self.log_weight)
+        deviation = theta - mean[:, None]
+        terms = _log_blocks(deviation, sd[:, None], members, self.tolerance) @ blocks.T + log_prior
         alone = np.stack([blocks[:, _singleton(members, j)] for j in range(n_groups)], axis=1)
+        weight = pt.exp(terms - log_sum_exp(terms))
         pm.Deterministic(f"{names.total}_{BELONGS}", 1.0 - weight @ alone, dims=dims)
         if names.mean_prior is None:
-            level = theta - theta.mean(axis=1, keepdims=True)
-            reported: Tensor = pm.Deterministic(names.total, level, dims=dims)
-            return reported
-        pm.Deterministic(names.mean, theta.mean(axis=1), dims=dims[:1])
-        return theta
+            theta = theta - theta.mean(axis=1, keepdims=True)
+        else:
+            pm.Deterministic(names.mean, theta.mean(axis=1), dims=dims[:1])
+        return report(names.total, theta, dims)
+
+    def _next(
+        self, z: Tensor, before: list[Tensor], mean: np.ndarray, sd: np.ndarray, n_groups: int
+    ) -> Tensor:
+        """Effect of one more group, (row,), given those before it.
+
+        It joins a block of theirs or starts one of its own: a mixture of normal distributions,
+        whose quantile at a standard normal number has exactly the prior that is wanted.
+        """
+        if not before:
+            first: Tensor = mean + np.sqrt(sd**2 + self.tolerance**2) * z
+            return first
+        j = len(before)
+        blocks, members, log_prior = partitions(j + 1, n_groups, self.log_weight)
+        joined = _joined(blocks, members)
+        deviation = pt.stack(before, axis=1) - mean[:, None]
+        rest = members[:, :j]  # what is left of a block without the newcomer
+        log_block = _log_blocks(deviation, sd[:, None], rest, self.tolerance)
+        terms = log_block @ blocks.T + log_prior
+        choices = np.unique(joined)
+        log_weight = pt.stack(
+            [log_sum_exp(terms[:, np.flatnonzero(joined == k)])[:, 0] for k in choices], axis=1
+        )
+        size = rest[choices].sum(axis=1)
+        shared = 1.0 / (1.0 / sd[:, None] ** 2 + size / self.tolerance**2)
+        centre = shared / self.tolerance**2 * (deviation @ rest[choices].T)
+        weight = pt.exp(log_weight - log_sum_exp(log_weight))
+        spread = np.sqrt(shared + self.tolerance**2)
+        drawn: Tensor = mean + mixture_quantile(z, weight, centre, pt.as_tensor(spread))
+        return drawn
 
     def _blocks(
         self, names: EffectNames, rows: Sequence[str], priors: PriorSet
@@ -140,23 +152,36 @@ class BMAExchangeability:
 
 
 @cache
-def partitions(n_groups: int, log_weight: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """List every partition of some groups.
+def partitions(
+    n_first: int, n_groups: int, log_weight: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """List every partition of the first of some groups.
 
     Returns
     -------
     tuple
         (partition, block) 0/1, which blocks make up a partition; (block, group) 0/1, who is in a
-        block; (partition,) log prior weight, normalised.
+        block; (partition,) log prior weight, that of all partitions of all groups which agree.
     """
-    subsets = range(1, 2**n_groups)
-    members = np.array([[k >> j & 1 for j in range(n_groups)] for k in subsets], dtype=float)
-    rows = list(_grown(n_groups))
-    blocks = np.zeros((len(rows), len(subsets)))
+    members = np.array(
+        [[code >> j & 1 for j in range(n_first)] for code in range(1, 2**n_first)], dtype=float
+    )
+    rows = list(_grown(n_first))
+    blocks = np.zeros((len(rows), len(members)))
     for row, codes in zip(blocks, rows, strict=True):
         row[[code - 1 for code in codes]] = 1.0
-    log_prior = log_weight * blocks.sum(axis=1)
+    where = {frozenset(codes): k for k, codes in enumerate(rows)}
+    mask = 2**n_first - 1
+    log_prior = np.full(len(rows), -np.inf)
+    for whole in _grown(n_groups):
+        k = where[frozenset(code & mask for code in whole if code & mask)]
+        log_prior[k] = np.logaddexp(log_prior[k], log_weight * len(whole))
     return blocks, members, log_prior - np.logaddexp.reduce(log_prior)
+
+
+def _joined(blocks: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Of each partition, the index of the block that the last group is in."""
+    return np.asarray(np.argmax(blocks * members[:, -1], axis=1))
 
 
 def _grown(n_groups: int) -> Iterator[tuple[int, ...]]:
@@ -178,6 +203,7 @@ def _log_blocks(deviation: Tensor, sd: np.ndarray, members: np.ndarray, toleranc
     shared = own + n * sd**2
     total, squares = deviation @ members.T, deviation**2 @ members.T
     distance = (squares - sd**2 * total**2 / shared) / own
+    # a block of nobody has density 1
     constant = n * np.log(2.0 * np.pi) + (n - 1.0) * np.log(own) + np.log(shared)
     log_density: Tensor = -0.5 * (constant + distance)
     return log_density

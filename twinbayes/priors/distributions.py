@@ -113,9 +113,23 @@ FAMILIES: Final[Mapping[str, Family]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Folded:
-    """The absolute value of a variable that is symmetric about zero."""
+    """The absolute value of Student's t about zero."""
 
     symmetric: Any
 
     def ppf(self, p: float) -> float:
         return float(self.symmetric.ppf(0.5 + p / 2))
+
+    def cdf(self, x: float) -> Any:
+        return np.maximum(2 * self.symmetric.cdf(x) - 1, 0.0)
+
+    def mean(self) -> float:
+        nu, _, sigma = self.symmetric.args
+        if nu <= 1:
+            return math.inf
+        ratio = math.exp(math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2))
+        return float(2 * sigma * math.sqrt(nu / math.pi) * ratio / (nu - 1))
+
+    def std(self) -> float:
+        nu, _, sigma = self.symmetric.args
+        return math.inf if nu <= 2 else math.sqrt(sigma**2 * nu / (nu - 2) - self.mean() ** 2)

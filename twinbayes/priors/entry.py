@@ -5,55 +5,51 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 from twinbayes.errors import PriorError
-from twinbayes.priors.distributions import FAMILIES
+from twinbayes.priors.density import Component, Density
+from twinbayes.priors.dossier import (
+    Alternative,
+    Derived,
+    Elicitation,
+    Estimand,
+    PriorPredictive,
+    Review,
+    Robustness,
+    approval_faults,
+)
+from twinbayes.priors.evidence import Evidence
+from twinbayes.priors.plain import (
+    attempt,
+    key_faults,
+    listed,
+    plain,
+    read,
+    read_list,
+    refuse,
+    word_fault,
+)
 
 STATUSES: Final = ("default", "evidence", "approved", "deprecated")
-EVIDENCE_KINDS: Final = ("scale argument", "publication", "data", "expert")
 
 _SEMVER: Final = re.compile(r"\d+\.\d+\.\d+")
 # A qualified name is stem.qualifier; the qualifier is a label of the model, which may
 # hold anything that a transition or covariate group may ("remission->start:transplant").
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.\S(.*\S)?)?")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Evidence:
-    """One reason for a prior.
-
-    Attributes
-    ----------
-    kind
-        ``"scale argument"``, ``"publication"``, ``"data"`` or ``"expert"``.
-    statement
-        What the evidence says.
-    source
-        Where it can be checked; required unless `kind` is a scale argument.
-    """
-
-    kind: str
-    statement: str
-    source: str = ""
-
-    def __post_init__(self) -> None:
-        if self.kind not in EVIDENCE_KINDS:
-            raise PriorError(
-                f"evidence kind {self.kind!r} is unknown. Known: {_listed(EVIDENCE_KINDS)}."
-            )
-        if not self.statement.strip():
-            raise PriorError("evidence needs a statement.")
-        if self.kind != "scale argument" and not self.source.strip():
-            raise PriorError(f"evidence of kind {self.kind!r} needs a source.")
-
-    @classmethod
-    def from_dict(cls, record: object) -> Evidence:
-        """Read one item of a YAML list; unknown keys are refused."""
-        return cls(**_strings(record, cls, "evidence"))
+_MEANING: Final = ("parameter", "scale", "unit", "population", "rationale")
+_TEXTS: Final = ("name", "distribution", *_MEANING, "version", "status")
+_BLOCKS: Final[Mapping[str, type]] = MappingProxyType({
+    "estimand": Estimand, "derived": Derived, "robustness": Robustness,
+    "elicitation": Elicitation, "prior_predictive": PriorPredictive,
+})  # fmt: skip
+_LISTS: Final[Mapping[str, type]] = MappingProxyType(
+    {"evidence": Evidence, "alternatives": Alternative, "review": Review}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,25 +64,47 @@ class PriorEntry:
         A PyMC distribution: one of ``twinbayes.priors.FAMILIES``.
     arguments
         All of that distribution's arguments, by PyMC's names.
+    mixture
+        In place of `arguments`: components of a mixture of Beta, Normal or Gamma distributions.
     parameter, scale, unit, population, rationale
         What the number means, on which scale and in which unit (UCUM), for whom, and why.
+    estimand
+        Endpoint, summary and time point, where the parameter is of an outcome.
     evidence
         The reasons; a `status` other than ``"default"`` needs at least one with a source.
+    derivation
+        How the evidence became the distribution.
+    robustness
+        The vague component of a mixture, and why it has its weight.
+    derived
+        Mean, standard deviation, quantiles and effective sample sizes; `check_priors` computes
+        them again.
+    elicitation
+        What experts said, by role.
+    prior_predictive
+        What the prior alone expects to see.
+    alternatives
+        Other distributions for sensitivity analyses.
+    review
+        Who decided what, by role.
     version
         ``major.minor.patch``; must change when the distribution does.
+    supersedes
+        The lower version that this one replaces.
     status
-        ``"default"`` (weakly informative choice), ``"evidence"``, ``"approved"`` or
-        ``"deprecated"`` (refused on loading).
+        ``"default"`` (weakly informative choice), ``"evidence"``, ``"approved"`` (two distinct
+        reviewer roles, two alternatives and a prior-predictive artefact) or ``"deprecated"``
+        (refused on loading).
 
     Raises
     ------
     PriorError
-        If any of these is missing, unknown or out of range.
+        If any of these is missing, unknown or out of range: all faults in one error.
     """
 
     name: str
     distribution: str
-    arguments: Mapping[str, float]
+    arguments: Mapping[str, float] = field(default_factory=dict)
     parameter: str
     scale: str
     unit: str
@@ -95,37 +113,35 @@ class PriorEntry:
     evidence: tuple[Evidence, ...] = ()
     version: str = "1.0.0"
     status: str = "default"
+    mixture: tuple[Component, ...] = ()
+    supersedes: str = ""
+    estimand: Estimand | None = None
+    derivation: str = ""
+    robustness: Robustness | None = None
+    derived: Derived | None = None
+    elicitation: Elicitation | None = None
+    prior_predictive: PriorPredictive | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    review: tuple[Review, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"prior {self.name!r}"
+        faults: list[str] = []
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise PriorError(
-                f"{where}: the name must be 'stem' or 'stem.qualifier' with a lower-case stem."
-            )
-        if self.distribution not in FAMILIES:
-            raise PriorError(
-                f"{where}: distribution {self.distribution!r} is unknown. "
-                f"Known: {_listed(FAMILIES)}."
-            )
-        arguments = _numbers(self.arguments, where)
-        faults = FAMILIES[self.distribution].faults(arguments)
-        if faults:
-            raise PriorError(f"{where}: {self.distribution}: {'; '.join(faults)}.")
-        for key in ("parameter", "scale", "unit", "population", "rationale"):
-            if not getattr(self, key).strip():
-                raise PriorError(f"{where}: key {key!r} is empty.")
-        if not _SEMVER.fullmatch(self.version):
-            raise PriorError(f"{where}: version {self.version!r} is not major.minor.patch.")
-        if self.status not in STATUSES:
-            raise PriorError(
-                f"{where}: status {self.status!r} is unknown. Known: {_listed(STATUSES)}."
-            )
-        if self.status in ("evidence", "approved") and not any(
-            e.source.strip() for e in self.evidence
-        ):
-            raise PriorError(f"{where}: status {self.status!r} needs evidence with a source.")
-        object.__setattr__(self, "arguments", MappingProxyType(arguments))
-        object.__setattr__(self, "evidence", tuple(self.evidence))
+            faults.append("the name must be 'stem' or 'stem.qualifier' with a lower-case stem.")
+        made = attempt(faults, lambda: self.density)
+        faults += [f"key {k!r} is empty." for k in _MEANING if not getattr(self, k).strip()]
+        faults += self._status_faults()
+        if self.robustness is not None and made is not None:
+            faults += self.robustness.faults(made.mixture)
+        repeated = {a.label for a in self.alternatives}
+        if len(repeated) < len(self.alternatives):
+            faults.append("labels of key 'alternatives' must differ.")
+        refuse(where, faults)
+        object.__setattr__(self, "arguments", made.arguments if made else {})
+        object.__setattr__(self, "mixture", made.mixture if made else ())
+        for key in _LISTS:
+            object.__setattr__(self, key, tuple(getattr(self, key)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy cannot be copied or sent to another process; plain data can.
@@ -137,63 +153,129 @@ class PriorEntry:
         return self.name.partition(".")[0]
 
     @property
+    def density(self) -> Density:
+        """The distribution by itself."""
+        return Density(
+            distribution=self.distribution, arguments=self.arguments, mixture=self.mixture
+        )
+
+    @property
     def distribution_hash(self) -> str:
         """SHA-256 of what is computed and what it means; the version lock compares it."""
         record = self.to_dict()
-        meaning = ("distribution", "arguments", "parameter", "scale", "unit")
-        return hash_of({key: record[key] for key in meaning})
+        meaning = (
+            "distribution", "arguments", "mixture", "parameter", "scale", "unit", "estimand",
+        )  # fmt: skip
+        return hash_of({key: record[key] for key in meaning if key in record})
 
     def quantile(self, p: float) -> float:
         """Quantile of the prior at probability `p`."""
         if not 0 <= p <= 1:
             raise PriorError(f"prior {self.name!r}: a quantile needs 0 <= p <= 1, got {p!r}.")
-        family = FAMILIES[self.distribution]
-        arguments = [self.arguments[key] for key in family.arguments]
-        return float(family.frozen(*arguments).ppf(p))
+        return self.density.quantile(p)
 
     def text(self) -> str:
         """Write the distribution as in a formula: ``Normal(mu=0, sigma=1)``."""
-        order = FAMILIES[self.distribution].arguments
-        inside = ", ".join(f"{key}={self.arguments[key]:g}" for key in order)
-        return f"{self.distribution}({inside})"
+        return self.density.text()
+
+    def alternative(self, label: str) -> PriorEntry:
+        """Return this entry with one of its alternatives in place of the distribution.
+
+        For a sensitivity analysis: ``priors.override({name: entry.alternative("wider")})``.
+
+        Raises
+        ------
+        PriorError
+            If there is no such alternative; the message lists those there are.
+        """
+        for other in self.alternatives:
+            if other.label == label:
+                return replace(
+                    self, distribution=other.distribution, arguments=other.arguments,
+                    mixture=other.mixture, rationale=other.rationale, status="default",
+                    evidence=(), derivation="", robustness=None, derived=None, elicitation=None,
+                    prior_predictive=None, alternatives=(), review=(),
+                )  # fmt: skip
+        known = listed([other.label for other in self.alternatives]) or "none"
+        raise PriorError(f"prior {self.name!r}: alternative {label!r} is unknown. Known: {known}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain strings, numbers, lists and dicts: what a YAML entry holds, and its name."""
-        return {
-            "name": self.name,
-            "distribution": self.distribution,
-            "arguments": dict(self.arguments),
-            "parameter": self.parameter,
-            "scale": self.scale,
-            "unit": self.unit,
-            "population": self.population,
-            "rationale": self.rationale,
-            "evidence": [
-                {"kind": e.kind, "statement": e.statement, "source": e.source}
-                for e in self.evidence
-            ],
-            "version": self.version,
-            "status": self.status,
-        }
+        """Plain strings, numbers, lists and dicts: what a YAML entry holds, and its name.
+
+        Keys that were added after the first published entries are absent where they are unset,
+        so that the hashes of those entries stay what they were.
+        """
+        record: dict[str, Any] = {"name": self.name, "distribution": self.distribution}
+        if self.mixture:
+            record["mixture"] = [component.plain for component in self.mixture]
+        else:
+            record["arguments"] = dict(self.arguments)
+        record |= {key: getattr(self, key) for key in _MEANING}
+        record["evidence"] = [
+            {"kind": e.kind, "statement": e.statement, "source": e.source} | plain(e)
+            for e in self.evidence
+        ]
+        record |= {"version": self.version, "status": self.status}
+        for key in ("supersedes", "derivation"):
+            if getattr(self, key):
+                record[key] = getattr(self, key)
+        for key in _BLOCKS:
+            if getattr(self, key) is not None:
+                record[key] = plain(getattr(self, key))
+        if self.alternatives:
+            record["alternatives"] = [_alternative_dict(a) for a in self.alternatives]
+        if self.review:
+            record["review"] = [plain(item) for item in self.review]
+        return record
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> PriorEntry:
-        """Read what `to_dict` writes; unknown keys and wrong types are refused."""
+        """Read what `to_dict` writes; unknown keys and wrong types are refused, all at once."""
         where = f"prior {record.get('name', '')!r}"
-        plain = {k: v for k, v in record.items() if k not in ("arguments", "evidence")}
-        texts = _strings(plain, cls, where)
-        if "arguments" not in record:
-            raise PriorError(f"{where}: key 'arguments' is missing.")
-        items = record.get("evidence", [])
-        if not isinstance(items, Sequence) or isinstance(items, str):
-            raise PriorError(f"{where}: key 'evidence' must be a list.")
-        try:
-            evidence = tuple(
-                item if isinstance(item, Evidence) else Evidence.from_dict(item) for item in items
+        given = dict(record)
+        faults = key_faults(given, [f.name for f in fields(cls)])
+        for key in (*_TEXTS, "supersedes", "derivation"):
+            if key in given and not isinstance(given[key], str):
+                faults.append(f"key {key!r} must be text.")
+        required = [f.name for f in fields(cls) if _is_required(f)]
+        missing = [key for key in required if key not in given]
+        if missing:
+            faults.append(f"missing {listed(missing)}.")
+        if "arguments" not in given and "mixture" not in given:
+            faults.append("key 'arguments' is missing, or 'mixture' in its place.")
+        if "arguments" in given and "mixture" in given:
+            faults.append("keys 'arguments' and 'mixture' exclude each other.")
+        for key, kind in _LISTS.items():
+            if key in given:
+                given[key] = read_list(kind, given[key], key, faults)
+        for key, kind in _BLOCKS.items():
+            if key in given and not isinstance(given[key], kind):
+                block = partial(read, kind, given[key], f"key {key!r}")
+                given[key] = attempt(faults, block)
+        # What cannot be made is not made: the faults so far say why.
+        refuse(where, faults)
+        texts = {key: value.strip() for key, value in given.items() if isinstance(value, str)}
+        return cls(**{**given, **texts})
+
+    def _status_faults(self) -> list[str]:
+        faults = []
+        if not _SEMVER.fullmatch(self.version):
+            faults.append(f"version {self.version!r} is not major.minor.patch.")
+        elif self.supersedes and not _SEMVER.fullmatch(self.supersedes):
+            faults.append(f"key 'supersedes': {self.supersedes!r} is not major.minor.patch.")
+        elif self.supersedes and not _order(self.supersedes) < _order(self.version):
+            faults.append(
+                f"key 'supersedes' is {self.supersedes!r}, but must be lower than the version "
+                f"{self.version!r}."
             )
-        except PriorError as error:
-            raise PriorError(f"{where}: key 'evidence': {error}") from error
-        return cls(arguments=record["arguments"], evidence=evidence, **texts)
+        faults += word_fault("status", self.status, STATUSES)
+        if self.status in ("evidence", "approved") and not any(
+            e.source.strip() for e in self.evidence
+        ):
+            faults.append(f"status {self.status!r} needs evidence with a source.")
+        if self.status == "approved":
+            faults += approval_faults(self.review, self.alternatives, self.prior_predictive)
+        return faults
 
 
 def hash_of(record: object) -> str:
@@ -202,34 +284,23 @@ def hash_of(record: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _listed(options: Sequence[str] | Mapping[str, object]) -> str:
-    return ", ".join(map(repr, options))
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
-def _numbers(arguments: object, where: str) -> dict[str, float]:
-    if not isinstance(arguments, Mapping):
-        raise PriorError(f"{where}: key 'arguments' must map argument names to numbers.")
-    numbers: dict[str, float] = {}
-    for key, value in arguments.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            # YAML reads 1e-3 as text: it wants 1.0e-3.
-            raise PriorError(f"{where}: argument {key!r} is not a number (write 1.0e-3, not 1e-3).")
-        numbers[str(key)] = float(value)
-    return numbers
+def _is_required(item: Any) -> bool:
+    return item.default is MISSING and item.default_factory is MISSING
 
 
-def _strings(record: object, cls: type, where: str) -> dict[str, str]:
-    """Check the record's text fields against the fields of `cls`."""
-    if not isinstance(record, Mapping):
-        raise PriorError(f"{where}: expected keys and values.")
-    known = [field.name for field in fields(cls)]
-    for key, value in record.items():
-        if key not in known:
-            raise PriorError(f"{where}: key {key!r} is unknown. Known: {_listed(known)}.")
-        if not isinstance(value, str):
-            raise PriorError(f"{where}: key {key!r} must be text.")
-    required = {f.name for f in fields(cls) if f.default is MISSING}
-    missing = sorted(required - set(record) - {"arguments"})
-    if missing:
-        raise PriorError(f"{where}: missing {_listed(missing)}.")
-    return {str(key): str(value).strip() for key, value in record.items()}
+def _alternative_dict(alternative: Alternative) -> dict[str, Any]:
+    form = (
+        {"mixture": [component.plain for component in alternative.mixture]}
+        if alternative.mixture
+        else {"arguments": dict(alternative.arguments)}
+    )
+    return {
+        "label": alternative.label,
+        "distribution": alternative.distribution,
+        **form,
+        "rationale": alternative.rationale,
+    }

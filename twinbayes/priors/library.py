@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import yaml
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.entry import PriorEntry
+from twinbayes.priors.plain import attempt, refuse
 from twinbayes.priors.prior_set import PriorSet
 from twinbayes.resources import priors_dir
 
@@ -25,8 +27,8 @@ def load_priors(name_or_path: str | Path, version: int | None = None) -> PriorSe
     Parameters
     ----------
     name_or_path
-        A name of the library (``"aml"``, ``"hsct"``, ``"registry"``, ``"survival"``), or the
-        path of a YAML file of the same form.
+        A name of the library (``"aml"``, ``"mds"``, ``"registry"``; `library_names` has all), or
+        the path of a YAML file of the same form.
     version
         Version wanted; the newest when omitted.
 
@@ -52,13 +54,24 @@ def library_names() -> tuple[str, ...]:
     return tuple(sorted(path.name for path in priors_dir().iterdir() if _versions(path)))
 
 
-def _from_library(name: str, version: int | None) -> PriorSet:
+def library_files(name: str) -> dict[int, Path]:
+    """Return version -> file of one set of the library.
+
+    Raises
+    ------
+    PriorError
+        If there is no such set; the message lists those there are.
+    """
     if name not in library_names():
         known = ", ".join(map(repr, library_names()))
         raise PriorError(
             f"Unknown priors {name!r}. Known: {known}; a file's path must end in .yaml or .yml."
         )
-    versions = _versions(priors_dir() / name)
+    return _versions(priors_dir() / name)
+
+
+def _from_library(name: str, version: int | None) -> PriorSet:
+    versions = library_files(name)
     wanted = max(versions) if version is None else version
     if wanted not in versions:
         known = ", ".join(map(str, sorted(versions)))
@@ -77,44 +90,78 @@ def _versions(folder: Path) -> dict[int, Path]:
 
 
 def _read(path: Path) -> PriorSet:
-    file = f"{path.parent.name}/{path.name}"
-    document = _parse(path, file)
-    for key in document:
-        if key not in _KEYS:
-            raise PriorError(f"{file}: key {key!r} is unknown. Known: {', '.join(_KEYS)}.")
-    missing = [key for key in _KEYS if key not in document]
-    if missing:
-        raise PriorError(f"{file}: missing {', '.join(missing)}.")
-    if document["schema"] != SCHEMA:
-        raise PriorError(f"{file}: key 'schema' must be {SCHEMA!r}.")
-    version = document["version"]
-    if type(version) is not int or version < 1:
-        raise PriorError(f"{file}: key 'version' must be a whole number from 1.")
-    for key in ("name", "description"):
-        if not isinstance(document[key], str) or not document[key].strip():
-            raise PriorError(f"{file}: key {key!r} must be text.")
-    records = document["entries"]
-    if not isinstance(records, Mapping) or not records:
-        raise PriorError(f"{file}: key 'entries' must map prior names to entries.")
+    file = shown(path)
+    document = parse(path)
+    refuse(file, document_faults(document))
+    entries, faults = read_entries(document)
+    refuse(file, faults)
     try:
-        entries = {name: _entry(name, record) for name, record in records.items()}
-        return PriorSet(document["name"], version, entries)
+        return PriorSet(document["name"], document["version"], entries)
     except PriorError as error:
         raise PriorError(f"{file}: {error}") from error
 
 
+def shown(path: Path) -> str:
+    """Name a file in messages by its folder and itself."""
+    return f"{path.parent.name}/{path.name}"
+
+
+def document_faults(document: Mapping[Any, Any]) -> list[str]:
+    """Say what is wrong with a prior file above its entries."""
+    faults = [
+        f"key {key!r} is unknown. Known: {', '.join(_KEYS)}."
+        for key in document
+        if key not in _KEYS
+    ]
+    missing = [key for key in _KEYS if key not in document]
+    if missing:
+        faults.append(f"missing {', '.join(missing)}.")
+    if document.get("schema", SCHEMA) != SCHEMA:
+        faults.append(f"key 'schema' must be {SCHEMA!r}.")
+    version = document.get("version", 1)
+    if type(version) is not int or version < 1:
+        faults.append("key 'version' must be a whole number from 1.")
+    for key in ("name", "description"):
+        text = document.get(key, "-")
+        if not isinstance(text, str) or not text.strip():
+            faults.append(f"key {key!r} must be text.")
+    records = document.get("entries", {"-": {}})
+    if not isinstance(records, Mapping) or not records:
+        faults.append("key 'entries' must map prior names to entries.")
+    return faults
+
+
+def read_entries(document: Mapping[Any, Any]) -> tuple[dict[str, PriorEntry], list[str]]:
+    """Read every entry that can be read, and say what is wrong with the others."""
+    entries: dict[str, PriorEntry] = {}
+    faults: list[str] = []
+    for name, record in document["entries"].items():
+        entry = attempt(faults, partial(_entry, name, record))
+        if entry is not None:
+            entries[entry.name] = entry
+    return entries, faults
+
+
 def _entry(name: object, record: object) -> PriorEntry:
+    where = f"prior {name!r}"
     if not isinstance(record, Mapping):
-        raise PriorError(f"prior {name!r}: expected keys and values.")
+        raise PriorError(f"{where}: expected keys and values.")
     if "name" in record:
-        raise PriorError(f"prior {name!r}: key 'name' is unknown: the entry's key is its name.")
-    for key in ("evidence", "version", "status"):
-        if key not in record:
-            raise PriorError(f"prior {name!r}: key {key!r} is missing.")
-    return PriorEntry.from_dict({**record, "name": name})
+        raise PriorError(f"{where}: key 'name' is unknown: the entry's key is its name.")
+    faults = [
+        f"{where}: key {key!r} is missing."
+        for key in ("evidence", "version", "status")
+        if key not in record
+    ]
+    entry = attempt(faults, lambda: PriorEntry.from_dict({**record, "name": name}))
+    if entry is None or faults:
+        raise PriorError(" ".join(faults), tuple(faults))
+    return entry
 
 
-def _parse(path: Path, file: str) -> Mapping[Any, Any]:
+def parse(path: Path) -> Mapping[Any, Any]:
+    """Read a YAML file strictly: no tags, no aliases, no repeated keys."""
+    file = shown(path)
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.entry import PriorEntry, hash_of
+from twinbayes.priors.mixture_variable import mixture_variable
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
 _OVERRIDE_RATIONALE = "Set by the analyst in place of the library's entry."
+# What an override keeps of the entry it changes: the meaning, and none of the reasons.
+_CARRIED = (
+    "distribution", "arguments", "mixture", "parameter", "scale", "unit", "population",
+    "version", "estimand",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,9 +149,15 @@ class PriorSet(Mapping[str, PriorEntry]):
         Raises
         ------
         PriorError
-            If `prior` is unknown, or the qualified entries differ in distribution.
+            If `prior` is unknown or a mixture, or the qualified entries differ in distribution.
         """
         resolved = self._resolve(prior, qualifiers)
+        mixed = [entry.name for entry in resolved if entry.mixture]
+        if mixed:
+            raise PriorError(
+                f"prior {mixed[0]!r} is a mixture: it has components, not arguments. Where the "
+                "model needs one distribution, override it with one."
+            )
         if qualifiers is None:
             return {key: np.asarray(value) for key, value in resolved[0].arguments.items()}
         return {
@@ -186,11 +198,9 @@ class PriorSet(Mapping[str, PriorEntry]):
         # Reports and the command line read priors without waiting for PyMC to import.
         import pymc as pm
 
-        distribution = self._resolve(prior, qualifiers)[0].distribution
-        arguments: dict[str, Any] = dict(self.arguments(prior, qualifiers))
-        if qualifiers is None:
-            arguments = {key: float(value) for key, value in arguments.items()}
-        else:
+        resolved = self._resolve(prior, qualifiers)
+        shape = None
+        if qualifiers is not None:
             if not dims or not -len(dims) <= axis < len(dims):
                 raise PriorError(f"prior {prior!r}: qualifiers need dims, and an axis among them.")
             length = len(pm.modelcontext(None).coords.get(dims[axis]) or qualifiers)
@@ -201,8 +211,13 @@ class PriorSet(Mapping[str, PriorEntry]):
                 )
             shape = [1] * len(dims)
             shape[axis] = len(qualifiers)
-            arguments = {key: value.reshape(shape) for key, value in arguments.items()}
-        variable: TensorVariable[Any, Any] = getattr(pm, distribution)(
+        if any(entry.mixture for entry in resolved):
+            return mixture_variable(rv_name, resolved, dims, shape)
+        arguments: dict[str, Any] = {
+            key: float(value) if shape is None else value.reshape(shape)
+            for key, value in self.arguments(prior, qualifiers).items()
+        }
+        variable: TensorVariable[Any, Any] = getattr(pm, resolved[0].distribution)(
             rv_name, **arguments, dims=dims
         )
         return variable
@@ -226,7 +241,10 @@ class PriorSet(Mapping[str, PriorEntry]):
         """
         import pymc as pm
 
-        family = getattr(pm, self._resolve(prior, qualifiers)[0].distribution)
+        resolved = self._resolve(prior, qualifiers)
+        if any(entry.mixture for entry in resolved):
+            return mixture_variable(None, resolved, None, None if qualifiers is None else [-1])
+        family = getattr(pm, resolved[0].distribution)
         unnamed: TensorVariable[Any, Any] = family.dist(**self.arguments(prior, qualifiers))
         return unnamed
 
@@ -243,10 +261,7 @@ class PriorSet(Mapping[str, PriorEntry]):
                 "q95": entry.quantile(0.95),
                 "population": entry.population,
                 "rationale": entry.rationale,
-                "evidence": "; ".join(
-                    f"{e.kind}: {e.statement}" + (f" [{e.source}]" if e.source else "")
-                    for e in entry.evidence
-                ),
+                "evidence": "; ".join(e.text for e in entry.evidence),
                 "status": entry.status,
                 "overridden": name in self.overridden,
             }
@@ -285,13 +300,12 @@ def _changed(base: PriorEntry, name: str, change: Mapping[str, Any]) -> PriorEnt
         raise PriorError(f"prior {name!r}: an override is a PriorEntry or a mapping of its keys.")
     if change.get("name", name) != name:
         raise PriorError(f"prior {name!r}: an override cannot rename an entry.")
-    if change.get("distribution", base.distribution) != base.distribution and (
-        "arguments" not in change
-    ):
+    formed = "arguments" in change or "mixture" in change
+    if change.get("distribution", base.distribution) != base.distribution and not formed:
         raise PriorError(f"prior {name!r}: a new distribution needs its 'arguments'.")
-    kept = base.to_dict() | {
-        "rationale": _OVERRIDE_RATIONALE,
-        "evidence": [],
-        "status": "default",
-    }
+    kept = {key: value for key, value in base.to_dict().items() if key in _CARRIED}
+    if formed:
+        kept.pop("arguments", None)
+        kept.pop("mixture", None)
+    kept |= {"rationale": _OVERRIDE_RATIONALE, "evidence": [], "status": "default"}
     return PriorEntry.from_dict({**kept, **change, "name": name})

@@ -1,7 +1,7 @@
 """Reports: pictures, evidence, and notebooks turned into one self-contained HTML file."""
 
 from twinbayes.report.evidence import Evidence, collect
-from twinbayes.report.handover import read_checks, write_checks
+from twinbayes.report.handover import read_checks, read_effects, write_checks, write_effects
 from twinbayes.report.landmark import Landmark, landmark_accuracy
 from twinbayes.report.patient import (
     PatientEvidence,
@@ -27,9 +27,11 @@ __all__ = [
     "default_scenarios",
     "landmark_accuracy",
     "read_checks",
+    "read_effects",
     "review",
     "scenarios_from_json",
     "scenarios_to_json",
     "twin_report",
     "write_checks",
+    "write_effects",
 ]

@@ -1,17 +1,19 @@
-"""Checks as a JSON file: how evidence reaches the notebook that shows it."""
+"""Checks and effects as JSON files: how evidence reaches the notebook that shows it."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from twinbayes.checks import CheckResult
+from twinbayes.names import PATIENT
 
 
 def write_checks(path: str | Path, checks: Iterable[CheckResult]) -> Path:
@@ -45,6 +47,31 @@ def read_checks(path: str | Path) -> tuple[CheckResult, ...]:
         )
         for r in records
     )
+
+
+def write_effects(path: str | Path, effects: Iterable[xr.Dataset]) -> Path:
+    """Write treatment effects as plain JSON, without what they say of single patients."""
+    records = [_nested(effect.drop_dims(PATIENT).to_dict(), _plain) for effect in effects]
+    target = Path(path)
+    target.write_text(json.dumps(records, allow_nan=False), encoding="utf-8")
+    return target
+
+
+def read_effects(path: str | Path) -> tuple[xr.Dataset, ...]:
+    """Read what `write_effects` wrote; an empty path means that there are none."""
+    if not str(path):
+        return ()
+    records = json.loads(Path(path).read_text(encoding="utf-8"))
+    return tuple(xr.Dataset.from_dict(_nested(record, _number)) for record in records)
+
+
+def _nested(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Change every number and text within lists and dictionaries."""
+    if isinstance(value, dict) and value.keys() != {"float"}:
+        return {str(key): _nested(inner, change) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nested(inner, change) for inner in value]
+    return change(value)
 
 
 def _plain(value: Any) -> object:

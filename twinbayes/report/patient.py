@@ -214,6 +214,7 @@ def scenarios_to_json(scenarios: Sequence[Scenario]) -> str:
                     {"treatment": a.treatment, "day": a.day, "states": list(a.states)}
                     for a in s.assumptions
                 ],
+                "settings": [[x.covariate, x.value] for x in s.settings],
             }
             for s in scenarios
         ]
@@ -224,16 +225,19 @@ def scenarios_from_json(text: str) -> tuple[Scenario, ...] | None:
     """Read what `scenarios_to_json` wrote; an empty text means the default ones."""
     if not text:
         return None
-    return tuple(_scenario(record["assumptions"]) for record in json.loads(text))
+    return tuple(_scenario(r["assumptions"], r["settings"]) for r in json.loads(text))
 
 
-def _scenario(assumptions: Sequence[dict[str, Any]]) -> Scenario:
+def _scenario(
+    assumptions: Sequence[dict[str, Any]], settings: Sequence[tuple[str, Any]]
+) -> Scenario:
     parts = [
         Scenario.none(a["treatment"])
         if a["day"] is None
         else Scenario.start(a["treatment"], day=a["day"], states=tuple(a["states"]))
         for a in assumptions
     ]
+    parts += [Scenario.given(covariate, value) for covariate, value in settings]
     result = Scenario.policy()
     for k, part in enumerate(parts):
         result = part if k == 0 else result & part

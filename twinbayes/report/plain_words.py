@@ -56,7 +56,7 @@ class Living:
 
 def scenario_words(scenario: Scenario, landmark: float) -> str:
     """Say what a scenario assumes, in time from the landmark on."""
-    if not scenario.assumptions:
+    if not scenario.named:
         return "the registry's own policy"
     said = []
     for a in scenario.assumptions:
@@ -66,6 +66,9 @@ def scenario_words(scenario: Scenario, landmark: float) -> str:
         else:
             places = " or ".join(state_words(s) for s in a.states)
             said.append(f"{name} after {duration_words(a.day - landmark)} if then {places}")
+    for s in scenario.settings:
+        value = words(s.value) if isinstance(s.value, str) else f"{s.value:g}"
+        said.append(f"{words(s.covariate)} = {value}")
     return " and ".join(said)
 
 

@@ -7,10 +7,12 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import xarray as xr
+
 from twinbayes.checks import CheckResult
 from twinbayes.errors import OptionError
 from twinbayes.inference import Fit
-from twinbayes.report.handover import write_checks
+from twinbayes.report.handover import write_checks, write_effects
 from twinbayes.report.notebook import run_template
 from twinbayes.report.page import render_page, write_page
 
@@ -20,6 +22,7 @@ def review(
     out: str | os.PathLike[str],
     *,
     checks: Iterable[CheckResult] | None = None,
+    effects: Iterable[xr.Dataset] | None = None,
     interval: float = 0.9,
     title: str = "",
     show_code: bool = False,
@@ -39,6 +42,9 @@ def review(
         The HTML file to write.
     checks
         Further evidence, such as cross-validated scores.
+    effects
+        Treatment effects of this fit, from `twinbayes.twin.treatment_effect`. What they say of
+        single patients is left out.
     interval
         Probability of posterior intervals.
     title
@@ -65,6 +71,9 @@ def review(
         }
         if checks is not None:
             parameters["checks_path"] = str(write_checks(Path(folder) / "checks.json", checks))
+        if effects is not None:
+            path = write_effects(Path(folder) / "effects.json", effects)
+            parameters["effects_path"] = str(path)
         notebook = run_template("model_review", parameters)
     page = render_page(
         notebook,

@@ -8,6 +8,7 @@ from twinbayes.report.sections_checks import (
     shrinkage,
     treatment_effects,
 )
+from twinbayes.report.sections_effect import estimands
 from twinbayes.report.sections_fit import (
     data,
     limits,
@@ -23,6 +24,7 @@ __all__ = [
     "calibration",
     "data",
     "diagnostics",
+    "estimands",
     "further",
     "limits",
     "model",

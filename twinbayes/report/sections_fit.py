@@ -181,13 +181,34 @@ def provenance(evidence: Evidence) -> f.Block:
 def _reasons(entry: PriorEntry) -> f.Block:
     return f.block(
         f.paragraph(entry.rationale),
-        f.bullets(
-            f"{e.kind}: {e.statement}" + (f" [{e.source}]" if e.source else "")
-            for e in entry.evidence
-        )
+        *(f.paragraph(line) for line in _particulars(entry)),
+        f.bullets(e.text for e in entry.evidence)
         if entry.evidence
         else f.not_provided("No evidence is recorded for this prior."),
     )
+
+
+def _particulars(entry: PriorEntry) -> Iterator[str]:
+    """Say what else the library knows of a prior, in a line each."""
+    if entry.estimand is not None:
+        e = entry.estimand
+        under = f" under {e.treatment}" if e.treatment else ""
+        yield f"Estimand: {e.summary} of {e.endpoint}{under}, {e.time_point}."
+    if entry.derivation:
+        yield f"Derivation: {entry.derivation}"
+    if entry.robustness is not None:
+        yield (
+            f"Robustness: weight {entry.robustness.weight:g} on the last component. "
+            f"{entry.robustness.reason}"
+        )
+    if entry.derived is not None and entry.derived.ess:
+        sizes = ", ".join(f"{size:.3g} by {how}" for how, size in entry.derived.ess.items())
+        yield f"Effective sample size: {sizes}."
+    if entry.prior_predictive is not None:
+        yield f"Prior predictive: {entry.prior_predictive.statement}"
+    if entry.review:
+        said = ", ".join(f"{r.role} ({r.decision}, {r.date})" for r in entry.review)
+        yield f"Review: {said}."
 
 
 def _limits(evidence: Evidence) -> Iterator[str]:

@@ -23,6 +23,7 @@ from twinbayes.names import (
     TREATMENTS,
     VISITS,
 )
+from twinbayes.priors import PriorSet
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin
@@ -40,11 +41,14 @@ class Origin:
         How much each of its patients counted: 0 for those left out.
     manifest
         Provenance of the fit.
+    priors
+        Under which the model was fitted; None if they are not known.
     """
 
     cohort: Cohort = field(repr=False)
     weight: Floats = field(repr=False)
     manifest: Mapping[str, Any] = field(repr=False)
+    priors: PriorSet | None = field(default=None, repr=False)
 
     @cached_property
     def longest(self) -> float:

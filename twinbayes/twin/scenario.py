@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinbayes.errors import ScenarioError, require_known
+from twinbayes.errors import OptionError, ScenarioError, require_known
 from twinbayes.model.graph import StateGraph
 
 
@@ -25,17 +25,29 @@ class Assumption:
     states: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """A treatment that the model has as a baseline covariate, given the same value for everybody.
+
+    `value` is a number, or the name of a level.
+    """
+
+    covariate: str
+    value: float | str
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A policy for treatments after the landmark.
 
     A treatment that a scenario names is taken out of the registry's own policy and follows the
     scenario; the others keep the registry's policy. What was started before the landmark stays
-    as it was. Build one with `policy`, `none` or `start`, and combine with ``&``.
+    as it was. Build one with `policy`, `none`, `start` or `given`, and combine with ``&``.
     """
 
     label: str
     assumptions: tuple[Assumption, ...] = ()
+    settings: tuple[Setting, ...] = ()
 
     @classmethod
     def policy(cls) -> Scenario:
@@ -64,15 +76,36 @@ class Scenario:
         label = f"{treatment} on day {day:g}{where}"
         return cls(label, (Assumption(treatment=treatment, day=float(day), states=tuple(states)),))
 
+    @classmethod
+    def given(cls, covariate: str, value: float | str) -> Scenario:
+        """Everybody has this value of a baseline covariate that is a treatment, from origin on.
+
+        Such as the arm of a trial. All else that was known at the origin stays as it was.
+        """
+        number = isinstance(value, int | float | np.number) and np.isfinite(value)
+        if not isinstance(value, str) and not number:
+            raise ScenarioError(f"{covariate!r} must be given a number or a level, not {value!r}.")
+        written = value if isinstance(value, str) else f"{value:g}"
+        kept = value if isinstance(value, str) else float(value)
+        return cls(f"{covariate} = {written}", (), (Setting(covariate=covariate, value=kept),))
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Treatments and covariates that the scenario speaks of."""
+        return (*(a.treatment for a in self.assumptions), *(s.covariate for s in self.settings))
+
     def __and__(self, other: Scenario) -> Scenario:
         """Both assumptions together; each treatment may be named once."""
-        mine = {a.treatment for a in self.assumptions}
-        twice = sorted(mine & {a.treatment for a in other.assumptions})
+        twice = sorted(set(self.named) & set(other.named))
         if twice:
             raise ScenarioError(
                 f"Two assumptions about {', '.join(map(repr, twice))}. Keep one of them."
             )
-        return Scenario(f"{self.label} and {other.label}", self.assumptions + other.assumptions)
+        return Scenario(
+            f"{self.label} and {other.label}",
+            self.assumptions + other.assumptions,
+            self.settings + other.settings,
+        )
 
     def require_valid(self, graph: StateGraph, landmarks: Sequence[float]) -> None:
         """Refuse unknown names, impossible starts and anything before a landmark.
@@ -82,6 +115,13 @@ class Scenario:
         ScenarioError
             With the rule and the remedy.
         """
+        later = sum(day > 0.0 for day in landmarks)
+        if self.settings and later:
+            raise ScenarioError(
+                f"{self.label!r} is given at the origin, before the landmark of {later} "
+                "patient(s). A scenario can only carry treatments from the landmark on: use the "
+                "landmark at=0."
+            )
         known = [t.name for t in graph.treatments]
         for assumption in self.assumptions:
             if assumption.treatment not in known:
@@ -101,3 +141,16 @@ class Scenario:
                     f"of {early} patient(s). A scenario can only carry treatments from the "
                     "landmark on: choose a later day or an earlier landmark."
                 )
+
+
+def as_names(values: Sequence[str], what: str) -> tuple[str, ...]:
+    """Return names as a tuple.
+
+    Raises
+    ------
+    OptionError
+        One text instead of a sequence of texts.
+    """
+    if isinstance(values, str):
+        raise OptionError(f"{what} must be a sequence of names, such as ({values!r},).")
+    return tuple(values)

@@ -18,6 +18,7 @@ from twinbayes.model.design import Design
 from twinbayes.model.event_data import Floats
 from twinbayes.model.history import Present, trace_histories
 from twinbayes.names import CENTRE, DAYS_PER_YEAR, SUBGROUP
+from twinbayes.twin.assignment import assign
 from twinbayes.twin.chart import Chart, draw_chart
 from twinbayes.twin.contrast import contrast_patients
 from twinbayes.twin.curve_population import CurvePopulation
@@ -153,7 +154,7 @@ class Twin:
         """Hazards, hazard ratios and curves of patient `i`, draw by draw."""
         if i in self._held:
             return self._held[i]
-        standing = self._alike(i)
+        standing = self.alike(i)
         patient, seen = self.patient_ids[i], self._as_fitted
         if self._shares[i] == 0.0:
             standing = standing.weighted(self._evidence(i, standing))
@@ -177,12 +178,12 @@ class Twin:
 
         Draws are those of the population, in its own order.
         """
-        return self._evidence(i, self._alike(i))
+        return self._evidence(i, self.alike(i))
 
     def _evidence(self, i: int, alike: Standing) -> Floats:
         return record_evidence(self.population, self._plan, alike.ratios, alike.curves, i)
 
-    def _alike(self, i: int) -> Standing:
+    def alike(self, i: int) -> Standing:
         """Patient `i` under the draws of the population, each counting the same."""
         if i in self._alikes:
             return self._alikes[i]
@@ -226,7 +227,7 @@ class Twin:
         self, i: int, scenario: Scenario, nodes: np.ndarray, standing: Standing | None = None
     ) -> Path:
         """Occupation of patient `i` at the nodes, every draw; `standing` spares finding it."""
-        standing = self.standing(i) if standing is None else standing
+        standing = assign(self, i, scenario, standing or self.standing(i))
         return standing.path(self.spec, self.chart, self.present[i], scenario, nodes)
 
     def forecast(

@@ -1,0 +1,328 @@
+"""How much of an answer comes from where: own data, own subgroup, other subgroups, the prior.
+
+Let h be the answer (a subgroup's effect), and let v move the effects of all subgroups and their
+prior mean together by one unit, so that h moves by one unit as well. For every smooth posterior
+
+    1 = - Cov(h, derivative of log posterior along v)
+      = sum over data i of  - Cov(h, score_i)   +   the same of the prior
+
+(integration by parts; Stein 1981, Annals of Statistics 9, 1135-1151). The terms are the shares.
+With normal data and a normal prior they are exactly the weights by which the posterior mean
+averages data and prior mean, and `shares_of` returns these weights when given the exact posterior
+covariance. Shares can be negative: a source may push an answer away from itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import stats
+
+from twinbayes.checks.result import CheckResult
+from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE
+from twinbayes.errors import ModelError, OptionError
+from twinbayes.inference import AggregateFit, Fit
+from twinbayes.inference.likelihood import patient_loglik
+from twinbayes.names import CHAIN, DRAW, EFFECT, PATIENT, POSTERIOR, SUBGROUP, TRANSITION
+
+Floats = NDArray[np.float64]
+
+OWN: Final = "own data"
+OWN_SUBGROUP: Final = "own subgroup"
+OTHERS: Final = "other subgroups"
+PRIOR: Final = "prior"
+SHARES: Final = (OWN, OWN_SUBGROUP, OTHERS, PRIOR)
+_STEP: Final = 1e-3  # of the derivatives; their error is its square
+_PIECES: Final = 8  # of the draws, for Monte Carlo errors
+
+
+def shares_of(answer: Floats, scores: Floats) -> Floats:
+    """Shares of sources in an answer; what is missing to 1 is the prior's.
+
+    Parameters
+    ----------
+    answer
+        (draw,) posterior draws of the answer.
+    scores
+        (draw, source) derivatives of each source's log-likelihood along the common shift.
+
+    Returns
+    -------
+    ndarray
+        (source,).
+    """
+    centred = answer - answer.mean()
+    return np.asarray(-(centred @ (scores - scores.mean(axis=0))) / len(answer))
+
+
+def aggregate_borrowing(fit: AggregateFit) -> CheckResult:
+    """Say where the estimate of every subgroup comes from.
+
+    Parameters
+    ----------
+    fit
+        A fit of aggregate data without covariates.
+
+    Returns
+    -------
+    CheckResult
+        One row a subgroup: ``size``, the shares ``own subgroup``, ``other subgroups`` and
+        ``prior`` on the scale of the priors, their Monte Carlo error ``mcse``, and ``conflict``:
+        the two-sided p-value of the subgroup's own estimate against all else, by normal
+        approximation. The verdict warns of a p-value below 0.05.
+    """
+    if fit.spec.covariates:
+        raise ModelError(
+            "Shares are told of models without covariates. Fit the subgroups' results alone, or "
+            "read the coefficients in fit.datatree."
+        )
+    posterior = fit.datatree[POSTERIOR].to_dataset()
+    theta = _stacked(posterior["effect"], SUBGROUP)  # (draw, subgroup): one coefficient
+    score, information = _aggregate_derivatives(fit, theta)
+    labels = fit.data.subgroups
+    sizes = fit.data.table.groupby(SUBGROUP, sort=False)[OUTCOMES[fit.spec.outcome][1]].sum()
+    rows = [
+        {
+            SUBGROUP: label,
+            "size": sizes[label] if fit.spec.outcome in (RESPONSE, RATE) else np.nan,
+            **_row(theta[:, j], score, np.arange(len(labels)) == j),
+            "conflict": _conflict(theta[:, j], score[:, j], information[:, j]),
+        }
+        for j, label in enumerate(labels)
+    ]
+    return _told(pd.DataFrame(rows), f"{len(labels)} subgroups, pooling {fit.spec.pooling.kind!r}")
+
+
+def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
+    """Say where the effect of each treatment in each subgroup comes from.
+
+    Parameters
+    ----------
+    fit
+        A fit whose hazards follow no trajectory.
+    draws
+        Posterior draws to use, evenly spaced.
+
+    Returns
+    -------
+    CheckResult
+        One row an effect and subgroup: ``n_treated`` patients at risk under the treatment, and
+        shares, Monte Carlo error and conflict as in `aggregate_borrowing`.
+    """
+    posterior = _thinned(fit, draws)
+    if "treatment_subgroup_effect" not in posterior:
+        return CheckResult(
+            "borrowing", "not_provided", pd.DataFrame(), "The model has no treatment effect."
+        )
+    group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
+    rows = []
+    for f in fit.spec.graph.effects:
+        score, information = _treatment_derivatives(fit, posterior, f.label)
+        treated = information.mean(axis=0) > 0.0
+        effect = posterior["treatment_subgroup_effect"].sel({EFFECT: f.label})
+        theta = _stacked(effect, SUBGROUP)
+        for j, label in enumerate(fit.encoding.subgroups):
+            mine = group == label
+            rows.append(
+                {
+                    EFFECT: f.label,
+                    SUBGROUP: label,
+                    "n_treated": int((mine & treated).sum()),
+                    **_row(theta[:, j], score, mine),
+                    "conflict": _conflict(
+                        theta[:, j], score[:, mine].sum(axis=1), information[:, mine].sum(axis=1)
+                    ),
+                }
+            )
+    return _told(
+        pd.DataFrame(rows),
+        f"{len(fit.spec.graph.effects)} treatment effects in {len(fit.encoding.subgroups)} "
+        "subgroups",
+    )
+
+
+def patient_borrowing(fit: Fit, patient_id: str, *, draws: int = 1000) -> CheckResult:
+    """Say where the hazards that one patient faces come from.
+
+    Parameters
+    ----------
+    fit
+        A fit whose hazards follow no trajectory.
+    patient_id
+        A patient of the fitted cohort.
+    draws
+        As in `treatment_borrowing`.
+
+    Returns
+    -------
+    CheckResult
+        One row an intensity: shares ``own data``, ``own subgroup`` (the other patients of it),
+        ``other subgroups`` and ``prior`` in the patient's log hazard; v moves the baseline.
+    """
+    ids = fit.cohort.patient_ids
+    if patient_id not in ids:
+        raise OptionError("This patient is not in the fitted cohort: nothing of it was borrowed.")
+    posterior = _thinned(fit, draws)
+    i = ids.index(patient_id)
+    group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
+    own, same = np.arange(len(ids)) == i, group == group[i]
+    hazard = _log_hazard(fit, posterior, i)
+    rows = []
+    for k, label in enumerate(fit.spec.graph.labels):
+        score, _ = _baseline_derivatives(fit, posterior, label)
+        answer = hazard[:, k]
+        parts = [own, same & ~own, ~same]
+        sums = np.column_stack([score[:, part].sum(axis=1) for part in parts])
+        shares, error = _with_error(answer, sums)
+        rows.append(
+            {TRANSITION: label, **dict(zip(SHARES, [*shares, 1.0 - shares.sum()], strict=True))}
+            | {"mcse": error}
+        )
+    table = pd.DataFrame(rows)
+    return CheckResult(
+        "borrowing of one patient",
+        "info",
+        table,
+        "Shares of the patient's own data, of the other patients of the subgroup, of other "
+        "subgroups and of the prior in the patient's log hazards. "
+        f"{_errors(table)}",
+    )
+
+
+def _row(answer: Floats, score: Floats, mine: NDArray[np.bool_]) -> dict[str, float]:
+    sums = np.column_stack([score[:, mine].sum(axis=1), score[:, ~mine].sum(axis=1)])
+    shares, error = _with_error(answer, sums)
+    own, others = shares
+    return {OWN_SUBGROUP: own, OTHERS: others, PRIOR: 1.0 - own - others, "mcse": error}
+
+
+def _with_error(answer: Floats, scores: Floats) -> tuple[Floats, float]:
+    """Shares, and the largest Monte Carlo error among them and what they leave."""
+    shares = shares_of(answer, scores)
+    pieces = np.array_split(np.arange(len(answer)), _PIECES)
+    by_piece = np.array([shares_of(answer[p], scores[p]) for p in pieces])
+    with_prior = np.column_stack([by_piece, 1.0 - by_piece.sum(axis=1)])
+    return shares, float(with_prior.std(axis=0, ddof=1).max() / np.sqrt(_PIECES))
+
+
+def _conflict(theta: Floats, score: Floats, information: Floats) -> float:
+    """Two-sided p-value of a subgroup's own estimate against what all else says of it.
+
+    The likelihood is taken for normal, with the mean information and a mean one step from the
+    posterior's; all else is the posterior with that divided out. NaN where nothing is left.
+    """
+    own = information.mean()
+    precision = 1.0 / theta.var(ddof=1)
+    rest = precision - own
+    if not own > 0.0 or not rest > 1e-3 * precision:
+        return float("nan")
+    mean = theta.mean()
+    estimate = mean + score.mean() / own
+    elsewhere = (mean * precision - estimate * own) / rest
+    z = (estimate - elsewhere) / np.sqrt(1.0 / own + 1.0 / rest)
+    return float(2.0 * stats.norm.sf(abs(z)))
+
+
+def _aggregate_derivatives(fit: AggregateFit, theta: Floats) -> tuple[Floats, Floats]:
+    """(draw, subgroup) first and negative second derivatives of the log-likelihood in theta."""
+    one, two = (fit.data.table[c].to_numpy(float) for c in OUTCOMES[fit.spec.outcome])
+    labels = fit.data.subgroups
+    group = np.array([labels.index(x) for x in fit.data.table[SUBGROUP]])
+    eta, unit = theta[:, group], fit.spec.unit
+    if fit.spec.outcome == RESPONSE:
+        p = fit.spec.natural(eta)
+        score, information = one - two * p, two * p * (1.0 - p)
+    elif fit.spec.outcome == RATE:
+        information = two * np.exp(eta)
+        score = one - information
+    else:
+        information = np.broadcast_to((unit / two) ** 2, eta.shape)
+        score = information * (one / unit - eta)
+    weight = fit.weights[group]
+    member = (group[:, None] == np.arange(len(labels))).astype(float)
+    return (score * weight) @ member, (information * weight) @ member
+
+
+def _treatment_derivatives(fit: Fit, posterior: xr.Dataset, label: str) -> tuple[Floats, Floats]:
+    effect = posterior["treatment_subgroup_effect"]
+    here = (effect[EFFECT] == label).astype(float)
+    return _derivatives(fit, posterior, {"treatment_subgroup_effect": here})
+
+
+def _baseline_derivatives(fit: Fit, posterior: xr.Dataset, label: str) -> tuple[Floats, Floats]:
+    names = [n for n in ("log_baseline", "log_baseline_at_event") if n in posterior]
+    here = (posterior[TRANSITION] == label).astype(float)
+    return _derivatives(fit, posterior, dict.fromkeys(names, here))
+
+
+def _derivatives(
+    fit: Fit, posterior: xr.Dataset, along: dict[str, xr.DataArray]
+) -> tuple[Floats, Floats]:
+    """(draw, patient) first and negative second derivatives along a shift, weights included."""
+    if fit.spec.associations:
+        raise ModelError(
+            "Shares are told of models whose hazards follow no trajectory: what a patient's visits "
+            "say of the hazard cannot be told apart from the rest. Fit without associations."
+        )
+
+    def at(step: float) -> Floats:
+        moved = posterior.assign({k: posterior[k] + step * v for k, v in along.items()})
+        found = patient_loglik(moved, fit.plan.events, fit.cohort.patient_ids)
+        return _stacked(found, PATIENT)
+
+    down, here, up = at(-_STEP), at(0.0), at(_STEP)
+    weight = fit.weights
+    return (
+        weight * (up - down) / (2.0 * _STEP),
+        weight * np.maximum(2.0 * here - up - down, 0.0) / _STEP**2,
+    )
+
+
+def _log_hazard(fit: Fit, posterior: xr.Dataset, i: int) -> Floats:
+    """(draw, intensity) log hazards of a patient, but for the baseline's course in time."""
+    design, known = fit.plan.events.design, fit.encoding
+    out = posterior["log_baseline"].isel(window=0).transpose(CHAIN, DRAW, TRANSITION)
+    if "beta" in posterior:
+        x = xr.DataArray(design.values[i, : len(known.columns)], dims="covariate")
+        out = out + (posterior["beta"].drop_vars("covariate") * x).sum("covariate")
+    for name, labels, index in (
+        ("subgroup_effect", known.subgroups, design.subgroup),
+        ("centre_effect", known.centres, design.centre),
+    ):
+        if name in posterior:
+            dim = name.removesuffix("_effect")
+            out = out + posterior[name].sel({dim: labels[index[i]]}, drop=True)
+    return _stacked(out, TRANSITION)
+
+
+def _thinned(fit: Fit, draws: int) -> xr.Dataset:
+    posterior = fit.datatree[POSTERIOR].to_dataset()
+    known = ("log_baseline", "log_baseline_at_event", "beta", "subgroup_effect", "centre_effect",
+             "treatment_subgroup_effect", "entry_era_effect")  # fmt: skip
+    per_chain = min(max(1, draws // posterior.sizes[CHAIN]), posterior.sizes[DRAW])
+    index = ((np.arange(per_chain) + 0.5) * posterior.sizes[DRAW] / per_chain).astype(int)
+    return posterior[[n for n in known if n in posterior]].isel({DRAW: index})
+
+
+def _stacked(values: xr.DataArray, last: str) -> Floats:
+    """(draw, last) with chains one after the other; other dims have one entry."""
+    array = values.transpose(CHAIN, DRAW, last, ...).to_numpy()
+    return np.asarray(array.reshape(-1, array.shape[2]), dtype=np.float64)
+
+
+def _errors(table: pd.DataFrame) -> str:
+    return f"Monte Carlo error of the shares: at most {table['mcse'].max():.3f}."
+
+
+def _told(table: pd.DataFrame, of_what: str) -> CheckResult:
+    against = table[table["conflict"] < 0.05]
+    text = (
+        f"Shares of a subgroup's own data, of other subgroups and of the prior: {of_what}. "
+        f"{_errors(table)} {len(against)} of {len(table)} own estimates are in conflict with what "
+        "all else says (p < 0.05, normal approximation)."
+    )
+    return CheckResult("borrowing", "warn" if len(against) else "info", table, text)

@@ -1,0 +1,161 @@
+"""Treatments that are baseline covariates: hazard ratios of a patient given another value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from twinbayes.errors import ModelError, ScenarioError
+from twinbayes.model.design import Encoding
+from twinbayes.model.event_data import Floats, Ints
+from twinbayes.twin.scenario import Scenario, Setting
+from twinbayes.twin.standing import Standing
+
+if TYPE_CHECKING:
+    from twinbayes.twin.twin import Twin
+
+_KEPT: Final = "_changes"  # of a twin: changes of design by settings, found once
+
+
+@dataclass(frozen=True)
+class DesignChange:
+    """What settings change in the design of some patients.
+
+    Attributes
+    ----------
+    columns
+        Columns of the design that change.
+    by
+        (patient, column) by how much.
+    """
+
+    columns: Ints
+    by: Floats
+
+    def log_ratio(self, i: int, coef: Floats) -> Floats:
+        """(intensity, draw) what the settings add to the log hazards of patient `i`.
+
+        Parameters
+        ----------
+        coef
+            (column, intensity, draw), as `Population` has them.
+        """
+        out = np.zeros(coef.shape[1:])
+        for k, step in zip(self.columns, self.by[i], strict=True):
+            out += step * coef[k]
+        return out
+
+
+def assign(twin: Twin, i: int, scenario: Scenario, standing: Standing) -> Standing:
+    """Give patient `i` the covariates that a scenario sets; all else of the patient stays.
+
+    The draws, their weights, what was drawn for missing covariates and the curves are those of the
+    record as it is, so that two scenarios are paired draw by draw.
+
+    Raises
+    ------
+    ScenarioError
+        A covariate that the model has not, or has elsewhere than in the hazards; or one whose own
+        value is missing in some patient.
+    """
+    if not scenario.settings:
+        return standing
+    kept = twin.__dict__.setdefault(_KEPT, {})
+    if scenario.settings not in kept:
+        kept[scenario.settings] = change_of(twin, scenario.settings)
+    coef = standing.population.coef
+    if standing.weights is not None:
+        coef = coef[..., standing.weights.index]
+    log_ratio = kept[scenario.settings].log_ratio(i, coef)
+    ratios = replace(standing.ratios, hazard=standing.ratios.hazard * np.exp(log_ratio))
+    return replace(standing, ratios=ratios)
+
+
+def change_of(twin: Twin, settings: tuple[Setting, ...]) -> DesignChange:
+    """Return what settings change in the design of the patients of a twin; see `assign`."""
+    table = twin.cohort.covariates()
+    return change_in(twin.encoding, table, settings, _elsewhere(twin))
+
+
+def change_in(
+    encoding: Encoding,
+    table: pd.DataFrame,
+    settings: tuple[Setting, ...],
+    elsewhere: tuple[str, ...] = (),
+) -> DesignChange:
+    """Return what settings change in the columns of an encoding.
+
+    Parameters
+    ----------
+    encoding
+        Columns of the hazards.
+    table
+        Covariates as they are, one row a patient.
+    settings
+        Covariates and their values.
+    elsewhere
+        Covariates that act on more than hazards, and cannot be set.
+
+    Raises
+    ------
+    ScenarioError
+        See `assign`.
+    """
+    known = tuple(dict.fromkeys(s for c in encoding.columns for s in c.sources))
+    new = table.copy()
+    for setting in settings:
+        _require_settable(setting, known, elsewhere, table)
+        new[setting.covariate] = _cells(setting, table[setting.covariate])
+    named = {s.covariate for s in settings}
+    columns = [k for k, c in enumerate(encoding.columns) if named & set(c.sources)]
+    by = np.zeros((len(table), len(columns)))
+    for j, k in enumerate(columns):
+        column = encoding.columns[k]
+        try:
+            by[:, j] = column.encode(new) - column.encode(table)
+        except ModelError as error:
+            raise ScenarioError(f"A scenario cannot give this value: {error}") from error
+        unknown = int(np.isnan(by[:, j]).sum())
+        if unknown:
+            raise ScenarioError(
+                f"Column {column.label!r} is missing in {unknown} patient(s), so what the "
+                "scenario changes there is not known. Leave these patients out."
+            )
+    return DesignChange(np.array(columns, dtype=np.int64), by)
+
+
+def _require_settable(
+    setting: Setting, known: tuple[str, ...], elsewhere: tuple[str, ...], table: pd.DataFrame
+) -> None:
+    name = setting.covariate
+    if name not in known:
+        raise ScenarioError(
+            f"Unknown covariate {name!r}. This model has "
+            f"{', '.join(map(repr, known)) or 'none in its hazards'}."
+        )
+    if name in elsewhere:
+        raise ScenarioError(
+            f"{name!r} also acts on curves or on how hazards follow them, which were estimated "
+            "under the value each patient had. Use a model in which it acts on hazards alone, or "
+            "build twins of patients with another value of it."
+        )
+    is_text = not pd.api.types.is_numeric_dtype(table[name])
+    if is_text != isinstance(setting.value, str):
+        kind = "the name of a level" if is_text else "a number"
+        raise ScenarioError(f"{name!r} must be given {kind}, not {setting.value!r}.")
+
+
+def _cells(setting: Setting, like: pd.Series) -> pd.Series:
+    dtype = object if isinstance(setting.value, str) else float
+    return pd.Series([setting.value] * len(like), index=like.index, dtype=dtype)
+
+
+def _elsewhere(twin: Twin) -> tuple[str, ...]:
+    """Covariates that act on curves, or on how hazards follow curves."""
+    found = {a.by for a in twin.spec.associations if a.by is not None}
+    if twin.learnt.curves is not None:
+        found |= {s for c in twin.learnt.curves.encoding.columns for s in c.sources}
+    return tuple(sorted(found))
