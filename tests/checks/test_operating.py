@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 import trial_workers
 import twinbayes as tb
@@ -217,3 +218,42 @@ def test_a_model_of_patients_goes_through_the_same_study() -> None:
     assert overall["trials"] == 3
     assert abs(overall["bias"]) < 0.1
     assert overall["power"] > 0.5
+
+
+def exact_exnex(responders: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior means and standard deviations under ExNex, by sums over grids."""
+    theta = np.linspace(-9.0, 7.0, 401)
+    step = theta[1] - theta[0]
+    centre, log_spread = np.meshgrid(np.linspace(-6, 5, 56), np.linspace(-4, 1.5, 40))
+    spread = np.exp(log_spread)
+    prior = norm.pdf(centre, 0, 2) * np.exp(-0.5 * spread**2) * spread
+    at = theta - centre[..., None]
+    near = np.diff(norm.cdf(np.stack([at - step / 2, at + step / 2]) / spread[..., None]), axis=0)
+    kernel = (0.5 * near[0] + 0.5 * norm.pdf(theta, 0, 2) * step).reshape(-1, len(theta))
+    log_one = responders[:, None] * theta - n[:, None] * np.logaddexp(0.0, theta)
+    one = np.exp(log_one - log_one.max(axis=1, keepdims=True))
+    marginal = kernel @ one.T
+    whole = prior.ravel() * marginal.prod(axis=1)
+    density = one * ((whole[:, None] / marginal).T @ kernel)
+    density /= density.sum(axis=1, keepdims=True)
+    value = 1 / (1 + np.exp(-theta))
+    mean = density @ value
+    return mean, np.sqrt(density @ value**2 - mean**2)
+
+
+def test_short_runs_of_exnex_are_as_near_the_exact_posterior_as_they_say() -> None:
+    design = Design(
+        sizes=(6, 8, 12, 18, 25, 35, 50, 70),
+        truth=Truth(scenario="one_discordant", value=0.2, discordant="s5", shift=1.8),
+    )
+    found = operating_characteristics(design, ["exnex"], 6, seed=3).estimates
+    errors = []
+    for trial in range(6):
+        data, _ = design.simulate(trial, 3)
+        table = data.table
+        mean, sd = exact_exnex(table["responders"].to_numpy(), table["n"].to_numpy())
+        own = found[found["trial"] == trial]
+        np.testing.assert_allclose(own["sd"], sd, rtol=0.15)
+        errors.append((own["mean"] - mean) / sd * np.sqrt(own["effective_draws"]))
+    assert np.sqrt(np.mean(np.square(errors))) < 1.4  # 1 but for the luck of 48
+    assert np.abs(errors).max() < 4.5
