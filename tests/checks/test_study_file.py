@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,13 @@ def test_the_command_explains_itself_and_refuses_bad_input(tmp_path: Path) -> No
     assert "n_trials must be a whole number" in result.output
     refused = run(written(tmp_path), "--scheduler", "tcp://127.0.0.1:9", "--workers", 2)
     assert refused.exit_code == 2
+
+
+def test_the_study_on_the_page_about_simulation_can_be_read(root: Path, tmp_path: Path) -> None:
+    page = (root / "docs" / "simulation.md").read_text(encoding="utf-8")
+    [text] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    read = read_study(path)
+    assert read.design.discordant == ("osteosarcoma",)
+    assert list(read.analyses) == ["none", "wary"]

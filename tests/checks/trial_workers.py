@@ -59,14 +59,20 @@ def simulate_patients(seed: int) -> tuple[Cohort, Mapping[str, float]]:
     day = generator.exponential(365.25 / RATE, n)
     end = 3 * 365.25
     ids = [f"p{k:03d}" for k in range(n)]
+    variables = {
+        "name": ["age_years", "sex"],
+        "table": "patients",
+        "role": "covariate",
+        "group": "clinical",
+        "levels": [None, "female|male"],
+    }
     tables = {
         "patients": pd.DataFrame(
             {
                 "patient_id": ids,
-                "centre_id": "c1",
+                "centre": "only",
                 "subgroup": np.where(np.arange(n) % 2, "a", "b"),
-                "origin_date": "2015-01-01",
-                "age": generator.normal(60, 10, n).round(1),
+                "age_years": generator.normal(60, 10, n).round(1),
                 "sex": np.where(np.arange(n) % 3, "female", "male"),
             }
         ),
@@ -77,6 +83,7 @@ def simulate_patients(seed: int) -> tuple[Cohort, Mapping[str, float]]:
                 "event": np.where(day < end, "death", "last_contact"),
             }
         ),
+        "variables": pd.DataFrame(variables),
     }
     cohort = cohort_from_tables("constant hazard", tables, simulated=True)
     return cohort, {"survival at 1 year": float(np.exp(-RATE))}

@@ -46,3 +46,18 @@ def test_nearly_all_fits_are_usable_and_all_are_counted(
     assert fits["usable"] + fits["unusable"] + fits["failed"] == fits["trials"]
     assert fits["usable"] >= 0.95 * fits["trials"]
     assert fits["failed"] == 0
+
+
+def test_intervals_cover_the_truth_overall_and_in_the_discordant_subgroup(
+    evidence: dict[str, Any],
+) -> None:
+    assert 0.86 <= figures(evidence, "exnex", "overall")["coverage"] <= 0.94
+    assert figures(evidence, "exnex", "discordant")["coverage"] >= 0.84
+
+
+def test_borrowing_errs_a_fifth_less_than_no_borrowing(evidence: dict[str, Any]) -> None:
+    ratio, error = evidence["rmse_relative_to_none"]["exnex"]
+    assert ratio <= 0.8
+    assert error < 0.02
+    ours, theirs = (figures(evidence, name, "overall")["rmse"] for name in ("exnex", "none"))
+    assert ratio == pytest.approx(ours / theirs)
