@@ -85,8 +85,8 @@ def cox_calibration(fit: tb.Fit) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--tune", type=int, default=800)
+    parser.add_argument("--draws", type=int, default=5000)
+    parser.add_argument("--tune", type=int, default=1000)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--out", type=Path, help="where to leave the fit")
     options = parser.parse_args()
@@ -98,7 +98,7 @@ def main() -> None:
         draws=options.draws,
         tune=options.tune,
         seed=1,
-        target_accept=0.9,
+        target_accept=0.95,
         progressbar=False,
     )
     cpu = time.process_time() - started

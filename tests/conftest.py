@@ -15,6 +15,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 
 if TYPE_CHECKING:
+    from twinbayes.cohort import Cohort
     from twinbayes.inference import CompiledFit, Fit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,3 +77,65 @@ def registry_compiled() -> CompiledFit:
 def registry_fit(registry_compiled: CompiledFit) -> Fit:
     """A short fit of the registry: 2 chains of 100 draws, enough for tests of plumbing."""
     return registry_compiled.sample(draws=100, tune=100, chains=2, seed=1, progressbar=False)
+
+
+@pytest.fixture(scope="session")
+def make_tumours() -> Callable[..., Cohort]:
+    """Build cohorts of tumours that shrink and grow again; small ones are not seen."""
+    return simulate_tumours
+
+
+def simulate_tumours(
+    n: int, *, seed: int = 2, prefix: str = "p", limit: float = 12.0, strength: float = 0.0
+) -> Cohort:
+    """Stein-Fojo curves with a mean of 3.0, 0.4, -0.7 and deviations of 0.4, 0.5, 0.6.
+
+    Measurements are log-normal (0.3) and made every 0.4 years; a score has a level for each
+    patient. The hazard of death is 0.3 a year times ``(tumour / 20) ** strength``.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from twinbayes.cohort.validation import cohort_from_tables
+    from twinbayes.names import DAYS_PER_YEAR as YEAR
+
+    rng = np.random.default_rng(seed)
+    ids = [f"{prefix}{k:02d}" for k in range(n)]
+    grid, rows, ends, died = np.linspace(0.0, 4.0, 801), [], [], []
+    for name in ids:
+        start, d, g = np.exp(rng.normal([3.0, 0.4, -0.7], [0.4, 0.5, 0.6]))
+        level, lost = rng.normal(), rng.uniform(1.5, 4.0)
+        curve = start * (np.exp(-d * grid) + np.exp(g * grid) - 1.0)
+        risen = np.cumsum(0.3 * (curve / 20.0) ** strength) * grid[1]
+        due = np.append(grid, np.inf)[np.searchsorted(risen, rng.exponential())]
+        ends.append(max(min(lost, due), 0.05))
+        died.append(due < lost)
+        for t in np.arange(0.0, ends[-1], 0.4):
+            seen = float(np.interp(t, grid, curve) * np.exp(rng.normal(0.0, 0.3)))
+            side = "left" if seen < limit else "none"
+            rows.append((name, t * YEAR, "tumour", max(seen, limit), side))
+            rows.append((name, t * YEAR, "score", level + rng.normal(0.0, 0.5), "none"))
+    patients = {"patient_id": ids, "subgroup": "one", "centre": "one"}
+    covariates = {
+        "sex": rng.choice(["male", "female"], n),
+        "d_penicillamine": (np.arange(n) % 2).astype(float),
+    }
+    events = {
+        "patient_id": ids,
+        "day": np.array(ends) * YEAR,
+        "event": np.where(died, "death", "last_contact"),
+    }
+    columns = ["patient_id", "day", "marker", "value", "censored"]
+    variables = [
+        ("sex", "patients", "covariate", "clinical", "male|female"),
+        ("d_penicillamine", "patients", "covariate", "treatment", None),
+        ("tumour", "visits", "marker", "laboratory", None),
+        ("score", "visits", "marker", "laboratory", None),
+    ]
+    tables = {
+        "patients": pd.DataFrame({**patients, **covariates}),
+        "events": pd.DataFrame(events),
+        "visits": pd.DataFrame(rows, columns=columns),
+        "variables": pd.DataFrame(variables, columns=["name", "table", "role", "group", "levels"]),
+    }
+    return cohort_from_tables("made up", tables, simulated=True)

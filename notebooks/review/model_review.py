@@ -106,6 +106,14 @@ sections.treatment_effects(evidence)
 sections.estimands(read_effects(effects_path))
 
 # %% [markdown]
+# ## Prior sensitivity
+# What changes if the priors, or the data, count a little more. Both at once is a conflict between
+# them; the priors alone, an answer that is mostly the priors'.
+
+# %%
+sections.prior_sensitivity(evidence)
+
+# %% [markdown]
 # ## Further evidence
 
 # %%

@@ -6,6 +6,7 @@ forecasts and scores together; the fit takes a minute.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.duration.hazard_regression import PHReg
+from three_markers import three_markers
 
 import twinbayes as tb
 from twinbayes.checks import (
@@ -172,3 +174,35 @@ def test_the_joint_model_is_as_accurate_as_its_peer(joint: Fit, reference: Refer
     ):
         value, tolerance = expected(case, quantity)
         assert found[score] == pytest.approx(value, abs=tolerance), score
+
+
+THREE_MARKERS = Path(__file__).parents[2] / "docs" / "evidence" / "three_markers.json"
+
+
+@pytest.mark.parametrize(
+    ("weights", "score", "quantity"),
+    [
+        ("model", "auc", "AUC, in-sample, joint model"),
+        ("model", "brier", "Brier at 8 years, joint model"),
+        ("model", "integrated_brier", "integrated Brier, joint model, model weights"),
+        ("ipcw", "integrated_brier", "integrated Brier, joint model, IPCW"),
+        ("cox", "ici", "ICI"),
+        ("cox", "e50", "E50"),
+        ("cox", "e90", "E90"),
+    ],
+)
+def test_the_stored_scores_of_three_markers_are_those_of_the_peer(
+    reference: Reference, weights: str, score: str, quantity: str
+) -> None:
+    stored = json.loads(THREE_MARKERS.read_text(encoding="utf-8"))
+    identity = (three_markers().content_hash, tb.load_priors("pbc").content_hash)
+    assert (stored["model"], stored["priors"]) == identity, (
+        "The model or its priors have changed: run benchmarks/three_markers.py --write."
+    )
+    # The gate allows no divergence, and refused this fit for 1 among 20,000 transitions.
+    assert stored["max_rhat"] <= 1.01
+    assert stored["min_ess"] >= 400
+    assert stored["divergences"] <= 1, stored["verdict"]
+    assert stored["n_at_risk"] == 202
+    value, tolerance = expected(reference("prediction_accuracy_pbc2"), quantity)
+    assert stored["scores"][weights][score] == pytest.approx(value, abs=tolerance)

@@ -38,6 +38,8 @@ from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.kaplan_meier import SurvivalCurve, kaplan_meier, reverse_kaplan_meier
 from twinbayes.checks.loo import PatientLoo, compare_loo, loo_check, patient_loo
 from twinbayes.checks.operating import OperatingCharacteristics, operating_characteristics
+from twinbayes.checks.power_scaling import as_quantities, power_scaling
+from twinbayes.checks.prior_sensitivity import patient_survival, prior_sensitivity
 from twinbayes.checks.pseudo_values import pseudo_values
 from twinbayes.checks.result import CheckResult
 from twinbayes.checks.risk_calibration import (
@@ -75,6 +77,7 @@ __all__ = [
     "Truth",
     "aalen_johansen",
     "aggregate_borrowing",
+    "as_quantities",
     "brier_score",
     "calibration",
     "calibration_by_group",
@@ -96,8 +99,11 @@ __all__ = [
     "operating_characteristics",
     "patient_borrowing",
     "patient_loo",
+    "patient_survival",
+    "power_scaling",
     "prediction_scores",
     "predictive_cross_entropy",
+    "prior_sensitivity",
     "pseudo_values",
     "restricted_mean_time",
     "reverse_kaplan_meier",

@@ -11,6 +11,9 @@ from twinbayes.model.family import Family
 from twinbayes.model.family_continuous import Normal, StudentT
 from twinbayes.model.family_discrete import Binary, NegativeBinomial, Ordinal, Poisson
 from twinbayes.model.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
+from twinbayes.model.mean_function import MeanFunction
+from twinbayes.model.mean_own import OwnMean, register_mean_function
+from twinbayes.model.mean_shapes import BiexponentialDecay, Claret, SteinFojo
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling
 from twinbayes.model.pooling_mixture import Commensurate, ExNex, RobustMap
 from twinbayes.model.pooling_partition import BMAExchangeability
@@ -27,8 +30,10 @@ __all__ = [
     "R2D2",
     "Association",
     "BMAExchangeability",
+    "BiexponentialDecay",
     "Binary",
     "Biphasic",
+    "Claret",
     "Commensurate",
     "Complete",
     "CubicSpline",
@@ -44,6 +49,7 @@ __all__ = [
     "Horseshoe",
     "Interaction",
     "Learnt",
+    "MeanFunction",
     "ModelPlan",
     "ModelSpec",
     "NaturalSpline",
@@ -51,6 +57,7 @@ __all__ = [
     "NoPooling",
     "Normal",
     "Ordinal",
+    "OwnMean",
     "PiecewiseConstant",
     "Poisson",
     "Polynomial",
@@ -59,6 +66,7 @@ __all__ = [
     "Since",
     "Spline",
     "StateGraph",
+    "SteinFojo",
     "StudentT",
     "Term",
     "Trajectories",
@@ -69,4 +77,5 @@ __all__ = [
     "Weibull",
     "assemble",
     "assemble_plan",
+    "register_mean_function",
 ]

@@ -1,8 +1,9 @@
 """Associations: how a trajectory moves hazards.
 
-Every feature is a sum over the coefficients of one curve, with weights that are known in advance:
-the twin finds a patient's coefficients by that. So there is no feature that bends the curve, such
-as its square; what acts on the logarithm of a marker has ``Trajectory.transform="log"``.
+Every feature is a sum over the coefficients of one curve, with weights that are known in advance,
+or value or slope of a mean function: the twin finds a patient's coefficients by that. So no feature
+bends the curve, as its square would; what acts on the logarithm of a marker has
+``Trajectory.transform="log"``.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from twinbayes.model.design import Design, Encoding
 from twinbayes.model.event_op import Tensor
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.marker_data import MarkerScale
+from twinbayes.model.mean_function import MeanFunction
 from twinbayes.model.nodes import TrailPoints
 from twinbayes.model.time_basis import FORMS, VALUE, Floats
 from twinbayes.model.trajectory import CurvePlan, Trajectories
-from twinbayes.names import ASSOCIATION
+from twinbayes.names import ASSOCIATION, DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 
 EFFECTS: Final = "effects"
@@ -109,17 +111,24 @@ class Feature:
         """How much of the feature, in units of the marker, is one on the sampling scale."""
         return scale.scale if self.column is None else float(scale.natural()[self.column])
 
+    def is_bent(self, scale: MarkerScale) -> bool:
+        """Whether it is no sum over coefficients, but value or slope of a mean function."""
+        return self.column is None and scale.mean is not None
+
+    def before(self, days: Floats) -> Floats:
+        """(time,) days since origin on which the curve was as the hazard follows it."""
+        return np.maximum(days - self.association.lag_days, 0.0)
+
     def weights(
         self, scale: MarkerScale, days: Floats, starts: Floats, times: Floats | float
     ) -> Floats:
         """(time, column) the feature per unit of each coefficient, on the sampling scale.
 
         `days` (time,) are since origin, `starts` as in `MarkerScale.columns`; `times` is the
-        covariate that it is multiplied by, one number or one a time.
+        covariate that it is multiplied by, one number or one a time. Not of what `is_bent`.
         """
         if self.column is None:
-            before = np.maximum(days - self.association.lag_days, 0.0)
-            weights = scale.columns(before, starts, self.association.form)
+            weights = scale.columns(self.before(days), starts, self.association.form)
         else:
             weights = np.zeros((len(days), len(scale.labels)))
             weights[:, self.column] = 1.0
@@ -146,10 +155,16 @@ def features(
                 f"The association of {a.marker!r} needs a trajectory of that marker. "
                 f"Markers with one: {', '.join(map(repr, known)) or 'none'}."
             )
+        curve = known[a.marker]
+        if isinstance(curve.basis, MeanFunction) and a.form not in (*curve.basis.forms, EFFECTS):
+            raise ModelError(
+                f"The association of {a.marker!r} has the form {a.form!r}, which is not known of "
+                f"its mean function ({curve.basis.kind}). Hazards may follow "
+                f"{', '.join(map(repr, (*curve.basis.forms, EFFECTS)))}."
+            )
         if a.form != EFFECTS:
             out.append(Feature(a, k))
             continue
-        curve = known[a.marker]
         own = [
             Feature(a, k, c, term)
             for c, term in enumerate(curve.labels)
@@ -297,15 +312,21 @@ def build_trail(
         which = {e: first + k for k, e in enumerate(moves)}
         first += len(moves)
         scale = learnt.get(f.association.marker)
-        starts = curves.visits[learnt.markers.index(scale)].starts[patient]
         by = multipliers[f.position]
-        weights = f.weights(scale, points.day[mine], starts, by.value[patient] / by.unit)
+        times = by.value[patient] / by.unit
         own, mean = (x[:, learnt.columns(f.association.marker)] for x in drawn)
-        terms = range(weights.shape[1])
-        if f.column is not None:
-            own, terms = own - mean, range(f.column, f.column + 1)
-        # Column by column: long vectors, where rows would be two or three numbers each.
-        feature = sum(weights[:, b] * own[:, b][patient] for b in terms)
+        if f.is_bent(scale):
+            years = f.before(points.day[mine]) / DAYS_PER_YEAR
+            each = [own[:, b][patient] for b in range(len(scale.labels))]
+            feature = times * scale.follow(years, each, f.association.form)
+        else:
+            starts = curves.visits[learnt.markers.index(scale)].starts[patient]
+            weights = f.weights(scale, points.day[mine], starts, times)
+            terms = range(weights.shape[1])
+            if f.column is not None:
+                own, terms = own - mean, range(f.column, f.column + 1)
+            # Column by column: long vectors, where rows would be two or three numbers each.
+            feature = sum(weights[:, b] * own[:, b][patient] for b in terms)
         strength = standard[np.array([which[e] for e in points.intensity[mine]], dtype=np.int64)]
         trail = pt.inc_subtensor(trail[mine], strength * feature)
     return trail

@@ -26,6 +26,7 @@ from twinbayes.errors import ModelError, require_known
 from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
+from twinbayes.priors.noted import note_prior
 
 type Tensor = TensorVariable[Any, Any]
 type Rates = tuple[Tensor, Tensor]
@@ -287,6 +288,7 @@ def _random_walk(
         centred_walk: Tensor = pm.GaussianRandomWalk(
             name, sigma=roughness, init_dist=start, steps=steps - 1, dims=dims
         )
+        note_prior(centred_walk, "baseline_level", start, lambda walk: walk[..., 0])
         return centred_walk
     first = priors.make(f"{name}_level", "baseline_level", dims=dims[:1], qualifiers=labels)
     step_dim = f"{dims[1]}_step"

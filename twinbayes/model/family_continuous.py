@@ -65,10 +65,17 @@ class Normal:
         return out
 
     def loglik(self, eta: Tensor, values: Floats, codes: Ints, parameter: Tensor | None) -> Tensor:
-        """Censored visits alone; measured ones are summed up by patient."""
+        """Log density of measured visits, unless they are summed up, and probability of others."""
         assert parameter is not None  # noqa: S101
         side = np.where(codes == LEFT, 1.0, -1.0)
-        return _log_ndtr(side * (values - eta) / parameter)
+        beyond = _log_ndtr(side * (values - eta) / parameter)
+        measured = codes == MEASURED
+        if not measured.any():
+            return beyond
+        z = (values - eta) / parameter
+        density = -0.5 * np.log(2 * np.pi) - pt.log(parameter) - 0.5 * z**2
+        out: Tensor = density if measured.all() else pt.switch(measured, density, beyond)
+        return out
 
     def mean(self, eta: Floats, parameter: Floats) -> Floats:
         """The curve itself."""

@@ -2,12 +2,12 @@
 
 A marker with normal errors around a curve that is linear in its coefficients needs no visit by
 itself: three sums a patient say all that its measured values say. Values beyond a detection limit,
-and those of other families, are kept one by one.
+those of other families, and those around a mean function are kept one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from twinbayes.model.event_op import Tensor
 from twinbayes.model.family import LEFT, MEASURED, RIGHT, STUDENT_T, Family, Ints
 from twinbayes.model.family_continuous import Normal
 from twinbayes.model.family_discrete import Ordinal
+from twinbayes.model.mean_function import MeanFunction
 from twinbayes.model.time_basis import VALUE, Floats, TimeBasis
 from twinbayes.model.time_path import Since, first_days, require_dated
 from twinbayes.names import DAY, DAYS_PER_YEAR, PATIENT_ID
@@ -35,16 +36,17 @@ class MarkerScale:
     """What is learnt of a marker from one cohort, and applied to any other.
 
     Curves are sampled where the marker has mean 0 and standard deviation 1, in units of the root
-    mean square of each basis column.
+    mean square of each basis column; parameters of a mean function in its own standard units.
 
     Attributes
     ----------
     marker, transform, basis
-        As in `Trajectory`, with the knots of the basis known.
+        As in `Trajectory`, with the knots of the basis, or the standard units, known.
     centre, scale
         Mean and standard deviation of all values after the transform.
     column_scale
-        (column,) root mean square of each basis column over the visits; 1 for the constant.
+        (column,) root mean square of each basis column over the visits; 1 for the constant. Of a
+        mean function, `scale` over the unit of each parameter.
     family
         How measurements scatter.
     turns
@@ -53,7 +55,7 @@ class MarkerScale:
 
     marker: str
     transform: str
-    basis: TimeBasis
+    basis: TimeBasis | MeanFunction
     centre: float
     scale: float
     column_scale: tuple[float, ...]
@@ -65,7 +67,7 @@ class MarkerScale:
         cls,
         marker: str,
         transform: str,
-        basis: TimeBasis,
+        basis: TimeBasis | MeanFunction,
         family: Family,
         turns: tuple[Since, ...],
         cohort: Cohort,
@@ -96,6 +98,10 @@ class MarkerScale:
         centre, scale = family.standard(values)
         require_dated(turns, cohort, marker)
         days = visits[DAY].to_numpy(dtype=np.float64)
+        if isinstance(basis, MeanFunction):
+            adapted = basis.adapt(days / DAYS_PER_YEAR, centre, scale, transform)
+            per_unit = tuple(scale / unit for _, _, unit in adapted.standard)
+            return cls(marker, transform, adapted, centre, scale, per_unit, family)._checked(days)
         learnt = basis.learn(days / DAYS_PER_YEAR)
         width = len(learnt.labels) + len(turns)
         plain = cls(marker, transform, learnt, centre, scale, (1.0,) * width, family, turns)
@@ -116,6 +122,11 @@ class MarkerScale:
         return (*own, *(turn.varies for turn in self.turns))
 
     @property
+    def mean(self) -> MeanFunction | None:
+        """The mean function; None where the curve is linear in its coefficients."""
+        return self.basis if isinstance(self.basis, MeanFunction) else None
+
+    @property
     def offset(self) -> float:
         """What the linear predictor of a visit has beside the curve on the sampling scale."""
         return 0.0 if self.family.transformable else self.centre
@@ -123,9 +134,13 @@ class MarkerScale:
     def columns(self, days: Floats, starts: Floats, form: str = VALUE) -> Floats:
         """(time, column) basis on the sampling scale; slopes and areas are per year.
 
-        `starts` (time, turn), or (turn,) of one patient, are the days on which turns begin.
+        `starts` (time, turn), or (turn,) of one patient, are the days on which turns begin. All
+        that a mean function needs is one column: years.
         """
         days = np.asarray(days, dtype=np.float64)
+        if isinstance(self.basis, MeanFunction):
+            years: Floats = days[:, None] / DAYS_PER_YEAR
+            return years
         starts = np.broadcast_to(starts, (len(days), len(self.turns)))
         plain = self.basis.columns(days / DAYS_PER_YEAR, form)
         turned = [t.column(days, starts[:, k], form) for k, t in enumerate(self.turns)]
@@ -135,6 +150,57 @@ class MarkerScale:
     def natural(self) -> Floats:
         """Factor (column,) from the sampling scale to the transformed marker's own."""
         return self.scale / np.array(self.column_scale)
+
+    def natural_level(self) -> Floats:
+        """What to add to coefficients (column,) on the marker's own scale: means, or centres."""
+        if isinstance(self.basis, MeanFunction):
+            return np.array([centre for _, centre, _ in self.basis.standard])
+        level: Floats = np.r_[self.centre, np.zeros(len(self.column_scale) - 1)]
+        return level
+
+    def path(self, days: Floats, starts: Floats, own: Floats, form: str = VALUE) -> Floats:
+        """(time, draw) curve on the sampling scale, given coefficients (draw, column)."""
+        if self.mean is not None:
+            bent: Floats = self.follow(days[:, None] / DAYS_PER_YEAR, list(own.T), form)
+            return bent
+        out: Floats = self.columns(days, starts, form) @ own.T
+        return out
+
+    def follow(self, years: Any, coefficients: Sequence[Any], form: str = VALUE) -> Any:
+        """Mean function on the sampling scale, or its slope; arrays or tensors that broadcast."""
+        curve = self._mean().curve(years, self._own(coefficients), self.transform, form)
+        return (curve - self.centre) / self.scale if form == VALUE else curve / self.scale
+
+    def bend(self, years: Floats, coefficients: Sequence[Floats], form: str = VALUE) -> Floats:
+        """(..., coefficient) derivatives of `follow`."""
+        own = self._mean().jacobian(years, self._own(coefficients), self.transform, form)
+        out: Floats = own / np.array(self.column_scale)
+        return out
+
+    def _mean(self) -> MeanFunction:
+        if self.mean is None:
+            raise ModelError(f"The curve of marker {self.marker!r} has no mean function.")
+        return self.mean
+
+    def _own(self, coefficients: Sequence[Any]) -> list[Any]:
+        """Parameters of the mean function from coefficients on the sampling scale."""
+        units = zip(self.natural_level(), self.natural(), coefficients, strict=True)
+        return [level + unit * c for level, unit, c in units]
+
+    def _checked(self, days: Floats) -> MarkerScale:
+        """Refuse a mean function without a value at the centre of its parameters."""
+        mean, years = self._mean(), days / DAYS_PER_YEAR
+        centres = [np.full(len(years), c) for c in self.natural_level()]
+        with np.errstate(all="ignore"):
+            values = np.asarray(mean.curve(years, centres, self.transform), dtype=np.float64)
+        bad = values.shape != years.shape or not np.isfinite(values).all()
+        if bad:
+            raise ModelError(
+                f"Marker {self.marker!r}: at the centre of its parameters the mean function "
+                f"{mean.kind!r} has no finite value, after the transform {self.transform!r}, for "
+                "each visit. Correct the function, or its `standard`."
+            )
+        return self
 
     def read(self, cohort: Cohort) -> MarkerData:
         """Sum up the measured values of each patient of a cohort; keep the other visits."""
@@ -146,8 +212,9 @@ class MarkerScale:
         n, width = cohort.n_patients, columns.shape[1]
         known = self.family.information(codes, visits["value"].to_numpy(dtype=np.float64))
         information = np.bincount(who, known, n)
-        table = VisitTable(*(a[codes != MEASURED] for a in (who, columns, y, codes)))
-        who, columns, y = (a[codes == MEASURED] for a in (who, columns, y))
+        summed = (codes == MEASURED) & (self.mean is None)
+        table = VisitTable(*(a[~summed] for a in (who, columns, y, codes)))
+        who, columns, y = (a[summed] for a in (who, columns, y))
         square, product = np.zeros((n, width, width)), np.zeros((n, width))
         np.add.at(square, who, columns[:, :, None] * columns[:, None, :])
         np.add.at(product, who, columns * y[:, None])
@@ -180,8 +247,8 @@ class VisitTable:
     Attributes
     ----------
     patient, columns, value, code
-        (visit,) patient; (visit, column) basis; (visit,) value on the sampling scale, and what
-        it contributes, one of the codes of `family`.
+        (visit,) patient; (visit, column) basis, or years alone for a mean function; (visit,)
+        value on the sampling scale, and what it contributes, one of the codes of `family`.
     """
 
     patient: Ints
@@ -234,8 +301,12 @@ class MarkerData:
             total += (weight * self._measured(curve, parameter)).sum()
         if len(self.visits.value):
             who, columns = self.visits.patient, self.visits.columns
-            # Column by column: long vectors, where rows would be two or three numbers each.
-            eta = sum(columns[:, b] * curve[:, b][who] for b in range(columns.shape[1]))
+            if self.scale.mean is None:
+                # Column by column: long vectors, where rows would be two or three numbers each.
+                eta = sum(columns[:, b] * curve[:, b][who] for b in range(columns.shape[1]))
+            else:
+                own = [curve[:, b][who] for b in range(len(self.scale.labels))]
+                eta = self.scale.follow(columns[:, 0], own)
             family = self.scale.family
             terms = family.loglik(
                 eta + self.scale.offset, self.visits.value, self.visits.code, parameter
@@ -253,7 +324,8 @@ class MarkerData:
 
     def _unit(self) -> Floats:
         """(visit,) log of the scale for densities, 0 for probabilities."""
-        return np.where(self.visits.code == STUDENT_T, np.log(self.scale.scale), 0.0)
+        is_density = np.isin(self.visits.code, (MEASURED, STUDENT_T))
+        return np.where(is_density, np.log(self.scale.scale), 0.0)
 
 
 def _who(visits: pd.DataFrame, cohort: Cohort) -> Ints:

@@ -20,6 +20,7 @@ from twinbayes.model.design import Encoding, Floats
 from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.event_process import EventProcess
 from twinbayes.model.graph import StateGraph
+from twinbayes.model.mean_function import MeanFunction
 from twinbayes.model.poolings import discounts
 from twinbayes.model.time_process import HSGP, are_waves
 from twinbayes.model.trajectory import CurveEncoding, CurvePlan, Trajectories, Trajectory
@@ -243,7 +244,16 @@ class ModelSpec:
 def _curve_text(curve: Trajectory) -> str:
     terms, basis = ", ".join(curve.labels), curve.basis
     text = f"  {curve.marker}  ({curve.family.kind}; {curve.transform}; {basis.kind}: {terms})"
+    if isinstance(basis, MeanFunction):
+        return f"{text}\n    {_formula_text(curve.transform, basis)}"
     return f"{text}\n    {basis.told()}" if isinstance(basis, HSGP) else text
+
+
+def _formula_text(transform: str, mean: MeanFunction) -> str:
+    formula = mean.formula or f"{mean.kind}(t; {', '.join(mean.labels)})"
+    own = "log f(t)" if transform == "log" else "f(t)"
+    shared = f"; the same in all patients: {', '.join(mean.shared)}" if mean.shared else ""
+    return f"m(t) = {own}, f(t) = {formula}; c: its parameters{shared}"
 
 
 def _term_text(term: object) -> str:

@@ -6,6 +6,8 @@ standard deviation 1:
     m_ik(t) = sum over basis columns b of  c_ikb B_kb(t)
     c_i     ~ normal(mean_i, D),  mean_i = level + x_i . effects + subgroup + centre
 
+or m_ik(t) is a mean function with the parameters c_ik.
+
 The coefficients of all markers of a patient are drawn together, so that markers inform each
 other. They are sampled around their mean (centred), which mixes well where patients have several
 visits each.
@@ -31,6 +33,8 @@ from twinbayes.model.family import SD, SHAPE, Family
 from twinbayes.model.family_continuous import Normal
 from twinbayes.model.family_discrete import Ordinal
 from twinbayes.model.marker_data import TRANSFORMS, MarkerData, MarkerScale
+from twinbayes.model.mean_function import MeanFunction
+from twinbayes.model.mean_own import require_supported
 from twinbayes.model.nodes import Ints
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling
 from twinbayes.model.time_basis import Floats, Polynomial, TimeBasis
@@ -51,6 +55,7 @@ from twinbayes.names import (
     SUBGROUP,
 )
 from twinbayes.priors import PriorSet
+from twinbayes.priors.noted import note_prior, row_norms
 
 _COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, without the level
 
@@ -66,7 +71,8 @@ class Trajectory:
     transform
         ``identity`` or ``log``: the scale on which errors are normal.
     basis
-        Functions of time that curves are made of; a straight line by default.
+        Functions of time that curves are made of, a straight line by default; or a mean function,
+        which is not linear in its parameters.
     family
         How measurements scatter around the curve; normal by default.
     turns
@@ -76,7 +82,7 @@ class Trajectory:
 
     marker: str
     transform: str = "identity"
-    basis: TimeBasis = field(default_factory=Polynomial)
+    basis: TimeBasis | MeanFunction = field(default_factory=Polynomial)
     family: Family = field(default_factory=Normal)
     turns: tuple[Since, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
@@ -97,6 +103,9 @@ class Trajectory:
                 f"Marker {self.marker!r}: the {self.family.kind} family has its own scale. "
                 "Leave transform='identity'."
             )
+        if isinstance(self.basis, MeanFunction):
+            plain = self.family.transformable and not self.turns
+            require_supported(self.basis, self.marker, is_plain=plain)
 
 
 @dataclass(frozen=True)
@@ -150,9 +159,7 @@ class CurveEncoding:
 
     def natural_level(self) -> Floats:
         """What to add to coefficients on the markers' own scale: their means, to the levels."""
-        return np.concatenate(
-            [np.r_[m.centre, np.zeros(len(m.column_scale) - 1)] for m in self.markers]
-        )
+        return np.concatenate([m.natural_level() for m in self.markers])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for storage; `from_dict` undoes it."""
@@ -317,6 +324,8 @@ class Trajectories:
                 compute_corr=True,
                 store_in_trace=False,
             )
+            scatter = priors.distribution("patient_sd", labels)
+            note_prior(pm.modelcontext(None)["_patient_root"], "patient_sd", scatter, row_norms)
         pm.Deterministic("patient_sd", spread * learnt.natural()[which], dims=PATIENT_TERM)
         pm.Deterministic(
             "patient_correlation", correlation, dims=(PATIENT_TERM, PATIENT_TERM_AGAIN)

@@ -178,22 +178,41 @@ class Mixture:
         observed, size
             Responders and patients; a mean and its standard error; events and time at risk.
         """
-        first, second, log_marginal = self._conjugate(float(observed), float(size))
+        weights, first, second = self.posteriors([observed], size)
+        return replace(self, weights=weights[0], first=first[0], second=second[0])
+
+    def posteriors(self, observed: ArrayLike, size: float) -> tuple[Floats, Floats, Floats]:
+        """(outcome, component) weights, first and second parameters after each outcome.
+
+        Parameters
+        ----------
+        observed
+            (outcome,) what may be seen.
+        size
+            As in `after`, the same for every outcome.
+        """
+        first, second, log_marginal = self._conjugate(observed, float(size))
         with np.errstate(divide="ignore"):
             log_weight = np.log(self.weights) + log_marginal
-        weights = np.exp(log_weight - logsumexp(log_weight))
-        return replace(self, weights=weights, first=first, second=second)
+        weights = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))
+        return weights, first, second
 
     def log_marginal(self, observed: float, size: float) -> float:
         """Log probability (of a mean: density) of data, as in `after`, under the mixture."""
-        _, _, log_marginal = self._conjugate(float(observed), float(size))
-        return float(logsumexp(log_marginal, b=self.weights))
+        return float(self.log_marginals([observed], size)[0])
 
-    def _conjugate(self, y: float, n: float) -> tuple[Floats, Floats, Floats]:
-        a, b = self.first, self.second
+    def log_marginals(self, observed: ArrayLike, size: float) -> Floats:
+        """(outcome,) the same of each outcome."""
+        _, _, log_marginal = self._conjugate(observed, float(size))
+        return np.asarray(logsumexp(log_marginal, axis=1, b=self.weights))
+
+    def _conjugate(self, observed: ArrayLike, n: float) -> tuple[Floats, Floats, Floats]:
+        """(outcome, component) parameters after each outcome, and its log probability before."""
+        y = np.asarray(observed, dtype=float).reshape(-1, 1)
+        a, b = np.broadcast_arrays(self.first, self.second + 0.0 * y)
         if self.kind == BETA:
-            if not 0 <= y <= n:
-                raise PriorError(f"{y:g} responders among {n:g} patients cannot be.")
+            if not np.all((y >= 0) & (y <= n)):
+                raise PriorError(f"{_one(y, n)} responders among {n:g} patients cannot be.")
             choose = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
             return a + y, b + n - y, choose + betaln(a + y, b + n - y) - betaln(a, b)
         if self.kind == NORMAL:
@@ -203,8 +222,8 @@ class Mixture:
             spread = np.sqrt(b**2 + n**2)
             marginal = np.asarray(stats.norm.logpdf(y, a, spread))
             return (a / b**2 + y / n**2) / precision, 1 / np.sqrt(precision), marginal
-        if y < 0 or not n > 0:
-            raise PriorError(f"{y:g} events in a time at risk of {n:g} cannot be.")
+        if not np.all(y >= 0) or not n > 0:
+            raise PriorError(f"{_one(y, np.inf)} events in a time at risk of {n:g} cannot be.")
         marginal = gammaln(a + y) - gammaln(a) - gammaln(y + 1) + a * np.log(b / (b + n))
         return a + y, b + n, marginal + y * np.log(n / (b + n))
 
@@ -218,6 +237,12 @@ class Mixture:
 
 
 _PARTS: Final = ("weights", "first", "second")
+
+
+def _one(y: Floats, most: float) -> str:
+    """One of the outcomes that cannot be; any of them, if none is to blame."""
+    wrong = y[~((y >= 0) & (y <= most))]
+    return f"{(wrong if wrong.size else y.ravel())[0]:g}"
 
 
 def _frozen(kind: str, a: float, b: float) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from twinbayes.errors import PriorError
 from twinbayes.priors.entry import PriorEntry, hash_of
 from twinbayes.priors.mixture_variable import mixture_variable
+from twinbayes.priors.noted import note_prior
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
@@ -220,6 +221,7 @@ class PriorSet(Mapping[str, PriorEntry]):
         variable: TensorVariable[Any, Any] = getattr(pm, resolved[0].distribution)(
             rv_name, **arguments, dims=dims
         )
+        note_prior(variable, prior.partition(".")[0], variable)
         return variable
 
     def distribution(

@@ -43,11 +43,13 @@ from twinbayes.names import (
 from twinbayes.report.expected import counting_process, observed_and_expected
 from twinbayes.report.look import StateLook
 from twinbayes.report.markers import MarkerEvidence, marker_evidence
+from twinbayes.report.sensitivity import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
 
 CALIBRATION: Final = "calibration"
 SCORES: Final = "scores"
 SHRINKAGE: Final = "shrinkage"
 PRIOR_PREDICTIVE: Final = "prior predictive"
+SENSITIVITY: Final = "prior sensitivity"
 FURTHER: Final = "further"
 
 #: Level of the intervals of checks against data; those of the posterior are chosen by the reader.
@@ -63,6 +65,7 @@ _SECTION_OF: Final = {
     "k-fold": SCORES,
     "shrinkage": SHRINKAGE,
     "prior predictive": PRIOR_PREDICTIVE,
+    "power-scaling": SENSITIVITY,
 }
 _YEARS: Final = (1.0, 3.0, 5.0)
 _ENOUGH: Final = 10  # patients whose state must still be known at a horizon
@@ -179,6 +182,7 @@ def collect(fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0
             ),
         ),
         *((SCORES, check) for check in _scores(fit, predicted, process, look, horizons)),
+        *((SENSITIVITY, check) for check in _sensitivity(fit, horizons)),
     ]
     given = [(section_of(check), check) for check in checks]
     sections: dict[str, tuple[CheckResult, ...]] = {}
@@ -330,6 +334,13 @@ def _scores(
         ),
         _attempt("leave-one-patient-out accuracy", lambda: _leave_one_out(fit)),
     ]
+
+
+def _sensitivity(fit: Fit, horizons: Sequence[float]) -> tuple[CheckResult, ...]:
+    try:
+        return sensitivity_of(fit, horizons)
+    except TwinbayesError as error:
+        return tuple(CheckResult.not_provided(n, str(error)) for n in (OF_PARAMETERS, OF_FORECASTS))
 
 
 def _leave_one_out(fit: Fit) -> CheckResult:

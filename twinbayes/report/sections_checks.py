@@ -14,6 +14,7 @@ from twinbayes.report.evidence import (
     CHECK_LEVEL,
     FURTHER,
     SCORES,
+    SENSITIVITY,
     SHRINKAGE,
     Evidence,
 )
@@ -128,6 +129,12 @@ def treatment_effects(evidence: Evidence) -> f.Block:
         *first,
         f.folded(f"The other {len(rest)} effects by subgroup", *rest) if rest else None,
     )
+
+
+def prior_sensitivity(evidence: Evidence) -> f.Block:
+    """Return how much parameters and forecasts depend on the priors."""
+    checks = evidence.of(SENSITIVITY)
+    return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
 
 
 def further(evidence: Evidence) -> f.Block:

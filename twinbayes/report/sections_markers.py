@@ -26,7 +26,7 @@ def trajectories(evidence: Evidence) -> f.Block:
     return f.block(
         f.paragraph(
             "Coefficients are on the markers' own scales (logged where the model says so), those "
-            "of time per year.",
+            "of time per year; those of mean functions as in the formula, with t in years.",
             "note",
         ),
         markers_over_time(found.visits).marked(*evidence.marks),

@@ -9,7 +9,7 @@ h, and hazards that follow the curves:
 
 It is concave but for Student's t. Newton's method finds its mode; proposals from the normal
 approximation there are weighed against the posterior itself, and one is taken in proportion to its
-weight.
+weight. Where mean functions add to linear predictors, `bent_curves` calls the kernel step by step.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from twinbayes.model.family import BINARY, LEFT, ORDINAL, POISSON, RIGHT, STUDENT_T
+from twinbayes.model.family import BINARY, LEFT, MEASURED, ORDINAL, POISSON, RIGHT, STUDENT_T
 from twinbayes.model.special import erfcx
 
 _STEPS: Final = 30
 _CLOSE: Final = 1e-10
 _ROOT2: Final = math.sqrt(2.0)
+_HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 _FAR: Final = 35.0  # standard deviations beyond which a tail is nothing
 
 _jit: Any = numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -56,6 +57,10 @@ def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
     between grades.
     """
     y = value[0]
+    if code == MEASURED:
+        z = (y - eta) / parameter[0]
+        log_density = -_HALF_LOG_2PI - math.log(parameter[0]) - 0.5 * z * z
+        return log_density, z / parameter[0], 1.0 / (parameter[0] * parameter[0])
     if code in (LEFT, RIGHT):
         side = (1.0 if code == LEFT else -1.0) / parameter[0]
         z = side * (y - eta)
@@ -279,3 +284,52 @@ def sample_curves(  # type: ignore[no-untyped-def]
             left -= weight[chosen]
             chosen += 1
         out[s] = proposals[chosen]
+
+
+@_jit
+def newton_steps(  # type: ignore[no-untyped-def]
+    mean, precision, visits, product, event, base, slope, single, parameter,
+    c, value, step, gain, root,
+):  # fmt: skip
+    """Take the first two derivatives of log p(c) in every draw of the population.
+
+    Parameters are as in `sample_curves`, but that basis and offset of `single` are (draw, visit,
+    term) and (draw, visit). Filled are `value` (draw,), log p(c); `step` (draw, term), Newton's;
+    `gain` (draw,), twice what it promises; `root`, the Cholesky factors of the negative Hessians.
+    """
+    code, marker, measured, basis, offset = single
+    for s in range(len(c)):
+        data = (
+            mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s],
+            (code, marker, measured, basis[s], offset[s]), parameter[s],
+        )  # fmt: skip
+        value[s] = _log_density(data, c[s], step[s], root[s])
+        _factor(root[s])
+        _forward(root[s], step[s])
+        gain[s] = 0.0
+        for a in range(step.shape[1]):
+            gain[s] += step[s, a] ** 2
+        _backward(root[s], step[s])
+
+
+@_jit
+def log_densities(  # type: ignore[no-untyped-def]
+    mean, precision, visits, product, event, base, slope, single, parameter, c, value
+):
+    """Fill `value` (draw,) with log p(c); everything else as in `newton_steps`."""
+    code, marker, measured, basis, offset = single
+    no_grad, no_hess = np.empty(0), np.empty((0, 0))
+    for s in range(len(c)):
+        data = (
+            mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s],
+            (code, marker, measured, basis[s], offset[s]), parameter[s],
+        )  # fmt: skip
+        value[s] = _log_density(data, c[s], no_grad, no_hess)
+
+
+@_jit
+def away_from(root, noise, out):  # type: ignore[no-untyped-def]
+    """Fill `out` (draw, term) with noise (draw, term) of the covariance that `root` factors."""
+    for s in range(len(out)):
+        out[s] = noise[s]
+        _backward(root[s], out[s])

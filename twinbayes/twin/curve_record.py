@@ -124,7 +124,8 @@ def _single_visits(population: CurvePopulation, curves: CurvePlan, i: int) -> Si
         mine = data.visits.patient == i
         n = int(mine.sum())
         rows = np.zeros((n, len(learnt.labels)))
-        rows[:, learnt.columns(data.scale.marker)] = data.visits.columns[mine]
+        if data.scale.mean is None:
+            rows[:, learnt.columns(data.scale.marker)] = data.visits.columns[mine]
         family = data.scale.family
         extra = (
             len(family.grades) - 1 if isinstance(family, Ordinal) else getattr(family, "df", 0.0)
@@ -166,6 +167,8 @@ class Pull:
         level = np.zeros((population.n_draws, len(days)))
         for k, f in acting_on(self.spec.features, label):
             scale, mine = learnt.get(f.association.marker), learnt.columns(f.association.marker)
+            if f.is_bent(scale):  # what mean functions add is in `bent_curves`
+                continue
             own = self.starts[learnt.markers.index(scale)]
             weights = f.weights(scale, days, own, self.multipliers[f.position])
             added = population.association[k][:, None, None] * weights

@@ -16,6 +16,7 @@ from twinbayes.model.graph import StateGraph
 from twinbayes.model.marker_data import MarkerScale
 from twinbayes.model.trajectory import CurvePlan
 from twinbayes.names import CLOCK_ENTRY
+from twinbayes.twin.bent_curves import Bent, bends_of
 from twinbayes.twin.curve_kernel import sample_curves
 from twinbayes.twin.curve_population import CurvePopulation
 from twinbayes.twin.curve_record import record_seed, what_is_said
@@ -76,7 +77,7 @@ class PatientCurves:
         scale = self.population.learnt.get(marker)
         own = self.coefficients[:, self.population.learnt.columns(marker)]
         starts = self.starts[self.population.learnt.markers.index(scale)]
-        out: Floats = scale.columns(days, starts) @ own.T * scale.scale + scale.centre
+        out: Floats = scale.path(days, starts, own) * scale.scale + scale.centre
         return out
 
     def natural(self, marker: str, days: Floats) -> Floats:
@@ -105,9 +106,13 @@ class PatientCurves:
         for k, f in acting_on(self.spec.features, label):
             scale = learnt.get(f.association.marker)
             starts = self.starts[learnt.markers.index(scale)]
-            weights = f.weights(scale, days, starts, self.multipliers[f.position])
             mine = learnt.columns(f.association.marker)
             own = self.coefficients[:, mine]
+            if f.is_bent(scale):
+                path = scale.path(f.before(days), starts, own, f.association.form)
+                out += self.population.association[k] * self.multipliers[f.position] * path
+                continue
+            weights = f.weights(scale, days, starts, self.multipliers[f.position])
             if f.column is not None:
                 own = own - self.mean[:, mine]
             out += self.population.association[k] * (weights @ own.T)
@@ -159,19 +164,30 @@ def patient_curves(
     generator = np.random.default_rng(seed)
     n = population.n_draws
     out, evidence, spread = np.empty((n, len(varying))), np.empty(n), np.empty(n)
+    own = np.ascontiguousarray(mean[:, varying])
+    precision = np.ascontiguousarray(np.swapaxes(inverse, 1, 2) @ inverse)
+    half_log_det = -np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    parameter = np.ascontiguousarray(np.moveaxis(population.parameter, -1, 0))
+    bends = bends_of(population, spec, plan, curves, i)
+    bent = Bent(own, precision, half_log_det, shared, parameter, bends, varying, mean)
+    summit = bent.climb() if bends else None
     for proposals in (_PROPOSALS, _MORE_PROPOSALS):
-        sample_curves(
-            np.ascontiguousarray(mean[:, varying]),
-            np.ascontiguousarray(np.swapaxes(inverse, 1, 2) @ inverse),
-            -np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1),
-            *shared,
-            np.ascontiguousarray(np.moveaxis(population.parameter, -1, 0)),
-            generator.standard_normal((n, proposals, len(varying))),
-            generator.random(n),
-            out,
-            evidence,
-            spread,
-        )
+        if summit is not None:
+            heavy = proposals == _MORE_PROPOSALS
+            out, evidence, spread = bent.sample(summit, generator, proposals, heavy=heavy)
+        else:
+            sample_curves(
+                own,
+                precision,
+                half_log_det,
+                *shared,
+                parameter,
+                generator.standard_normal((n, proposals, len(varying))),
+                generator.random(n),
+                out,
+                evidence,
+                spread,
+            )
         if spread.mean() < _CLOSE:
             break
     whole = mean.copy()

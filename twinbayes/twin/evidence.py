@@ -17,6 +17,7 @@ import numpy as np
 
 from twinbayes.model import ModelPlan
 from twinbayes.model.event_data import Floats
+from twinbayes.model.family import MEASURED
 from twinbayes.model.marker_data import MarkerData
 from twinbayes.twin.curves import PatientCurves
 from twinbayes.twin.population import PatientRatios, Population
@@ -56,6 +57,8 @@ def _visits(curves: PatientCurves, visits: tuple[MarkerData, ...], i: int) -> Fl
     out = np.zeros(curves.population.n_draws)
     for data, parameter in zip(visits, curves.population.parameter, strict=True):
         count, total = data.count[i], data.total[i]
+        single = (data.visits.patient == i) & (data.visits.code == MEASURED)
+        out -= single.sum() * np.log(data.scale.scale)
         if count == 0:
             continue
         sigma = parameter[0]
