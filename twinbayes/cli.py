@@ -1,4 +1,4 @@
-"""The command line: check, fit, review, twin, effect, priors, demo.
+"""The command line: check, fit, review, twin, effect, priors, simulate, demo.
 
 Exit codes: 0 usable, 1 not for use, 2 bad input. With ``--json`` standard output carries one JSON
 object and nothing else. Heavy packages are imported inside the commands, so that ``--help`` is
@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from twinbayes.cli_answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
 from twinbayes.cli_priors import priors as prior_commands
+from twinbayes.cli_simulate import EXAMPLE, simulate
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort
@@ -50,6 +51,7 @@ twins = typer.Typer(
 )
 app.add_typer(twins, name="twin")
 app.add_typer(prior_commands, name="priors")
+app.command(epilog=EXAMPLE)(simulate)
 
 CohortPath = Annotated[
     str, typer.Argument(help="Cohort folder, or 'registry' for the embedded simulated one.")

@@ -20,7 +20,7 @@ from twinbayes.errors import FitError
 from twinbayes.inference import Verdict
 from twinbayes.twin import Estimand
 
-COMMANDS = ("check", "fit", "review", "twin", "effect", "priors", "demo")
+COMMANDS = ("check", "fit", "review", "twin", "effect", "priors", "simulate", "demo")
 
 
 def run(*arguments: object) -> Result:

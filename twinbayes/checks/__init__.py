@@ -37,6 +37,7 @@ from twinbayes.checks.discrimination import roc_curve, time_dependent_auc
 from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.kaplan_meier import SurvivalCurve, kaplan_meier, reverse_kaplan_meier
 from twinbayes.checks.loo import PatientLoo, compare_loo, loo_check, patient_loo
+from twinbayes.checks.operating import OperatingCharacteristics, operating_characteristics
 from twinbayes.checks.power_scaling import as_quantities, power_scaling
 from twinbayes.checks.prior_sensitivity import patient_survival, prior_sensitivity
 from twinbayes.checks.pseudo_values import pseudo_values
@@ -51,6 +52,8 @@ from twinbayes.checks.risk_calibration import (
 from twinbayes.checks.sbc import simulation_based_calibration
 from twinbayes.checks.scores import prediction_scores
 from twinbayes.checks.shrinkage import shrinkage
+from twinbayes.checks.simulated_trials import CohortStudy, Decision
+from twinbayes.checks.trial_design import Design, Truth
 from twinbayes.checks.visual_predictive import (
     PredictedVisits,
     marker_coverage,
@@ -59,14 +62,19 @@ from twinbayes.checks.visual_predictive import (
 
 __all__ = [
     "CheckResult",
+    "CohortStudy",
     "CountingProcess",
     "CrossValidation",
+    "Decision",
+    "Design",
     "Estimate",
     "Fold",
+    "OperatingCharacteristics",
     "PatientLoo",
     "PredictedVisits",
     "StateOccupation",
     "SurvivalCurve",
+    "Truth",
     "aalen_johansen",
     "aggregate_borrowing",
     "as_quantities",
@@ -88,6 +96,7 @@ __all__ = [
     "loo_check",
     "marker_coverage",
     "nelson_aalen",
+    "operating_characteristics",
     "patient_borrowing",
     "patient_loo",
     "patient_survival",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from twinbayes.errors import FitError, require_known
 from twinbayes.inference.model_tapes import ModelTapes, record_model
 from twinbayes.inference.resources import cores_for, one_thread_each, show_progress
 from twinbayes.inference.samplers import require_run, require_shared, resolve_options, stopped
+from twinbayes.inference.tape import Floats
 from twinbayes.inference.tape_kernel import density_entry, record_entry
 from twinbayes.inference.tape_rules import UnknownOperationError
 from twinbayes.inference.trace import build_tree, kept_names
@@ -68,34 +69,18 @@ class NutpieCompiled:
         progressbar: bool = True,
     ) -> xr.DataTree:
         """Draw from the posterior; each chain has its own stream, so `cores` changes no draw."""
-        import nutpie
-
         require_run(draws=draws, tune=tune, chains=chains, seed=seed, cores=cores)
         parallel = cores_for(chains, cores)
         started = time.perf_counter()
         with one_thread_each():
-            running = nutpie.sample(
-                self.inner,
+            result = self._run(
                 draws=draws,
                 tune=tune,
                 chains=chains,
                 cores=parallel,
                 seed=seed,
-                save_warmup=False,
                 progress_bar=show_progress(progressbar),
-                adaptation=self.options["adaptation"],
-                target_accept=self.options["target_accept"],
-                maxdepth=self.options["max_treedepth"],
-                blocking=False,
             )
-            # nutpie's own blocking call turns an interrupt into a shorter trace; we stop instead.
-            try:
-                result = running.wait()
-            except RuntimeError as error:
-                raise stopped(NAME, error) from error
-            except BaseException:
-                running.cancel()
-                raise
         seconds = time.perf_counter() - started
         stats = result["sample_stats"]
         return build_tree(
@@ -116,6 +101,54 @@ class NutpieCompiled:
             },
         )
 
+    def sample_arrays(
+        self, *, draws: int, tune: int, chains: int, seed: int
+    ) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """Draw one chain after the other; the draws are those of `sample`, without their labels.
+
+        The caller keeps BLAS to one thread (`one_thread_each`): asking for it takes as long as a
+        short run.
+
+        Returns
+        -------
+        values, statistics
+            (chain, draw, ...) of every variable that the gate judges, and (chain, draw) of
+            ``diverging`` and ``energy``.
+        """
+        require_run(draws=draws, tune=tune, chains=chains, seed=seed, cores=1)
+        result = self._run(
+            draws=draws, tune=tune, chains=chains, cores=1, seed=seed, progress_bar=False,
+            return_raw_trace=True,
+        )  # fmt: skip
+        drawn, told = result.get_arrow_trace()
+        kept = [~np.asarray(batch.column("tuning").to_numpy(), dtype=bool) for batch in told]
+        if any(int(keep.sum()) != draws for keep in kept):
+            raise FitError("The sampler returned fewer draws than asked for: sample again.")
+        values = {name: _stacked(drawn, kept, name) for name in kept_names(self.model)}
+        return values, {name: _stacked(told, kept, name) for name in ("diverging", "energy")}
+
+    def _run(self, **settings: Any) -> Any:
+        """Let nutpie sample, with the options in force."""
+        import nutpie
+
+        running = nutpie.sample(
+            self.inner,
+            save_warmup=False,
+            adaptation=self.options["adaptation"],
+            target_accept=self.options["target_accept"],
+            maxdepth=self.options["max_treedepth"],
+            blocking=False,
+            **settings,
+        )
+        # nutpie's own blocking call turns an interrupt into a shorter trace; we stop instead.
+        try:
+            return running.wait()
+        except RuntimeError as error:
+            raise stopped(NAME, error) from error
+        except BaseException:
+            running.cancel()
+            raise
+
     def with_data(self, **updates: ArrayLike) -> Self:
         """Return the same compiled functions on other values of the model's `pm.Data`."""
         require_shared(updates, self.model)
@@ -125,6 +158,22 @@ class NutpieCompiled:
         used = {v.name: self.inner.shared_data[k] for v, k in self.inner.shared_var_keys.items()}
         arrays = {name: np.asarray(value) for name, value in updates.items() if name in used}
         return dataclasses.replace(self, inner=self.inner.with_data(**arrays))
+
+
+def _stacked(batches: Sequence[Any], kept: Sequence[Any], name: str) -> Floats:
+    """(chain, draw, ...) of one column of nutpie's records, without the warm-up."""
+    import pyarrow
+
+    rows = []
+    for batch, keep in zip(batches, kept, strict=True):
+        column = batch.column(name)
+        shape = (column.field.metadata or {}).get(b"shape", b"").decode()
+        array = pyarrow.array(column)
+        flat = array.flatten() if hasattr(array, "flatten") else array
+        values = np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float64)
+        item = tuple(int(n) for n in shape.split(",")) if shape else ()
+        rows.append(values.reshape(len(keep), *item)[keep])
+    return np.stack(rows)
 
 
 def compile_model(model: pm.Model, options: Mapping[str, object]) -> NutpieCompiled:

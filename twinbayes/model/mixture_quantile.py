@@ -52,23 +52,27 @@ def _log_tail(x):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _log_sum(weight, mean, sd, side, x):  # type: ignore[no-untyped-def]
-    """Log of the mixture's lower tail at x, and its slope; `side` -1 mirrors the mixture."""
+def _log_sum(weight, mean, sd, side, x, tails):  # type: ignore[no-untyped-def]
+    """Log of the mixture's lower tail at x, and its slope; `side` -1 mirrors the mixture.
+
+    `tails` is room for one number a component.
+    """
     largest = -np.inf
     for k in range(len(weight)):
         if weight[k] > 0.0:
-            largest = max(largest, math.log(weight[k]) + _log_tail((x - side * mean[k]) / sd[k]))
+            tails[k] = _log_tail((x - side * mean[k]) / sd[k])
+            largest = max(largest, math.log(weight[k]) + tails[k])
     tail, density = 0.0, 0.0
     for k in range(len(weight)):
         if weight[k] > 0.0:
             u = (x - side * mean[k]) / sd[k]
-            tail += weight[k] * math.exp(_log_tail(u) - largest)
+            tail += weight[k] * math.exp(tails[k] - largest)
             density += weight[k] / sd[k] * math.exp(-0.5 * u * u - _LOG_ROOT_2PI - largest)
     return largest + math.log(tail), density / tail
 
 
 @_jit
-def _quantile(z, weight, mean, sd):  # type: ignore[no-untyped-def]
+def _quantile(z, weight, mean, sd, tails):  # type: ignore[no-untyped-def]
     """Solve G(x) = Phi(z) within the components' own quantiles: Newton's method, kept inside."""
     if not math.isfinite(z):
         return np.nan
@@ -85,25 +89,24 @@ def _quantile(z, weight, mean, sd):  # type: ignore[no-untyped-def]
     for _ in range(_STEPS):
         if high - low <= _CLOSE * (1.0 + abs(low) + abs(high)):
             break
-        value, slope = _log_sum(weight, mean, sd, side, x)
+        value, slope = _log_sum(weight, mean, sd, side, x, tails)
         if value > wanted:
             high = x
         else:
             low = x
         step = (wanted - value) / slope if slope > 0.0 else np.inf
-        if low < x + step < high:
-            x += step
-            if abs(step) <= _CLOSE * (1.0 + abs(x)):
-                break
-        else:
-            x = 0.5 * (low + high)
+        # Before the bracket is asked: at the root, rounding alone puts a step outside of it.
+        if abs(step) <= _CLOSE * (1.0 + abs(x)):
+            break
+        x = x + step if low < x + step < high else 0.5 * (low + high)
     return side * x
 
 
 @_jit
 def _quantiles(z, weight, mean, sd, out):  # type: ignore[no-untyped-def]
+    tails = np.empty(weight.shape[1])
     for i in range(len(z)):
-        out[i] = _quantile(z[i], weight[i], mean[i], sd[i])
+        out[i] = _quantile(z[i], weight[i], mean[i], sd[i], tails)
 
 
 def _from_frame(words):  # type: ignore[no-untyped-def]
