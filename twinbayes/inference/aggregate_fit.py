@@ -35,7 +35,7 @@ from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors
 from twinbayes.priors.mixture import BETA, GAMMA, NORMAL
 
 DATA: Final = "data"
-TARGET_ACCEPT: Final = 0.99
+TARGET_ACCEPT: Final = 0.95
 
 
 @dataclass(frozen=True)
