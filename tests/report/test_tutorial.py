@@ -40,3 +40,19 @@ def test_the_tutorial_of_joint_models_runs_in_a_reduced_form(
     assert "needs_refit" in shown
     assert "Traceback" not in shown
     assert (tmp_path / "updates.jsonl").exists()
+
+
+def test_the_tutorial_of_sharing_strength_runs_in_a_reduced_form(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = jupytext.read(root / "notebooks" / "tutorials" / "sharing_strength.py", fmt="py:percent")
+    kept = [c for c in book.cells if "reports" not in c.metadata.get("tags", ())]
+    assert len(kept) == len(book.cells) - 1
+    book.cells = kept
+    jupytext.write(book, tmp_path / "sharing_strength.py", fmt="py:percent")
+    monkeypatch.setattr(notebook, "resource_path", lambda _kind, name: tmp_path / name)
+    done = run_template("sharing_strength", {"draws": 100, "tune": 200, "chains": 2})
+    shown = "".join(str(c.get("outputs", "")) for c in done.cells)
+    assert "NOT FOR USE" in shown
+    assert "own subgroup" in shown
+    assert "Traceback" not in shown

@@ -1,0 +1,85 @@
+"""Results of subgroups: what is read, and what is refused with every fault named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import twinbayes as tb
+from twinbayes.cohort.aggregate import OUTCOMES, RULES
+from twinbayes.errors import CohortError, OptionError
+
+GOOD = {
+    "response": {"responders": [2, 0, 12], "n": [15, 13, 12]},
+    "mean": {"mean": [-1.0, 0.0, 2.5], "se": [0.1, 0.2, 0.3]},
+    "rate": {"events": [3, 0, 8], "time": [10.5, 4.0, 7.0]},
+    "log_hazard_ratio": {"estimate": [-0.5, 0.0, 0.1], "se": [0.1, 0.2, 0.3]},
+}
+
+
+def table(outcome: str = "response", **changed: object) -> pd.DataFrame:
+    return pd.DataFrame({"subgroup": ["a", "b", "c"], **GOOD[outcome], **changed})
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_good_results_of_every_kind_are_read(outcome: str, tmp_path: Path) -> None:
+    path = tmp_path / "my trial.csv"
+    table(outcome).to_csv(path, index=False)
+    read = tb.read_aggregate(path, outcome=outcome)
+    assert read.subgroups == ("a", "b", "c")
+    assert read.name == "my trial"
+    assert read.fingerprint == tb.read_aggregate(table(outcome), outcome=outcome).fingerprint
+    assert "3 subgroups in 3 rows" in repr(read)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "changed", "rule", "row", "column"),
+    [
+        ("response", {"responders": [2, 14, 1]}, "responders-above-n", 3, "responders"),
+        ("response", {"responders": [2, -1, 1]}, "negative", 3, "responders"),
+        ("response", {"n": [15.5, 13, 12]}, "count-whole", 2, "n"),
+        ("response", {"n": [15, None, 12]}, "number", 3, "n"),
+        ("response", {"n": [15, "many", 12]}, "number", 3, "n"),
+        ("response", {"subgroup": ["a", " ", "c"]}, "subgroup-blank", 3, "subgroup"),
+        ("mean", {"se": [0.1, 0.0, 0.3]}, "se-positive", 3, "se"),
+        ("mean", {"mean": [1.0, float("inf"), 0.0]}, "number", 3, "mean"),
+        ("rate", {"time": [0.0, 4.0, 7.0]}, "time-zero", 2, "time"),
+        ("rate", {"time": [1.0, 4.0, -7.0]}, "negative", 4, "time"),
+        ("log_hazard_ratio", {"se": [-0.1, 0.2, 0.3]}, "se-positive", 2, "se"),
+    ],
+)
+def test_each_fault_is_named_with_place_rule_and_remedy(
+    outcome: str, changed: dict[str, object], rule: str, row: int, column: str
+) -> None:
+    with pytest.raises(CohortError) as caught:
+        tb.read_aggregate(table(outcome, **changed), outcome=outcome)
+    faults = caught.value.faults
+    assert faults is not None
+    (found,) = faults[faults["rule"] == rule].to_dict("records")
+    assert (found["table"], found["row"], found["column"]) == ("results", row, column)
+    assert found["remedy"] == RULES[rule]
+
+
+def test_all_faults_are_told_at_once() -> None:
+    bad = table(responders=[-1, 14, 1.5], n=[15, 13, None])
+    with pytest.raises(CohortError) as caught:
+        tb.read_aggregate(bad)
+    assert caught.value.faults is not None
+    assert set(caught.value.faults["rule"]) == {
+        "negative", "responders-above-n", "count-whole", "number",
+    }  # fmt: skip
+
+
+def test_tables_that_are_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CohortError, match="no rows"):
+        tb.read_aggregate(table().iloc[:0])
+    with pytest.raises(CohortError, match="missing: n"):
+        tb.read_aggregate(table().drop(columns="n"))
+    with pytest.raises(CohortError, match=r"There is no file 'x\.csv'"):
+        tb.read_aggregate(tmp_path / "x.csv")
+    with pytest.raises(OptionError, match="Known: 'response'"):
+        tb.read_aggregate(table(), outcome="odds")
+    with pytest.raises(CohortError, match="missing: age"):
+        tb.read_aggregate(table(), covariates=("age",))
