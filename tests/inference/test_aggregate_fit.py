@@ -151,11 +151,8 @@ def test_the_normalising_constant_of_a_normal_source_is_exact() -> None:
 
 def test_a_learnt_power_has_the_posterior_of_quadrature() -> None:
     table = pd.DataFrame({"subgroup": ["now", "then"], "mean": [0.0, 1.5], "se": [0.4, 0.3]})
-    spec = tb.disease(
-        "historical",
-        outcome="mean",
-        pooling=PowerPrior(source="then", power=None, shape=(1.0, 1.0)),
-    )
+    learnt = PowerPrior(source="then", power=None, shape=(1.0, 1.0))
+    spec = tb.disease("historical", outcome="mean", pooling=learnt)
     fit = tb.fit(spec, tb.read_aggregate(table, outcome="mean"), priors=wide(), **RUN)
     assert fit.verdict.usable, fit.verdict
     a = (np.arange(4000) + 0.5) / 4000
