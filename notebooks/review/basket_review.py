@@ -54,7 +54,7 @@ sections.exchangeability(evidence)
 # %% [markdown]
 # ## Where the estimates come from
 # Shares of the subgroup's own data, of the other subgroups, and of the prior in each estimate. A
-# conflict is an own estimate that all else speaks against.
+# conflict is a result that would be a surprise in a new subgroup.
 
 # %%
 sections.borrowing(evidence)

@@ -135,6 +135,11 @@ class AggregateFit:
         ModelError
             The pooling says nothing of it, or the model has covariates.
         """
+        theta = self.new_effect(seed)
+        return theta.copy(data=self.spec.natural(theta.to_numpy())).rename("new_subgroup")
+
+    def new_effect(self, seed: int = 0) -> xr.DataArray:
+        """Draw the effect of a new subgroup on the scale of the priors, (chain, draw)."""
         self._require_plain("The value of a new subgroup")
         if not self.spec.pooling.reaches_new_subgroups:
             self.spec.pooling.draw_new(np.zeros(1), np.zeros(1), np.random.default_rng(seed))
@@ -145,8 +150,7 @@ class AggregateFit:
             spread = posterior[HETEROGENEITY].isel({COEFFICIENT: 0}, drop=True)
             scale = spread.transpose(CHAIN, DRAW).to_numpy()
         rng = np.random.default_rng(seed)
-        theta = self.spec.pooling.draw_new(mean.to_numpy(), scale, rng)
-        return mean.copy(data=self.spec.natural(theta)).rename("new_subgroup")
+        return mean.copy(data=self.spec.pooling.draw_new(mean.to_numpy(), scale, rng))
 
     def prior_for_new_subgroup(
         self,
