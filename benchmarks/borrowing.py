@@ -139,7 +139,7 @@ def map_log_variance() -> tuple[dict[str, Any], list[AggregateFit]]:
         "historical",
         tb.read_aggregate(data, outcome="mean"),
         {"effect_mean": normal(4.8, 100.0), "effect_heterogeneity": spread(np.sqrt(2) / 2)},
-        run={"draws": 10000, "tune": 2000},
+        run={"draws": 10000, "tune": 2000, "target_accept": 0.99},
     )
     return {
         "tau": told(fit.datatree["posterior"]["effect_heterogeneity"][..., 0]),
@@ -156,7 +156,7 @@ def map_crohn_normal() -> tuple[dict[str, Any], list[AggregateFit]]:
         tb.read_aggregate(table, outcome="mean"),
         {"effect_mean": normal(0.0, 1.0), "effect_heterogeneity": spread(0.5)},
         unit=88.0,
-        run={"draws": 10000, "tune": 2000},
+        run={"draws": 10000, "tune": 2000, "target_accept": 0.99},
     )
     posterior = fit.datatree["posterior"]
     found = {
@@ -221,7 +221,7 @@ def historical_actg() -> tuple[dict[str, Any], list[AggregateFit]]:
             "effect_mean": normal(0.0, 10.0),
             "effect_heterogeneity": spread(heterogeneity),
         }
-        run = {"draws": 1500, "tune": 800, "target_accept": 0.95}
+        run = {"draws": 1000, "tune": 600, "target_accept": 0.95}
         fits.append(sampled("historical", data, priors, pooling=pooling, run=run))
         effect = fits[-1].datatree["posterior"]["effect"].sel(subgroup="current")
         found |= {
@@ -264,6 +264,21 @@ def speed() -> dict[str, float]:
     return out
 
 
+def run(case: Callable[[], tuple[dict[str, Any], list[AggregateFit]]]) -> dict[str, Any]:
+    """Fit one case, and say what was found by which models."""
+    found, fits = case()
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "models": [fit.spec.content_hash for fit in fits],
+        "usable": [fit.verdict.usable for fit in fits],
+        "divergences": [int(fit.verdict.summary["divergences"]) for fit in fits],
+        "found": {
+            quantity: {k: round(v, 6) for k, v in numbers.items()}
+            for quantity, numbers in found.items()
+        },
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
@@ -271,22 +286,9 @@ def main() -> None:
     options = parser.parse_args()
     stored = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
     for name in options.only:
-        if name == "speed":
-            stored["speed"] = speed()
-            continue
-        found, fits = CASES[name]()
-        stored[name] = {
-            "date": datetime.now(UTC).date().isoformat(),
-            "models": [fit.spec.content_hash for fit in fits],
-            "usable": [fit.verdict.usable for fit in fits],
-            "divergences": [int(fit.verdict.summary["divergences"]) for fit in fits],
-            "found": {
-                quantity: {k: round(v, 6) for k, v in numbers.items()}
-                for quantity, numbers in found.items()
-            },
-        }
-    if options.write:
-        TARGET.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        stored[name] = speed() if name == "speed" else run(CASES[name])
+        if options.write:
+            TARGET.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(stored))
 
 

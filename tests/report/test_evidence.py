@@ -74,7 +74,7 @@ def test_treatment_effects_are_quantiles_of_hazard_ratios(fit: Fit) -> None:
 
 def test_every_section_has_a_check_or_a_reason(evidence: Evidence) -> None:
     assert set(evidence.checks) == {
-        "prior predictive", "shrinkage", "calibration", "scores", "prior sensitivity",
+        "prior predictive", "shrinkage", "calibration", "scores", "prior sensitivity", "borrowing",
     }  # fmt: skip
     names = [c.name for c in evidence.of("scores")]
     assert names[-1] == "cross-validation by patient"
@@ -91,6 +91,7 @@ def test_given_cross_validation_takes_its_lack_off_the_limits(evidence: Evidence
     assert "NOT PROVIDED" in sections.scores(without).html
     assert "NOT PROVIDED" in sections.shrinkage(without).html
     assert "NOT PROVIDED" in sections.prior_sensitivity(without).html
+    assert "NOT PROVIDED" in sections.borrowing(without).html
     none = replace(without, curves=None, prior_occupation=None, effects=without.effects.iloc[:0])
     for section in (sections.calibration, sections.prior_predictive, sections.treatment_effects):
         assert "NOT PROVIDED" in section(none).html
