@@ -22,8 +22,8 @@ from twinbayes.twin import Estimand, treatment_effect
 SECTIONS = [
     "Data and exclusions", "The model", "Priors and their evidence",
     "Prior predictive of state occupation", "Diagnostics", "Shrinkage", "Calibration", "Scores",
-    "Trajectories", "Treatment effects by subgroup", "Where the effects come from", "Prior sensitivity", "Further evidence",
-    "Limits", "Provenance",
+    "Trajectories", "Treatment effects by subgroup", "Where the effects come from",
+    "Prior sensitivity", "Further evidence", "Limits", "Provenance",
 ]  # fmt: skip
 
 

@@ -32,6 +32,8 @@ NO_SIGN: Final = "no sign of either"
 
 ALPHAS: Final = (0.99, 1.01)
 THRESHOLD: Final = 0.05
+_IDLE: Final = 40  # idle quantities, to see what chance does
+_CHANCE: Final = 0.95
 _FEWEST: Final = 100  # draws, below which tails have no shape
 
 
@@ -65,7 +67,9 @@ def power_scaling(
     CheckResult
         One row a quantity and prior: ``quantity``, ``entry`` (its place along further dims),
         ``scaled``, ``prior`` and ``likelihood`` (sensitivities), ``prior_k`` and ``likelihood_k``
-        (largest Pareto shape of the weights), ``diagnosis``. Both sensitive is a potential conflict
+        (largest Pareto shape of the weights), ``prior_noise`` (the sensitivity that 19 of 20
+        quantities without any stay below, for this number of draws: less does not count),
+        ``diagnosis``. Both sensitive is a potential conflict
         of prior and data, the prior alone a strong prior or a weak likelihood. Where a Pareto
         shape is above the largest that this number of draws allows (Vehtari et al. 2024, JMLR
         25(72)), weights cannot be trusted, and no diagnosis is given. The check passes if no row
@@ -102,7 +106,11 @@ def power_scaling(
                     "likelihood": from_data,
                     "prior_k": weights.k,
                     "likelihood_k": likelihood.k,
-                    "diagnosis": _diagnosis(from_prior, from_data, threshold)
+                    "prior_noise": weights.noise,
+                    "diagnosis": _diagnosis(
+                        from_prior / max(threshold, weights.noise),
+                        from_data / threshold,
+                    )
                     if trusted
                     else UNRELIABLE,
                 }
@@ -116,6 +124,7 @@ class _Scaled:
 
     weights: tuple[FloatArray, FloatArray]
     k: float
+    noise: float = 0.0
 
     @classmethod
     def of(cls, log_density: xr.DataArray, alphas: tuple[float, float]) -> _Scaled:
@@ -134,7 +143,12 @@ class _Scaled:
             # `pareto_khat` would fit a tail to the logarithms of the weights.
             _, k = array_stats.psislw((1.0 - alpha) * values, axis=[0, 1])  # type: ignore[no-untyped-call]
             shapes.append(float(k))
-        return cls((weights[0], weights[1]), max(shapes))
+        plain = cls((weights[0], weights[1]), max(shapes))
+        # What weights do by chance alone to draws that have nothing to do with them.
+        rng = np.random.default_rng(0)
+        idle = rng.standard_normal((_IDLE, *values.shape))
+        chance = [plain.sensitivity(x, alphas) for x in idle]
+        return cls(plain.weights, plain.k, float(np.quantile(chance, _CHANCE)))
 
     def sensitivity(self, values: FloatArray, alphas: tuple[float, float]) -> float:
         """Change of a quantity (chain, draw) per doubling of the power."""
@@ -187,10 +201,11 @@ def _entries(quantities: xr.Dataset) -> list[tuple[str, str, FloatArray]]:
     return out
 
 
-def _diagnosis(prior: float, likelihood: float, threshold: float) -> str:
-    if prior < threshold:
+def _diagnosis(prior: float, likelihood: float) -> str:
+    """Name what sensitivities say that are in units of the smallest that counts."""
+    if prior < 1.0:
         return NO_SIGN
-    return CONFLICT if likelihood >= threshold else STRONG
+    return CONFLICT if likelihood >= 1.0 else STRONG
 
 
 def _result(table: pd.DataFrame, most: float, threshold: float) -> CheckResult:
