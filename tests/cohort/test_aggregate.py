@@ -9,7 +9,7 @@ import pytest
 
 import twinbayes as tb
 from twinbayes.cohort.aggregate import OUTCOMES, RULES
-from twinbayes.errors import CohortError, OptionError
+from twinbayes.errors import CohortError, ModelError, OptionError
 
 GOOD = {
     "response": {"responders": [2, 0, 12], "n": [15, 13, 12]},
@@ -83,3 +83,22 @@ def test_tables_that_are_none_are_refused(tmp_path: Path) -> None:
         tb.read_aggregate(table(), outcome="odds")
     with pytest.raises(CohortError, match="missing: age"):
         tb.read_aggregate(table(), covariates=("age",))
+
+
+def test_a_file_that_is_no_table_and_columns_that_are_no_covariates_are_refused(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "blank.csv").write_text("")
+    with pytest.raises(CohortError, match=r"blank\.csv cannot be read as a table"):
+        tb.read_aggregate(tmp_path / "blank.csv")
+    for wrong in (("n",), ("x", "x"), "x"):
+        with pytest.raises(OptionError, match="name each further column once"):
+            tb.read_aggregate(table(x=[0, 1, 2]), covariates=wrong)
+
+
+def test_strategies_that_are_none_and_names_that_models_use_are_refused() -> None:
+    with pytest.raises(OptionError, match="neither a strategy nor the name of one"):
+        tb.disease("basket", pooling=3)
+    data = tb.read_aggregate(table(effect=[0, 1, 2]), covariates=("effect",))
+    with pytest.raises(ModelError, match="Rename the column"):
+        tb.fit(tb.disease("basket", covariates=("effect",)), data, progressbar=False)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from twinbayes.cohort.faults import Faults
-from twinbayes.errors import CohortError, require_known
+from twinbayes.errors import CohortError, OptionError, require_known
 from twinbayes.names import SUBGROUP
 
 RESPONSE: Final = "response"
@@ -131,7 +131,14 @@ def read_aggregate(
         path = Path(data)
         if not path.is_file():
             raise CohortError(f"There is no file {path.name!r} at the path given.")
-        data, name = pd.read_csv(path, dtype={SUBGROUP: str}), name or path.stem
+        try:
+            data, name = pd.read_csv(path, dtype={SUBGROUP: str}), name or path.stem
+        except ValueError as error:  # pandas' own errors, and bytes that are no text
+            raise CohortError(
+                f"{path.name} cannot be read as a table ({error}). Write plain CSV in UTF-8: a "
+                "header, and one row a result."
+            ) from error
+    _require_covariates(outcome, covariates)
     wanted = (SUBGROUP, *OUTCOMES[outcome], *covariates)
     missing = [column for column in wanted if column not in data.columns]
     if missing:
@@ -153,6 +160,16 @@ def read_aggregate(
     return Aggregate(
         table=table, outcome=outcome, covariates=tuple(covariates), name=name or "aggregate data"
     )
+
+
+def _require_covariates(outcome: str, covariates: Sequence[str]) -> None:
+    taken = (SUBGROUP, *OUTCOMES[outcome])
+    reserved = [x for x in covariates if x in taken]
+    if isinstance(covariates, str) or reserved or len(set(covariates)) < len(covariates):
+        raise OptionError(
+            f"covariates={covariates!r}: name each further column once, in a tuple; "
+            f"{', '.join(taken)} are no covariates."
+        )
 
 
 def _note(faults: Faults, rule: str, column: str, bad: NDArray[np.bool_]) -> None:

@@ -34,6 +34,7 @@ INTERCEPT: Final = "intercept"
 EFFECT_MEAN: Final = "effect_mean"
 HETEROGENEITY: Final = "effect_heterogeneity"
 SUBGROUP_VALUE: Final = "subgroup_value"
+_RESERVED: Final = ("effect", "power", "loglik", SUBGROUP_VALUE)
 _LINKS: Final = {
     RESPONSE: "responders ~ binomial(n, logit⁻¹(η))",
     RATE: "events ~ Poisson(time · exp(η))",
@@ -200,6 +201,11 @@ class AggregateSpec:
             )
         for x in self.covariates:
             require_known(x, data.covariates, "covariate of the data")
+            if x.startswith(_RESERVED):
+                raise ModelError(
+                    f"Covariate {x!r} has a name that the model uses itself. Rename the column; "
+                    f"reserved are {', '.join(_RESERVED)}, and what begins with them."
+                )
 
 
 def row_logp(outcome: str, eta: Any, first: Any, second: Any, unit: float) -> Any:

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from twinbayes.errors import ModelError, require_known
+from twinbayes.errors import ModelError, OptionError, require_known
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling, Pooling
 from twinbayes.model.pooling_mixture import Commensurate, ExNex, RobustMap
 from twinbayes.model.pooling_partition import BMAExchangeability
@@ -52,11 +52,16 @@ def pooling_of(strategy: str | Pooling) -> Pooling:
     Raises
     ------
     OptionError
-        The name is unknown; the message lists the known ones.
+        It is neither a strategy nor a known name; the message lists the names.
     """
     if isinstance(strategy, str):
         known: Pooling = POOLINGS[require_known(strategy, POOLINGS, "pooling")]()
         return known
+    if not isinstance(strategy, Pooling):
+        raise OptionError(
+            f"pooling={strategy!r} is neither a strategy nor the name of one. Known: "
+            f"{', '.join(map(repr, POOLINGS))}."
+        )
     return strategy
 
 
