@@ -22,6 +22,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import twinbayes as tb  # noqa: E402
 
+# More effective draws a second than at 0.8, and none diverges.
+TARGET_ACCEPT = 0.65
+
 
 def amlsg_folder() -> Path:
     """Folder of the five published AMLSG files."""
@@ -33,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="folder to leave the fit in")
     parser.add_argument("--draws", type=int, default=1500)
-    parser.add_argument("--tune", type=int, default=800)
+    parser.add_argument("--tune", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     cohort = tb.read_cohort(amlsg_folder(), adapter="amlsg")
@@ -44,6 +47,7 @@ def main() -> None:
         draws=options.draws,
         tune=options.tune,
         seed=options.seed,
+        target_accept=TARGET_ACCEPT,
         progressbar=False,
     )
     if options.out is not None:

@@ -24,7 +24,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from aml_fit import amlsg_folder
+from aml_fit import TARGET_ACCEPT, amlsg_folder
 
 import twinbayes as tb
 from twinbayes.checks import (
@@ -79,7 +79,7 @@ def crossvalidation(options: argparse.Namespace, by_trial: bool = False) -> dict
     else:
         strata = cohort.patients["subgroup"].tolist()
         folds = kfold(ids, options.folds, seed=options.seed, strata=strata)
-    compiled = compile_fit(tb.disease("aml"), cohort)
+    compiled = compile_fit(tb.disease("aml"), cohort, target_accept=TARGET_ACCEPT)
     result = cross_validate_survival(
         compiled,
         folds,
@@ -113,7 +113,7 @@ def main() -> None:
     )
     parser.add_argument("--fit", type=Path)
     parser.add_argument("--folds", type=int, default=10)
-    parser.add_argument("--draws", type=int, default=400)
+    parser.add_argument("--draws", type=int, default=1500)
     parser.add_argument("--tune", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytest
+from scipy import linalg
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
@@ -115,10 +116,8 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
         wanted["beta_offset"] = ("principal_axis", "transition")
     if spec.events.worse or spec.events.better:
         wanted["covariate_sharing"] = ("covariate_group",)
-        wanted["covariate_sharing_offset"] = ("principal_axis",)
         if pooling == "exchangeable":
             wanted["subgroup_sharing"] = ()
-            wanted["subgroup_sharing_offset"] = ("subgroup",)
     for level in ("subgroup", "centre"):
         if pooling == "exchangeable":
             wanted[f"{level}_scale"] = ("transition",)
@@ -322,25 +321,26 @@ def test_shared_effects_are_mixed_by_direction_and_keep_their_scale(
     better = ("induction->remission",)
     events = replace(spec.events, worse=worse, better=better)
     model = tb.assemble(replace(spec, events=events), cohort, tb.load_priors("aml"))
-    parts = ("offset", "sharing_offset", "sharing", "scale", "effect")
+    parts = ("offset", "sharing", "scale", "effect")
     names = [f"subgroup_{x}" for x in parts]
-    names += ["beta_offset", "covariate_sharing_offset", "covariate_sharing", "covariate_scale"]
+    names += ["beta_offset", "covariate_sharing", "covariate_scale"]
     drawn = pm.draw([model[n] for n in (*names, "beta")], random_seed=2, mode="FAST_COMPILE")
-    level = dict(zip(parts, drawn[:5], strict=True))
-    own, common, ratio, scale, beta = drawn[5:]
+    level = dict(zip(parts, drawn[:4], strict=True))
+    own, ratio, scale, beta = drawn[4:]
     encoding = Encoding.learn(spec.events.covariates, cohort)
     group = [encoding.groups.index(c.group) for c in encoding.columns]
-    for e, label in enumerate(spec.graph.labels):
-        sign = float(label in worse) - float(label in better)
-        towards = sign * ratio[group]
-        mixed = (own[:, e] + towards * common) / np.sqrt(1.0 + towards**2)
-        np.testing.assert_allclose(
-            beta[:, e], scale[group, e] * (encoding.principal_axes() @ mixed)
-        )
-        lean = sign * level["sharing"]
-        mixed = (level["offset"][e] + lean * level["sharing_offset"]) / np.sqrt(1.0 + lean**2)
-        np.testing.assert_allclose(level["effect"][e], level["scale"][e] * mixed)
-        assert level["effect"][e].sum() == pytest.approx(0.0, abs=1e-12)
+    sign = np.array([float(x in worse) - float(x in better) for x in spec.graph.labels])
+
+    def root(of: float) -> np.ndarray:
+        """What makes offsets share `of` times what they have in common; rows of length 1."""
+        joint = np.eye(len(sign)) + of**2 * np.outer(sign, sign)
+        return np.asarray(linalg.sqrtm(joint)) / np.sqrt(np.diag(joint))[:, None]
+
+    mixed = np.stack([root(ratio[g]) @ row for g, row in zip(group, own, strict=True)])
+    np.testing.assert_allclose(beta, scale[group] * (encoding.principal_axes() @ mixed))
+    mixed = root(float(level["sharing"])) @ level["offset"]
+    np.testing.assert_allclose(level["effect"], level["scale"][:, None] * mixed)
+    np.testing.assert_allclose(level["effect"].sum(axis=1), 0.0, atol=1e-12)
 
 
 def test_an_unknown_intensity_cannot_share_effects() -> None:

@@ -220,3 +220,20 @@ def test_every_baseline_is_listed_under_its_own_name() -> None:
     for name, shape in BASELINES.items():
         assert shape().kind == name
         assert isinstance(shape(), Baseline)
+
+
+def test_a_tail_begins_where_only_so_many_events_are_left() -> None:
+    days = np.r_[np.arange(1.0, 101.0), 500.0, 900.0, 1500.0]
+    edges = PiecewiseConstant(windows=6, tail=2).edges(days, np.r_[days, 2000.0])
+    assert len(edges) == 7
+    assert edges[-2] == 500.0
+    assert (days > edges[-2]).sum() == 2
+    np.testing.assert_array_equal(
+        edges[:-2], PiecewiseConstant(windows=5).edges(days, np.r_[days, 2000.0])[:-1]
+    )
+    few = PiecewiseConstant(windows=6, tail=40)
+    np.testing.assert_array_equal(
+        few.edges(days, days), PiecewiseConstant(windows=6).edges(days, days)
+    )
+    with pytest.raises(ModelError, match="at least 1 event"):
+        PiecewiseConstant(tail=0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 from scipy import optimize, stats
 
@@ -29,7 +30,7 @@ from twinbayes.model import (
     TreatmentStart,
     assemble,
 )
-from twinbayes.model.pooling import EffectNames, Pooling
+from twinbayes.model.pooling import EffectNames, Pooling, lean_together
 from twinbayes.model.poolings import POOLINGS
 from twinbayes.priors import PriorSet
 
@@ -258,3 +259,12 @@ def test_in_between_small_subgroups_are_drawn_to_the_mean_the_most(two_arms: Coh
     kept = {g: (found[g] - mean) / (apart[g] - mean) for g in GROUPS}
     assert all(0 < k < 1 for k in kept.values())
     assert kept["c"] < kept["a"] < kept["b"]  # one, three and seven deaths under the drug
+
+
+def test_leaning_offsets_are_standard_normal_and_as_correlated_as_said() -> None:
+    signs = (1.0, 0.0, -1.0, 1.0)
+    root = np.asarray(lean_together(pt.eye(4), pt.as_tensor(0.7), signs).eval())
+    shared = 0.7**2 / (1 + 0.7**2)
+    expected = np.outer(signs, signs) * shared
+    np.fill_diagonal(expected, 1.0)
+    np.testing.assert_allclose(root.T @ root, expected, atol=1e-12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from twinbayes.diseases.leukaemia import acute_leukaemia
-from twinbayes.model import EventProcess, Group, Interaction, ModelSpec, Term
+from twinbayes.model import EventProcess, Group, Interaction, ModelSpec, PiecewiseConstant, Term
 from twinbayes.model.pooling import Pooling
 
 
@@ -23,7 +23,10 @@ def aml(*, pooling: str | Pooling = "exchangeable") -> ModelSpec:
         title="Acute myeloid leukaemia, intensively treated adults",
         priors="aml",
         events=EventProcess(
-            graph=acute_leukaemia(pooling), covariates=_COVARIATES, worse=_WORSE, better=_BETTER
+            graph=acute_leukaemia(pooling, induction=_INDUCTION),
+            covariates=_COVARIATES,
+            worse=_WORSE,
+            better=_BETTER,
         ),
     )
 
@@ -35,6 +38,8 @@ _WORSE: Final = (
     "remission->death_in_remission",
     "relapse->death_after_relapse",
 )
+# Some never reach remission and yet live for years: their hazards are not those of the first year.
+_INDUCTION: Final = PiecewiseConstant(windows=9, tail=8)
 _BETTER: Final = ("induction->remission",)
 
 _COVARIATES: Final = (

@@ -28,7 +28,9 @@ _RELAPSE_CUTS: Final = (183.0, 365.0, 548.0)
 
 
 def acute_leukaemia(
-    pooling: str | Pooling = "exchangeable", baseline: Baseline | None = None
+    pooling: str | Pooling = "exchangeable",
+    baseline: Baseline | None = None,
+    induction: Baseline | None = None,
 ) -> StateGraph:
     """Return the state graph: 5 transitions, 3 transplant starts, 10 transplant effects.
 
@@ -39,8 +41,11 @@ def acute_leukaemia(
         ``exnex``, or a strategy with its own settings.
     baseline
         Shape of every baseline hazard.
+    induction
+        Shape of the two that end induction; default: as the others.
     """
     shape = baseline or PiecewiseConstant()
+    early = induction or shape
     return StateGraph(
         states=(
             "induction",
@@ -52,10 +57,10 @@ def acute_leukaemia(
         ),
         transitions=(
             Transition(
-                source="induction", target="remission", event="complete_remission", baseline=shape
+                source="induction", target="remission", event="complete_remission", baseline=early
             ),
             Transition(
-                source="induction", target="death_without_remission", event="death", baseline=shape
+                source="induction", target="death_without_remission", event="death", baseline=early
             ),
             Transition(source="remission", target="relapse", event="relapse", baseline=shape),
             Transition(

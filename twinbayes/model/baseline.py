@@ -74,12 +74,20 @@ def _strictly_increasing(inner: np.ndarray, end: float) -> np.ndarray:
     return out
 
 
-def _quantile_edges(event_times: np.ndarray, all_times: np.ndarray, windows: int) -> np.ndarray:
-    """Edges at quantiles of the event times, denser in the tail, where follow-up is long."""
+def _quantile_edges(
+    event_times: np.ndarray, all_times: np.ndarray, windows: int, tail: int | None = None
+) -> np.ndarray:
+    """Edges at quantiles of the event times, denser in the tail, where follow-up is long.
+
+    With `tail`, the last window begins where only so many events are left.
+    """
     times = event_times if len(event_times) >= 3 else all_times
     end = float(np.max(all_times, initial=1.0))
     if len(times) == 0:
         return _strictly_increasing(np.linspace(0, end, windows + 1)[1:-1], end)
+    if tail is not None and windows > 1 and len(event_times) > tail * windows:
+        early = _quantile_edges(event_times, all_times, windows - 1)[1:-1]
+        return _strictly_increasing(np.append(early, np.sort(event_times)[-tail - 1]), end)
     share = 1 - (1 - np.linspace(0, 1, windows + 1)[1:-1]) ** 1.5
     return _strictly_increasing(np.quantile(times, share), end)
 
@@ -98,15 +106,24 @@ class PiecewiseConstant:
         Sample the log hazards themselves (right when a window holds some ten events or more),
         or their standardised steps (right when events are few). The model is the same; only
         how well it samples differs.
+    tail
+        Begin the last window where only so many events are left: for hazards that fall long
+        after most events, such as those of the few who stay in a state for years. Default: the
+        last window is one among the quantiles.
     """
 
     windows: int = 8
     centred: bool = True
     kind: str = "piecewise-constant"
+    tail: int | None = field(default=None, metadata=UNSET_IS_ABSENT)
+
+    def __post_init__(self) -> None:
+        if self.tail is not None and self.tail < 1:
+            raise ModelError(f"tail must be at least 1 event, not {self.tail}.")
 
     def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
         """Return edges at quantiles of the event times, shape (windows + 1,)."""
-        return _quantile_edges(event_times, all_times, self.windows)
+        return _quantile_edges(event_times, all_times, self.windows, self.tail)
 
     def build(
         self,

@@ -38,7 +38,7 @@ from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.history import trace_histories
 from twinbayes.model.nodes import Followed, trail_points
-from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling, mix_with_common
+from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling, lean_together
 from twinbayes.names import (
     CENTRE,
     COVARIATE,
@@ -264,16 +264,14 @@ class EventProcess:
     def _sharing(
         self, own: Tensor, encoding: Encoding, groups: list[str], priors: PriorSet
     ) -> Tensor:
-        """Mix offsets with those common to `worse` and `better`; each stays standard normal."""
+        """Let offsets of `worse` and `better` lean together; each stays standard normal."""
         ratio = priors.make(
             "covariate_sharing", "covariate_sharing", dims=(COVARIATE_GROUP,), qualifiers=groups
         )
-        common = pm.Normal("covariate_sharing_offset", 0.0, 1.0, dims=PRINCIPAL_AXIS)
         # Axes stay within their group, so they can be counted like its columns.
         rows = [groups.index(c.group) if c.group in groups else 0 for c in encoding.columns]
         shrunk = np.array([float(c.group in groups) for c in encoding.columns])
-        towards = ratio[rows][:, None] * pt.as_tensor(np.outer(shrunk, self._signs))
-        return mix_with_common(own, common[:, None], towards)
+        return lean_together(own, (ratio[rows] * pt.as_tensor(shrunk))[:, None], self._signs)
 
     @property
     def _signs(self) -> tuple[float, ...]:

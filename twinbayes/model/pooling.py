@@ -189,9 +189,7 @@ class Exchangeable:
             offset = pm.ZeroSumNormal(names.offset, sigma=1.0, dims=dims, n_zerosum_axes=1)
             if any(names.signs):
                 ratio = priors.make(names.sharing, names.sharing)
-                common = pm.ZeroSumNormal(f"{names.sharing}_offset", sigma=1.0, dims=dims[1:])
-                towards = ratio * pt.as_tensor(np.array(names.signs))[:, None]
-                offset = mix_with_common(offset, common[None, :], towards)
+                offset = lean_together(offset.T, ratio, names.signs).T
             total = scale[:, None] * offset
         else:
             mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
@@ -208,10 +206,28 @@ class Exchangeable:
         return mean + scale * generator.standard_t(self.nu, mean.shape)
 
 
-def mix_with_common(own: Tensor, common: Tensor, towards: Tensor) -> Tensor:
-    """Standard normal offsets that share `common`; its weight relative to their own: `towards`."""
-    mixed: Tensor = (own + towards * common) / pt.sqrt(1.0 + towards**2)
-    return mixed
+def lean_together(own: Tensor, ratio: Tensor, signs: Sequence[float]) -> Tensor:
+    """Turn independent standard normal offsets into ones that lean towards each other, or apart.
+
+    An offset is what is its own plus `ratio` times what all have in common, divided by
+    sqrt(1 + ratio^2): standard normal again. What is common is not sampled; the root of the
+    covariance carries it, I + c s s' with c = (sqrt(1 + m ratio^2) - 1) / m.
+
+    Parameters
+    ----------
+    own
+        Independent offsets, shape (..., n).
+    ratio
+        Standard deviation of what is common relative to what is own, shape (..., 1) or scalar.
+    signs
+        Of each of the n: 1 leans with, -1 against, 0 keeps to itself; m of them are not 0.
+    """
+    direction = np.asarray(signs, dtype=float)
+    m = float(np.abs(direction).sum())
+    along = (own * direction).sum(axis=-1, keepdims=True)
+    stretched = own + (pt.sqrt(1.0 + m * ratio**2) - 1.0) / m * along * direction
+    leaning: Tensor = stretched / pt.sqrt(1.0 + (ratio * direction) ** 2)
+    return leaning
 
 
 def around(
