@@ -36,6 +36,7 @@ from twinbayes.checks.crossvalidation import (
 from twinbayes.checks.discrimination import roc_curve, time_dependent_auc
 from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.kaplan_meier import SurvivalCurve, kaplan_meier, reverse_kaplan_meier
+from twinbayes.checks.left_out_subgroups import left_out_subgroups
 from twinbayes.checks.loo import PatientLoo, compare_loo, loo_check, patient_loo
 from twinbayes.checks.operating import OperatingCharacteristics, operating_characteristics
 from twinbayes.checks.power_scaling import as_quantities, power_scaling
@@ -93,6 +94,7 @@ __all__ = [
     "kfold",
     "landmark_aalen_johansen",
     "leave_one_group_out",
+    "left_out_subgroups",
     "loo_check",
     "marker_coverage",
     "nelson_aalen",

@@ -115,7 +115,7 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
         One row an effect and subgroup: ``n_treated`` patients at risk under the treatment, and
         shares, Monte Carlo error and conflict as in `aggregate_borrowing`.
     """
-    posterior = _thinned(fit, draws)
+    posterior = thinned(fit, draws)
     if "treatment_subgroup_effect" not in posterior:
         return CheckResult(
             "borrowing", "not_provided", pd.DataFrame(), "The model has no treatment effect."
@@ -123,8 +123,8 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
     rows = []
     for f in fit.spec.graph.effects:
-        score, information = _treatment_derivatives(fit, posterior, f.label)
-        treated, new = information.mean(axis=0) > 0.0, _new_effects(posterior, f)
+        score, information = treatment_derivatives(fit, posterior, f.label)
+        treated, new = information.mean(axis=0) > 0.0, new_effects(posterior, f)
         effect = posterior["treatment_subgroup_effect"].sel({EFFECT: f.label})
         theta = _stacked(effect, SUBGROUP)
         for j, label in enumerate(fit.encoding.subgroups):
@@ -171,7 +171,7 @@ def patient_borrowing(fit: Fit, patient_id: str, *, draws: int = 1000) -> CheckR
     ids = fit.cohort.patient_ids
     if patient_id not in ids:
         raise OptionError("This patient is not in the fitted cohort: nothing of it was borrowed.")
-    posterior = _thinned(fit, draws)
+    posterior = thinned(fit, draws)
     i = ids.index(patient_id)
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
     own, same = np.arange(len(ids)) == i, group == group[i]
@@ -257,23 +257,29 @@ def _effect_conflict(
     return _mid_p(replicates, float(estimate))
 
 
-def _new_effects(posterior: xr.Dataset, effect: Effect) -> Floats | None:
-    """Draws of an effect in a subgroup that nobody has seen, None under a pooling without."""
+def new_effects(posterior: xr.Dataset, effect: Effect, copies: int = 1) -> Floats | None:
+    """Draws of an effect in a subgroup that nobody has seen, None under a pooling without.
+
+    `copies` of each posterior draw, one after the other.
+    """
     if not effect.pooling.reaches_new_subgroups:
         return None
     for suffix in ("", f"_{effect.pooling.kind}"):
         name, dim = f"treatment_effect{suffix}", f"{EFFECT}{suffix}"
         if name in posterior and effect.label in posterior[dim].to_numpy():
-            mean = (
-                posterior[name].sel({dim: effect.label}).transpose(CHAIN, DRAW).to_numpy().ravel()
-            )
+            mean = _one_effect(posterior[name], dim, effect)
             spread = f"treatment_heterogeneity{suffix}"
             scale = np.zeros_like(mean)
             if spread in posterior:
-                found = posterior[spread].sel({dim: effect.label}).transpose(CHAIN, DRAW)
-                scale = found.to_numpy().ravel()
+                scale = _one_effect(posterior[spread], dim, effect)
+            mean, scale = np.repeat(mean, copies), np.repeat(scale, copies)
             return effect.pooling.draw_new(mean, scale, np.random.default_rng(0))
     return None
+
+
+def _one_effect(values: xr.DataArray, dim: str, effect: Effect) -> Floats:
+    found = values.sel({dim: effect.label}).transpose(CHAIN, DRAW).to_numpy()
+    return np.asarray(found.ravel(), dtype=np.float64)
 
 
 def _aggregate_scores(fit: AggregateFit, theta: Floats) -> Floats:
@@ -290,7 +296,8 @@ def _aggregate_scores(fit: AggregateFit, theta: Floats) -> Floats:
     return np.asarray((score * fit.weights[group]) @ member)
 
 
-def _treatment_derivatives(fit: Fit, posterior: xr.Dataset, label: str) -> tuple[Floats, Floats]:
+def treatment_derivatives(fit: Fit, posterior: xr.Dataset, label: str) -> tuple[Floats, Floats]:
+    """(draw, patient) score and information of each patient's record on a treatment effect."""
     effect = posterior["treatment_subgroup_effect"]
     here = (effect[EFFECT] == label).astype(float)
     return _derivatives(fit, posterior, {"treatment_subgroup_effect": here})
@@ -342,7 +349,8 @@ def _log_hazard(fit: Fit, posterior: xr.Dataset, i: int) -> Floats:
     return _stacked(out, TRANSITION)
 
 
-def _thinned(fit: Fit, draws: int) -> xr.Dataset:
+def thinned(fit: Fit, draws: int) -> xr.Dataset:
+    """Draws of what hazards depend on, evenly spaced."""
     posterior = fit.datatree[POSTERIOR].to_dataset()
     known = ("log_baseline", "log_baseline_at_event", "beta", "subgroup_effect", "centre_effect",
              "treatment_subgroup_effect", "entry_era_effect")  # fmt: skip
