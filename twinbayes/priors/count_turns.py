@@ -17,7 +17,7 @@ from twinbayes.priors.difference import differences_above
 from twinbayes.priors.mixture import BETA, GAMMA, Floats
 
 #: Counts of control, and of treatment at first, that are looked at together.
-_TOGETHER: Final = {BETA: (1024, 1024), GAMMA: (64, 96)}
+_TOGETHER: Final = {BETA: (1024, 1024), GAMMA: (48, 64)}
 _FURTHEST: Final = 1_000_000  # events of treatment
 
 

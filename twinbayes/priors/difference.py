@@ -31,7 +31,8 @@ _STEP: Final = 0.35  # between nodes, over the square root of the largest count 
 _COARSEST: Final = 0.04
 _NEGLIGIBLE: Final = 45.0  # minus the log of a probability that is as none
 _NOTHING: Final = 1e-18  # probability of what is not looked at
-_FURTHEST: Final = 600.0  # log odds of the outermost node
+_FURTHEST: Final = 600.0  # log odds of an outermost node
+_NEAREST: Final = 8.0  # the same, at an end that has next to nothing
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,12 @@ def differences_above(first: Posteriors, second: Posteriors, value: float) -> Fl
         length = max(end - low - skipped, 1e-12 * end)
         sharpest = max(first.second.max(), second.second.max())
         sharpest *= length**2 / (length + 2.0 * (low + skipped))
-    ends = [second.first.min(), second.second.min() if first.kind == BETA else 1.0, 1.0]
-    share, rest, step = _nodes(sharpest, min(_NEGLIGIBLE / min(ends), _FURTHEST))
+    if first.kind == BETA:
+        furthest = _furthest(min(second.first.min(), second.second.min(), 1.0))
+        share, rest, step = _nodes(sharpest, furthest, furthest)
+    else:  # the upper end is where next to nothing is left; so is the lower, but if cut at `low`
+        power = float(second.first.min()) if skipped else min(float(second.first.min()), 1.0)
+        share, rest, step = _nodes(sharpest, _furthest(power), _NEAREST)
     x, z = low + skipped + length * share, high + skipped + length * share
     # Distances from 1, whose digits a subtraction would lose.
     x_rest, z_rest = high + length * rest, low + length * rest
@@ -152,11 +157,19 @@ def _counts(rows: Posteriors) -> float:
     return float((rows.first + rows.second).max())
 
 
-def _nodes(sharpest: float, furthest: float) -> tuple[Floats, Floats, Floats]:
-    """Nodes between 0 and 1, their distances from 1, and their weights."""
+def _furthest(power: float) -> float:
+    """Log odds of an outermost node, at an end where the distribution is a power of the share."""
+    return float(np.clip(_NEGLIGIBLE / power, _NEAREST, _FURTHEST))
+
+
+def _nodes(sharpest: float, below: float, above: float) -> tuple[Floats, Floats, Floats]:
+    """Nodes between 0 and 1, their distances from 1, and their weights.
+
+    `below` and `above` are the log odds of the outermost ones.
+    """
     step = min(_STEP / np.sqrt(max(sharpest, 1.0)), _COARSEST)
-    n = int(np.ceil(np.arcsinh(furthest / np.pi) / step))
-    t = step * np.arange(-n, n + 1)
+    first, last = (int(np.ceil(np.arcsinh(far / np.pi) / step)) for far in (below, above))
+    t = step * np.arange(-first, last + 1)
     u = np.pi * np.sinh(t)
     share, rest = expit(u), expit(-u)
     return share, rest, step * np.pi * np.cosh(t) * share * rest

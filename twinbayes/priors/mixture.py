@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from scipy.special import betaln, gammaln, logsumexp
+from scipy.special import betaln, gammaln, logsumexp, softmax
 
 from twinbayes.errors import PriorError, require_known
 
@@ -194,8 +194,7 @@ class Mixture:
         first, second, log_marginal = self._conjugate(observed, float(size))
         with np.errstate(divide="ignore"):
             log_weight = np.log(self.weights) + log_marginal
-        weights = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))
-        return weights, first, second
+        return softmax(log_weight, axis=1), first, second
 
     def log_marginal(self, observed: float, size: float) -> float:
         """Log probability (of a mean: density) of data, as in `after`, under the mixture."""
