@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import quad
 
-from twinbayes.cohort import cohort_from_tables
+from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.errors import OptionError, ScenarioError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.model import (
@@ -295,6 +295,22 @@ def test_a_patient_has_the_same_effect_alone_as_among_others(registry_fit: Fit) 
             np.testing.assert_array_equal(
                 alone[name].sel(patient=patient), many[name].sel(patient=patient)
             )
+
+
+def test_means_over_patients_outside_the_fit_take_the_same_draw_of_everybody(
+    joint_fit: Fit, strangers: Cohort
+) -> None:
+    twin = joint_fit.twin(strangers, at=0.0)
+    assert twin.standing(0).weights is not None
+    a, b = Scenario.given("d_penicillamine", 1.0), Scenario.given("d_penicillamine", 0.0)
+    asked = Estimand(a=a, b=b, times=1200.0, summary="rmst_difference")
+    effect = treatment_effect(twin, asked, allow_unsupported=True)
+    contrast = twin.contrast(a, b, until=1200.0)
+    for suffix in ("", "_lower", "_upper"):
+        for of in ("overall", "subgroup"):
+            expected = effect[f"{of}_rmst_difference{suffix}"].isel(time=0)
+            found = contrast[f"{of}_rmst_difference{suffix}"]
+            np.testing.assert_allclose(found, expected, rtol=5e-3)
 
 
 def test_bootstrap_weights_sum_to_1_and_are_those_of_a_flat_dirichlet() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,7 @@ from twinbayes.twin.forecast import (
 from twinbayes.twin.paths import Path, over_patients
 from twinbayes.twin.quality import Quality
 from twinbayes.twin.scenario import Scenario
+from twinbayes.twin.standing import Standing
 from twinbayes.twin.summary_kernel import restricted_means, summarise
 
 if TYPE_CHECKING:
@@ -56,15 +57,23 @@ def contrast_patients(
     fatal = fatal_states(graph)
     weights = None if quality is None else quality.weights(twin)
 
-    def work(i: int) -> _Part:
+    def share(i: int, standing: Standing) -> _Part:
         nodes = scenario_nodes(until, twin.spec.graph, [a, b], landmarks[i], out_grid)
-        standing = twin.standing(i)
         one, two = (twin.path(i, scenario, nodes, standing) for scenario in (a, b))
         times = []
         if weights is not None:
             for path, scenario in ((one, a), (two, b)):
                 times.append(weights.time(path, standing.turning(scenario), landmarks[i]))
         return _difference(one, two, times, out_grid, fatal)
+
+    def work(i: int) -> _Part:
+        standing = twin.standing(i)
+        found = share(i, standing)
+        if standing.weights is None:
+            return found
+        # Weights reorder the draws of one patient; means need the same draw of everybody.
+        alike = share(i, twin.alike(i))
+        return replace(found, survival=alike.survival, totals=alike.totals)
 
     groups = twin.cohort.patients[SUBGROUP].astype(str).to_numpy()
     labels = sorted(set(groups))

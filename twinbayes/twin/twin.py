@@ -291,8 +291,8 @@ class Twin:
             Per patient: `survival_difference`, `risk_difference` (its negative: risk of death)
             and `survival_a`, `survival_b` (patient, time), `state_probability_difference`
             (patient, time, state), `rmst_difference`, `rmst_a`, `rmst_b` (patient; days).
-            Standardised over the patients of this twin: `subgroup_survival_difference`
-            (subgroup, time), `subgroup_rmst_difference` (subgroup),
+            Standardised over the patients of this twin, all under the same draws of the fit:
+            `subgroup_survival_difference` (subgroup, time), `subgroup_rmst_difference` (subgroup),
             `overall_survival_difference` (time), `overall_rmst_difference`. Each with bounds.
             With `quality`, all that there is of `rmst` also of `quality_adjusted_time`.
         """
