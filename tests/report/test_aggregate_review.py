@@ -37,6 +37,22 @@ def test_the_review_shows_estimates_shares_and_exchangeability(
         tb.review(basket, tmp_path / "review.html", checks=[])
 
 
+def test_columns_that_are_not_in_the_model_are_named(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {"subgroup": ["a", "b"], "n": 9, "responders": 3, "age": [0.0, 1.0], "memo": "seen"}
+    )
+    data = tb.read_aggregate(table, covariates=("age",))
+    assert data.not_read == ("memo",)
+    fit = tb.fit(tb.disease("basket"), data, draws=20, tune=20, chains=1, progressbar=False)
+    fit.save(tmp_path / "basket.fit")
+    kept = tb.load_fit(tmp_path / "basket.fit")
+    assert isinstance(kept, AggregateFit)
+    shown = sections.data(sections.collect_aggregate(kept)).html
+    for label, value in (("covariates not in the model", "age"), ("columns not read", "memo")):
+        assert label in shown
+        assert value in shown.partition(label)[2][:80]
+
+
 def test_what_a_model_does_not_know_is_not_provided() -> None:
     table = pd.DataFrame({"subgroup": ["a", "b"], "n": 9, "responders": 3, "x": [0.0, 1.0]})
     fit = tb.fit(

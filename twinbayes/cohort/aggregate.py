@@ -68,12 +68,15 @@ class Aggregate:
         Columns that act on the outcome; finite numbers.
     name
         What the data are called in reports.
+    not_read
+        Columns that were there and are none of these.
     """
 
     table: DataFrame = field(repr=False)
     outcome: str
     covariates: tuple[str, ...] = ()
     name: str = "aggregate data"
+    not_read: tuple[str, ...] = ()
 
     @property
     def subgroups(self) -> tuple[str, ...]:
@@ -158,7 +161,11 @@ def read_aggregate(
     faults.raise_if_any()
     table = DataFrame({SUBGROUP: labels.astype(str).to_numpy(object), **numbers})
     return Aggregate(
-        table=table, outcome=outcome, covariates=tuple(covariates), name=name or "aggregate data"
+        table=table,
+        outcome=outcome,
+        covariates=tuple(covariates),
+        name=name or "aggregate data",
+        not_read=tuple(str(c) for c in data.columns if c not in wanted),
     )
 
 

@@ -302,6 +302,7 @@ def pack_aggregate(fit: AggregateFit) -> xr.DataTree:
             "outcome": fit.data.outcome,
             "covariates": list(fit.data.covariates),
             "name": fit.data.name,
+            "not_read": list(fit.data.not_read),
         }
     }
     return with_description(fit.datatree, fit.spec.to_dict(), fit.priors, extra)
@@ -318,6 +319,7 @@ def unpack_aggregate(
         outcome=stored["outcome"],
         covariates=tuple(stored["covariates"]),
         name=stored["name"],
+        not_read=tuple(stored["not_read"]),
     )
     spec = AggregateSpec.from_dict(text["spec"])
     return AggregateFit(spec, data, priors, draws, judge(draws), manifest)

@@ -79,13 +79,16 @@ def verdict(evidence: AggregateEvidence) -> f.Block:
 
 
 def data(evidence: AggregateEvidence) -> f.Block:
-    """Return the results that went in."""
+    """Return the results that went in, and what was there and did not."""
     aggregate = evidence.fit.data
+    unused = [c for c in aggregate.covariates if c not in evidence.fit.spec.covariates]
     about = {
         "data": aggregate.name,
         "outcome": words(aggregate.outcome),
         "subgroups": len(aggregate.subgroups),
         "rows": len(aggregate.table),
+        "covariates not in the model": ", ".join(unused) or "none",
+        "columns not read": ", ".join(aggregate.not_read) or "none",
     }
     return f.block(f.pairs(about), f.folded("All rows", f.table(aggregate.table)))
 
