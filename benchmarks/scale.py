@@ -100,7 +100,7 @@ def measure(n: int, options: argparse.Namespace) -> dict[str, object]:
         cohort,
         draws=options.draws,
         tune=options.tune,
-        target_accept=0.85,
+        target_accept=options.target_accept,
         progressbar=False,
     )
     summary, alpha = fit.verdict.summary, fit.datatree["posterior"]["association"]
@@ -123,7 +123,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, nargs="+", default=[300, 1000, 3000, 10_000])
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--tune", type=int, default=400)
+    parser.add_argument("--tune", type=int, default=300)
+    parser.add_argument("--target-accept", type=float, default=0.7)
     options = parser.parse_args()
     runs = []
     for n in options.patients:
