@@ -202,9 +202,12 @@ def historical_actg() -> tuple[dict[str, Any], list[AggregateFit]]:
     share = 0.5 * len(current) / len(past)
     cases: dict[str, tuple[Pooling, float]] = {
         "BHM": (Exchangeable(), 0.5),
-        "commensurate": (Commensurate(source=SOURCE), 0.5),
+        "commensurate": (Commensurate(source=SOURCE, centred=True), 0.5),
         **{
-            f"robust MAP w={w:g}": (RobustMap(target="current", weight=w, own_sd=10.0), 1.0)
+            f"robust MAP w={w:g}": (
+                RobustMap(target="current", weight=w, own_sd=10.0, centred=True),
+                1.0,
+            )
             for w in (0.1, 0.5, 0.9)
         },
         "power prior a0=0.5": (PowerPrior(source=SOURCE, power=0.5), 1.0),
@@ -221,7 +224,7 @@ def historical_actg() -> tuple[dict[str, Any], list[AggregateFit]]:
             "effect_mean": normal(0.0, 10.0),
             "effect_heterogeneity": spread(heterogeneity),
         }
-        run = {"draws": 1000, "tune": 600, "target_accept": 0.95}
+        run = {"draws": 1000, "tune": 600, "target_accept": 0.98}
         fits.append(sampled("historical", data, priors, pooling=pooling, run=run))
         effect = fits[-1].datatree["posterior"]["effect"].sel(subgroup="current")
         found |= {

@@ -7,13 +7,14 @@ normal number, and the probability that it belongs with the others is computed f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
+from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.mixture_quantile import log_memberships, log_sum_exp, mixture_quantile
 from twinbayes.model.pooling import (
     BELONGS,
@@ -116,6 +117,10 @@ class RobustMap:
         Prior probability that it is exchangeable with history.
     own_mean, own_sd
         The vague normal prior, on the scale of the effect.
+    centred
+        Sample the target's effects themselves (right when its data inform each of several), or
+        standard normal numbers that become them. The model is the same; only how well it samples
+        differs.
 
     Notes
     -----
@@ -128,6 +133,7 @@ class RobustMap:
     own_sd: float = 2.0
     kind: str = "robust_map"
     reaches_new_subgroups: bool = True
+    centred: bool = field(default=False, metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         _require_weights((self.weight, 1.0 - self.weight), "RobustMap")
@@ -149,21 +155,64 @@ class RobustMap:
         own = pt.zeros(len(rows))
         mean = pt.stack([centre, own + self.own_mean], axis=-1)
         sd = pt.stack([spread, own + self.own_sd], axis=-1)
-        # Each effect is drawn given those before it: what they say of the component carries over.
-        log_weight = pt.log(pt.as_tensor([self.weight, 1.0 - self.weight]))
-        drawn: list[Tensor] = []
-        for row in range(len(rows)):
-            place, width = mean[row], sd[row]
-            weight = pt.exp(log_weight - log_sum_exp(log_weight))
-            one = mixture_quantile(offset[row, target], weight, place, width)
-            u = (one - place) / width
-            log_weight = log_weight - pt.log(width) - 0.5 * u**2
-            drawn.append(one)
-        theta = pt.stack(drawn)
+        if self.centred:
+            theta = self.law(f"{names.total}_target", mean, sd, dims[0])
+            log_weight = self._log_parts(theta, mean, sd)
+        else:
+            theta, log_weight = self._row_by_row(
+                [offset[k, target] for k in range(len(rows))], mean, sd
+            )
         follows = pt.exp(log_weight - log_sum_exp(log_weight))[0]
         pm.Deterministic(f"{names.total}_{BELONGS}", follows + pt.zeros(len(rows)), dims=dims[:1])
         history = centre[:, None] + spread[:, None] * offset
         return _centred(names, pt.set_subtensor(history[:, target], theta), dims)
+
+    def law(self, name: str, mean: Tensor, sd: Tensor, dim: str) -> Tensor:
+        """Add the target's effects, all of one component; mean and sd are (row, component)."""
+        effects: Tensor = pm.CustomDist(
+            name, mean, sd, dims=(dim,),
+            dist=self._drawn, logp=self._log_density, signature="(n,k),(n,k)->(n)",
+        )  # fmt: skip
+        return effects
+
+    def _row_by_row(self, z: Sequence[Tensor], mean: Tensor, sd: Tensor) -> tuple[Tensor, Tensor]:
+        """(row,) effects from standard normal ones, and (component,) log weights after all.
+
+        Each is drawn given those before it: what they say of the component carries over.
+        """
+        log_weight = pt.log(pt.as_tensor(self._weights))
+        drawn: list[Tensor] = []
+        for row, number in enumerate(z):
+            place, width = mean[row], sd[row]
+            weight = pt.exp(log_weight - log_sum_exp(log_weight))
+            one = mixture_quantile(number, weight, place, width)
+            u = (one - place) / width
+            log_weight = log_weight - pt.log(width) - 0.5 * u**2
+            drawn.append(one)
+        return pt.stack(drawn), log_weight
+
+    @property
+    def _weights(self) -> np.ndarray:
+        return np.array([self.weight, 1.0 - self.weight])
+
+    def _log_parts(self, theta: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
+        """(component,) log of weight times density of all effects, but for a constant."""
+        u = (theta[:, None] - mean) / sd
+        parts: Tensor = pt.log(pt.as_tensor(self._weights)) - (pt.log(sd) + 0.5 * u**2).sum(axis=0)
+        return parts
+
+    def _log_density(self, theta: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
+        constant = 0.5 * np.log(2.0 * np.pi) * theta.shape[0]
+        density: Tensor = log_sum_exp(self._log_parts(theta, mean, sd))[0] - constant
+        return density
+
+    def _drawn(self, mean: Tensor, sd: Tensor, size: Tensor) -> Tensor:
+        follows = pm.Bernoulli.dist(self.weight, size=(1,))
+        z = pm.Normal.dist(shape=mean.shape[:1])
+        law: Tensor = pt.where(
+            pt.eq(follows, 1), mean[:, 0] + sd[:, 0] * z, mean[:, 1] + sd[:, 1] * z
+        )
+        return law
 
     def draw_new(
         self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
@@ -187,6 +236,10 @@ class Commensurate:
         Prior probability of the spike.
     spike_precision, slab_precision
         Precision in the spike, and scale of the half-normal prior of the precision in the slab.
+    centred
+        Sample the effects themselves (right when the data of every subgroup inform each of them),
+        or standard normal numbers that become them. The model is the same; only how well it
+        samples differs.
 
     Notes
     -----
@@ -199,6 +252,7 @@ class Commensurate:
     slab_precision: float = 5.0
     kind: str = "commensurate"
     reaches_new_subgroups: bool = False
+    centred: bool = field(default=False, metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         _require_weights((self.spike, 1.0 - self.spike), "Commensurate")
@@ -225,10 +279,15 @@ class Commensurate:
         precision = pm.HalfNormal(f"{names.scale}_precision", self.slab_precision, dims=along)
         slab = 1.0 / pt.sqrt(precision)
         weight = np.array([self.spike, 1.0 - self.spike])
-        mean = at[:, None, None] + pt.zeros((1, 1, 2))
         sd = pt.stack([pt.zeros_like(slab) + self.spike_precision**-0.5, slab], axis=-1)
-        offset = pm.Normal(names.offset, 0.0, 1.0, dims=along)
-        theta = mixture_quantile(offset, weight, mean, sd)
+        mean = at[:, None, None] + pt.zeros_like(sd)
+        if self.centred:
+            theta: Tensor = pm.NormalMixture(
+                f"{names.total}_free", w=weight, mu=mean, sigma=sd, dims=along
+            )
+        else:
+            offset = pm.Normal(names.offset, 0.0, 1.0, dims=along)
+            theta = mixture_quantile(offset, weight, mean, sd)
         report(
             f"{names.total}_{BELONGS}",
             pt.exp(log_memberships(theta, weight, mean, sd)[..., 0]),
