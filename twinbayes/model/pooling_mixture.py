@@ -279,8 +279,8 @@ class Commensurate:
         precision = pm.HalfNormal(f"{names.scale}_precision", self.slab_precision, dims=along)
         slab = 1.0 / pt.sqrt(precision)
         weight = np.array([self.spike, 1.0 - self.spike])
+        mean = at[:, None, None] + pt.zeros((1, 1, 2))
         sd = pt.stack([pt.zeros_like(slab) + self.spike_precision**-0.5, slab], axis=-1)
-        mean = at[:, None, None] + pt.zeros_like(sd)
         if self.centred:
             theta: Tensor = pm.NormalMixture(
                 f"{names.total}_free", w=weight, mu=mean, sigma=sd, dims=along
