@@ -13,7 +13,15 @@ from twinbayes.checks.left_out_subgroups import (
     unseen_scores,
 )
 from twinbayes.errors import ModelError
-from twinbayes.model import Complete, Exchangeable, ExNex, Horseshoe, NoPooling
+from twinbayes.model import (
+    Complete,
+    Exchangeable,
+    ExNex,
+    Horseshoe,
+    NoPooling,
+    PowerPrior,
+    RobustMap,
+)
 from twinbayes.model.pooling import Pooling
 from twinbayes.priors import PriorEntry
 
@@ -95,9 +103,19 @@ def test_nobody_treated_scores_nothing(priors: tuple[PriorEntry, PriorEntry]) ->
     assert np.isfinite(found).all()
 
 
-def test_a_pooling_that_is_silent_on_unseen_subgroups_is_not_scored(registry_fit: tb.Fit) -> None:
-    with pytest.raises(ModelError, match="'sparse' says nothing of a subgroup"):
-        left_out_subgroups(registry_fit, {"sparse": Horseshoe()})
+@pytest.mark.parametrize(
+    "pooling", [Horseshoe(), PowerPrior(source="a"), RobustMap(target="a")], ids=lambda p: p.kind
+)
+def test_a_pooling_under_which_subgroups_are_not_alike_is_not_scored(
+    pooling: Pooling, registry_fit: tb.Fit
+) -> None:
+    with pytest.raises(ModelError, match=r"'mine' says nothing of a subgroup.*Known: NoPooling"):
+        left_out_subgroups(registry_fit, {"mine": pooling})
+
+
+def test_no_pooling_to_score_is_refused(registry_fit: tb.Fit) -> None:
+    with pytest.raises(ModelError, match="at least one"):
+        left_out_subgroups(registry_fit, {})
 
 
 def test_counts_are_the_events_under_treatment(registry_fit: tb.Fit) -> None:

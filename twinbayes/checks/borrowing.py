@@ -124,7 +124,7 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     rows = []
     for f in fit.spec.graph.effects:
         score, information = treatment_derivatives(fit, posterior, f.label)
-        treated, new = information.mean(axis=0) > 0.0, new_effects(posterior, f)
+        treated, new = information.mean(axis=0) > 0.0, _new_effects(posterior, f)
         effect = posterior["treatment_subgroup_effect"].sel({EFFECT: f.label})
         theta = _stacked(effect, SUBGROUP)
         for j, label in enumerate(fit.encoding.subgroups):
@@ -257,29 +257,23 @@ def _effect_conflict(
     return _mid_p(replicates, float(estimate))
 
 
-def new_effects(posterior: xr.Dataset, effect: Effect, copies: int = 1) -> Floats | None:
-    """Draws of an effect in a subgroup that nobody has seen, None under a pooling without.
-
-    `copies` of each posterior draw, one after the other.
-    """
+def _new_effects(posterior: xr.Dataset, effect: Effect) -> Floats | None:
+    """Draws of an effect in a subgroup that nobody has seen, None under a pooling without."""
     if not effect.pooling.reaches_new_subgroups:
         return None
     for suffix in ("", f"_{effect.pooling.kind}"):
         name, dim = f"treatment_effect{suffix}", f"{EFFECT}{suffix}"
         if name in posterior and effect.label in posterior[dim].to_numpy():
-            mean = _one_effect(posterior[name], dim, effect)
+            mean = (
+                posterior[name].sel({dim: effect.label}).transpose(CHAIN, DRAW).to_numpy().ravel()
+            )
             spread = f"treatment_heterogeneity{suffix}"
             scale = np.zeros_like(mean)
             if spread in posterior:
-                scale = _one_effect(posterior[spread], dim, effect)
-            mean, scale = np.repeat(mean, copies), np.repeat(scale, copies)
+                found = posterior[spread].sel({dim: effect.label}).transpose(CHAIN, DRAW)
+                scale = found.to_numpy().ravel()
             return effect.pooling.draw_new(mean, scale, np.random.default_rng(0))
     return None
-
-
-def _one_effect(values: xr.DataArray, dim: str, effect: Effect) -> Floats:
-    found = values.sel({dim: effect.label}).transpose(CHAIN, DRAW).to_numpy()
-    return np.asarray(found.ravel(), dtype=np.float64)
 
 
 def _aggregate_scores(fit: AggregateFit, theta: Floats) -> Floats:

@@ -21,12 +21,14 @@ from twinbayes.checks.borrowing import thinned, treatment_derivatives
 from twinbayes.checks.result import CheckResult
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
-from twinbayes.model.pooling import Complete, NoPooling, Pooling
+from twinbayes.model import Complete, Exchangeable, ExNex, NoPooling
+from twinbayes.model.pooling import Pooling
 from twinbayes.names import CHAIN, DRAW, EFFECT, SUBGROUP
 from twinbayes.priors import PriorEntry
 
 Floats = NDArray[np.float64]
 
+_ALIKE: Final = (NoPooling, Complete, Exchangeable, ExNex)
 _MEANS: Final = 80  # quantiles of the prior of the mean, of that of the spread,
 _SPREADS: Final = 24
 _LAWS: Final = 200  # and draws from the law of an unseen subgroup at each pair
@@ -56,16 +58,26 @@ def left_out_subgroups(
     Raises
     ------
     ModelError
-        The model has no treatment effects, or a pooling says nothing of an unseen subgroup.
+        The model has no treatment effects, hazards that follow trajectories, or events between
+        two days; or a pooling under which subgroups are not all alike, or an unseen one unknown.
     """
     effects = fit.spec.graph.effects
-    if not effects:
-        raise ModelError("The model has no treatment effect, so none of a left-out subgroup.")
+    if not effects or not poolings or draws < 1:
+        raise ModelError(
+            "Scores of left-out subgroups need a model with treatment effects, at least one "
+            "pooling, and at least one draw."
+        )
+    if len(fit.plan.events.data.course_patient):
+        raise ModelError(
+            "Some events of this cohort lie between two days: they are no counts under a "
+            "treatment. Left-out subgroups are scored where every event is dated."
+        )
     for name, pooling in poolings.items():
-        if not (pooling.reaches_new_subgroups or isinstance(pooling, NoPooling)):
+        if not isinstance(pooling, _ALIKE):
             raise ModelError(
-                f"Pooling {name!r} says nothing of a subgroup that it has not seen, and cannot be "
-                "scored on one. Leave it out."
+                f"Pooling {name!r} says nothing of a subgroup that it has not seen, or treats one "
+                "subgroup unlike the others, and cannot be scored on each in turn. Known: "
+                f"{', '.join(x.__name__ for x in _ALIKE)}."
             )
     events, expected = treated_counts(fit, draws=draws)
     present = (expected > 0.0).any(axis=0)
