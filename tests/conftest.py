@@ -65,6 +65,18 @@ def reference(shared: Path) -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def stored_evidence(root: Path) -> Callable[[str], dict[str, Any]]:
+    """Return the committed figures of a name, e.g. ``stored_evidence("sbc")``."""
+
+    def load(name: str) -> dict[str, Any]:
+        path = root / "docs" / "evidence" / f"{name}.json"
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+    return load
+
+
+@pytest.fixture(scope="session")
 def registry_compiled() -> CompiledFit:
     """The registry's model, compiled once for all tests."""
     import twinbayes as tb

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,10 +15,8 @@ STALE = "run benchmarks/aml_borrowing.py --write"
 
 
 @pytest.fixture(scope="module")
-def evidence(root: Path) -> dict[str, Any]:
-    path = root / "docs" / "evidence" / "aml_borrowing.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def evidence(stored_evidence: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    return stored_evidence("aml_borrowing")
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

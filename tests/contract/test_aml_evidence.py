@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,10 +12,8 @@ from twinbayes.priors import load_priors
 
 
 @pytest.fixture(scope="module")
-def evidence(root: Path) -> dict[str, Any]:
-    path = root / "docs" / "evidence" / "aml_validation.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def evidence(stored_evidence: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    return stored_evidence("aml_validation")
 
 
 def test_the_evidence_is_of_this_model_and_these_priors(evidence: dict[str, Any]) -> None:

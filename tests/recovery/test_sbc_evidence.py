@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,8 @@ COMMAND = "run `python benchmarks/calibration_by_simulation.py --write`"
 
 
 @pytest.fixture(scope="module")
-def evidence(root: Path) -> dict[str, Any]:
-    path = root / "docs" / "evidence" / "sbc.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def evidence(stored_evidence: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    return stored_evidence("sbc")
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,10 +14,8 @@ COMMAND = "run `python benchmarks/subgroup_coverage.py --write`"
 
 
 @pytest.fixture(scope="module")
-def evidence(root: Path) -> dict[str, Any]:
-    path = root / "docs" / "evidence" / "subgroup_coverage.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def evidence(stored_evidence: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    return stored_evidence("subgroup_coverage")
 
 
 def figures(evidence: dict[str, Any], analysis: str, place: str) -> dict[str, float]:
