@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.errors import TwinError
-from twinbayes.model.event_data import Floats
+from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.graph import StateGraph
 from twinbayes.names import (
     CENTRE,
@@ -70,15 +70,22 @@ class OutputGrid:
 
         For means this is exact; a bound between two nodes is interpolated between their bounds.
         """
-        step = np.clip(np.searchsorted(nodes, self.times, side="right") - 1, 0, len(nodes) - 2)
+        step = self._step(nodes)
         share = np.clip((self.times - nodes[step]) / np.diff(nodes)[step], 0.0, 1.0)
         weight = share.reshape(-1, *([1] * (values.ndim - 1)))
         out: Floats = (1 - weight) * values[step] + weight * values[step + 1]
         return out
 
+    def _step(self, nodes: Floats) -> Ints:
+        """Node at or before each output time, never the last one."""
+        out: Ints = np.searchsorted(nodes, self.times, side="right") - 1
+        return np.clip(out, 0, len(nodes) - 2)
+
     def summarise(self, nodes: Floats, path: Draws) -> Floats:
         """(node, column, draw) -> (time, column, 3): mean, lower, upper."""
-        return self.read_off(nodes, summarise(path, *self.tails))
+        step = self._step(nodes)
+        beside = np.unique([step, step + 1])
+        return self.read_off(nodes, summarise(path, *self.tails, beside))
 
     def summarise_total(self, draws: Draws) -> Floats:
         """(row, draw) -> (row, 3): mean, lower, upper."""

@@ -16,7 +16,9 @@ and stale caches would fail to load):
 ``model``    places, moves, arcs (source and target state of each transition), edges (intensity,
              window + 1), and each state's column of `entries`, -1 for those never left;
 ``buckets``  the time low to high in which each bucket filled, on average at middle; its era; and
-             live: buckets of known age in use, oldest first.
+             live: buckets of known age in use, oldest first. The first buckets are of those past
+             the old age, one an era, the first also of places that keep no age; then comes that
+             of the patient's own start, then one a step.
 All are in this one file, because that cache does not see changes of a callee in another.
 """
 
@@ -30,7 +32,7 @@ import numpy as np
 WAVES: Final = 3
 _MERGE: Final = 0.4  # buckets merge when their joint width falls below this share of their age
 _SMALLEST: Final = np.float32(1e-30)  # so that shares of nobody are defined
-_TINY: Final = 1e-6  # arrivals, on average over draws, who need not leave again in the same step
+_TINY: Final = 1e-5  # arrivals, on average over draws, who need not leave again in the same step
 
 _ZERO, _ONE, _HALF, _EIGHTH = (np.float32(x) for x in (0.0, 1.0, 0.5, 0.125))
 _C3, _C4, _C5 = (np.float32(1.0 / k) for k in (6, 24, 120))
@@ -43,7 +45,7 @@ _inner = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper"
 
 
 @_jit
-def occupy(nodes, eras, landmark, start, model, table, layout, first, occupation, entries):  # type: ignore[no-untyped-def]
+def occupy(nodes, eras, landmark, state, model, rows, first, occupation, entries):  # type: ignore[no-untyped-def]
     """Fill, from draw `first` on, occupation (node, state, draw), entries (node, column, draw).
 
     Parameters
@@ -52,27 +54,21 @@ def occupy(nodes, eras, landmark, start, model, table, layout, first, occupation
         Days since the landmark, from 0; the grid of steps.
     eras
         Era of those who enter a state in each step.
-    landmark
-        Day of the landmark since origin.
-    start
-        The patient at the landmark: state; place, -1 in an absorbing state; the age kept there;
-        and the era of entry.
+    landmark, state
+        Day of the landmark since origin, and the patient's state on it.
     model
         Places, moves and arcs of the graph, see `chart.Chart`; and the edges of the windows.
         `moves` also says what the scenario and the patient's curves do to them.
-    table, layout
-        Rows of numbers by draw: rates and hazard ratios are filled, the others zero.
+    rows
+        Table, layout, used and buckets: rates, hazard ratios and the patient's place are filled.
     """
-    state, place, _, _ = start
-    at, n_steps = layout[0], len(nodes) - 1
-    used = np.zeros(len(table), dtype=np.int64)
-    low, high, middle = np.zeros((3, at.n_buckets))
-    era, live = np.zeros((2, at.n_buckets), dtype=np.int64)
-    buckets = (low, high, middle, era, live)
-    n_live = _place_patient(start, buckets, model, table, used, at)
+    table, layout, used, buckets = rows
+    low, high, middle, era, live = buckets
+    at, n_steps, n_live = layout[0], len(nodes) - 1, 1
+    is_final = not np.any(used[at.mass :] == 1)
     _count(0, state, model, table, at, first, occupation, entries)
     for k in range(n_steps):
-        if place >= 0:
+        if not is_final:
             begin, end, fresh = nodes[k], nodes[k + 1], at.n_old + 1 + k
             low[fresh], high[fresh], era[fresh] = begin, end, eras[k]
             middle[fresh] = 0.5 * (begin + end)
@@ -85,27 +81,6 @@ def occupy(nodes, eras, landmark, start, model, table, layout, first, occupation
                 n_live += 1
             n_live = _merge(end, n_live, buckets, model, table, used, at)
         _count(k + 1, state, model, table, at, first, occupation, entries)
-
-
-@_inner
-def _place_patient(start, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
-    """Put the one patient in place; return the number of live buckets.
-
-    The first buckets are of those past the old age, one an era, the first also of places that
-    keep no age; then comes that of the patient's own start, then one a step.
-    """
-    low, high, middle, era, live = buckets
-    places, own = model[0], at.n_old
-    _, p, age, own_era = start
-    low[own], high[own], middle[own], era[own], live[0] = -age, -age, -age, own_era, own
-    era[: at.n_old] = np.arange(at.n_old)
-    if p >= 0:
-        ageless = places[p].indexed_by == 0 or age >= places[p].old_age
-        row = at.mass + p * at.n_buckets + (places[p].has_eras * own_era if ageless else own)
-        used[row] = 1
-        for d in range(table.shape[1]):
-            table[row, d] = _ONE
-    return 1
 
 
 @_inner
@@ -191,17 +166,16 @@ def _settle(when, fresh, era, model, table, used, at):  # type: ignore[no-untype
 def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: ignore[no-untyped-def]
     """Exits from place `p` over a stretch, of the mass in `row` and of those who have just begun.
 
-    `then` is the step, the first day of the stretch, their age on it (since entry or since a
-    treatment start, whichever the place is aged by), and its length. What leaves arrives as wave
-    `w`, but for those who start a treatment and keep their age (`is_aged`).
+    `then` is the step, the first day of the stretch, their age on it (since what the place is aged
+    by), and its length. Who leaves arrives as wave `w`, or keeps the age if treated (`is_aged`).
     """
     places, moves, _, edges, _ = model
     k, day, age, span = then
-    n_open, out = 0, at.out
+    n_open = area = ratio = 0
     for m in range(places[p].first_move, places[p].end_move):
         if moves[m].is_open == 0:
             continue
-        e = moves[m].intensity
+        e, last_area, last_ratio = moves[m].intensity, area, ratio
         area = at.area + e
         if used[area] == 0:
             first = age if moves[m].on_entry_clock == 1 else day
@@ -209,62 +183,86 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
             if moves[m].follows >= 0:
                 _product(area, at.trail + moves[m].follows * at.n_steps + k, area, table)
             used[area] = 1
-        ratio = _ratio_over(m, era, places[p].early_days - age, span, moves, table, at)
-        if n_open == 0:
-            _product(area, ratio, out, table)
-        else:
-            _add_product(area, ratio, out, table)
+        ratio = _ratio_over(p, m, era, places[p].early_days - age, span, model, table, at)
+        if n_open == 1:
+            _product(last_area, last_ratio, at.out, table)
+        if n_open > 0:
+            _add_product(area, ratio, at.out, table)
         n_open += 1
     if n_open == 0:
         _add(at.begun + p, row, table)
         return
-    _survive(out, row, at.begun + p, table)
+    if n_open == 1:
+        _leave_one_way(area, ratio, at.out, row, at.begun + p, table)
+    else:
+        _survive(at.out, row, at.begun + p, table)
     for m in range(places[p].first_move, places[p].end_move):
         if moves[m].is_open == 0:
             continue
         e, q = moves[m].intensity, moves[m].target
-        ratio = _ratio_over(m, era, places[p].early_days - age, span, moves, table, at)
-        if q < 0:
-            _flow(at.area + e, ratio, out, at.taken + e, table)
-            continue
-        to = at.wave + w * len(places) + q
+        to = at.taken + e if q < 0 else at.wave + w * len(places) + q
         if is_aged and moves[m].keeps_bucket == 1:
             to = at.begun + q
-        if moves[m].treatment < 0:
-            _flow_twice(at.area + e, ratio, out, at.taken + e, to, table)
-        else:
-            _flow(at.area + e, ratio, out, to, table)
         used[to] = 1
+        is_counted = q >= 0 and moves[m].treatment < 0
+        ratio = _ratio_over(p, m, era, places[p].early_days - age, span, model, table, at)
+        if n_open > 1 and is_counted:
+            _flow_twice(at.area + e, ratio, at.out, at.taken + e, to, table)
+        elif n_open > 1:
+            _flow(at.area + e, ratio, at.out, to, table)
+        else:
+            _add(at.out, to, table)
+        if n_open == 1 and is_counted:
+            _add(at.out, at.taken + e, table)
 
 
 @_inner
-def _ratio_over(m, era, early_left, span, moves, table, at):  # type: ignore[no-untyped-def]
+def _ratio_over(p, m, era, early_left, span, model, table, at):  # type: ignore[no-untyped-def]
     """Row of the hazard ratio of move `m` over a stretch; the early phase ends within or not."""
+    places, moves = model[0], model[1]
     own_era = era * moves[m].has_eras
     early, late = at.ratio + moves[m].early + own_era, at.ratio + moves[m].late + own_era
     if early_left <= 0.0 or early == late:
         return late
     if early_left >= span:
         return early
-    share = np.float32(early_left / span)
+    share, mixed = np.float32(early_left / span), at.mixed + m - places[p].first_move
     for d in range(table.shape[1]):
-        table[at.mixed, d] = share * table[early, d] + (_ONE - share) * table[late, d]
-    return at.mixed
+        table[mixed, d] = share * table[early, d] + (_ONE - share) * table[late, d]
+    return mixed
 
 
 @_inner
 def _integrate(rate, edges, e, start, stop, out, table):  # type: ignore[no-untyped-def]
     """Fill row `out` with the integral over (start, stop] of intensity `e`; rates from `rate`."""
-    last, j, low = edges.shape[1] - 2, 0, start
+    last, j = edges.shape[1] - 2, 0
     while j < last and edges[e, j + 1] <= start:
         j += 1
-    _clear(out, table)
-    while low < stop:
+    high = stop if j == last else min(stop, edges[e, j + 1])
+    length = np.float32(high - start)
+    for d in range(table.shape[1]):
+        table[out, d] = length * table[rate + j, d]
+    while high < stop:
+        low, j = high, j + 1
         high = stop if j == last else min(stop, edges[e, j + 1])
         length = np.float32(high - low)
         for d in range(table.shape[1]):
             table[out, d] += length * table[rate + j, d]
-        low, j = high, j + 1
+
+
+@_inner
+def _stay(x):  # type: ignore[no-untyped-def]
+    """exp(-x / 2), and who leaves in that half for each unit of cumulative hazard.
+
+    With y = x / 8: exp(y) = 1 + y q by its Taylor polynomial of degree 5, relative error < 1e-6 for
+    x < 2; then (1 - exp(-2 y)) / 2 y = (1 - exp(-y)) / y (1 + exp(-y)) / 2.
+    """
+    y = _EIGHTH * x
+    q = _ONE + y * (_HALF + y * (_C3 + y * (_C4 + y * _C5)))
+    s = _ONE / (_ONE + y * q)
+    g = _HALF * q * s * (_ONE + s)
+    s = s * s
+    return s * s, _HALF * (_HALF * g * (_ONE + s))
 
 
 @_inner
@@ -272,20 +270,22 @@ def _survive(total, mass, begun, table):  # type: ignore[no-untyped-def]
     """Let `mass` and, from the middle of the stretch on, `begun` stay with exp(-total).
 
     On return, `mass` holds who stays, and `total` who leaves for each unit of cumulative hazard.
-    With x = total and y = x / 8: exp(y) = 1 + y q by its Taylor polynomial of degree 5, relative
-    error < 1e-6 for x < 2; then (1 - exp(-2 y)) / 2 y = (1 - exp(-y)) / y (1 + exp(-y)) / 2.
     """
     for d in range(table.shape[1]):
-        y = _EIGHTH * table[total, d]
-        q = _ONE + y * (_HALF + y * (_C3 + y * (_C4 + y * _C5)))
-        s = _ONE / (_ONE + y * q)
-        g = q * s
-        g = _HALF * g * (_ONE + s)
-        s = s * s
-        g = _HALF * g * (_ONE + s)
-        s = s * s  # exp(-x / 2), and g = (1 - exp(-x / 2)) / (x / 2)
+        s, g = _stay(table[total, d])
         m, f = table[mass, d], table[begun, d]
-        table[total, d] = _HALF * g * (m + m * s + f)
+        table[total, d] = g * (m + m * s + f)
+        table[mass, d] = s * (m * s + f)
+
+
+@_inner
+def _leave_one_way(area, ratio, out, mass, begun, table):  # type: ignore[no-untyped-def]
+    """Let leave those who have one way to go; `out` becomes who left."""
+    for d in range(table.shape[1]):
+        x = table[area, d] * table[ratio, d]
+        s, g = _stay(x)
+        m, f = table[mass, d], table[begun, d]
+        table[out, d] = x * g * (m + m * s + f)
         table[mass, d] = s * (m * s + f)
 
 

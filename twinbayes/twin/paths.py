@@ -10,11 +10,12 @@ from itertools import batched
 import numpy as np
 
 from twinbayes.inference.resources import usable_cores
-from twinbayes.model.event_data import Floats
+from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.history import Present
 from twinbayes.twin.chart import (
     BY_ENTRY,
+    BY_NOTHING,
     BY_START,
     NOT_STARTED,
     STARTED_EARLIER,
@@ -108,7 +109,7 @@ def follow(
     """Run one patient through the kernel, block of draws by block of draws."""
     place, age = place_of(graph, chart, present)
     era = int(np.searchsorted(chart.cuts, present.entry))
-    start = (graph.states.index(present.state), place, age, era)
+    state = graph.states.index(present.state)
     middle = present.day + 0.5 * (nodes[:-1] + nodes[1:])
     eras = np.searchsorted(chart.cuts, middle)
     moves = _moves_under(scenario, graph, chart, present.day, nodes)
@@ -131,21 +132,23 @@ def follow(
         table[layout["rate"][0] : layout["ratio"][0]] = rate[:, first:last]
         table[layout["ratio"][0] : layout["trail"][0]] = acting[:, first:last]
         table[layout["trail"][0] : layout["area"][0]] = trail[:, first:last]
-        occupy(nodes, eras, present.day, start, model, table, layout, first, occupation, entries)
+        used, buckets = _put_in_place(place, age, era, chart, table, layout[0])
+        rows = (table, layout, used, buckets)
+        occupy(nodes, eras, present.day, state, model, rows, first, occupation, entries)
     return Path(nodes, occupation, entries, entered)
 
 
 def _layout(chart: Chart, population: Population, n_steps: int) -> tuple[Table, int]:
     """Where each kind of row begins in the kernel's table, and how many rows there are."""
     n_intensities, n_windows, _ = population.rate.shape
-    n_places, n_old = len(chart.places), len(chart.cuts) + 1
+    places, n_places, n_old = chart.place_table, len(chart.places), len(chart.cuts) + 1
     n_buckets = n_old + 1 + n_steps
     sizes = {
         "rate": n_intensities * n_windows,
         "ratio": len(chart.ratio_intensity),
         "trail": len(population.moving) * n_steps,
         "area": n_intensities,
-        "mixed": 1,
+        "mixed": int(np.max(places["end_move"] - places["first_move"])),
         "out": 1,
         "taken": len(chart.arcs),
         "wave": (WAVES + 1) * n_places,
@@ -158,6 +161,27 @@ def _layout(chart: Chart, population: Population, n_steps: int) -> tuple[Table, 
     at = {**starts, **counts}
     dtype = [(name, np.int64) for name in at]
     return np.array([tuple(at.values())], dtype=dtype), int(ends[-1])
+
+
+def _put_in_place(
+    place: int, age: float, era: int, chart: Chart, table: Singles, at: np.void
+) -> tuple[Ints, tuple[Floats, Floats, Floats, Ints, Ints]]:
+    """Put the one patient in place; return the rows in use, and the buckets: one is live.
+
+    Nobody who is in an absorbing state, place -1, is anywhere.
+    """
+    used, own = np.zeros(len(table), dtype=np.int64), at["n_old"]
+    low, high, middle = np.zeros((3, at["n_buckets"]))
+    eras, live = np.zeros((2, at["n_buckets"]), dtype=np.int64)
+    low[own], high[own], middle[own], eras[own], live[0] = -age, -age, -age, era, own
+    eras[:own] = np.arange(own)
+    if place >= 0:
+        home = chart.place_table[place]
+        ageless = home["indexed_by"] == BY_NOTHING or age >= home["old_age"]
+        bucket = home["has_eras"] * era if ageless else own
+        row = at["mass"] + place * at["n_buckets"] + bucket
+        used[row], table[row] = 1, 1.0
+    return used, (low, high, middle, eras, live)
 
 
 def _moves_under(

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from twinbayes.model.event_data import Floats
+from twinbayes.model.event_data import Floats, Ints
 
 Draws = NDArray[np.floating[Any]]
 
@@ -22,25 +22,27 @@ _jit = numba.njit(cache=True, **_OPTIONS)
 _inner = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
 
 
-def summarise(values: Draws, lower: float, upper: float) -> Floats:
+def summarise(values: Draws, lower: float, upper: float, rows: Ints | None = None) -> Floats:
     """(row, column, draw) -> (row, column, 3): mean, lower, upper.
 
     Quantiles interpolate linearly, as NumPy's. A histogram finds the bins that hold the order
     statistics needed; only their draws are looked at again. `values` are float32 or float64.
+    Only `rows` are filled, by default all.
     """
+    wanted = np.arange(len(values)) if rows is None else rows
     # NumPy's minimum and maximum are vectorised, which those of compiled loops are not.
-    out: Floats = _summarise(values, values.min(axis=2), values.max(axis=2), lower, upper)
+    out: Floats = _summarise(values, wanted, values.min(axis=2), values.max(axis=2), lower, upper)
     return out
 
 
 @_jit
-def _summarise(values, lows, highs, lower, upper):  # type: ignore[no-untyped-def]
+def _summarise(values, rows, lows, highs, lower, upper):  # type: ignore[no-untyped-def]
     n_draws = values.shape[2]
-    out = np.empty((values.shape[0], values.shape[1], 3))
+    out = np.full((values.shape[0], values.shape[1], 3), np.nan)
     bins = np.empty(n_draws, dtype=np.int16)
     counts = np.empty((_LANES, _BINS), dtype=np.int32)
     some = np.empty(n_draws)
-    for i in range(values.shape[0]):
+    for i in rows:
         for j in range(values.shape[1]):
             row = values[i, j]
             smallest, largest, total = lows[i, j], highs[i, j], 0.0
