@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import ArrayLike, NDArray
 from pymc.initial_point import make_initial_point_fn
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.configdefaults import config
 from pytensor.gradient import grad
 from pytensor.graph.basic import Variable
-from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.fg import FrozenFunctionGraph, FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
+from pytensor.graph.traversal import graph_inputs
+from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from twinbayes.errors import FitError
 from twinbayes.inference.tape import Floats, Ints, Tape
@@ -27,6 +30,7 @@ STARTS: Final = 10
 """Starting points looked at before a model is said to have none."""
 
 type _Variable = Variable[Any, Any]
+type _Graphs = tuple[FunctionGraph, FunctionGraph]
 
 
 class InitialPoint:
@@ -38,6 +42,8 @@ class InitialPoint:
             self._draw = make_initial_point_fn(
                 model=model, jitter_rvs=set(model.free_RVs), return_transformed=True
             )
+        read: Any = self._draw.__wrapped__.get_shared()
+        self.uses_arrays = any(isinstance(v, TensorSharedVariable) and v.ndim > 0 for v in read)
         self._names = [model.rvs_to_values[rv].name for rv in model.free_RVs]
         self._lock = threading.Lock()
 
@@ -74,7 +80,7 @@ class ModelTapes:
     density: Tape
     draw: Tape
     start: InitialPoint
-    graphs: tuple[FunctionGraph, FunctionGraph]
+    graphs: _Graphs
     data: Mapping[str, NDArray[Any]]
 
     @property
@@ -123,9 +129,70 @@ def record_model(model: pm.Model, kept: Sequence[str]) -> ModelTapes:
     UnknownOperationError
         The model holds an operation that tapes do not have.
     """
-    start = InitialPoint(model)
-    point = start.by_name(0)
     values = [model.rvs_to_values[rv] for rv in model.free_RVs]
+    free = {v.name for v in values}
+    others = [v for v in model.unobserved_value_vars if v.name not in free and v.name in kept]
+    logp = model.logp()
+    shared = [v for v in graph_inputs([logp, *others]) if isinstance(v, SharedVariable)]
+    outline = _Outline.of(model, values, shared, [logp, *others])
+    if outline not in _PREPARED:
+        start = InitialPoint(model)
+        graphs = _prepared(model, start, values, logp, others)
+        if not start.uses_arrays:
+            while len(_PREPARED) >= _MOST_PREPARED:
+                _PREPARED.pop(next(iter(_PREPARED)))
+            _PREPARED[outline] = (start, graphs)
+    else:
+        start, graphs = _PREPARED[outline]
+    used = {str(v.name) for graph in graphs for v in graph.inputs[1:]}
+    data = {str(v.name): v.get_value() for v in shared if v.name in used}
+    names = tuple(str(v.name) for v in [*values, *others])
+    return _recorded(names, start, graphs, data)
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """What two models have in common if one can be sampled with the other's graphs.
+
+    That is all but the arrays of the data: expressions with their constants, names, and sizes.
+    """
+
+    graph: FrozenFunctionGraph
+    names: tuple[str | None, ...]
+    sizes: tuple[object, ...]
+    options: tuple[object, ...]
+
+    @classmethod
+    def of(
+        cls,
+        model: pm.Model,
+        values: Sequence[Any],
+        shared: Sequence[SharedVariable],
+        outputs: Sequence[_Variable],
+    ) -> Self:
+        numbers = [v.get_value(borrow=True) for v in shared]
+        return cls(
+            FrozenFunctionGraph.from_io([*values, *shared], outputs, dedup_nodes=True),
+            tuple(v.name for v in [*values, *shared, *outputs]),
+            tuple(np.shape(x) or np.asarray(x).item() for x in numbers),
+            (model.check_bounds, *map(repr, model.rvs_to_initial_values.values())),
+        )
+
+
+# Rewriting a graph takes most of the time before the first draw: that of the last models is kept.
+_MOST_PREPARED: Final = 4
+_PREPARED: Final[dict[_Outline, tuple[InitialPoint, _Graphs]]] = {}
+
+
+def _prepared(
+    model: pm.Model,
+    start: InitialPoint,
+    values: Sequence[Any],
+    logp: _Variable,
+    others: Sequence[_Variable],
+) -> _Graphs:
+    """Graphs of the vector of all free numbers: density and gradient, and what is recorded."""
+    point = start.by_name(0)
     shapes = [np.shape(point[v.name]) for v in values]
     sizes = [int(np.prod(shape, dtype=int)) for shape in shapes]
     vector = pt.TensorType("float64", shape=(sum(sizes),))("point")
@@ -138,25 +205,19 @@ def record_model(model: pm.Model, kept: Sequence[str]) -> ModelTapes:
     if not model.check_bounds:
         simpler.append("local_remove_check_parameter")
     # Before the gradient is taken: that of an unstable form would be unstable too.
-    logp: Any = rewrite_graph(model.logp(), include=simpler)
-    slopes: Any = grad(logp, values)
+    stable: Any = rewrite_graph(logp, include=simpler)
+    slopes: Any = grad(stable, values)
     gradient = pt.concatenate([slope.ravel() for slope in slopes])
-    free = {v.name for v in values}
-    others = [v for v in model.unobserved_value_vars if v.name not in free and v.name in kept]
-    graphs = (
-        prepare(vector, clone_replace([logp, gradient], pieces)),
+    return (
+        prepare(vector, clone_replace([stable, gradient], pieces)),
         prepare(vector, clone_replace([*values, *others], pieces)),
     )
-    shared: list[Any] = [v for graph in graphs for v in graph.inputs[1:]]
-    data = {str(v.name): v.get_value() for v in shared}
-    names = tuple(str(v.name) for v in [*values, *others])
-    return _recorded(names, start, graphs, data)
 
 
 def _recorded(
     names: tuple[str, ...],
     start: InitialPoint,
-    graphs: tuple[FunctionGraph, FunctionGraph],
+    graphs: _Graphs,
     data: Mapping[str, NDArray[Any]],
 ) -> ModelTapes:
     density, draw = (record(graph, data) for graph in graphs)
