@@ -225,6 +225,24 @@ def test_every_entry_of_a_quantity_is_judged_by_its_place() -> None:
     assert table["prior"].iloc[1] == pytest.approx(0.5 * table["prior"].iloc[0], rel=0.05)
 
 
+def test_the_sentence_names_the_most_sensitive_and_counts_the_others() -> None:
+    quantities, log_prior, log_lik = conjugate(1.0, 1.0, 4.0)
+    theta = next(iter(quantities.values()))
+    rng = np.random.default_rng(1)
+    several = {
+        f"q{k}": np.stack([theta, theta + k * rng.standard_normal(SHAPE)], axis=-1)
+        for k in range(7)
+    }
+    found, table = sensitivities(several, log_prior, log_lik)
+    flagged = table[table["diagnosis"] != NO_SIGN].groupby("quantity")["prior"]
+    order = list(flagged.max().sort_values(ascending=False).index)
+    assert len(order) == 7
+    said = found.text[found.text.index("most first: ") :]
+    assert [q for q in order if f"{q} (" in said] == order[:5]
+    assert said.index(order[0]) < said.index(order[1])
+    assert "and 2 more, see the table" in said
+
+
 def test_bad_input_is_refused_with_a_reason() -> None:
     quantities, log_prior, log_lik = conjugate(1.0, 1.0, 1.0)
     data, prior, lik = as_quantities(quantities), by_draw(log_prior), by_draw(log_lik)

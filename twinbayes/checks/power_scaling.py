@@ -34,6 +34,7 @@ ALPHAS: Final = (0.99, 1.01)
 THRESHOLD: Final = 0.05
 _IDLE: Final = 40  # idle quantities, to see what chance does
 _CHANCE: Final = 0.95
+_NAMED: Final = 5  # quantities that the sentence names
 _FEWEST: Final = 100  # draws, below which tails have no shape
 
 
@@ -219,11 +220,13 @@ def _result(table: pd.DataFrame, most: float, threshold: float) -> CheckResult:
         f"{CONFLICT}, {counts[STRONG]} a {STRONG} (threshold {threshold:g}). Largest Pareto k "
         f"{worst:.2f}, which must not exceed {most:.2f}."
     )
-    named = dict.fromkeys(
-        str(q) for q in whole.loc[whole["diagnosis"].isin([CONFLICT, STRONG]), "quantity"]
-    )
-    if named:
-        text += f" Sensitive to the priors: {', '.join(named)}."
+    sensitive = whole[whole["diagnosis"].isin([CONFLICT, STRONG])]
+    named = sensitive.groupby("quantity")["prior"].agg(["max", "size"])
+    named = named.sort_values("max", ascending=False)
+    if len(named):
+        most_so = [f"{q} ({k} of its entries)" for q, k in named["size"].head(_NAMED).items()]
+        others = f", and {len(named) - _NAMED} more, see the table" if len(named) > _NAMED else ""
+        text += f" Sensitive to the priors, most first: {', '.join(most_so)}{others}."
     if counts[UNRELIABLE]:
         text += (
             f" {counts[UNRELIABLE]} rows have weights too heavy to trust: use powers nearer to 1, "
