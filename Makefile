@@ -44,7 +44,8 @@ lint: $(READY)
 	$(BIN)/python scripts/check_sizes.py
 
 lab: $(READY)
-	$(BIN)/jupyter lab --ServerApp.root_dir=notebooks/tutorials
+	JUPYTER_CONFIG_PATH=$(CURDIR)/notebooks/lab \
+	  $(BIN)/jupyter lab --ServerApp.root_dir=notebooks/tutorials $(LAB_ARGS)
 
 evidence: $(READY)
 	$(BIN)/python scripts/evidence.py

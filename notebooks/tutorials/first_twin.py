@@ -13,7 +13,7 @@
 # From a registry's tables to one patient's forecast, in a quarter of an hour. The registry here is
 # **simulated**: 240 patients with rare leukaemias who never existed. Nothing is fetched.
 #
-# Open this file in JupyterLab as a notebook (right click, *Open With*, *Notebook*).
+# `make lab` opens it as a notebook. In another JupyterLab: right click, *Open With*, *Notebook*.
 
 # %% tags=["parameters"]
 draws = 1000

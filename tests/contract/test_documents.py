@@ -66,3 +66,18 @@ def test_the_quickstart_uses_only_public_names(root: Path) -> None:
     }
     assert used
     assert used <= set(twinbayes.__all__)
+
+
+def test_the_tutorials_open_as_notebooks_and_nothing_is_fetched_for_them(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings_utils = pytest.importorskip("jupyterlab_server.settings_utils")
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    (folder,) = re.findall(r"JUPYTER_CONFIG_PATH=\$\(CURDIR\)/(\S+)", makefile)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(root / folder))
+    monkeypatch.delenv("JUPYTER_NO_CONFIG", raising=False)
+    settings, _ = settings_utils._get_overrides(str(root / "nowhere"))
+    viewers = settings["@jupyterlab/docmanager-extension:plugin"]["defaultViewers"]
+    assert viewers["python"] == "Jupytext Notebook"
+    news = settings["@jupyterlab/apputils-extension:notification"]
+    assert news == {"checkForUpdates": False, "fetchNews": "false"}
