@@ -1,10 +1,11 @@
 """Fit the joint model of PBC to ever more simulated patients; print one JSON object.
 
-    python benchmarks/scale.py [--patients 300 1000 3000 10000] [--draws N] [--tune N]
+    python benchmarks/scale.py [--patients 300 1000 3000 10000] [--draws N] [--tune N] [--write]
 
 Patients are simulated with a straight log-bilirubin curve each, eight visits on average, and a
 hazard of death that follows it. Each fit is one entry: seconds, CPU seconds, peak of memory so far,
-diagnostics, and the association found against the true one.
+diagnostics, and the association found against the true one. `--write` keeps them as
+docs/evidence/scale.json.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import os
 import resource
 import sys
 import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -26,6 +30,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.cohort.validation import cohort_from_tables
 from twinbayes.names import DAYS_PER_YEAR
 
+TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "scale.json"
 ASSOCIATION = 1.2
 _LOG_HAZARD, _FEMALE, _LEVEL, _SLOPE, _ERROR = -4.3, -0.3, 0.5, 0.18, 0.35  # per year, log units
 _SPREAD = np.array([[1.0, 0.07], [0.07, 0.03]])
@@ -125,12 +130,22 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--tune", type=int, default=300)
     parser.add_argument("--target-accept", type=float, default=0.7)
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     runs = []
     for n in options.patients:
         runs.append(measure(n, options))
         print(json.dumps(runs[-1]), file=sys.stderr, flush=True)
-    print(json.dumps({"runs": runs}))
+    found = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "model": tb.disease("pbc").content_hash,
+        "priors": tb.load_priors("pbc").content_hash,
+        "settings": {k: getattr(options, k) for k in ("draws", "tune", "target_accept")},
+        "runs": runs,
+    }
+    if options.write:
+        TARGET.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
