@@ -127,8 +127,8 @@ def measure(n: int, options: argparse.Namespace) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, nargs="+", default=[300, 1000, 3000, 10_000])
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--tune", type=int, default=300)
+    parser.add_argument("--draws", type=int, default=900)
+    parser.add_argument("--tune", type=int, default=250)
     parser.add_argument("--target-accept", type=float, default=0.7)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
