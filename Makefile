@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3 || command -v python)
 BIN := .venv/bin
 READY := .venv/.ready
 OUT ?= out
+# Two processes, each with whole modules: what a module fits is fitted once.
+PYTEST_ARGS ?= -n 2 --dist loadscope
 
 export OMP_NUM_THREADS ?= 1
 
