@@ -135,15 +135,13 @@ def record_model(model: pm.Model, kept: Sequence[str]) -> ModelTapes:
     logp = model.logp()
     shared = [v for v in graph_inputs([logp, *others]) if isinstance(v, SharedVariable)]
     outline = _Outline.of(model, values, shared, [logp, *others])
-    if outline not in _PREPARED:
+    ready = _PREPARED.get(outline)
+    if ready is None:
         start = InitialPoint(model)
-        graphs = _prepared(model, start, values, logp, others)
+        ready = (start, _prepared(model, start, values, logp, others))
         if not start.uses_arrays:
-            while len(_PREPARED) >= _MOST_PREPARED:
-                _PREPARED.pop(next(iter(_PREPARED)))
-            _PREPARED[outline] = (start, graphs)
-    else:
-        start, graphs = _PREPARED[outline]
+            _keep(outline, ready)
+    start, graphs = ready
     used = {str(v.name) for graph in graphs for v in graph.inputs[1:]}
     data = {str(v.name): v.get_value() for v in shared if v.name in used}
     names = tuple(str(v.name) for v in [*values, *others])
@@ -182,6 +180,15 @@ class _Outline:
 # Rewriting a graph takes most of the time before the first draw: that of the last models is kept.
 _MOST_PREPARED: Final = 4
 _PREPARED: Final[dict[_Outline, tuple[InitialPoint, _Graphs]]] = {}
+_KEEPING: Final = threading.Lock()
+
+
+def _keep(outline: _Outline, ready: tuple[InitialPoint, _Graphs]) -> None:
+    """Keep what was made ready, in the place of the oldest; threads may compile side by side."""
+    with _KEEPING:
+        while len(_PREPARED) >= _MOST_PREPARED:
+            _PREPARED.pop(next(iter(_PREPARED)))
+        _PREPARED[outline] = ready
 
 
 def _prepared(
