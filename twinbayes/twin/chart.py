@@ -229,7 +229,7 @@ def _old_age(graph: StateGraph, place: Place, indexed: int, edges: tuple[Floats,
     if indexed == BY_START:
         return _early_days(graph, place)
     ages = [
-        float(edges[k][-2])
+        float(np.max(edges[k], where=np.isfinite(edges[k]), initial=0.0))
         for k, i in enumerate(graph.intensities)
         if i.source == place[0] and i.clock == CLOCK_ENTRY
     ]

@@ -128,7 +128,9 @@ def fatal_states(graph: StateGraph) -> list[int]:
 
 def survival_of(path: Draws, fatal: list[int]) -> Draws:
     """(node, 1, draw): probability of being alive."""
-    alive: Draws = 1.0 - path[:, fatal].sum(axis=1, keepdims=True)
+    alive: Draws = 1.0 - path[:, [fatal[0]]]
+    for state in fatal[1:]:
+        alive -= path[:, [state]]
     return alive
 
 

@@ -7,8 +7,8 @@ order. Occupants of places that depend on age are kept in buckets, merged as the
 Where a hazard also depends on the era of entry, a bucket never spans two eras.
 
 All numbers that differ by draw are rows of one `table`; `used` says which rows hold something,
-and `at` where each kind of row begins. Inner loops run over draws, so that they vectorise, and
-take row numbers: slices count references, which costs as much as a loop.
+and `at` where each kind of row begins. Inner loops run over draws, so that they vectorise. They
+take row numbers, and few arrays: each slice, and each array taken from a tuple, is counted.
 
 Compiled functions pass plain tuples of arrays (numba's disk cache would pickle named ones by class,
 and stale caches would fail to load):
@@ -85,14 +85,10 @@ def occupy(nodes, eras, landmark, state, model, rows, first, occupation, entries
 
 @_inner
 def _force_starts(k, begin, fresh, n_live, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
-    """Start what the scenario starts at node `k`; return the number of live buckets.
-
-    Places come with more treatments started first; going through them backwards lets two
-    treatments start on one day.
-    """
+    """Start what the scenario starts at node `k`; return the number of live buckets."""
     low, high, middle, _, live = buckets
     places, moves = model[0], model[1]
-    for p in range(len(places) - 1, -1, -1):
+    for p in range(len(places) - 1, -1, -1):  # fewest treatments first: two may start on one day
         for m in range(places[p].first_move, places[p].end_move):
             if moves[m].forced_step != k:
                 continue
@@ -114,11 +110,7 @@ def _force_starts(k, begin, fresh, n_live, buckets, model, table, used, at):  # 
 
 @_inner
 def _let_leave(when, n_live, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
-    """Exits of those in place at the start of a step.
-
-    A treatment start that keeps the age leads to a place further on in this loop, which lets
-    those who begin leave with the others of their age.
-    """
+    """Exits of those in place at the start of a step, and of those who begin a treatment in it."""
     k, landmark, begin, end = when
     _, _, middle, era, live = buckets
     places, moves = model[0], model[1]
@@ -128,7 +120,7 @@ def _let_leave(when, n_live, buckets, model, table, used, at):  # type: ignore[n
         for m in range(len(moves)):
             if moves[m].on_entry_clock == 1:
                 used[at.area + moves[m].intensity] = 0
-        for p in range(len(places) - 1, -1, -1):
+        for p in range(len(places) - 1, -1, -1):  # a start that keeps the age leads further on
             row = at.mass + p * at.n_buckets + b
             if used[row] == 0 and used[at.begun + p] == 0:
                 continue
@@ -172,6 +164,7 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
     places, moves, _, edges, _ = model
     k, day, age, span = then
     n_open = area = ratio = 0
+    early_left, mixed = places[p].early_days - age, at.mixed - places[p].first_move
     for m in range(places[p].first_move, places[p].end_move):
         if moves[m].is_open == 0:
             continue
@@ -183,18 +176,16 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
             if moves[m].follows >= 0:
                 _product(area, at.trail + moves[m].follows * at.n_steps + k, area, table)
             used[area] = 1
-        ratio = _ratio_over(p, m, era, places[p].early_days - age, span, model, table, at)
+        ratio = _ratio_over(moves[m], era, early_left, span, mixed + m, table, at)
         if n_open == 1:
-            _product(last_area, last_ratio, at.out, table)
-        if n_open > 0:
+            _two_products(last_area, last_ratio, area, ratio, at.out, table)
+        elif n_open > 1:
             _add_product(area, ratio, at.out, table)
         n_open += 1
     if n_open == 0:
         _add(at.begun + p, row, table)
         return
-    if n_open == 1:
-        _leave_one_way(area, ratio, at.out, row, at.begun + p, table)
-    else:
+    if n_open > 1:
         _survive(at.out, row, at.begun + p, table)
     for m in range(places[p].first_move, places[p].end_move):
         if moves[m].is_open == 0:
@@ -205,28 +196,30 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
             to = at.begun + q
         used[to] = 1
         is_counted = q >= 0 and moves[m].treatment < 0
-        ratio = _ratio_over(p, m, era, places[p].early_days - age, span, model, table, at)
+        ratio = _ratio_over(moves[m], era, early_left, span, mixed + m, table, at)
         if n_open > 1 and is_counted:
             _flow_twice(at.area + e, ratio, at.out, at.taken + e, to, table)
         elif n_open > 1:
             _flow(at.area + e, ratio, at.out, to, table)
-        else:
-            _add(at.out, to, table)
-        if n_open == 1 and is_counted:
+        elif is_counted:
+            _clear(at.out, table)
+            _leave_one_way(area, ratio, at.out, row, at.begun + p, table)
             _add(at.out, at.taken + e, table)
+            _add(at.out, to, table)
+        else:
+            _leave_one_way(area, ratio, to, row, at.begun + p, table)
 
 
 @_inner
-def _ratio_over(p, m, era, early_left, span, model, table, at):  # type: ignore[no-untyped-def]
-    """Row of the hazard ratio of move `m` over a stretch; the early phase ends within or not."""
-    places, moves = model[0], model[1]
-    own_era = era * moves[m].has_eras
-    early, late = at.ratio + moves[m].early + own_era, at.ratio + moves[m].late + own_era
+def _ratio_over(move, era, early_left, span, mixed, table, at):  # type: ignore[no-untyped-def]
+    """Row of the hazard ratio over a stretch; `mixed`, filled, if the early phase ends in it."""
+    own_era = era * move.has_eras
+    early, late = at.ratio + move.early + own_era, at.ratio + move.late + own_era
     if early_left <= 0.0 or early == late:
         return late
     if early_left >= span:
         return early
-    share, mixed = np.float32(early_left / span), at.mixed + m - places[p].first_move
+    share = np.float32(early_left / span)
     for d in range(table.shape[1]):
         table[mixed, d] = share * table[early, d] + (_ONE - share) * table[late, d]
     return mixed
@@ -280,12 +273,12 @@ def _survive(total, mass, begun, table):  # type: ignore[no-untyped-def]
 
 @_inner
 def _leave_one_way(area, ratio, out, mass, begun, table):  # type: ignore[no-untyped-def]
-    """Let leave those who have one way to go; `out` becomes who left."""
+    """Let leave those who have one way to go; they add to `out`."""
     for d in range(table.shape[1]):
         x = table[area, d] * table[ratio, d]
         s, g = _stay(x)
         m, f = table[mass, d], table[begun, d]
-        table[out, d] = x * g * (m + m * s + f)
+        table[out, d] += x * g * (m + m * s + f)
         table[mass, d] = s * (m * s + f)
 
 
@@ -335,23 +328,24 @@ def _pour(a, b, table, used):  # type: ignore[no-untyped-def]
 @_inner
 def _count(k, state, model, table, at, first, occupation, entries):  # type: ignore[no-untyped-def]
     """Write node `k`: entries, and from these who is where, everybody having been in `state`."""
-    arcs, column, n_draws = model[2], model[4], table.shape[1]
+    arcs, column, last = model[2], model[4], first + table.shape[1]
     for s in range(occupation.shape[1]):
-        occupation[k, s, first : first + n_draws] = _ONE if s == state else _ZERO
-        if column[s] >= 0:
-            entries[k, column[s], first : first + n_draws] = _ZERO
+        occupation[k, s, first:last] = _ONE if s == state else _ZERO
+    entries[k, :, first:last] = _ZERO
     for e in range(len(arcs)):
-        s = arcs[e, 1]
-        for d in range(n_draws):
-            occupation[k, s, first + d] += table[at.taken + e, d]
-        if column[s] >= 0:
-            for d in range(n_draws):
-                entries[k, column[s], first + d] += table[at.taken + e, d]
+        _add_to(occupation[k, arcs[e, 1], first:last], at.taken + e, table)
+        if column[arcs[e, 1]] >= 0:
+            _add_to(entries[k, column[arcs[e, 1]], first:last], at.taken + e, table)
     for e in range(len(arcs)):
-        s = arcs[e, 0]
-        for d in range(n_draws):  # rounding must not leave less than nothing
-            left = occupation[k, s, first + d] - table[at.taken + e, d]
-            occupation[k, s, first + d] = max(left, _ZERO)
+        left = occupation[k, arcs[e, 0], first:last]
+        for d in range(table.shape[1]):  # rounding must not leave less than nothing
+            left[d] = max(left[d] - table[at.taken + e, d], _ZERO)
+
+
+@_inner
+def _add_to(out, row, table):  # type: ignore[no-untyped-def]
+    for d in range(table.shape[1]):
+        out[d] += table[row, d]
 
 
 @_inner
@@ -378,6 +372,12 @@ def _add(row, out, table):  # type: ignore[no-untyped-def]
 def _product(a, b, out, table):  # type: ignore[no-untyped-def]
     for d in range(table.shape[1]):
         table[out, d] = table[a, d] * table[b, d]
+
+
+@_inner
+def _two_products(a, b, c, e, out, table):  # type: ignore[no-untyped-def]
+    for d in range(table.shape[1]):
+        table[out, d] = table[a, d] * table[b, d] + table[c, d] * table[e, d]
 
 
 @_inner

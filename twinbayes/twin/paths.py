@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import batched
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from twinbayes.twin.kernel import WAVES, occupy
 from twinbayes.twin.population import PatientRatios, Population, Singles, acting_ratios
 from twinbayes.twin.scenario import Scenario
 
-_BLOCK = 1024  # draws per call of the kernel: its working set stays in the cache
+_BLOCK = 8192  # draws per call of the kernel: bounds its table, on which little depends
 # Longest step of the time grid, in days, up to the given day since the landmark. Occupation
 # is third order in the step; halving all steps moves it by less than 0.001. Where patients enter a
 # state late and stay for less than half a step on average, it is off by up to 0.003, and up to
@@ -205,11 +205,16 @@ def _moves_under(
 
 
 def over_patients[T](count: int, work: Callable[[int], T]) -> Iterator[T]:
-    """Results of `work(i)` in order, several at a time; memory holds one batch only."""
+    """Results of `work(i)` in order, several at a time; memory holds those of a few only."""
     workers = usable_cores()
     if workers == 1 or count == 1:
         yield from map(work, range(count))
         return
+    ahead: deque[Future[T]] = deque()
     with ThreadPoolExecutor(workers) as pool:
-        for some in batched(range(count), 4 * workers):
-            yield from pool.map(work, some)
+        for i in range(count):
+            ahead.append(pool.submit(work, i))
+            if len(ahead) > 4 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
