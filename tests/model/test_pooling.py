@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 import pytest
 from scipy import optimize, stats
@@ -268,3 +269,23 @@ def test_leaning_offsets_are_standard_normal_and_as_correlated_as_said() -> None
     expected = np.outer(signs, signs) * shared
     np.fill_diagonal(expected, 1.0)
     np.testing.assert_allclose(root.T @ root, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("nu", [None, 4.0])
+def test_levels_of_a_subgroup_lean_whatever_their_tails(nu: float | None) -> None:
+    rows, signs = ("worse", "other", "better"), (1.0, 0.0, -1.0)
+    names = EffectNames(
+        mean="", scale="subgroup_scale", offset="offset", total="total",
+        scale_prior="subgroup_scale", sharing="subgroup_sharing", signs=signs,
+    )  # fmt: skip
+    rng = np.random.default_rng(2)
+    own, scale, ratio = rng.standard_normal((3, 4)), np.array([0.5, 1.0, 2.0]), 0.8
+    own -= own.mean(axis=1, keepdims=True)
+    with pm.Model(coords={"row": rows, "group": range(4)}) as model:
+        total = Exchangeable(nu=nu).build(names, ("row", "group"), rows, 4, load_priors("aml"))
+    inputs = [model["offset"], model["subgroup_scale"], model["subgroup_sharing"]]
+    found = pytensor.function(inputs, total, on_unused_input="raise")(own, scale, ratio)
+    both = signs[0] * own[0] + signs[2] * own[2]
+    along = (np.sqrt(1 + 2 * ratio**2) - 1) / 2 * np.outer(signs, both)
+    spread = np.sqrt(1 + (ratio * np.abs(signs)) ** 2)[:, None]
+    np.testing.assert_allclose(found, scale[:, None] * (own + along) / spread, atol=1e-12)

@@ -184,18 +184,24 @@ class Exchangeable:
         scale = priors.make(names.scale, names.scale_prior, dims=dims[:1], qualifiers=rows)
         if self.nu is not None:
             offset = pm.StudentT(names.offset, nu=self.nu, mu=0.0, sigma=1.0, dims=dims)
+            offset = self._leaning(offset, names, priors)
             return around(names, scale[:, None] * offset, dims, rows, priors)
         if names.mean_prior is None:
             offset = pm.ZeroSumNormal(names.offset, sigma=1.0, dims=dims, n_zerosum_axes=1)
-            if any(names.signs):
-                ratio = priors.make(names.sharing, names.sharing)
-                offset = lean_together(offset.T, ratio, names.signs).T
-            total = scale[:, None] * offset
+            total = scale[:, None] * self._leaning(offset, names, priors)
         else:
             mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
             offset = pm.Normal(names.offset, 0.0, 1.0, dims=dims)
             total = mean[:, None] + scale[:, None] * offset
         return report(names.total, total, dims)
+
+    @staticmethod
+    def _leaning(offset: Tensor, names: EffectNames, priors: PriorSet) -> Tensor:
+        """Let a group's offsets, shape (rows, groups), lean as the signs of the rows say."""
+        if not any(names.signs):
+            return offset
+        ratio = priors.make(names.sharing, names.sharing)
+        return lean_together(offset.T, ratio, names.signs).T
 
     def draw_new(
         self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
