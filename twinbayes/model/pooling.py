@@ -201,7 +201,8 @@ class Exchangeable:
         if not any(names.signs):
             return offset
         ratio = priors.make(names.sharing, names.sharing)
-        return lean_together(offset.T, ratio, names.signs).T
+        leaning: Tensor = lean_together(offset.T, ratio, names.signs).T
+        return leaning
 
     def draw_new(
         self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator

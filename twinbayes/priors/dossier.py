@@ -34,7 +34,7 @@ _TO_ONE: Final = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Estimand:
+class PriorEstimand:
     """What exactly the parameter is of, in words.
 
     Attributes

@@ -17,7 +17,7 @@ from twinbayes.priors.dossier import (
     Alternative,
     Derived,
     Elicitation,
-    Estimand,
+    PriorEstimand,
     PriorPredictive,
     Review,
     Robustness,
@@ -44,7 +44,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.\S(.*\S)?)?")
 _MEANING: Final = ("parameter", "scale", "unit", "population", "rationale")
 _TEXTS: Final = ("name", "distribution", *_MEANING, "version", "status")
 _BLOCKS: Final[Mapping[str, type]] = MappingProxyType({
-    "estimand": Estimand, "derived": Derived, "robustness": Robustness,
+    "estimand": PriorEstimand, "derived": Derived, "robustness": Robustness,
     "elicitation": Elicitation, "prior_predictive": PriorPredictive,
 })  # fmt: skip
 _LISTS: Final[Mapping[str, type]] = MappingProxyType(
@@ -115,7 +115,7 @@ class PriorEntry:
     status: str = "default"
     mixture: tuple[Component, ...] = ()
     supersedes: str = ""
-    estimand: Estimand | None = None
+    estimand: PriorEstimand | None = None
     derivation: str = ""
     robustness: Robustness | None = None
     derived: Derived | None = None
