@@ -48,6 +48,7 @@ NAMES = {
     "CURVE_COVARIATE": "curve_covariate", "ASSOCIATION": "association_term",
     "NEEDS_REFIT": "needs_refit",
     "ENTRY_ERA": "entry_era", "ENTRY_CUT": "entry_cut",
+    "TIME_VARYING": "time_varying", "TIME_VARYING_WINDOW": "time_varying_window",
     "CLOCK_ORIGIN": "origin", "CLOCK_ENTRY": "entry",
     "DAYS_PER_YEAR": 365.25,
 }  # fmt: skip

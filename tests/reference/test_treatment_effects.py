@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import xarray as xr
 import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.inference import Fit
-from twinbayes.model import Interaction, PiecewiseConstant, Term
+from twinbayes.model import Interaction, PiecewiseConstant, Term, TimeVarying
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Estimand, Scenario, Target, treatment_effect
 
@@ -90,9 +91,8 @@ def test_flat_priors_give_the_risk_difference_of_independent_gammas() -> None:
         np.testing.assert_allclose(draws.std(), np.sqrt(variance), rtol=0.06)
 
 
-@pytest.fixture(scope="module")
-def two_arms(shared: Path) -> Fit:
-    """PBC trial: the hazard in twenty windows, nearly free of each other, times one ratio."""
+def fit_of_trial(shared: Path, *varying: TimeVarying) -> Fit:
+    """PBC trial: the hazard in twenty windows, nearly free of each other, and of the arms."""
     table = pd.read_csv(shared / "reference" / "data" / "pbc_trial312.csv")
     spec = tb.disease(
         "survival",
@@ -100,15 +100,30 @@ def two_arms(shared: Path) -> Fit:
         covariates=(ARM,),
         unshrunk=("treatment",),
     )
+    spec = replace(spec, events=replace(spec.events, time_varying=varying))
     wide = {"distribution": "LogNormal", "arguments": {"mu": float(np.log(1.5)), "sigma": 0.1}}
     arm = pd.DataFrame({"arm": (table["trt"] == 1).astype(float)})
     cohort = cohort_of(arm, table["time"].to_numpy(), table["status"].to_numpy() == 2)
+    priors = tb.load_priors("survival").override(
+        {"baseline_roughness": wide, "time_varying_step": wide}
+    )
     fit = tb.fit(
-        spec, cohort, priors=tb.load_priors("survival").override({"baseline_roughness": wide}),
-        draws=2000, tune=600, chains=2, seed=1, progressbar=False,
-    )  # fmt: skip
+        spec, cohort, priors=priors, draws=2000, tune=600, chains=2, seed=1, progressbar=False
+    )
     assert fit.verdict.usable
     return fit
+
+
+@pytest.fixture(scope="module")
+def two_arms(shared: Path) -> Fit:
+    """One hazard ratio at all times."""
+    return fit_of_trial(shared)
+
+
+@pytest.fixture(scope="module")
+def arms_apart(shared: Path) -> Fit:
+    """A hazard ratio of its own in each window."""
+    return fit_of_trial(shared, TimeVarying(of="arm", on="alive->dead"))
 
 
 def drawn(found: xr.Dataset, name: str, k: int) -> tuple[float, float]:
@@ -145,3 +160,29 @@ def test_restricted_means_and_survival_of_the_pbc_trial_are_the_published_ones(
     deaths = expected["deaths, placebo / D-penicillamine"]["value"]
     assert [int(years[f"events_{x}"][0]) for x in ("untreated", "treated")] == deaths
     assert years.attrs["support"] == "supported"
+
+
+def test_arms_with_hazards_of_their_own_have_the_published_risk_difference(
+    arms_apart: Fit, reference: Callable[[str], dict[str, Any]]
+) -> None:
+    expected = {e["quantity"]: e for e in reference("rmst_pbc")["expected"]}
+    alive = treatment_effect(
+        arms_apart, arms("risk_difference", 5.0, 10.0), interval=0.9, keep_draws=True
+    )
+    published = {
+        name: [expected[f"S({year}), {name}"] for year in (5, 10)]
+        for name in ("D-penicillamine", "placebo")
+    }
+    drug, placebo = published.values()
+    want = placebo[0]["value"] - drug[0]["value"]
+    assert abs(drawn(alive, "risk_difference", 0)[0] - want) < 0.005
+    for side, both in zip(("a", "b"), published.values(), strict=True):
+        for k, curve in enumerate(both):
+            risk = float(alive[f"overall_risk_{side}"][k])
+            assert abs(1 - risk - curve["value"]) < curve["tolerance_bayes"]
+            ends = [float(alive[f"overall_risk_{side}_{end}"][k]) for end in ("upper", "lower")]
+            assert 0.85 < (ends[0] - ends[1]) / (2 * 1.645) / curve["sd"] < 1.15
+    years = treatment_effect(arms_apart, arms("rmst_difference", 10.0), keep_draws=True)
+    mean, sd = (x / DAYS_PER_YEAR for x in drawn(years, "rmst_difference", 0))
+    assert abs(mean - expected["difference"]["value"]) < expected["difference"]["tolerance_bayes"]
+    assert 0.85 < sd / expected["difference"]["sd"] < 1.15

@@ -347,7 +347,7 @@ def thinned(fit: Fit, draws: int) -> xr.Dataset:
     """Draws of what hazards depend on, evenly spaced."""
     posterior = fit.datatree[POSTERIOR].to_dataset()
     known = ("log_baseline", "log_baseline_at_event", "beta", "subgroup_effect", "centre_effect",
-             "treatment_subgroup_effect", "entry_era_effect")  # fmt: skip
+             "treatment_subgroup_effect", "entry_era_effect", "time_varying_effect")  # fmt: skip
     per_chain = min(max(1, draws // posterior.sizes[CHAIN]), posterior.sizes[DRAW])
     index = ((np.arange(per_chain) + 0.5) * posterior.sizes[DRAW] / per_chain).astype(int)
     kept = [n for n in map(str, posterior) if n in known or n.startswith(_EFFECT_LAWS)]

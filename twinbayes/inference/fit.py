@@ -103,8 +103,9 @@ class Fit:
         """Posterior draws laid out for forecasts."""
         from twinbayes.twin.population import Population
 
+        varying = self.spec.events.varying(self.encoding, self.edges)
         return Population.from_posterior(
-            self.datatree[POSTERIOR].to_dataset(), self.encoding, self.edges
+            self.datatree[POSTERIOR].to_dataset(), self.encoding, self.edges, varying
         )
 
     @cached_property

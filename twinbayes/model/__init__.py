@@ -23,6 +23,7 @@ from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
 from twinbayes.model.time_basis import Biphasic, CubicSpline, NaturalSpline, Polynomial
 from twinbayes.model.time_path import Since
 from twinbayes.model.time_process import HSGP
+from twinbayes.model.time_varying import TimeVarying
 from twinbayes.model.trajectory import CurveEncoding, Trajectories, Trajectory
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "SteinFojo",
     "StudentT",
     "Term",
+    "TimeVarying",
     "Trajectories",
     "Trajectory",
     "Transition",

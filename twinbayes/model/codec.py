@@ -31,6 +31,7 @@ def _known_types() -> dict[str, type[Any]]:
         time_basis,
         time_path,
         time_process,
+        time_varying,
         trajectory,
     )
 
@@ -43,6 +44,7 @@ def _known_types() -> dict[str, type[Any]]:
         graph.TreatmentStart,
         graph.Treatment,
         graph.Effect,
+        time_varying.TimeVarying,
         *baseline.BASELINES.values(),
         *poolings.POOLINGS.values(),
         columns.Term,

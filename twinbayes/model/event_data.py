@@ -73,7 +73,7 @@ class EventData:
     event_row, event_window
         Rows whose intensity fired, in order, and the window in which it did.
     acting_row, acting
-        Pairs of a row and an effect that acts on it, of a treatment or of an era of entry.
+        Pairs of a row and an effect that acts on it, of a treatment, an era or a window.
     exposure
         Days at risk: for each intensity in turn a block (window, row); 0 in rows with nodes.
     node_row, node_window, node_days, event_point
@@ -158,7 +158,7 @@ class RowTable:
         Day since origin on which the intensity's clock started.
     effects
         For each row, the indices of the effects that act: those of treatments, then, counted on
-        from `StateGraph.effects`, those of eras of entry.
+        from `StateGraph.effects`, those of eras of entry, then those of time-varying effects.
     """
 
     patient: Ints

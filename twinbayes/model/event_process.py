@@ -4,10 +4,11 @@ For patient i and intensity e, at time t on its clock:
 
     log h_ie(t) = log h0_e(t) + x_i . beta_e + a_e[subgroup i] + r_e[centre i]
                   + sum over effects f acting now of theta_f[subgroup i]
-                  + epsilon_e[era of entry]
+                  + epsilon_e[era of entry] + sum of delta_v[window of t, subgroup i]
 
-The last term is there for intensities on the entry clock that have eras of entry. Treatment
-starts are intensities like any other, so the registry's own treatment policy is part of the model.
+The last terms are there for intensities on the entry clock that have eras of entry, and for those
+with effects that change with time. Treatment starts are intensities like any other, so the
+registry's own treatment policy is part of the model.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-import xarray as xr
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
@@ -39,6 +39,14 @@ from twinbayes.model.graph import StateGraph
 from twinbayes.model.history import trace_histories
 from twinbayes.model.nodes import Followed, trail_points
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling, lean_together
+from twinbayes.model.time_varying import (
+    TimeVarying,
+    VaryingEffect,
+    build_walks,
+    cut_rows,
+    laid_out,
+    window_labels,
+)
 from twinbayes.names import (
     CENTRE,
     COVARIATE,
@@ -48,6 +56,8 @@ from twinbayes.names import (
     ENTRY_ERA,
     PRINCIPAL_AXIS,
     SUBGROUP,
+    TIME_VARYING,
+    TIME_VARYING_WINDOW,
     TRANSITION,
     WINDOW,
 )
@@ -78,6 +88,8 @@ class EventProcess:
         Labels of intensities whose covariate effects and exchangeable subgroup levels lean towards
         each other: what raises one of `worse` tends to raise the others and to lower those of
         `better`. How much is learnt, for each covariate group and for the subgroups.
+    time_varying
+        Hazards of subgroups, or of carriers of a covariate, that are not proportional.
     """
 
     graph: StateGraph
@@ -87,6 +99,7 @@ class EventProcess:
     centre: Pooling = field(default_factory=Exchangeable)
     worse: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
     better: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+    time_varying: tuple[TimeVarying, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         for label in (*self.worse, *self.better):
@@ -128,12 +141,20 @@ class EventProcess:
         edges = window_edges(self.graph, rows) if edges is None else edges
         courses = trace_courses(self.graph, cohort)
         possible = rows if courses is None else rows_at_risk(self.graph, courses)
-        points = trail_points(possible, edges, followed or {})
         design = encoding.encode(cohort)
+        varying = self.varying(encoding, edges)
+        rows = cut_rows(rows, varying, self.graph, design)
+        of_course = None if courses is None else courses.patient
+        possible = cut_rows(possible, varying, self.graph, design, of_course)
+        points = trail_points(possible, edges, followed or {})
         data = event_data(possible, edges, design, points, courses)
         if courses is not None:
             points = replace(points, patient=courses.patient[points.patient])
         return EventPlan(encoding, edges, histories, rows, points, design, data)
+
+    def varying(self, encoding: Encoding, edges: tuple[Floats, ...]) -> tuple[VaryingEffect, ...]:
+        """Find columns and windows of the effects that change with time."""
+        return laid_out(self.time_varying, self.graph, encoding, edges)
 
     def coords(self, plan: EventPlan) -> dict[str, Sequence[object]]:
         """Coordinates of the component's dims."""
@@ -153,6 +174,9 @@ class EventProcess:
         if eras := self.graph.entry_eras:
             out[ENTRY_ERA] = tuple(e.label for e in eras)
             out[ENTRY_CUT] = tuple(e.label for e in eras if e.first > 0.0)
+        if varying := self.varying(encoding, plan.edges):
+            out[TIME_VARYING] = tuple(e.label for e in varying)
+            out[TIME_VARYING_WINDOW] = window_labels(varying)
         return out
 
     def build(self, plan: EventPlan, priors: PriorSet, weight: Tensor, trail: Tensor) -> None:
@@ -173,10 +197,13 @@ class EventProcess:
                 self._levels("centre", CENTRE, self.centre, plan.encoding.centres, priors),
             ]
         )
+        subgroups = plan.encoding.subgroups
+        varying = self.varying(plan.encoding, plan.edges)
         effect = pt.concatenate(
             [
-                self._treatment_effects(plan.encoding.subgroups, priors),
-                self._era_effects(len(plan.encoding.subgroups), priors),
+                self._treatment_effects(subgroups, priors),
+                self._era_effects(len(subgroups), priors),
+                build_walks(varying, subgroups, priors),
             ]
         )
         pm.Potential(
@@ -352,34 +379,6 @@ class EventProcess:
         effect = pm.Deterministic("entry_era_effect", pt.as_tensor(walk) @ step, dims=ENTRY_ERA)
         by_subgroup: Tensor = effect[:, None] + pt.zeros((1, n_subgroups))
         return by_subgroup
-
-
-def acting_effects(posterior: xr.Dataset, n_subgroups: int) -> np.ndarray:
-    """Return log hazard ratios as rows at risk point at them: of treatments, then of eras.
-
-    Parameters
-    ----------
-    posterior
-        Draws of an event process, under any dims of their own.
-    n_subgroups
-        Number of subgroups of the fit.
-
-    Returns
-    -------
-    ndarray
-        Shape (..., effect, subgroup), first the dims of the draws as ``log_baseline`` has them.
-    """
-    like = posterior["log_baseline"]
-    own = [d for d in like.dims if d not in (TRANSITION, WINDOW)]
-    shape = tuple(like.sizes[d] for d in own)
-    parts = [np.zeros((*shape, 0, n_subgroups))]
-    if "treatment_subgroup_effect" in posterior:
-        treatment = posterior["treatment_subgroup_effect"]
-        parts.append(treatment.transpose(*own, EFFECT, SUBGROUP).to_numpy())
-    if "entry_era_effect" in posterior:
-        era = posterior["entry_era_effect"].transpose(*own, ENTRY_ERA).to_numpy()
-        parts.append(np.repeat(era[..., None], n_subgroups, axis=-1))
-    return np.concatenate(parts, axis=-2)
 
 
 def _widen(matrix: Tensor, width: int) -> Tensor:

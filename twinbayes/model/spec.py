@@ -191,7 +191,8 @@ class ModelSpec:
             f"{self.title} ({self.name})",
             "",
             "log h_e(t) = log h0_e(t) + x·β_e + a_e[subgroup] + r_e[centre] + Σ_f θ_f[subgroup]"
-            + (" + ε_e[era of entry]" if graph.entry_eras else ""),
+            + (" + ε_e[era of entry]" if graph.entry_eras else "")
+            + (" + Σ_v δ_v[window]" if events.time_varying else ""),
             "log-likelihood = Σ over rows at risk of  d·log h − ∫ h dt",
             "",
             f"States: {', '.join(graph.states)}; absorbing: {', '.join(graph.absorbing)}.",
@@ -210,6 +211,11 @@ class ModelSpec:
             lines += [
                 "Era of entry ε_e, a log hazard ratio that sums to zero within an intensity:",
                 *(f"  {era.label}" for era in graph.entry_eras),
+            ]
+        if events.time_varying:
+            lines += [
+                "Effects that change with time δ_v, a walk over windows that averages zero:",
+                *(f"  {v.label}" for v in events.time_varying),
             ]
         lines += [
             "Levels: subgroup a_e "

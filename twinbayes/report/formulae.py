@@ -17,6 +17,8 @@ _WORDS: Final = {
     "every subgroup",
     "ε": "log hazard ratio of the era in which the state was entered, for intensities that tell "
     "eras apart; they sum to zero",
+    "δ": "log hazard ratios in the window of t, of effects that change with time; they average "
+    "zero over the windows",
 }
 
 
@@ -36,6 +38,10 @@ def hazard_formula(spec: ModelSpec) -> Block:
     if spec.graph.entry_eras:
         terms.append(_row(_sub("ε", "e"), _op("["), _text("era of entry"), _id("i"), _op("]")))
         used.append("ε")
+    if spec.events.time_varying:
+        total = f"<munder><mo>∑</mo>{_id('v')}</munder>"
+        terms.append(_row(total, _sub("δ", "v"), _op("["), _text("window of"), _id("t"), _op("]")))
+        used.append("δ")
     left = _row(_log(_sub("λ", "ie")), _arg("t"))
     body = left + _op("=") + _op("+").join(terms)
     gain = _row(_sub("d", "ie"), _log(_sub("λ", "ie")), _arg("t"))

@@ -66,12 +66,16 @@ def assign(twin: Twin, i: int, scenario: Scenario, standing: Standing) -> Standi
     kept = twin.__dict__.setdefault(_KEPT, {})
     if scenario.settings not in kept:
         kept[scenario.settings] = change_of(twin, scenario.settings)
-    coef = standing.population.coef
-    if standing.weights is not None:
-        coef = coef[..., standing.weights.index]
-    log_ratio = kept[scenario.settings].log_ratio(i, coef)
+    change, population = kept[scenario.settings], standing.population
+    drawn = slice(None) if standing.weights is None else standing.weights.index
+    log_ratio = change.log_ratio(i, population.coef[..., drawn])
     ratios = replace(standing.ratios, hazard=standing.ratios.hazard * np.exp(log_ratio))
-    return replace(standing, ratios=ratios)
+    if (walks := population.walks) is not None:
+        for effect in walks.effects:
+            for step in change.by[i, change.columns == effect.column]:  # 1 for a new carrier, or -1
+                walk = step * walks.log_ratio[effect.rows, 0][:, drawn]
+                population = population.under(effect, walk)
+    return replace(standing, population=population, ratios=ratios)
 
 
 def change_of(twin: Twin, settings: tuple[Setting, ...]) -> DesignChange:

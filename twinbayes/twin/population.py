@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from twinbayes.model.event_data import Floats, Ints
 from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT, EventProcess
 from twinbayes.model.pooling import Pooling
 from twinbayes.model.poolings import POOLINGS
+from twinbayes.model.time_varying import VaryingEffect
 from twinbayes.names import (
     CENTRE,
     CHAIN,
@@ -31,6 +32,7 @@ from twinbayes.names import (
     WINDOW,
 )
 from twinbayes.twin.chart import Chart
+from twinbayes.twin.walks import Walks
 
 Singles = NDArray[np.float32]
 
@@ -67,6 +69,8 @@ class Population:
     moving
         For intensities on the entry clock that curves move, (step, draw) hazard ratios of one
         patient in each step of a forecast; empty before it.
+    walks
+        Effects that change with time, None without.
     """
 
     rate: Floats
@@ -81,6 +85,7 @@ class Population:
     effect_scale: Floats
     rate_at_event: Floats | None = None
     moving: Mapping[int, Floats] = field(default_factory=dict)
+    walks: Walks | None = None
 
     @property
     def n_draws(self) -> int:
@@ -89,20 +94,31 @@ class Population:
 
     def take(self, index: Ints) -> Population:
         """Return some of the draws, in the order of `index`."""
-        by_draw = [f.name for f in fields(self) if f.name not in ("edges", "moving")]
+        by_draw = [f.name for f in fields(self) if f.name not in ("edges", "moving", "walks")]
         parts = {name: getattr(self, name) for name in by_draw}
         taken: dict[str, Any] = {
             k: np.ascontiguousarray(x[..., index]) for k, x in parts.items() if x is not None
         }
-        return replace(self, **taken)
+        return replace(self, **taken, walks=None if self.walks is None else self.walks.take(index))
 
     def rates_of(self, index: Ints) -> Population:
         """Baseline hazards under other draws; nothing else moves, for one patient needs no more."""
         return replace(self, rate=np.ascontiguousarray(self.rate[..., index]))
 
+    def under(self, effect: VaryingEffect, walk: Floats) -> Population:
+        """Hazards of those on whom a time-varying effect acts, log ratios (window, draw)."""
+        window = np.minimum(np.arange(self.rate.shape[1]), len(walk) - 1)
+        rate = self.rate.copy()
+        rate[effect.intensity] *= np.exp(walk)[window]
+        return replace(self, rate=rate)
+
     @classmethod
     def from_posterior(
-        cls, posterior: xr.Dataset, encoding: Encoding, edges: tuple[Floats, ...]
+        cls,
+        posterior: xr.Dataset,
+        encoding: Encoding,
+        edges: tuple[Floats, ...],
+        varying: Sequence[VaryingEffect] = (),
     ) -> Population:
         """Lay the posterior of an event process out for forecasts."""
         stacked = posterior.stack({SAMPLE: (CHAIN, DRAW)})
@@ -148,6 +164,7 @@ class Population:
             effect_mean=effect_mean,
             effect_scale=effect_scale,
             rate_at_event=None if at_event is None else np.exp(at_event),
+            walks=Walks.from_posterior(stacked, varying) if varying else None,
         )
 
 
@@ -177,7 +194,7 @@ def _over_subgroups(stacked: xr.Dataset) -> tuple[Floats, Floats]:
 class PatientRatios:
     """Hazard ratios of one patient: (intensity, draw), and (effect, draw) of what may act.
 
-    Effects are those of treatments, then those of eras of entry.
+    Effects are those of treatments, then of eras of entry, then of windows of time-varying effects.
     """
 
     hazard: Floats
@@ -225,10 +242,26 @@ def patient_ratios(
         predictor += _new_level(
             population.centre_scale, process.centre, "centre", predictor, generator
         )
-    effects = _effects(population, process, design.subgroup[i], generator)
-    return PatientRatios(
-        np.exp(predictor), np.exp(np.concatenate([effects, population.era_effect]))
-    )
+    acting = [
+        _effects(population, process, design.subgroup[i], generator),
+        population.era_effect,
+    ]
+    if population.walks is not None:
+        acting.append(population.walks.in_subgroup(design.subgroup[i], generator))
+    return PatientRatios(np.exp(predictor), np.exp(np.concatenate(acting)))
+
+
+def own_hazards(
+    population: Population, ratios: PatientRatios, design: Design, i: int
+) -> Population:
+    """Baseline hazards of patient `i`, with the time-varying effects that act on them."""
+    if population.walks is None:
+        return population
+    walks = np.log(ratios.effect[-len(population.walks.log_ratio) :])
+    for effect in population.walks.effects:
+        if effect.carried(design)[i] > 0.0:
+            population = population.under(effect, walks[effect.rows])
+    return population
 
 
 def _effects(

@@ -282,6 +282,7 @@ def _prior_population(twin: Twin, origin: Origin) -> Population:
             twin.spec, origin.cohort, priors=origin.priors, draws=_PRIOR_DRAWS, seed=0
         )
         edges = tuple(twin.learnt.edges)
-        kept[_KEPT] = Population.from_posterior(draws, twin.encoding, edges)
+        varying = twin.spec.events.varying(twin.encoding, edges)
+        kept[_KEPT] = Population.from_posterior(draws, twin.encoding, edges, varying)
     population: Population = kept[_KEPT]
     return population

@@ -27,7 +27,7 @@ from twinbayes.twin.evidence import record_evidence
 from twinbayes.twin.forecast import forecast_patients, survival_frame
 from twinbayes.twin.origin import Origin, as_fitted
 from twinbayes.twin.paths import Path
-from twinbayes.twin.population import PatientRatios, Population, patient_ratios
+from twinbayes.twin.population import PatientRatios, Population, own_hazards, patient_ratios
 from twinbayes.twin.quality import Quality, quality_patients
 from twinbayes.twin.reliability import Trust, judge_patients
 from twinbayes.twin.scenario import Scenario
@@ -196,12 +196,11 @@ class Twin:
             i,
             (str(row[SUBGROUP]), str(row[CENTRE])),
         )
-        population, curves = self.curve_population, None
-        if population is not None and (plan := self._plan).curves is not None:
-            curves = patient_curves(
-                population, self.population, self.spec, plan, plan.curves, ratios, i
-            )
-        alike = Standing(self.population, ratios, curves, None)
+        known, curves = self.curve_population, None
+        if known is not None and (plan := self._plan).curves is not None:
+            curves = patient_curves(known, self.population, self.spec, plan, plan.curves, ratios, i)
+        own = own_hazards(self.population, ratios, self._design, i)
+        alike = Standing(own, ratios, curves, None)
         if len(self.patient_ids) <= _FEW:
             self._alikes[i] = alike
         return alike

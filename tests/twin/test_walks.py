@@ -1,0 +1,151 @@
+"""Effects that change with time: likelihood, evidence and forecasts against hazards by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import twinbayes as tb
+from twinbayes.cohort import Cohort, cohort_from_tables
+from twinbayes.inference.likelihood import patient_loglik
+from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.model import ModelSpec, PiecewiseConstant, Term, TimeVarying
+from twinbayes.model.spec import ModelPlan
+from twinbayes.twin import Scenario, Twin
+from twinbayes.twin.population import Population
+
+DEATH = "alive->dead"
+ARM = Term(name="arm", group="treatment", transform="binary")
+GROUPS = ("a", "b", "c")
+TIMES = np.array([90.0, 400.0, 1000.0, 1500.0])
+
+
+@dataclass(frozen=True)
+class Case:
+    spec: ModelSpec
+    cohort: Cohort
+    plan: ModelPlan
+    draws: xr.Dataset
+    twin: Twin
+
+    def log_hazard(self, i: int, arm: float | None = None) -> np.ndarray:
+        """(draw, window) of patient `i`, from the draws and the tables alone."""
+        one = self.draws.isel(chain=0).rename(draw="sample")
+        row = self.cohort.covariates().iloc[i]
+        group = str(self.cohort.patients["subgroup"].iloc[i])
+        arm = float(row["arm"]) if arm is None else arm
+        mean = float(self.cohort.covariates()["arm"].mean())
+        out = one["log_baseline"].isel(transition=0).transpose("sample", "window").to_numpy()
+        out = out + ((arm - mean) * one["beta"].isel(covariate=0, transition=0)).to_numpy()[:, None]
+        level = one["subgroup_effect"].sel(subgroup=group).isel(transition=0)
+        out = out + level.to_numpy()[:, None]
+        walk = one["time_varying_effect"].transpose("sample", "time_varying_window", "subgroup")
+        n = out.shape[1]
+        out = out + walk.sel(subgroup=group).to_numpy()[:, :n]
+        return np.asarray(out + arm * walk.isel(subgroup=0).to_numpy()[:, n:])
+
+    def cumulative(self, log_hazard: np.ndarray, day: float) -> np.ndarray:
+        edges = self.plan.events.edges[0]
+        days = np.clip(np.minimum(edges[1:], day) - edges[:-1], 0.0, None)
+        return np.asarray(np.exp(log_hazard) @ days)
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    rng = np.random.default_rng(4)
+    n = 60
+    ids = [f"p{k}" for k in range(n)]
+    died = rng.random(n) < 0.7
+    tables = {
+        "patients": pd.DataFrame(
+            {
+                "patient_id": ids,
+                "subgroup": rng.choice(GROUPS, n),
+                "centre": "one",
+                "arm": rng.integers(0, 2, n).astype(float),
+            }
+        ),
+        "events": pd.DataFrame(
+            {
+                "patient_id": ids,
+                "day": np.ceil(rng.exponential(700.0, n)),
+                "event": np.where(died, "death", "last_contact"),
+            }
+        ),
+        "variables": pd.DataFrame(
+            [("arm", "patients", "covariate", "treatment", None)],
+            columns=["name", "table", "role", "group", "levels"],
+        ),
+    }
+    cohort = cohort_from_tables("walks", tables, simulated=True)
+    spec = tb.disease("survival", baseline=PiecewiseConstant(windows=5), covariates=(ARM,))
+    both = (TimeVarying(of="subgroup", on=DEATH), TimeVarying(of="arm", on=DEATH))
+    spec = replace(spec, events=replace(spec.events, time_varying=both))
+    plan = spec.plan(cohort)
+    draws = sample_priors(spec, cohort, draws=40, seed=3)
+    learnt = plan.learnt
+    varying = spec.events.varying(learnt.encoding, learnt.edges)
+    population = Population.from_posterior(draws, learnt.encoding, learnt.edges, varying)
+    twin = Twin(spec, learnt, population, None, cohort, True)
+    return Case(spec, cohort, plan, draws, twin)
+
+
+def test_the_likelihood_is_that_of_hazards_by_group_and_window(case: Case) -> None:
+    found = patient_loglik(case.draws, case.plan.events, case.cohort.patient_ids)
+    events = case.cohort.events.set_index("patient_id")
+    for i, patient in enumerate(case.cohort.patient_ids):
+        day, event = float(events.loc[patient, "day"]), events.loc[patient, "event"]
+        log_hazard = case.log_hazard(i)
+        wanted = -case.cumulative(log_hazard, day)
+        if event == "death":
+            window = np.searchsorted(case.plan.events.edges[0], day, side="left") - 1
+            wanted = wanted + log_hazard[:, window]
+        np.testing.assert_allclose(found[0, :, i], wanted, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(case.twin.evidence(i), wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_walks_average_zero_over_windows_and_over_subgroups(case: Case) -> None:
+    walk = case.draws["time_varying_effect"].isel(chain=0)
+    n = len(case.plan.events.edges[0]) - 1
+    for part in (slice(None, n), slice(n, None)):
+        mean = walk.isel(time_varying_window=part).mean("time_varying_window")
+        np.testing.assert_allclose(mean, 0.0, atol=1e-12)
+    over = walk.isel(time_varying_window=slice(None, n)).mean("subgroup")
+    np.testing.assert_allclose(over, 0.0, atol=1e-12)
+    assert float(np.abs(walk).max()) > 0.1
+
+
+@pytest.mark.parametrize("arm", [None, 0.0, 1.0])
+def test_forecasts_follow_the_hazards_of_ones_own_group(case: Case, arm: float | None) -> None:
+    ids = case.cohort.patient_ids[:6]
+    few = replace(case.twin, cohort=case.cohort.select(ids).until(0.0))
+    scenario = None if arm is None else Scenario.given("arm", arm)
+    found = few.forecast(1600.0, TIMES, scenario=scenario, draws=True)
+    for i, patient in enumerate(ids):
+        where = case.cohort.patient_ids.index(patient)
+        log_hazard = case.log_hazard(where, arm)
+        for t in TIMES:
+            wanted = np.exp(-case.cumulative(log_hazard, float(t)))
+            got = found["survival_draws"].sel(patient=patient, time=t)
+            np.testing.assert_allclose(got, wanted, atol=2e-5, err_msg=str((i, t)))
+
+
+def test_a_subgroup_that_the_fit_has_not_seen_draws_a_walk_of_its_own(case: Case) -> None:
+    patients = case.cohort.patients.iloc[:1].assign(subgroup="unheard of")
+    other = replace(case.cohort.select(case.cohort.patient_ids[:1]), patients=patients)
+    walks = case.twin.population.walks
+    assert walks is not None
+    twin = replace(case.twin, cohort=other.until(0.0))
+    n = len(case.plan.events.edges[0]) - 1
+    own = np.log(twin.ratios(0).effect[-2 * n : -n])
+    np.testing.assert_allclose(own.mean(axis=0), 0.0, atol=1e-12)
+    for group in range(len(GROUPS)):
+        assert np.abs(own - walks.log_ratio[:n, group]).max() > 0.05
+    many = replace(walks, step=np.ones((2, 4000)), log_ratio=np.zeros((2 * n, 3, 4000)))
+    drawn = many.in_subgroup(-1, np.random.default_rng(1))
+    np.testing.assert_allclose(np.diff(drawn[:n], axis=0).std(axis=1), 1.0, rtol=0.05)
+    np.testing.assert_array_equal(drawn[n:], 0.0)  # that of a covariate is the same in all

@@ -1,0 +1,54 @@
+"""Draws of effects that change with time, and what they make of one patient's hazards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from twinbayes.model.event_data import Floats, Ints
+from twinbayes.model.time_varying import VaryingEffect
+from twinbayes.names import SAMPLE, SUBGROUP, TIME_VARYING, TIME_VARYING_WINDOW
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Log hazard ratios in the windows of all time-varying effects, one after another.
+
+    Attributes
+    ----------
+    effects
+        The effects; where each has its windows, and on whom it acts.
+    log_ratio
+        (window, subgroup, draw).
+    step
+        (effect, draw), how far each goes from window to window; for unseen subgroups.
+    """
+
+    effects: tuple[VaryingEffect, ...]
+    log_ratio: Floats
+    step: Floats
+
+    @classmethod
+    def from_posterior(cls, stacked: xr.Dataset, effects: Sequence[VaryingEffect]) -> Walks:
+        """Lay draws out, stacked along the dim of samples."""
+        walks = stacked["time_varying_effect"].transpose(TIME_VARYING_WINDOW, SUBGROUP, SAMPLE)
+        step = stacked["time_varying_step"].transpose(TIME_VARYING, SAMPLE)
+        return cls(tuple(effects), *(np.ascontiguousarray(x.to_numpy()) for x in (walks, step)))
+
+    def take(self, index: Ints) -> Walks:
+        """Return some of the draws."""
+        return replace(self, log_ratio=self.log_ratio[..., index], step=self.step[..., index])
+
+    def in_subgroup(self, subgroup: int, generator: np.random.Generator) -> Floats:
+        """(window, draw) log hazard ratios in a subgroup, -1 for one that the fit has not seen."""
+        if subgroup >= 0:
+            return self.log_ratio[:, subgroup]
+        out = self.log_ratio[:, 0].copy()
+        for effect, step in zip(self.effects, self.step, strict=True):
+            if effect.column is None:
+                normal = generator.standard_normal((effect.walk.shape[1], step.shape[0]))
+                out[effect.rows] = effect.walk @ (step * normal)
+        return out
