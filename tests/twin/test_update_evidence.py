@@ -9,13 +9,9 @@ import twinbayes as tb
 
 
 def test_updates_are_those_of_refits_that_include_the_patient(
-    stored_evidence: Callable[[str], dict[str, Any]],
+    stored_evidence: Callable[..., dict[str, Any]],
 ) -> None:
-    stored = stored_evidence("update_against_refit")
-    identity = (tb.disease("pbc").content_hash, tb.load_priors("pbc").content_hash)
-    assert (stored["model"], stored["priors"]) == identity, (
-        "The model or its priors have changed: run benchmarks/update_against_refit.py --write."
-    )
+    stored = stored_evidence("update_against_refit", tb.disease("pbc"))
     assert all(stored["verdicts"])
     assert stored["patients"] == stored["single_refits"] == 30
     assert stored["draws"] >= 500
