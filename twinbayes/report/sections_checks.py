@@ -29,6 +29,7 @@ from twinbayes.report.figures_diagnostics import diagnostics as diagnostics_pict
 from twinbayes.report.figures_pooling import shrinkage as shrinkage_picture
 from twinbayes.report.figures_pooling import treatment_forest
 from twinbayes.report.look import effect_words, interval_words, size_words, words
+from twinbayes.report.sections_time import changing_ratios
 
 KIND: Final = "equal-tailed"
 _COUNTED: Final = 40  # subgroups from this size on are held to their band
@@ -49,13 +50,15 @@ def diagnostics(evidence: Evidence) -> f.Block:
 
 
 def shrinkage(evidence: Evidence) -> f.Block:
-    """Return raw against pooled subgroup levels."""
+    """Return raw against pooled subgroup levels, and hazard ratios that change with time."""
     checks = evidence.of(SHRINKAGE)
     tables = [c.table for c in checks if not c.table.empty]
+    changing = changing_ratios(evidence.fit, evidence.interval, KIND)
     if not tables:
-        return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+        told = f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+        return f.block(told, changing)
     picture = shrinkage_picture(tables[0], probability=evidence.interval, kind=KIND)
-    return f.block(picture.marked(*evidence.marks), *(f.check(c) for c in checks))
+    return f.block(picture.marked(*evidence.marks), *(f.check(c) for c in checks), changing)
 
 
 def calibration(evidence: Evidence) -> f.Block:
