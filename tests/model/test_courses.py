@@ -13,7 +13,14 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.errors import CohortError, ModelError
 from twinbayes.inference.prior_draws import sample_priors
-from twinbayes.model import EventProcess, PiecewiseConstant, StateGraph, Transition
+from twinbayes.model import (
+    EventProcess,
+    PiecewiseConstant,
+    StateGraph,
+    Term,
+    TimeVarying,
+    Transition,
+)
 from twinbayes.model.event_courses import event_loglik
 from twinbayes.twin import Twin
 from twinbayes.twin.population import Population
@@ -48,23 +55,29 @@ EDGES = tuple(
 )
 
 
-def cohort_of(events: Sequence[Row]) -> Cohort:
+def cohort_of(events: Sequence[Row], **covariates: list[float]) -> Cohort:
     ids = list(dict.fromkeys(row[0] for row in events))
-    patients = pd.DataFrame({"patient_id": ids, "subgroup": "all", "centre": "all"})
+    patients = pd.DataFrame({"patient_id": ids, "subgroup": "all", "centre": "all", **covariates})
     table = pd.DataFrame(events, columns=["patient_id", "day", "event", "day_lower"])
-    variables = pd.DataFrame(columns=["name", "table", "role", "group"])
+    variables = pd.DataFrame(
+        [(name, "patients", "covariate", "treatment") for name in covariates],
+        columns=["name", "table", "role", "group"],
+    )
     return cohort_from_tables(
         "by hand", {"patients": patients, "events": table, "variables": variables}, simulated=True
     )
 
 
-def log_likelihood(cohort: Cohort) -> np.ndarray:
-    """(patient,) under the rates above."""
-    process = EventProcess(graph=GRAPH)
+def log_likelihood(
+    cohort: Cohort, process: EventProcess | None = None, effect: np.ndarray | None = None
+) -> np.ndarray:
+    """(patient,) under the rates above, and (effect, subgroup) log hazard ratios."""
+    process = process or EventProcess(graph=GRAPH)
     encoding = process.plan(cohort).encoding
     plan = process.plan_like(cohort, encoding, EDGES)
-    zeros = (np.zeros((len(plan.data.shift), 5)), np.zeros((0, 1)), np.zeros(0))
-    parameters = (np.log(RATE), np.log(RATE), *zeros)
+    zeros = np.zeros((len(plan.data.shift), 5))
+    acting = np.zeros((0, 1)) if effect is None else effect
+    parameters = (np.log(RATE), np.log(RATE), zeros, acting, np.zeros(0))
     out = np.empty(cohort.n_patients)
     gradients = [np.empty_like(x) for x in parameters]
     event_loglik(*parameters, np.ones(len(out)), *plan.data.pack(), *gradients, out)
@@ -113,6 +126,27 @@ def test_a_progression_between_two_visits_has_the_probability_of_the_interval() 
     assert found[1] == pytest.approx(np.log(b), abs=2e-3)
     assert found[2] == pytest.approx(np.log(alive(90.0)), abs=1e-12)
     assert found[3] == pytest.approx(np.log(survival_of_the_well(50.0) * RATE[1, 0]), abs=1e-12)
+
+
+def test_courses_of_carriers_have_the_effects_of_their_windows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows: list[Row] = [
+        ("a", 200.0, "progression", 110.0), ("a", 230.0, "death", None),
+        ("b", 200.0, "progression", 110.0), ("b", 230.0, "death", None),
+        ("c", 90.0, "progression", 0.0), ("c", 120.0, "last_contact", None),
+    ]  # fmt: skip
+    cohort = cohort_of(rows, arm=[1.0, 0.0, 1.0])
+    process = EventProcess(
+        graph=GRAPH,
+        covariates=(Term(name="arm", group="treatment", transform="binary"),),
+        time_varying=(TimeVarying(of="arm", on="ill->dead"),),
+    )
+    found = log_likelihood(cohort, process, np.log([[2.0], [0.5]]))
+    assert found[1] == pytest.approx(log_likelihood(cohort)[1], abs=1e-12)
+    monkeypatch.setitem(globals(), "RATE", RATE * np.where(np.arange(5)[:, None] == 3, [2, 0.5], 1))
+    np.testing.assert_allclose(found[[0, 2]], log_likelihood(cohort)[[0, 2]], atol=1e-12)
+    assert abs(found[0] - found[1]) > 0.1
 
 
 def test_two_open_events_are_integrated_over_both() -> None:
