@@ -14,11 +14,12 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.validation import cohort_from_tables
 from twinbayes.inference.prior_draws import sample_priors
-from twinbayes.model import Learnt, ModelSpec
+from twinbayes.model import Learnt, ModelSpec, TimeVarying
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
 from twinbayes.twin.curve_population import CurvePopulation
 from twinbayes.twin.population import Population
+from twinbayes.twin.walks import Walks
 
 YEAR = DAYS_PER_YEAR
 
@@ -236,3 +237,32 @@ def test_a_patient_without_visits_has_the_curve_of_the_population(
     mean, sd = float(truth["curve_effect"][0, 0]), float(truth["patient_sd"][0])
     assert level.mean() == pytest.approx(mean, abs=4 * sd / np.sqrt(3000))
     assert level.std() == pytest.approx(sd, rel=0.06)
+
+
+def test_effects_that_change_with_time_act_on_hazards_that_follow_curves(
+    spec: ModelSpec, learnt: Learnt, posterior: xr.Dataset, cohort: Cohort
+) -> None:
+    (label,) = spec.graph.labels
+    asked = (TimeVarying(of="d_penicillamine", on=label),)
+    varied = replace(spec, events=replace(spec.events, time_varying=asked))
+    (effect,) = varied.events.varying(learnt.encoding, learnt.edges)
+    base = twin_of(spec, learnt, posterior, cohort, None)
+    n, width = base.population.n_draws, base.population.rate.shape[1]
+    walk = np.random.default_rng(5).normal(0.0, 0.7, width)
+    walks = Walks((effect,), np.tile(walk[:, None, None], (1, 1, n)), np.ones((1, n)))
+    twin = replace(base, spec=varied, population=replace(base.population, walks=walks))
+    rate = base.population.rate * np.exp(walk)[:, None]
+    scaled = replace(base, population=replace(base.population, rate=rate))
+    carrier = cohort.covariates()["d_penicillamine"].to_numpy() == 1
+    alive = [k for k, p in enumerate(base.present) if p.state not in spec.graph.absorbing]
+    assert set(carrier[alive]) == {True, False}
+    for i in range(len(carrier)):
+        wanted = scaled if carrier[i] else base
+        np.testing.assert_allclose(twin.evidence(i), wanted.evidence(i), atol=1e-6)
+    ids = [cohort.patient_ids[k] for k in alive]
+    found, by_arm = (t.forecast(3 * YEAR, [YEAR, 3 * YEAR]) for t in (twin, scaled))
+    plain = base.forecast(3 * YEAR, [YEAR, 3 * YEAR])
+    for k, patient in zip(alive, ids, strict=True):
+        wanted = by_arm if carrier[k] else plain
+        got = found["survival"].sel(patient=patient)
+        np.testing.assert_allclose(got, wanted["survival"].sel(patient=patient), atol=1e-5)
