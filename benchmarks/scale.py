@@ -112,6 +112,7 @@ def measure(n: int, options: argparse.Namespace) -> dict[str, object]:
     )
     summary, alpha = fit.verdict.summary, fit.datatree["posterior"]["association"]
     return {
+        "date": datetime.now(UTC).date().isoformat(),
         "patients": n,
         "visits": 0 if cohort.visits is None else len(cohort.visits),
         "target_accept": target,
@@ -140,7 +141,7 @@ def main() -> None:
         runs.append(measure(n, options))
         print(json.dumps(runs[-1]), file=sys.stderr, flush=True)
     found = {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": max(str(run["date"]) for run in runs),
         "model": tb.disease("pbc").content_hash,
         "priors": tb.load_priors("pbc").content_hash,
         "settings": {k: getattr(options, k) for k in ("draws", "tune")},

@@ -78,10 +78,8 @@ def test_only_carriers_are_cut(registry: Cohort) -> None:
 @pytest.mark.parametrize(
     ("asked", "error", "text"),
     [
-        ((TimeVarying(of="subgroup", on="nowhere"),), OptionError, "nowhere"),
         ((TimeVarying(of="age_years", on=RELAPSE),), ModelError, "0/1 covariate"),
         ((TimeVarying(of="unheard", on=RELAPSE),), ModelError, "0/1 covariate"),
-        ((TimeVarying(of="subgroup", on=RELAPSE),) * 2, ModelError, "there twice"),
     ],
 )
 def test_what_cannot_change_with_time_is_refused(
@@ -89,6 +87,13 @@ def test_what_cannot_change_with_time_is_refused(
 ) -> None:
     with pytest.raises(error, match=text):
         with_effects(*asked).plan(registry)
+
+
+def test_what_no_graph_can_have_is_refused_without_data() -> None:
+    with pytest.raises(OptionError, match="nowhere"):
+        with_effects(TimeVarying(of="subgroup", on="nowhere"))
+    with pytest.raises(ModelError, match="there twice"):
+        with_effects(*[TimeVarying(of="subgroup", on=RELAPSE)] * 2)
 
 
 def test_a_baseline_of_one_window_leaves_no_room(registry: Cohort) -> None:

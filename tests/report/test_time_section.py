@@ -7,23 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
 
 import twinbayes as tb
 from twinbayes.inference.prior_draws import sample_priors
-from twinbayes.model import PiecewiseConstant, Term, TimeVarying
+from twinbayes.model import ModelSpec, PiecewiseConstant, Term, TimeVarying
 from twinbayes.report.sections_time import changing_ratios
 
 DEATH = "alive->dead"
 
 
-def fit_like(*varying: TimeVarying) -> Any:
+def fit_like(spec: ModelSpec) -> Any:
     """What the section reads of a fit; draws are those of the priors."""
     cohort = tb.datasets.registry()
-    sex = Term(name="sex", group="clinical", transform="category")
-    spec = tb.disease("survival", baseline=PiecewiseConstant(windows=4), covariates=(sex,))
-    graph = replace(spec.graph, ignored_events=("complete_remission", "relapse"))
-    spec = replace(spec, events=replace(spec.events, graph=graph, time_varying=varying))
     learnt = spec.plan(cohort).learnt
     draws = sample_priors(spec, cohort, draws=50, seed=1)
     tree = {"posterior": SimpleNamespace(to_dataset=lambda: draws)}
@@ -32,8 +27,16 @@ def fit_like(*varying: TimeVarying) -> Any:
     )
 
 
+def survival(*varying: TimeVarying) -> ModelSpec:
+    sex = Term(name="sex", group="clinical", transform="category")
+    spec = tb.disease("survival", baseline=PiecewiseConstant(windows=4), covariates=(sex,))
+    graph = replace(spec.graph, ignored_events=("complete_remission", "relapse"))
+    return replace(spec, events=replace(spec.events, graph=graph, time_varying=varying))
+
+
 def test_a_window_has_the_ratio_of_the_covariate_and_of_its_walk() -> None:
-    fit = fit_like(TimeVarying(of="subgroup", on=DEATH), TimeVarying(of="sex", on=DEATH))
+    both = (TimeVarying(of="subgroup", on=DEATH), TimeVarying(of="sex", on=DEATH))
+    fit = fit_like(survival(*both))
     block = changing_ratios(fit, 0.9, "equal-tailed")
     assert block is not None
     n = len(fit.edges[0]) - 1
@@ -51,24 +54,14 @@ def test_a_window_has_the_ratio_of_the_covariate_and_of_its_walk() -> None:
     assert f"from {fit.edges[0][-2]:.0f}" in block.html
 
 
-def test_eras_of_entry_are_shown(registry_fit_like: Any) -> None:
-    block = changing_ratios(registry_fit_like, 0.9, "equal-tailed")
+def test_eras_of_entry_are_shown() -> None:
+    fit = fit_like(tb.disease("registry"))
+    block = changing_ratios(fit, 0.9, "equal-tailed")
     assert block is not None
-    eras = registry_fit_like.draws["entry_era_effect"].isel(chain=0)
-    low, middle, high = np.exp(np.quantile(eras.isel(entry_era=0), [0.05, 0.5, 0.95]))
+    eras = fit.draws["entry_era_effect"].isel(chain=0, entry_era=0)
+    low, middle, high = np.exp(np.quantile(eras, [0.05, 0.5, 0.95]))
     assert f"{middle:.2f} ({low:.2f} to {high:.2f})" in block.html
 
 
-@pytest.fixture(scope="module")
-def registry_fit_like() -> Any:
-    cohort, spec = tb.datasets.registry(), tb.disease("registry")
-    learnt = spec.plan(cohort).learnt
-    draws = sample_priors(spec, cohort, draws=30, seed=1)
-    tree = {"posterior": SimpleNamespace(to_dataset=lambda: draws)}
-    return SimpleNamespace(
-        spec=spec, encoding=learnt.encoding, edges=learnt.edges, datatree=tree, draws=draws
-    )
-
-
 def test_proportional_hazards_need_no_table() -> None:
-    assert changing_ratios(fit_like(), 0.9, "equal-tailed") is None
+    assert changing_ratios(fit_like(survival()), 0.9, "equal-tailed") is None

@@ -104,6 +104,10 @@ class EventProcess:
     def __post_init__(self) -> None:
         for label in (*self.worse, *self.better):
             require_known(label, self.graph.labels, "intensity with shared covariate effects")
+        for effect in self.time_varying:
+            require_known(effect.on, self.graph.labels, "intensity of a time-varying effect")
+            if self.time_varying.count(effect) > 1:
+                raise ModelError(f"The time-varying effect {effect.label!r} is there twice.")
 
     def plan(self, cohort: Cohort, followed: Followed | None = None) -> EventPlan:
         """Learn encoding and windows from a cohort and trace its histories.

@@ -10,7 +10,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 
-from twinbayes.errors import ModelError, require_known
+from twinbayes.errors import ModelError
 from twinbayes.model.design import Design, Encoding
 from twinbayes.model.event_data import Floats, Ints, RowTable
 from twinbayes.model.event_op import Tensor
@@ -95,7 +95,7 @@ class VaryingEffect:
                 f"{unknown} patient(s). Complete it, leave these patients out, or let the effect "
                 "be constant."
             )
-        stored: Floats = (design.values + design.shift)[:, self.column]
+        stored: Floats = design.values[:, self.column] + design.shift[self.column]
         return stored
 
 
@@ -110,10 +110,8 @@ def laid_out(
     Raises
     ------
     ModelError
-        An effect is asked for twice; its covariate is not one 0/1 column, or there are no two
-        subgroups; or the baseline has one window only.
-    OptionError
-        The intensity is not known.
+        The covariate of an effect is not one 0/1 column, or there are no two subgroups; or the
+        baseline has one window only.
     """
     out: list[VaryingEffect] = []
     first = 0
@@ -122,10 +120,7 @@ def laid_out(
             raise ModelError(
                 f"The effect of {effect.label} compares subgroups, and there is one. Leave it out."
             )
-        require_known(effect.on, graph.labels, "intensity of a time-varying effect")
         k = graph.labels.index(effect.on)
-        if effect.label in [e.label for e in out]:
-            raise ModelError(f"The time-varying effect {effect.label!r} is there twice. Drop one.")
         if len(edges[k]) < 3:
             raise ModelError(
                 f"The effect of {effect.label} cannot change with time: the baseline has one "
