@@ -11,6 +11,7 @@ import xarray as xr
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
+from twinbayes.errors import ScenarioError
 from twinbayes.inference.likelihood import patient_loglik
 from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.model import ModelSpec, PiecewiseConstant, Term, TimeVarying
@@ -149,3 +150,9 @@ def test_a_subgroup_that_the_fit_has_not_seen_draws_a_walk_of_its_own(case: Case
     drawn = many.in_subgroup(-1, np.random.default_rng(1))
     np.testing.assert_allclose(np.diff(drawn[:n], axis=0).std(axis=1), 1.0, rtol=0.05)
     np.testing.assert_array_equal(drawn[n:], 0.0)  # that of a covariate is the same in all
+
+
+def test_a_scenario_gives_a_0_1_covariate_0_or_1(case: Case) -> None:
+    few = replace(case.twin, cohort=case.cohort.select(case.cohort.patient_ids[:2]).until(0.0))
+    with pytest.raises(ScenarioError, match=r"'arm' is 0 or 1 .* Give 0 or 1"):
+        few.forecast(100.0, [100.0], scenario=Scenario.given("arm", 2))

@@ -39,15 +39,10 @@ def changing_ratios(fit: Fit, interval: float, kind: str) -> f.Block | None:
         parts.append(f.table(shown, caption=title, text=tuple(map(str, shown))))
     if not parts:
         return None
-    return f.block(
-        f.heading("Hazard ratios that change"),
-        f.paragraph(
-            f"Medians, with the {interval_words(interval, kind)}. By day: of carriers against "
-            "others, or of a subgroup against the mean of subgroups.",
-            "note",
-        ),
-        *parts,
-    )
+    told = f"Medians, with the {interval_words(interval, kind)}."
+    if fit.spec.events.time_varying:
+        told += " By day: of carriers against others, or of a subgroup against the mean of all."
+    return f.block(f.heading("Hazard ratios that change"), f.paragraph(told, "note"), *parts)
 
 
 def _by_window(

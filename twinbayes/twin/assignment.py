@@ -58,8 +58,8 @@ def assign(twin: Twin, i: int, scenario: Scenario, standing: Standing) -> Standi
     Raises
     ------
     ScenarioError
-        A covariate that the model has not, or has elsewhere than in the hazards; or one whose own
-        value is missing in some patient.
+        A covariate that the model has not, or has elsewhere than in the hazards; one whose own
+        value is missing in some patient; or a value other than 0 and 1 for one that is 0/1.
     """
     if not scenario.settings:
         return standing
@@ -109,9 +109,16 @@ def change_in(
         See `assign`.
     """
     known = tuple(dict.fromkeys(s for c in encoding.columns for s in c.sources))
+    zero_one = {c.sources[0] for c in encoding.columns if c.is_binary and len(c.sources) == 1}
     new = table.copy()
     for setting in settings:
         _require_settable(setting, known, elsewhere, table)
+        is_number = not isinstance(setting.value, str)
+        if is_number and setting.covariate in zero_one and setting.value not in (0, 1):
+            raise ScenarioError(
+                f"{setting.covariate!r} is 0 or 1 in every patient of the fit; it cannot be given "
+                f"{setting.value!r}. Give 0 or 1."
+            )
         new[setting.covariate] = _cells(setting, table[setting.covariate])
     named = {s.covariate for s in settings}
     columns = [k for k, c in enumerate(encoding.columns) if named & set(c.sources)]
