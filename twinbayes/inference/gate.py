@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -181,15 +182,21 @@ class _Judged:
         if not self.variable.dims:
             return self.name
         places = np.unravel_index(entry, self.variable.shape)
-        parts = [
-            f"patient {place + 1}"
-            if dim in PATIENT_DIMS
-            else str(self.variable.coords[dim].values[place])
-            if dim in self.variable.coords
-            else str(place)
-            for dim, place in zip(self.variable.dims, places, strict=True)
-        ]
+        parts = (names[k] for names, k in zip(self._coordinates, places, strict=True))
         return f"{self.name}[{', '.join(parts)}]"
+
+    @cached_property
+    def _coordinates(self) -> list[list[str]]:
+        """Names of the entries along each dim."""
+        out = []
+        for dim, size in self.variable.sizes.items():
+            if dim in PATIENT_DIMS:
+                out.append([f"patient {k + 1}" for k in range(size)])
+            elif dim in self.variable.coords:
+                out.append([str(value) for value in self.variable.coords[dim].to_numpy()])
+            else:
+                out.append([str(k) for k in range(size)])
+        return out
 
     def labels(self, mask: NDArray[np.bool_]) -> list[str]:
         return [self.label(int(entry)) for entry in np.flatnonzero(mask)]
@@ -313,13 +320,15 @@ def _judge_sampler(datatree: xr.DataTree, ebfmi_min: float) -> tuple[dict[str, f
 def _require_declared(constants: Collection[str], judged: list[_Judged]) -> None:
     """Refuse a declared name that is neither a variable nor an entry of one."""
     names = {one.name for one in judged}
-    for label in constants:
-        entries = (
-            {one.label(entry) for entry in range(one.finite.size)}
-            for one in judged
-            if label.startswith(f"{one.name}[")
-        )
-        if label not in names and not any(label in known for known in entries):
+    single = [label for label in constants if label not in names]
+    entries = {
+        label
+        for one in judged
+        if any(label.startswith(f"{one.name}[") for label in single)
+        for label in one.labels(np.ones(one.finite.size, dtype=np.bool_))
+    }
+    for label in single:
+        if label not in entries:
             raise OptionError(
                 f"constants: {label!r} is neither a variable of the posterior nor an entry of one. "
                 f"Variables: {', '.join(sorted(names))}."

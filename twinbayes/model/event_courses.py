@@ -59,16 +59,23 @@ def event_loglik(  # type: ignore[no-untyped-def]
         log_event, log_mean, coef, effect, trail, np.ones(len(patient)), index, values,
         grad_event, grad_mean, grad_coef, grad_effect, grad_trail, each,
     )  # fmt: skip
-    each += values[int(values[6]) : int(values[7])]
+    first = int(values[6])
+    for c in range(len(patient)):
+        each[c] += values[first + c]
     total = _summed(patient, each, len(weight))
-    counted = np.exp(each - total[patient]) * weight[patient]
+    counted = np.empty(len(patient))
+    for c in range(len(patient)):
+        counted[c] = np.exp(each[c] - total[patient[c]]) * weight[patient[c]]
     course_loglik(
         log_event, log_mean, coef, effect, trail, counted, index, values,
         grad_event, grad_mean, grad_coef, grad_effect, grad_trail, np.empty(0),
     )  # fmt: skip
-    if len(per_patient) > 0:
-        per_patient[:] = total
-    return np.sum(weight * total)
+    sum_of_all = 0.0
+    for i in range(len(weight)):
+        sum_of_all += weight[i] * total[i]
+        if len(per_patient) > 0:
+            per_patient[i] = total[i]
+    return sum_of_all
 
 
 @_jit
@@ -79,7 +86,9 @@ def _summed(patient, each, n):  # type: ignore[no-untyped-def]
         top[patient[c]] = max(top[patient[c]], each[c])
     for c in range(len(patient)):
         total[patient[c]] += np.exp(each[c] - top[patient[c]])
-    return top + np.log(total)
+    for i in range(n):
+        total[i] = top[i] + np.log(total[i])
+    return total
 
 
 @_jit

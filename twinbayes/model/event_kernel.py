@@ -13,7 +13,8 @@ The second term of eta integrates a missing covariate with conditional mean x an
 out of the hazard: exact for a normal covariate, second order for a binary one.
 
 The work is laid out for vector units: patients x 8 intensities in registers, then rows of one
-intensity side by side.
+intensity side by side. Loops are written out: an expression of arrays, or one assigned to a slice,
+takes numba a second or two to compile, with what it says when shapes differ.
 """
 
 from __future__ import annotations
@@ -111,11 +112,38 @@ def _accumulate(out, factor, values):  # type: ignore[no-untyped-def]
 
 
 @_jit
+def _fill(out, value):  # type: ignore[no-untyped-def]
+    for r in range(len(out)):
+        out[r] = value
+
+
+@_jit
+def _copy(values, out):  # type: ignore[no-untyped-def]
+    for r in range(len(values)):
+        out[r] = values[r]
+
+
+@_jit
 def _inner(a, b):  # type: ignore[no-untyped-def]
     total = 0.0
     for r in range(len(a)):
         total += a[r] * b[r]
     return total
+
+
+@_jit
+def _total(values):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for r in range(len(values)):
+        total += values[r]
+    return total
+
+
+@_jit
+def _counted(weight, patient, sign, values, out):  # type: ignore[no-untyped-def]
+    """out[r] = sign w[i] values[r] for the patient i of each row."""
+    for r in range(len(values)):
+        out[r] = sign * weight[np.uint64(patient[r])] * values[r]
 
 
 @_jit
@@ -182,7 +210,7 @@ def _predict(design, rows, coef, effect, eta, predictor):  # type: ignore[no-unt
     _add_moments(moments[0], moments[1], moments[2], coef, eta)
     across = np.empty(len(subgroup))  # the dense part of one intensity, by patient
     for e in range(len(row_start) - 1):
-        across[:] = 0.0
+        _fill(across, 0.0)
         for c in range(len(columns)):
             _accumulate(across, coef[columns[c], e], dense[c])
         _read_patients(patient, row_start[e], row_start[e + 1], eta[:, e], across, predictor)
@@ -238,7 +266,8 @@ def _add_events(  # type: ignore[no-untyped-def]
     """Return the events' share of the log-likelihood; add it to residuals and patients."""
     _, row_start, patient, (event_row, event_window, event_point), _ = rows
     total, e = 0.0, 0
-    grad_event[:] = 0.0
+    for one in grad_event:
+        _fill(one, 0.0)
     for m in range(len(event_row)):
         r, j = event_row[m], event_window[m]
         while r >= row_start[e + 1]:
@@ -265,18 +294,19 @@ def _pull_back(design, rows, coef, residual, eta, grad_coef, grad_effect):  # ty
     sums = np.zeros(len(row_start) - 1)
     across = np.empty(len(subgroup))
     for e in range(len(sums)):
-        across[:] = 0.0
+        _fill(across, 0.0)
         _add_patients(patient, row_start[e], row_start[e + 1], residual, across)
-        sums[e] = np.sum(across)
+        sums[e] = _total(across)
         for c in range(len(columns)):
             slope[columns[c], e] = _inner(across, dense[c])
-        eta[:, e] = across
+        _copy(across, eta[:, e])
     _sparse_gradient(sparse[0], sparse[1], sparse[2], eta, slope)
     _moments_gradient(moments[0], moments[1], moments[2], coef, eta, slope)
     for k in range(len(shift)):
         for e in range(len(sums)):
             grad_coef[k, e] = slope[k, e] - shift[k] * sums[e]
-    grad_effect[:] = 0.0
+    for one in grad_effect:
+        _fill(one, 0.0)
     for a in range(len(acting)):
         r = acting_row[a]
         grad_effect[acting[a], subgroup[patient[r]]] += residual[r]
@@ -297,25 +327,29 @@ def course_loglik(  # type: ignore[no-untyped-def]
     n_rows, n_intensities = len(patient), log_mean.shape[0]
     lanes = -(-n_intensities // _LANES) * _LANES
     wide = np.zeros((coef.shape[0], lanes))
-    wide[:, :n_intensities] = coef
+    for k in range(coef.shape[0]):
+        _copy(coef[k], wide[k])
     eta = np.empty((len(weight), lanes))
-    predictor, ratio = np.empty(n_rows), np.empty(n_rows)
+    predictor, ratio, weighted = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
     _predict(design, rows, wide, effect, eta, predictor)
     exponentials(predictor, ratio)
     cumulative = np.zeros(n_rows)
-    weighted = ratio if np.all(weight == 1.0) else ratio * weight[patient]
+    _counted(weight, patient, 1.0, ratio, weighted)
     exposure = values[int(values[2]) : int(values[3])]
     _accrue(row_start, exposure, log_mean, weighted, cumulative, grad_mean)
-    cumulative *= ratio
+    for r in range(n_rows):
+        cumulative[r] *= ratio[r]
     nodes = _nodes_of(index, values)
     _accrue_along(
         rows, nodes, log_mean, predictor, trail, weight, cumulative, grad_mean, grad_trail
     )
     if len(per_patient) > 0:
-        per_patient[:] = 0.0
-        _add_patients(patient, 0, n_rows, -cumulative, per_patient)
-    residual = -cumulative * weight[patient]
-    total = np.sum(residual)
+        _fill(per_patient, 0.0)
+        for r in range(n_rows):
+            per_patient[patient[r]] -= cumulative[r]
+    residual = np.empty(n_rows)
+    _counted(weight, patient, -1.0, cumulative, residual)
+    total = _total(residual)
     total += _add_events(
         rows, log_event, predictor, trail, weight, residual, grad_event, grad_trail, per_patient
     )
