@@ -28,9 +28,18 @@ import xarray as xr
 from scipy.special import digamma, polygamma
 
 import twinbayes as tb
+from twinbayes.cohort.aggregate import RESPONSE
 from twinbayes.inference import AggregateFit, compile_fit
-from twinbayes.model import Commensurate, Exchangeable, ExNex, PowerPrior, RobustMap
+from twinbayes.model import (
+    Commensurate,
+    Exchangeable,
+    ExNex,
+    LatentExchangeability,
+    PowerPrior,
+    RobustMap,
+)
 from twinbayes.model.pooling import Pooling
+from twinbayes.model.power_asymptotic import NormalSource
 from twinbayes.priors import effective_sample_size
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "borrowing.json"
@@ -200,28 +209,46 @@ def historical_actg() -> tuple[dict[str, Any], list[AggregateFit]]:
     rows = table.groupby(["subgroup", *REGIMEN], sort=False)[["responders", "n"]].sum()
     data = tb.read_aggregate(rows.reset_index(), covariates=REGIMEN)
     share = 0.5 * len(current) / len(past)
-    cases: dict[str, tuple[Pooling, float]] = {
-        "BHM": (Exchangeable(), 0.5),
-        "commensurate": (Commensurate(source=SOURCE, centred=True), 0.5),
+    shapes = {"uniform": (1.0, 1.0), "beta*": (0.7774, 6.2065)}
+    cases: dict[str, tuple[Pooling, float, float]] = {
+        "BHM": (Exchangeable(), 0.5, 10.0),
+        "commensurate": (Commensurate(source=SOURCE, centred=True), 0.5, 10.0),
         **{
             f"robust MAP w={w:g}": (
                 RobustMap(target="current", weight=w, own_sd=10.0, centred=True),
                 1.0,
+                10.0,
             )
             for w in (0.1, 0.5, 0.9)
         },
-        "power prior a0=0.5": (PowerPrior(source=SOURCE, power=0.5), 1.0),
-        "power prior a0=0.1113": (PowerPrior(source=SOURCE, power=share), 1.0),
-        "normalised power prior, uniform": (PowerPrior(source=SOURCE, power=None), 1.0),
-        "normalised power prior, beta*": (
-            PowerPrior(source=SOURCE, power=None, shape=(0.7774, 6.2065)),
-            1.0,
-        ),
+        "power prior a0=0.5": (PowerPrior(source=SOURCE, power=0.5), 1.0, 10.0),
+        "power prior a0=0.1113": (PowerPrior(source=SOURCE, power=share), 1.0, 10.0),
+        **{
+            f"normalised power prior, {name}": (
+                PowerPrior(source=SOURCE, power=None, shape=shape),
+                1.0,
+                10.0,
+            )
+            for name, shape in shapes.items()
+        },
+        # the published one has no prior beside the source's likelihood
+        **{
+            f"asymptotic power prior, {name}": (
+                PowerPrior(source=SOURCE, power=None, shape=shape, asymptotic=True),
+                1.0,
+                1000.0,
+            )
+            for name, shape in shapes.items()
+        },
+        "LEAP": (LatentExchangeability(source=SOURCE), 1.0, 10.0),
     }
-    found, fits = {}, []
-    for case, (pooling, heterogeneity) in cases.items():
+    found = {}
+    for name, trial in (("historical (ACTG 019)", past), ("current (ACTG 036)", current)):
+        found |= _most_likely(name, trial)
+    fits = []
+    for case, (pooling, heterogeneity, vague) in cases.items():
         priors = {
-            "effect_mean": normal(0.0, 10.0),
+            "effect_mean": normal(0.0, vague),
             "effect_heterogeneity": spread(heterogeneity),
         }
         run = {"draws": 1000, "tune": 600, "target_accept": 0.98}
@@ -232,6 +259,24 @@ def historical_actg() -> tuple[dict[str, Any], list[AggregateFit]]:
             for k, term in enumerate(("(Intercept)", *REGIMEN))
         }
     return found, fits
+
+
+def _most_likely(name: str, trial: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Estimates of maximum likelihood, as the asymptotic power prior takes them."""
+    design = np.column_stack([np.ones(len(trial)), trial[list(REGIMEN)]])
+    outcome = trial["outcome"].to_numpy(float)
+    normal_source = NormalSource.of(RESPONSE, design, outcome, np.ones(len(trial)), unit=1.0)
+    errors = np.sqrt(np.diag(np.linalg.inv(normal_source.information)))
+    return {
+        f"{name} {term}, maximum likelihood": {
+            "value": float(value),
+            "sd": float(error),
+            "mcse": 0.0,
+        }
+        for term, value, error in zip(
+            ("(Intercept)", *REGIMEN), normal_source.estimate, errors, strict=True
+        )
+    }
 
 
 CASES: Final[dict[str, Callable[[], tuple[dict[str, Any], list[AggregateFit]]]]] = {

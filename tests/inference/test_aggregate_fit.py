@@ -149,9 +149,11 @@ def test_the_normalising_constant_of_a_normal_source_is_exact() -> None:
         assert float(at(a)) == pytest.approx(wanted, abs=2e-3)
 
 
-def test_a_learnt_power_has_the_posterior_of_quadrature() -> None:
+@pytest.mark.parametrize("asymptotic", [False, True], ids=["exact", "asymptotic"])
+def test_a_learnt_power_has_the_posterior_of_quadrature(asymptotic: bool) -> None:
+    """Of a normal source: its large-sample limit is the likelihood itself."""
     table = pd.DataFrame({"subgroup": ["now", "then"], "mean": [0.0, 1.5], "se": [0.4, 0.3]})
-    learnt = PowerPrior(source="then", power=None, shape=(1.0, 1.0))
+    learnt = PowerPrior(source="then", power=None, shape=(1.0, 1.0), asymptotic=asymptotic)
     spec = tb.disease("historical", outcome="mean", pooling=learnt)
     fit = tb.fit(spec, tb.read_aggregate(table, outcome="mean"), priors=wide(), **RUN)
     assert fit.verdict.usable, fit.verdict

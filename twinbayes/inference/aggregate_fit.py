@@ -20,16 +20,12 @@ from twinbayes.inference.gate import Verdict, judge
 from twinbayes.inference.manifest import build_manifest
 from twinbayes.inference.samplers import Compiled, compile_model
 from twinbayes.inference.storage import write_tree
-from twinbayes.model.aggregate import (
-    EFFECT_MEAN,
-    HETEROGENEITY,
-    SUBGROUP_VALUE,
-    AggregateSpec,
-)
+from twinbayes.model.aggregate import HETEROGENEITY, SUBGROUP_VALUE, AggregateSpec
 from twinbayes.model.assemble import require_finite_start
 from twinbayes.model.pooling import BELONGS
-from twinbayes.model.pooling_power import PowerPrior
+from twinbayes.model.pooling_power import LatentExchangeability, PowerPrior
 from twinbayes.model.poolings import discounts
+from twinbayes.model.source_rows import EFFECT_MEAN, POWER
 from twinbayes.names import CHAIN, COEFFICIENT, DRAW, POSTERIOR, SUBGROUP
 from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors
 from twinbayes.priors.mixture import BETA, GAMMA, NORMAL
@@ -65,11 +61,18 @@ class AggregateFit:
 
     @property
     def weights(self) -> np.ndarray:
-        """Powers of the likelihood of each subgroup, (subgroup,); of a learnt one the mean."""
+        """Powers of the likelihood of each subgroup, (subgroup,); of a learnt one the mean.
+
+        Where some patients of a source belong with the others, their share.
+        """
         pooling, labels = self.spec.pooling, self.data.subgroups
-        if isinstance(pooling, PowerPrior) and pooling.power is None:
-            power = float(self.datatree[POSTERIOR]["power"].mean())
-            return discounts([replace(pooling, power=power)], labels)
+        posterior = self.datatree[POSTERIOR].to_dataset()
+        if isinstance(pooling, LatentExchangeability):
+            share = float(posterior[f"effect_{BELONGS}"].mean())
+            return discounts([PowerPrior(source=pooling.source, power=share)], labels)
+        if isinstance(pooling, PowerPrior):
+            power = float(posterior[POWER].mean()) if pooling.power is None else pooling.power
+            return discounts([PowerPrior(source=pooling.source, power=power)], labels)
         return discounts([pooling], labels)
 
     @property
@@ -232,7 +235,7 @@ class CompiledAggregate:
         ------
         ModelError
             Subgroups, covariates or the outcome differ, or the likelihood of the source has
-            been integrated already (a power that is learnt).
+            been integrated or maximised already.
         """
         here, there = self.data.table, data.table
         same = (data.outcome, data.covariates) == (self.data.outcome, self.data.covariates)
@@ -241,10 +244,11 @@ class CompiledAggregate:
                 "Other data for a compiled model need the same rows of the same subgroups, "
                 "covariates and outcome. Compile a model of their own."
             )
-        if getattr(self.spec.pooling, "power", 0.0) is None:
+        pooling = self.spec.pooling
+        if isinstance(pooling, PowerPrior) and (pooling.power is None or pooling.asymptotic):
             raise ModelError(
-                "A power that is learnt depends on the source's data beyond their likelihood. "
-                "Compile the model for each data set."
+                "A power that is learnt, or a large-sample limit, depends on the source's data "
+                "beyond their likelihood. Compile the model for each data set."
             )
         columns = (*OUTCOMES[self.spec.outcome], *self.spec.covariates)
         updates = {c: there[c].to_numpy(float) for c in columns}

@@ -17,7 +17,7 @@ from twinbayes.model.mean_shapes import BiexponentialDecay, Claret, SteinFojo
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling
 from twinbayes.model.pooling_mixture import Commensurate, ExNex, RobustMap
 from twinbayes.model.pooling_partition import BMAExchangeability
-from twinbayes.model.pooling_power import PowerPrior
+from twinbayes.model.pooling_power import LatentExchangeability, PowerPrior
 from twinbayes.model.pooling_sparse import R2D2, Horseshoe
 from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
 from twinbayes.model.time_basis import Biphasic, CubicSpline, NaturalSpline, Polynomial
@@ -49,6 +49,7 @@ __all__ = [
     "Group",
     "Horseshoe",
     "Interaction",
+    "LatentExchangeability",
     "Learnt",
     "MeanFunction",
     "ModelPlan",

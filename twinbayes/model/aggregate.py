@@ -24,17 +24,14 @@ from twinbayes.cohort.aggregate import LOG_HAZARD_RATIO, MEAN, OUTCOMES, RATE, R
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model import codec
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling, Tensor
-from twinbayes.model.pooling_power import PowerPrior
-from twinbayes.model.poolings import discounts
-from twinbayes.model.power_normaliser import LogNormaliser
+from twinbayes.model.source_rows import EFFECT_MEAN, POWER, Rows, loglik
 from twinbayes.names import COEFFICIENT, ROW, SUBGROUP
 from twinbayes.priors import PriorSet
 
 INTERCEPT: Final = "intercept"
-EFFECT_MEAN: Final = "effect_mean"
 HETEROGENEITY: Final = "effect_heterogeneity"
 SUBGROUP_VALUE: Final = "subgroup_value"
-_RESERVED: Final = ("effect", "power", "loglik", SUBGROUP_VALUE)
+_RESERVED: Final = ("effect", POWER, "loglik", SUBGROUP_VALUE)
 _LINKS: Final = {
     RESPONSE: "responders ~ binomial(n, logit⁻¹(η))",
     RATE: "events ~ Poisson(time · exp(η))",
@@ -147,15 +144,8 @@ class AggregateSpec:
             theta = self.pooling.build(
                 names, (COEFFICIENT, SUBGROUP), self.coefficients, len(labels), priors
             )
-            first, second = (
-                pm.Data(column, data.table[column].to_numpy(float), dims=ROW)
-                for column in OUTCOMES[self.outcome]
-            )
-            eta = theta[0, group]
-            for k, x in enumerate(self.covariates, start=1):
-                eta = eta + theta[k, group] * pm.Data(x, data.table[x].to_numpy(float), dims=ROW)
-            logp = row_logp(self.outcome, eta, first, second, self.unit)
-            pm.Potential("loglik", (logp * self._weight(data, group, priors)).sum())
+            rows = self._rows(data, group)
+            pm.Potential("loglik", loglik(rows, self.pooling, theta, priors))
             if not self.covariates:
                 pm.Deterministic(SUBGROUP_VALUE, self._natural(theta[0]), dims=SUBGROUP)
         return model
@@ -173,25 +163,23 @@ class AggregateSpec:
         value: Tensor = pt.exp(eta) if self.outcome == RATE else self.unit * eta
         return value
 
-    def _weight(self, data: Aggregate, group: np.ndarray, priors: PriorSet) -> Tensor | np.ndarray:
-        """(row,) powers of the likelihood: 1, or those of a power prior, learnt or not."""
-        pooling, labels = self.pooling, data.subgroups
-        if not isinstance(pooling, PowerPrior) or pooling.power is not None:
-            powers: np.ndarray = discounts([pooling], labels)[group]
-            return powers
-        source = group == labels.index(pooling.source)
-        power = pm.Beta("power", *pooling.shape)
-        rows = data.table.loc[source]
-        normaliser = LogNormaliser.of(
-            self.outcome,
-            np.column_stack([np.ones(len(rows)), *(rows[x] for x in self.covariates)]),
-            *(rows[column].to_numpy(float) for column in OUTCOMES[self.outcome]),
+    def _rows(self, data: Aggregate, group: np.ndarray) -> Rows:
+        """Rows of the data, with `pm.Data` of the current model."""
+        table, two = data.table, OUTCOMES[self.outcome]
+        first, second = (pm.Data(c, table[c].to_numpy(float), dims=ROW) for c in two)
+        terms = [pm.Data(x, table[x].to_numpy(float), dims=ROW) for x in self.covariates]
+        return Rows(
+            outcome=self.outcome,
             unit=self.unit,
-            priors=[priors.get_entry(EFFECT_MEAN, x) for x in self.coefficients],
+            coefficients=self.coefficients,
+            labels=data.subgroups,
+            group=group,
+            design=np.column_stack([np.ones(len(table)), *(table[x] for x in self.covariates)]),
+            first=table[two[0]].to_numpy(float),
+            second=table[two[1]].to_numpy(float),
+            terms=tuple(terms),
+            observed=(first, second),
         )
-        pm.Potential("power_normaliser", -normaliser.at(power))
-        learnt: Tensor = pt.switch(pt.as_tensor(source), power, 1.0)
-        return learnt
 
     def _require(self, data: Aggregate) -> None:
         if data.outcome != self.outcome:
@@ -206,25 +194,6 @@ class AggregateSpec:
                     f"Covariate {x!r} has a name that the model uses itself. Rename the column; "
                     f"reserved are {', '.join(_RESERVED)}, and what begins with them."
                 )
-
-
-def row_logp(outcome: str, eta: Any, first: Any, second: Any, unit: float) -> Any:
-    """Log-likelihood of each row, but for what does not depend on `eta`; PyTensor or NumPy."""
-    if outcome == RESPONSE:
-        # log(1 + exp(eta)) = |eta| / 2 + eta / 2 + log(1 + exp(-|eta|)), which never overflows
-        log_odds = 0.5 * (abs(eta) + eta) + _log1p(_exp(-abs(eta)))
-        return first * eta - second * log_odds
-    if outcome == RATE:
-        return first * eta - second * _exp(eta)
-    return -0.5 * ((first - unit * eta) / second) ** 2
-
-
-def _exp(x: Any) -> Any:
-    return np.exp(x) if isinstance(x, np.ndarray) else pt.exp(x)
-
-
-def _log1p(x: Any) -> Any:
-    return np.log1p(x) if isinstance(x, np.ndarray) else pt.log1p(x)
 
 
 def _scale(outcome: str) -> str:

@@ -12,6 +12,8 @@
 ``robust_map``           the target follows history, or it does not
 ``bma_exchangeability``  every way to group them, averaged
 =======================  ==========================================================
+
+Aggregate models know one more, `LatentExchangeability`: a source of which some patients belong.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from twinbayes.errors import ModelError, OptionError, require_known
 from twinbayes.model.pooling import Complete, Exchangeable, NoPooling, Pooling
 from twinbayes.model.pooling_mixture import Commensurate, ExNex, RobustMap
 from twinbayes.model.pooling_partition import BMAExchangeability
-from twinbayes.model.pooling_power import PowerPrior
+from twinbayes.model.pooling_power import LatentExchangeability, PowerPrior
 from twinbayes.model.pooling_sparse import R2D2, Horseshoe
 
 POOLINGS: Final[MappingProxyType[str, type[Any]]] = MappingProxyType(
@@ -71,9 +73,10 @@ def discounts(strategies: Iterable[Pooling], labels: Sequence[str]) -> np.ndarra
     Raises
     ------
     ModelError
-        Two power priors differ in source or power.
+        Two power priors differ in source or power, or a strategy is for aggregate models only.
     """
-    found = list(dict.fromkeys(s for s in strategies if isinstance(s, PowerPrior)))
+    discounting = PowerPrior | LatentExchangeability
+    found = list(dict.fromkeys(s for s in strategies if isinstance(s, discounting)))
     if not found:
         return np.ones(len(labels))
     if len(found) > 1:

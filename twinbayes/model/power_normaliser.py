@@ -16,9 +16,9 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from twinbayes.cohort.aggregate import RATE, RESPONSE
-from twinbayes.errors import ModelError
 from twinbayes.model.pooling import Tensor
+from twinbayes.model.power_asymptotic import normal_priors
+from twinbayes.model.row_likelihood import row_logp, row_slopes
 from twinbayes.priors import PriorEntry
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ class LogNormaliser:
         Parameters
         ----------
         outcome, first, second, unit
-            As in `aggregate.row_logp`.
+            As in `row_likelihood`.
         design
             (row, coefficient).
         priors
@@ -69,12 +69,7 @@ class LogNormaliser:
         ModelError
             A prior is not normal.
         """
-        if any(entry.distribution != "Normal" for entry in priors):
-            raise ModelError(
-                "The normalised power prior needs Normal priors of 'effect_mean'. Override them."
-            )
-        mean = np.array([entry.arguments["mu"] for entry in priors])
-        sd = np.array([entry.arguments["sigma"] for entry in priors])
+        mean, sd = normal_priors(priors)
         problem = _Problem(outcome, design, first, second, unit, mean, sd)
         powers = np.exp(_from_unit(chebyshev.chebpts1(_DEGREE + 1))) - _SMALL
         values = [problem.log_integral(float(a)) for a in powers]
@@ -102,6 +97,10 @@ class _Problem:
     mean: Floats
     sd: Floats
 
+    @property
+    def _columns(self) -> tuple[Floats, Floats, float]:
+        return self.first, self.second, self.unit
+
     def log_integral(self, power: float) -> float:
         """log Z at one power."""
         mode, curvature = self._mode(power)
@@ -119,22 +118,17 @@ class _Problem:
         eta = theta @ self.design.T
         z = (theta - self.mean) / self.sd
         prior = -0.5 * z**2 - np.log(self.sd) - 0.5 * np.log(2 * np.pi)
-        value: Floats = power * self._loglik(eta).sum(axis=-1) + prior.sum(axis=-1)
+        value: Floats = power * row_logp(self.outcome, eta, *self._columns).sum(
+            axis=-1
+        ) + prior.sum(axis=-1)
         return value
-
-    def _loglik(self, eta: Floats) -> Floats:
-        if self.outcome == RESPONSE:
-            return np.asarray(self.first * eta - self.second * np.logaddexp(0.0, eta))
-        if self.outcome == RATE:
-            return np.asarray(self.first * eta - self.second * np.exp(eta))
-        return np.asarray(-0.5 * ((self.first - self.unit * eta) / self.second) ** 2)
 
     def _mode(self, power: float) -> tuple[Floats, Floats]:
         """Mode of the powered posterior and the negative Hessian there; it is concave."""
         theta = self.mean.copy()
         value = self._log_target(theta, power)
         for _ in range(_NEWTON):
-            slope, bend = self._derivatives(self.design @ theta)
+            slope, bend = row_slopes(self.outcome, self.design @ theta, *self._columns)
             gradient = power * slope @ self.design - (theta - self.mean) / self.sd**2
             curvature = power * (self.design.T * bend) @ self.design + np.diag(self.sd**-2.0)
             step = np.linalg.solve(curvature, gradient)
@@ -145,16 +139,6 @@ class _Problem:
             if np.max(np.abs(step)) < 1e-10:
                 break
         return theta, curvature
-
-    def _derivatives(self, eta: Floats) -> tuple[Floats, Floats]:
-        if self.outcome == RESPONSE:
-            p = special.expit(eta)
-            return self.first - self.second * p, self.second * p * (1.0 - p)
-        if self.outcome == RATE:
-            rate = self.second * np.exp(eta)
-            return self.first - rate, rate
-        precision = (self.unit / self.second) ** 2
-        return precision * (self.first / self.unit - eta), precision * np.ones_like(eta)
 
 
 _LOW: Final = float(np.log(_SMALL))
