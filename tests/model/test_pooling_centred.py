@@ -1,4 +1,4 @@
-"""Mixtures sampled as they are: the same models as with standard normal numbers behind them."""
+"""Effects sampled as they are: the same models as with standard numbers behind them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 from scipy import stats
 
 import twinbayes as tb
+from twinbayes.errors import OptionError
 from twinbayes.inference import AggregateFit
-from twinbayes.model import Commensurate, RobustMap
-from twinbayes.model.pooling import Pooling
+from twinbayes.model import Commensurate, Exchangeable, RobustMap
+from twinbayes.model.pooling import EffectNames, Pooling
 
 ROBUST = RobustMap(target="new", weight=0.3, own_sd=2.0, centred=True)
 FOLLOWING = Commensurate(source="old", spike=0.4, spike_precision=25.0, centred=True)
@@ -37,6 +38,48 @@ def test_the_density_of_several_effects_is_that_of_the_joint_mixture() -> None:
     follow = np.abs(drawn - centre) < 3.0 * spread
     assert np.mean(follow.all(axis=1)) > 0.3 * 0.99
     np.testing.assert_allclose(drawn.mean(axis=0), 0.3 * centre, atol=4 * 2.0 / np.sqrt(40_000))
+
+
+NAMES = {"mean": "mean", "scale": "scale", "offset": "offset", "total": "total"}
+LEVELS = EffectNames(**NAMES, scale_prior="subgroup_scale")
+EFFECTS = EffectNames(**NAMES, scale_prior="treatment_heterogeneity", mean_prior="treatment_effect")
+SCALE = {"one": 0.4, "two": 1.7, "three": 2.5}
+
+
+def built(pooling: Exchangeable, names: EffectNames) -> pm.Model:
+    coords = {"row": list(SCALE), "group": ["a", "b", "c", "d"]}
+    with pm.Model(coords=coords) as model:
+        pooling.build(names, ("row", "group"), list(SCALE), 4, tb.load_priors("registry"))
+    return model
+
+
+@pytest.mark.parametrize("names", [LEVELS, EFFECTS], ids=["levels", "effects"])
+@pytest.mark.parametrize("nu", [None, 4.0], ids=["normal", "t"])
+def test_a_centred_row_has_the_same_density_and_effects(
+    names: EffectNames, nu: float | None
+) -> None:
+    """The sampled numbers of row two are scale times as large, and their density falls by it."""
+    scale = np.array(list(SCALE.values()))
+    offset = np.random.default_rng(5).normal(size=(3, 4))
+    models = [built(Exchangeable(nu=nu, centred=rows), names) for rows in ((), ("two",))]
+    values, n_free = [], 4
+    for model, width in zip(models, ([1.0, 1.0, 1.0], [1.0, scale[1], 1.0]), strict=True):
+        point = model.initial_point()
+        point["scale_log__"] = np.log(scale)
+        key = next(k for k in point if k.startswith("offset"))
+        n_free = point[key].shape[1]
+        point[key] = np.array(width)[:, None] * offset[:, :n_free]
+        total = model.replace_rvs_by_values([model["total"]])[0]
+        logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")(point)
+        values.append((float(logp), model.compile_fn(total, mode="FAST_COMPILE")(point)))
+    (plain, effects), (centred, same) = values
+    assert centred == pytest.approx(plain - n_free * np.log(scale[1]), abs=1e-9)
+    np.testing.assert_allclose(effects, same, atol=1e-12)
+
+
+def test_a_row_that_is_not_there_cannot_be_centred() -> None:
+    with pytest.raises(OptionError, match="row to be centred"):
+        built(Exchangeable(centred=("four",)), LEVELS)
 
 
 def fitted(pooling: Pooling) -> AggregateFit:

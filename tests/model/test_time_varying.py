@@ -27,11 +27,16 @@ def with_effects(*asked: TimeVarying) -> ModelSpec:
     return replace(spec, events=replace(spec.events, time_varying=asked))
 
 
-def survival(of: str, windows: int = 6, covariates: tuple[Term, ...] = ()) -> ModelSpec:
+def survival(
+    of: str,
+    windows: int = 6,
+    covariates: tuple[Term, ...] = (),
+    classes: tuple[tuple[str, ...], ...] = (),
+) -> ModelSpec:
     """Survival of the registry's patients, whose other events are left aside."""
     spec = tb.disease("survival", baseline=PiecewiseConstant(windows), covariates=covariates)
     graph = replace(spec.graph, ignored_events=("complete_remission", "relapse"))
-    varying = (TimeVarying(of=of, on="alive->dead"),)
+    varying = (TimeVarying(of=of, on="alive->dead", classes=classes),)
     return replace(spec, events=replace(spec.events, graph=graph, time_varying=varying))
 
 
@@ -73,6 +78,36 @@ def test_only_carriers_are_cut(registry: Cohort) -> None:
     assert pieces[~carrier].max() == 1
     assert pieces[carrier].max() > 1
     assert all(bool(e) == carrier[p] for p, e in zip(rows.patient, rows.effects, strict=True))
+
+
+def test_only_subgroups_of_a_class_are_cut(registry: Cohort) -> None:
+    first, second, third, *_ = registry.subgroups
+    classes = ((first, third, "absent here"), (second,))
+    plan = survival("subgroup", classes=classes).plan(registry).events
+    of_class = registry.patients["subgroup"].isin([first, second, third]).to_numpy()
+    assert 0 < of_class.sum() < registry.n_patients
+    rows = plan.rows
+    assert all(bool(e) == of_class[p] for p, e in zip(rows.patient, rows.effects, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("of", "classes", "text"),
+    [
+        ("sex", (("a",),), "classes are of subgroups"),
+        ("subgroup", (("a", "b"), ("b",)), "a subgroup in two classes"),
+        ("subgroup", (("a",), ()), "a class without subgroups"),
+    ],
+)
+def test_classes_that_no_cohort_can_have_are_refused(
+    of: str, classes: tuple[tuple[str, ...], ...], text: str
+) -> None:
+    with pytest.raises(ModelError, match=text):
+        TimeVarying(of=of, on=RELAPSE, classes=classes)
+
+
+def test_a_class_that_nobody_is_of_is_refused(registry: Cohort) -> None:
+    with pytest.raises(ModelError, match=r"'here', 'there', and no patient is of it. The cohort's"):
+        survival("subgroup", classes=(("here", "there"),)).plan(registry)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +162,9 @@ def test_the_description_survives_storage_and_is_told() -> None:
     assert ModelSpec.from_dict(spec.to_dict()) == spec
     assert "subgroup on remission->relapse" in spec.describe()
     assert tb.disease("registry").content_hash != spec.content_hash
+    shared = with_effects(TimeVarying(of="subgroup", on=RELAPSE, classes=(("a", "b"), ("c",))))
+    assert ModelSpec.from_dict(shared.to_dict()) == shared
+    assert "(classes that share it: a, b; c)" in shared.describe()
 
 
 def test_a_prior_set_without_the_step_says_what_is_missing(registry: Cohort) -> None:

@@ -22,6 +22,7 @@ from twinbayes.twin.population import Population
 DEATH = "alive->dead"
 ARM = Term(name="arm", group="treatment", transform="binary")
 GROUPS = ("a", "b", "c")
+CLASSES = {"each its own": (), "a class of two": (("a", "c"),)}
 TIMES = np.array([90.0, 400.0, 1000.0, 1500.0])
 
 
@@ -32,6 +33,7 @@ class Case:
     plan: ModelPlan
     draws: xr.Dataset
     twin: Twin
+    classes: tuple[tuple[str, ...], ...]
 
     def log_hazard(self, i: int, arm: float | None = None) -> np.ndarray:
         """(draw, window) of patient `i`, from the draws and the tables alone."""
@@ -55,8 +57,8 @@ class Case:
         return np.asarray(np.exp(log_hazard) @ days)
 
 
-@pytest.fixture(scope="module")
-def case() -> Case:
+@pytest.fixture(scope="module", params=CLASSES.values(), ids=list(CLASSES))
+def case(request: pytest.FixtureRequest) -> Case:
     rng = np.random.default_rng(4)
     n = 60
     ids = [f"p{k}" for k in range(n)]
@@ -84,7 +86,8 @@ def case() -> Case:
     }
     cohort = cohort_from_tables("walks", tables, simulated=True)
     spec = tb.disease("survival", baseline=PiecewiseConstant(windows=5), covariates=(ARM,))
-    both = (TimeVarying(of="subgroup", on=DEATH), TimeVarying(of="arm", on=DEATH))
+    of_subgroups = TimeVarying(of="subgroup", on=DEATH, classes=request.param)
+    both = (of_subgroups, TimeVarying(of="arm", on=DEATH))
     spec = replace(spec, events=replace(spec.events, time_varying=both))
     plan = spec.plan(cohort)
     draws = sample_priors(spec, cohort, draws=40, seed=3)
@@ -92,7 +95,7 @@ def case() -> Case:
     varying = spec.events.varying(learnt.encoding, learnt.edges)
     population = Population.from_posterior(draws, learnt.encoding, learnt.edges, varying)
     twin = Twin(spec, learnt, population, None, cohort, True)
-    return Case(spec, cohort, plan, draws, twin)
+    return Case(spec, cohort, plan, draws, twin, request.param)
 
 
 def test_the_likelihood_is_that_of_hazards_by_group_and_window(case: Case) -> None:
@@ -109,15 +112,23 @@ def test_the_likelihood_is_that_of_hazards_by_group_and_window(case: Case) -> No
         np.testing.assert_allclose(case.twin.evidence(i), wanted, rtol=1e-9, atol=1e-9)
 
 
-def test_walks_average_zero_over_windows_and_over_subgroups(case: Case) -> None:
+def test_walks_average_zero_over_windows_and_are_those_of_ones_class(case: Case) -> None:
     walk = case.draws["time_varying_effect"].isel(chain=0)
     n = len(case.plan.events.edges[0]) - 1
     for part in (slice(None, n), slice(n, None)):
         mean = walk.isel(time_varying_window=part).mean("time_varying_window")
         np.testing.assert_allclose(mean, 0.0, atol=1e-12)
-    over = walk.isel(time_varying_window=slice(None, n)).mean("subgroup")
-    np.testing.assert_allclose(over, 0.0, atol=1e-12)
     assert float(np.abs(walk).max()) > 0.1
+    own = walk.isel(time_varying_window=slice(None, n))
+    still = case.spec.constants(case.plan.learnt)
+    if not case.classes:
+        np.testing.assert_allclose(own.mean("subgroup"), 0.0, atol=1e-12)
+        assert not still
+        return
+    np.testing.assert_array_equal(own.sel(subgroup="a"), own.sel(subgroup="c"))
+    np.testing.assert_array_equal(own.sel(subgroup="b"), 0.0)
+    windows = own["time_varying_window"].to_numpy()
+    assert set(still) == {f"time_varying_effect[{w}, b]" for w in windows}
 
 
 @pytest.mark.parametrize("arm", [None, 0.0, 1.0])
@@ -135,7 +146,9 @@ def test_forecasts_follow_the_hazards_of_ones_own_group(case: Case, arm: float |
             np.testing.assert_allclose(got, wanted, atol=2e-5, err_msg=str((i, t)))
 
 
-def test_a_subgroup_that_the_fit_has_not_seen_draws_a_walk_of_its_own(case: Case) -> None:
+def test_a_subgroup_that_the_fit_has_not_seen_draws_a_walk_of_its_own_or_has_none(
+    case: Case,
+) -> None:
     patients = case.cohort.patients.iloc[:1].assign(subgroup="unheard of")
     other = replace(case.cohort.select(case.cohort.patient_ids[:1]), patients=patients)
     walks = case.twin.population.walks
@@ -143,6 +156,9 @@ def test_a_subgroup_that_the_fit_has_not_seen_draws_a_walk_of_its_own(case: Case
     twin = replace(case.twin, cohort=other.until(0.0))
     n = len(case.plan.events.edges[0]) - 1
     own = np.log(twin.ratios(0).effect[-2 * n : -n])
+    if case.classes:
+        np.testing.assert_array_equal(own, 0.0)
+        return
     np.testing.assert_allclose(own.mean(axis=0), 0.0, atol=1e-12)
     for group in range(len(GROUPS)):
         assert np.abs(own - walks.log_ratio[:n, group]).max() > 0.05

@@ -226,7 +226,7 @@ def _of_patients(
         )  # fmt: skip
         verdict = judge(
             fit.datatree, rhat_max=sampling.rhat_max, ess_min=sampling.ess_min,
-            constants=compiled.plan.learnt.constants,
+            constants=compiled.spec.constants(compiled.plan.learnt),
         )  # fmt: skip
         if verdict.usable:
             break

@@ -69,7 +69,7 @@ class CompiledFit:
             draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
         )
         tree[CONSTANT_DATA] = xr.DataTree(constants(self.plan.events, self.cohort, weight))
-        verdict = judge(tree, constants=self.plan.learnt.constants)
+        verdict = judge(tree, constants=self.spec.constants(self.plan.learnt))
         manifest = build_manifest(
             run={str(key): value for key, value in tree.attrs.items()},
             cohort_fingerprint=self.cohort.fingerprint,
@@ -209,7 +209,7 @@ def load_fit(path: str | os.PathLike[str]) -> Fit | AggregateFit:
     if DATA in text:
         return unpack_aggregate(text, priors, draws, manifest)
     spec, cohort, learnt = unpack_fit(tree, text)
-    verdict = judge(draws, constants=learnt.constants)
+    verdict = judge(draws, constants=spec.constants(learnt))
     return Fit(spec, cohort, priors, draws, verdict, manifest, learnt)
 
 

@@ -45,7 +45,6 @@ from twinbayes.model.time_varying import (
     build_walks,
     cut_rows,
     laid_out,
-    window_labels,
 )
 from twinbayes.names import (
     CENTRE,
@@ -89,7 +88,8 @@ class EventProcess:
         each other: what raises one of `worse` tends to raise the others and to lower those of
         `better`. How much is learnt, for each covariate group and for the subgroups.
     time_varying
-        Hazards of subgroups, or of carriers of a covariate, that are not proportional.
+        Hazards of subgroups, classes of these, or carriers of a covariate, that are not
+        proportional.
     """
 
     graph: StateGraph
@@ -104,9 +104,10 @@ class EventProcess:
     def __post_init__(self) -> None:
         for label in (*self.worse, *self.better):
             require_known(label, self.graph.labels, "intensity with shared covariate effects")
+        changing = [effect.label for effect in self.time_varying]
         for effect in self.time_varying:
             require_known(effect.on, self.graph.labels, "intensity of a time-varying effect")
-            if self.time_varying.count(effect) > 1:
+            if changing.count(effect.label) > 1:
                 raise ModelError(f"The time-varying effect {effect.label!r} is there twice.")
 
     def plan(self, cohort: Cohort, followed: Followed | None = None) -> EventPlan:
@@ -180,7 +181,7 @@ class EventProcess:
             out[ENTRY_CUT] = tuple(e.label for e in eras if e.first > 0.0)
         if varying := self.varying(encoding, plan.edges):
             out[TIME_VARYING] = tuple(e.label for e in varying)
-            out[TIME_VARYING_WINDOW] = window_labels(varying)
+            out[TIME_VARYING_WINDOW] = tuple(w for e in varying for w in e.windows)
         return out
 
     def build(self, plan: EventPlan, priors: PriorSet, weight: Tensor, trail: Tensor) -> None:

@@ -16,7 +16,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from twinbayes.errors import ModelError
+from twinbayes.errors import ModelError, require_known
 from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.priors import PriorSet
 
@@ -159,11 +159,15 @@ class Exchangeable:
     nu
         Degrees of freedom of a Student's t distribution of the subgroups, whose long tails let
         one that differs go its own way; None for a normal distribution.
+    centred
+        Labels of the rows whose data inform most subgroups: there the effects themselves are
+        sampled. The model is the same; only how well it samples differs.
     """
 
     kind: str = "exchangeable"
     reaches_new_subgroups: bool = True
     nu: float | None = field(default=None, metadata=UNSET_IS_ABSENT)
+    centred: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         if self.nu is not None and not self.nu > 0:
@@ -182,18 +186,29 @@ class Exchangeable:
     ) -> Tensor:
         """Return effects around a learnt mean, shape (rows, groups); `names.scale` is learnt."""
         scale = priors.make(names.scale, names.scale_prior, dims=dims[:1], qualifiers=rows)
+        width = self._width(scale, rows)
         if self.nu is not None:
-            offset = pm.StudentT(names.offset, nu=self.nu, mu=0.0, sigma=1.0, dims=dims)
-            offset = self._leaning(offset, names, priors)
-            return around(names, scale[:, None] * offset, dims, rows, priors)
+            offset = pm.StudentT(names.offset, nu=self.nu, mu=0.0, sigma=width, dims=dims)
+            own = self._leaning(offset / width, names, priors)
+            return around(names, scale[:, None] * own, dims, rows, priors)
         if names.mean_prior is None:
-            offset = pm.ZeroSumNormal(names.offset, sigma=1.0, dims=dims, n_zerosum_axes=1)
-            total = scale[:, None] * self._leaning(offset, names, priors)
+            offset = pm.ZeroSumNormal(names.offset, sigma=width, dims=dims, n_zerosum_axes=1)
+            total = scale[:, None] * self._leaning(offset / width, names, priors)
         else:
             mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
-            offset = pm.Normal(names.offset, 0.0, 1.0, dims=dims)
-            total = mean[:, None] + scale[:, None] * offset
+            offset = pm.Normal(names.offset, 0.0, width, dims=dims)
+            total = mean[:, None] + scale[:, None] * (offset / width)
         return report(names.total, total, dims)
+
+    def _width(self, scale: Tensor, rows: Sequence[str]) -> Tensor | float:
+        """(rows, 1) standard deviation of what is sampled: the spread where centred, else 1."""
+        for label in self.centred:
+            require_known(label, rows, "row to be centred")
+        if not self.centred:
+            return 1.0
+        inside = np.array([label in self.centred for label in rows])
+        width: Tensor = pt.switch(pt.as_tensor(inside), scale, 1.0)[:, None]
+        return width
 
     @staticmethod
     def _leaning(offset: Tensor, names: EffectNames, priors: PriorSet) -> Tensor:

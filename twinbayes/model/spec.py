@@ -44,23 +44,6 @@ class Learnt:
     edges: tuple[Floats, ...]
     curves: CurveEncoding | None = None
 
-    @property
-    def constants(self) -> tuple[str, ...]:
-        """Recorded quantities that are constant by construction.
-
-        Correlations with oneself, and effects of covariates on waves, which they do not have.
-        """
-        curves = self.curves
-        if curves is None:
-            return ()
-        varying = [curves.labels[k] for k in curves.varying]
-        waves = [curves.labels[k] for k in np.flatnonzero(are_waves(curves.markers))]
-        covariates = curves.encoding.labels if waves else ()
-        return (
-            *(f"patient_correlation[{label}, {label}]" for label in varying),
-            *(f"curve_effect[{x}, {wave}]" for x in covariates for wave in waves),
-        )
-
 
 @dataclass(frozen=True)
 class ModelPlan:
@@ -160,6 +143,27 @@ class ModelSpec:
         powers: Floats = of_subgroup * of_centre
         return powers
 
+    def constants(self, learnt: Learnt) -> tuple[str, ...]:
+        """Recorded quantities that are constant by construction.
+
+        Correlations with oneself, effects of covariates on waves, which they do not have, and
+        walks of subgroups that are of no class.
+        """
+        found: list[str] = []
+        for effect in self.events.varying(learnt.encoding, learnt.edges):
+            found += effect.constants(learnt.encoding.subgroups)
+        curves = learnt.curves
+        if curves is None:
+            return tuple(found)
+        varying = [curves.labels[k] for k in curves.varying]
+        waves = [curves.labels[k] for k in np.flatnonzero(are_waves(curves.markers))]
+        covariates = curves.encoding.labels if waves else ()
+        return (
+            *found,
+            *(f"patient_correlation[{label}, {label}]" for label in varying),
+            *(f"curve_effect[{x}, {wave}]" for x in covariates for wave in waves),
+        )
+
     @property
     def features(self) -> tuple[Feature, ...]:
         """What hazards follow, in the order of the log hazard ratios."""
@@ -215,7 +219,7 @@ class ModelSpec:
         if events.time_varying:
             lines += [
                 "Effects that change with time δ_v, a walk over windows that averages zero:",
-                *(f"  {v.label}" for v in events.time_varying),
+                *(f"  {v.text}" for v in events.time_varying),
             ]
         lines += [
             "Levels: subgroup a_e "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pymc as pm
@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 
 from twinbayes.errors import ModelError
+from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.design import Design, Encoding
 from twinbayes.model.event_data import Floats, Ints, RowTable
 from twinbayes.model.event_op import Tensor
@@ -34,15 +35,38 @@ class TimeVarying:
         subgroup has a walk of its own and these sum to zero in each window.
     on
         Label of the intensity.
+    classes
+        Of subgroups: classes that are known to run alike. The subgroups of a class share a walk,
+        and those in none have the baseline as it is.
     """
 
     of: str
     on: str
+    classes: tuple[tuple[str, ...], ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+
+    def __post_init__(self) -> None:
+        named = [subgroup for some in self.classes for subgroup in some]
+        if self.classes and self.of != SUBGROUP:
+            raise ModelError(
+                f"The effect of {self.label} has classes, and classes are of subgroups. Leave "
+                f"them out, or give of={SUBGROUP!r}."
+            )
+        if not all(self.classes) or len(set(named)) < len(named):
+            raise ModelError(
+                f"The effect of {self.label} has a class without subgroups, or a subgroup in two "
+                "classes. Give each class its own."
+            )
 
     @property
     def label(self) -> str:
         """``of on intensity``, the coordinate along the dim of time-varying effects."""
         return f"{self.of} on {self.on}"
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        shared = "; ".join(", ".join(some) for some in self.classes)
+        return f"{self.label}  (classes that share it: {shared})" if shared else self.label
 
 
 @dataclass(frozen=True)
@@ -57,6 +81,8 @@ class VaryingEffect:
         Column of the design, None for subgroups.
     first, edges
         Its first row among all windows of all such effects, and the edges of its windows, in days.
+    members
+        (class, subgroup) 1 where a subgroup is of a class; None where each has a walk of its own.
     """
 
     label: str
@@ -64,11 +90,31 @@ class VaryingEffect:
     column: int | None
     first: int
     edges: Floats
+    members: Floats | None = None
 
     @property
     def rows(self) -> slice:
         """Its rows among the windows of all time-varying effects."""
         return slice(self.first, self.first + len(self.edges) - 1)
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Coordinate along its windows."""
+        return tuple(
+            f"{self.label}, day {low:g} to {high:g}"
+            for low, high in zip(self.edges[:-1], self.edges[1:], strict=True)
+        )
+
+    def constants(self, subgroups: Sequence[str]) -> tuple[str, ...]:
+        """Entries of ``time_varying_effect`` that are 0 by construction: of no class."""
+        if self.members is None:
+            return ()
+        without = np.flatnonzero(self.members.sum(axis=0) == 0.0).tolist()
+        return tuple(
+            f"time_varying_effect[{window}, {subgroups[g]}]"
+            for window in self.windows
+            for g in without
+        )
 
     @property
     def walk(self) -> Floats:
@@ -79,15 +125,18 @@ class VaryingEffect:
         return out
 
     def carried(self, design: Design) -> Floats:
-        """(patient,) 1 where the effect acts: all patients, each by their subgroup, or carriers.
+        """(patient,) 1 where the effect acts: in all, in subgroups of a class, or in carriers.
 
         Raises
         ------
         ModelError
             The covariate is missing in some patients.
         """
-        if self.column is None:
+        if self.column is None and self.members is None:
             return np.ones(design.n_patients)
+        if self.members is not None:
+            of_class = np.append(self.members.sum(axis=0), 0.0)  # last, at -1: unseen subgroups
+            return of_class[design.subgroup]
         unknown = int((design.variances[:, self.column] > 0.0).sum())
         if unknown:
             raise ModelError(
@@ -110,8 +159,8 @@ def laid_out(
     Raises
     ------
     ModelError
-        The covariate of an effect is not one 0/1 column, or there are no two subgroups; or the
-        baseline has one window only.
+        The covariate of an effect is not one 0/1 column, or there are no two subgroups; nobody is
+        of a class; or the baseline has one window only.
     """
     out: list[VaryingEffect] = []
     first = 0
@@ -127,7 +176,8 @@ def laid_out(
                 "window. Give it more, or let the effect be constant."
             )
         column = None if effect.of == SUBGROUP else _column_of(effect.of, encoding)
-        out.append(VaryingEffect(effect.label, k, column, first, edges[k]))
+        members = _members(effect, encoding.subgroups) if effect.classes else None
+        out.append(VaryingEffect(effect.label, k, column, first, edges[k], members))
         first += len(edges[k]) - 1
     return tuple(out)
 
@@ -141,6 +191,18 @@ def _column_of(name: str, encoding: Encoding) -> int:
             f"{SUBGROUP!r}. There are: {', '.join(zero_one) or 'none'}."
         )
     return found[0]
+
+
+def _members(effect: TimeVarying, subgroups: Sequence[str]) -> Floats:
+    """(class, subgroup) 1 where a subgroup is of a class."""
+    for some in effect.classes:
+        if not set(some) & set(subgroups):
+            raise ModelError(
+                f"The effect of {effect.label} has the class {', '.join(map(repr, some))}, and no "
+                f"patient is of it. The cohort's subgroups: {', '.join(map(repr, subgroups))}. "
+                "Name those of the class as the cohort does, or leave the effect out."
+            )
+    return np.array([[float(x in some) for x in subgroups] for some in effect.classes])
 
 
 def cut_rows(
@@ -209,7 +271,11 @@ def build_walks(
     for n, effect in enumerate(effects):
         dim, name = f"{TIME_VARYING}_{n}_step", f"{TIME_VARYING}_{n}_offset"
         model.add_coord(dim, range(1, len(effect.edges) - 1))
-        if effect.column is None:
+        if effect.members is not None:
+            own = f"{TIME_VARYING}_{n}_class"
+            model.add_coord(own, range(1, len(effect.members) + 1))
+            offset = pm.Normal(name, 0.0, 1.0, dims=(dim, own)) @ effect.members
+        elif effect.column is None:
             offset = pm.ZeroSumNormal(name, sigma=1.0, dims=(dim, SUBGROUP), n_zerosum_axes=1)
         else:
             offset = pm.Normal(name, 0.0, 1.0, dims=(dim,))[:, None]
@@ -219,12 +285,3 @@ def build_walks(
         "time_varying_effect", pt.concatenate(parts), dims=(TIME_VARYING_WINDOW, SUBGROUP)
     )
     return walks
-
-
-def window_labels(effects: Sequence[VaryingEffect]) -> tuple[str, ...]:
-    """Coordinate along the windows of all time-varying effects."""
-    return tuple(
-        f"{e.label}, day {low:g} to {high:g}"
-        for e in effects
-        for low, high in zip(e.edges[:-1], e.edges[1:], strict=True)
-    )

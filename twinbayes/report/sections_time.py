@@ -61,6 +61,8 @@ def _by_window(
     if TRANSITION in level.dims:
         level = level.sel({TRANSITION: label})
     names = walk[SUBGROUP].to_numpy()
+    if effect.members is not None:
+        names = names[effect.members.any(axis=0)]
     told = [_told((walk + level).sel({SUBGROUP: name}), interval) for name in names]
     shown = pd.DataFrame(told, columns=[f"days {text}" for text in days])
     shown.insert(0, "subgroup", [words(str(name)) for name in names])

@@ -43,12 +43,17 @@ class Walks:
         return replace(self, log_ratio=self.log_ratio[..., index], step=self.step[..., index])
 
     def in_subgroup(self, subgroup: int, generator: np.random.Generator) -> Floats:
-        """(window, draw) log hazard ratios in a subgroup, -1 for one that the fit has not seen."""
+        """(window, draw) log hazard ratios in a subgroup, -1 for one that the fit has not seen.
+
+        Such a one has a walk of its own, and is of no class.
+        """
         if subgroup >= 0:
             return self.log_ratio[:, subgroup]
         out = self.log_ratio[:, 0].copy()
         for effect, step in zip(self.effects, self.step, strict=True):
-            if effect.column is None:
+            if effect.members is not None:
+                out[effect.rows] = 0.0
+            elif effect.column is None:
                 normal = generator.standard_normal((effect.walk.shape[1], step.shape[0]))
                 out[effect.rows] = effect.walk @ (step * normal)
         return out
