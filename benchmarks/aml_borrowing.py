@@ -39,9 +39,9 @@ LANDMARK = 120.0
 YEARS = (3.0, 5.0)
 # The sparser the pooling, the harder it is to sample.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "none": {"draws": 2000, "tune": 600, "target_accept": TARGET_ACCEPT},
+    "none": {"draws": 2000, "tune": 600, "target_accept": 0.8},
     "exchangeable": {"draws": 1500, "tune": 500, "target_accept": TARGET_ACCEPT},
-    "horseshoe": {"draws": 2000, "tune": 600, "target_accept": 0.8},
+    "horseshoe": {"draws": 2000, "tune": 800, "target_accept": 0.9},
     "exnex": {"draws": 2500, "tune": 800, "target_accept": 0.8},
 }
 SCORED = {

@@ -251,7 +251,9 @@ def historical_actg() -> tuple[dict[str, Any], list[AggregateFit]]:
             "effect_mean": normal(0.0, vague),
             "effect_heterogeneity": spread(heterogeneity),
         }
-        run = {"draws": 1000, "tune": 600, "target_accept": 0.98}
+        run: dict[str, Any] = {"draws": 1000, "tune": 600, "target_accept": 0.98}
+        if case == "LEAP" or "asymptotic" in case:  # sds of 10 beside sds of 0.2
+            run = {"draws": 3000, "tune": 1000, "target_accept": 0.9}
         fits.append(sampled("historical", data, priors, pooling=pooling, run=run))
         effect = fits[-1].datatree["posterior"]["effect"].sel(subgroup="current")
         found |= {

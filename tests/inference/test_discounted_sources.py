@@ -94,7 +94,6 @@ def test_a_fixed_power_of_one_is_the_estimate_of_the_source_and_the_new_data_tog
         mean = precision @ [0.0, 1.5, 0.0] / precision.sum()
         assert fit.table().loc["now", "mean"] == pytest.approx(mean, abs=0.03)
         assert fit.table().loc["now", "sd"] == pytest.approx(precision.sum() ** -0.5, rel=0.06)
-        np.testing.assert_allclose(fit.weights, [1.0, power])
 
 
 def test_where_a_covariate_separates_the_source_there_is_no_limit() -> None:
@@ -152,7 +151,6 @@ def test_two_classes_of_one_historical_estimate_have_the_posterior_of_quadrature
     )
     belongs = (2 * chance + (1 - chance)) / 3  # of beta(2, 1) and beta(1, 2)
     assert fit.exchangeability["probability"].iloc[0] == pytest.approx(belongs, abs=0.02)
-    assert fit.weights[1] == pytest.approx(belongs, abs=0.02)
 
 
 @pytest.mark.parametrize("pooling", [LEARNT, CLASSES], ids=lambda p: p.kind)

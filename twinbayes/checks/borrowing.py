@@ -22,6 +22,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from twinbayes.checks.result import CheckResult
+from twinbayes.checks.source_scores import aggregate_scores
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import AggregateFit, Fit
@@ -84,7 +85,7 @@ def aggregate_borrowing(fit: AggregateFit) -> CheckResult:
         )
     posterior = fit.datatree[POSTERIOR].to_dataset()
     theta = _stacked(posterior["effect"], SUBGROUP)  # (draw, subgroup): one coefficient
-    score = _aggregate_scores(fit, theta)
+    score = aggregate_scores(fit, theta)
     labels, conflicts = fit.data.subgroups, _aggregate_conflicts(fit)
     sizes = fit.data.table.groupby(SUBGROUP, sort=False)[OUTCOMES[fit.spec.outcome][1]].sum()
     rows = [
@@ -274,20 +275,6 @@ def _new_effects(posterior: xr.Dataset, effect: Effect) -> Floats | None:
                 scale = found.to_numpy().ravel()
             return effect.pooling.draw_new(mean, scale, np.random.default_rng(0))
     return None
-
-
-def _aggregate_scores(fit: AggregateFit, theta: Floats) -> Floats:
-    """(draw, subgroup) derivatives of each subgroup's log-likelihood by its effect."""
-    one, two = (fit.data.table[c].to_numpy(float) for c in OUTCOMES[fit.spec.outcome])
-    labels = fit.data.subgroups
-    group = np.array([labels.index(x) for x in fit.data.table[SUBGROUP]])
-    eta, unit = theta[:, group], fit.spec.unit
-    if fit.spec.outcome in (RESPONSE, RATE):
-        score = one - two * fit.spec.natural(eta)
-    else:
-        score = (unit / two) ** 2 * (one / unit - eta)
-    member = (group[:, None] == np.arange(len(labels))).astype(float)
-    return np.asarray((score * fit.weights[group]) @ member)
 
 
 def treatment_derivatives(fit: Fit, posterior: xr.Dataset, label: str) -> tuple[Floats, Floats]:

@@ -23,9 +23,8 @@ from twinbayes.inference.storage import write_tree
 from twinbayes.model.aggregate import HETEROGENEITY, SUBGROUP_VALUE, AggregateSpec
 from twinbayes.model.assemble import require_finite_start
 from twinbayes.model.pooling import BELONGS
-from twinbayes.model.pooling_power import LatentExchangeability, PowerPrior
-from twinbayes.model.poolings import discounts
-from twinbayes.model.source_rows import EFFECT_MEAN, POWER
+from twinbayes.model.pooling_power import PowerPrior
+from twinbayes.model.source_rows import EFFECT_MEAN
 from twinbayes.names import CHAIN, COEFFICIENT, DRAW, POSTERIOR, SUBGROUP
 from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors
 from twinbayes.priors.mixture import BETA, GAMMA, NORMAL
@@ -58,22 +57,6 @@ class AggregateFit:
     datatree: xr.DataTree = field(repr=False)
     verdict: Verdict
     manifest: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def weights(self) -> np.ndarray:
-        """Powers of the likelihood of each subgroup, (subgroup,); of a learnt one the mean.
-
-        Where some patients of a source belong with the others, their share.
-        """
-        pooling, labels = self.spec.pooling, self.data.subgroups
-        posterior = self.datatree[POSTERIOR].to_dataset()
-        if isinstance(pooling, LatentExchangeability):
-            share = float(posterior[f"effect_{BELONGS}"].mean())
-            return discounts([PowerPrior(source=pooling.source, power=share)], labels)
-        if isinstance(pooling, PowerPrior):
-            power = float(posterior[POWER].mean()) if pooling.power is None else pooling.power
-            return discounts([PowerPrior(source=pooling.source, power=power)], labels)
-        return discounts([pooling], labels)
 
     @property
     def exchangeability(self) -> pd.DataFrame:

@@ -25,6 +25,8 @@ EFFECT_MEAN: Final = "effect_mean"
 POWER: Final = "power"
 #: Coefficients of those patients of a source who do not belong with the others.
 OTHER_CLASS: Final = "effect_other_class"
+#: Share of a source's patients who belong.
+SHARE: Final = "effect_share"
 _MIXED: Final = "effect_mixed"
 
 
@@ -116,7 +118,7 @@ def _of_two_classes(
     """Each patient of the source is as the others, or of a class with coefficients of its own."""
     other = priors.make(OTHER_CLASS, EFFECT_MEAN, dims=(COEFFICIENT,), qualifiers=rows.coefficients)
     pm.modelcontext(None).add_coord(_MIXED, [pooling.source])
-    share = pm.Beta("effect_share", *pooling.shape)
+    share = pm.Beta(SHARE, *pooling.shape)
     everywhere = share + pt.zeros((len(rows.coefficients), 1))
     pm.Deterministic(f"effect_{BELONGS}", everywhere, dims=(COEFFICIENT, _MIXED))
     apart = other[:, None] + pt.zeros((1, len(rows.labels)))
