@@ -44,7 +44,8 @@ def test_an_override_changes_the_entry_and_says_so_in_id_hash_and_reasons(aml: P
     assert "analyst" in changed["treatment_effect"].rationale
     assert changed.content_hash != aml.content_hash
     (identity,) = set(changed.ids) - set(aml.ids)
-    assert identity.startswith("aml/v1:treatment_effect@1.0.0+override.")
+    version = aml["treatment_effect"].version
+    assert identity.startswith(f"aml/v1:treatment_effect@{version}+override.")
     assert aml["treatment_effect"].text() == "Normal(mu=0, sigma=1)"
     assert list(changed.to_frame().query("overridden").index) == ["treatment_effect"]
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from twinbayes.diseases.leukaemia import acute_leukaemia
-from twinbayes.model import EventProcess, Group, Interaction, ModelSpec, PiecewiseConstant, Term
+from twinbayes.model import (
+    EventProcess,
+    Exchangeable,
+    Group,
+    Interaction,
+    ModelSpec,
+    PiecewiseConstant,
+    Term,
+    TimeVarying,
+)
 from twinbayes.model.pooling import Pooling
 
 
@@ -23,10 +32,12 @@ def aml(*, pooling: str | Pooling = "exchangeable") -> ModelSpec:
         title="Acute myeloid leukaemia, intensively treated adults",
         priors="aml",
         events=EventProcess(
-            graph=acute_leukaemia(pooling, induction=_INDUCTION),
+            graph=acute_leukaemia(pooling, induction=_INDUCTION, relapse=_RELAPSE),
             covariates=_COVARIATES,
+            subgroup=_SUBGROUPS,
             worse=_WORSE,
             better=_BETTER,
+            time_varying=(_LATE_RELAPSE,),
         ),
     )
 
@@ -41,6 +52,24 @@ _WORSE: Final = (
 # Some never reach remission and yet live for years: their hazards are not those of the first year.
 _INDUCTION: Final = PiecewiseConstant(windows=9, tail=8)
 _BETTER: Final = ("induction->remission",)
+# Some entities are quite unlike the rest, each in its own way. A level that hundreds of events tell
+# is sampled as itself.
+_SUBGROUPS: Final = Exchangeable(
+    nu=4.0,
+    centred=(
+        "induction->remission",
+        "remission->relapse",
+        "remission->start:allogeneic_transplant",
+    ),
+)
+# The entities of favourable risk hardly relapse in the half year of treatment, then as others do,
+# and after the second year hardly again.
+_RELAPSE: Final = PiecewiseConstant(windows=12)
+_LATE_RELAPSE: Final = TimeVarying(
+    of="subgroup",
+    on="remission->relapse",
+    classes=(("inv16", "t8_21", "t15_17", "CEBPA_bi"),),
+)
 
 _COVARIATES: Final = (
     Term(name="age_years", group="clinical", transform="spline"),

@@ -31,6 +31,7 @@ def acute_leukaemia(
     pooling: str | Pooling = "exchangeable",
     baseline: Baseline | None = None,
     induction: Baseline | None = None,
+    relapse: Baseline | None = None,
 ) -> StateGraph:
     """Return the state graph: 5 transitions, 3 transplant starts, 10 transplant effects.
 
@@ -43,6 +44,8 @@ def acute_leukaemia(
         Shape of every baseline hazard.
     induction
         Shape of the two that end induction; default: as the others.
+    relapse
+        Shape of relapse; default: as the others.
     """
     shape = baseline or PiecewiseConstant()
     early = induction or shape
@@ -62,7 +65,9 @@ def acute_leukaemia(
             Transition(
                 source="induction", target="death_without_remission", event="death", baseline=early
             ),
-            Transition(source="remission", target="relapse", event="relapse", baseline=shape),
+            Transition(
+                source="remission", target="relapse", event="relapse", baseline=relapse or shape
+            ),
             Transition(
                 source="remission", target="death_in_remission", event="death", baseline=shape
             ),
