@@ -23,10 +23,12 @@ BUILT_IN = {"age_years", "sex"}  # columns that every patients table may have
 def synthetic_cohort(spec: ModelSpec, seed: int = 3) -> Cohort:
     """Draw covariates that suit the terms, and paths at constant hazards through the graph."""
     rng = np.random.default_rng(seed)
+    classes = [some for effect in spec.events.time_varying for some in effect.classes]
+    middle = classes[0][0] if classes else "middle"
     patients = pd.DataFrame(
         {
             "patient_id": [f"p{i:02d}" for i in range(N)],
-            "subgroup": rng.choice(["large", "middle", "small"], N, p=[0.6, 0.3, 0.1]),
+            "subgroup": rng.choice(["large", middle, "small"], N, p=[0.6, 0.3, 0.1]),
             "centre": rng.choice(["north", "south"], N),
         }
     )

@@ -89,9 +89,10 @@ def chosen(name: str, pooling: str, baseline: str) -> ModelSpec:
             for t in spec.graph.treatments
         ),
     )
-    return replace(
-        spec, events=replace(spec.events, graph=graph, subgroup=strategy, centre=strategy)
-    )
+    events = replace(spec.events, graph=graph, subgroup=strategy, centre=strategy)
+    if baseline == "one window":  # which leaves no effect room to change with time
+        events = replace(events, time_varying=())
+    return replace(spec, events=events)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,10 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
             wanted["treatment_offset"] = ("effect", "subgroup")
     if spec.graph.entry_eras:
         wanted["entry_era_step"] = ("entry_cut",)
+    for k, effect in enumerate(spec.events.time_varying):
+        assert effect.classes
+        wanted["time_varying_step"] = ("time_varying",)
+        wanted[f"time_varying_{k}_offset"] = (f"time_varying_{k}_step", f"time_varying_{k}_class")
     if spec.trajectories is not None:
         wanted |= {
             "_curve_level": ("curve_term",),
@@ -387,3 +392,9 @@ def test_a_stored_description_of_an_unknown_kind_is_refused() -> None:
         ModelSpec.from_dict(data | {"kind_of": "Popen"})
     with pytest.raises(TypeError, match="Expected a ModelSpec"):
         ModelSpec.from_dict(data["events"])
+
+
+def test_an_aml_cohort_names_its_own_favourable_subgroups() -> None:
+    (late,) = tb.disease("aml", favourable=("CBF",)).events.time_varying
+    assert late.classes == (("CBF",),)
+    assert not tb.disease("aml", favourable=()).events.time_varying

@@ -18,7 +18,11 @@ from twinbayes.model import (
 from twinbayes.model.pooling import Pooling
 
 
-def aml(*, pooling: str | Pooling = "exchangeable") -> ModelSpec:
+def aml(
+    *,
+    pooling: str | Pooling = "exchangeable",
+    favourable: tuple[str, ...] = ("inv16", "t8_21", "t15_17", "CEBPA_bi"),
+) -> ModelSpec:
     """Describe the AML model: 5 transitions, 3 treatment starts, 14 genomic subgroups.
 
     Parameters
@@ -26,7 +30,12 @@ def aml(*, pooling: str | Pooling = "exchangeable") -> ModelSpec:
     pooling
         How transplant effects of the subgroups borrow: a name of `poolings.POOLINGS`, such as
         ``exnex``, or a strategy with its own settings.
+    favourable
+        Subgroups of favourable risk, as the cohort names them: these hardly relapse in the half
+        year of treatment, then as others do, and after the second year hardly again. Empty where
+        there are none; their hazard of relapse is then proportional to that of the rest.
     """
+    late = TimeVarying(of="subgroup", on="remission->relapse", classes=(tuple(favourable),))
     return ModelSpec(
         name="aml",
         title="Acute myeloid leukaemia, intensively treated adults",
@@ -37,7 +46,7 @@ def aml(*, pooling: str | Pooling = "exchangeable") -> ModelSpec:
             subgroup=_SUBGROUPS,
             worse=_WORSE,
             better=_BETTER,
-            time_varying=(_LATE_RELAPSE,),
+            time_varying=(late,) if favourable else (),
         ),
     )
 
@@ -62,14 +71,8 @@ _SUBGROUPS: Final = Exchangeable(
         "remission->start:allogeneic_transplant",
     ),
 )
-# The entities of favourable risk hardly relapse in the half year of treatment, then as others do,
-# and after the second year hardly again.
+# The hazard of relapse climbs and falls within the first year.
 _RELAPSE: Final = PiecewiseConstant(windows=12)
-_LATE_RELAPSE: Final = TimeVarying(
-    of="subgroup",
-    on="remission->relapse",
-    classes=(("inv16", "t8_21", "t15_17", "CEBPA_bi"),),
-)
 
 _COVARIATES: Final = (
     Term(name="age_years", group="clinical", transform="spline"),
