@@ -53,6 +53,14 @@ def test_stored_results_agree_with_the_reference(
     assert not apart, "\n".join(apart)
 
 
+def test_every_dynamic_prior_of_the_historical_trial_is_compared(
+    stored: dict[str, Any], reference: Reference
+) -> None:
+    wanted = {row["quantity"] for row in reference("historical_actg")["expected"]}
+    assert wanted == set(stored["historical_actg"]["found"])
+    assert len(wanted) == 70
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_stored_results_come_from_usable_fits(case: str, stored: dict[str, Any]) -> None:
     assert all(stored[case]["usable"]), stored[case]["divergences"]
