@@ -211,6 +211,18 @@ def test_what_does_not_vary_is_not_sensitive() -> None:
     assert table.loc["mean", "prior"] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_a_chain_that_stands_still_is_refused_with_a_reason() -> None:
+    """Half the draws are one number, and the tail of the weights with them."""
+    values = np.random.default_rng(2).normal(-5.0, 1.0, (2, 400))
+    values[0] = 0.0
+    density = xr.DataArray(values, dims=("chain", "draw"), name="log_prior")
+    quantity = xr.Dataset(
+        {"x": (("chain", "draw"), np.random.default_rng(3).normal(size=(2, 400)))}
+    )
+    with pytest.raises(FitError, match="'log_prior' is the same in too many draws"):
+        power_scaling(quantity, {"prior": density}, density)
+
+
 def test_every_entry_of_a_quantity_is_judged_by_its_place() -> None:
     quantities, log_prior, log_lik = conjugate(1.0, 1.0, 1.0)
     both = np.stack([quantities["mean"], 2 * quantities["mean"]], axis=-1)

@@ -27,7 +27,7 @@ from twinbayes.report.markers import marker_evidence, replicated_visits
 
 @pytest.fixture(scope="module")
 def fit(make_tumours: Callable[..., Cohort]) -> Fit:
-    """Two chains of 60 draws: enough for plumbing, and not for use."""
+    """Two chains of 80 draws: enough for plumbing, and not for use."""
     markers = (
         Trajectory(marker="tumour", transform="log", basis=SteinFojo()),
         Trajectory(marker="score", basis=Polynomial(degree=0)),
@@ -37,8 +37,8 @@ def fit(make_tumours: Callable[..., Cohort]) -> Fit:
     return tb.fit(
         replace(spec, associations=(follows,)),
         make_tumours(20, seed=6, limit=8.0),
-        draws=60,
-        tune=100,
+        draws=80,
+        tune=250,
         chains=2,
         seed=1,
         progressbar=False,

@@ -138,7 +138,13 @@ class _Scaled:
             return cls((even, even), 0.0)
         weights, shapes = [], []
         for alpha in alphas:
-            smooth = array_stats.power_scale_lw(values, alpha, axis=[0, 1])  # type: ignore[no-untyped-call]
+            try:
+                smooth = array_stats.power_scale_lw(values, alpha, axis=[0, 1])  # type: ignore[no-untyped-call]
+            except ValueError as error:  # the tail is one number: a chain that stands still
+                raise FitError(
+                    f"The density {log_density.name!r} is the same in too many draws to be "
+                    "scaled. A chain stands still: look at the verdict, and sample again."
+                ) from error
             weight = np.exp(smooth - np.max(smooth)).reshape(values.shape)
             weights.append(weight / weight.sum())
             # `pareto_khat` would fit a tail to the logarithms of the weights.
