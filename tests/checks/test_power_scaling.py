@@ -219,7 +219,7 @@ def test_a_chain_that_stands_still_is_refused_with_a_reason() -> None:
     quantity = xr.Dataset(
         {"x": (("chain", "draw"), np.random.default_rng(3).normal(size=(2, 400)))}
     )
-    with pytest.raises(FitError, match="'log_prior' is the same in too many draws"):
+    with pytest.raises(FitError, match="'log_prior' cannot be scaled"):
         power_scaling(quantity, {"prior": density}, density)
 
 

@@ -140,10 +140,11 @@ class _Scaled:
         for alpha in alphas:
             try:
                 smooth = array_stats.power_scale_lw(values, alpha, axis=[0, 1])  # type: ignore[no-untyped-call]
-            except ValueError as error:  # the tail is one number: a chain that stands still
+            except ValueError as error:
                 raise FitError(
-                    f"The density {log_density.name!r} is the same in too many draws to be "
-                    "scaled. A chain stands still: look at the verdict, and sample again."
+                    f"The density {log_density.name!r} cannot be scaled ({error}). It is the same "
+                    "in too many draws, as where a chain stands still: look at the verdict, and "
+                    "sample again."
                 ) from error
             weight = np.exp(smooth - np.max(smooth)).reshape(values.shape)
             weights.append(weight / weight.sum())

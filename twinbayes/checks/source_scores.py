@@ -72,12 +72,12 @@ def _of_members(
     known, apart = np.log(share), np.log1p(-share)
     if outcome == RESPONSE:
         p = special.expit(theta)
-        chances = [
-            special.expit(known - np.log1p(np.exp(s * theta)) - apart
-                          + np.log1p(np.exp(s * other)))
+        yes, no = (
+            special.expit(
+                known - np.logaddexp(0.0, s * theta) - apart + np.logaddexp(0.0, s * other)
+            )
             for s in (-1.0, 1.0)
-        ]  # fmt: skip
-        yes, no = chances
+        )
         return np.asarray(first * yes * (1.0 - p) - (second - first) * no * p)
     wide = np.broadcast_to(theta, (len(theta), len(first)))
     mine = known + row_logp(outcome, wide, first, second, unit)

@@ -35,7 +35,7 @@ def aml(
         year of treatment, then as others do, and after the second year hardly again. Empty where
         there are none; their hazard of relapse is then proportional to that of the rest.
     """
-    classes = (tuple(favourable),) if favourable else ()
+    classes = (favourable,) if favourable else ()
     late = TimeVarying(of="subgroup", on="remission->relapse", classes=classes)
     return ModelSpec(
         name="aml",

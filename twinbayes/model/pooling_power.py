@@ -20,8 +20,34 @@ from twinbayes.model.pooling import (
 from twinbayes.priors import PriorSet
 
 
+class _OneEffect:
+    """All subgroups have one effect; what a source counts is the likelihood's affair."""
+
+    __slots__ = ()
+    source: str
+    kind: str
+
+    def build(
+        self,
+        names: EffectNames,
+        dims: tuple[str, str],
+        rows: Sequence[str],
+        n_groups: int,
+        priors: PriorSet,
+    ) -> Tensor:
+        """Return one effect a row, repeated along the groups; the likelihood does the rest."""
+        require_group(self.source, group_labels(dims, n_groups), "source", self.kind)
+        return Complete().build(names, dims, rows, n_groups, priors)
+
+    def draw_new(
+        self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Return the effect that all subgroups have."""
+        return mean
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PowerPrior:
+class PowerPrior(_OneEffect):
     """All subgroups have one effect; the likelihood of the source is raised to a power.
 
     Parameters
@@ -57,18 +83,6 @@ class PowerPrior:
             raise ModelError(f"PowerPrior: power is between 0 and 1, or None, not {self.power!r}.")
         _require_shape(self.shape, "PowerPrior")
 
-    def build(
-        self,
-        names: EffectNames,
-        dims: tuple[str, str],
-        rows: Sequence[str],
-        n_groups: int,
-        priors: PriorSet,
-    ) -> Tensor:
-        """Return one effect a row, repeated along the groups; `discounts` does the rest."""
-        require_group(self.source, group_labels(dims, n_groups), "source", self.kind)
-        return Complete().build(names, dims, rows, n_groups, priors)
-
     def discounts(self, labels: Sequence[str]) -> np.ndarray:
         """Powers of the likelihood of each subgroup, shape (group,).
 
@@ -93,15 +107,9 @@ class PowerPrior:
         powers[source] = self.power
         return powers
 
-    def draw_new(
-        self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
-    ) -> np.ndarray:
-        """Return the effect that all subgroups have."""
-        return mean
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LatentExchangeability:
+class LatentExchangeability(_OneEffect):
     """Some patients of the source are as the others, the rest are of a class of their own.
 
     For aggregate models. Each patient of the source belongs with the others with a probability
@@ -117,8 +125,8 @@ class LatentExchangeability:
 
     Notes
     -----
-    The class of their own has the priors of ``effect_mean``. Source: Alt, Chang, Jiang, Liu,
-    Psioda & Ibrahim (2024), LEAP, Biometrics 80, ujae083.
+    The class of their own has the priors of ``effect_mean``. Source: Alt, Chang, Jiang, Liu, Mo,
+    Xia & Ibrahim (2024), LEAP, Biometrics 80, ujae083.
     """
 
     source: str = ""
@@ -129,30 +137,12 @@ class LatentExchangeability:
     def __post_init__(self) -> None:
         _require_shape(self.shape, "LatentExchangeability")
 
-    def build(
-        self,
-        names: EffectNames,
-        dims: tuple[str, str],
-        rows: Sequence[str],
-        n_groups: int,
-        priors: PriorSet,
-    ) -> Tensor:
-        """Return one effect a row, repeated along the groups; the likelihood does the rest."""
-        require_group(self.source, group_labels(dims, n_groups), "source", self.kind)
-        return Complete().build(names, dims, rows, n_groups, priors)
-
     def discounts(self, labels: Sequence[str]) -> np.ndarray:
         """Refuse: patients are members one by one, not discounted together."""
         raise ModelError(
             f"Pooling {self.kind!r} is for aggregate models. Use 'exnex', 'robust_map' or a power "
             "prior for the models of patients."
         )
-
-    def draw_new(
-        self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
-    ) -> np.ndarray:
-        """Return the effect of those who belong with the others."""
-        return mean
 
 
 def _require_shape(shape: tuple[float, float], what: str) -> None:

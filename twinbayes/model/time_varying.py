@@ -37,7 +37,7 @@ class TimeVarying:
         Label of the intensity.
     classes
         Of subgroups: classes that are known to run alike. The subgroups of a class share a walk,
-        and those in none have the baseline as it is.
+        and those in none have the baseline as it is; so has one that the fit has not seen.
     """
 
     of: str
@@ -45,6 +45,11 @@ class TimeVarying:
     classes: tuple[tuple[str, ...], ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
+        if any(isinstance(some, str) for some in self.classes):
+            raise ModelError(
+                f"The effect of {self.label} has a class that is text, not a tuple of subgroups. "
+                "Write classes=(('a', 'b'),), and (('a',),) for a class of one."
+            )
         named = [subgroup for some in self.classes for subgroup in some]
         if self.classes and self.of != SUBGROUP:
             raise ModelError(
