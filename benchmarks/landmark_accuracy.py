@@ -24,7 +24,7 @@ import twinbayes as tb
 from twinbayes.checks import CheckResult
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.report import landmark_accuracy
-from twinbayes.report.landmark import DRAWS, thinned
+from twinbayes.report.landmark import DRAWS
 
 LANDMARK, WINDOW = 5 * DAYS_PER_YEAR, 2 * DAYS_PER_YEAR
 
@@ -66,7 +66,7 @@ def main() -> None:
             {
                 "n_at_risk": int(result.table["n"].iloc[0]),
                 "n_draws_fit": n_draws_fit,
-                "n_draws": thinned(fit, options.draws).population.n_draws,
+                "n_draws": fit.thinned(options.draws).population.n_draws,
                 "cpu_s": round(cpu, 2),
                 "cpu_s_largest": round(max(run[1] for run in runs), 2),
                 "wall_s": round(wall, 2),

@@ -144,6 +144,26 @@ def potential_of(model: pm.Model, draw: xr.Dataset, weights: np.ndarray) -> floa
     return float(value({v.name: draw[v.name].to_numpy() for v in free}))
 
 
+def test_a_thinned_fit_keeps_weights_and_whole_draws(registry_compiled: CompiledFit) -> None:
+    weights = np.ones(registry_compiled.cohort.n_patients)
+    weights[:3] = 0.5
+    fit = registry_compiled.sample(
+        draws=30, tune=60, chains=2, seed=1, weights=weights, progressbar=False
+    )
+    few = fit.thinned(9)
+    np.testing.assert_array_equal(few.weights, fit.weights)
+    for name, group in few.datatree.children.items():
+        whole = fit.datatree[name].to_dataset()
+        if "draw" in whole.dims:
+            whole = whole.isel(draw=[3, 11, 18, 26])
+        xr.testing.assert_identical(group.to_dataset(), whole)
+    assert few.population.n_draws == 8
+    assert fit.thinned(60) is fit
+    assert fit.thinned(1).population.n_draws == 2
+    with pytest.raises(OptionError, match="at least 1, not 0"):
+        fit.thinned(0)
+
+
 def test_the_log_likelihood_sums_to_the_models_own_at_a_draw(registry_fit: Fit) -> None:
     fit = registry_fit
     model = assemble_plan(fit.spec, fit.plan, fit.priors)

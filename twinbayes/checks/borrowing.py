@@ -10,6 +10,10 @@ prior mean together by one unit, so that h moves by one unit as well. For every 
 With normal data and a normal prior they are exactly the weights by which the posterior mean
 averages data and prior mean, and `shares_of` returns these weights when given the exact posterior
 covariance. Shares can be negative: a source may push an answer away from itself.
+
+Where hazards follow trajectories, the patients' curves are among what the posterior is of, and stay
+where they are while v moves: the score of a record is that of its events along its own curve. What
+was measured at visits then has no share of its own; it speaks through the curves.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from numpy.typing import NDArray
 
 from twinbayes.checks.result import CheckResult
 from twinbayes.checks.source_scores import aggregate_scores
+from twinbayes.checks.trails import along_curves, on_last_day
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import AggregateFit, Fit
@@ -106,7 +111,7 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     Parameters
     ----------
     fit
-        A fit whose hazards follow no trajectory.
+        A fit of patients.
     draws
         Posterior draws to use, evenly spaced.
 
@@ -116,7 +121,8 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
         One row an effect and subgroup: ``n_treated`` patients at risk under the treatment, and
         shares, Monte Carlo error and conflict as in `aggregate_borrowing`.
     """
-    posterior = thinned(fit, draws)
+    fit = fit.thinned(draws)
+    posterior = hazard_draws(fit)
     if "treatment_subgroup_effect" not in posterior:
         return CheckResult(
             "borrowing", "not_provided", pd.DataFrame(), "The model has no treatment effect."
@@ -157,7 +163,7 @@ def patient_borrowing(fit: Fit, patient_id: str, *, draws: int = 1000) -> CheckR
     Parameters
     ----------
     fit
-        A fit whose hazards follow no trajectory.
+        A fit of patients.
     patient_id
         A patient of the fitted cohort.
     draws
@@ -167,13 +173,14 @@ def patient_borrowing(fit: Fit, patient_id: str, *, draws: int = 1000) -> CheckR
     -------
     CheckResult
         One row an intensity: shares ``own data``, ``own subgroup`` (the other patients of it),
-        ``other subgroups`` and ``prior`` in the patient's log hazard; v moves the baseline.
+        ``other subgroups`` and ``prior`` in the patient's log hazard (on the last day known,
+        where hazards follow trajectories); v moves the baseline.
     """
     ids = fit.cohort.patient_ids
     if patient_id not in ids:
         raise OptionError("This patient is not in the fitted cohort: nothing of it was borrowed.")
-    posterior = thinned(fit, draws)
-    i = ids.index(patient_id)
+    fit = fit.thinned(draws)
+    posterior, i = hazard_draws(fit), ids.index(patient_id)
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
     own, same = np.arange(len(ids)) == i, group == group[i]
     hazard = _log_hazard(fit, posterior, i)
@@ -277,6 +284,14 @@ def _new_effects(posterior: xr.Dataset, effect: Effect) -> Floats | None:
     return None
 
 
+def hazard_draws(fit: Fit) -> xr.Dataset:
+    """Draws of what hazards depend on, but for curves."""
+    posterior = fit.datatree[POSTERIOR].to_dataset()
+    known = ("log_baseline", "log_baseline_at_event", "beta", "subgroup_effect", "centre_effect",
+             "treatment_subgroup_effect", "entry_era_effect", "time_varying_effect")  # fmt: skip
+    return posterior[[n for n in map(str, posterior) if n in known or n.startswith(_EFFECT_LAWS)]]
+
+
 def treatment_derivatives(fit: Fit, posterior: xr.Dataset, label: str) -> tuple[Floats, Floats]:
     """(draw, patient) score and information of each patient's record on a treatment effect."""
     effect = posterior["treatment_subgroup_effect"]
@@ -294,15 +309,11 @@ def _derivatives(
     fit: Fit, posterior: xr.Dataset, along: dict[str, xr.DataArray]
 ) -> tuple[Floats, Floats]:
     """(draw, patient) first and negative second derivatives along a shift, weights included."""
-    if fit.spec.associations:
-        raise ModelError(
-            "Shares are told of models whose hazards follow no trajectory: what a patient's visits "
-            "say of the hazard cannot be told apart from the rest. Fit without associations."
-        )
+    trails = along_curves(fit) if fit.spec.associations else None
 
     def at(step: float) -> Floats:
         moved = posterior.assign({k: posterior[k] + step * v for k, v in along.items()})
-        found = patient_loglik(moved, fit.plan.events, fit.cohort.patient_ids)
+        found = patient_loglik(moved, fit.plan.events, fit.cohort.patient_ids, trails)
         return _stacked(found, PATIENT)
 
     down, here, up = at(-_STEP), at(0.0), at(_STEP)
@@ -327,18 +338,8 @@ def _log_hazard(fit: Fit, posterior: xr.Dataset, i: int) -> Floats:
         if name in posterior:
             dim = name.removesuffix("_effect")
             out = out + posterior[name].sel({dim: labels[index[i]]}, drop=True)
-    return _stacked(out, TRANSITION)
-
-
-def thinned(fit: Fit, draws: int) -> xr.Dataset:
-    """Draws of what hazards depend on, evenly spaced."""
-    posterior = fit.datatree[POSTERIOR].to_dataset()
-    known = ("log_baseline", "log_baseline_at_event", "beta", "subgroup_effect", "centre_effect",
-             "treatment_subgroup_effect", "entry_era_effect", "time_varying_effect")  # fmt: skip
-    per_chain = min(max(1, draws // posterior.sizes[CHAIN]), posterior.sizes[DRAW])
-    index = ((np.arange(per_chain) + 0.5) * posterior.sizes[DRAW] / per_chain).astype(int)
-    kept = [n for n in map(str, posterior) if n in known or n.startswith(_EFFECT_LAWS)]
-    return posterior[kept].isel({DRAW: index})
+    hazard = _stacked(out, TRANSITION)
+    return hazard + on_last_day(fit, i) if fit.spec.associations else hazard
 
 
 def _stacked(values: xr.DataArray, last: str) -> Floats:

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-from twinbayes.checks.borrowing import thinned, treatment_derivatives
+from twinbayes.checks.borrowing import hazard_draws, treatment_derivatives
 from twinbayes.checks.result import CheckResult
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
@@ -101,7 +101,8 @@ def treated_counts(fit: Fit, *, draws: int) -> tuple[Floats, Floats]:
     events, expected
         Shape (effect, subgroup).
     """
-    posterior = thinned(fit, draws)
+    fit = fit.thinned(draws)
+    posterior = hazard_draws(fit)
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
     member = (group[:, None] == np.array(fit.encoding.subgroups)).astype(float)
     events, expected = [], []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from twinbayes.inference.likelihood import by_patient, patient_loglik
 from twinbayes.inference.storage import write_tree
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.event_process import PATIENT_WEIGHT
-from twinbayes.names import CONSTANT_DATA, POSTERIOR
+from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, POSTERIOR
 from twinbayes.priors import PriorSet
 
 if TYPE_CHECKING:
@@ -196,6 +196,23 @@ class Fit:
             self.verdict.usable,
             self._origin,
         )
+
+    def thinned(self, most: int) -> Fit:
+        """Return this fit with at most so many draws (one a chain at least), evenly spaced.
+
+        Every chain gives as many; all that goes with a draw, such as its energy, stays with it.
+        """
+        if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1:
+            raise OptionError(f"most must be a whole number of at least 1, not {most!r}.")
+        posterior = self.datatree[POSTERIOR]
+        size = posterior.sizes[DRAW]
+        kept = max(1, int(most) // posterior.sizes[CHAIN])
+        if kept >= size:
+            return self
+        index = (2 * np.arange(kept) + 1) * size // (2 * kept)
+        groups = {name: group.to_dataset() for name, group in self.datatree.children.items()}
+        few = {n: g.isel({DRAW: index}) if DRAW in g.dims else g for n, g in groups.items()}
+        return replace(self, datatree=xr.DataTree.from_dict(few))
 
     def _select(self, who: str | Sequence[str] | None) -> Cohort:
         if who is None:

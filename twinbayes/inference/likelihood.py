@@ -25,9 +25,22 @@ from twinbayes.names import (
 
 
 def patient_loglik(
-    posterior: xr.Dataset, plan: EventPlan, patient_ids: tuple[str, ...]
+    posterior: xr.Dataset,
+    plan: EventPlan,
+    patient_ids: tuple[str, ...],
+    trails: np.ndarray | None = None,
 ) -> xr.DataArray:
     """Evaluate the event likelihood of each patient at each draw.
+
+    Parameters
+    ----------
+    posterior
+        Draws of what hazards depend on.
+    plan, patient_ids
+        Rows at risk, and whose they are.
+    trails
+        (chain, draw, point) what the patients' curves add to their log hazards at `plan.points`;
+        None where hazards follow no curve.
 
     Returns
     -------
@@ -63,7 +76,9 @@ def patient_loglik(
     out = np.empty((n_chains, n_draws, plan.data.n_patients))
     ones = np.ones(plan.data.n_patients)
     spare = [np.empty(x.shape[2:]) for x in (at_event, on_average, coef, effect)]
-    trail = np.zeros(0)
+    if trails is None:
+        trails = np.zeros((n_chains, n_draws, 0))
+    slope = np.empty(trails.shape[2])
     for c in range(n_chains):
         for d in range(n_draws):
             event_loglik(  # type: ignore[call-arg]
@@ -71,12 +86,12 @@ def patient_loglik(
                 np.ascontiguousarray(on_average[c, d]),
                 np.ascontiguousarray(coef[c, d]),
                 np.ascontiguousarray(effect[c, d]),
-                trail,
+                np.ascontiguousarray(trails[c, d]),
                 ones,
                 index,
                 values,
                 *spare,
-                trail,
+                slope,
                 out[c, d],
             )
     return _labelled(out, patient_ids)

@@ -259,14 +259,6 @@ def treatment_effects(fit: Fit, interval: float) -> pd.DataFrame:
     return table
 
 
-def thinned(fit: Fit, most: int) -> Fit:
-    """Return the fit with at most about `most` draws, evenly spaced."""
-    posterior = fit.datatree[POSTERIOR].to_dataset()
-    step = max(1, posterior.sizes[CHAIN] * posterior.sizes[DRAW] // most)
-    tree = xr.DataTree.from_dict({POSTERIOR: posterior.isel({DRAW: slice(None, None, step)})})
-    return replace(fit, datatree=tree)
-
-
 def _horizons(process: CountingProcess) -> tuple[float, ...]:
     """1, 3 and 5 years as far as enough patients are followed, else the median of the ends."""
     days = [y * DAYS_PER_YEAR for y in _YEARS]
@@ -279,7 +271,7 @@ def _predicted(fit: Fit, process: CountingProcess, horizons: Sequence[float]) ->
     """Posterior mean state occupation of every patient with time at risk, from day 0 on."""
     grid = np.unique(np.concatenate([np.linspace(0, max(horizons), _STEPS + 1), horizons]))
     ids = [str(p) for p in process.patients]
-    forecast = thinned(fit, _FORECAST_DRAWS).twin(ids, at=0.0).forecast(float(grid[-1]), grid)
+    forecast = fit.thinned(_FORECAST_DRAWS).twin(ids, at=0.0).forecast(float(grid[-1]), grid)
     predicted = forecast["state_probability"]
     # One subgroup is the whole: comparing it again would only repeat the first row.
     return predicted if len(fit.cohort.subgroups) > 1 else predicted.drop_vars(SUBGROUP)
@@ -352,7 +344,7 @@ def _leave_one_out(fit: Fit) -> CheckResult:
         # The check itself says how many patients have a large Pareto k.
         warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto")
         # Integrating curves out takes a while.
-        some = thinned(fit, _JOINT_DRAWS) if fit.spec.associations else fit
+        some = fit.thinned(_JOINT_DRAWS) if fit.spec.associations else fit
         return loo_check(patient_loo(some.log_likelihood()))
 
 

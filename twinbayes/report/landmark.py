@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import xarray as xr
 
 from twinbayes.checks import (
     CheckResult,
@@ -26,7 +25,6 @@ from twinbayes.checks.result import CheckVerdict
 from twinbayes.errors import OptionError, require_known
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.history import trace_histories
-from twinbayes.names import CHAIN, DRAW, POSTERIOR
 from twinbayes.report.expected import counting_process
 from twinbayes.twin import Scenario, Twin
 from twinbayes.twin.forecast import fatal_states
@@ -297,7 +295,7 @@ def landmark_accuracy(
     if draws < 1:
         raise OptionError(f"draws must be at least 1, not {draws}.")
     asked = Landmark.of(fit, landmark, horizons, state=state, targets=targets, weights=weights)
-    found = asked.scores(asked.patients, asked.forecast(thinned(fit, draws), asked.patients))
+    found = asked.scores(asked.patients, asked.forecast(fit.thinned(draws), asked.patients))
     n = len(asked.patients)
     table = pd.DataFrame(
         [
@@ -352,11 +350,3 @@ def _targets(
     graph = source.spec.graph
     states = tuple(graph.states[k] for k in fatal_states(graph))
     return {states[0] if len(states) == 1 else ANY_DEATH: states}
-
-
-def thinned(fit: Fit, draws: int) -> Fit:
-    """Return the fit with about so many of its draws, evenly spaced."""
-    posterior = fit.datatree[POSTERIOR].to_dataset()
-    step = max(1, -(-posterior.sizes[CHAIN] * posterior.sizes[DRAW] // draws))
-    few = posterior.isel({DRAW: slice(None, None, step)})
-    return replace(fit, datatree=xr.DataTree.from_dict({POSTERIOR: few}))

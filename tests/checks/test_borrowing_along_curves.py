@@ -1,0 +1,91 @@
+"""Shares of a joint model: hazards that follow each patient's own curve."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import joint_simulator as simulator
+import twinbayes as tb
+from joint_settings import SETTINGS
+from twinbayes.checks import patient_borrowing
+from twinbayes.checks.borrowing import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES
+from twinbayes.checks.trails import along_curves, on_last_day
+from twinbayes.errors import ModelError
+from twinbayes.inference import Fit
+from twinbayes.model.event_process import PATIENT_WEIGHT
+from twinbayes.names import CONSTANT_DATA, POSTERIOR
+
+
+@pytest.fixture(scope="module")
+def joint() -> Fit:
+    """Thirty patients; one marker moves the hazards of death and of transplantation."""
+    setting = SETTINGS["competing risks"]
+    generator = np.random.default_rng(7)
+    truth = simulator.draw_parameters(setting, generator)
+    return tb.fit(
+        setting.spec, simulator.draw_record(setting, truth, generator).cohort,
+        priors=setting.priors, draws=2000, tune=500, chains=2, seed=1, target_accept=0.9,
+        progressbar=False,
+    )  # fmt: skip
+
+
+def log_hazards(fit: Fit, i: int) -> np.ndarray:
+    """(draw, intensity) of a patient on the last day known, term by term."""
+    posterior = fit.datatree[POSTERIOR].to_dataset()
+    x = fit.plan.events.design.values[i, : posterior.sizes["covariate"]]
+    group = fit.cohort.patients["subgroup"].iloc[i]
+    terms = (
+        posterior["log_baseline"].isel(window=0)
+        + (posterior["beta"] * xr.DataArray(x, dims="covariate")).sum("covariate")
+        + posterior["subgroup_effect"].sel(subgroup=group)
+    )
+    stacked = terms.stack(sample=("chain", "draw")).transpose("sample", "transition")
+    return stacked.to_numpy() + on_last_day(fit, i)
+
+
+@pytest.mark.parametrize("i", [0, 17, 29])
+def test_the_share_that_is_left_is_the_priors(joint: Fit, i: int) -> None:
+    """The prior's share worked out by itself: Cov(h, level) / sd²."""
+    table = patient_borrowing(joint, joint.cohort.patient_ids[i], draws=4000).table
+    np.testing.assert_allclose(table[list(SHARES)].sum(axis=1), 1.0, atol=1e-12)
+    assert (table["mcse"] < 0.1).all()
+    levels, sd = joint.datatree[POSTERIOR]["log_baseline_level"], 0.5
+    assert joint.priors["baseline_level"].arguments["sigma"] == sd
+    answers = log_hazards(joint, i)
+    for e, row in table.iterrows():
+        level = levels.sel(transition=row["transition"]).to_numpy().ravel()
+        direct = np.cov(answers[:, int(str(e))], level)[0, 1] / sd**2
+        assert row[PRIOR] == pytest.approx(direct, abs=4 * row["mcse"])
+        assert row[OWN_SUBGROUP] + row[OTHERS] > row[OWN]
+
+
+def test_curves_move_hazards_as_the_sampled_ones_do(joint: Fit) -> None:
+    """Coefficients drawn anew given each draw of the population, and those that were sampled."""
+    posterior, points = joint.datatree[POSTERIOR].to_dataset(), joint.plan.events.points
+    trails = along_curves(joint)
+    assert trails.shape == (2, 2000, points.n_points)
+    (scale,) = joint.learnt.curves.markers  # type: ignore[union-attr]
+    years = points.day / 365.25
+    curve = posterior["patient_curve"].transpose("chain", "draw", "patient", ...).to_numpy()
+    association = posterior["association"].to_numpy()[..., points.intensity]
+    value = curve[..., points.patient, 0] + years * curve[..., points.patient, 1]
+    sampled = association * (value - scale.centre)
+    spread = sampled.std(axis=(0, 1))
+    gap = (trails - sampled).mean(axis=(0, 1)) / spread
+    assert np.abs(gap).max() < 0.15
+    ratio = trails.std(axis=(0, 1)) / spread
+    assert 0.8 < ratio.min() < ratio.max() < 1.25
+
+
+def test_patients_who_count_by_a_weight_are_refused(joint: Fit) -> None:
+    tree = joint.datatree.copy()
+    weight = np.ones(joint.cohort.n_patients)
+    weight[0] = 0.5
+    data = xr.Dataset({PATIENT_WEIGHT: ("patient", weight)})
+    tree[CONSTANT_DATA] = xr.DataTree(data)
+    with pytest.raises(ModelError, match="count by a weight"):
+        along_curves(replace(joint, datatree=tree))
