@@ -13,8 +13,8 @@ import twinbayes as tb
 from joint_settings import SETTINGS
 from twinbayes.checks import patient_borrowing
 from twinbayes.checks.borrowing import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES
-from twinbayes.checks.trails import along_curves, on_last_day
-from twinbayes.errors import ModelError
+from twinbayes.checks.trails import along_curves
+from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import Fit
 from twinbayes.model.event_process import PATIENT_WEIGHT
 from twinbayes.names import CONSTANT_DATA, POSTERIOR
@@ -44,7 +44,10 @@ def log_hazards(fit: Fit, i: int) -> np.ndarray:
         + posterior["subgroup_effect"].sel(subgroup=group)
     )
     stacked = terms.stack(sample=("chain", "draw")).transpose("sample", "transition")
-    return stacked.to_numpy() + on_last_day(fit, i)
+    twin = fit.twin(fit.cohort.patient_ids[i])
+    day = np.array([twin.present[0].day])
+    added = [twin.curves(0).trail(label, day)[0] for label in fit.spec.graph.labels]
+    return stacked.to_numpy() + np.column_stack(added)
 
 
 @pytest.mark.parametrize("i", [0, 17, 29])
@@ -61,6 +64,23 @@ def test_the_share_that_is_left_is_the_priors(joint: Fit, i: int) -> None:
         direct = np.cov(answers[:, int(str(e))], level)[0, 1] / sd**2
         assert row[PRIOR] == pytest.approx(direct, abs=4 * row["mcse"])
         assert row[OWN_SUBGROUP] + row[OTHERS] > row[OWN]
+
+
+def test_the_record_of_a_patient_from_outside_has_no_share(joint: Fit) -> None:
+    one = joint.cohort.select(joint.cohort.patient_ids[:1])
+    renamed = {
+        name: getattr(one, name).assign(patient_id="new")
+        for name in ("patients", "events", "visits")
+    }
+    label = joint.spec.graph.labels[1]
+    table = patient_borrowing(joint, replace(one, **renamed), transitions=[label]).table
+    assert list(table["transition"]) == [label]
+    assert table[OWN].iloc[0] == 0.0
+    np.testing.assert_allclose(table[list(SHARES)].sum(axis=1), 1.0, atol=1e-12)
+    with pytest.raises(OptionError, match="one patient, not of 30"):
+        patient_borrowing(joint, joint.cohort)
+    with pytest.raises(OptionError, match="intensity"):
+        patient_borrowing(joint, one, transitions=["alive->lost"])
 
 
 def test_curves_move_hazards_as_the_sampled_ones_do(joint: Fit) -> None:

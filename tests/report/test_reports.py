@@ -136,7 +136,8 @@ def test_a_patients_report_speaks_plainly_and_names_nobody(
     assert "USABLE · SIMULATED DATA" in text
     assert "day 60 since origin, in remission" in text
     assert "borrowed from elsewhere" in text
-    assert len(re.findall(r"<img ", page)) == 3
+    assert "Shares of the patient&#x27;s own data" in text
+    assert len(re.findall(r"<img ", page)) == 4
 
 
 def test_somebody_new_reaches_the_notebook_as_a_cohort_and_is_named_on_request(

@@ -18,6 +18,7 @@ was measured at visits then has no share of its own; it speaks through the curve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -27,9 +28,10 @@ from numpy.typing import NDArray
 
 from twinbayes.checks.result import CheckResult
 from twinbayes.checks.source_scores import aggregate_scores
-from twinbayes.checks.trails import along_curves, on_last_day
+from twinbayes.checks.trails import along_curves
+from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE
-from twinbayes.errors import ModelError, OptionError
+from twinbayes.errors import ModelError, OptionError, require_known
 from twinbayes.inference import AggregateFit, Fit
 from twinbayes.inference.likelihood import patient_loglik
 from twinbayes.model import Effect
@@ -157,15 +159,23 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     )
 
 
-def patient_borrowing(fit: Fit, patient_id: str, *, draws: int = 1000) -> CheckResult:
+def patient_borrowing(
+    fit: Fit,
+    who: str | Cohort,
+    *,
+    transitions: Sequence[str] | None = None,
+    draws: int = 1000,
+) -> CheckResult:
     """Say where the hazards that one patient faces come from.
 
     Parameters
     ----------
     fit
         A fit of patients.
-    patient_id
-        A patient of the fitted cohort.
+    who
+        A patient of the fitted cohort, or a cohort of one from outside.
+    transitions
+        Labels of the intensities to tell of; default: all.
     draws
         As in `treatment_borrowing`.
 
@@ -173,24 +183,36 @@ def patient_borrowing(fit: Fit, patient_id: str, *, draws: int = 1000) -> CheckR
     -------
     CheckResult
         One row an intensity: shares ``own data``, ``own subgroup`` (the other patients of it),
-        ``other subgroups`` and ``prior`` in the patient's log hazard (on the last day known,
-        where hazards follow trajectories); v moves the baseline.
+        ``other subgroups`` and ``prior`` in the patient's log hazard, and their Monte Carlo error
+        ``mcse``; v moves the baseline. Where hazards follow trajectories, the hazard is that on the
+        last day known, or along the average curve for a patient from outside, whose own record has
+        no share.
+
+    Raises
+    ------
+    OptionError
+        Not one patient, one that the fit does not know, or an unknown intensity.
     """
-    ids = fit.cohort.patient_ids
-    if patient_id not in ids:
-        raise OptionError("This patient is not in the fitted cohort: nothing of it was borrowed.")
+    labels = fit.spec.graph.labels
+    told = labels if transitions is None else tuple(transitions)
+    for label in told:
+        require_known(label, labels, "intensity")
+    own, same = _whose(fit, who)
     fit = fit.thinned(draws)
-    posterior, i = hazard_draws(fit), ids.index(patient_id)
-    group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
-    own, same = np.arange(len(ids)) == i, group == group[i]
-    hazard = _log_hazard(fit, posterior, i)
+    posterior = hazard_draws(fit)
+    twin = fit.twin(who)
+    standing = twin.alike(0)
+    baseline = _stacked(posterior["log_baseline"].isel(window=0), TRANSITION)
+    answers = baseline + np.log(standing.ratios.hazard).T
+    if fit.spec.associations and standing.curves is not None and own.any():
+        day = np.array([twin.present[0].day])
+        answers += np.column_stack([standing.curves.trail(label, day)[0] for label in labels])
+    parts = [own, same & ~own, ~same]
     rows = []
-    for k, label in enumerate(fit.spec.graph.labels):
+    for label in told:
         score, _ = _baseline_derivatives(fit, posterior, label)
-        answer = hazard[:, k]
-        parts = [own, same & ~own, ~same]
         sums = np.column_stack([score[:, part].sum(axis=1) for part in parts])
-        shares, error = _with_error(answer, sums)
+        shares, error = _with_error(answers[:, labels.index(label)], sums)
         rows.append(
             {TRANSITION: label, **dict(zip(SHARES, [*shares, 1.0 - shares.sum()], strict=True))}
             | {"mcse": error}
@@ -204,6 +226,21 @@ def patient_borrowing(fit: Fit, patient_id: str, *, draws: int = 1000) -> CheckR
         "subgroups and of the prior in the patient's log hazards. "
         f"{_errors(table)}",
     )
+
+
+def _whose(fit: Fit, who: str | Cohort) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say which patients of the fit are this one, and which are of the same subgroup."""
+    group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
+    if isinstance(who, Cohort):
+        if who.n_patients != 1:
+            raise OptionError(f"Shares are told of one patient, not of {who.n_patients}.")
+        return np.zeros(len(group), dtype=bool), group == str(who.patients[SUBGROUP].iloc[0])
+    own = np.array(fit.cohort.patient_ids) == who
+    if not own.any():
+        raise OptionError(
+            "This patient is not in the fitted cohort. Give a Cohort with the one patient."
+        )
+    return own, group == group[own]
 
 
 def _row(answer: Floats, score: Floats, mine: NDArray[np.bool_]) -> dict[str, float]:
@@ -322,24 +359,6 @@ def _derivatives(
         weight * (up - down) / (2.0 * _STEP),
         weight * np.maximum(2.0 * here - up - down, 0.0) / _STEP**2,
     )
-
-
-def _log_hazard(fit: Fit, posterior: xr.Dataset, i: int) -> Floats:
-    """(draw, intensity) log hazards of a patient, but for the baseline's course in time."""
-    design, known = fit.plan.events.design, fit.encoding
-    out = posterior["log_baseline"].isel(window=0).transpose(CHAIN, DRAW, TRANSITION)
-    if "beta" in posterior:
-        x = xr.DataArray(design.values[i, : len(known.columns)], dims="covariate")
-        out = out + (posterior["beta"].drop_vars("covariate") * x).sum("covariate")
-    for name, labels, index in (
-        ("subgroup_effect", known.subgroups, design.subgroup),
-        ("centre_effect", known.centres, design.centre),
-    ):
-        if name in posterior:
-            dim = name.removesuffix("_effect")
-            out = out + posterior[name].sel({dim: labels[index[i]]}, drop=True)
-    hazard = _stacked(out, TRANSITION)
-    return hazard + on_last_day(fit, i) if fit.spec.associations else hazard
 
 
 def _stacked(values: xr.DataArray, last: str) -> Floats:

@@ -34,13 +34,6 @@ def along_curves(fit: Fit) -> Floats:
     return out.reshape(sizes[CHAIN], sizes[DRAW], points.n_points)
 
 
-def on_last_day(fit: Fit, i: int) -> Floats:
-    """Return (chain and draw, intensity) what patient i's curves add on the last day known."""
-    twin = fit.twin(fit.cohort.patient_ids[i])
-    curves, day = twin.curves(0), np.array([twin.present[0].day])
-    return np.column_stack([curves.trail(label, day)[0] for label in fit.spec.graph.labels])
-
-
 def _runs(order: Ints, by: Ints) -> list[Ints]:
     """Split indices where what they point at changes."""
     return np.split(order, np.flatnonzero(np.diff(by[order])) + 1) if len(order) else []

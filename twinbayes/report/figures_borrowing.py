@@ -15,15 +15,17 @@ _COLOURS = {OWN: INK, OWN_SUBGROUP: BLUE, OTHERS: ORANGE, PRIOR: "#BBBBBB"}
 
 
 @styled
-def shares(table: pd.DataFrame, *, of_what: str) -> Picture:
-    """Draw the shares of every subgroup's answer, one bar each.
+def shares(table: pd.DataFrame, *, of_what: str, by: str = SUBGROUP) -> Picture:
+    """Draw the shares of several answers, one bar each.
 
     Parameters
     ----------
     table
-        One row a subgroup: ``subgroup`` and the shares that a check of borrowing gives.
+        One row an answer: what it is of, and the shares that a check of borrowing gives.
     of_what
         What the answers are, in words.
+    by
+        Column that says what each is of.
 
     Returns
     -------
@@ -39,14 +41,14 @@ def shares(table: pd.DataFrame, *, of_what: str) -> Picture:
         start = np.where(share >= 0, above, below)
         ax.barh(places, share, left=start, height=0.7, color=_COLOURS[kind], label=kind)
         above, below = above + np.maximum(share, 0), below + np.minimum(share, 0)
-    ax.set_yticks(places, [words(str(s)) for s in table[SUBGROUP]])
+    ax.set_yticks(places, [words(str(s)) for s in table[by]])
     ax.axvline(0.0, color=GREY, linewidth=0.9)
     ax.axvline(1.0, color=GREY, linewidth=0.9, linestyle=(0, (3, 2)))
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
     ax.set_xlabel("Share of the answer")
     figure.legend(loc="outside upper left", ncols=len(kinds), frameon=False)
     said = "; ".join(
-        f"{words(str(row[SUBGROUP]))}: " + ", ".join(f"{k} {row[k]:.0%}" for k in kinds)
+        f"{words(str(row[by]))}: " + ", ".join(f"{k} {row[k]:.0%}" for k in kinds)
         for _, row in table.iterrows()
     )
     return Picture(

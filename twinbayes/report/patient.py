@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from twinbayes.checks import CheckResult, patient_borrowing
 from twinbayes.cohort import Cohort
-from twinbayes.errors import OptionError, ScenarioError, TwinError
+from twinbayes.errors import OptionError, ScenarioError, TwinbayesError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.model.history import Present
 from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, TRANSITION
@@ -23,6 +24,8 @@ from twinbayes.twin import Quality, Scenario, Twin
 
 _YEARS: Final = (1.0, 3.0, 5.0)
 _STEPS: Final = 120
+_SHARE_DRAWS: Final = 1500
+_MOST_CURVES: Final = 1000  # patients whose curves are drawn to tell shares
 _WAIT_FROM_START: Final = 120.0  # days; a transplant in first remission takes months to arrange
 _WAIT_LATER: Final = 30.0
 
@@ -51,6 +54,9 @@ class PatientEvidence:
         Days from now at which numbers are written out.
     rests_on
         Transition → events of the subgroup, and how much its level borrows.
+    borrowing
+        Shares of the patient's own data, the subgroup, the others and the prior in the hazards of
+        the present state.
     missing
         Covariates of the model that are not known of this patient.
     """
@@ -66,6 +72,7 @@ class PatientEvidence:
     quality: xr.Dataset | None
     horizons: tuple[float, ...]
     rests_on: pd.DataFrame
+    borrowing: CheckResult
     missing: tuple[str, ...]
 
     @property
@@ -167,6 +174,7 @@ def collect_patient(
         else twin.quality_adjusted_time(quality, until, grid, interval=interval),
         horizons=horizons,
         rests_on=_rests_on(fit, str(twin.cohort.patients[SUBGROUP].iloc[0]), interval),
+        borrowing=_borrowing(fit, who, present.state),
         missing=_missing(twin),
     )
 
@@ -266,6 +274,20 @@ def _rests_on(fit: Fit, subgroup: str, interval: float) -> pd.DataFrame:
             "borrowed": mine["borrowed"].to_numpy(),
         }
     )
+
+
+def _borrowing(fit: Fit, who: str | Cohort, state: str) -> CheckResult:
+    """Shares in the hazards that the patient faces now."""
+    faced = [t.label for t in fit.spec.graph.transitions if t.source == state]
+    if fit.spec.associations and fit.cohort.n_patients > _MOST_CURVES:
+        return CheckResult.not_provided(
+            "borrowing of one patient",
+            f"Not told of joint models of more than {_MOST_CURVES:,} patients: it takes minutes.",
+        )
+    try:
+        return patient_borrowing(fit, who, transitions=faced, draws=_SHARE_DRAWS)
+    except TwinbayesError as error:
+        return CheckResult.not_provided("borrowing of one patient", str(error))
 
 
 def _missing(twin: Twin) -> tuple[str, ...]:

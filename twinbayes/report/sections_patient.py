@@ -9,6 +9,7 @@ import xarray as xr
 
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, TIME, TRANSITION
 from twinbayes.report import fragments as f
+from twinbayes.report.figures_borrowing import shares
 from twinbayes.report.figures_contrast import contrast as contrast_picture
 from twinbayes.report.figures_contrast import icon_array
 from twinbayes.report.figures_occupation import occupation
@@ -160,6 +161,16 @@ def quality(evidence: PatientEvidence) -> f.Block:
     )
 
 
+def borrowing_picture(evidence: PatientEvidence) -> Picture | None:
+    """Return where the hazards of the present state come from; None where that is not told."""
+    table = evidence.borrowing.table
+    if table.empty:
+        return None
+    return shares(table, of_what="the log hazards that this patient faces", by=TRANSITION).marked(
+        *evidence.marks
+    )
+
+
 def rests_on(evidence: PatientEvidence) -> f.Block:
     """Return what the answer rests on: subgroup, events, borrowing, missing inputs."""
     n = evidence.subgroup_size
@@ -187,8 +198,11 @@ def rests_on(evidence: PatientEvidence) -> f.Block:
             ],
         }
     )
+    picture = borrowing_picture(evidence)
     return f.block(
         f.pairs(about),
+        *((picture,) if picture is not None else ()),
+        f.check(evidence.borrowing),
         f.table(shown) if len(shown) else f.not_provided("The model has no subgroup levels."),
         f.paragraph(
             "Borrowed: how much narrower the interval of the subgroup's level became by looking at "
