@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+import twinbayes as tb
 from twinbayes.cohort import Cohort, read_cohort
 from twinbayes.errors import CohortError, OptionError
 
@@ -262,3 +263,25 @@ def test_without_the_optional_package_the_error_names_the_extra(
 def test_an_unknown_adapter_is_refused_with_the_known_ones() -> None:
     with pytest.raises(OptionError, match="'amlsg', 'cml', 'ebmt3', 'ebmt4'"):
         read_cohort(None, adapter="aml")
+
+
+def test_entities_of_favourable_risk_relapse_later_than_the_others(
+    amlsg: Cohort, days: DataFrame
+) -> None:
+    """Why the model gives them a course of their own; expected from the others' daily hazards."""
+    spec = tb.disease("aml")
+    (walk,) = (t for t in spec.events.time_varying if t.classes)
+    favourable = amlsg.patients["subgroup"].isin(walk.classes[0]).to_numpy()
+    start = days["complete_remission"].to_numpy()
+    end = np.fmin(days[["relapse", "death"]].min(axis=1), days["last_contact"]) - start
+    stay, relapsed = end.to_numpy(), (days["relapse"] - start == end).to_numpy()
+    found = {}
+    for first, last in ((0, 180), (210, 500), (500, 6000)):
+        day = np.arange(first, last)[:, None]
+        here, at_risk = (stay >= day) & (stay < day + 1), np.clip(stay - day, 0.0, 1.0)
+        hazard = (here & relapsed & ~favourable).sum(axis=1) / np.maximum(
+            np.nansum(at_risk[:, ~favourable], axis=1), 1e-9
+        )
+        expected = hazard @ np.nansum(at_risk[:, favourable], axis=1)
+        found[first] = int((here & relapsed & favourable).sum()), round(float(expected))
+    assert found == {0: (4, 49), 210: (65, 59), 500: (16, 48)}

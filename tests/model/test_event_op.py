@@ -92,6 +92,7 @@ def random_case(
         shift,
         group,
         np.zeros(patients, dtype=np.int64),
+        group.astype(np.str_),
     )
     log_mean = rng.normal(-4, 1, (intensities, max(windows)))
     parameters = (

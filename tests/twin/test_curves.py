@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 from scipy.integrate import quad
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.inference import Fit
 from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.model import Learnt, ModelSpec, TimeVarying
 from twinbayes.names import DAYS_PER_YEAR
@@ -24,52 +23,9 @@ from twinbayes.twin.walks import Walks
 YEAR = DAYS_PER_YEAR
 
 
-def registry_of(n: int, seed: int = 3) -> Cohort:
-    """Patients with straight log-bilirubin curves, seen once a year; half of them die."""
-    rng = np.random.default_rng(seed)
-    ids = [f"p{k:02d}" for k in range(n)]
-    follow = rng.uniform(2.0, 9.0, n)
-    dies = rng.random(n) < 0.5
-    patients = pd.DataFrame(
-        {
-            "patient_id": ids,
-            "subgroup": "one",
-            "centre": "one",
-            "age_years": 50.0,
-            "sex": rng.choice(["male", "female"], n),
-            "d_penicillamine": (np.arange(n) % 2).astype(float),
-        }
-    )
-    events = pd.DataFrame(
-        {
-            "patient_id": ids,
-            "day": follow * YEAR,
-            "event": np.where(dies, "death", "last_contact"),
-        }
-    )
-    rows = []
-    for k, name in enumerate(ids):
-        level, slope = rng.normal(0.5, 1.0), rng.normal(0.2, 0.2)
-        for t in np.arange(0.0, follow[k], 1.0):
-            value = np.exp(level + slope * t + rng.normal(0, 0.3))
-            rows.append((name, t * YEAR, "bilirubin", value, "none"))
-    visits = pd.DataFrame(rows, columns=["patient_id", "day", "marker", "value", "censored"])
-    variables = pd.DataFrame(
-        [
-            ("age_years", "patients", "covariate", "clinical", None),
-            ("sex", "patients", "covariate", "clinical", "male|female"),
-            ("d_penicillamine", "patients", "covariate", "treatment", None),
-            ("bilirubin", "visits", "marker", "laboratory", None),
-        ],
-        columns=["name", "table", "role", "group", "levels"],
-    )
-    tables = {"patients": patients, "events": events, "visits": visits, "variables": variables}
-    return cohort_from_tables("made up", tables, simulated=True)
-
-
 @pytest.fixture(scope="module")
-def cohort() -> Cohort:
-    return registry_of(12)
+def cohort(joint_fit: Fit) -> Cohort:
+    return joint_fit.cohort
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +96,7 @@ def test_with_an_association_curves_have_the_posterior_that_quadrature_finds(
     spec: ModelSpec, learnt: Learnt, posterior: xr.Dataset, cohort: Cohort
 ) -> None:
     """Survival speaks too: level and slope on a grid, the cumulative hazard by adaptive rule."""
-    until = 2.5
+    until = 3.0
     d = int(posterior["marker_sd"].isel(chain=0).sum("marker_with_error").argmax("draw"))
     one = posterior.isel(draw=[d]).isel(draw=np.zeros(6000, dtype=int))
     twin = twin_of(spec, learnt, one, cohort.select(["p03"]), until * YEAR)

@@ -22,7 +22,8 @@ from twinbayes.twin.population import Population
 DEATH = "alive->dead"
 ARM = Term(name="arm", group="treatment", transform="binary")
 GROUPS = ("a", "b", "c")
-CLASSES = {"each its own": (), "a class of two": (("a", "c"),)}
+UNSEEN = "d"
+CLASSES = {"each its own": (), "a class of two, and one unseen": (("a", "c", UNSEEN),)}
 TIMES = np.array([90.0, 400.0, 1000.0, 1500.0])
 
 
@@ -163,9 +164,33 @@ def test_a_subgroup_that_the_fit_has_not_seen_draws_a_walk_of_its_own_or_has_non
     for group in range(len(GROUPS)):
         assert np.abs(own - walks.log_ratio[:n, group]).max() > 0.05
     many = replace(walks, step=np.ones((2, 4000)), log_ratio=np.zeros((2 * n, 3, 4000)))
-    drawn = many.in_subgroup(-1, np.random.default_rng(1))
+    drawn = many.in_subgroup(-1, "unheard of", np.random.default_rng(1))
     np.testing.assert_allclose(np.diff(drawn[:n], axis=0).std(axis=1), 1.0, rtol=0.05)
     np.testing.assert_array_equal(drawn[n:], 0.0)  # that of a covariate is the same in all
+
+
+@pytest.mark.parametrize("case", [(("a", "c", UNSEEN),)], indirect=True, ids=["of a class"])
+def test_a_subgroup_of_a_class_that_the_fit_has_not_seen_has_the_walk_of_its_class(
+    case: Case,
+) -> None:
+    patients = case.cohort.patients.iloc[:1].assign(subgroup=UNSEEN)
+    other = replace(case.cohort.select(case.cohort.patient_ids[:1]), patients=patients)
+    n = len(case.plan.events.edges[0]) - 1
+    twin = replace(case.twin, cohort=other.until(0.0))
+    walk = case.draws["time_varying_effect"].isel(chain=0, time_varying_window=slice(None, n))
+    wanted = walk.sel(subgroup="a").transpose("time_varying_window", "draw").to_numpy()
+    own = np.log(twin.ratios(0).effect[-2 * n : -n])
+    np.testing.assert_allclose(own, wanted, atol=1e-12)
+    survival = twin.forecast(1600.0, TIMES, draws=True)["survival_draws"].isel(patient=0)
+    constant = np.log(twin.ratios(0).hazard[0])[:, None]
+    arm = case.draws["time_varying_effect"].isel(chain=0, time_varying_window=slice(n, None))
+    carried = float(other.patients["arm"].iloc[0]) * arm.isel(subgroup=0)
+    baseline = case.draws["log_baseline"].isel(chain=0, transition=0).to_numpy()
+    effect_of_arm = carried.transpose("draw", "time_varying_window").to_numpy()
+    log_hazard = baseline + constant + wanted.T + effect_of_arm
+    for t in TIMES:
+        alive = np.exp(-case.cumulative(log_hazard, float(t)))
+        np.testing.assert_allclose(survival.sel(time=t), alive, atol=2e-5)
 
 
 def test_a_scenario_gives_a_0_1_covariate_0_or_1(case: Case) -> None:

@@ -40,6 +40,8 @@ class Design:
         (column,), what to add to a column so that a 0/1 covariate is stored as 0/1.
     subgroup, centre
         Index of each patient's subgroup and centre, -1 if the encoding has not seen it.
+    subgroup_label
+        (patient,) the subgroups by name, seen or not.
     """
 
     values: Floats
@@ -47,6 +49,7 @@ class Design:
     shift: Floats
     subgroup: NDArray[np.int64]
     centre: NDArray[np.int64]
+    subgroup_label: NDArray[np.str_]
 
     @property
     def n_patients(self) -> int:
@@ -55,7 +58,7 @@ class Design:
 
     def take(self, patients: NDArray[np.int64]) -> Design:
         """Return the rows of some patients, each as often as it is named."""
-        parts = ("values", "variances", "subgroup", "centre")
+        parts = ("values", "variances", "subgroup", "centre", "subgroup_label")
         return replace(self, **{name: getattr(self, name)[patients] for name in parts})
 
 
@@ -153,6 +156,7 @@ class Encoding:
             np.concatenate([self.shift, np.zeros(one_hot.shape[1])]),
             subgroup,
             centre,
+            cohort.patients[SUBGROUP].to_numpy(dtype=np.str_),
         )
 
     def _respect_binary(

@@ -88,6 +88,9 @@ class VaryingEffect:
         Its first row among all windows of all such effects, and the edges of its windows, in days.
     members
         (class, subgroup) 1 where a subgroup is of a class; None where each has a walk of its own.
+    peers
+        Subgroups that are named in a class and that the data do not have, each with the index of
+        one of the class that they have.
     """
 
     label: str
@@ -96,6 +99,7 @@ class VaryingEffect:
     first: int
     edges: Floats
     members: Floats | None = None
+    peers: tuple[tuple[str, int], ...] = ()
 
     @property
     def rows(self) -> slice:
@@ -140,8 +144,9 @@ class VaryingEffect:
         if self.column is None and self.members is None:
             return np.ones(design.n_patients)
         if self.members is not None:
-            of_class = np.append(self.members.sum(axis=0), 0.0)  # last, at -1: unseen subgroups
-            return of_class[design.subgroup]
+            of_class = self.members.sum(axis=0)[design.subgroup]
+            named = np.isin(design.subgroup_label, [label for label, _ in self.peers])
+            return np.where(design.subgroup >= 0, of_class, named.astype(float))
         unknown = int((design.variances[:, self.column] > 0.0).sum())
         if unknown:
             raise ModelError(
@@ -182,7 +187,8 @@ def laid_out(
             )
         column = None if effect.of == SUBGROUP else _column_of(effect.of, encoding)
         members = _members(effect, encoding.subgroups) if effect.classes else None
-        out.append(VaryingEffect(effect.label, k, column, first, edges[k], members))
+        peers = _peers(effect, encoding.subgroups)
+        out.append(VaryingEffect(effect.label, k, column, first, edges[k], members, peers))
         first += len(edges[k]) - 1
     return tuple(out)
 
@@ -208,6 +214,15 @@ def _members(effect: TimeVarying, subgroups: Sequence[str]) -> Floats:
                 "Name those of the class as the cohort does, or leave the effect out."
             )
     return np.array([[float(x in some) for x in subgroups] for some in effect.classes])
+
+
+def _peers(effect: TimeVarying, subgroups: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Pair subgroups that are named and absent with one of their class that is there."""
+    out = []
+    for some in effect.classes:
+        there = [subgroups.index(x) for x in some if x in subgroups]
+        out += [(x, there[0]) for x in some if x not in subgroups]
+    return tuple(out)
 
 
 def cut_rows(

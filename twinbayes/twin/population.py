@@ -247,7 +247,7 @@ def patient_ratios(
         population.era_effect,
     ]
     if population.walks is not None:
-        acting.append(population.walks.in_subgroup(design.subgroup[i], generator))
+        acting.append(population.walks.in_subgroup(design.subgroup[i], labels[0], generator))
     return PatientRatios(np.exp(predictor), np.exp(np.concatenate(acting)))
 
 

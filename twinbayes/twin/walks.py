@@ -42,17 +42,19 @@ class Walks:
         """Return some of the draws."""
         return replace(self, log_ratio=self.log_ratio[..., index], step=self.step[..., index])
 
-    def in_subgroup(self, subgroup: int, generator: np.random.Generator) -> Floats:
+    def in_subgroup(self, subgroup: int, label: str, generator: np.random.Generator) -> Floats:
         """(window, draw) log hazard ratios in a subgroup, -1 for one that the fit has not seen.
 
-        Such a one has a walk of its own, and is of no class.
+        Such a one has a walk of its own; where classes share walks, that of the class that names
+        it, or none.
         """
         if subgroup >= 0:
             return self.log_ratio[:, subgroup]
         out = self.log_ratio[:, 0].copy()
         for effect, step in zip(self.effects, self.step, strict=True):
             if effect.members is not None:
-                out[effect.rows] = 0.0
+                peer = dict(effect.peers).get(label)
+                out[effect.rows] = 0.0 if peer is None else self.log_ratio[effect.rows, peer]
             elif effect.column is None:
                 normal = generator.standard_normal((effect.walk.shape[1], step.shape[0]))
                 out[effect.rows] = effect.walk @ (step * normal)
