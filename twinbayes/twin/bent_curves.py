@@ -13,7 +13,8 @@ the population go along together, each on its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import lgamma
 from typing import Final
 
@@ -106,7 +107,23 @@ def bends_of(
                     strength = population.association[k] * plan.multipliers[f.position].value[i]
                     every = np.repeat(strength[:, None], len(years), axis=1)
                     out.append(Bend(scale, columns, f.association.form, years, where[here], every))
-    return tuple(out)
+    return _joined(out)
+
+
+def _joined(bends: Sequence[Bend]) -> tuple[Bend, ...]:
+    """Put together what is one function of one curve: few long evaluations are the cheapest."""
+    kinds: dict[tuple[str, str], list[Bend]] = {}
+    for bend in bends:
+        kinds.setdefault((bend.scale.marker, bend.form), []).append(bend)
+    return tuple(
+        replace(
+            some[0],
+            years=np.concatenate([b.years for b in some]),
+            place=np.concatenate([b.place for b in some]),
+            strength=np.concatenate([b.strength for b in some], axis=1),
+        )
+        for some in kinds.values()
+    )
 
 
 @dataclass(frozen=True)
@@ -168,6 +185,12 @@ class Bent:
     def _n_predictors(self) -> int:
         return int(self.terms[5][4].shape[1] + self.terms[3].shape[1] + 1)
 
+    @cached_property
+    def _basis(self) -> Floats:
+        """(draw, visit, term) of the visits that count one by one, for every draw."""
+        basis = self.terms[5][3]
+        return np.ascontiguousarray(np.broadcast_to(basis, (len(self.mean), *basis.shape)))
+
     def _parameters(self, c: Floats) -> Iterator[tuple[Bend, list[Floats]]]:
         """Each bend with its parameters, (draw, 1) each."""
         whole = self.whole.copy()
@@ -178,9 +201,8 @@ class Bent:
     def density(self, c: Floats) -> Floats:
         """(draw,) log p(c), -inf where it is nothing or no number."""
         visits, product, event, base, slope, single = self.terms
-        code, marker, measured, basis, offset = single
+        code, marker, measured, _, offset = single
         added, n_visits = self.added(c), offset.shape[1]
-        every = np.ascontiguousarray(np.broadcast_to(basis, (len(c), *basis.shape)))
         value = np.empty(len(c))
         log_densities(
             self.mean,
@@ -190,7 +212,7 @@ class Bent:
             event,
             base + added[:, n_visits:-1],
             slope,
-            (code, marker, measured, every, offset + added[:, :n_visits]),
+            (code, marker, measured, self._basis, offset + added[:, :n_visits]),
             self.parameter,
             c,
             value,
