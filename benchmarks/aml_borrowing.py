@@ -123,7 +123,7 @@ def measure(folder: Path) -> dict[str, Any]:
     scores = left_out_subgroups(fitted("exchangeable", folder), SCORED).table
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "priors": tb.load_priors("aml").content_hash,
+        "priors": tb.load_priors("aml").distribution_hash,
         "years": list(YEARS),
         "poolings": found,
         "left_out_subgroups": scores.round(3).to_dict("records"),

@@ -127,7 +127,7 @@ def main() -> None:
     found |= {
         "date": datetime.now(UTC).date().isoformat(),
         "model": spec.content_hash,
-        "priors": tb.load_priors(spec.priors).content_hash,
+        "priors": tb.load_priors(spec.priors).distribution_hash,
     }
     if options.write:
         stored = json.loads(TARGET.read_text()) if TARGET.exists() else {}

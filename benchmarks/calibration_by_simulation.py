@@ -191,7 +191,7 @@ def identity(setting: Setting) -> dict[str, str]:
     code = "".join(ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in files)
     return {
         "model": setting.spec.content_hash,
-        "priors": setting.priors.content_hash,
+        "priors": setting.priors.distribution_hash,
         "simulator": hashlib.sha256(code.encode()).hexdigest(),
     }
 

@@ -125,7 +125,7 @@ def main() -> None:
         "usable_fits": [sum(ok) + sum(also), len(ok) + len(also)],
         "date": datetime.now(UTC).date().isoformat(),
         "model": tb.disease("cml").content_hash,
-        "priors": tb.load_priors("cml").content_hash,
+        "priors": tb.load_priors("cml").distribution_hash,
     }
     if options.write:
         TARGET.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

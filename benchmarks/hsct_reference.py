@@ -83,7 +83,7 @@ def identity(spec: tb.ModelSpec, cohort: Cohort) -> dict[str, Any]:
     terms = tb.assemble(spec, cohort, priors).point_logps(round_vals=12)
     return {
         "spec": spec.content_hash,
-        "priors": priors.content_hash,
+        "priors": priors.distribution_hash,
         "cohort": cohort.fingerprint,
         "log_density_at_start": float(np.sum(list(terms.values()))),
         "log_likelihood": event_loglik(

@@ -143,7 +143,7 @@ def main() -> None:
     found = {
         "date": max(str(run["date"]) for run in runs),
         "model": tb.disease("pbc").content_hash,
-        "priors": tb.load_priors("pbc").content_hash,
+        "priors": tb.load_priors("pbc").distribution_hash,
         "settings": {k: getattr(options, k) for k in ("draws", "tune")},
         "runs": runs,
     }

@@ -113,7 +113,7 @@ def main() -> None:
     found = {
         "date": datetime.now(UTC).date().isoformat(),
         "model": spec.content_hash,
-        "priors": fit.priors.content_hash,
+        "priors": fit.priors.distribution_hash,
         "data": cohort.fingerprint,
         "usable": fit.verdict.usable,
         "verdict": fit.verdict.banner(),

@@ -124,7 +124,7 @@ def main() -> None:
     found = {
         "date": datetime.now(UTC).date().isoformat(),
         "model": without.spec.content_hash,
-        "priors": without.priors.content_hash,
+        "priors": without.priors.distribution_hash,
         "patients": len(ids),
         "landmarks_years": list(options.landmarks),
         "draws": updated.population.n_draws,

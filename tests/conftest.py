@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twinbayes.cohort import Cohort
     from twinbayes.inference import CompiledFit, Fit
     from twinbayes.model import ModelSpec
+    from twinbayes.priors import PriorSet
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,16 +70,19 @@ def reference(shared: Path) -> Callable[[str], dict[str, Any]]:
 def stored_evidence(root: Path) -> Callable[..., dict[str, Any]]:
     """Return the committed figures of a name, e.g. ``stored_evidence("sbc")``.
 
-    Given a model, too, they must be of that model and of its priors as these are now.
+    Given a model, too, they must be of that model and of its priors (default: those that its
+    disease ships with) as these are now.
     """
 
     from twinbayes.priors import load_priors
 
-    def load(name: str, spec: ModelSpec | None = None) -> dict[str, Any]:
+    def load(
+        name: str, spec: ModelSpec | None = None, priors: PriorSet | None = None
+    ) -> dict[str, Any]:
         path = root / "docs" / "evidence" / f"{name}.json"
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if spec is not None:
-            current = (spec.content_hash, load_priors(spec.priors).content_hash)
+            current = (spec.content_hash, (priors or load_priors(spec.priors)).distribution_hash)
             assert (found["model"], found["priors"]) == current, (
                 f"The model or its priors have changed: run benchmarks/{name}.py --write."
             )

@@ -15,6 +15,7 @@ from twinbayes import load_priors
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import PiecewiseConstant, Spline, Weibull
 from twinbayes.model.baseline import BASELINES, Baseline
+from twinbayes.model.codec import decode, encode
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 
@@ -189,6 +190,29 @@ def test_a_spline_with_an_unknown_choice_is_refused() -> None:
         Spline(spacing="rank")
     with pytest.raises(ModelError, match="leave centred=False"):
         Spline(order=2, centred=True)
+    for degree in (0, 7):
+        with pytest.raises(ModelError, match=f"from 1 to df - 1 = 6, not {degree}"):
+            Spline(df=7, degree=degree)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 4])
+def test_a_spline_of_any_degree_holds_the_polynomials_up_to_it(degree: int) -> None:
+    baseline = Spline(df=9, degree=degree, resolution=40)
+    basis = baseline.basis()
+    assert basis.shape == (40, 9)
+    assert (basis >= 0).all()
+    assert np.count_nonzero(basis, axis=1).max() == degree + 1
+    middle = (np.arange(40) + 0.5) / 40
+    for power in range(degree + 1):
+        residual = np.linalg.lstsq(basis, middle**power, rcond=None)[1]
+        np.testing.assert_allclose(residual, 0.0, atol=1e-20)
+    bent = np.linalg.lstsq(basis, middle ** (degree + 1), rcond=None)[1]
+    assert bent > 1e-14
+
+
+def test_the_degree_is_stored_only_where_it_is_not_the_default() -> None:
+    assert "degree" not in encode(Spline())
+    assert decode(encode(Spline(degree=2))) == Spline(degree=2)
 
 
 def test_a_weibull_hazard_and_its_integral_are_exact_at_every_time(priors: PriorSet) -> None:

@@ -94,6 +94,13 @@ def test_the_content_hash_covers_text_and_ignores_order(aml: PriorSet) -> None:
     assert retold.content_hash != aml.content_hash
 
 
+def test_the_distribution_hash_leaves_out_reasons_but_not_units(aml: PriorSet) -> None:
+    retold = aml.override({"centre_scale": {"rationale": "told otherwise"}})
+    assert retold.distribution_hash == aml.distribution_hash
+    for change in ({"arguments": {"sigma": 0.9}}, {"unit": "1/yr"}):
+        assert aml.override({"centre_scale": change}).distribution_hash != aml.distribution_hash
+
+
 def test_qualified_arguments_are_stacked_in_the_order_of_the_qualifiers(aml: PriorSet) -> None:
     stacked = aml.arguments("covariate_scale", ["gene", "clinical", "other"])
     np.testing.assert_array_equal(stacked["sigma"], [0.5, 0.6, 0.3])

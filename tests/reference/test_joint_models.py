@@ -17,8 +17,6 @@ from typing import Any
 
 import pytest
 
-import twinbayes as tb
-
 VALUE = "association[bilirubin value on alive->dead]"
 LEVEL, YEAR = "bilirubin: level", "bilirubin: year"
 ON_DEAD = "alive->dead"
@@ -115,7 +113,7 @@ def test_the_evidence_is_of_this_model_and_these_priors(case: str, benchmark: Mo
     stale = f"run `python benchmarks/joint_reference.py --only {case} --write`"
     then = FOUND[case]["identity"]
     assert then["model"] == benchmark.CASES[case].spec().content_hash, stale
-    assert then["priors"] == tb.load_priors("pbc").content_hash, stale
+    assert then["priors"] == benchmark.CASES[case].priors().distribution_hash, stale
 
 
 @pytest.mark.parametrize("case", FOUND)

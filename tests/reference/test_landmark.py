@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from joint_pbc import pbc_312, published_priors
 from statsmodels.duration.hazard_regression import PHReg
 from three_markers import three_markers
 
@@ -150,8 +151,8 @@ def test_with_the_weights_of_the_peer_the_integrated_brier_score_is_the_publishe
 def joint(shared: Path) -> Fit:
     cohort = tb.read_cohort(shared / "data" / "joint_benchmarks", adapter="pbc2")
     return tb.fit(
-        tb.disease("pbc"), cohort, draws=500, tune=300, seed=1, target_accept=0.85,
-        progressbar=False,
+        pbc_312(), cohort, priors=published_priors(), draws=500, tune=300, seed=1,
+        target_accept=0.85, progressbar=False,
     )  # fmt: skip
 
 

@@ -140,7 +140,7 @@ class PiecewiseConstant:
 
 @dataclass(frozen=True, slots=True)
 class Spline:
-    """Log hazard as a penalised cubic B-spline (P-spline; Eilers & Marx 1996).
+    """Log hazard as a penalised B-spline (P-spline; Eilers & Marx 1996).
 
     Parameters
     ----------
@@ -156,6 +156,9 @@ class Spline:
         the prior ``baseline_trend``.
     spacing
         Windows of equal length (``time``), or with equally many events (``events``).
+    degree
+        Of the polynomials between the ``df - degree + 1`` equidistant knots: 3, cubic; 2,
+        quadratic.
     """
 
     df: int = 7
@@ -164,12 +167,18 @@ class Spline:
     kind: str = "spline"
     order: int = field(default=1, metadata=UNSET_IS_ABSENT)
     spacing: str = field(default="events", metadata=UNSET_IS_ABSENT)
+    degree: int = field(default=3, metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         require_known(str(self.order), ("1", "2"), "order of the spline's random walk")
         require_known(self.spacing, ("events", "time"), "spacing of the spline's windows")
         if self.order == 2 and self.centred:
             raise ModelError("A walk of order 2 cannot be centred: leave centred=False.")
+        if not 1 <= self.degree < self.df:
+            raise ModelError(
+                f"The degree of a spline must be from 1 to df - 1 = {self.df - 1}, not "
+                f"{self.degree}."
+            )
 
     def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
         """Return window edges, shape (resolution + 1,)."""
@@ -180,10 +189,10 @@ class Spline:
 
     def basis(self) -> np.ndarray:
         """Basis at the middle of the windows, shape (resolution, df)."""
-        inner = np.linspace(0, 1, self.df - 2)
-        knots = np.concatenate([np.zeros(3), inner, np.ones(3)])
+        inner = np.linspace(0, 1, self.df - self.degree + 1)
+        knots = np.concatenate([np.zeros(self.degree), inner, np.ones(self.degree)])
         middle = (np.arange(self.resolution) + 0.5) / self.resolution
-        return np.asarray(BSpline.design_matrix(middle, knots, 3).toarray())
+        return np.asarray(BSpline.design_matrix(middle, knots, self.degree).toarray())
 
     def build(
         self,

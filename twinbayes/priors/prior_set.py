@@ -96,6 +96,11 @@ class PriorSet(Mapping[str, PriorEntry]):
         return hash_of({name: entry.to_dict() for name, entry in self.entries.items()})
 
     @property
+    def distribution_hash(self) -> str:
+        """SHA-256 over what the entries say of parameters; reasons and evidence may change."""
+        return hash_of({name: entry.distribution_hash for name, entry in self.entries.items()})
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """``aml/v1:baseline_level@1.0.0``; overridden entries carry ``+override.<hash>``."""
         return tuple(self._id(entry) for entry in self.entries.values())
