@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -13,7 +14,7 @@ import twinbayes as tb
 from joint_settings import SETTINGS
 from twinbayes.checks import patient_borrowing
 from twinbayes.checks.borrowing import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES
-from twinbayes.checks.trails import along_curves
+from twinbayes.checks.record_scores import RecordScores, stacked
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import Fit
 from twinbayes.model.event_process import PATIENT_WEIGHT
@@ -43,11 +44,10 @@ def log_hazards(fit: Fit, i: int) -> np.ndarray:
         + (posterior["beta"] * xr.DataArray(x, dims="covariate")).sum("covariate")
         + posterior["subgroup_effect"].sel(subgroup=group)
     )
-    stacked = terms.stack(sample=("chain", "draw")).transpose("sample", "transition")
     twin = fit.twin(fit.cohort.patient_ids[i])
     day = np.array([twin.present[0].day])
     added = [twin.curves(0).trail(label, day)[0] for label in fit.spec.graph.labels]
-    return stacked.to_numpy() + np.column_stack(added)
+    return stacked(terms, "transition") + np.column_stack(added)
 
 
 @pytest.mark.parametrize("i", [0, 17, 29])
@@ -76,6 +76,9 @@ def test_the_record_of_a_patient_from_outside_has_no_share(joint: Fit) -> None:
     table = patient_borrowing(joint, replace(one, **renamed), transitions=[label]).table
     assert list(table["transition"]) == [label]
     assert table[OWN].iloc[0] == 0.0
+    told = [patient_borrowing(joint, x, transitions=[label]).table for x in (one, *one.patient_ids)]
+    pd.testing.assert_frame_equal(*told)  # a record of the fit's own is not one from outside
+    assert told[0][OWN].iloc[0] != 0.0
     np.testing.assert_allclose(table[list(SHARES)].sum(axis=1), 1.0, atol=1e-12)
     with pytest.raises(OptionError, match="one patient, not of 30"):
         patient_borrowing(joint, joint.cohort)
@@ -86,7 +89,8 @@ def test_the_record_of_a_patient_from_outside_has_no_share(joint: Fit) -> None:
 def test_curves_move_hazards_as_the_sampled_ones_do(joint: Fit) -> None:
     """Coefficients drawn anew given each draw of the population, and those that were sampled."""
     posterior, points = joint.datatree[POSTERIOR].to_dataset(), joint.plan.events.points
-    trails = along_curves(joint)
+    trails = RecordScores(joint).trails
+    assert trails is not None
     assert trails.shape == (2, 2000, points.n_points)
     (scale,) = joint.learnt.curves.markers  # type: ignore[union-attr]
     years = points.day / 365.25
@@ -108,4 +112,4 @@ def test_patients_who_count_by_a_weight_are_refused(joint: Fit) -> None:
     data = xr.Dataset({PATIENT_WEIGHT: ("patient", weight)})
     tree[CONSTANT_DATA] = xr.DataTree(data)
     with pytest.raises(ModelError, match="count by a weight"):
-        along_curves(replace(joint, datatree=tree))
+        RecordScores(replace(joint, datatree=tree)).of_baseline(joint.spec.graph.labels[0])

@@ -26,16 +26,15 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from twinbayes.checks.record_scores import RecordScores, stacked
 from twinbayes.checks.result import CheckResult
 from twinbayes.checks.source_scores import aggregate_scores
-from twinbayes.checks.trails import along_curves
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE
 from twinbayes.errors import ModelError, OptionError, require_known
 from twinbayes.inference import AggregateFit, Fit
-from twinbayes.inference.likelihood import patient_loglik
 from twinbayes.model import Effect
-from twinbayes.names import CHAIN, DRAW, EFFECT, PATIENT, POSTERIOR, SUBGROUP, TRANSITION
+from twinbayes.names import CHAIN, DRAW, EFFECT, POSTERIOR, SUBGROUP, TRANSITION
 
 Floats = NDArray[np.float64]
 
@@ -91,7 +90,7 @@ def aggregate_borrowing(fit: AggregateFit) -> CheckResult:
             "read the coefficients in fit.datatree."
         )
     posterior = fit.datatree[POSTERIOR].to_dataset()
-    theta = _stacked(posterior["effect"], SUBGROUP)  # (draw, subgroup): one coefficient
+    theta = stacked(posterior["effect"], SUBGROUP)  # (draw, subgroup): one coefficient
     score = aggregate_scores(fit, theta)
     labels, conflicts = fit.data.subgroups, _aggregate_conflicts(fit)
     sizes = fit.data.table.groupby(SUBGROUP, sort=False)[OUTCOMES[fit.spec.outcome][1]].sum()
@@ -123,8 +122,8 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
         One row an effect and subgroup: ``n_treated`` patients at risk under the treatment, and
         shares, Monte Carlo error and conflict as in `aggregate_borrowing`.
     """
-    fit = fit.thinned(draws)
-    posterior = hazard_draws(fit)
+    scores = RecordScores(fit.thinned(draws))
+    posterior = scores.posterior
     if "treatment_subgroup_effect" not in posterior:
         return CheckResult(
             "borrowing", "not_provided", pd.DataFrame(), "The model has no treatment effect."
@@ -132,10 +131,10 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
     rows = []
     for f in fit.spec.graph.effects:
-        score, information = treatment_derivatives(fit, posterior, f.label)
+        score, information = scores.of_treatment(f.label)
         treated, new = information.mean(axis=0) > 0.0, _new_effects(posterior, f)
         effect = posterior["treatment_subgroup_effect"].sel({EFFECT: f.label})
-        theta = _stacked(effect, SUBGROUP)
+        theta = stacked(effect, SUBGROUP)
         for j, label in enumerate(fit.encoding.subgroups):
             mine = group == label
             rows.append(
@@ -197,20 +196,21 @@ def patient_borrowing(
     told = labels if transitions is None else tuple(transitions)
     for label in told:
         require_known(label, labels, "intensity")
-    own, same = _whose(fit, who)
-    fit = fit.thinned(draws)
-    posterior = hazard_draws(fit)
-    twin = fit.twin(who)
-    standing = twin.alike(0)
-    baseline = _stacked(posterior["log_baseline"].isel(window=0), TRANSITION)
+    scores = RecordScores(fit.thinned(draws))
+    twin = scores.fit.twin(_as_fitted(fit, who))
+    standing, seen = twin.alike(0), fit.has_seen(twin.cohort)[0]
+    own = seen & (np.array(fit.cohort.patient_ids) == twin.patient_ids[0])
+    group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
+    same = group == str(twin.cohort.patients[SUBGROUP].iloc[0])
+    baseline = stacked(scores.posterior["log_baseline"].isel(window=0), TRANSITION)
     answers = baseline + np.log(standing.ratios.hazard).T
-    if fit.spec.associations and standing.curves is not None and own.any():
+    if fit.spec.associations and standing.curves is not None and seen:
         day = np.array([twin.present[0].day])
         answers += np.column_stack([standing.curves.trail(label, day)[0] for label in labels])
     parts = [own, same & ~own, ~same]
     rows = []
     for label in told:
-        score, _ = _baseline_derivatives(fit, posterior, label)
+        score, _ = scores.of_baseline(label)
         sums = np.column_stack([score[:, part].sum(axis=1) for part in parts])
         shares, error = _with_error(answers[:, labels.index(label)], sums)
         rows.append(
@@ -222,25 +222,24 @@ def patient_borrowing(
         "borrowing of one patient",
         "info",
         table,
-        "Shares of the patient's own data, of the other patients of the subgroup, of other "
-        "subgroups and of the prior in the patient's log hazards. "
+        "Shares of the patient's own data, all that the fit has seen of them, of the other "
+        "patients of the subgroup, of other subgroups and of the prior in the patient's log "
+        "hazards. "
         f"{_errors(table)}",
     )
 
 
-def _whose(fit: Fit, who: str | Cohort) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say which patients of the fit are this one, and which are of the same subgroup."""
-    group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
-    if isinstance(who, Cohort):
-        if who.n_patients != 1:
-            raise OptionError(f"Shares are told of one patient, not of {who.n_patients}.")
-        return np.zeros(len(group), dtype=bool), group == str(who.patients[SUBGROUP].iloc[0])
-    own = np.array(fit.cohort.patient_ids) == who
-    if not own.any():
-        raise OptionError(
-            "This patient is not in the fitted cohort. Give a Cohort with the one patient."
-        )
-    return own, group == group[own]
+def _as_fitted(fit: Fit, who: str | Cohort) -> str | Cohort:
+    """A patient of the fit by identifier, one from outside by the record."""
+    if isinstance(who, str):
+        if who not in fit.cohort.patient_ids:
+            raise OptionError(
+                "This patient is not in the fitted cohort. Give a Cohort with the one patient."
+            )
+        return who
+    if who.n_patients != 1:
+        raise OptionError(f"Shares are told of one patient, not of {who.n_patients}.")
+    return who.patient_ids[0] if fit.has_seen(who)[0] else who
 
 
 def _row(answer: Floats, score: Floats, mine: NDArray[np.bool_]) -> dict[str, float]:
@@ -319,52 +318,6 @@ def _new_effects(posterior: xr.Dataset, effect: Effect) -> Floats | None:
                 scale = found.to_numpy().ravel()
             return effect.pooling.draw_new(mean, scale, np.random.default_rng(0))
     return None
-
-
-def hazard_draws(fit: Fit) -> xr.Dataset:
-    """Draws of what hazards depend on, but for curves."""
-    posterior = fit.datatree[POSTERIOR].to_dataset()
-    known = ("log_baseline", "log_baseline_at_event", "beta", "subgroup_effect", "centre_effect",
-             "treatment_subgroup_effect", "entry_era_effect", "time_varying_effect")  # fmt: skip
-    return posterior[[n for n in map(str, posterior) if n in known or n.startswith(_EFFECT_LAWS)]]
-
-
-def treatment_derivatives(fit: Fit, posterior: xr.Dataset, label: str) -> tuple[Floats, Floats]:
-    """(draw, patient) score and information of each patient's record on a treatment effect."""
-    effect = posterior["treatment_subgroup_effect"]
-    here = (effect[EFFECT] == label).astype(float)
-    return _derivatives(fit, posterior, {"treatment_subgroup_effect": here})
-
-
-def _baseline_derivatives(fit: Fit, posterior: xr.Dataset, label: str) -> tuple[Floats, Floats]:
-    names = [n for n in ("log_baseline", "log_baseline_at_event") if n in posterior]
-    here = (posterior[TRANSITION] == label).astype(float)
-    return _derivatives(fit, posterior, dict.fromkeys(names, here))
-
-
-def _derivatives(
-    fit: Fit, posterior: xr.Dataset, along: dict[str, xr.DataArray]
-) -> tuple[Floats, Floats]:
-    """(draw, patient) first and negative second derivatives along a shift, weights included."""
-    trails = along_curves(fit) if fit.spec.associations else None
-
-    def at(step: float) -> Floats:
-        moved = posterior.assign({k: posterior[k] + step * v for k, v in along.items()})
-        found = patient_loglik(moved, fit.plan.events, fit.cohort.patient_ids, trails)
-        return _stacked(found, PATIENT)
-
-    down, here, up = at(-_STEP), at(0.0), at(_STEP)
-    weight = fit.weights
-    return (
-        weight * (up - down) / (2.0 * _STEP),
-        weight * np.maximum(2.0 * here - up - down, 0.0) / _STEP**2,
-    )
-
-
-def _stacked(values: xr.DataArray, last: str) -> Floats:
-    """(draw, last) with chains one after the other; other dims have one entry."""
-    array = values.transpose(CHAIN, DRAW, last, ...).to_numpy()
-    return np.asarray(array.reshape(-1, array.shape[2]), dtype=np.float64)
 
 
 def _errors(table: pd.DataFrame) -> str:

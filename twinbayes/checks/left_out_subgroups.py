@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-from twinbayes.checks.borrowing import hazard_draws, treatment_derivatives
+from twinbayes.checks.record_scores import RecordScores
 from twinbayes.checks.result import CheckResult
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
@@ -101,14 +101,13 @@ def treated_counts(fit: Fit, *, draws: int) -> tuple[Floats, Floats]:
     events, expected
         Shape (effect, subgroup).
     """
-    fit = fit.thinned(draws)
-    posterior = hazard_draws(fit)
+    scores = RecordScores(fit.thinned(draws))
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
     member = (group[:, None] == np.array(fit.encoding.subgroups)).astype(float)
     events, expected = [], []
     for effect in fit.spec.graph.effects:
-        score, information = treatment_derivatives(fit, posterior, effect.label)
-        theta = posterior["treatment_subgroup_effect"].sel({EFFECT: effect.label})
+        score, information = scores.of_treatment(effect.label)
+        theta = scores.posterior["treatment_subgroup_effect"].sel({EFFECT: effect.label})
         ratio = np.exp(theta.transpose(CHAIN, DRAW, SUBGROUP).to_numpy())
         hazard = (information @ member) / ratio.reshape(-1, member.shape[1])
         expected.append(hazard.mean(axis=0))

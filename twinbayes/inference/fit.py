@@ -197,13 +197,17 @@ class Fit:
             self._origin,
         )
 
+    def has_seen(self, cohort: Cohort) -> np.ndarray:
+        """Which patients of a cohort the fit has seen, (patient,); by identifier and baseline."""
+        return np.asarray(self._origin.shares(cohort) > 0.0)
+
     def thinned(self, most: int) -> Fit:
         """Return this fit with at most so many draws (one a chain at least), evenly spaced.
 
         Every chain gives as many; all that goes with a draw, such as its energy, stays with it.
         """
         if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1:
-            raise OptionError(f"most must be a whole number of at least 1, not {most!r}.")
+            raise OptionError(f"Ask for a whole number of draws of at least 1, not {most!r}.")
         posterior = self.datatree[POSTERIOR]
         size = posterior.sizes[DRAW]
         kept = max(1, int(most) // posterior.sizes[CHAIN])

@@ -37,7 +37,8 @@ class TimeVarying:
         Label of the intensity.
     classes
         Of subgroups: classes that are known to run alike. The subgroups of a class share a walk,
-        and those in none have the baseline as it is; so has one that the fit has not seen.
+        and those in none have the baseline as it is. A subgroup that is named here and that the
+        fit has not seen has the walk of its class.
     """
 
     of: str

@@ -1,0 +1,117 @@
+"""How each record's log-likelihood changes with the effects of a fit, draw by draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from twinbayes.errors import ModelError
+from twinbayes.inference import Fit
+from twinbayes.inference.likelihood import patient_loglik
+from twinbayes.names import CHAIN, DRAW, EFFECT, PATIENT, POSTERIOR, TRANSITION
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+_STEP: Final = 1e-3  # of the derivatives; their error is its square
+_EFFECT_LAWS: Final = ("treatment_effect", "treatment_heterogeneity")
+_HAZARDS: Final = (
+    "log_baseline", "log_baseline_at_event", "beta", "subgroup_effect", "centre_effect",
+    "treatment_subgroup_effect", "entry_era_effect", "time_varying_effect",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RecordScores:
+    """Derivatives of each patient's log-likelihood along shifts of effects.
+
+    Attributes
+    ----------
+    fit
+        The fit; every draw that it has is used.
+    """
+
+    fit: Fit
+
+    @cached_property
+    def posterior(self) -> xr.Dataset:
+        """Draws of what hazards depend on, but for curves."""
+        posterior = self.fit.datatree[POSTERIOR].to_dataset()
+        return posterior[
+            [n for n in map(str, posterior) if n in _HAZARDS or n.startswith(_EFFECT_LAWS)]
+        ]
+
+    def of_treatment(self, label: str) -> tuple[Floats, Floats]:
+        """(draw, patient) score and information of the records on a treatment effect."""
+        name = "treatment_subgroup_effect"
+        return self._along({name: (self.posterior[name][EFFECT] == label).astype(float)})
+
+    def of_baseline(self, label: str) -> tuple[Floats, Floats]:
+        """(draw, patient) score and information of the records on a log baseline hazard."""
+        names = [n for n in ("log_baseline", "log_baseline_at_event") if n in self.posterior]
+        here = (self.posterior[TRANSITION] == label).astype(float)
+        return self._along(dict.fromkeys(names, here))
+
+    def _along(self, shift: Mapping[str, xr.DataArray]) -> tuple[Floats, Floats]:
+        """First and negative second derivatives, weights of the patients included."""
+        fit = self.fit
+
+        def at(step: float) -> Floats:
+            moved = self.posterior.assign(
+                {k: self.posterior[k] + step * v for k, v in shift.items()}
+            )
+            found = patient_loglik(moved, fit.plan.events, fit.cohort.patient_ids, self.trails)
+            return stacked(found, PATIENT)
+
+        down, here, up = at(-_STEP), at(0.0), at(_STEP)
+        return (
+            fit.weights * (up - down) / (2.0 * _STEP),
+            fit.weights * np.maximum(2.0 * here - up - down, 0.0) / _STEP**2,
+        )
+
+    @cached_property
+    def trails(self) -> Floats | None:
+        """(chain, draw, point) what the patients' curves add to their log hazards.
+
+        At the points of the likelihood's quadrature; None where hazards follow no trajectory.
+
+        Raises
+        ------
+        ModelError
+            The likelihood of a patient was weighted: curves are drawn given the whole record.
+        """
+        if not self.fit.spec.associations:
+            return None
+        if not np.all(self.fit.weights == 1.0):
+            raise ModelError(
+                "Shares are not told of a joint model in which some patients count by a weight: "
+                "their curves are drawn as if the whole record counted. Fit without weights, or "
+                "without associations."
+            )
+        twin, points = self.fit.twin(), self.fit.plan.events.points
+        labels, sizes = self.fit.spec.graph.labels, self.fit.datatree[POSTERIOR].sizes
+        out = np.empty((sizes[CHAIN] * sizes[DRAW], points.n_points))
+        order = np.lexsort((points.intensity, points.patient))
+        for own in _runs(order, points.patient):
+            curves = twin.curves(int(points.patient[own[0]]))
+            for mine in _runs(own, points.intensity):
+                label = labels[points.intensity[mine[0]]]
+                out[:, mine] = curves.trail(label, points.day[mine]).T
+        return out.reshape(sizes[CHAIN], sizes[DRAW], points.n_points)
+
+
+def stacked(values: xr.DataArray, last: str) -> Floats:
+    """(draw, last) with chains one after the other; other dims have one entry."""
+    array = values.transpose(CHAIN, DRAW, last, ...).to_numpy()
+    return np.asarray(array.reshape(-1, array.shape[2]), dtype=np.float64)
+
+
+def _runs(order: Ints, by: Ints) -> list[Ints]:
+    """Split indices where what they point at changes."""
+    return np.split(order, np.flatnonzero(np.diff(by[order])) + 1) if len(order) else []
