@@ -19,6 +19,8 @@ from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import Fit
 from twinbayes.model.event_process import PATIENT_WEIGHT
 from twinbayes.names import CONSTANT_DATA, POSTERIOR
+from twinbayes.report import collect_patient, patient
+from twinbayes.report.sections_patient import rests_on
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,21 @@ def test_the_record_of_a_patient_from_outside_has_no_share(joint: Fit) -> None:
         patient_borrowing(joint, joint.cohort)
     with pytest.raises(OptionError, match="intensity"):
         patient_borrowing(joint, one, transitions=["alive->lost"])
+
+
+def test_a_patients_report_shows_shares_or_says_why_not(
+    joint: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = joint.cohort.patient_ids[0]
+    evidence = collect_patient(joint, alive, at=1.0, until=400.0)
+    assert list(evidence.borrowing.table["transition"]) == list(joint.spec.graph.labels)
+    html = rests_on(evidence).html
+    assert "Shares of the patient&#x27;s own data" in html
+    assert "its hazards follow curves" in html
+    monkeypatch.setattr(patient, "_WORST_SHARE", 1e-6)
+    hidden = collect_patient(joint, alive, at=1.0, until=400.0).borrowing
+    assert hidden.verdict == "not_provided"
+    assert "Monte Carlo error" in hidden.text
 
 
 def test_curves_move_hazards_as_the_sampled_ones_do(joint: Fit) -> None:

@@ -298,3 +298,24 @@ def test_a_description_without_what_is_new_is_stored_as_it_was() -> None:
     assert set(association) == {"kind_of", "marker", "transitions", "form"}
     spec = spec_with(follows(lag_days=90.0, by="sex"))
     assert ModelSpec.from_dict(spec.to_dict()) == spec
+
+
+def test_an_event_without_any_time_at_risk_is_refused_where_hazards_follow_curves(
+    cohort: Cohort,
+) -> None:
+    """Its log hazard grows with the patient's curve, and nothing holds it."""
+    events = cohort.events.copy()
+    first = events.index[events["event"] == "death"][0]
+    events.loc[first, "day"] = 0.0
+    who = events.loc[first, "patient_id"]
+    assert cohort.visits is not None
+    visits = cohort.visits[cohort.visits["patient_id"] != who]
+    at_once = replace(cohort, events=events, visits=visits)
+    with pytest.raises(
+        ModelError, match=r"1 patient\(s\) had an event .*half a day counts"
+    ) as told:
+        spec_with(follows()).plan(at_once)
+    assert str(who) not in str(told.value)
+    spec_with().plan(at_once)  # a hazard that follows no curve has its baseline's bounds
+    events.loc[first, "day"] = 0.5
+    spec_with(follows()).plan(replace(at_once, events=events))

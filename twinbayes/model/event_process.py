@@ -37,7 +37,7 @@ from twinbayes.model.event_op import Tensor, loglik
 from twinbayes.model.event_plan import EventPlan
 from twinbayes.model.graph import StateGraph
 from twinbayes.model.history import trace_histories
-from twinbayes.model.nodes import Followed, trail_points
+from twinbayes.model.nodes import Followed, require_time_at_risk, trail_points
 from twinbayes.model.pooling import EffectNames, Exchangeable, Pooling, lean_together
 from twinbayes.model.time_varying import (
     TimeVarying,
@@ -122,7 +122,9 @@ class EventProcess:
                 f"unshrunk names groups without covariates: {unknown}. "
                 f"Known: {list(encoding.groups)}."
             )
-        return self._planned(cohort, encoding, None, followed)
+        plan = self._planned(cohort, encoding, None, followed)
+        require_time_at_risk(plan.rows, followed or {})
+        return plan
 
     def plan_like(
         self,

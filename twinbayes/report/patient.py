@@ -25,6 +25,7 @@ from twinbayes.twin import Quality, Scenario, Twin
 _YEARS: Final = (1.0, 3.0, 5.0)
 _STEPS: Final = 120
 _SHARE_DRAWS: Final = 1500
+_WORST_SHARE: Final = 0.25  # Monte Carlo error, above which shares are not shown
 _MOST_CURVES: Final = 1000  # patients whose curves are drawn to tell shares
 _WAIT_FROM_START: Final = 120.0  # days; a transplant in first remission takes months to arrange
 _WAIT_LATER: Final = 30.0
@@ -266,6 +267,8 @@ def _rests_on(fit: Fit, subgroup: str, interval: float) -> pd.DataFrame:
     if "subgroup_effect" not in fit.datatree[POSTERIOR] or subgroup not in fit.encoding.subgroups:
         return pd.DataFrame(columns=columns)
     table = shrinkage_of(fit, interval).table
+    if table.empty:
+        return pd.DataFrame(columns=columns)
     mine = table[table[SUBGROUP] == subgroup]
     return pd.DataFrame(
         {
@@ -285,9 +288,17 @@ def _borrowing(fit: Fit, who: str | Cohort, state: str) -> CheckResult:
             f"Not told of joint models of more than {_MOST_CURVES:,} patients: it takes minutes.",
         )
     try:
-        return patient_borrowing(fit, who, transitions=faced, draws=_SHARE_DRAWS)
+        found = patient_borrowing(fit, who, transitions=faced, draws=_SHARE_DRAWS)
     except TwinbayesError as error:
         return CheckResult.not_provided("borrowing of one patient", str(error))
+    error_of_shares = float(found.table["mcse"].max())
+    if error_of_shares <= _WORST_SHARE:
+        return found
+    return CheckResult.not_provided(
+        found.name,
+        f"The Monte Carlo error of the shares is {error_of_shares:.2g}: they cannot be told from "
+        "so few draws.",
+    )
 
 
 def _missing(twin: Twin) -> tuple[str, ...]:

@@ -203,7 +203,12 @@ def rests_on(evidence: PatientEvidence) -> f.Block:
         f.pairs(about),
         *((picture,) if picture is not None else ()),
         f.check(evidence.borrowing),
-        f.table(shown) if len(shown) else f.not_provided("The model has no subgroup levels."),
+        f.table(shown)
+        if len(shown)
+        else f.not_provided(
+            "What subgroup levels borrow: the model has none, its hazards follow curves, or the "
+            "fit has not seen this subgroup."
+        ),
         f.paragraph(
             "Borrowed: how much narrower the interval of the subgroup's level became by looking at "
             "the other subgroups and the prior. Unknown inputs are filled in by their distribution "
