@@ -23,10 +23,12 @@ from typing import Any, Final
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import operating_characteristics as two_arms
 import pandas as pd
 import xarray as xr
 from scipy.special import digamma, polygamma
 
+import basket_simulation
 import twinbayes as tb
 from twinbayes.cohort.aggregate import RESPONSE
 from twinbayes.inference import AggregateFit, compile_fit
@@ -294,7 +296,9 @@ CASES: Final[dict[str, Callable[[], tuple[dict[str, Any], list[AggregateFit]]]]]
 def speed() -> dict[str, float]:
     """CPU seconds of a prior with mixture and size, and of sampling and judging a basket trial.
 
-    Each the second time in a process.
+    Each the second time in a process. Beside them, from the scripts that have more of each: CPU
+    seconds of exact operating characteristics of two arms of 100, by outcome, and minutes that
+    1,000 simulated basket trials take on two idle cores, from the CPU time of 100.
     """
     table = table_of("map_as_binomial").rename(columns={"study": "subgroup", "r": "responders"})
     studies = tb.read_aggregate(table.astype({"subgroup": str}))
@@ -317,7 +321,14 @@ def speed() -> dict[str, float]:
         work()
         out[f"{name}_cpu_s"] = round(time.process_time() - cpu, 2)
         out[f"{name}_s"] = round(time.perf_counter() - wall, 2)
-    return out
+    two_arms.measure("responders", 10)  # imports of SciPy that are made on first use
+    exact = {
+        f"two_arms_exact_{outcome}_cpu_s": two_arms.measure(outcome, 100)["cpu_seconds"]
+        for outcome in two_arms.FLAT
+    }
+    minutes = "minutes_for_1000_trials_on_two_idle_cores"
+    simulated = float(basket_simulation.measure(100, 1)[minutes])
+    return out | exact | {f"basket_{minutes}": simulated}
 
 
 def run(case: Callable[[], tuple[dict[str, Any], list[AggregateFit]]]) -> dict[str, Any]:

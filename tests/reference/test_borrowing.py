@@ -78,3 +78,6 @@ def test_stored_results_are_of_the_models_as_they_are(stored: dict[str, Any]) ->
 def test_a_prior_with_mixture_and_a_basket_trial_cost_little(stored: dict[str, Any]) -> None:
     assert stored["speed"]["map_prior_cpu_s"] <= 6.0
     assert stored["speed"]["exnex_10_baskets_s"] <= 5.0
+    for outcome in ("responders", "means", "events"):
+        assert stored["speed"][f"two_arms_exact_{outcome}_cpu_s"] <= 0.2
+    assert stored["speed"]["basket_minutes_for_1000_trials_on_two_idle_cores"] <= 5.0

@@ -40,9 +40,9 @@ class Sampling:
         with as many times fewer rejections.
     """
 
-    draws: int = 250
+    draws: int = 450
     tune: int = 100
-    chains: int = 4
+    chains: int = 2
     target_accept: float = 0.8
     rhat_max: float = 1.05
     ess_min: float = 100.0

@@ -14,7 +14,7 @@ from twinbayes.priors.difference import Posteriors, require_same_kind
 from twinbayes.priors.mixture import BETA, NORMAL, Floats, Mixture
 
 MOST: Final = 20_000  # events of an arm that are told apart
-_TAIL: Final = 1e-12  # probability of more events than are looked at
+_TAIL: Final = 1e-10  # probability of more events than are looked at
 
 
 @dataclass(frozen=True, slots=True)

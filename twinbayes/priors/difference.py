@@ -208,9 +208,12 @@ def _density(rows: Posteriors, x: Floats, rest: Floats) -> Floats:
         log_density = np.multiply.outer(a - 1, log_x)
         if rows.kind == BETA:
             log_density += np.multiply.outer(b - 1, np.log(rest)) - betaln(a, b)[:, None]
-        else:
-            log_density += (a * np.log(b) - gammaln(a))[:, None] - np.multiply.outer(b, x)
-        out += w[:, None] * np.exp(log_density)
+        else:  # every row has the same time at risk, as in `_exceeds`
+            log_density += (a * np.log(b) - gammaln(a))[:, None]
+            log_density -= b[0] * x
+        np.exp(log_density, out=log_density)
+        log_density *= w[:, None]
+        out += log_density
     return out
 
 
