@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from twinbayes.checks import CountingProcess
+from twinbayes.estimators import CountingProcess
 
 STATES = ("well", "ill", "dead")
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from statsmodels.duration.survfunc import CumIncidenceRight
 
-from twinbayes.checks import (
+from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators import (
     CountingProcess,
     aalen_johansen,
     competing_process,
@@ -17,7 +18,6 @@ from twinbayes.checks import (
     survival_process,
     transition_probabilities,
 )
-from twinbayes.errors import CohortError, OptionError
 
 Simulator = Callable[..., CountingProcess]
 

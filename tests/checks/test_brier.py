@@ -3,16 +3,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from twinbayes.checks import (
+from twinbayes.checks import brier_score, integrated_brier_score, scaled_brier_score
+from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators import (
     CountingProcess,
     aalen_johansen,
-    brier_score,
     competing_process,
-    integrated_brier_score,
-    scaled_brier_score,
     survival_process,
 )
-from twinbayes.errors import CohortError, OptionError
 
 Simulator = Callable[..., CountingProcess]
 

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from twinbayes.checks import (
+from twinbayes.checks import concordance
+from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators import (
     CountingProcess,
     competing_process,
-    concordance,
     reverse_kaplan_meier,
     survival_process,
 )
-from twinbayes.errors import CohortError, OptionError
 
 RNG = np.random.default_rng(10)
 RISK = RNG.normal(size=120).round(1)  # rounded: some ties

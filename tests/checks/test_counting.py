@@ -1,8 +1,13 @@
 import numpy as np
 import pytest
 
-from twinbayes.checks import CountingProcess, competing_process, spread_same_day, survival_process
 from twinbayes.errors import CohortError
+from twinbayes.estimators import (
+    CountingProcess,
+    competing_process,
+    spread_same_day,
+    survival_process,
+)
 
 STATES = ("a", "b", "c")
 

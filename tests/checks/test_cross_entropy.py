@@ -1,12 +1,9 @@
 import numpy as np
 import pytest
 
-from twinbayes.checks import (
-    competing_process,
-    predictive_cross_entropy,
-    survival_process,
-)
+from twinbayes.checks import predictive_cross_entropy
 from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators import competing_process, survival_process
 
 UNREAD = np.nan
 

@@ -5,16 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinbayes.checks import (
-    Estimate,
-    Fold,
-    concordance,
-    cross_validate,
-    kfold,
-    leave_one_group_out,
-    survival_process,
-)
+from twinbayes.checks import Fold, concordance, cross_validate, kfold, leave_one_group_out
 from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators import Estimate, survival_process
 
 PATIENTS = tuple(f"p{i}" for i in range(20))
 OUTCOME = dict(zip(PATIENTS, np.arange(20.0), strict=True))

@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from twinbayes.checks import (
-    CountingProcess,
-    competing_process,
-    roc_curve,
-    survival_process,
-    time_dependent_auc,
-)
+from twinbayes.checks import roc_curve, time_dependent_auc
 from twinbayes.errors import OptionError
+from twinbayes.estimators import CountingProcess, competing_process, survival_process
 
 Simulator = Callable[..., CountingProcess]
 

@@ -3,14 +3,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from twinbayes.checks import (
-    CountingProcess,
-    Estimate,
-    brier_score,
-    competing_process,
-    concordance,
-    time_dependent_auc,
-)
+from twinbayes.checks import brier_score, concordance, time_dependent_auc
+from twinbayes.estimators import CountingProcess, Estimate, competing_process
 
 type Statistic = Callable[[CountingProcess, np.ndarray], Estimate]
 

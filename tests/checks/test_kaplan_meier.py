@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from twinbayes.checks import kaplan_meier, reverse_kaplan_meier
 from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators import kaplan_meier, reverse_kaplan_meier
 
 TIME = [1, 2, 2, 3, 4, 5]
 EVENT = [1, 1, 0, 1, 0, 1]

@@ -7,16 +7,14 @@ import pytest
 from scipy.linalg import expm
 
 from twinbayes.checks import (
-    CountingProcess,
     brier_score,
-    competing_process,
     integrated_brier_score,
     roc_curve,
     scaled_brier_score,
-    survival_process,
     time_dependent_auc,
 )
 from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators import CountingProcess, competing_process, survival_process
 
 Simulator = Callable[..., CountingProcess]
 

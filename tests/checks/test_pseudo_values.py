@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from twinbayes.checks import CountingProcess, aalen_johansen, pseudo_values
+from twinbayes.estimators import CountingProcess, aalen_johansen, pseudo_values
 
 Simulator = Callable[..., CountingProcess]
 

@@ -5,17 +5,19 @@ import pytest
 from statsmodels.duration.hazard_regression import PHReg
 
 from twinbayes.checks import (
-    CountingProcess,
-    aalen_johansen,
     calibration,
     calibration_by_group,
     calibration_curve,
     calibration_errors,
-    competing_process,
     hazard_slope,
-    survival_process,
 )
 from twinbayes.errors import CohortError
+from twinbayes.estimators import (
+    CountingProcess,
+    aalen_johansen,
+    competing_process,
+    survival_process,
+)
 
 Simulator = Callable[..., CountingProcess]
 type Cohort = tuple[CountingProcess, np.ndarray, np.ndarray, np.ndarray]

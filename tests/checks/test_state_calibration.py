@@ -5,14 +5,9 @@ import pytest
 import xarray as xr
 from scipy.stats import binom
 
-from twinbayes.checks import (
-    CountingProcess,
-    aalen_johansen,
-    competing_process,
-    prediction_scores,
-    state_occupation_calibration,
-)
+from twinbayes.checks import prediction_scores, state_occupation_calibration
 from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators import CountingProcess, aalen_johansen, competing_process
 
 Simulator = Callable[..., CountingProcess]
 TIMES = (0.5, 1.0, 1.5)

@@ -4,8 +4,8 @@ import numpy as np
 import pymc as pm
 import pytest
 
-from twinbayes.inference import model_tapes
-from twinbayes.inference.model_tapes import record_model
+from twinbayes.machine.tape import model as model_tapes
+from twinbayes.machine.tape.model import record_model
 
 
 def line(slope=1.0, noise=0.5, n=6, shift=0.0, unit=1.0):

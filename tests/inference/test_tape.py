@@ -18,9 +18,9 @@ from scipy import special
 import twinbayes as tb
 from twinbayes.errors import FitError
 from twinbayes.inference import compile_model
-from twinbayes.inference.model_tapes import ModelTapes, record_model
-from twinbayes.inference.tape_rules import UnknownOperationError, prepare, record
 from twinbayes.inference.trace import kept_names
+from twinbayes.machine.tape.model import ModelTapes, record_model
+from twinbayes.machine.tape.rules import UnknownOperationError, prepare, record
 
 POINT = np.array([0.3, -1.2, 2.5, 0.05, -0.7, 1.9, 0.8, -2.2, 1.1, 0.45, -0.15, 3.2])
 

@@ -20,7 +20,7 @@ from scipy.integrate import quad
 import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, TwinbayesError
-from twinbayes.inference.model_tapes import record_model
+from twinbayes.machine.tape.model import record_model
 from twinbayes.model import (
     Association,
     BiexponentialDecay,

@@ -18,13 +18,8 @@ from statsmodels.duration.hazard_regression import PHReg
 from three_markers import three_markers
 
 import twinbayes as tb
-from twinbayes.checks import (
-    CountingProcess,
-    integrated_brier_score,
-    roc_curve,
-    survival_process,
-    time_dependent_auc,
-)
+from twinbayes.checks import integrated_brier_score, roc_curve, time_dependent_auc
+from twinbayes.estimators import CountingProcess, survival_process
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.report import Landmark, landmark_accuracy

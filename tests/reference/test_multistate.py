@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from twinbayes.checks import (
+from twinbayes.estimators import (
     CountingProcess,
     aalen_johansen,
     kaplan_meier,

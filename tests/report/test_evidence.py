@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 import twinbayes as tb
-from twinbayes.checks import CheckResult, aalen_johansen
+from twinbayes.checks import CheckResult
 from twinbayes.checks.prior_occupation import prior_occupation
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, ScenarioError, TwinError
+from twinbayes.estimators import aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.report import (

@@ -14,12 +14,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from twinbayes.checks.aalen_johansen import aalen_johansen
 from twinbayes.checks.censoring import HorizonOutcome, outcomes_at
-from twinbayes.checks.counting import CountingProcess, FloatArray
-from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.predictions import as_probabilities
 from twinbayes.errors import OptionError, require_known
+from twinbayes.estimators.aalen_johansen import aalen_johansen
+from twinbayes.estimators.counting import CountingProcess, FloatArray
+from twinbayes.estimators.estimate import Estimate
 
 type Labels = Sequence[Any] | npt.NDArray[Any]
 

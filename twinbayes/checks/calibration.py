@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from twinbayes.checks.aalen_johansen import aalen_johansen
-from twinbayes.checks.counting import CountingProcess, FloatArray
 from twinbayes.checks.result import CheckResult, CheckVerdict
 from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators.aalen_johansen import aalen_johansen
+from twinbayes.estimators.counting import CountingProcess, FloatArray
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, SUBGROUP, TIME
 
 ALL: Final = "all"

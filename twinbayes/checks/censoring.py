@@ -19,10 +19,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from twinbayes.checks.counting import BoolArray, CountingProcess, FloatArray, FollowUp
-from twinbayes.checks.kaplan_meier import SurvivalCurve, reverse_kaplan_meier
 from twinbayes.checks.predictions import as_probabilities
 from twinbayes.errors import CohortError, OptionError, require_known
+from twinbayes.estimators.counting import BoolArray, CountingProcess, FloatArray, FollowUp
+from twinbayes.estimators.kaplan_meier import SurvivalCurve, reverse_kaplan_meier
 
 CONTROLS: Final = ("all_others", "event_free")
 WEIGHTS: Final = ("ipcw", "model")

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from twinbayes.checks.counting import FloatArray
+from twinbayes.estimators.counting import FloatArray
 
 # Predictions beyond these are moved here. The scale is short towards 1 (log(−log) of the upper edge
 # is 3.3) and long towards 0, where a single tiny prediction would otherwise rule the regression.

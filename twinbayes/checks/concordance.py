@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from twinbayes.checks.censoring import censoring_model
-from twinbayes.checks.counting import BoolArray, CountingProcess, FloatArray
-from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.predictions import as_scores
 from twinbayes.errors import OptionError, require_known
+from twinbayes.estimators.counting import BoolArray, CountingProcess, FloatArray
+from twinbayes.estimators.estimate import Estimate
 
 WEIGHTS: Final = ("harrell", "uno")
 _BLOCK = 512  # rows of the table of pairs held in memory at a time

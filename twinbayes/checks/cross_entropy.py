@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from twinbayes.checks.censoring import followed_from_origin
-from twinbayes.checks.counting import CountingProcess
-from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.predictions import as_probabilities
 from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators.counting import CountingProcess
+from twinbayes.estimators.estimate import Estimate
 
 
 def predictive_cross_entropy(

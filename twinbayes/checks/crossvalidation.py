@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twinbayes.checks.counting import BoolArray, FloatArray
-from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.result import CheckResult, CheckVerdict
 from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators.counting import BoolArray, FloatArray
+from twinbayes.estimators.estimate import Estimate
 
 POOLED: Final = "pooled"
 

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from twinbayes.checks.censoring import HorizonOutcome, outcomes_at
-from twinbayes.checks.counting import CountingProcess, FloatArray
-from twinbayes.checks.estimate import Estimate
 from twinbayes.checks.predictions import as_scores
 from twinbayes.errors import OptionError
+from twinbayes.estimators.counting import CountingProcess, FloatArray
+from twinbayes.estimators.estimate import Estimate
 
 
 def time_dependent_auc(

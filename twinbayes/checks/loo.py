@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from twinbayes.checks.counting import FloatArray
 from twinbayes.checks.result import CheckResult, CheckVerdict
 from twinbayes.errors import CohortError
+from twinbayes.estimators.counting import FloatArray
 from twinbayes.names import CHAIN, DRAW, LOG_LIKELIHOOD, PATIENT, POSTERIOR
 
 

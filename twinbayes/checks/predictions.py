@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from twinbayes.checks.counting import FloatArray
 from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators.counting import FloatArray
 
 
 def as_scores(values: npt.ArrayLike, n_patients: int, n_horizons: int) -> FloatArray:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from twinbayes.checks.aalen_johansen import StateOccupation
 from twinbayes.checks.result import CheckResult, CheckVerdict
 from twinbayes.errors import OptionError
+from twinbayes.estimators.aalen_johansen import StateOccupation
 from twinbayes.names import SAMPLE, STATE, TIME
 
 _NEAR: Final = 0.01

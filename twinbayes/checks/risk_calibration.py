@@ -16,13 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
-from twinbayes.checks.aalen_johansen import aalen_johansen
 from twinbayes.checks.cloglog import cloglog, regress, spline, spline_knots
-from twinbayes.checks.counting import CountingProcess, FloatArray
 from twinbayes.checks.predictions import as_probabilities
-from twinbayes.checks.pseudo_values import pseudo_values
 from twinbayes.checks.result import CheckResult, CheckVerdict
 from twinbayes.errors import CohortError
+from twinbayes.estimators.aalen_johansen import aalen_johansen
+from twinbayes.estimators.counting import CountingProcess, FloatArray
+from twinbayes.estimators.pseudo_values import pseudo_values
 
 
 def calibration(

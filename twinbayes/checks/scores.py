@@ -11,10 +11,10 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.checks.brier import brier_score, scaled_brier_score
-from twinbayes.checks.counting import CountingProcess
 from twinbayes.checks.discrimination import time_dependent_auc
 from twinbayes.checks.result import CheckResult
 from twinbayes.errors import CohortError
+from twinbayes.estimators.counting import CountingProcess
 from twinbayes.names import PATIENT, STATE, TIME
 
 

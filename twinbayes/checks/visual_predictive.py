@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from twinbayes.checks.counting import FloatArray
 from twinbayes.checks.result import CheckResult, CheckVerdict
 from twinbayes.errors import CohortError
+from twinbayes.estimators.counting import FloatArray
 from twinbayes.names import DAYS_PER_YEAR, MARKER, SUBGROUP
 
 _BINS: Final = 6

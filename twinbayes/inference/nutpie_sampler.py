@@ -17,13 +17,13 @@ from numpy.typing import ArrayLike
 from pytensor.configdefaults import config
 
 from twinbayes.errors import FitError, require_known
-from twinbayes.inference.model_tapes import ModelTapes, record_model
 from twinbayes.inference.resources import cores_for, one_thread_each, show_progress
 from twinbayes.inference.samplers import require_run, require_shared, resolve_options, stopped
-from twinbayes.inference.tape import Floats
-from twinbayes.inference.tape_kernel import density_entry, record_entry
-from twinbayes.inference.tape_rules import UnknownOperationError
 from twinbayes.inference.trace import build_tree, kept_names
+from twinbayes.machine.tape.model import ModelTapes, record_model
+from twinbayes.machine.tape.player import density_entry, record_entry
+from twinbayes.machine.tape.recorder import Floats
+from twinbayes.machine.tape.rules import UnknownOperationError
 
 NAME: Final = "nutpie"
 ADAPTATIONS: Final = ("diag", "draw_diag", "low_rank")

@@ -16,8 +16,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from twinbayes.machine.native import pointer, view
 from twinbayes.model.event_kernel import course_loglik
-from twinbayes.model.native import pointer, view
 
 _jit = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
 

@@ -23,7 +23,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from twinbayes.model.special import exponentials
+from twinbayes.machine.special import exponentials
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

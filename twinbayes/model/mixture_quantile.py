@@ -22,8 +22,8 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
 
+from twinbayes.machine.native import pointer, view
 from twinbayes.model.event_op import Tensor
-from twinbayes.model.native import pointer, view
 
 _ROOT2: Final = math.sqrt(2.0)
 _LOG_ROOT_2PI: Final = 0.5 * math.log(2.0 * math.pi)

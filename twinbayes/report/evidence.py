@@ -13,8 +13,6 @@ import xarray as xr
 
 from twinbayes.checks import (
     CheckResult,
-    CountingProcess,
-    aalen_johansen,
     concordance,
     loo_check,
     patient_loo,
@@ -26,6 +24,7 @@ from twinbayes.checks import (
 from twinbayes.checks.prior_occupation import prior_occupation
 from twinbayes.cohort.quality import QualityReport
 from twinbayes.errors import TwinbayesError
+from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.names import (

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from twinbayes.checks import CountingProcess, spread_same_day
+from twinbayes.estimators import CountingProcess, spread_same_day
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.acting import acting_effects
 from twinbayes.model.design import Design

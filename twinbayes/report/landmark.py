@@ -12,8 +12,6 @@ import pandas as pd
 
 from twinbayes.checks import (
     CheckResult,
-    CountingProcess,
-    Estimate,
     brier_score,
     calibration_errors,
     integrated_brier_score,
@@ -23,6 +21,7 @@ from twinbayes.checks import (
 from twinbayes.checks.censoring import WEIGHTS
 from twinbayes.checks.result import CheckVerdict
 from twinbayes.errors import OptionError, require_known
+from twinbayes.estimators import CountingProcess, Estimate
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.history import trace_histories
 from twinbayes.report.expected import counting_process

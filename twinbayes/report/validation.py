@@ -14,7 +14,7 @@ from twinbayes.checks import (
     hazard_slope,
 )
 from twinbayes.checks.crossvalidation import POOLED, CrossValidation, Fold
-from twinbayes.checks.estimate import Estimate
+from twinbayes.estimators.estimate import Estimate
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.report.expected import counting_process

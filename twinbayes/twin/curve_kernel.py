@@ -20,8 +20,8 @@ from typing import Any, Final
 import numba
 import numpy as np
 
+from twinbayes.machine.special import erfcx
 from twinbayes.model.family import BINARY, LEFT, MEASURED, ORDINAL, POISSON, RIGHT, STUDENT_T
-from twinbayes.model.special import erfcx
 
 _STEPS: Final = 30
 _CLOSE: Final = 1e-10

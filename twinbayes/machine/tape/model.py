@@ -23,8 +23,8 @@ from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from twinbayes.errors import FitError
-from twinbayes.inference.tape import Floats, Ints, Tape
-from twinbayes.inference.tape_rules import prepare, record
+from twinbayes.machine.tape.recorder import Floats, Ints, Tape
+from twinbayes.machine.tape.rules import prepare, record
 
 STARTS: Final = 10
 """Starting points looked at before a model is said to have none."""

@@ -20,9 +20,9 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from twinbayes.inference import tape_code as op
-from twinbayes.model.native import call_native, pointer, view
-from twinbayes.model.special import digamma, erfcx, log1mexp
+from twinbayes.machine.native import call_native, pointer, view
+from twinbayes.machine.special import digamma, erfcx, log1mexp
+from twinbayes.machine.tape import instructions as op
 
 _PIECE: Final = 128
 _plain: Any = numba.njit(cache=True, error_model="numpy")

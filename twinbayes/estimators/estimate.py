@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from twinbayes.checks.counting import FloatArray
 from twinbayes.errors import OptionError
+from twinbayes.estimators.counting import FloatArray
 
 
 @dataclass(frozen=True)

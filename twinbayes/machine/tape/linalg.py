@@ -8,7 +8,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from twinbayes.model.native import pointer, view
+from twinbayes.machine.native import pointer, view
 
 
 def _solve_lower(words):  # type: ignore[no-untyped-def]

@@ -16,8 +16,8 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import norm
 
-from twinbayes.checks.counting import CENSORED, CountingProcess, FloatArray
 from twinbayes.errors import CohortError, OptionError, require_known
+from twinbayes.estimators.counting import CENSORED, CountingProcess, FloatArray
 from twinbayes.names import STATE, TIME
 
 BANDS: Final = ("plain", "cloglog")

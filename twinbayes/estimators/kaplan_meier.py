@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
-from twinbayes.checks.counting import BoolArray, FloatArray, IntArray
 from twinbayes.errors import CohortError, OptionError, require_known
+from twinbayes.estimators.counting import BoolArray, FloatArray, IntArray
 
 BANDS: Final = ("log-log", "plain")
 

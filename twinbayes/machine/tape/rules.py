@@ -25,9 +25,9 @@ from pytensor.tensor import basic, elemwise, extra_ops, math, subtensor
 from pytensor.tensor.linalg.solvers.triangular import SolveTriangular
 from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 
-from twinbayes.inference import tape_code
-from twinbayes.inference.tape import Ints, Tape, TapeRecorder
-from twinbayes.inference.tape_linalg import solve_entry
+from twinbayes.machine.tape import instructions as tape_code
+from twinbayes.machine.tape.linalg import solve_entry
+from twinbayes.machine.tape.recorder import Ints, Tape, TapeRecorder
 
 
 class UnknownOperationError(Exception):

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twinbayes.errors import FitError
-from twinbayes.inference import tape_code as op
-from twinbayes.inference.tape_kernel import evaluate
+from twinbayes.machine.tape import instructions as op
+from twinbayes.machine.tape.player import evaluate
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

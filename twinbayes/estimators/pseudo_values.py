@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from twinbayes.checks.aalen_johansen import increments, initial_distribution, propagate
-from twinbayes.checks.counting import CENSORED, CountingProcess, FloatArray
+from twinbayes.estimators.aalen_johansen import increments, initial_distribution, propagate
+from twinbayes.estimators.counting import CENSORED, CountingProcess, FloatArray
 
 
 def pseudo_values(

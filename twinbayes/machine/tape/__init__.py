@@ -1,0 +1,1 @@
+"""Tapes: PyTensor graphs as lists of array instructions, played without compiling."""
