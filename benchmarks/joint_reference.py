@@ -33,7 +33,7 @@ from joint_pbc import pbc_312, pbc_folder, published_priors
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.diseases.pbc import BILIRUBIN, DRUG, SEX
 from twinbayes.model import ModelSpec, NaturalSpline, Polynomial, Term, Trajectory
 from twinbayes.names import COVARIATE, DAYS_PER_YEAR

@@ -21,7 +21,7 @@ from scipy.stats import norm
 
 from joint_settings import COLUMN_SCALE, EDGES, Setting
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.model import Learnt
 from twinbayes.names import DAYS_PER_YEAR
 

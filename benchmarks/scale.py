@@ -27,7 +27,7 @@ import pandas as pd
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.names import DAYS_PER_YEAR
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "scale.json"

@@ -123,7 +123,7 @@ def simulate_tumours(
     import numpy as np
     import pandas as pd
 
-    from twinbayes.cohort.validation import cohort_from_tables
+    from twinbayes.cohort.contract.validation import cohort_from_tables
     from twinbayes.names import DAYS_PER_YEAR as YEAR
 
     rng = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from twinbayes.checks.simulated_trials import Plan, TrialFit, run_trials
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.cohort.contract.validation import cohort_from_tables
 
 RATE = 0.4  # deaths a year
 HORIZON = 365.25

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twinbayes.cohort import read_cohort
-from twinbayes.cohort.faults import RULES
+from twinbayes.cohort.contract.faults import RULES
 from twinbayes.errors import CohortError
 
 

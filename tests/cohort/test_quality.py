@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pandas import DataFrame, Series
 
 from twinbayes.cohort import Cohort, cohort_from_tables
-from twinbayes.cohort.quality import SMALLEST_CELL, reverse_kaplan_meier
-from twinbayes.cohort.quality_html import suppress
+from twinbayes.cohort.quality.html import suppress
+from twinbayes.cohort.quality.report import SMALLEST_CELL, reverse_kaplan_meier
 
 
 def registry(n: int = 200, seed: int = 1) -> dict[str, DataFrame]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from twinbayes import names
-from twinbayes.cohort.faults import RULES
-from twinbayes.cohort.schema import READABLE_TABLES, schema_descriptor, table_schema
+from twinbayes.cohort.contract.faults import RULES
+from twinbayes.cohort.contract.schema import READABLE_TABLES, schema_descriptor, table_schema
 from twinbayes.resources import resource_path
 
 COLUMNS = {

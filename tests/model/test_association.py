@@ -15,7 +15,7 @@ from scipy.integrate import quad
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import (
     Association,

@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import compile_fit
 from twinbayes.inference.prior_draws import sample_priors

@@ -10,7 +10,7 @@ import pytest
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.model import Association, ModelSpec, PiecewiseConstant
 from twinbayes.model.columns import Term
 from twinbayes.names import DAYS_PER_YEAR

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.model import Binary, ModelSpec, Normal, Polynomial, Since, Trajectories, Trajectory
 from twinbayes.twin import Twin

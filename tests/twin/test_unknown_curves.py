@@ -11,7 +11,7 @@ import xarray as xr
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.errors import TwinError
 from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.model import ModelSpec, NoPooling, Term

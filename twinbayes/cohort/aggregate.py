@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from twinbayes.cohort.faults import Faults
+from twinbayes.cohort.contract.faults import Faults
 from twinbayes.errors import CohortError, OptionError, require_known
 from twinbayes.names import SUBGROUP
 

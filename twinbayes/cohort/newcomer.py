@@ -10,8 +10,8 @@ import pandas as pd
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import ROLE_COVARIATE, Cohort
-from twinbayes.cohort.validation import cohort_from_tables
 from twinbayes.errors import require_known
 
 #: Centre of a patient treated where none of the cohort was.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from twinbayes.cohort.adapters import ADAPTERS
-from twinbayes.cohort.faults import Faults
-from twinbayes.cohort.files import read_folder, source_of
+from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.contract.files import read_folder, source_of
+from twinbayes.cohort.contract.validation import finish_cohort, typed_tables
 from twinbayes.cohort.record import Cohort
-from twinbayes.cohort.validation import finish_cohort, typed_tables
 from twinbayes.errors import CohortError, require_known
 
 

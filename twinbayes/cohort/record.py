@@ -18,7 +18,7 @@ from twinbayes import names
 from twinbayes.errors import CohortError
 
 if TYPE_CHECKING:
-    from twinbayes.cohort.quality import QualityReport
+    from twinbayes.cohort.quality.report import QualityReport
 
 # Role of a variable that a model may use from the origin on.
 ROLE_COVARIATE: Final = "covariate"
@@ -220,7 +220,7 @@ class Cohort:
 
     def quality(self) -> QualityReport:
         """Return missingness, follow-up, event counts and suspicious values."""
-        from twinbayes.cohort.quality import assess  # the report needs this module's names
+        from twinbayes.cohort.quality.report import assess  # the report needs this module's names
 
         return assess(self)
 

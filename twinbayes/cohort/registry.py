@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
 from twinbayes.cohort.registry_numbers import registry_truth
 from twinbayes.cohort.registry_paths import TRANSPLANT, Paths
@@ -26,7 +27,6 @@ from twinbayes.cohort.registry_patients import (
 )
 from twinbayes.cohort.registry_truth import RegistryTruth
 from twinbayes.cohort.registry_visits import simulate_visits
-from twinbayes.cohort.validation import cohort_from_tables
 from twinbayes.errors import OptionError
 from twinbayes.names import DAYS_PER_YEAR
 

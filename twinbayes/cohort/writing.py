@@ -11,10 +11,10 @@ import pandas as pd
 from pandas import DataFrame
 
 from twinbayes import names
-from twinbayes.cohort.dictionary import declared_fields
-from twinbayes.cohort.files import DESCRIPTOR
+from twinbayes.cohort.contract.dictionary import declared_fields
+from twinbayes.cohort.contract.files import DESCRIPTOR
+from twinbayes.cohort.contract.schema import CONTRACT, EXCLUDED, Field, schema_descriptor
 from twinbayes.cohort.record import Cohort
-from twinbayes.cohort.schema import CONTRACT, EXCLUDED, Field, schema_descriptor
 from twinbayes.errors import CohortError, StorageError, require_known
 
 _FORMATS: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}

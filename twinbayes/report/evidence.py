@@ -22,7 +22,7 @@ from twinbayes.checks import (
     treatment_borrowing,
 )
 from twinbayes.checks.prior_occupation import prior_occupation
-from twinbayes.cohort.quality import QualityReport
+from twinbayes.cohort.quality.report import QualityReport
 from twinbayes.errors import TwinbayesError
 from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from twinbayes.cohort.quality import SMALLEST_CELL
+from twinbayes.cohort.quality.report import SMALLEST_CELL
 from twinbayes.report.look import (
     BLUE,
     GREY,

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from twinbayes.cohort.quality import SMALLEST_CELL
+from twinbayes.cohort.quality.report import SMALLEST_CELL
 from twinbayes.names import DAYS_PER_YEAR
 
 type FloatArray = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from twinbayes.cohort.quality import QualityReport
+from twinbayes.cohort.quality.report import QualityReport
 from twinbayes.report.page import Section, compose_page, write_page
 
 

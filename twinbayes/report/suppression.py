@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 
 from twinbayes.checks import CheckResult
-from twinbayes.cohort.quality import SMALLEST_CELL
+from twinbayes.cohort.quality.report import SMALLEST_CELL
 from twinbayes.names import SUBGROUP
 from twinbayes.report.look import size_words
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.cells import typed_table
-from twinbayes.cohort.faults import Faults
-from twinbayes.cohort.files import by_row
-from twinbayes.cohort.rules import check_tables, in_patient_order
-from twinbayes.cohort.schema import table_schema
+from twinbayes.cohort.contract.cells import typed_table
+from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.contract.files import by_row
+from twinbayes.cohort.contract.rules import check_tables, in_patient_order
+from twinbayes.cohort.contract.schema import table_schema
 from twinbayes.errors import TwinError
 from twinbayes.names import (
     DAY,

@@ -24,9 +24,9 @@ from twinbayes.cohort.adapters.amlsg_variables import (
     TRANSPLANTS,
     variable_rows,
 )
-from twinbayes.cohort.files import FIRST_DATA_ROW
+from twinbayes.cohort.contract.files import FIRST_DATA_ROW
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
 from twinbayes.errors import CohortError
 
 _CLINICAL: Final = "AMLSG_Clinical_Anon.RData"

@@ -14,8 +14,8 @@ import pandas as pd
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
-from twinbayes.cohort.validation import cohort_from_tables
 from twinbayes.errors import CohortError
 
 _VISITS: Final = "hahnel2020_long.csv"

@@ -9,7 +9,7 @@ from typing import Final
 from pandas import DataFrame, Series
 
 from twinbayes import names
-from twinbayes.cohort.quality import SMALLEST_CELL, QualityReport
+from twinbayes.cohort.quality.report import SMALLEST_CELL, QualityReport
 
 _SUPPRESSED: Final = "<5"
 _ROWS: Final = 60

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from twinbayes.cohort.faults import Faults
-from twinbayes.cohort.schema import CONTRACT, READABLE_TABLES, REQUIRED_TABLES
+from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.contract.schema import CONTRACT, READABLE_TABLES, REQUIRED_TABLES
 from twinbayes.errors import CohortError
 
 DESCRIPTOR: Final = "datapackage.json"

@@ -8,8 +8,8 @@ import numpy as np
 from pandas import DataFrame, Series
 
 from twinbayes import names
-from twinbayes.cohort.dictionary import check_ranges
-from twinbayes.cohort.faults import Faults
+from twinbayes.cohort.contract.dictionary import check_ranges
+from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.record import without_blank_intervals
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pandas import DataFrame, Series
 
 from twinbayes import names
-from twinbayes.cohort.faults import Faults
-from twinbayes.cohort.schema import Field, TableSchema
+from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.contract.schema import Field, TableSchema
 
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[+-]?(inf|infinity)", re.IGNORECASE)

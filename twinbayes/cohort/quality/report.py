@@ -48,7 +48,7 @@ class QualityReport:
     flags: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
-        from twinbayes.cohort.quality_html import render  # only notebooks need it
+        from twinbayes.cohort.quality.html import render  # only notebooks need it
 
         return render(self)
 

@@ -8,13 +8,22 @@ import pandas as pd
 from pandas import DataFrame
 
 from twinbayes import names
-from twinbayes.cohort.cells import typed_table
-from twinbayes.cohort.dictionary import check_columns_exist, check_dictionary, declared_fields
-from twinbayes.cohort.faults import Faults
-from twinbayes.cohort.files import by_row
+from twinbayes.cohort.contract.cells import typed_table
+from twinbayes.cohort.contract.dictionary import (
+    check_columns_exist,
+    check_dictionary,
+    declared_fields,
+)
+from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.contract.files import by_row
+from twinbayes.cohort.contract.rules import check_tables, in_patient_order
+from twinbayes.cohort.contract.schema import (
+    EXCLUDED,
+    READABLE_TABLES,
+    REQUIRED_TABLES,
+    table_schema,
+)
 from twinbayes.cohort.record import Cohort, no_exclusions
-from twinbayes.cohort.rules import check_tables, in_patient_order
-from twinbayes.cohort.schema import EXCLUDED, READABLE_TABLES, REQUIRED_TABLES, table_schema
 from twinbayes.errors import require_known
 
 

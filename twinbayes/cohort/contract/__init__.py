@@ -1,0 +1,1 @@
+"""The data contract: schemas, rules, and the faults of tables that break them."""
