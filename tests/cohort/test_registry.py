@@ -10,7 +10,7 @@ import pytest
 
 from twinbayes import datasets
 from twinbayes.cohort import Cohort, read_cohort
-from twinbayes.cohort.registry import simulate_registry
+from twinbayes.datasets.simulated.simulate import simulate_registry
 from twinbayes.errors import OptionError
 
 SIZES = [70, 50, 37, 28, 21, 16, 12, 6]

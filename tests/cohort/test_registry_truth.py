@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from twinbayes import datasets
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.registry import simulate_registry
-from twinbayes.cohort.registry_paths import STATES
-from twinbayes.cohort.registry_truth import Intensity, RegistryTruth
+from twinbayes.datasets.simulated.paths import STATES
+from twinbayes.datasets.simulated.simulate import simulate_registry
+from twinbayes.datasets.simulated.truth import Intensity, RegistryTruth
 from twinbayes.diseases import disease
 from twinbayes.errors import CohortError
 from twinbayes.model.event_data import RowTable, rows_at_risk

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from twinbayes.cohort import Cohort, cohort_from_tables
-from twinbayes.cohort.registry import simulate_registry
+from twinbayes.datasets.simulated.simulate import simulate_registry
 
 Row = tuple[str, float, str]
 TRANSPLANT = "allogeneic_transplant"

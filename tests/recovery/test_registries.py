@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 import twinbayes as tb
-from twinbayes.cohort.registry import simulate_registry
-from twinbayes.cohort.registry_truth import RegistryTruth
+from twinbayes.datasets.simulated.simulate import simulate_registry
+from twinbayes.datasets.simulated.truth import RegistryTruth
 from twinbayes.inference import compile_fit, judge
 from twinbayes.model.event_process import EVENT_INDEX, EVENT_VALUES, PATIENT_WEIGHT
 from twinbayes.names import PRINCIPAL_AXIS

@@ -1,16 +1,16 @@
-"""Data sets that come with the package."""
+"""The simulated registry that every example runs on."""
 
 from __future__ import annotations
 
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.registry import simulate_registry
-from twinbayes.cohort.registry_numbers import registry_truth
-from twinbayes.cohort.registry_truth import RegistryTruth
+from twinbayes.datasets.simulated.numbers import registry_truth
+from twinbayes.datasets.simulated.simulate import simulate_registry
+from twinbayes.datasets.simulated.truth import RegistryTruth
 
-__all__ = ["RegistryTruth", "registry", "registry_truth"]
+__all__ = ["RegistryTruth", "registry_truth", "simulated_registry"]
 
 
-def registry(seed: int = 20260101) -> Cohort:
+def simulated_registry(seed: int = 20260101) -> Cohort:
     """Return the simulated registry of rare acute leukaemias; nobody in it exists.
 
     240 patients, 8 subgroups of 6 to 70, 5 centres. Always marked ``simulated``. What a fit

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from twinbayes.names import CLOCK_ENTRY
 
 if TYPE_CHECKING:
-    from twinbayes.cohort.registry_truth import Intensity, RegistryTruth
+    from twinbayes.datasets.simulated.truth import Intensity, RegistryTruth
 
 Floats = NDArray[np.float64]
 

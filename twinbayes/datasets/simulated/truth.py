@@ -12,13 +12,8 @@ from pandas import DataFrame
 
 from twinbayes import names
 from twinbayes.cohort.record import Cohort
-from twinbayes.cohort.registry_paths import (
-    STATES,
-    TRANSPLANT,
-    Paths,
-    simulate_paths,
-)
-from twinbayes.cohort.registry_patients import draw_patients
+from twinbayes.datasets.simulated.paths import STATES, TRANSPLANT, Paths, simulate_paths
+from twinbayes.datasets.simulated.patients import draw_patients
 from twinbayes.errors import CohortError
 
 Floats = NDArray[np.float64]

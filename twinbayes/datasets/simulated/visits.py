@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from twinbayes import names
-from twinbayes.cohort.registry_paths import INDUCTION, RELAPSE, REMISSION
-from twinbayes.cohort.registry_patients import FAR_CENTRES
+from twinbayes.datasets.simulated.paths import INDUCTION, RELAPSE, REMISSION
+from twinbayes.datasets.simulated.patients import FAR_CENTRES
 from twinbayes.names import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
-    from twinbayes.cohort.registry_truth import MarkerTruth, RegistryTruth
+    from twinbayes.datasets.simulated.truth import MarkerTruth, RegistryTruth
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -16,17 +16,17 @@ from pandas import DataFrame
 from twinbayes import names
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
-from twinbayes.cohort.registry_numbers import registry_truth
-from twinbayes.cohort.registry_paths import TRANSPLANT, Paths
-from twinbayes.cohort.registry_patients import (
+from twinbayes.datasets.simulated.numbers import registry_truth
+from twinbayes.datasets.simulated.paths import TRANSPLANT, Paths
+from twinbayes.datasets.simulated.patients import (
     GENES,
     LESIONS,
     draw_patients,
     hide_missing,
     variables_table,
 )
-from twinbayes.cohort.registry_truth import RegistryTruth
-from twinbayes.cohort.registry_visits import simulate_visits
+from twinbayes.datasets.simulated.truth import RegistryTruth
+from twinbayes.datasets.simulated.visits import simulate_visits
 from twinbayes.errors import OptionError
 from twinbayes.names import DAYS_PER_YEAR
 

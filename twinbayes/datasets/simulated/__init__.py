@@ -1,0 +1,1 @@
+"""The simulated registry: its truth, and the patients drawn from it."""
