@@ -13,7 +13,8 @@ import time
 
 import numpy as np
 
-from twinbayes.priors import Arm, Decision, Mixture, TwoArmTrial, above
+from twinbayes.priors import Mixture
+from twinbayes.trials import Arm, Decision, TwoArmTrial, above
 
 RESPONDERS = Mixture.of("beta", [(0.6, 5.0, 15.0), (0.4, 20.0, 40.0)]).robust(0.2)
 MEANS = Mixture.of("normal", [(0.5, 0.0, 0.4), (0.5, 0.1, 0.15)], reference_sd=1.0).robust(

@@ -170,7 +170,7 @@ def elicit(
     as_json: AsJson = False,
 ) -> int:
     """Turn what experts say into an entry, ready to be put below `entries:` of a prior file."""
-    from twinbayes.priors.elicited_entry import elicited_entry
+    from twinbayes.priors.elicitation.entry import elicited_entry
 
     method, statements = _statements(interval, quantiles, chips, bins)
     made = elicited_entry(

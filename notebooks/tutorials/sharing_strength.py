@@ -28,8 +28,9 @@ import pandas as pd
 import twinbayes as tb
 from twinbayes.checks import aggregate_borrowing
 from twinbayes.model import ExNex, RobustMap
-from twinbayes.priors import Arm, Decision, Mixture, TwoArmTrial, above, effective_sample_size
+from twinbayes.priors import Mixture, effective_sample_size
 from twinbayes.report import sections_aggregate
+from twinbayes.trials import Arm, Decision, TwoArmTrial, above
 
 # %% [markdown]
 # ## 1. The data

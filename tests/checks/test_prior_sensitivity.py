@@ -24,7 +24,7 @@ from twinbayes.inference.log_prior import UNSCALED, log_prior, log_prior_of, sum
 from twinbayes.model import assemble_plan
 from twinbayes.names import PATIENT
 from twinbayes.priors import load_priors
-from twinbayes.priors.noted import note_prior, noted_prior, row_norms
+from twinbayes.priors.prior_tags import note_prior, noted_prior, row_norms
 
 
 def some_draws(model: pm.Model, n: int = 3) -> xr.DataTree:

@@ -12,11 +12,11 @@ from scipy import integrate, stats
 from scipy.special import expit
 
 from twinbayes.errors import OptionError, PriorError
-from twinbayes.priors import (
+from twinbayes.priors import Mixture
+from twinbayes.trials import (
     Arm,
     Condition,
     Decision,
-    Mixture,
     OneArmTrial,
     TwoArmTrial,
     above,

@@ -10,14 +10,14 @@ from scipy import stats
 
 from twinbayes.errors import OptionError, PriorError
 from twinbayes.priors import Component, Density, Elicitation, Expert, PriorEntry, elicit
-from twinbayes.priors.elicitation import (
+from twinbayes.priors.elicitation.elicit import (
     ELICITED,
     elicitation_faults,
     fit_expert,
     largest_miss,
     pool,
 )
-from twinbayes.priors.elicited_entry import elicited_entry
+from twinbayes.priors.elicitation.entry import elicited_entry
 
 TRUTH = {"mu": 0.3, "sigma": 0.5, "alpha": 3.0, "beta": 4.0, "lam": 2.0, "b": 0.7}
 TWO_NORMALS = ({"mu": 0.0, "sigma": 1.0}, {"mu": 3.0, "sigma": 0.5})

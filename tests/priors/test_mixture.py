@@ -15,7 +15,7 @@ from scipy import stats
 
 from twinbayes.errors import OptionError, PriorError
 from twinbayes.priors import Mixture, effective_sample_size, fit_mixture
-from twinbayes.priors.exchange import read_mixture, write_mixture
+from twinbayes.priors.mixtures.exchange import read_mixture, write_mixture
 
 BETA = Mixture.of("beta", [(0.6, 5.0, 15.0), (0.4, 20.0, 40.0)])
 NORMAL = Mixture.of("normal", [(0.7, 0.0, 1.0), (0.3, 3.0, 0.5)], reference_sd=5.0)

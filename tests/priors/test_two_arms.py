@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from twinbayes.priors import (
+from twinbayes.priors import Mixture
+from twinbayes.trials import (
     Arm,
     Decision,
-    Mixture,
     TwoArmTrial,
     above,
     below,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from twinbayes.priors import FAMILIES, Expert
-from twinbayes.priors.elicitation import fit_expert
+from twinbayes.priors.elicitation.elicit import fit_expert
 
 Reference = Callable[[str], dict[str, Any]]
 

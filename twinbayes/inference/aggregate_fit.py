@@ -27,7 +27,7 @@ from twinbayes.model.pooling_power import PowerPrior
 from twinbayes.model.source_rows import EFFECT_MEAN
 from twinbayes.names import CHAIN, COEFFICIENT, DRAW, POSTERIOR, SUBGROUP
 from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors
-from twinbayes.priors.mixture import BETA, GAMMA, NORMAL
+from twinbayes.priors.mixtures.mixture import BETA, GAMMA, NORMAL
 
 DATA: Final = "data"
 TARGET_ACCEPT: Final = 0.95

@@ -17,7 +17,7 @@ from twinbayes.model import assemble_plan
 from twinbayes.model.event_data import Floats
 from twinbayes.model.event_process import PATIENT_WEIGHT
 from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, HIDDEN_POSTERIOR, PATIENT, POSTERIOR
-from twinbayes.priors.noted import NotedPrior, noted_prior
+from twinbayes.priors.prior_tags import NotedPrior, noted_prior
 
 UNSCALED = "without_entry"
 

@@ -26,7 +26,7 @@ from twinbayes.errors import ModelError, require_known
 from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
-from twinbayes.priors.noted import note_prior
+from twinbayes.priors.prior_tags import note_prior
 
 type Tensor = TensorVariable[Any, Any]
 type Rates = tuple[Tensor, Tensor]

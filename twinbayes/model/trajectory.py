@@ -55,7 +55,7 @@ from twinbayes.names import (
     SUBGROUP,
 )
 from twinbayes.priors import PriorSet
-from twinbayes.priors.noted import note_prior, row_norms
+from twinbayes.priors.prior_tags import note_prior, row_norms
 
 _COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, without the level
 

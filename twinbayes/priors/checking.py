@@ -131,7 +131,7 @@ def _entry_faults(entry: PriorEntry, path: Path, notes: list[str]) -> Iterator[s
         if importlib.util.find_spec("preliz") is None:
             notes.append("What was elicited is not checked: PreliZ (extra 'elicit') is missing.")
             return
-        from twinbayes.priors.elicitation import elicitation_faults
+        from twinbayes.priors.elicitation.elicit import elicitation_faults
 
         yield from elicitation_faults(entry)
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.distributions import FAMILIES
-from twinbayes.priors.mixture import BETA, GAMMA, NORMAL, Mixture
-from twinbayes.priors.plain import listed, refuse, word_fault
+from twinbayes.priors.mixtures.mixture import BETA, GAMMA, NORMAL, Mixture
+from twinbayes.priors.records import listed, refuse, word_fault
 
 MIXED: Final[Mapping[str, str]] = MappingProxyType({"Beta": BETA, "Normal": NORMAL, "Gamma": GAMMA})
 """Distributions of which there are mixtures -> kind of `Mixture`."""

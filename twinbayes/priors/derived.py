@@ -10,8 +10,8 @@ from typing import Final
 from twinbayes.errors import PriorError
 from twinbayes.priors.density import MIXED, Density
 from twinbayes.priors.dossier import ESS_METHODS, Derived
-from twinbayes.priors.effective_size import effective_sample_size
-from twinbayes.priors.mixture import NORMAL
+from twinbayes.priors.mixtures.effective_size import effective_sample_size
+from twinbayes.priors.mixtures.mixture import NORMAL
 
 TOLERANCE: Final = 0.005
 """Share of a number, or of the standard deviation if larger, by which a stated one may differ."""

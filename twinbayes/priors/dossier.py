@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from twinbayes.priors.density import Component, Density
-from twinbayes.priors.plain import (
+from twinbayes.priors.records import (
     attempt,
     listed,
     number_fault,

@@ -24,7 +24,7 @@ from twinbayes.priors.dossier import (
     approval_faults,
 )
 from twinbayes.priors.evidence import Evidence
-from twinbayes.priors.plain import (
+from twinbayes.priors.records import (
     attempt,
     key_faults,
     listed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from twinbayes.priors.plain import number_fault, read, refuse, text_faults, word_fault
+from twinbayes.priors.records import number_fault, read, refuse, text_faults, word_fault
 
 EVIDENCE_KINDS: Final = ("scale argument", "publication", "data", "expert")
 SIMILARITIES: Final = ("same population", "similar", "indirect")

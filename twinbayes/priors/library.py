@@ -12,8 +12,8 @@ import yaml
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.entry import PriorEntry
-from twinbayes.priors.plain import attempt, refuse
 from twinbayes.priors.prior_set import PriorSet
+from twinbayes.priors.records import attempt, refuse
 from twinbayes.resources import priors_dir
 
 SCHEMA: Final = "twinbayes/prior/v1"

@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 
 from twinbayes.errors import PriorError
-from twinbayes.priors.arm import Arm
-from twinbayes.priors.decision import ABOVE, Condition
-from twinbayes.priors.difference import differences_above
-from twinbayes.priors.mixture import BETA, GAMMA, Floats
+from twinbayes.priors.mixtures.mixture import BETA, GAMMA, Floats
+from twinbayes.trials.exact.arm import Arm
+from twinbayes.trials.exact.decisions import ABOVE, Condition
+from twinbayes.trials.exact.difference import differences_above
 
 #: Counts of control, and of treatment at first, that are looked at together.
 _TOGETHER: Final = {BETA: (1024, 1024), GAMMA: (48, 64)}

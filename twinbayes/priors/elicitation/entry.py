@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twinbayes.errors import require_known
 from twinbayes.priors.derived import derive
 from twinbayes.priors.dossier import Derived, Elicitation, Expert
-from twinbayes.priors.elicitation import ELICITED, combine, fit_expert, largest_miss
+from twinbayes.priors.elicitation.elicit import ELICITED, combine, fit_expert, largest_miss
 from twinbayes.priors.entry import PriorEntry
 from twinbayes.priors.evidence import Evidence
 

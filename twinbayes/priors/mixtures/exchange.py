@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from twinbayes.errors import PriorError
-from twinbayes.priors.mixture import BETA, GAMMA, NORMAL, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, GAMMA, NORMAL, Mixture
 
 _CLASSES: Final = {BETA: "betaMix", NORMAL: "normMix", GAMMA: "gammaMix"}
 _ROWS: Final = {BETA: ("w", "a", "b"), NORMAL: ("w", "m", "s"), GAMMA: ("w", "a", "b")}

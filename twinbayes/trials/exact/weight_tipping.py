@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.special import expit
 
 from twinbayes.errors import PriorError
-from twinbayes.priors.decision import ABOVE, Condition, Decision
-from twinbayes.priors.difference import difference_above
-from twinbayes.priors.mixture import Mixture
+from twinbayes.priors.mixtures.mixture import Mixture
+from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
+from twinbayes.trials.exact.difference import difference_above
 
 _WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 

@@ -13,10 +13,10 @@ from scipy.optimize import elementwise
 from scipy.special import ndtr
 
 from twinbayes.errors import PriorError
-from twinbayes.priors.arm import Arm
-from twinbayes.priors.decision import ABOVE, Condition, Decision
-from twinbayes.priors.difference import Posteriors
-from twinbayes.priors.mixture import BETA, Floats, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, Floats, Mixture
+from twinbayes.trials.exact.arm import Arm
+from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
+from twinbayes.trials.exact.difference import Posteriors
 
 Ints = NDArray[np.int64]
 

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from twinbayes.errors import PriorError
-from twinbayes.priors.arm import MOST, Arm
-from twinbayes.priors.count_turns import count_turns
-from twinbayes.priors.decision import ABOVE, Condition, Decision
-from twinbayes.priors.difference import Posteriors, require_same_kind
-from twinbayes.priors.mixture import BETA, NORMAL, Floats, Mixture
-from twinbayes.priors.one_arm import Ints, roots
+from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Floats, Mixture
+from twinbayes.trials.exact.arm import MOST, Arm
+from twinbayes.trials.exact.count_boundaries import count_turns
+from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
+from twinbayes.trials.exact.difference import Posteriors, require_same_kind
+from twinbayes.trials.exact.one_arm import Ints, roots
 
 _STEP: Final = 0.25  # between control means, in standard errors: the rule is exact for a normal
 _REACH: Final = 9.0  # standard errors to either side

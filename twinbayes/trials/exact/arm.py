@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from twinbayes.errors import PriorError
-from twinbayes.priors.difference import Posteriors, require_same_kind
-from twinbayes.priors.mixture import BETA, NORMAL, Floats, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Floats, Mixture
+from twinbayes.trials.exact.difference import Posteriors, require_same_kind
 
 MOST: Final = 20_000  # events of an arm that are told apart
 _TAIL: Final = 1e-10  # probability of more events than are looked at

@@ -33,7 +33,7 @@ from twinbayes.priors.density import MIXED, Component, Density
 from twinbayes.priors.distributions import FAMILIES
 from twinbayes.priors.dossier import POOLINGS, Elicitation, Expert
 from twinbayes.priors.entry import PriorEntry
-from twinbayes.priors.plain import listed
+from twinbayes.priors.records import listed
 
 ELICITED: Final = (
     "Normal", "HalfNormal", "Laplace", "LogNormal", "Gamma", "InverseGamma", "Exponential", "Beta",

@@ -11,8 +11,8 @@ from typing import Final, Self
 import numpy as np
 
 from twinbayes.errors import PriorError, require_known
-from twinbayes.priors.difference import difference_above
-from twinbayes.priors.mixture import Mixture
+from twinbayes.priors.mixtures.mixture import Mixture
+from twinbayes.trials.exact.difference import difference_above
 
 ABOVE, BELOW = "above", "below"
 SIDES: Final = (ABOVE, BELOW)

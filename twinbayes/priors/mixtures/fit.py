@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import betaln, digamma, gammaln, polygamma
 
 from twinbayes.errors import PriorError, require_known
-from twinbayes.priors.mixture import BETA, GAMMA, KINDS, NORMAL, Floats, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, GAMMA, KINDS, NORMAL, Floats, Mixture
 
 _ROUNDS: Final = 500
 _CLOSE: Final = 1e-7  # gain in mean log-likelihood below which it has converged

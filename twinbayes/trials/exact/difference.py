@@ -25,7 +25,7 @@ from scipy.special import (
 )
 
 from twinbayes.errors import PriorError
-from twinbayes.priors.mixture import BETA, NORMAL, Floats, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Floats, Mixture
 
 _STEP: Final = 0.35  # between nodes, over the square root of the largest count behind a density
 _COARSEST: Final = 0.04

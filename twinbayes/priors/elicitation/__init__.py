@@ -1,0 +1,1 @@
+"""Priors from what experts say."""

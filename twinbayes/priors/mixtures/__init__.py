@@ -1,0 +1,1 @@
+"""Mixtures of conjugate distributions as priors: fitted, sized, exchanged."""

@@ -1,0 +1,22 @@
+"""Trials: exact operating characteristics of small ones, simulated ones of subgroups."""
+
+from twinbayes.trials.exact.arm import Arm
+from twinbayes.trials.exact.decisions import Condition, Decision, above, below
+from twinbayes.trials.exact.difference import difference_above
+from twinbayes.trials.exact.one_arm import OneArmTrial, Success
+from twinbayes.trials.exact.two_arms import TwoArmTrial
+from twinbayes.trials.exact.weight_tipping import Tipping, tipping_points
+
+__all__ = [
+    "Arm",
+    "Condition",
+    "Decision",
+    "OneArmTrial",
+    "Success",
+    "Tipping",
+    "TwoArmTrial",
+    "above",
+    "below",
+    "difference_above",
+    "tipping_points",
+]

@@ -1,0 +1,1 @@
+"""Exact operating characteristics of trials with one or two arms."""
