@@ -20,11 +20,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from twinbayes.checks.operating import operating_characteristics, plan_of
-from twinbayes.checks.simulated_trials import Decision, Plan, compiled_for, run_trials
-from twinbayes.checks.trial_design import Design, Truth
 from twinbayes.inference.resources import one_thread_each
 from twinbayes.inference.short_run import reasons_against
+from twinbayes.trials.simulated.design import Design, Truth
+from twinbayes.trials.simulated.operating import operating_characteristics, plan_of
+from twinbayes.trials.simulated.trials import Decision, Plan, compiled_for, run_trials
 
 DESIGN: Final = Design(
     sizes=(6, 8, 10, 12, 15, 18, 22, 27, 33, 40),

@@ -29,13 +29,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from twinbayes.checks import trial_design
-from twinbayes.checks.operating import describe, operating_characteristics, plan_of
-from twinbayes.checks.simulated_trials import Decision
-from twinbayes.checks.trial_design import Design, Truth
 from twinbayes.diseases import disease
 from twinbayes.inference.short_run import Sampling
 from twinbayes.model.pooling_mixture import ExNex
+from twinbayes.trials.simulated import design as trial_design
+from twinbayes.trials.simulated.design import Design, Truth
+from twinbayes.trials.simulated.operating import describe, operating_characteristics, plan_of
+from twinbayes.trials.simulated.trials import Decision
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TARGET: Final = ROOT / "docs" / "evidence" / "subgroup_coverage.json"

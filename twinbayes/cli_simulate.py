@@ -25,7 +25,7 @@ def simulate(
     as_json: AsJson = False,
 ) -> int:
     """Simulate trials and say how often an analysis is right. Exit code 1: too few usable fits."""
-    from twinbayes.checks.study_file import read_study, write_results
+    from twinbayes.trials.simulated.study_file import read_study, write_results
 
     read = read_study(study)
     found = read.run(workers=workers, scheduler=scheduler)

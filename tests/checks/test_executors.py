@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import trial_workers
-from twinbayes.checks import Design, Truth
-from twinbayes.checks.executors import run_chunks
-from twinbayes.checks.operating import operating_characteristics, plan_of
-from twinbayes.checks.simulated_trials import Decision, run_trials
 from twinbayes.errors import FitError, OptionError
 from twinbayes.inference.short_run import Sampling
+from twinbayes.trials import Design, Truth
+from twinbayes.trials.simulated.executors import run_chunks
+from twinbayes.trials.simulated.operating import operating_characteristics, plan_of
+from twinbayes.trials.simulated.trials import Decision, run_trials
 
 SQUARES = [0, 1, 4, 9, 16]
 STUDY = Design(

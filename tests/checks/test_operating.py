@@ -11,7 +11,9 @@ from scipy.stats import norm
 
 import trial_workers
 import twinbayes as tb
-from twinbayes.checks import (
+from twinbayes.errors import OptionError
+from twinbayes.inference.short_run import Sampling
+from twinbayes.trials import (
     CohortStudy,
     Decision,
     Design,
@@ -19,9 +21,7 @@ from twinbayes.checks import (
     Truth,
     operating_characteristics,
 )
-from twinbayes.checks.operating_table import figures, ratio, rmse_ratio
-from twinbayes.errors import OptionError
-from twinbayes.inference.short_run import Sampling
+from twinbayes.trials.simulated.table import figures, ratio, rmse_ratio
 
 HALF = Decision(threshold=0.5, cut_off=0.8)
 SHORT = Sampling(draws=150, tune=100, chains=2, retries=0)

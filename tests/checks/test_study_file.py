@@ -12,10 +12,10 @@ import yaml
 from typer.testing import CliRunner
 
 from twinbayes import cli
-from twinbayes.checks import Decision, Truth
-from twinbayes.checks.study_file import read_study
 from twinbayes.errors import OptionError
 from twinbayes.inference.short_run import Sampling
+from twinbayes.trials import Decision, Truth
+from twinbayes.trials.simulated.study_file import read_study
 
 STUDY: dict[str, Any] = {
     "name": "two subgroups",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twinbayes.checks import Design, Truth
 from twinbayes.errors import OptionError
+from twinbayes.trials import Design, Truth
 
 SIZES = (6, 20, 70)
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from twinbayes.checks.simulated_trials import Plan, TrialFit, run_trials
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.contract.validation import cohort_from_tables
+from twinbayes.trials.simulated.trials import Plan, TrialFit, run_trials
 
 RATE = 0.4  # deaths a year
 HORIZON = 365.25

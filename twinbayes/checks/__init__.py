@@ -22,7 +22,6 @@ from twinbayes.checks.crossvalidation import (
 from twinbayes.checks.discrimination import roc_curve, time_dependent_auc
 from twinbayes.checks.left_out_subgroups import left_out_subgroups
 from twinbayes.checks.loo import PatientLoo, compare_loo, loo_check, patient_loo
-from twinbayes.checks.operating import OperatingCharacteristics, operating_characteristics
 from twinbayes.checks.power_scaling import as_quantities, power_scaling
 from twinbayes.checks.prior_sensitivity import patient_survival, prior_sensitivity
 from twinbayes.checks.result import CheckResult
@@ -36,8 +35,6 @@ from twinbayes.checks.risk_calibration import (
 from twinbayes.checks.sbc import simulation_based_calibration
 from twinbayes.checks.scores import prediction_scores
 from twinbayes.checks.shrinkage import shrinkage
-from twinbayes.checks.simulated_trials import CohortStudy, Decision
-from twinbayes.checks.trial_design import Design, Truth
 from twinbayes.checks.visual_predictive import (
     PredictedVisits,
     marker_coverage,
@@ -46,15 +43,10 @@ from twinbayes.checks.visual_predictive import (
 
 __all__ = [
     "CheckResult",
-    "CohortStudy",
     "CrossValidation",
-    "Decision",
-    "Design",
     "Fold",
-    "OperatingCharacteristics",
     "PatientLoo",
     "PredictedVisits",
-    "Truth",
     "aggregate_borrowing",
     "as_quantities",
     "brier_score",
@@ -72,7 +64,6 @@ __all__ = [
     "left_out_subgroups",
     "loo_check",
     "marker_coverage",
-    "operating_characteristics",
     "patient_borrowing",
     "patient_loo",
     "patient_survival",

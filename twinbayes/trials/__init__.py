@@ -6,17 +6,25 @@ from twinbayes.trials.exact.difference import difference_above
 from twinbayes.trials.exact.one_arm import OneArmTrial, Success
 from twinbayes.trials.exact.two_arms import TwoArmTrial
 from twinbayes.trials.exact.weight_tipping import Tipping, tipping_points
+from twinbayes.trials.simulated.design import Design, Truth
+from twinbayes.trials.simulated.operating import OperatingCharacteristics, operating_characteristics
+from twinbayes.trials.simulated.trials import CohortStudy, Decision
 
 __all__ = [
     "Arm",
+    "CohortStudy",
     "Condition",
     "Decision",
+    "Design",
     "OneArmTrial",
+    "OperatingCharacteristics",
     "Success",
     "Tipping",
+    "Truth",
     "TwoArmTrial",
     "above",
     "below",
     "difference_above",
+    "operating_characteristics",
     "tipping_points",
 ]

@@ -19,9 +19,15 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from twinbayes.checks.executors import run_chunks
-from twinbayes.checks.operating_table import figures, rmse_ratio
-from twinbayes.checks.simulated_trials import (
+from twinbayes.diseases import disease
+from twinbayes.errors import OptionError, require_known
+from twinbayes.inference.short_run import Sampling
+from twinbayes.model.aggregate import AggregateSpec
+from twinbayes.priors import PriorSet, load_priors
+from twinbayes.trials.simulated.design import Design
+from twinbayes.trials.simulated.executors import run_chunks
+from twinbayes.trials.simulated.table import figures, rmse_ratio
+from twinbayes.trials.simulated.trials import (
     ESTIMATES,
     CohortStudy,
     Decision,
@@ -30,12 +36,6 @@ from twinbayes.checks.simulated_trials import (
     TrialFit,
     run_trials,
 )
-from twinbayes.checks.trial_design import Design
-from twinbayes.diseases import disease
-from twinbayes.errors import OptionError, require_known
-from twinbayes.inference.short_run import Sampling
-from twinbayes.model.aggregate import AggregateSpec
-from twinbayes.priors import PriorSet, load_priors
 
 CHUNK: Final = 10
 """Trials that a worker is given at a time."""

@@ -10,7 +10,6 @@ from typing import Final, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twinbayes.checks.trial_design import Design
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import Aggregate
 from twinbayes.errors import FitError, OptionError
@@ -25,6 +24,7 @@ from twinbayes.model import ModelSpec
 from twinbayes.model.aggregate import SUBGROUP_VALUE, AggregateSpec
 from twinbayes.names import SUBGROUP
 from twinbayes.priors import PriorSet
+from twinbayes.trials.simulated.design import Design
 
 type Floats = NDArray[np.float64]
 type Spec = AggregateSpec | ModelSpec

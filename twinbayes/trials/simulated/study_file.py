@@ -12,15 +12,15 @@ from typing import Any, Final
 
 import yaml
 
-from twinbayes.checks.operating import OperatingCharacteristics, operating_characteristics
-from twinbayes.checks.simulated_trials import Decision, Spec
-from twinbayes.checks.trial_design import Design, Truth
 from twinbayes.diseases import disease
 from twinbayes.errors import OptionError, TwinbayesError, require_known
 from twinbayes.inference.manifest import package_versions
 from twinbayes.inference.short_run import Sampling
 from twinbayes.model.poolings import POOLINGS
 from twinbayes.priors import PriorSet, load_priors
+from twinbayes.trials.simulated.design import Design, Truth
+from twinbayes.trials.simulated.operating import OperatingCharacteristics, operating_characteristics
+from twinbayes.trials.simulated.trials import Decision, Spec
 
 _DESIGN: Final = ("outcome", "sizes", "truth", "patient_sd", "patient_time")
 KEYS: Final = (

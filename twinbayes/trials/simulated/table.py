@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from twinbayes.checks.simulated_trials import Decision
+from twinbayes.trials.simulated.trials import Decision
 
 type Floats = NDArray[np.float64]
 

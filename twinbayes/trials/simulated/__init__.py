@@ -1,0 +1,1 @@
+"""Simulated trials of subgroups, and how often their analyses are right."""
