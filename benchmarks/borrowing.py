@@ -40,8 +40,8 @@ from twinbayes.model import (
     PowerPrior,
     RobustMap,
 )
-from twinbayes.model.pooling import Pooling
-from twinbayes.model.power_asymptotic import NormalSource
+from twinbayes.model.aggregate.power_limit import NormalSource
+from twinbayes.model.pooling.basic import Pooling
 from twinbayes.priors import effective_sample_size
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "borrowing.json"

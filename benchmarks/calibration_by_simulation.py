@@ -38,8 +38,8 @@ from twinbayes.checks.result import CheckResult
 from twinbayes.checks.sbc import rank, simulation_based_calibration, thin
 from twinbayes.inference.samplers import compile_model
 from twinbayes.model import ModelPlan, assemble_plan
-from twinbayes.model.event_data import event_data
-from twinbayes.model.nodes import NODES_PER_WINDOW
+from twinbayes.model.events.quadrature import NODES_PER_WINDOW
+from twinbayes.model.events.rows import event_data
 from twinbayes.names import CHAIN, DRAW
 from twinbayes.twin import Twin
 from twinbayes.twin.curve_population import CurvePopulation

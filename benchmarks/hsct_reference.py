@@ -28,7 +28,7 @@ import numpy as np
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort, new_patient
-from twinbayes.model.event_courses import event_loglik
+from twinbayes.model.events.likelihood.courses import event_loglik
 from twinbayes.names import COVARIATE, DAYS_PER_YEAR, POSTERIOR, TRANSITION
 
 ROOT: Final = Path(__file__).resolve().parents[1]

@@ -31,7 +31,7 @@ import numpy as np
 
 from twinbayes.diseases import disease
 from twinbayes.inference.short_run import Sampling
-from twinbayes.model.pooling_mixture import ExNex
+from twinbayes.model.pooling.mixture import ExNex
 from twinbayes.trials.simulated import design as trial_design
 from twinbayes.trials.simulated.design import Design, Truth
 from twinbayes.trials.simulated.operating import describe, operating_characteristics, plan_of

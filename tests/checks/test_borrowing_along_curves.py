@@ -17,7 +17,7 @@ from twinbayes.checks.borrowing import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES
 from twinbayes.checks.record_scores import RecordScores, stacked
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import Fit
-from twinbayes.model.event_process import PATIENT_WEIGHT
+from twinbayes.model.events.process import PATIENT_WEIGHT
 from twinbayes.names import CONSTANT_DATA, POSTERIOR
 from twinbayes.report import collect_patient, patient
 from twinbayes.report.sections_patient import rests_on

@@ -10,7 +10,7 @@ from scipy import special
 import twinbayes as tb
 from twinbayes.checks.source_scores import aggregate_scores
 from twinbayes.model import LatentExchangeability, PowerPrior
-from twinbayes.model.pooling import Pooling
+from twinbayes.model.pooling.basic import Pooling
 
 TABLES = {
     "response": pd.DataFrame(

@@ -16,8 +16,8 @@ from twinbayes.datasets.simulated.simulate import simulate_registry
 from twinbayes.datasets.simulated.truth import Intensity, RegistryTruth
 from twinbayes.diseases import disease
 from twinbayes.errors import CohortError
-from twinbayes.model.event_data import RowTable, rows_at_risk
-from twinbayes.model.history import trace_histories
+from twinbayes.model.courses.history import trace_histories
+from twinbayes.model.events.rows import RowTable, rows_at_risk
 
 Floats = NDArray[np.float64]
 

@@ -27,9 +27,9 @@ from twinbayes.model import (
     Spline,
     Weibull,
 )
-from twinbayes.model.baseline import Baseline
-from twinbayes.model.pooling import Pooling
-from twinbayes.model.poolings import POOLINGS
+from twinbayes.model.events.baseline import Baseline
+from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
 from twinbayes.twin.curves import CurvePopulation

@@ -31,8 +31,8 @@ from twinbayes.model import (
     RobustMap,
 )
 from twinbayes.model.codec import decode, encode
-from twinbayes.model.pooling import Pooling
-from twinbayes.model.poolings import POOLINGS, pooling_of
+from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.table import POOLINGS, pooling_of
 from twinbayes.priors import PriorSet
 
 GROUPS: Final = ("one", "two", "three")

@@ -13,8 +13,8 @@ import twinbayes as tb
 from twinbayes.errors import FitError, ModelError, OptionError
 from twinbayes.inference import AggregateFit, compile_fit
 from twinbayes.model import Exchangeable, ExNex, NoPooling, PowerPrior, RobustMap
-from twinbayes.model.aggregate import AggregateSpec
-from twinbayes.model.power_normaliser import LogNormaliser
+from twinbayes.model.aggregate.power_normaliser import LogNormaliser
+from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.priors import PriorSet
 
 RUN = {"draws": 2000, "tune": 800, "seed": 1, "progressbar": False}

@@ -15,9 +15,9 @@ import twinbayes as tb
 from twinbayes.errors import ModelError
 from twinbayes.inference import compile_fit
 from twinbayes.model import LatentExchangeability, PowerPrior
-from twinbayes.model.aggregate import AggregateSpec
-from twinbayes.model.pooling import Pooling
-from twinbayes.model.power_asymptotic import NormalSource
+from twinbayes.model.aggregate.power_limit import NormalSource
+from twinbayes.model.aggregate.spec import AggregateSpec
+from twinbayes.model.pooling.basic import Pooling
 from twinbayes.priors import PriorSet
 
 RUN = {"draws": 2000, "tune": 800, "seed": 1, "progressbar": False}

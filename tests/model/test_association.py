@@ -28,9 +28,9 @@ from twinbayes.model import (
     Trajectories,
     Trajectory,
 )
-from twinbayes.model.association import build_trail, features
-from twinbayes.model.event_data import RowTable
-from twinbayes.model.nodes import trail_points
+from twinbayes.model.curves.association import build_trail, features
+from twinbayes.model.events.quadrature import trail_points
+from twinbayes.model.events.rows import RowTable
 from twinbayes.names import DAYS_PER_YEAR
 
 YEAR = DAYS_PER_YEAR

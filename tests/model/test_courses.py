@@ -21,7 +21,7 @@ from twinbayes.model import (
     TimeVarying,
     Transition,
 )
-from twinbayes.model.event_courses import event_loglik
+from twinbayes.model.events.likelihood.courses import event_loglik
 from twinbayes.twin import Twin
 from twinbayes.twin.population import Population
 

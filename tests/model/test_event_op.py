@@ -12,12 +12,12 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.gradient import DisconnectedInputError
 
-from twinbayes.model.courses import Courses
-from twinbayes.model.design import Design
-from twinbayes.model.event_courses import event_loglik
-from twinbayes.model.event_data import RowTable, event_data, unpack
-from twinbayes.model.event_op import loglik, register_jax
-from twinbayes.model.nodes import TrailPoints, trail_points
+from twinbayes.model.courses.open_courses import Courses
+from twinbayes.model.covariates.design import Design
+from twinbayes.model.events.likelihood.courses import event_loglik
+from twinbayes.model.events.likelihood.op import loglik, register_jax
+from twinbayes.model.events.quadrature import TrailPoints, trail_points
+from twinbayes.model.events.rows import RowTable, event_data, unpack
 
 Parameters = tuple[np.ndarray, ...]
 

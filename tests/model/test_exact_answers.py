@@ -17,7 +17,7 @@ from scipy import stats
 import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.model import EventProcess, PiecewiseConstant, StateGraph, Transition, Weibull
-from twinbayes.model.baseline import Rates
+from twinbayes.model.events.baseline import Rates
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 

@@ -11,7 +11,7 @@ import pytest
 from twinbayes import disease
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import Effect, StateGraph, Transition, Treatment, TreatmentStart
-from twinbayes.model.history import phase_of
+from twinbayes.model.courses.history import phase_of
 
 DRUG = "drug"
 FALL_ILL = Transition(source="well", target="ill", event="illness")

@@ -14,8 +14,8 @@ from twinbayes import disease, read_cohort
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model import StateGraph, Transition
-from twinbayes.model.event_data import rows_at_risk
-from twinbayes.model.history import CENSORED, Histories, trace_histories
+from twinbayes.model.courses.history import CENSORED, Histories, trace_histories
+from twinbayes.model.events.rows import rows_at_risk
 
 TRANSPLANT = "allogeneic_transplant"
 AML = disease("aml").graph

@@ -36,10 +36,10 @@ from twinbayes.model import (
     StudentT,
     Trajectories,
     Trajectory,
-    mean_own,
     register_mean_function,
 )
-from twinbayes.model.association import build_trail
+from twinbayes.model.curves.association import build_trail
+from twinbayes.model.curves.means import own as mean_own
 from twinbayes.names import DAYS_PER_YEAR
 
 YEARS = np.linspace(0.0, 5.0, 11)

@@ -9,7 +9,7 @@ import pytest
 
 from twinbayes.cohort import Cohort
 from twinbayes.model import Encoding, Group, Term
-from twinbayes.model.missing import NormalModel
+from twinbayes.model.covariates.missing import NormalModel
 
 MEAN = np.array([0.5, -1.0, 2.0])
 COVARIANCE = np.array([[1.0, 0.6, -0.3], [0.6, 1.5, 0.2], [-0.3, 0.2, 0.8]])

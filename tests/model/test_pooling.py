@@ -31,8 +31,8 @@ from twinbayes.model import (
     TreatmentStart,
     assemble,
 )
-from twinbayes.model.pooling import EffectNames, Pooling, lean_together
-from twinbayes.model.poolings import POOLINGS
+from twinbayes.model.pooling.basic import EffectNames, Pooling, lean_together
+from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.priors import PriorSet
 
 ROWS = ("first", "second")

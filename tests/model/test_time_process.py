@@ -19,7 +19,7 @@ from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import compile_fit
 from twinbayes.inference.prior_draws import sample_priors
 from twinbayes.model import HSGP, Association, ModelSpec, PiecewiseConstant, Since, Term, Trajectory
-from twinbayes.model.time_process import KERNELS
+from twinbayes.model.curves.waves import KERNELS
 from twinbayes.names import DAYS_PER_YEAR
 
 YEAR = DAYS_PER_YEAR

@@ -21,7 +21,7 @@ from twinbayes.model import (
     Trajectories,
     Trajectory,
 )
-from twinbayes.model.time_basis import TimeBasis
+from twinbayes.model.curves.basis import TimeBasis
 from twinbayes.names import DAYS_PER_YEAR
 
 

@@ -23,8 +23,8 @@ from twinbayes.model import (
     Treatment,
     TreatmentStart,
 )
-from twinbayes.model.graph import Effect
-from twinbayes.model.pooling import Pooling
+from twinbayes.model.courses.graph import Effect
+from twinbayes.model.pooling.basic import Pooling
 from twinbayes.twin import Twin
 from twinbayes.twin.population import Population, patient_ratios
 

@@ -24,7 +24,7 @@ from twinbayes.model import (
     Treatment,
     TreatmentStart,
 )
-from twinbayes.model.marker_data import MarkerScale
+from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Quality, Scenario, Twin
 from twinbayes.twin.curve_population import CurvePopulation

@@ -9,9 +9,9 @@ from scipy import special
 from twinbayes.cohort.aggregate import OUTCOMES, RESPONSE
 from twinbayes.inference import AggregateFit
 from twinbayes.model import LatentExchangeability, PowerPrior
-from twinbayes.model.power_asymptotic import NormalSource
-from twinbayes.model.row_likelihood import Floats, row_logp, row_slopes
-from twinbayes.model.source_rows import OTHER_CLASS, POWER, SHARE
+from twinbayes.model.aggregate.likelihood import Floats, row_logp, row_slopes
+from twinbayes.model.aggregate.power_limit import NormalSource
+from twinbayes.model.aggregate.rows import OTHER_CLASS, POWER, SHARE
 from twinbayes.names import CHAIN, DRAW, POSTERIOR, SUBGROUP
 
 

@@ -16,7 +16,7 @@ from twinbayes.diseases.registry import registry
 from twinbayes.diseases.survival import survival
 from twinbayes.errors import require_known
 from twinbayes.model import ModelSpec
-from twinbayes.model.aggregate import AggregateSpec
+from twinbayes.model.aggregate.spec import AggregateSpec
 
 DISEASES: Final[MappingProxyType[str, Callable[..., ModelSpec]]] = MappingProxyType(
     {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from twinbayes.cohort.aggregate import RESPONSE
-from twinbayes.model.aggregate import AggregateSpec
-from twinbayes.model.pooling import Pooling
-from twinbayes.model.poolings import pooling_of
+from twinbayes.model.aggregate.spec import AggregateSpec
+from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.table import pooling_of
 
 
 def basket(

@@ -15,7 +15,7 @@ from twinbayes.model import (
     Term,
     TimeVarying,
 )
-from twinbayes.model.pooling import Pooling
+from twinbayes.model.pooling.basic import Pooling
 
 
 def aml(

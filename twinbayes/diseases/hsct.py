@@ -16,7 +16,7 @@ from twinbayes.model import (
     Term,
     Transition,
 )
-from twinbayes.model.columns import CovariateTerm
+from twinbayes.model.covariates.columns import CovariateTerm
 
 
 def _categories(*names: str, group: str = "clinical") -> tuple[CovariateTerm, ...]:

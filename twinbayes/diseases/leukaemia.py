@@ -16,9 +16,9 @@ from twinbayes.model import (
     Treatment,
     TreatmentStart,
 )
-from twinbayes.model.baseline import Baseline
-from twinbayes.model.pooling import Pooling
-from twinbayes.model.poolings import pooling_of
+from twinbayes.model.events.baseline import Baseline
+from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.table import pooling_of
 from twinbayes.names import CLOCK_ENTRY
 
 TRANSPLANT: Final = "allogeneic_transplant"

@@ -17,7 +17,7 @@ from twinbayes.model import (
     Trajectories,
     Trajectory,
 )
-from twinbayes.model.pooling import Pooling
+from twinbayes.model.pooling.basic import Pooling
 
 
 def registry(*, pooling: str | Pooling = "exchangeable") -> ModelSpec:

@@ -20,11 +20,11 @@ from twinbayes.inference.gate import Verdict, judge
 from twinbayes.inference.manifest import build_manifest
 from twinbayes.inference.samplers import Compiled, compile_model
 from twinbayes.inference.storage import write_tree
-from twinbayes.model.aggregate import HETEROGENEITY, SUBGROUP_VALUE, AggregateSpec
+from twinbayes.model.aggregate.rows import EFFECT_MEAN
+from twinbayes.model.aggregate.spec import HETEROGENEITY, SUBGROUP_VALUE, AggregateSpec
 from twinbayes.model.assemble import require_finite_start
-from twinbayes.model.pooling import BELONGS
-from twinbayes.model.pooling_power import PowerPrior
-from twinbayes.model.source_rows import EFFECT_MEAN
+from twinbayes.model.pooling.basic import BELONGS
+from twinbayes.model.pooling.power import PowerPrior
 from twinbayes.names import CHAIN, COEFFICIENT, DRAW, POSTERIOR, SUBGROUP
 from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors
 from twinbayes.priors.mixtures.mixture import BETA, GAMMA, NORMAL

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError
 from twinbayes.model import EventPlan
-from twinbayes.model.event_process import PATIENT_WEIGHT
+from twinbayes.model.events.process import PATIENT_WEIGHT
 from twinbayes.names import PATIENT, SUBGROUP, TRANSITION, WINDOW
 
 

@@ -20,7 +20,7 @@ from twinbayes.inference.gate import Verdict
 from twinbayes.inference.likelihood import by_patient, patient_loglik
 from twinbayes.inference.storage import write_tree
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
-from twinbayes.model.event_process import PATIENT_WEIGHT
+from twinbayes.model.events.process import PATIENT_WEIGHT
 from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, POSTERIOR
 from twinbayes.priors import PriorSet
 

@@ -27,9 +27,9 @@ from twinbayes.inference.manifest import build_manifest
 from twinbayes.inference.samplers import Compiled, compile_model
 from twinbayes.inference.storage import read_tree
 from twinbayes.model import ModelPlan, ModelSpec
-from twinbayes.model.aggregate import AggregateSpec
+from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.assemble import assemble_plan, require_finite_start
-from twinbayes.model.event_process import PATIENT_WEIGHT
+from twinbayes.model.events.process import PATIENT_WEIGHT
 from twinbayes.names import CONSTANT_DATA
 from twinbayes.priors import PriorSet, load_priors
 
@@ -113,7 +113,8 @@ def compile_fit(
 ) -> CompiledFit | CompiledAggregate:
     """Compile a model for its data; see `fit` for the parameters."""
     if sampler == "numpyro":
-        from twinbayes.model import event_op, mixture_quantile
+        from twinbayes.model.events.likelihood import op as event_op
+        from twinbayes.model.quantile import op as mixture_quantile
 
         event_op.register_jax()
         mixture_quantile.register_jax()

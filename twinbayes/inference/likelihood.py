@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.model import EventPlan
-from twinbayes.model.acting import acting_effects
-from twinbayes.model.event_courses import event_loglik
-from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT
+from twinbayes.model.events.acting import acting_effects
+from twinbayes.model.events.likelihood.courses import event_loglik
+from twinbayes.model.events.process import LOG_BASELINE_AT_EVENT
 from twinbayes.names import (
     CENTRE,
     CHAIN,

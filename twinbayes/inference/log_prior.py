@@ -14,8 +14,8 @@ from pytensor.configdefaults import config
 from twinbayes.errors import FitError
 from twinbayes.inference.fit import Fit
 from twinbayes.model import assemble_plan
-from twinbayes.model.event_data import Floats
-from twinbayes.model.event_process import PATIENT_WEIGHT
+from twinbayes.model.events.process import PATIENT_WEIGHT
+from twinbayes.model.events.rows import Floats
 from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, HIDDEN_POSTERIOR, PATIENT, POSTERIOR
 from twinbayes.priors.prior_tags import NotedPrior, noted_prior
 

@@ -9,8 +9,8 @@ from pytensor.configdefaults import config
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.association import build_trail
-from twinbayes.model.event_process import PATIENT_WEIGHT
+from twinbayes.model.curves.association import build_trail
+from twinbayes.model.events.process import PATIENT_WEIGHT
 from twinbayes.model.spec import ModelPlan, ModelSpec
 from twinbayes.names import PATIENT
 from twinbayes.priors import PriorSet, load_priors

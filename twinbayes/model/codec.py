@@ -15,26 +15,22 @@ UNSET_IS_ABSENT: Final = {"unset_is_absent": True}
 
 def _known_types() -> dict[str, type[Any]]:
     """The closed list of types that may be stored; a file can name no other."""
-    from twinbayes.model import (
-        aggregate,
-        association,
-        baseline,
-        columns,
-        event_process,
-        family_continuous,
-        family_discrete,
-        graph,
-        mean_own,
-        mean_shapes,
-        pooling_power,
-        poolings,
-        spec,
-        time_basis,
-        time_path,
-        time_process,
-        time_varying,
-        trajectory,
-    )
+    from twinbayes.model import spec
+    from twinbayes.model.aggregate import spec as aggregate
+    from twinbayes.model.courses import graph
+    from twinbayes.model.covariates import columns
+    from twinbayes.model.curves import association, trajectory
+    from twinbayes.model.curves import basis as time_basis
+    from twinbayes.model.curves import turns as time_path
+    from twinbayes.model.curves import waves as time_process
+    from twinbayes.model.curves.families import continuous as family_continuous
+    from twinbayes.model.curves.families import discrete as family_discrete
+    from twinbayes.model.curves.means import own as mean_own
+    from twinbayes.model.curves.means import shapes as mean_shapes
+    from twinbayes.model.events import baseline, time_varying
+    from twinbayes.model.events import process as event_process
+    from twinbayes.model.pooling import power as pooling_power
+    from twinbayes.model.pooling import table as poolings
 
     types = (
         spec.ModelSpec,

@@ -13,17 +13,24 @@ import numpy as np
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model import codec
-from twinbayes.model.association import Association, Feature, Multiplier, features, followed, told
 from twinbayes.model.codec import UNSET_IS_ABSENT
-from twinbayes.model.columns import Group, Interaction
-from twinbayes.model.design import Encoding, Floats
-from twinbayes.model.event_plan import EventPlan
-from twinbayes.model.event_process import EventProcess
-from twinbayes.model.graph import StateGraph
-from twinbayes.model.mean_function import MeanFunction
-from twinbayes.model.poolings import discounts
-from twinbayes.model.time_process import HSGP, are_waves
-from twinbayes.model.trajectory import CurveEncoding, CurvePlan, Trajectories, Trajectory
+from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.covariates.columns import Group, Interaction
+from twinbayes.model.covariates.design import Encoding, Floats
+from twinbayes.model.curves.association import (
+    Association,
+    Feature,
+    Multiplier,
+    features,
+    followed,
+    told,
+)
+from twinbayes.model.curves.means.mean_function import MeanFunction
+from twinbayes.model.curves.trajectory import CurveEncoding, CurvePlan, Trajectories, Trajectory
+from twinbayes.model.curves.waves import HSGP, are_waves
+from twinbayes.model.events.plan import EventPlan
+from twinbayes.model.events.process import EventProcess
+from twinbayes.model.pooling.table import discounts
 
 
 @dataclass(frozen=True)

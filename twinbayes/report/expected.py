@@ -10,9 +10,9 @@ import xarray as xr
 
 from twinbayes.estimators import CountingProcess, spread_same_day
 from twinbayes.inference import CompiledFit, Fit
-from twinbayes.model.acting import acting_effects
-from twinbayes.model.design import Design
-from twinbayes.model.event_data import RowTable
+from twinbayes.model.covariates.design import Design
+from twinbayes.model.events.acting import acting_effects
+from twinbayes.model.events.rows import RowTable
 from twinbayes.names import (
     CENTRE,
     CHAIN,

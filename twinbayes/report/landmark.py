@@ -23,7 +23,7 @@ from twinbayes.checks.result import CheckVerdict
 from twinbayes.errors import OptionError, require_known
 from twinbayes.estimators import CountingProcess, Estimate
 from twinbayes.inference import CompiledFit, Fit
-from twinbayes.model.history import trace_histories
+from twinbayes.model.courses.history import trace_histories
 from twinbayes.report.expected import counting_process
 from twinbayes.twin import Scenario, Twin
 from twinbayes.twin.forecast import fatal_states

@@ -12,7 +12,7 @@ import xarray as xr
 from twinbayes.checks import CheckResult, PredictedVisits, marker_coverage
 from twinbayes.inference import Fit
 from twinbayes.model import CurveEncoding
-from twinbayes.model.time_process import are_waves
+from twinbayes.model.curves.waves import are_waves
 from twinbayes.names import (
     ASSOCIATION,
     CHAIN,

@@ -15,7 +15,7 @@ from twinbayes.checks import CheckResult, patient_borrowing
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, ScenarioError, TwinbayesError, TwinError
 from twinbayes.inference import Fit
-from twinbayes.model.history import Present
+from twinbayes.model.courses.history import Present
 from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, TRANSITION
 from twinbayes.report.evidence import look_of, marks_of, shrinkage_of
 from twinbayes.report.look import StateLook

@@ -10,9 +10,9 @@ from twinbayes.checks import CheckResult
 from twinbayes.checks.borrowing import aggregate_borrowing
 from twinbayes.errors import TwinbayesError
 from twinbayes.inference import AggregateFit, fit
-from twinbayes.model.aggregate import HETEROGENEITY
-from twinbayes.model.poolings import pooling_of
-from twinbayes.model.source_rows import EFFECT_MEAN
+from twinbayes.model.aggregate.rows import EFFECT_MEAN
+from twinbayes.model.aggregate.spec import HETEROGENEITY
+from twinbayes.model.pooling.table import pooling_of
 from twinbayes.report import fragments as f
 from twinbayes.report.figures_borrowing import estimates as estimates_picture
 from twinbayes.report.figures_borrowing import shares

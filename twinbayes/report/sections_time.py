@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.inference import Fit
-from twinbayes.model.time_varying import VaryingEffect
+from twinbayes.model.events.time_varying import VaryingEffect
 from twinbayes.names import (
     CHAIN,
     COVARIATE,

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.errors import ModelError, ScenarioError
-from twinbayes.model.design import Encoding
-from twinbayes.model.event_data import Floats, Ints
+from twinbayes.model.covariates.design import Encoding
+from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.twin.scenario import Scenario, Setting
 from twinbayes.twin.standing import Standing
 

@@ -21,11 +21,11 @@ from typing import Final
 import numpy as np
 
 from twinbayes.model import ModelPlan, ModelSpec
-from twinbayes.model.association import acting_on
-from twinbayes.model.event_data import Floats, Ints
-from twinbayes.model.marker_data import MarkerScale
-from twinbayes.model.time_basis import VALUE
-from twinbayes.model.trajectory import CurvePlan
+from twinbayes.model.curves.association import acting_on
+from twinbayes.model.curves.basis import VALUE
+from twinbayes.model.curves.marker import MarkerScale
+from twinbayes.model.curves.trajectory import CurvePlan
+from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin.curve_kernel import away_from, log_densities, newton_steps
 from twinbayes.twin.curve_population import CurvePopulation

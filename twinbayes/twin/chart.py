@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinbayes.errors import ModelError
-from twinbayes.model.event_data import Floats, Ints
-from twinbayes.model.graph import EARLIER, HERE, HERE_EARLY, HERE_LATE, StateGraph
+from twinbayes.model.courses.graph import EARLIER, HERE, HERE_EARLY, HERE_LATE, StateGraph
+from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.names import CLOCK_ENTRY
 
 NOT_STARTED, STARTED_HERE, STARTED_EARLIER = 0, 1, 2

@@ -10,8 +10,8 @@ import xarray as xr
 from scipy.special import ndtri
 
 from twinbayes.errors import OptionError, TwinError, require_known
-from twinbayes.model.event_data import Floats
-from twinbayes.model.graph import StateGraph
+from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.events.rows import Floats
 from twinbayes.names import TIME
 from twinbayes.twin.scenario import as_names
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from twinbayes.model.event_data import Floats
+from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, STATE, SUBGROUP, TIME
 from twinbayes.twin.forecast import (
     OutputGrid,

@@ -21,7 +21,15 @@ import numba
 import numpy as np
 
 from twinbayes.machine.special import erfcx
-from twinbayes.model.family import BINARY, LEFT, MEASURED, ORDINAL, POISSON, RIGHT, STUDENT_T
+from twinbayes.model.curves.families.family import (
+    BINARY,
+    LEFT,
+    MEASURED,
+    ORDINAL,
+    POISSON,
+    RIGHT,
+    STUDENT_T,
+)
 
 _STEPS: Final = 30
 _CLOSE: Final = 1e-10

@@ -10,11 +10,11 @@ import xarray as xr
 
 from twinbayes.errors import TwinError
 from twinbayes.model import CurveEncoding, ModelSpec
-from twinbayes.model.event_data import Floats, Ints
-from twinbayes.model.family import SD, SHAPE
-from twinbayes.model.family_discrete import Ordinal
-from twinbayes.model.pooling import Exchangeable
-from twinbayes.model.trajectory import CurvePlan
+from twinbayes.model.curves.families.discrete import Ordinal
+from twinbayes.model.curves.families.family import SD, SHAPE
+from twinbayes.model.curves.trajectory import CurvePlan
+from twinbayes.model.events.rows import Floats, Ints
+from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.names import (
     ASSOCIATION,
     CENTRE,

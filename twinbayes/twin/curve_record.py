@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinbayes.model import ModelPlan, ModelSpec
-from twinbayes.model.association import acting_on
-from twinbayes.model.event_data import Floats, Ints
-from twinbayes.model.family_discrete import Ordinal
-from twinbayes.model.trajectory import CurvePlan
+from twinbayes.model.curves.association import acting_on
+from twinbayes.model.curves.families.discrete import Ordinal
+from twinbayes.model.curves.trajectory import CurvePlan
+from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.twin.curve_population import CurvePopulation
 from twinbayes.twin.population import PatientRatios, Population
 

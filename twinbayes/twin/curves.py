@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 
 from twinbayes.model import ModelPlan, ModelSpec
-from twinbayes.model.association import acting_on, followed
-from twinbayes.model.event_data import Floats, Ints
-from twinbayes.model.family import SD
-from twinbayes.model.family_continuous import Normal
-from twinbayes.model.graph import StateGraph
-from twinbayes.model.marker_data import MarkerScale
-from twinbayes.model.trajectory import CurvePlan
+from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.curves.association import acting_on, followed
+from twinbayes.model.curves.families.continuous import Normal
+from twinbayes.model.curves.families.family import SD
+from twinbayes.model.curves.marker import MarkerScale
+from twinbayes.model.curves.trajectory import CurvePlan
+from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.names import CLOCK_ENTRY
 from twinbayes.twin.bent_curves import Bent, bends_of
 from twinbayes.twin.curve_kernel import sample_curves

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.errors import TwinError
-from twinbayes.model.event_data import Floats
+from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, SAMPLE, SUBGROUP, TIME
 from twinbayes.twin.confounding import Bias
 from twinbayes.twin.estimand import SUMMARIES, Estimand, Reading

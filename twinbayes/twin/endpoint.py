@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinbayes.errors import TwinError
-from twinbayes.model.event_data import Floats
-from twinbayes.model.graph import StateGraph
+from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.events.rows import Floats
 from twinbayes.twin.paths import Path
 
 

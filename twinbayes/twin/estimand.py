@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from twinbayes.errors import OptionError, TwinError, require_known
-from twinbayes.model.graph import StateGraph
+from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import DAYS_PER_YEAR, DEATH
 from twinbayes.twin.endpoint import Endpoint, states_after
 from twinbayes.twin.forecast import fatal_states

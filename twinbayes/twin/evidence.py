@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 
 from twinbayes.model import ModelPlan
-from twinbayes.model.event_data import Floats
-from twinbayes.model.family import MEASURED
-from twinbayes.model.marker_data import MarkerData
+from twinbayes.model.curves.families.family import MEASURED
+from twinbayes.model.curves.marker import MarkerData
+from twinbayes.model.events.rows import Floats
 from twinbayes.twin.curves import PatientCurves
 from twinbayes.twin.population import PatientRatios, Population
 

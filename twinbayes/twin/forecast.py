@@ -12,8 +12,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.errors import TwinError
-from twinbayes.model.event_data import Floats, Ints
-from twinbayes.model.graph import StateGraph
+from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.names import (
     CENTRE,
     DEATH,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from twinbayes.errors import TwinError, require_known
-from twinbayes.model.graph import StateGraph
+from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import DEATH
 from twinbayes.twin.endpoint import states_after
 

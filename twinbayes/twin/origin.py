@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.cohort import Cohort
-from twinbayes.model.event_data import Floats
+from twinbayes.model.events.rows import Floats
 from twinbayes.names import (
     CENTRE,
     DAY,

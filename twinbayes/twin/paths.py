@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinbayes.inference.resources import usable_cores
-from twinbayes.model.event_data import Floats, Ints
-from twinbayes.model.graph import StateGraph
-from twinbayes.model.history import Present
+from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.courses.history import Present
+from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.twin.chart import (
     BY_ENTRY,
     BY_NOTHING,

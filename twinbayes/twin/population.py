@@ -13,12 +13,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from twinbayes.errors import TwinError
-from twinbayes.model.design import Design, Encoding
-from twinbayes.model.event_data import Floats, Ints
-from twinbayes.model.event_process import LOG_BASELINE_AT_EVENT, EventProcess
-from twinbayes.model.pooling import Pooling
-from twinbayes.model.poolings import POOLINGS
-from twinbayes.model.time_varying import VaryingEffect
+from twinbayes.model.covariates.design import Design, Encoding
+from twinbayes.model.events.process import LOG_BASELINE_AT_EVENT, EventProcess
+from twinbayes.model.events.rows import Floats, Ints
+from twinbayes.model.events.time_varying import VaryingEffect
+from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import (
     CENTRE,
     CHAIN,

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 from scipy.stats import beta
 
 from twinbayes.errors import OptionError, TwinError, require_known
-from twinbayes.model.event_data import Floats
-from twinbayes.model.family_continuous import Normal
+from twinbayes.model.curves.families.continuous import Normal
+from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, SAMPLE, TIME
 from twinbayes.twin.curves import PatientCurves
 from twinbayes.twin.forecast import (

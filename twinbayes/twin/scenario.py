@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinbayes.errors import OptionError, ScenarioError, require_known
-from twinbayes.model.graph import StateGraph
+from twinbayes.model.courses.graph import StateGraph
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

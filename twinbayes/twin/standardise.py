@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from twinbayes.errors import require_known
-from twinbayes.model.event_data import Floats
+from twinbayes.model.events.rows import Floats
 
 FIXED_SAMPLE: Final = "fixed_sample"
 BAYESIAN_BOOTSTRAP: Final = "bayesian_bootstrap"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
 from twinbayes.model import ModelSpec
-from twinbayes.model.event_data import Floats
-from twinbayes.model.history import Present
+from twinbayes.model.courses.history import Present
+from twinbayes.model.events.rows import Floats
 from twinbayes.names import DAY, DEATH, EVENT, TERMINAL_EVENTS
 from twinbayes.twin.chart import Chart
 from twinbayes.twin.curves import PatientCurves, along_curves

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from twinbayes.model.event_data import Floats, Ints
+from twinbayes.model.events.rows import Floats, Ints
 
 Draws = NDArray[np.floating[Any]]
 

@@ -15,9 +15,9 @@ import pandas as pd
 
 from twinbayes.errors import TwinError
 from twinbayes.inference.prior_draws import sample_priors
-from twinbayes.model.event_data import Floats
-from twinbayes.model.graph import EARLIER, StateGraph
-from twinbayes.model.history import Episode, trace_histories
+from twinbayes.model.courses.graph import EARLIER, StateGraph
+from twinbayes.model.courses.history import Episode, trace_histories
+from twinbayes.model.events.rows import Floats
 from twinbayes.names import SUBGROUP
 from twinbayes.twin.assignment import change_of
 from twinbayes.twin.estimand import Reading

@@ -10,7 +10,7 @@ import numpy as np
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError, require_known
-from twinbayes.model.history import Present
+from twinbayes.model.courses.history import Present
 from twinbayes.names import DAY, DEATH, EVENT, PATIENT_ID, SUBGROUP, TERMINAL_EVENTS
 from twinbayes.twin.estimand import Reading, Target
 from twinbayes.twin.twin import Twin

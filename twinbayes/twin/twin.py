@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
-from twinbayes.model.design import Design
-from twinbayes.model.event_data import Floats
-from twinbayes.model.history import Present, trace_histories
+from twinbayes.model.courses.history import Present, trace_histories
+from twinbayes.model.covariates.design import Design
+from twinbayes.model.events.rows import Floats
 from twinbayes.names import CENTRE, DAYS_PER_YEAR, SUBGROUP
 from twinbayes.twin.assignment import assign
 from twinbayes.twin.chart import Chart, draw_chart

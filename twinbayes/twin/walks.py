@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from twinbayes.model.event_data import Floats, Ints
-from twinbayes.model.time_varying import VaryingEffect
+from twinbayes.model.events.rows import Floats, Ints
+from twinbayes.model.events.time_varying import VaryingEffect
 from twinbayes.names import SAMPLE, SUBGROUP, TIME_VARYING, TIME_VARYING_WINDOW
 
 

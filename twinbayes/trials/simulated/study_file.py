@@ -16,7 +16,7 @@ from twinbayes.diseases import disease
 from twinbayes.errors import OptionError, TwinbayesError, require_known
 from twinbayes.inference.manifest import package_versions
 from twinbayes.inference.short_run import Sampling
-from twinbayes.model.poolings import POOLINGS
+from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.priors import PriorSet, load_priors
 from twinbayes.trials.simulated.design import Design, Truth
 from twinbayes.trials.simulated.operating import OperatingCharacteristics, operating_characteristics

@@ -21,7 +21,7 @@ from twinbayes.inference.gate import judge
 from twinbayes.inference.resources import one_thread_each
 from twinbayes.inference.short_run import Sampling, sample_short
 from twinbayes.model import ModelSpec
-from twinbayes.model.aggregate import SUBGROUP_VALUE, AggregateSpec
+from twinbayes.model.aggregate.spec import SUBGROUP_VALUE, AggregateSpec
 from twinbayes.names import SUBGROUP
 from twinbayes.priors import PriorSet
 from twinbayes.trials.simulated.design import Design

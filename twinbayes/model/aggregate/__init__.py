@@ -1,0 +1,1 @@
+"""Models of aggregate data: basket trials, historical controls, meta-analyses."""

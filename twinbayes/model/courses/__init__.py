@@ -1,0 +1,1 @@
+"""Courses: the graph of states, and the paths of patients through it."""

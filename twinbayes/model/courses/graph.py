@@ -1,0 +1,336 @@
+"""States, transitions and treatments: the skeleton every event history hangs on.
+
+A disease is a finite set of states. A *transition* moves a patient from one state to
+another when a named event is recorded. A *treatment* may start in some states; its start is
+an intensity of the model like any transition, and once started it multiplies hazards
+according to a *phase*:
+
+``here``         the treatment started in the state the patient is still in;
+``here_early``   the same, within ``early_days`` of the start;
+``here_late``    the same, later than that;
+``earlier``      the treatment started in a state the patient has left.
+
+Survival (one transition) and competing risks (several out of one state) are the smallest
+graphs; nothing below treats them apart.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
+from typing import Final
+
+from twinbayes.errors import ModelError, require_known
+from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.events.baseline import Baseline, PiecewiseConstant
+from twinbayes.model.pooling.basic import Exchangeable, Pooling
+from twinbayes.names import CLOCK_ENTRY, CLOCK_ORIGIN
+
+CLOCKS: Final = (CLOCK_ORIGIN, CLOCK_ENTRY)
+HERE: Final = "here"
+HERE_EARLY: Final = "here_early"
+HERE_LATE: Final = "here_late"
+EARLIER: Final = "earlier"
+PHASES: Final = (HERE, HERE_EARLY, HERE_LATE, EARLIER)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transition:
+    """A move from `source` to `target`, recorded by `event`, with a hazard on one clock.
+
+    Parameters
+    ----------
+    source, target
+        State names.
+    event
+        What the events table records; several that count as one are joined by ``|``.
+    clock
+        ``"origin"`` (days since the patient's origin) or ``"entry"`` (days since entry into
+        `source`).
+    baseline
+        Shape of the baseline hazard.
+    entry_cuts
+        On the entry clock only: days since origin that part the eras of entry into `source`.
+        Each era has its own log hazard ratio; they sum to zero.
+
+    Raises
+    ------
+    ModelError
+        Cuts on the origin clock, or not positive and increasing.
+    """
+
+    source: str
+    target: str
+    event: str
+    clock: str = CLOCK_ORIGIN
+    baseline: Baseline = field(default_factory=PiecewiseConstant)
+    entry_cuts: tuple[float, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+
+    def __post_init__(self) -> None:
+        require_known(self.clock, CLOCKS, "clock")
+        _require_cuts(self.label, self.clock, self.entry_cuts)
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events that record this move."""
+        return tuple(self.event.split("|"))
+
+    @property
+    def label(self) -> str:
+        """``source->target``, the coordinate along the transition dim."""
+        return f"{self.source}->{self.target}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TreatmentStart:
+    """The intensity of starting `treatment` while in state `source`; see `Transition`."""
+
+    source: str
+    treatment: str
+    clock: str = CLOCK_ORIGIN
+    baseline: Baseline = field(default_factory=PiecewiseConstant)
+    entry_cuts: tuple[float, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+
+    def __post_init__(self) -> None:
+        require_known(self.clock, CLOCKS, "clock")
+        _require_cuts(self.label, self.clock, self.entry_cuts)
+
+    @property
+    def label(self) -> str:
+        """``source->start:treatment``, the coordinate along the transition dim."""
+        return f"{self.source}->start:{self.treatment}"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryEra:
+    """Entries into the source of one intensity in ``(first, last]`` days since origin."""
+
+    intensity: str
+    first: float
+    last: float
+
+    @property
+    def label(self) -> str:
+        """``intensity, entered …``, the coordinate along the entry era dim."""
+        if self.first == 0.0:
+            days = f"by day {self.last:g}"
+        elif self.last == inf:
+            days = f"after day {self.first:g}"
+        else:
+            days = f"after day {self.first:g} up to {self.last:g}"
+        return f"{self.intensity}, entered {days}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effect:
+    """A log hazard ratio of `treatment`, in one `phase`, on one transition.
+
+    `pooling` says how the effect of each subgroup borrows from the others.
+    """
+
+    treatment: str
+    transition: str
+    phase: str
+    pooling: Pooling = field(default_factory=Exchangeable)
+
+    def __post_init__(self) -> None:
+        require_known(self.phase, PHASES, "treatment phase")
+
+    @property
+    def label(self) -> str:
+        """``treatment:phase on transition``, the coordinate along the effect dim."""
+        return f"{self.treatment}:{self.phase} on {self.transition}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Treatment:
+    """A time-dependent treatment that a patient starts at most once.
+
+    Parameters
+    ----------
+    name
+        The value of the treatments table.
+    starts
+        One start intensity for each state in which it may begin.
+    effects
+        Log hazard ratios; a (transition, phase) without an effect is left unchanged.
+    early_days
+        Length of the early phase, for states that have ``here_early`` effects, in days.
+    """
+
+    name: str
+    starts: tuple[TreatmentStart, ...]
+    effects: tuple[Effect, ...]
+    early_days: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateGraph:
+    """All states, the transitions among them, and the treatments.
+
+    Parameters
+    ----------
+    states
+        Names, the initial state first.
+    transitions, treatments
+        See `Transition` and `Treatment`.
+    ignored_events
+        Events of the cohort that move nobody, such as one that only ends follow-up.
+
+    Raises
+    ------
+    ModelError
+        Unknown or duplicate names, or two clocks that one state cannot keep at once.
+    """
+
+    states: tuple[str, ...]
+    transitions: tuple[Transition, ...]
+    treatments: tuple[Treatment, ...] = ()
+    ignored_events: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+
+    def __post_init__(self) -> None:
+        _require_unique(self.states, "state")
+        _require_unique([t.label for t in self.transitions], "transition")
+        _require_unique([t.name for t in self.treatments], "treatment")
+        exits = [(t.source, event) for t in self.transitions for event in t.events]
+        _require_unique(exits, "event out of a state")
+        for transition in self.transitions:
+            for state in (transition.source, transition.target):
+                require_known(state, self.states, f"state of transition {transition.label}")
+        for treatment in self.treatments:
+            self._check_treatment(treatment)
+
+    def _check_treatment(self, treatment: Treatment) -> None:
+        labels = [t.label for t in self.transitions]
+        by_label = {t.label: t for t in self.transitions}
+        for start in treatment.starts:
+            require_known(start.source, self.transient, "state in which a treatment starts")
+            if start.treatment != treatment.name:
+                raise ModelError(
+                    f"Treatment {treatment.name!r}: the start in {start.source!r} names "
+                    f"{start.treatment!r}. Give both the same name."
+                )
+        _require_unique([e.label for e in treatment.effects], "treatment effect")
+        for effect in treatment.effects:
+            require_known(effect.transition, labels, "transition of a treatment effect")
+            split = effect.phase in (HERE_EARLY, HERE_LATE)
+            if split and not treatment.early_days:
+                raise ModelError(
+                    f"Effect {effect.label!r} needs early_days on its treatment: "
+                    "say how long the early phase lasts."
+                )
+            source = by_label[effect.transition].source
+            if split and any(
+                e.phase == HERE
+                for e in treatment.effects
+                if by_label[e.transition].source == source
+            ):
+                raise ModelError(
+                    f"State {source!r} has both 'here' and 'here_early'/'here_late' effects of "
+                    f"{treatment.name!r}. Use one of the two."
+                )
+            if split and any(t.clock == CLOCK_ENTRY for t in self.leaving(source)):
+                raise ModelError(
+                    f"State {source!r} has a transition on the entry clock and an early phase of "
+                    f"{treatment.name!r}: only one of the two clocks can be kept. Use the origin "
+                    "clock, or the phase 'here'."
+                )
+
+    @property
+    def initial(self) -> str:
+        """State in which every patient is at the origin."""
+        return self.states[0]
+
+    @property
+    def transient(self) -> tuple[str, ...]:
+        """States that can be left, in declared order."""
+        sources = {t.source for t in self.transitions}
+        return tuple(s for s in self.states if s in sources)
+
+    @property
+    def absorbing(self) -> tuple[str, ...]:
+        """States that cannot be left, in declared order."""
+        return tuple(s for s in self.states if s not in self.transient)
+
+    @property
+    def starts(self) -> tuple[TreatmentStart, ...]:
+        """Start intensities of every treatment, in declared order."""
+        return tuple(s for t in self.treatments for s in t.starts)
+
+    @property
+    def intensities(self) -> tuple[Transition | TreatmentStart, ...]:
+        """Every modelled intensity: disease transitions first, then treatment starts."""
+        return (*self.transitions, *self.starts)
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """Effects of every treatment, in declared order: the coordinate of the effect dim."""
+        return tuple(e for t in self.treatments for e in t.effects)
+
+    @property
+    def entry_eras(self) -> tuple[EntryEra, ...]:
+        """Eras of every intensity that has some, in order: the coordinate of the era dim."""
+        return tuple(
+            EntryEra(i.label, first, last)
+            for i in self.intensities
+            if i.entry_cuts
+            for first, last in pairwise((0.0, *i.entry_cuts, inf))
+        )
+
+    @property
+    def entry_cuts(self) -> tuple[float, ...]:
+        """Days since origin at which the era of entry changes for any intensity."""
+        return tuple(sorted({cut for i in self.intensities for cut in i.entry_cuts}))
+
+    def entry_era(self, intensity: Transition | TreatmentStart, entry: float) -> int | None:
+        """Index into `entry_eras` of an entry on day `entry`, None where there are no eras."""
+        if not intensity.entry_cuts:
+            return None
+        first = [era.intensity for era in self.entry_eras].index(intensity.label)
+        return first + bisect_left(intensity.entry_cuts, entry)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of `intensities`: the coordinate of the transition dim."""
+        return tuple(i.label for i in self.intensities)
+
+    def leaving(self, state: str) -> tuple[Transition, ...]:
+        """Disease transitions out of `state`."""
+        return tuple(t for t in self.transitions if t.source == state)
+
+    def treatment(self, name: str) -> Treatment:
+        """Return a treatment by name; an unknown one is an OptionError that lists the known."""
+        require_known(name, [t.name for t in self.treatments], "treatment")
+        return next(t for t in self.treatments if t.name == name)
+
+    def is_split(self, treatment: str, state: str) -> bool:
+        """Whether effects of `treatment` in `state` change after `early_days`."""
+        sources = {t.label: t.source for t in self.transitions}
+        return any(
+            e.phase in (HERE_EARLY, HERE_LATE) and sources[e.transition] == state
+            for e in self.treatment(treatment).effects
+        )
+
+
+def _require_cuts(label: str, clock: str, cuts: tuple[float, ...]) -> None:
+    if cuts and clock != CLOCK_ENTRY:
+        raise ModelError(
+            f"{label!r} has entry_cuts on the {clock!r} clock, which tells eras of entry apart by "
+            "itself. Leave them out, or use the entry clock."
+        )
+    edges = (0.0, *cuts, inf)
+    if not all(a < b for a, b in pairwise(edges)):
+        raise ModelError(
+            f"entry_cuts of {label!r} must be positive, finite, increasing days, not {cuts}."
+        )
+
+
+def _require_unique(values: Iterable[object], what: str) -> None:
+    seen: set[object] = set()
+    for value in values:
+        if value in seen:
+            raise ModelError(f"Duplicate {what}: {value!r}. Each must be declared once.")
+        seen.add(value)

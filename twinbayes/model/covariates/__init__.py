@@ -1,0 +1,1 @@
+"""Covariates: terms, columns, and a model of what is missing."""

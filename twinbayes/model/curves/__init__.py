@@ -1,0 +1,1 @@
+"""Curves: repeated measurements of markers, and how they move hazards."""

@@ -1,0 +1,1 @@
+"""Families: how measurements scatter around a curve; one file a family."""

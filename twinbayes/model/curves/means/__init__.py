@@ -1,0 +1,1 @@
+"""Mean functions: curves that are not linear in their parameters."""

@@ -1,0 +1,400 @@
+"""The trajectory component: repeated measurements as curves, one a patient and marker.
+
+For marker k of patient i, t years after the origin, on a scale where the marker has mean 0 and
+standard deviation 1:
+
+    m_ik(t) = sum over basis columns b of  c_ikb B_kb(t)
+    c_i     ~ normal(mean_i, D),  mean_i = level + x_i . effects + subgroup + centre
+
+or m_ik(t) is a mean function with the parameters c_ik.
+
+The coefficients of all markers of a patient are drawn together, so that markers inform each
+other. They are sampled around their mean (centred), which mixes well where patients have several
+visits each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from twinbayes.cohort import Cohort
+from twinbayes.errors import ModelError, require_known
+from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.covariates.columns import CovariateTerm
+from twinbayes.model.covariates.design import Design, Encoding
+from twinbayes.model.curves.basis import Floats, Polynomial, TimeBasis
+from twinbayes.model.curves.families.continuous import Normal
+from twinbayes.model.curves.families.discrete import Ordinal
+from twinbayes.model.curves.families.family import SD, SHAPE, Family
+from twinbayes.model.curves.marker import TRANSFORMS, MarkerData, MarkerScale
+from twinbayes.model.curves.means.mean_function import MeanFunction
+from twinbayes.model.curves.means.own import require_supported
+from twinbayes.model.curves.turns import Since
+from twinbayes.model.curves.waves import add_waves, beside_waves, line_terms
+from twinbayes.model.events.likelihood.op import Tensor
+from twinbayes.model.events.quadrature import Ints
+from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling
+from twinbayes.names import (
+    CENTRE,
+    COUNT_MARKER,
+    CURVE_COVARIATE,
+    CURVE_TERM,
+    MARKER,
+    MARKER_WITH_ERROR,
+    PATIENT,
+    PATIENT_CENTRED,
+    PATIENT_NON_CENTRED,
+    PATIENT_TERM,
+    PATIENT_TERM_AGAIN,
+    SUBGROUP,
+)
+from twinbayes.priors import PriorSet
+from twinbayes.priors.prior_tags import note_prior, row_norms
+
+_COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, without the level
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trajectory:
+    """How one marker moves in time.
+
+    Parameters
+    ----------
+    marker
+        A marker of the visits table.
+    transform
+        ``identity`` or ``log``: the scale on which errors are normal.
+    basis
+        Functions of time that curves are made of, a straight line by default; or a mean function,
+        which is not linear in its parameters.
+    family
+        How measurements scatter around the curve; normal by default.
+    turns
+        Steps and bends of the curve since a treatment or an event. Forecasts take those that have
+        begun by the landmark, and those that a scenario starts.
+    """
+
+    marker: str
+    transform: str = "identity"
+    basis: TimeBasis | MeanFunction = field(default_factory=Polynomial)
+    family: Family = field(default_factory=Normal)
+    turns: tuple[Since, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the coefficients."""
+        return (*self.basis.labels, *(turn.label for turn in self.turns))
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Labels of those in which patients do not differ."""
+        return (*self.basis.shared, *(turn.label for turn in self.turns if not turn.varies))
+
+    def __post_init__(self) -> None:
+        require_known(self.transform, TRANSFORMS, f"transform of marker {self.marker!r}")
+        if self.transform != "identity" and not self.family.transformable:
+            raise ModelError(
+                f"Marker {self.marker!r}: the {self.family.kind} family has its own scale. "
+                "Leave transform='identity'."
+            )
+        if isinstance(self.basis, MeanFunction):
+            plain = self.family.transformable and not self.turns
+            require_supported(self.basis, self.marker, is_plain=plain)
+
+
+@dataclass(frozen=True)
+class CurveEncoding:
+    """What trajectories learn from one cohort, and apply to any other.
+
+    Attributes
+    ----------
+    encoding
+        How covariates that act on curves become columns.
+    markers
+        Basis and scales of each marker.
+    """
+
+    encoding: Encoding
+    markers: tuple[MarkerScale, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of all coefficients of a patient."""
+        return tuple(f"{m.marker}: {label}" for m in self.markers for label in m.labels)
+
+    def columns(self, marker: str) -> slice:
+        """Which coefficients belong to a marker."""
+        start = 0
+        for m in self.markers:
+            stop = start + len(m.labels)
+            if m.marker == marker:
+                return slice(start, stop)
+            start = stop
+        known = ", ".join(repr(m.marker) for m in self.markers)
+        raise ModelError(f"Marker {marker!r} has no trajectory. Known: {known}.")
+
+    def get(self, marker: str) -> MarkerScale:
+        """Return what is known of one marker."""
+        self.columns(marker)
+        return next(m for m in self.markers if m.marker == marker)
+
+    def with_parameter(self, parameter: str) -> tuple[str, ...]:
+        """Markers whose family has this parameter."""
+        return tuple(m.marker for m in self.markers if m.family.parameter == parameter)
+
+    @property
+    def varying(self) -> Ints:
+        """Indices of the coefficients that differ between patients."""
+        return np.flatnonzero([varies for m in self.markers for varies in m.varies])
+
+    def natural(self) -> Floats:
+        """Factor (coefficient,) from the sampling scale to the markers' own."""
+        return np.concatenate([m.natural() for m in self.markers])
+
+    def natural_level(self) -> Floats:
+        """What to add to coefficients on the markers' own scale: their means, to the levels."""
+        return np.concatenate([m.natural_level() for m in self.markers])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for storage; `from_dict` undoes it."""
+        return {
+            "encoding": self.encoding.to_dict(),
+            "markers": [m.to_dict() for m in self.markers],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CurveEncoding:
+        """Rebuild what `to_dict` wrote."""
+        markers = tuple(MarkerScale.from_dict(m) for m in data["markers"])
+        return cls(Encoding.from_dict(data["encoding"]), markers)
+
+
+@dataclass(frozen=True)
+class CurvePlan:
+    """Everything about one cohort that trajectories need, and nothing sampled.
+
+    Attributes
+    ----------
+    learnt
+        Columns, knots and scales.
+    design
+        Covariates of the patients.
+    visits
+        The visits of each marker, summed up.
+    """
+
+    learnt: CurveEncoding
+    design: Design
+    visits: tuple[MarkerData, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trajectories:
+    """Curves of one or several markers.
+
+    Parameters
+    ----------
+    markers
+        One `Trajectory` a marker.
+    covariates
+        Baseline covariates that act on level and shape of every curve.
+    subgroup, centre
+        How subgroup and centre deviations are pooled, of the coefficients that patients differ in.
+    """
+
+    markers: tuple[Trajectory, ...]
+    covariates: tuple[CovariateTerm, ...] = ()
+    subgroup: Pooling = field(default_factory=Exchangeable)
+    centre: Pooling = field(default_factory=Exchangeable)
+
+    def __post_init__(self) -> None:
+        names = [t.marker for t in self.markers]
+        if not names or len(set(names)) < len(names):
+            raise ModelError(
+                f"Trajectories need at least one marker, each named once; found {names}."
+            )
+
+    def learn(self, cohort: Cohort) -> CurveEncoding:
+        """Fix columns, knots and scales from a cohort."""
+        return CurveEncoding(
+            Encoding.learn(self.covariates, cohort),
+            tuple(
+                MarkerScale.learn(t.marker, t.transform, t.basis, t.family, t.turns, cohort)
+                for t in self.markers
+            ),
+        )
+
+    def plan(self, cohort: Cohort, learnt: CurveEncoding | None = None) -> CurvePlan:
+        """Read a cohort's visits, under columns and scales learnt from it or before."""
+        learnt = self.learn(cohort) if learnt is None else learnt
+        visits = tuple(m.read(cohort) for m in learnt.markers)
+        return CurvePlan(learnt, learnt.encoding.encode(cohort), visits)
+
+    def coords(self, learnt: CurveEncoding) -> dict[str, Sequence[object]]:
+        """Coordinates of the component's dims."""
+        varying = tuple(learnt.labels[k] for k in learnt.varying)
+        return {
+            MARKER: tuple(m.marker for m in learnt.markers),
+            **{
+                dim: learnt.with_parameter(kind)
+                for kind, dim in ((SD, MARKER_WITH_ERROR), (SHAPE, COUNT_MARKER))
+                if learnt.with_parameter(kind)
+            },
+            CURVE_TERM: learnt.labels,
+            PATIENT_TERM: varying,
+            PATIENT_TERM_AGAIN: varying,
+            CURVE_COVARIATE: ("level", *learnt.encoding.labels),
+        }
+
+    def build(self, plan: CurvePlan, priors: PriorSet, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Add curves and visits; return coefficients and their means, (patient, term) each."""
+        learnt = plan.learnt
+        mean = self._mean(plan, priors)
+        curve = self._patients(plan, mean, priors)
+        parameters = _parameters(learnt, priors)
+        for visits in plan.visits:
+            name = visits.scale.marker
+            logp = visits.logp(curve[:, learnt.columns(name)], parameters.get(name), weight)
+            pm.Potential(f"loglik_{name}", logp)
+        return curve, mean
+
+    def _mean(self, plan: CurvePlan, priors: PriorSet) -> Tensor:
+        """(patient, term) mean of the patients' coefficients."""
+        learnt, columns = plan.learnt, plan.learnt.encoding.columns
+        labels, natural = learnt.labels, learnt.natural()
+        dim, which = line_terms(learnt.markers)
+        lines = [labels[k] for k in which]
+        level = priors.make("_curve_level", "curve_level", dims=(dim,), qualifiers=lines)
+        level = add_waves(level, plan.visits)
+        rows = [level * natural + learnt.natural_level()]
+        mean: Tensor = level[None, :] + np.zeros((plan.design.n_patients, 1))
+        if columns:
+            pm.modelcontext(None).add_coord(_COVARIATE, learnt.encoding.labels)
+            effect = priors.make("_curve_effect", "curve_effect", dims=(_COVARIATE, dim))
+            effect = beside_waves(effect, learnt.markers)
+            mean = mean + pt.as_tensor(plan.design.values[:, : len(columns)]) @ effect
+            spread = np.array([c.scale for c in columns])
+            rows.append(effect * natural / spread[:, None])
+        centres = np.array([c.centre / c.scale for c in columns])
+        table = pt.concatenate([r if r.ndim == 2 else r[None, :] for r in rows])
+        if columns:
+            # Covariates are centred while sampling; reported levels are those at zero.
+            shift = (pt.as_tensor(centres)[:, None] * effect * natural).sum(axis=0)
+            table = pt.inc_subtensor(table[0], -shift)
+        pm.Deterministic("curve_effect", table, dims=(CURVE_COVARIATE, CURVE_TERM))
+        for what, dim, pooling, known, index in (
+            ("subgroup", SUBGROUP, self.subgroup, learnt.encoding.subgroups, plan.design.subgroup),
+            ("centre", CENTRE, self.centre, learnt.encoding.centres, plan.design.centre),
+        ):
+            if len(known) > 1:
+                names = EffectNames(
+                    mean="",
+                    scale=f"curve_{what}_scale",
+                    offset=f"curve_{what}_offset",
+                    total=f"curve_{what}_effect",
+                    scale_prior=f"curve_{what}_scale",
+                )
+                some = [labels[k] for k in learnt.varying]
+                by = pooling.build(names, (PATIENT_TERM, dim), some, len(known), priors)
+                mean = pt.inc_subtensor(mean[:, learnt.varying], by.T[index])
+        return mean
+
+    def _patients(self, plan: CurvePlan, mean: Tensor, priors: PriorSet) -> Tensor:
+        """(patient, term) coefficients of the patients."""
+        learnt, which = plan.learnt, plan.learnt.varying
+        labels = [learnt.labels[k] for k in which]
+        if len(labels) == 1:
+            spread = priors.make(
+                "_patient_sd", "patient_sd", dims=(PATIENT_TERM,), qualifiers=labels
+            )
+            root = spread[:, None]
+            correlation = pt.ones((1, 1))
+        else:
+            root, correlation, spread = pm.LKJCholeskyCov(
+                "_patient_root",
+                n=len(labels),
+                eta=float(priors.get_entry("patient_correlation").arguments["eta"]),
+                sd_dist=priors.distribution("patient_sd", labels),
+                compute_corr=True,
+                store_in_trace=False,
+            )
+            scatter = priors.distribution("patient_sd", labels)
+            note_prior(pm.modelcontext(None)["_patient_root"], "patient_sd", scatter, row_norms)
+        pm.Deterministic("patient_sd", spread * learnt.natural()[which], dims=PATIENT_TERM)
+        pm.Deterministic(
+            "patient_correlation", correlation, dims=(PATIENT_TERM, PATIENT_TERM_AGAIN)
+        )
+        curve = self._around(plan, mean, root)
+        pm.Deterministic(
+            "patient_curve",
+            curve[:, which] * learnt.natural()[which] + learnt.natural_level()[which],
+            dims=(PATIENT, PATIENT_TERM),
+        )
+        return curve
+
+    def _around(self, plan: CurvePlan, mean: Tensor, root: Tensor) -> Tensor:
+        """(patient, term) coefficients drawn around their mean, those that vary."""
+        which = plan.learnt.varying
+        own = mean if len(which) == len(plan.learnt.labels) else mean[:, which]
+        well, sparsely = _by_data(plan)
+        model = pm.modelcontext(None)
+        pieces = []
+        if len(well):
+            model.add_coord(PATIENT_CENTRED, [model.coords[PATIENT][i] for i in well])
+            pieces.append(
+                pm.MvNormal(
+                    "_patient_curve", mu=own[well], chol=root, dims=(PATIENT_CENTRED, PATIENT_TERM)
+                )
+            )
+        if len(sparsely):
+            model.add_coord(PATIENT_NON_CENTRED, [model.coords[PATIENT][i] for i in sparsely])
+            offset = pm.Normal(
+                "_patient_offset", 0.0, 1.0, dims=(PATIENT_NON_CENTRED, PATIENT_TERM)
+            )
+            pieces.append(own[sparsely] + offset @ root.T)
+        drawn: Tensor = pt.concatenate(pieces)[np.argsort(np.concatenate([well, sparsely]))]
+        if own is mean:
+            return drawn
+        fixed = np.setdiff1d(np.arange(len(plan.learnt.labels)), which)
+        order = np.argsort(np.concatenate([which, fixed]))
+        whole: Tensor = pt.concatenate([drawn, mean[:, fixed]], axis=1)[:, order]
+        return whole
+
+
+def _parameters(learnt: CurveEncoding, priors: PriorSet) -> dict[str, Tensor]:
+    """Add what families have beside their curves; return it by marker, on the sampling scale."""
+    out: dict[str, Tensor] = {}
+    noisy, counted = learnt.with_parameter(SD), learnt.with_parameter(SHAPE)
+    if noisy:
+        sd = priors.make("_marker_sd", "marker_sd", dims=(MARKER_WITH_ERROR,), qualifiers=noisy)
+        scale = np.array([learnt.get(name).scale for name in noisy])
+        pm.Deterministic("marker_sd", sd * scale, dims=MARKER_WITH_ERROR)
+        out |= {name: sd[k] for k, name in enumerate(noisy)}
+    if counted:
+        shape = priors.make(
+            "marker_shape", "marker_shape", dims=(COUNT_MARKER,), qualifiers=counted
+        )
+        out |= {name: shape[k] for k, name in enumerate(counted)}
+    for m in learnt.markers:
+        if isinstance(m.family, Ordinal):
+            dim = f"{m.marker}_gap"
+            pm.modelcontext(None).add_coord(dim, m.family.grades[1:-1])
+            out[m.marker] = priors.make(f"marker_gap_{m.marker}", "marker_gap", dims=(dim,))
+    return out
+
+
+def _by_data(plan: CurvePlan) -> tuple[Ints, Ints]:
+    """Patients whose visits determine their curves, and the others.
+
+    The curves of the first are sampled as they are, those of the others as offsets from their
+    mean: each mixes well where the other does not.
+    """
+    enough = [v.information > sum(v.scale.varies) for v in plan.visits]
+    every = np.logical_and.reduce(enough)
+    return np.flatnonzero(every), np.flatnonzero(~every)

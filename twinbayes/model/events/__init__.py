@@ -1,0 +1,1 @@
+"""The event process: hazards of transitions and treatment starts."""

@@ -1,0 +1,1 @@
+"""The fused event likelihood: kernel, Op, and its JAX version."""

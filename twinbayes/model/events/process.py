@@ -1,0 +1,390 @@
+"""The event-history component: hazards of every transition and treatment start.
+
+For patient i and intensity e, at time t on its clock:
+
+    log h_ie(t) = log h0_e(t) + x_i . beta_e + a_e[subgroup i] + r_e[centre i]
+                  + sum over effects f acting now of theta_f[subgroup i]
+                  + epsilon_e[era of entry] + sum of delta_v[window of t, subgroup i]
+
+The last terms are there for intensities on the entry clock that have eras of entry, and for those
+with effects that change with time. Treatment starts are intensities like any other, so the
+registry's own treatment policy is part of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from twinbayes.cohort import Cohort
+from twinbayes.errors import ModelError, require_known
+from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.courses.history import trace_histories
+from twinbayes.model.courses.open_courses import trace_courses
+from twinbayes.model.covariates.columns import CovariateTerm
+from twinbayes.model.covariates.design import Encoding
+from twinbayes.model.events.baseline import Baseline
+from twinbayes.model.events.likelihood.op import Tensor, loglik
+from twinbayes.model.events.plan import EventPlan
+from twinbayes.model.events.quadrature import Followed, require_time_at_risk, trail_points
+from twinbayes.model.events.rows import Floats, event_data, rows_at_risk, window_edges
+from twinbayes.model.events.time_varying import (
+    TimeVarying,
+    VaryingEffect,
+    build_walks,
+    cut_rows,
+    laid_out,
+)
+from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling, lean_together
+from twinbayes.names import (
+    CENTRE,
+    COVARIATE,
+    COVARIATE_GROUP,
+    EFFECT,
+    ENTRY_CUT,
+    ENTRY_ERA,
+    PRINCIPAL_AXIS,
+    SUBGROUP,
+    TIME_VARYING,
+    TIME_VARYING_WINDOW,
+    TRANSITION,
+    WINDOW,
+)
+from twinbayes.priors import PriorSet
+
+PATIENT_WEIGHT = "patient_weight"
+EVENT_INDEX = "event_index"
+EVENT_VALUES = "event_values"
+LOG_BASELINE_AT_EVENT = "log_baseline_at_event"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventProcess:
+    """Description of the event process of a disease.
+
+    Parameters
+    ----------
+    graph
+        States, transitions, treatments.
+    covariates
+        Baseline covariates acting on every intensity.
+    unshrunk
+        Covariate groups whose effects take the fixed prior ``covariate_effect`` instead of a
+        learnt shrinkage scale.
+    subgroup, centre
+        How subgroup and centre levels of each hazard are pooled.
+    worse, better
+        Labels of intensities whose covariate effects and exchangeable subgroup levels lean towards
+        each other: what raises one of `worse` tends to raise the others and to lower those of
+        `better`. How much is learnt, for each covariate group and for the subgroups.
+    time_varying
+        Hazards of subgroups, classes of these, or carriers of a covariate, that are not
+        proportional.
+    """
+
+    graph: StateGraph
+    covariates: tuple[CovariateTerm, ...] = ()
+    unshrunk: tuple[str, ...] = ()
+    subgroup: Pooling = field(default_factory=Exchangeable)
+    centre: Pooling = field(default_factory=Exchangeable)
+    worse: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+    better: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+    time_varying: tuple[TimeVarying, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+
+    def __post_init__(self) -> None:
+        for label in (*self.worse, *self.better):
+            require_known(label, self.graph.labels, "intensity with shared covariate effects")
+        changing = [effect.label for effect in self.time_varying]
+        for effect in self.time_varying:
+            require_known(effect.on, self.graph.labels, "intensity of a time-varying effect")
+            if changing.count(effect.label) > 1:
+                raise ModelError(f"The time-varying effect {effect.label!r} is there twice.")
+
+    def plan(self, cohort: Cohort, followed: Followed | None = None) -> EventPlan:
+        """Learn encoding and windows from a cohort and trace its histories.
+
+        `followed` are the intensities that trajectories move, with their lags in days.
+        """
+        encoding = Encoding.learn(self.covariates, cohort)
+        unknown = sorted(set(self.unshrunk) - set(encoding.groups))
+        if unknown:
+            raise ModelError(
+                f"unshrunk names groups without covariates: {unknown}. "
+                f"Known: {list(encoding.groups)}."
+            )
+        plan = self._planned(cohort, encoding, None, followed)
+        require_time_at_risk(plan.rows, followed or {})
+        return plan
+
+    def plan_like(
+        self,
+        cohort: Cohort,
+        encoding: Encoding,
+        edges: tuple[Floats, ...],
+        followed: Followed | None = None,
+    ) -> EventPlan:
+        """Trace a cohort under columns and windows learnt before: what a given fit says of it."""
+        return self._planned(cohort, encoding, edges, followed)
+
+    def _planned(
+        self,
+        cohort: Cohort,
+        encoding: Encoding,
+        edges: tuple[Floats, ...] | None,
+        followed: Followed | None,
+    ) -> EventPlan:
+        histories = trace_histories(self.graph, cohort)
+        rows = rows_at_risk(self.graph, histories)
+        edges = window_edges(self.graph, rows) if edges is None else edges
+        courses = trace_courses(self.graph, cohort)
+        possible = rows if courses is None else rows_at_risk(self.graph, courses)
+        design = encoding.encode(cohort)
+        varying = self.varying(encoding, edges)
+        rows = cut_rows(rows, varying, self.graph, design)
+        of_course = None if courses is None else courses.patient
+        possible = cut_rows(possible, varying, self.graph, design, of_course)
+        points = trail_points(possible, edges, followed or {})
+        data = event_data(possible, edges, design, points, courses)
+        if courses is not None:
+            points = replace(points, patient=courses.patient[points.patient])
+        return EventPlan(encoding, edges, histories, rows, points, design, data)
+
+    def varying(self, encoding: Encoding, edges: tuple[Floats, ...]) -> tuple[VaryingEffect, ...]:
+        """Find columns and windows of the effects that change with time."""
+        return laid_out(self.time_varying, self.graph, encoding, edges)
+
+    def coords(self, plan: EventPlan) -> dict[str, Sequence[object]]:
+        """Coordinates of the component's dims."""
+        encoding = plan.encoding
+        out: dict[str, Sequence[object]] = {
+            TRANSITION: self.graph.labels,
+            WINDOW: range(max(len(e) for e in plan.edges) - 1),
+            SUBGROUP: encoding.subgroups,
+            CENTRE: encoding.centres,
+        }
+        if encoding.columns:
+            out[COVARIATE] = encoding.labels
+        if groups := self._shrunk_groups(encoding):
+            out |= {COVARIATE_GROUP: groups, PRINCIPAL_AXIS: range(len(encoding.columns))}
+        if self.graph.effects:
+            out[EFFECT] = tuple(e.label for e in self.graph.effects)
+        if eras := self.graph.entry_eras:
+            out[ENTRY_ERA] = tuple(e.label for e in eras)
+            out[ENTRY_CUT] = tuple(e.label for e in eras if e.first > 0.0)
+        if varying := self.varying(encoding, plan.edges):
+            out[TIME_VARYING] = tuple(e.label for e in varying)
+            out[TIME_VARYING_WINDOW] = tuple(w for e in varying for w in e.windows)
+        return out
+
+    def build(self, plan: EventPlan, priors: PriorSet, weight: Tensor, trail: Tensor) -> None:
+        """Add the component to the current PyMC model.
+
+        `weight` is that of each patient, `trail` what trajectories add at `EventPlan.points`.
+        """
+        index, values = plan.data.pack()
+        log_event, log_mean = self._baselines(plan, priors)
+        if log_event is not log_mean:
+            log_event = pm.Deterministic(
+                LOG_BASELINE_AT_EVENT, log_event, dims=(TRANSITION, WINDOW)
+            )
+        coef = pt.concatenate(
+            [
+                self._covariate_effects(plan.encoding, priors),
+                self._levels("subgroup", SUBGROUP, self.subgroup, plan.encoding.subgroups, priors),
+                self._levels("centre", CENTRE, self.centre, plan.encoding.centres, priors),
+            ]
+        )
+        subgroups = plan.encoding.subgroups
+        varying = self.varying(plan.encoding, plan.edges)
+        effect = pt.concatenate(
+            [
+                self._treatment_effects(subgroups, priors),
+                self._era_effects(len(subgroups), priors),
+                build_walks(varying, subgroups, priors),
+            ]
+        )
+        pm.Potential(
+            "event_loglik",
+            loglik(
+                log_event,
+                log_mean,
+                coef,
+                effect,
+                trail,
+                weight,
+                pm.Data(EVENT_INDEX, index),
+                pm.Data(EVENT_VALUES, values),
+            ),
+        )
+
+    def _baselines(self, plan: EventPlan, priors: PriorSet) -> tuple[Tensor, Tensor]:
+        """Stack the baselines; intensities that share a shape are built in one go."""
+        blocks: dict[Baseline, list[int]] = {}
+        for k, intensity in enumerate(self.graph.intensities):
+            blocks.setdefault(intensity.baseline, []).append(k)
+        width = max(len(e) for e in plan.edges) - 1
+        if len(blocks) == 1:
+            (baseline,) = blocks
+            return baseline.build(
+                "log_baseline",
+                (TRANSITION, WINDOW),
+                self.graph.labels,
+                np.stack(plan.edges),
+                priors,
+            )
+        order, at_event, on_average = [], [], []
+        for n, (baseline, members) in enumerate(blocks.items()):
+            edges = np.stack([plan.edges[k] for k in members])
+            dims = (f"{TRANSITION}_{n}", f"{WINDOW}_{n}")
+            labels = [self.graph.labels[k] for k in members]
+            pm.modelcontext(None).add_coords({dims[0]: labels, dims[1]: range(edges.shape[1] - 1)})
+            log_event, log_mean = baseline.build(f"log_baseline_{n}", dims, labels, edges, priors)
+            order += members
+            on_average.append(_widen(log_mean, width))
+            at_event.append(on_average[-1] if log_event is log_mean else _widen(log_event, width))
+        back = np.argsort(order)
+        mean = pm.Deterministic(
+            "log_baseline", pt.concatenate(on_average)[back], dims=(TRANSITION, WINDOW)
+        )
+        if all(a is b for a, b in zip(at_event, on_average, strict=True)):
+            return mean, mean
+        return pt.concatenate(at_event)[back], mean
+
+    def _covariate_effects(self, encoding: Encoding, priors: PriorSet) -> Tensor:
+        """(covariate, transition) effects, one shrinkage scale per (group, transition)."""
+        if not encoding.columns:
+            return pt.zeros((0, len(self.graph.labels)))
+        dims = (COVARIATE, TRANSITION)
+        groups = self._shrunk_groups(encoding)
+        if not groups:
+            return priors.make("beta", "covariate_effect", dims=dims)
+        scale = priors.make(
+            "covariate_scale",
+            "covariate_scale",
+            dims=(COVARIATE_GROUP, TRANSITION),
+            qualifiers=groups,
+        )
+        # Independent normal offsets look the same along any axes. Along the principal axes of
+        # each group, correlated covariates (white cells, blasts, LDH) no longer slow sampling.
+        offset = pm.Normal("beta_offset", 0.0, 1.0, dims=(PRINCIPAL_AXIS, TRANSITION))
+        shrunk = np.array([c.group in groups for c in encoding.columns])
+        rows = [groups.index(c.group) if c.group in groups else 0 for c in encoding.columns]
+        if self.worse or self.better:
+            offset = self._sharing(offset, encoding, groups, priors)
+        rotated = pt.as_tensor(encoding.principal_axes()) @ offset
+        effect: Tensor = scale[rows] * rotated
+        if not shrunk.all():
+            entry = priors.get_entry("covariate_effect")
+            if entry.distribution != "Normal" or entry.mixture:
+                raise ModelError(
+                    "Prior 'covariate_effect' must be one Normal where some groups are "
+                    "shrunk and others are not. Override it, or shrink all groups."
+                )
+            fixed = float(entry.arguments["mu"]) + float(entry.arguments["sigma"]) * rotated
+            effect = pt.where(pt.as_tensor(shrunk)[:, None], effect, fixed)
+        beta: Tensor = pm.Deterministic("beta", effect, dims=dims)
+        return beta
+
+    def _sharing(
+        self, own: Tensor, encoding: Encoding, groups: list[str], priors: PriorSet
+    ) -> Tensor:
+        """Let offsets of `worse` and `better` lean together; each stays standard normal."""
+        ratio = priors.make(
+            "covariate_sharing", "covariate_sharing", dims=(COVARIATE_GROUP,), qualifiers=groups
+        )
+        # Axes stay within their group, so they can be counted like its columns.
+        rows = [groups.index(c.group) if c.group in groups else 0 for c in encoding.columns]
+        shrunk = np.array([float(c.group in groups) for c in encoding.columns])
+        return lean_together(own, (ratio[rows] * pt.as_tensor(shrunk))[:, None], self._signs)
+
+    @property
+    def _signs(self) -> tuple[float, ...]:
+        """Of each intensity: 1 in `worse`, -1 in `better`, else 0."""
+        return tuple(float(x in self.worse) - float(x in self.better) for x in self.graph.labels)
+
+    def _shrunk_groups(self, encoding: Encoding) -> list[str]:
+        return [g for g in encoding.groups if g not in self.unshrunk]
+
+    def _levels(
+        self, what: str, dim: str, pooling: Pooling, labels: Sequence[str], priors: PriorSet
+    ) -> Tensor:
+        """(label, transition) levels of subgroups or centres; none where there is only one."""
+        if len(labels) < 2:
+            return pt.zeros((len(labels), len(self.graph.labels)))
+        names = EffectNames(
+            mean="",
+            scale=f"{what}_scale",
+            offset=f"{what}_offset",
+            total=f"{what}_effect",
+            scale_prior=f"{what}_scale",
+            sharing=f"{what}_sharing",
+            signs=self._signs if what == "subgroup" else (),
+        )
+        levels = pooling.build(names, (TRANSITION, dim), self.graph.labels, len(labels), priors)
+        by_label: Tensor = levels.T
+        return by_label
+
+    def _treatment_effects(self, subgroups: Sequence[str], priors: PriorSet) -> Tensor:
+        """(effect, subgroup) log hazard ratios, each effect under its own pooling."""
+        effects = self.graph.effects
+        if not effects:
+            return pt.zeros((0, len(subgroups)))
+        blocks: dict[Pooling, list[int]] = {}
+        for k, effect in enumerate(effects):
+            blocks.setdefault(effect.pooling, []).append(k)
+        parts, order = [], []
+        for pooling, members in blocks.items():
+            suffix = "" if len(blocks) == 1 else f"_{pooling.kind}"
+            dims = (f"{EFFECT}{suffix}", SUBGROUP)
+            labels = [effects[k].label for k in members]
+            if suffix:
+                pm.modelcontext(None).add_coord(dims[0], labels)
+            names = EffectNames(
+                mean=f"treatment_effect{suffix}",
+                scale=f"treatment_heterogeneity{suffix}",
+                offset=f"treatment_offset{suffix}",
+                total=f"treatment_subgroup_effect{suffix}",
+                scale_prior="treatment_heterogeneity",
+                mean_prior="treatment_effect",
+            )
+            parts.append(pooling.build(names, dims, labels, len(subgroups), priors))
+            order += members
+        if len(blocks) == 1:
+            return parts[0]
+        back = np.argsort(order)
+        effect_by_subgroup: Tensor = pm.Deterministic(
+            "treatment_subgroup_effect", pt.concatenate(parts)[back], dims=(EFFECT, SUBGROUP)
+        )
+        return effect_by_subgroup
+
+    def _era_effects(self, n_subgroups: int, priors: PriorSet) -> Tensor:
+        """(era, subgroup) log hazard ratios of eras of entry, the same in all subgroups.
+
+        They walk from era to era and sum to zero, since the baseline carries the mean.
+        """
+        eras = self.graph.entry_eras
+        if not eras:
+            return pt.zeros((0, n_subgroups))
+        labels = [e.label for e in eras if e.first > 0.0]
+        step = priors.make("entry_era_step", "entry_era_step", dims=(ENTRY_CUT,), qualifiers=labels)
+        walk = np.zeros((len(eras), len(labels)))
+        for intensity in dict.fromkeys(e.intensity for e in eras):
+            mine = [k for k, e in enumerate(eras) if e.intensity == intensity]
+            steps = [labels.index(eras[k].label) for k in mine[1:]]
+            up = np.tri(len(mine), len(steps), -1)
+            walk[np.ix_(mine, steps)] = up - up.mean(axis=0)
+        effect = pm.Deterministic("entry_era_effect", pt.as_tensor(walk) @ step, dims=ENTRY_ERA)
+        by_subgroup: Tensor = effect[:, None] + pt.zeros((1, n_subgroups))
+        return by_subgroup
+
+
+def _widen(matrix: Tensor, width: int) -> Tensor:
+    """Repeat the last window so that baselines of different resolution share one matrix."""
+    columns = pt.minimum(pt.arange(width), matrix.shape[1] - 1)
+    widened: Tensor = matrix[:, columns]
+    return widened

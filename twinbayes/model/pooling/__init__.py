@@ -1,0 +1,1 @@
+"""Pooling strategies: how much subgroups borrow from each other."""

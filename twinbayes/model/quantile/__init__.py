@@ -1,0 +1,1 @@
+"""Quantiles of normal mixtures as an Op, and its JAX version."""
