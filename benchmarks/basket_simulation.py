@@ -20,8 +20,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from twinbayes.inference.resources import one_thread_each
-from twinbayes.inference.short_run import reasons_against
+from twinbayes.inference.samplers.short_run import reasons_against
+from twinbayes.inference.samplers.threads import one_thread_each
 from twinbayes.trials.simulated.design import Design, Truth
 from twinbayes.trials.simulated.operating import operating_characteristics, plan_of
 from twinbayes.trials.simulated.trials import Decision, Plan, compiled_for, run_trials

@@ -19,7 +19,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import twinbayes as tb
-from twinbayes.inference.resources import usable_cores
+from twinbayes.inference.samplers.threads import usable_cores
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
 

@@ -30,7 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from twinbayes.diseases import disease
-from twinbayes.inference.short_run import Sampling
+from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.pooling.mixture import ExNex
 from twinbayes.trials.simulated import design as trial_design
 from twinbayes.trials.simulated.design import Design, Truth

@@ -11,7 +11,7 @@ import pytest
 
 import trial_workers
 from twinbayes.errors import FitError, OptionError
-from twinbayes.inference.short_run import Sampling
+from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.trials import Design, Truth
 from twinbayes.trials.simulated.executors import run_chunks
 from twinbayes.trials.simulated.operating import operating_characteristics, plan_of

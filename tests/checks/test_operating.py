@@ -12,7 +12,7 @@ from scipy.stats import norm
 import trial_workers
 import twinbayes as tb
 from twinbayes.errors import OptionError
-from twinbayes.inference.short_run import Sampling
+from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.trials import (
     CohortStudy,
     Decision,

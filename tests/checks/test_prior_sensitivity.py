@@ -20,7 +20,12 @@ from twinbayes.checks.prior_sensitivity import (
 )
 from twinbayes.errors import FitError, OptionError, TwinError
 from twinbayes.inference import Fit
-from twinbayes.inference.log_prior import UNSCALED, log_prior, log_prior_of, summed_likelihood
+from twinbayes.inference.densities.log_prior import (
+    UNSCALED,
+    log_prior,
+    log_prior_of,
+    summed_likelihood,
+)
 from twinbayes.model import assemble_plan
 from twinbayes.names import PATIENT
 from twinbayes.priors import load_priors

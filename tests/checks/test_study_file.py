@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from twinbayes import cli
 from twinbayes.errors import OptionError
-from twinbayes.inference.short_run import Sampling
+from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.trials import Decision, Truth
 from twinbayes.trials.simulated.study_file import read_study
 

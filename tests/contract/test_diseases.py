@@ -18,7 +18,7 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.diseases import DISEASES
 from twinbayes.errors import ModelError, OptionError, PriorError
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import (
     Encoding,
     ModelSpec,

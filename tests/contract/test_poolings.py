@@ -16,7 +16,7 @@ import twinbayes as tb
 from twinbayes.cohort import Aggregate, Cohort
 from twinbayes.errors import ModelError
 from twinbayes.inference import compile_fit
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import (
     R2D2,
     BMAExchangeability,

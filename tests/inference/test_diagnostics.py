@@ -10,7 +10,7 @@ from arviz_stats.base import array_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinbayes.inference.diagnostics import diagnose, ebfmi
+from twinbayes.inference.gate.diagnostics import diagnose, ebfmi
 
 
 def autoregressive(rng: np.random.Generator, scalars: int, chains: int, draws: int) -> np.ndarray:
@@ -71,7 +71,7 @@ def test_ebfmi_equals_that_of_arviz() -> None:
 def test_blocks_do_not_change_the_result(monkeypatch) -> None:
     values = autoregressive(np.random.default_rng(8), 30, 4, 50)
     whole = diagnose(values)
-    monkeypatch.setattr("twinbayes.inference.diagnostics._BLOCK_VALUES", 7 * 4 * 50)
+    monkeypatch.setattr("twinbayes.inference.gate.diagnostics._BLOCK_VALUES", 7 * 4 * 50)
     parts = diagnose(values)
     np.testing.assert_array_equal(whole.rhat, parts.rhat)
     np.testing.assert_array_equal(whole.ess_tail, parts.ess_tail)

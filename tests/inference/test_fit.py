@@ -15,7 +15,7 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, StorageError
 from twinbayes.inference import CompiledFit, Fit, load_fit, write_tree
-from twinbayes.inference.likelihood import patient_loglik
+from twinbayes.inference.densities.likelihood import patient_loglik
 from twinbayes.model import PiecewiseConstant, Spline, Weibull, assemble_plan
 from twinbayes.model.events.baseline import Baseline
 from twinbayes.model.events.process import LOG_BASELINE_AT_EVENT, PATIENT_WEIGHT

@@ -63,7 +63,7 @@ def test_versions_are_those_installed() -> None:
 
 
 def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twinbayes.inference.manifest.PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr("twinbayes.inference.files.manifest.PACKAGES", ("numpy", "no-such-package"))
     assert set(manifest_of()["versions"]) == {"numpy"}
 
 

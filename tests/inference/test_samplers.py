@@ -17,10 +17,11 @@ import xarray as xr
 from threadpoolctl import threadpool_info
 
 from twinbayes.errors import FitError, ModelError, OptionError
-from twinbayes.inference import Compiled, compile_model, numpyro_sampler, sample
-from twinbayes.inference.resources import one_thread_each, show_progress
-from twinbayes.inference.samplers import SAMPLERS
-from twinbayes.inference.trace import STATISTICS, build_tree
+from twinbayes.inference import Compiled, compile_model, sample
+from twinbayes.inference.samplers import numpyro as numpyro_sampler
+from twinbayes.inference.samplers.protocol import SAMPLERS
+from twinbayes.inference.samplers.threads import one_thread_each, show_progress
+from twinbayes.inference.samplers.tree import STATISTICS, build_tree
 
 from .conftest import MEASUREMENTS, WAITS
 

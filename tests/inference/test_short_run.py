@@ -11,8 +11,8 @@ import pytest
 import twinbayes as tb
 from twinbayes.errors import OptionError
 from twinbayes.inference import CompiledAggregate, compile_fit, judge
-from twinbayes.inference.nutpie_sampler import NutpieCompiled
-from twinbayes.inference.short_run import Sampling, reasons_against, sample_short
+from twinbayes.inference.samplers.nutpie import NutpieCompiled
+from twinbayes.inference.samplers.short_run import Sampling, reasons_against, sample_short
 
 RUN = Sampling(draws=60, tune=50, chains=2)
 

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twinbayes.errors import StorageError
-from twinbayes.inference import read_tree, storage, write_tree
+from twinbayes.inference import read_tree, write_tree
+from twinbayes.inference.files import sealed as storage
 
 MANIFEST = {"seed": 1, "prior_ids": ["a/v1:b@1.0.0"], "nested": {"ü": None, "x": 0.1}}
 

@@ -18,7 +18,7 @@ from scipy import special
 import twinbayes as tb
 from twinbayes.errors import FitError
 from twinbayes.inference import compile_model
-from twinbayes.inference.trace import kept_names
+from twinbayes.inference.samplers.tree import kept_names
 from twinbayes.machine.tape.model import ModelTapes, record_model
 from twinbayes.machine.tape.rules import UnknownOperationError, prepare, record
 

@@ -12,7 +12,7 @@ from scipy import integrate
 import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.errors import CohortError, ModelError
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import (
     EventProcess,
     PiecewiseConstant,

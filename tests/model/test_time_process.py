@@ -17,7 +17,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import compile_fit
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import HSGP, Association, ModelSpec, PiecewiseConstant, Since, Term, Trajectory
 from twinbayes.model.curves.waves import KERNELS
 from twinbayes.names import DAYS_PER_YEAR

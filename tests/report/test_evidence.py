@@ -17,7 +17,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, ScenarioError, TwinError
 from twinbayes.estimators import aalen_johansen
 from twinbayes.inference import Fit
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.report import (
     collect,
     collect_patient,

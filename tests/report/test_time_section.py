@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import twinbayes as tb
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import ModelSpec, PiecewiseConstant, Term, TimeVarying
 from twinbayes.report.sections_time import changing_ratios
 

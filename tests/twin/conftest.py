@@ -12,7 +12,7 @@ import xarray as xr
 import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.inference import Fit, Verdict
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Encoding, EventProcess, Learnt, ModelSpec, StateGraph
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin

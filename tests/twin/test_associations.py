@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 
 import twinbayes as tb
 from twinbayes.inference import Fit
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Association, ModelSpec
 from twinbayes.model.covariates.columns import Term
 from twinbayes.names import DAYS_PER_YEAR

@@ -15,7 +15,7 @@ from scipy import stats
 import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit, Verdict
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import (
     Association,
     MeanFunction,

@@ -13,7 +13,7 @@ from scipy.special import expit
 import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.contract.validation import cohort_from_tables
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Binary, ModelSpec, Normal, Polynomial, Since, Trajectories, Trajectory
 from twinbayes.twin import Twin
 from twinbayes.twin.curve_population import CurvePopulation

@@ -12,7 +12,7 @@ from scipy.integrate import quad
 import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Learnt, ModelSpec, TimeVarying
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin

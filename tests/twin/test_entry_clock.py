@@ -14,7 +14,7 @@ from scipy.stats import multivariate_normal
 import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import (
     Association,
     EventProcess,

@@ -11,8 +11,8 @@ from scipy.stats import multivariate_normal
 
 import twinbayes as tb
 from twinbayes.inference import Fit
-from twinbayes.inference.likelihood import patient_loglik
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.likelihood import patient_loglik
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import (
     EventProcess,
     ModelSpec,

@@ -13,7 +13,7 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.errors import OptionError, ScenarioError, TwinError
 from twinbayes.inference import Fit, Verdict
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import (
     Effect,
     EventProcess,

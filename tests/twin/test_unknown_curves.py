@@ -13,7 +13,7 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.errors import TwinError
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import ModelSpec, NoPooling, Term
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin

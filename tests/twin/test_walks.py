@@ -12,8 +12,8 @@ import xarray as xr
 import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.errors import ScenarioError
-from twinbayes.inference.likelihood import patient_loglik
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.likelihood import patient_loglik
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import ModelSpec, PiecewiseConstant, Term, TimeVarying
 from twinbayes.model.spec import ModelPlan
 from twinbayes.twin import Scenario, Twin

@@ -13,7 +13,7 @@ from twinbayes.checks.power_scaling import ALL_PRIORS, ALPHAS, THRESHOLD, power_
 from twinbayes.checks.result import CheckResult
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.inference import Fit
-from twinbayes.inference.log_prior import UNSCALED, log_prior, summed_likelihood
+from twinbayes.inference.densities.log_prior import UNSCALED, log_prior, summed_likelihood
 from twinbayes.names import CHAIN, DRAW, PATIENT, PATIENT_DIMS, POSTERIOR, SAMPLE, TIME
 
 SURVIVAL = "survival"
@@ -48,7 +48,7 @@ def prior_sensitivity(
     -------
     CheckResult
         As of `power_scaling`. Which variables have a prior that is scaled: see
-        `twinbayes.inference.log_prior`.
+        `twinbayes.inference.densities.log_prior`.
 
     Raises
     ------
@@ -70,7 +70,7 @@ class Densities:
     Attributes
     ----------
     log_prior
-        As of `twinbayes.inference.log_prior`.
+        As of `twinbayes.inference.densities.log_prior`.
     log_likelihood
         (chain, draw).
     """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
-from twinbayes.inference.likelihood import patient_loglik
+from twinbayes.inference.densities.likelihood import patient_loglik
 from twinbayes.names import CHAIN, DRAW, EFFECT, PATIENT, POSTERIOR, TRANSITION
 
 Ints = NDArray[np.int64]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from twinbayes.inference.aggregate_fit import AggregateFit, CompiledAggregate
+from twinbayes.inference.files.manifest import build_manifest
+from twinbayes.inference.files.sealed import read_tree, write_tree
 from twinbayes.inference.fit import Fit
 from twinbayes.inference.fitting import CompiledFit, compile_fit, fit, load_fit
-from twinbayes.inference.gate import Verdict, judge
-from twinbayes.inference.manifest import build_manifest
-from twinbayes.inference.samplers import Compiled, compile_model, sample
-from twinbayes.inference.storage import read_tree, write_tree
+from twinbayes.inference.gate.verdict import Verdict, judge
+from twinbayes.inference.samplers.protocol import Compiled, compile_model, sample
 
 __all__ = [
     "AggregateFit",

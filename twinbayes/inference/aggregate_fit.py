@@ -15,11 +15,11 @@ import xarray as xr
 
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE, Aggregate
 from twinbayes.errors import FitError, ModelError, OptionError
-from twinbayes.inference.archive import with_description
-from twinbayes.inference.gate import Verdict, judge
-from twinbayes.inference.manifest import build_manifest
-from twinbayes.inference.samplers import Compiled, compile_model
-from twinbayes.inference.storage import write_tree
+from twinbayes.inference.files.archive import with_description
+from twinbayes.inference.files.manifest import build_manifest
+from twinbayes.inference.files.sealed import write_tree
+from twinbayes.inference.gate.verdict import Verdict, judge
+from twinbayes.inference.samplers.protocol import Compiled, compile_model
 from twinbayes.model.aggregate.rows import EFFECT_MEAN
 from twinbayes.model.aggregate.spec import HETEROGENEITY, SUBGROUP_VALUE, AggregateSpec
 from twinbayes.model.assemble import require_finite_start

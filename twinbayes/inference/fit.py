@@ -15,10 +15,10 @@ import xarray as xr
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, TwinError
-from twinbayes.inference.archive import pack_fit
-from twinbayes.inference.gate import Verdict
-from twinbayes.inference.likelihood import by_patient, patient_loglik
-from twinbayes.inference.storage import write_tree
+from twinbayes.inference.densities.likelihood import by_patient, patient_loglik
+from twinbayes.inference.files.archive import pack_fit
+from twinbayes.inference.files.sealed import write_tree
+from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.events.process import PATIENT_WEIGHT
 from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, POSTERIOR

@@ -19,13 +19,13 @@ from twinbayes.inference.aggregate_fit import (
     compile_aggregate,
     unpack_aggregate,
 )
-from twinbayes.inference.archive import read_description, unpack_fit
-from twinbayes.inference.constants import checked_weights, constants
+from twinbayes.inference.files.archive import read_description, unpack_fit
+from twinbayes.inference.files.constants import checked_weights, constants
+from twinbayes.inference.files.manifest import build_manifest
+from twinbayes.inference.files.sealed import read_tree
 from twinbayes.inference.fit import Fit
-from twinbayes.inference.gate import judge
-from twinbayes.inference.manifest import build_manifest
-from twinbayes.inference.samplers import Compiled, compile_model
-from twinbayes.inference.storage import read_tree
+from twinbayes.inference.gate.verdict import judge
+from twinbayes.inference.samplers.protocol import Compiled, compile_model
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.assemble import assemble_plan, require_finite_start

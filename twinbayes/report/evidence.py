@@ -26,7 +26,7 @@ from twinbayes.cohort.quality.report import QualityReport
 from twinbayes.errors import TwinbayesError
 from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.names import (
     CHAIN,
     DAYS_PER_YEAR,

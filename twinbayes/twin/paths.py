@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinbayes.inference.resources import usable_cores
+from twinbayes.inference.samplers.threads import usable_cores
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Present
 from twinbayes.model.events.rows import Floats, Ints

@@ -14,7 +14,7 @@ import pandas as pd
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
-from twinbayes.inference.manifest import package_versions
+from twinbayes.inference.files.manifest import package_versions
 from twinbayes.names import (
     DAY,
     DAYS_PER_YEAR,

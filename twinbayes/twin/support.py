@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.errors import TwinError
-from twinbayes.inference.prior_draws import sample_priors
+from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model.courses.graph import EARLIER, StateGraph
 from twinbayes.model.courses.history import Episode, trace_histories
 from twinbayes.model.events.rows import Floats

@@ -21,7 +21,7 @@ import pandas as pd
 
 from twinbayes.diseases import disease
 from twinbayes.errors import OptionError, require_known
-from twinbayes.inference.short_run import Sampling
+from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.priors import PriorSet, load_priors
 from twinbayes.trials.simulated.design import Design

@@ -14,8 +14,8 @@ import yaml
 
 from twinbayes.diseases import disease
 from twinbayes.errors import OptionError, TwinbayesError, require_known
-from twinbayes.inference.manifest import package_versions
-from twinbayes.inference.short_run import Sampling
+from twinbayes.inference.files.manifest import package_versions
+from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.priors import PriorSet, load_priors
 from twinbayes.trials.simulated.design import Design, Truth

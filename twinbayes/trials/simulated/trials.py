@@ -14,12 +14,12 @@ from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import Aggregate
 from twinbayes.errors import FitError, OptionError
 from twinbayes.inference.aggregate_fit import CompiledAggregate, compile_aggregate
-from twinbayes.inference.diagnostics import diagnose
 from twinbayes.inference.fit import Fit
 from twinbayes.inference.fitting import compile_fit
-from twinbayes.inference.gate import judge
-from twinbayes.inference.resources import one_thread_each
-from twinbayes.inference.short_run import Sampling, sample_short
+from twinbayes.inference.gate.diagnostics import diagnose
+from twinbayes.inference.gate.verdict import judge
+from twinbayes.inference.samplers.short_run import Sampling, sample_short
+from twinbayes.inference.samplers.threads import one_thread_each
 from twinbayes.model import ModelSpec
 from twinbayes.model.aggregate.spec import SUBGROUP_VALUE, AggregateSpec
 from twinbayes.names import SUBGROUP

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from twinbayes.inference.gate import Verdict
+from twinbayes.inference.gate.verdict import Verdict
 
 MANIFEST_VERSION: Final = 1
 PACKAGES: Final = (

@@ -24,9 +24,9 @@ from twinbayes.errors import FitError, ModelError, OptionError, require_known
 
 SAMPLERS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "nutpie": "twinbayes.inference.nutpie_sampler",
-        "pymc": "twinbayes.inference.pymc_sampler",
-        "numpyro": "twinbayes.inference.numpyro_sampler",
+        "nutpie": "twinbayes.inference.samplers.nutpie",
+        "pymc": "twinbayes.inference.samplers.pymc",
+        "numpyro": "twinbayes.inference.samplers.numpyro",
     }
 )
 """Name of each sampler and the module that knows it."""

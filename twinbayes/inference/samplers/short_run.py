@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinbayes.errors import OptionError
-from twinbayes.inference.diagnostics import MIN_DRAWS, diagnose, ebfmi
-from twinbayes.inference.gate import EBFMI_MIN
-from twinbayes.inference.samplers import Compiled
+from twinbayes.inference.gate.diagnostics import MIN_DRAWS, diagnose, ebfmi
+from twinbayes.inference.gate.verdict import EBFMI_MIN
+from twinbayes.inference.samplers.protocol import Compiled
 from twinbayes.names import HIDDEN_POSTERIOR, POSTERIOR, SAMPLE_STATS
 
 type Floats = NDArray[np.float64]

@@ -16,15 +16,15 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.errors import FitError, require_known
-from twinbayes.inference.resources import one_thread_each, show_progress
-from twinbayes.inference.samplers import (
+from twinbayes.inference.samplers.protocol import (
     on_data,
     require_run,
     require_shared,
     resolve_options,
     stopped,
 )
-from twinbayes.inference.trace import STATISTICS, build_tree, kept_names
+from twinbayes.inference.samplers.threads import one_thread_each, show_progress
+from twinbayes.inference.samplers.tree import STATISTICS, build_tree, kept_names
 
 NAME: Final = "numpyro"
 CHAIN_METHODS: Final = ("vectorized", "parallel")

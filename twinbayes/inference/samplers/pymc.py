@@ -15,15 +15,15 @@ import pymc as pm
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from twinbayes.inference.resources import cores_for, one_thread_each, show_progress
-from twinbayes.inference.samplers import (
+from twinbayes.inference.samplers.protocol import (
     on_data,
     require_run,
     require_shared,
     resolve_options,
     stopped,
 )
-from twinbayes.inference.trace import STATISTICS, build_tree, kept_names
+from twinbayes.inference.samplers.threads import cores_for, one_thread_each, show_progress
+from twinbayes.inference.samplers.tree import STATISTICS, build_tree, kept_names
 
 NAME: Final = "pymc"
 DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(

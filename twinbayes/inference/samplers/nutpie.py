@@ -17,9 +17,14 @@ from numpy.typing import ArrayLike
 from pytensor.configdefaults import config
 
 from twinbayes.errors import FitError, require_known
-from twinbayes.inference.resources import cores_for, one_thread_each, show_progress
-from twinbayes.inference.samplers import require_run, require_shared, resolve_options, stopped
-from twinbayes.inference.trace import build_tree, kept_names
+from twinbayes.inference.samplers.protocol import (
+    require_run,
+    require_shared,
+    resolve_options,
+    stopped,
+)
+from twinbayes.inference.samplers.threads import cores_for, one_thread_each, show_progress
+from twinbayes.inference.samplers.tree import build_tree, kept_names
 from twinbayes.machine.tape.model import ModelTapes, record_model
 from twinbayes.machine.tape.player import density_entry, record_entry
 from twinbayes.machine.tape.recorder import Floats

@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from twinbayes.errors import OptionError
-from twinbayes.inference.diagnostics import MIN_DRAWS, diagnose, ebfmi
+from twinbayes.inference.gate.diagnostics import MIN_DRAWS, diagnose, ebfmi
 from twinbayes.names import (
     CHAIN,
     DRAW,

@@ -1,0 +1,1 @@
+"""Densities of posterior draws: likelihood by patient, priors by entry."""

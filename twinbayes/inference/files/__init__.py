@@ -1,0 +1,1 @@
+"""Fits as files: sealed, verified before they are parsed, with their provenance."""

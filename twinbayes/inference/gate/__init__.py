@@ -1,0 +1,1 @@
+"""The fail-closed gate, and the diagnostics that it reads."""
