@@ -42,8 +42,8 @@ from twinbayes.model.events.quadrature import NODES_PER_WINDOW
 from twinbayes.model.events.rows import event_data
 from twinbayes.names import CHAIN, DRAW
 from twinbayes.twin import Twin
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import Population
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TARGET: Final = ROOT / "docs" / "evidence" / "sbc.json"

@@ -32,8 +32,8 @@ from twinbayes.model.pooling.basic import Pooling
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
-from twinbayes.twin.curves import CurvePopulation
-from twinbayes.twin.population import Population
+from twinbayes.twin.curves.patient import CurvePopulation
+from twinbayes.twin.population.hazards import Population
 
 BASELINES: dict[str, Baseline] = {
     "centred": PiecewiseConstant(windows=3),

@@ -23,7 +23,7 @@ from twinbayes.model import (
 )
 from twinbayes.model.events.likelihood.courses import event_loglik
 from twinbayes.twin import Twin
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.hazards import Population
 
 Row = tuple[str, float, str, float | None]
 GRAPH = StateGraph(

@@ -14,7 +14,7 @@ from scipy.special import expit
 from twinbayes.errors import ModelError
 from twinbayes.model import Binary, NegativeBinomial, Normal, Ordinal, Poisson, StudentT, Trajectory
 from twinbayes.model.curves.families.family import LEFT, MEASURED, RIGHT, Family
-from twinbayes.twin.curve_kernel import _visit
+from twinbayes.twin.curves.kernel import _visit
 
 ETA = np.array([-30.0, -4.0, -1.2, 0.0, 0.4, 2.5, 6.0, 30.0])
 UNCENSORED = np.full(len(ETA), "none")

@@ -16,7 +16,7 @@ from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Encoding, EventProcess, Learnt, ModelSpec, StateGraph
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.hazards import Population
 
 Steps = tuple[Sequence[float], Sequence[float]]
 Days = Sequence[tuple[float, str]]

@@ -29,8 +29,8 @@ from twinbayes.model import (
 )
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Ledger, Twin, replay
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import Population
 
 YEAR = DAYS_PER_YEAR
 DEATH = "alive->dead"

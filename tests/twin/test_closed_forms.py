@@ -14,7 +14,7 @@ from scipy.linalg import expm
 from twinbayes.model import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.names import CLOCK_ENTRY
 from twinbayes.twin import Scenario, Twin
-from twinbayes.twin.paths import time_nodes
+from twinbayes.twin.occupation.paths import time_nodes
 
 TwinOf = Callable[..., Twin]
 UNTIL = 5 * 365.0

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit
 from twinbayes.names import DEATH, LAST_CONTACT
-from twinbayes.twin import Scenario, Twin, paths
+from twinbayes.twin import Scenario, Twin
+from twinbayes.twin.occupation import paths
 
 TRANSPLANT = "allogeneic_transplant"
 UNTIL, GRID = 1500.0, 25

@@ -16,8 +16,8 @@ from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Binary, ModelSpec, Normal, Polynomial, Since, Trajectories, Trajectory
 from twinbayes.twin import Twin
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import Population
 
 COPIES = 8000
 

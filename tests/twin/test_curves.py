@@ -16,9 +16,9 @@ from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Learnt, ModelSpec, TimeVarying
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.population import Population
-from twinbayes.twin.walks import Walks
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.time_varying import Walks
 
 YEAR = DAYS_PER_YEAR
 

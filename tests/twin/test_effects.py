@@ -26,7 +26,7 @@ from twinbayes.model import (
 )
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Bias, Estimand, Quality, Scenario, Target, Twin, treatment_effect
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.standardise import PatientWeights
 
 TIMES = (365.0, 1095.0)

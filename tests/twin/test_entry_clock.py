@@ -25,8 +25,8 @@ from twinbayes.model import (
 )
 from twinbayes.names import CLOCK_ENTRY, DAYS_PER_YEAR
 from twinbayes.twin import Twin
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import Population
 
 YEAR = DAYS_PER_YEAR
 LABEL = "ill->dead_ill"

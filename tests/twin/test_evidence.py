@@ -23,7 +23,7 @@ from twinbayes.model import (
 from twinbayes.model.covariates.columns import Term
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.hazards import Population
 
 YEAR = DAYS_PER_YEAR
 SOME = (3, 170, 399)  # draws that are looked at

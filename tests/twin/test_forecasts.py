@@ -12,9 +12,10 @@ from twinbayes.errors import CohortError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.model import StateGraph, Transition
 from twinbayes.names import DEATH, LAST_CONTACT
-from twinbayes.twin import Twin, forecast
-from twinbayes.twin.paths import time_nodes
-from twinbayes.twin.summary_kernel import restricted_means, summarise
+from twinbayes.twin import Twin
+from twinbayes.twin.answers import forecast
+from twinbayes.twin.answers.summaries import restricted_means, summarise
+from twinbayes.twin.occupation.paths import time_nodes
 
 UNTIL = 1000.0
 ALIVE_DEAD = StateGraph(

@@ -20,7 +20,7 @@ from twinbayes.errors import StorageError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Ledger, Twin, replay
-from twinbayes.twin.ledger import canonical
+from twinbayes.twin.updates.ledger import canonical
 
 YEAR = DAYS_PER_YEAR
 

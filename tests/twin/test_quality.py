@@ -27,8 +27,8 @@ from twinbayes.model import (
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Quality, Scenario, Twin
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.curves import PatientCurves
+from twinbayes.twin.curves.patient import PatientCurves
+from twinbayes.twin.population.curves import CurvePopulation
 
 UNTIL = 5 * DAYS_PER_YEAR
 RATE = 1 / 700

@@ -10,7 +10,8 @@ import pytest
 from twinbayes.errors import OptionError, ScenarioError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.model import StateGraph, Transition
-from twinbayes.twin import Quality, Scenario, Twin, forecast
+from twinbayes.twin import Quality, Scenario, Twin
+from twinbayes.twin.answers import forecast
 
 UNTIL = 1000.0
 SCORE = Quality(marker="global_health")

@@ -17,8 +17,8 @@ from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import ModelSpec, NoPooling, Term
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import Population
 
 YEAR = DAYS_PER_YEAR
 DAYS = np.array([0.0, 4.0 * YEAR])

@@ -17,7 +17,7 @@ from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import ModelSpec, PiecewiseConstant, Term, TimeVarying
 from twinbayes.model.spec import ModelPlan
 from twinbayes.twin import Scenario, Twin
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.hazards import Population
 
 DEATH = "alive->dead"
 ARM = Term(name="arm", group="treatment", transform="binary")

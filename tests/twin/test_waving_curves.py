@@ -16,8 +16,8 @@ from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import HSGP, Association, ModelSpec, Trajectory
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import Population
 
 YEAR = DAYS_PER_YEAR
 DEATH = "alive->dead"

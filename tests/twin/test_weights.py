@@ -13,7 +13,7 @@ from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Scenario
-from twinbayes.twin.weights import importance_weights, largest_shape, systematic_index
+from twinbayes.twin.weighting.importance import importance_weights, largest_shape, systematic_index
 
 YEAR = DAYS_PER_YEAR
 

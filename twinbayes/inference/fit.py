@@ -26,9 +26,9 @@ from twinbayes.priors import PriorSet
 
 if TYPE_CHECKING:
     from twinbayes.twin import Twin
-    from twinbayes.twin.curve_population import CurvePopulation
-    from twinbayes.twin.origin import Origin
-    from twinbayes.twin.population import Population
+    from twinbayes.twin.population.curves import CurvePopulation
+    from twinbayes.twin.population.hazards import Population
+    from twinbayes.twin.weighting.seen import Origin
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Fit:
     @cached_property
     def population(self) -> Population:
         """Posterior draws laid out for forecasts."""
-        from twinbayes.twin.population import Population
+        from twinbayes.twin.population.hazards import Population
 
         varying = self.spec.events.varying(self.encoding, self.edges)
         return Population.from_posterior(
@@ -111,7 +111,7 @@ class Fit:
     @cached_property
     def curve_population(self) -> CurvePopulation | None:
         """Posterior draws of what curves have in common, None without trajectories."""
-        from twinbayes.twin.curve_population import CurvePopulation
+        from twinbayes.twin.population.curves import CurvePopulation
 
         if self.learnt.curves is None:
             return None
@@ -146,7 +146,7 @@ class Fit:
     @cached_property
     def _origin(self) -> Origin:
         """What its twins know of this fit."""
-        from twinbayes.twin.origin import Origin
+        from twinbayes.twin.weighting.seen import Origin
 
         return Origin(self.cohort, self.weights, self.manifest, self.priors)
 

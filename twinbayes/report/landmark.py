@@ -26,9 +26,9 @@ from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.report.expected import counting_process
 from twinbayes.twin import Scenario, Twin
-from twinbayes.twin.forecast import fatal_states
-from twinbayes.twin.paths import over_patients, time_nodes
-from twinbayes.twin.standing import Standing
+from twinbayes.twin.answers.forecast import fatal_states
+from twinbayes.twin.occupation.paths import over_patients, time_nodes
+from twinbayes.twin.weighting.patient_draws import Standing
 
 type FloatArray = npt.NDArray[np.float64]
 

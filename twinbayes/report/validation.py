@@ -19,7 +19,7 @@ from twinbayes.inference import CompiledFit, Fit
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.report.expected import counting_process
 from twinbayes.report.landmark import Landmark
-from twinbayes.twin.forecast import fatal_states
+from twinbayes.twin.answers.forecast import fatal_states
 
 #: Chains that are mixed well enough for a posterior mean, if not for the tails of an interval.
 _RHAT_OF_MEANS: Final = 1.05

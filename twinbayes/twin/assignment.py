@@ -12,7 +12,7 @@ from twinbayes.errors import ModelError, ScenarioError
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.twin.scenario import Scenario, Setting
-from twinbayes.twin.standing import Standing
+from twinbayes.twin.weighting.patient_draws import Standing
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin

@@ -9,7 +9,7 @@ import xarray as xr
 
 from twinbayes.errors import TwinError
 from twinbayes.names import EFFECT, SUBGROUP
-from twinbayes.twin.summary_kernel import summarise
+from twinbayes.twin.answers.summaries import summarise
 
 if TYPE_CHECKING:
     from twinbayes.inference import Fit

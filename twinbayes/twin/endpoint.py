@@ -9,7 +9,7 @@ import numpy as np
 from twinbayes.errors import TwinError
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.events.rows import Floats
-from twinbayes.twin.paths import Path
+from twinbayes.twin.occupation.paths import Path
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import numpy as np
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import DAYS_PER_YEAR, DEATH
+from twinbayes.twin.answers.forecast import fatal_states
+from twinbayes.twin.answers.quality_of_life import Quality
 from twinbayes.twin.endpoint import Endpoint, states_after
-from twinbayes.twin.forecast import fatal_states
 from twinbayes.twin.intercurrent import Handled, handle
-from twinbayes.twin.quality import Quality
 from twinbayes.twin.scenario import Scenario, as_names
 
 EVENT_FREE: Final = "event_free"

@@ -21,10 +21,10 @@ from twinbayes.model.events.rows import Floats
 from twinbayes.names import SUBGROUP
 from twinbayes.twin.assignment import change_of
 from twinbayes.twin.estimand import Reading
-from twinbayes.twin.origin import Origin
-from twinbayes.twin.population import Population
+from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.scenario import Setting
 from twinbayes.twin.twin import Twin
+from twinbayes.twin.weighting.seen import Origin
 
 SUPPORTED: Final = "supported"
 PRIOR_DRIVEN: Final = "prior-driven"

@@ -18,21 +18,21 @@ from twinbayes.model.courses.history import Present, trace_histories
 from twinbayes.model.covariates.design import Design
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import CENTRE, DAYS_PER_YEAR, SUBGROUP
+from twinbayes.twin.answers.contrast import contrast_patients
+from twinbayes.twin.answers.forecast import forecast_patients, survival_frame
+from twinbayes.twin.answers.quality_of_life import Quality, quality_patients
+from twinbayes.twin.answers.reliability import Trust, judge_patients
 from twinbayes.twin.assignment import assign
-from twinbayes.twin.chart import Chart, draw_chart
-from twinbayes.twin.contrast import contrast_patients
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.curves import PatientCurves, patient_curves
-from twinbayes.twin.evidence import record_evidence
-from twinbayes.twin.forecast import forecast_patients, survival_frame
-from twinbayes.twin.origin import Origin, as_fitted
-from twinbayes.twin.paths import Path
-from twinbayes.twin.population import PatientRatios, Population, own_hazards, patient_ratios
-from twinbayes.twin.quality import Quality, quality_patients
-from twinbayes.twin.reliability import Trust, judge_patients
+from twinbayes.twin.curves.patient import PatientCurves, patient_curves
+from twinbayes.twin.occupation.paths import Path
+from twinbayes.twin.occupation.places import Chart, draw_chart
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import PatientRatios, Population, own_hazards, patient_ratios
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.standing import Standing, require_followed
-from twinbayes.twin.update import Change, updated_record
+from twinbayes.twin.updates.update import Change, updated_record
+from twinbayes.twin.weighting.marginal import record_evidence
+from twinbayes.twin.weighting.patient_draws import Standing, require_followed
+from twinbayes.twin.weighting.seen import Origin, as_fitted
 
 _FEW = 16  # patients whose draws are kept once they are found
 

@@ -16,11 +16,11 @@ from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.names import CLOCK_ENTRY
-from twinbayes.twin.bent_curves import Bent, bends_of
-from twinbayes.twin.curve_kernel import sample_curves
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.curve_record import record_seed, what_is_said
-from twinbayes.twin.population import PatientRatios, Population
+from twinbayes.twin.curves.bent import Bent, bends_of
+from twinbayes.twin.curves.kernel import sample_curves
+from twinbayes.twin.curves.record import record_seed, what_is_said
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import PatientRatios, Population
 from twinbayes.twin.scenario import Scenario
 
 _PROPOSALS: Final = 8  # per draw of the population, where the normal approximation is close

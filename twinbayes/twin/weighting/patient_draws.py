@@ -10,12 +10,12 @@ from twinbayes.model import ModelSpec
 from twinbayes.model.courses.history import Present
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import DAY, DEATH, EVENT, TERMINAL_EVENTS
-from twinbayes.twin.chart import Chart
-from twinbayes.twin.curves import PatientCurves, along_curves
-from twinbayes.twin.paths import Path, follow
-from twinbayes.twin.population import PatientRatios, Population
+from twinbayes.twin.curves.patient import PatientCurves, along_curves
+from twinbayes.twin.occupation.paths import Path, follow
+from twinbayes.twin.occupation.places import Chart
+from twinbayes.twin.population.hazards import PatientRatios, Population
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.weights import Weights, importance_weights
+from twinbayes.twin.weighting.importance import Weights, importance_weights
 
 
 @dataclass(frozen=True)

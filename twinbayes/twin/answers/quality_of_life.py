@@ -21,8 +21,7 @@ from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.curves.families.continuous import Normal
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, SAMPLE, TIME
-from twinbayes.twin.curves import PatientCurves
-from twinbayes.twin.forecast import (
+from twinbayes.twin.answers.forecast import (
     fatal_states,
     label,
     output_grid,
@@ -31,9 +30,10 @@ from twinbayes.twin.forecast import (
     survival_of,
     with_bounds,
 )
-from twinbayes.twin.paths import Path, over_patients
+from twinbayes.twin.answers.summaries import restricted_means, summarise
+from twinbayes.twin.curves.patient import PatientCurves
+from twinbayes.twin.occupation.paths import Path, over_patients
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.summary_kernel import restricted_means, summarise
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, STATE, SUBGROUP, TIME
-from twinbayes.twin.forecast import (
+from twinbayes.twin.answers.forecast import (
     OutputGrid,
     fatal_states,
     label,
@@ -20,11 +20,11 @@ from twinbayes.twin.forecast import (
     survival_of,
     with_bounds,
 )
-from twinbayes.twin.paths import Path, over_patients
-from twinbayes.twin.quality import Quality
+from twinbayes.twin.answers.quality_of_life import Quality
+from twinbayes.twin.answers.summaries import restricted_means, summarise
+from twinbayes.twin.occupation.paths import Path, over_patients
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.standing import Standing
-from twinbayes.twin.summary_kernel import restricted_means, summarise
+from twinbayes.twin.weighting.patient_draws import Standing
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin

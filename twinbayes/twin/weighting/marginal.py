@@ -19,8 +19,8 @@ from twinbayes.model import ModelPlan
 from twinbayes.model.curves.families.family import MEASURED
 from twinbayes.model.curves.marker import MarkerData
 from twinbayes.model.events.rows import Floats
-from twinbayes.twin.curves import PatientCurves
-from twinbayes.twin.population import PatientRatios, Population
+from twinbayes.twin.curves.patient import PatientCurves
+from twinbayes.twin.population.hazards import PatientRatios, Population
 
 
 def record_evidence(

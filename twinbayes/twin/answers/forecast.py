@@ -25,11 +25,11 @@ from twinbayes.names import (
     SUBGROUP,
     TIME,
 )
-from twinbayes.twin.curves import PatientCurves
-from twinbayes.twin.paths import Path, over_patients, time_nodes
-from twinbayes.twin.reliability import warning_of
+from twinbayes.twin.answers.reliability import warning_of
+from twinbayes.twin.answers.summaries import Draws, restricted_means, summarise
+from twinbayes.twin.curves.patient import PatientCurves
+from twinbayes.twin.occupation.paths import Path, over_patients, time_nodes
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.summary_kernel import Draws, restricted_means, summarise
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin

@@ -32,7 +32,7 @@ from twinbayes.names import (
     VARIABLES,
     VISITS,
 )
-from twinbayes.twin.origin import last_days
+from twinbayes.twin.weighting.seen import last_days
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin

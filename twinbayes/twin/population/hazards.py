@@ -31,8 +31,8 @@ from twinbayes.names import (
     TRANSITION,
     WINDOW,
 )
-from twinbayes.twin.chart import Chart
-from twinbayes.twin.walks import Walks
+from twinbayes.twin.occupation.places import Chart
+from twinbayes.twin.population.time_varying import Walks
 
 Singles = NDArray[np.float32]
 

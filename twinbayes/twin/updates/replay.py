@@ -28,12 +28,12 @@ from twinbayes.names import (
     TREATMENTS,
     VISITS,
 )
-from twinbayes.twin.update import Change
+from twinbayes.twin.updates.update import Change
 
 if TYPE_CHECKING:
     from twinbayes.inference import Fit
-    from twinbayes.twin.origin import Origin
     from twinbayes.twin.twin import Twin
+    from twinbayes.twin.weighting.seen import Origin
 
 HORIZONS: Final = tuple(years * DAYS_PER_YEAR for years in (1.0, 2.0, 5.0))
 _KEYS: Final = {

@@ -12,8 +12,8 @@ from twinbayes.model.curves.association import acting_on
 from twinbayes.model.curves.families.discrete import Ordinal
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.rows import Floats, Ints
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.population import PatientRatios, Population
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import PatientRatios, Population
 
 type Single = tuple[Ints, Ints, Floats, Floats, Floats]
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from twinbayes.errors import StorageError
-from twinbayes.twin.replay import describe_update
+from twinbayes.twin.updates.replay import describe_update
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin

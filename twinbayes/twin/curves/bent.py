@@ -27,9 +27,9 @@ from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.twin.curve_kernel import away_from, log_densities, newton_steps
-from twinbayes.twin.curve_population import CurvePopulation
-from twinbayes.twin.curve_record import Single
+from twinbayes.twin.curves.kernel import away_from, log_densities, newton_steps
+from twinbayes.twin.curves.record import Single
+from twinbayes.twin.population.curves import CurvePopulation
 
 _STEPS: Final = 60
 _CLOSE: Final = 1e-6  # of the mode, in squared standard deviations

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.names import DAY, MARKER, NEEDS_REFIT, PATIENT, PATIENT_ID
-from twinbayes.twin.standing import Standing
-from twinbayes.twin.weights import largest_shape
+from twinbayes.twin.weighting.importance import largest_shape
+from twinbayes.twin.weighting.patient_draws import Standing
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin

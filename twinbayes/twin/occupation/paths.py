@@ -13,7 +13,8 @@ from twinbayes.inference.samplers.threads import usable_cores
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Present
 from twinbayes.model.events.rows import Floats, Ints
-from twinbayes.twin.chart import (
+from twinbayes.twin.occupation.kernel import WAVES, occupy
+from twinbayes.twin.occupation.places import (
     BY_ENTRY,
     BY_NOTHING,
     BY_START,
@@ -23,8 +24,7 @@ from twinbayes.twin.chart import (
     Chart,
     Table,
 )
-from twinbayes.twin.kernel import WAVES, occupy
-from twinbayes.twin.population import PatientRatios, Population, Singles, acting_ratios
+from twinbayes.twin.population.hazards import PatientRatios, Population, Singles, acting_ratios
 from twinbayes.twin.scenario import Scenario
 
 _BLOCK = 8192  # draws per call of the kernel: bounds its table, on which little depends

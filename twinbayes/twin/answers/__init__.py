@@ -1,0 +1,1 @@
+"""What a twin answers: forecasts, contrasts, quality-adjusted time, reliability."""

@@ -1,0 +1,1 @@
+"""Curves of one patient, given visits and course so far."""

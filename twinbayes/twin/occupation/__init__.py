@@ -1,0 +1,1 @@
+"""State occupation: the graph as tables, the kernel, paths of patients."""

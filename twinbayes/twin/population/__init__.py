@@ -1,0 +1,1 @@
+"""The population under the posterior: hazards, curves, ratios of one patient."""
