@@ -30,9 +30,9 @@ from aml_fit import TARGET_ACCEPT, amlsg_folder
 import twinbayes as tb
 from twinbayes.checks import left_out_subgroups
 from twinbayes.diseases.leukaemia import TRANSPLANT
+from twinbayes.effects import Estimand, Target, treatment_effect
 from twinbayes.model import Complete, Exchangeable, ExNex, NoPooling
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.twin import Estimand, Target, treatment_effect
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "aml_borrowing.json"
 LANDMARK = 120.0

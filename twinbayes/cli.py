@@ -196,9 +196,9 @@ def effect(
 ) -> int:
     """Estimate what starting a treatment on a day does, against never; for `review --effects`."""
     import twinbayes as tb
+    from twinbayes.effects import Estimand, treatment_effect
     from twinbayes.names import DAYS_PER_YEAR
     from twinbayes.report import write_effects
-    from twinbayes.twin import Estimand, treatment_effect
 
     fitted = _of_patients(tb.load_fit(fit_path))
     asked = Estimand.starting(

@@ -16,9 +16,9 @@ from typer.testing import CliRunner, Result
 
 import twinbayes as tb
 from twinbayes import cli
+from twinbayes.effects import Estimand
 from twinbayes.errors import FitError
 from twinbayes.inference import Verdict
-from twinbayes.twin import Estimand
 
 COMMANDS = ("check", "fit", "review", "twin", "effect", "priors", "simulate", "demo")
 

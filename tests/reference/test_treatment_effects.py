@@ -14,10 +14,11 @@ import xarray as xr
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
+from twinbayes.effects import Estimand, Target, treatment_effect
 from twinbayes.inference import Fit
 from twinbayes.model import Interaction, PiecewiseConstant, Term, TimeVarying
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.twin import Estimand, Scenario, Target, treatment_effect
+from twinbayes.twin import Scenario
 
 ARM = Term(name="arm", group="treatment", transform="binary")
 SEVERE = Term(name="severe", group="treatment", transform="binary")

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from twinbayes.effects import Estimand, e_value_of, treatment_effect
 from twinbayes.inference import Fit
 from twinbayes.report import Picture, read_effects, write_effects
 from twinbayes.report.figures_effect import effect_forest, effect_rows
 from twinbayes.report.sections_effect import estimands
-from twinbayes.twin import Estimand, e_value_of, treatment_effect
 
 YEARS = (365.25, 1095.75)
 
@@ -128,7 +128,7 @@ def test_an_effect_that_is_not_defined_is_left_blank(ratio: xr.Dataset) -> None:
 
 
 def test_a_bias_is_told(fit: Fit) -> None:
-    from twinbayes.twin import Bias
+    from twinbayes.effects import Bias
 
     found = treatment_effect(
         fit,

@@ -13,11 +13,11 @@ import pytest
 import twinbayes as tb
 from twinbayes.checks import CheckResult
 from twinbayes.cohort import new_patient, read_cohort
+from twinbayes.effects import Estimand, treatment_effect
 from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.report import collect_patient, sections_patient, twin_report, twin_reporting
 from twinbayes.report.page import require_self_contained
-from twinbayes.twin import Estimand, treatment_effect
 
 SECTIONS = [
     "Data and exclusions", "The model", "Priors and their evidence",

@@ -9,17 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twinbayes.effects import Bias, Estimand, e_value, e_value_of, tipping_point, treatment_effect
 from twinbayes.errors import OptionError
 from twinbayes.inference import Fit
-from twinbayes.twin import (
-    Bias,
-    Estimand,
-    Scenario,
-    e_value,
-    e_value_of,
-    tipping_point,
-    treatment_effect,
-)
+from twinbayes.twin import Scenario
 
 TRANSPLANT = "allogeneic_transplant"
 

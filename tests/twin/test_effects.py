@@ -11,6 +11,8 @@ import pytest
 from scipy.integrate import quad
 
 from twinbayes.cohort import Cohort, cohort_from_tables
+from twinbayes.effects import Bias, Estimand, Target, treatment_effect
+from twinbayes.effects.standardise import PatientWeights
 from twinbayes.errors import OptionError, ScenarioError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.model import (
@@ -25,9 +27,8 @@ from twinbayes.model import (
     TreatmentStart,
 )
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.twin import Bias, Estimand, Quality, Scenario, Target, Twin, treatment_effect
+from twinbayes.twin import Quality, Scenario, Twin
 from twinbayes.twin.population.hazards import Population
-from twinbayes.twin.standardise import PatientWeights
 
 TIMES = (365.0, 1095.0)
 RATE = {"mild": 1 / 3000, "severe": 1 / 600}

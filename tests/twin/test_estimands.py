@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from twinbayes.diseases.leukaemia import TRANSPLANT, acute_leukaemia
+from twinbayes.effects import Estimand, Target
 from twinbayes.errors import OptionError, TwinError
 from twinbayes.model import StateGraph, Transition, Treatment, TreatmentStart
-from twinbayes.twin import Estimand, Quality, Scenario, Target
+from twinbayes.twin import Quality, Scenario
 
 AML = acute_leukaemia()
 START = Scenario.start(TRANSPLANT, day=120, states=("remission",))

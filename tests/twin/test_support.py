@@ -11,6 +11,7 @@ import xarray as xr
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
+from twinbayes.effects import Bias, Estimand, Target, conditional_hazard_ratios, treatment_effect
 from twinbayes.errors import OptionError, ScenarioError, TwinError
 from twinbayes.inference import Fit, Verdict
 from twinbayes.inference.densities.prior_draws import sample_priors
@@ -27,14 +28,7 @@ from twinbayes.model import (
     Treatment,
     TreatmentStart,
 )
-from twinbayes.twin import (
-    Bias,
-    Estimand,
-    Scenario,
-    Target,
-    conditional_hazard_ratios,
-    treatment_effect,
-)
+from twinbayes.twin import Scenario
 from twinbayes.twin.assignment import change_in
 
 DEATH = "alive->dead"

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from twinbayes.effects import e_value_of
 from twinbayes.names import SUBGROUP, TIME
 from twinbayes.report import fragments as f
 from twinbayes.report.figures_effect import effect_forest, effect_rows, effect_unit
 from twinbayes.report.look import duration_words, interval_words, sentence, size_words, words
-from twinbayes.twin import e_value_of
 
 _RATIOS = ("risk_ratio", "hazard_ratio")
 

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from twinbayes.effects.confounding import Bias
+from twinbayes.effects.eligible import Chosen, choose
+from twinbayes.effects.estimand import SUMMARIES, Estimand, Reading
+from twinbayes.effects.standardise import FIXED_SAMPLE, PatientWeights, Sums
+from twinbayes.effects.support import Support, require_supported, support_of
 from twinbayes.errors import TwinError
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, SAMPLE, SUBGROUP, TIME
 from twinbayes.twin.answers.forecast import OutputGrid, label, output_grid, scenario_nodes
 from twinbayes.twin.answers.quality_of_life import DayWeights
 from twinbayes.twin.answers.summaries import summarise
-from twinbayes.twin.confounding import Bias
-from twinbayes.twin.estimand import SUMMARIES, Estimand, Reading
 from twinbayes.twin.occupation.paths import Path, over_patients
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.standardise import FIXED_SAMPLE, PatientWeights, Sums
-from twinbayes.twin.support import Support, require_supported, support_of
-from twinbayes.twin.target import Chosen, choose
 from twinbayes.twin.twin import Twin
 from twinbayes.twin.weighting.patient_draws import Standing
 

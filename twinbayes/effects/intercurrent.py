@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from twinbayes.effects.endpoint import states_after
 from twinbayes.errors import TwinError, require_known
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import DEATH
-from twinbayes.twin.endpoint import states_after
 
 TREATMENT_POLICY: Final = "treatment_policy"
 HYPOTHETICAL: Final = "hypothetical"

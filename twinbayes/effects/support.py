@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from twinbayes.effects.estimand import Reading
 from twinbayes.errors import TwinError
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model.courses.graph import EARLIER, StateGraph
@@ -20,7 +21,6 @@ from twinbayes.model.courses.history import Episode, trace_histories
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import SUBGROUP
 from twinbayes.twin.assignment import change_of
-from twinbayes.twin.estimand import Reading
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.scenario import Setting
 from twinbayes.twin.twin import Twin

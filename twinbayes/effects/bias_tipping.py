@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.optimize import brentq
 
+from twinbayes.effects.confounding import Bias
+from twinbayes.effects.effect import treatment_effect
+from twinbayes.effects.eligible import choose
+from twinbayes.effects.estimand import SUMMARIES, Estimand
 from twinbayes.errors import OptionError, TwinError
-from twinbayes.twin.confounding import Bias
-from twinbayes.twin.effect import treatment_effect
-from twinbayes.twin.estimand import SUMMARIES, Estimand
-from twinbayes.twin.target import choose
 
 if TYPE_CHECKING:
     from twinbayes.inference import Fit

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twinbayes.cohort import Cohort
+from twinbayes.effects.estimand import Reading, Target
 from twinbayes.errors import TwinError, require_known
 from twinbayes.model.courses.history import Present
 from twinbayes.names import DAY, DEATH, EVENT, PATIENT_ID, SUBGROUP, TERMINAL_EVENTS
-from twinbayes.twin.estimand import Reading, Target
 from twinbayes.twin.twin import Twin
 
 if TYPE_CHECKING:
