@@ -29,14 +29,14 @@ from aml_fit import TARGET_ACCEPT, amlsg_folder
 import twinbayes as tb
 from twinbayes.checks import (
     concordance,
+    cross_validate_survival,
     kfold,
     leave_one_group_out,
     state_occupation_calibration,
 )
+from twinbayes.checks.calibration.expected_events import counting_process
 from twinbayes.inference import compile_fit
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.report import cross_validate_survival
-from twinbayes.report.expected import counting_process
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "aml_validation.json"
 YEARS = (1.0, 3.0, 5.0)

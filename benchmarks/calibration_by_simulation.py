@@ -34,8 +34,8 @@ import xarray as xr
 import joint_simulator as simulator
 from joint_settings import SETTINGS, Setting
 from joint_simulator import LATER_DAYS, HeldOut, Record
+from twinbayes.checks.calibration.simulation_based import rank, simulation_based_calibration, thin
 from twinbayes.checks.result import CheckResult
-from twinbayes.checks.sbc import rank, simulation_based_calibration, thin
 from twinbayes.inference.samplers.protocol import compile_model
 from twinbayes.model import ModelPlan, assemble_plan
 from twinbayes.model.events.quadrature import NODES_PER_WINDOW

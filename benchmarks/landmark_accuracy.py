@@ -21,10 +21,9 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import twinbayes as tb
-from twinbayes.checks import CheckResult
+from twinbayes.checks import CheckResult, landmark_accuracy
+from twinbayes.checks.out_of_sample.landmark import DRAWS
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.report import landmark_accuracy
-from twinbayes.report.landmark import DRAWS
 
 LANDMARK, WINDOW = 5 * DAYS_PER_YEAR, 2 * DAYS_PER_YEAR
 

@@ -29,11 +29,11 @@ from joint_pbc import pbc_folder
 from statsmodels.duration.hazard_regression import PHReg
 
 import twinbayes as tb
-from twinbayes.checks.cloglog import spline
+from twinbayes.checks import Landmark, landmark_accuracy
+from twinbayes.checks.calibration.cloglog import spline
 from twinbayes.diseases.pbc import BILIRUBIN, DRUG, SEX
 from twinbayes.model import Binary, ModelSpec, NaturalSpline, Term, Trajectory
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.report import Landmark, landmark_accuracy
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "three_markers.json"
 LANDMARK, WINDOW = 5 * DAYS_PER_YEAR, 3 * DAYS_PER_YEAR

@@ -8,7 +8,7 @@ import pytest
 
 import twinbayes as tb
 from twinbayes.checks import aggregate_borrowing, patient_borrowing, treatment_borrowing
-from twinbayes.checks.borrowing import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES, shares_of
+from twinbayes.checks.borrowing.shares import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES, shares_of
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import AggregateFit, Fit
 from twinbayes.model.pooling.basic import Pooling

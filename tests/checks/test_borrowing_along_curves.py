@@ -13,8 +13,8 @@ import joint_simulator as simulator
 import twinbayes as tb
 from joint_settings import SETTINGS
 from twinbayes.checks import patient_borrowing
-from twinbayes.checks.borrowing import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES
-from twinbayes.checks.record_scores import RecordScores, stacked
+from twinbayes.checks.borrowing.record_scores import RecordScores, stacked
+from twinbayes.checks.borrowing.shares import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import Fit
 from twinbayes.model.events.process import PATIENT_WEIGHT

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import twinbayes as tb
-from twinbayes.checks.left_out_subgroups import (
+from twinbayes.checks.borrowing.left_out_subgroups import (
     left_out_subgroups,
     treated_counts,
     unseen_scores,

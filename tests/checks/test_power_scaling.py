@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from twinbayes.checks.power_scaling import (
+from twinbayes.checks.sensitivity.power_scaling import (
     ALL_PRIORS,
     CONFLICT,
     NO_SIGN,

@@ -11,8 +11,8 @@ import xarray as xr
 from scipy import stats
 
 import twinbayes as tb
-from twinbayes.checks.power_scaling import ALL_PRIORS, CONFLICT, NO_SIGN
-from twinbayes.checks.prior_sensitivity import (
+from twinbayes.checks.sensitivity.power_scaling import ALL_PRIORS, CONFLICT, NO_SIGN
+from twinbayes.checks.sensitivity.priors import (
     patient_survival,
     population_quantities,
     prior_sensitivity,

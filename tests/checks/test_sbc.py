@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, norm
 
-from twinbayes.checks.sbc import band, points, rank, simulation_based_calibration, thin, uniformity
+from twinbayes.checks.calibration.simulation_based import (
+    band,
+    points,
+    rank,
+    simulation_based_calibration,
+    thin,
+    uniformity,
+)
 from twinbayes.errors import OptionError
 
 LEVELS = 100

@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from twinbayes.checks import shrinkage
-from twinbayes.checks.shrinkage import exact_poisson_interval
+from twinbayes.checks.borrowing.shrinkage import exact_poisson_interval
 from twinbayes.errors import CohortError, OptionError
 
 COORDS = {"transition": ["a->b"], "subgroup": ["large", "empty"]}

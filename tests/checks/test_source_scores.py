@@ -8,7 +8,7 @@ import pytest
 from scipy import special
 
 import twinbayes as tb
-from twinbayes.checks.source_scores import aggregate_scores
+from twinbayes.checks.borrowing.source_scores import aggregate_scores
 from twinbayes.model import LatentExchangeability, PowerPrior
 from twinbayes.model.pooling.basic import Pooling
 

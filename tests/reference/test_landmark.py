@@ -18,11 +18,16 @@ from statsmodels.duration.hazard_regression import PHReg
 from three_markers import three_markers
 
 import twinbayes as tb
-from twinbayes.checks import integrated_brier_score, roc_curve, time_dependent_auc
+from twinbayes.checks import (
+    Landmark,
+    integrated_brier_score,
+    landmark_accuracy,
+    roc_curve,
+    time_dependent_auc,
+)
 from twinbayes.estimators import CountingProcess, survival_process
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.report import Landmark, landmark_accuracy
 
 Reference = Callable[[str], dict[str, Any]]
 LANDMARK, HORIZON = 5.0, 8.0

@@ -12,7 +12,8 @@ import pytest
 
 import twinbayes as tb
 from twinbayes.checks import CheckResult
-from twinbayes.checks.prior_occupation import prior_occupation
+from twinbayes.checks.calibration.expected_events import counting_process, observed_and_expected
+from twinbayes.checks.sensitivity.prior_occupation import prior_occupation
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, ScenarioError, TwinError
 from twinbayes.estimators import aalen_johansen
@@ -28,7 +29,6 @@ from twinbayes.report import (
     sections_patient,
 )
 from twinbayes.report.evidence import Evidence, treatment_effects
-from twinbayes.report.expected import counting_process, observed_and_expected
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,20 @@ import pytest
 import xarray as xr
 
 import twinbayes as tb
-from twinbayes.checks import brier_score, kfold, predictive_cross_entropy
+from twinbayes.checks import (
+    Landmark,
+    brier_score,
+    cross_validate_landmark,
+    kfold,
+    landmark_accuracy,
+    predictive_cross_entropy,
+)
+from twinbayes.checks.out_of_sample.landmark import ANY_DEATH, ANY_FINAL
 from twinbayes.cohort import cohort_from_tables
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.inference import Fit
 from twinbayes.model import Learnt
 from twinbayes.names import TIME
-from twinbayes.report import Landmark, cross_validate_landmark, landmark_accuracy
-from twinbayes.report.landmark import ANY_DEATH, ANY_FINAL
 
 DAY, HORIZONS = 60.0, (180.0, 365.0)
 RATE = 0.004

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twinbayes.checks import CheckResult
-from twinbayes.checks.power_scaling import ALL_PRIORS
+from twinbayes.checks.sensitivity.power_scaling import ALL_PRIORS
 from twinbayes.inference import Fit
 from twinbayes.report.sensitivity import sensitivity_of
 

@@ -2,7 +2,6 @@
 
 from twinbayes.report.evidence import Evidence, collect
 from twinbayes.report.handover import read_checks, read_effects, write_checks, write_effects
-from twinbayes.report.landmark import Landmark, landmark_accuracy
 from twinbayes.report.patient import (
     PatientEvidence,
     collect_patient,
@@ -13,19 +12,14 @@ from twinbayes.report.patient import (
 from twinbayes.report.picture import Picture
 from twinbayes.report.reviewing import review
 from twinbayes.report.twin_reporting import twin_report
-from twinbayes.report.validation import cross_validate_landmark, cross_validate_survival
 
 __all__ = [
     "Evidence",
-    "Landmark",
     "PatientEvidence",
     "Picture",
     "collect",
     "collect_patient",
-    "cross_validate_landmark",
-    "cross_validate_survival",
     "default_scenarios",
-    "landmark_accuracy",
     "read_checks",
     "read_effects",
     "review",

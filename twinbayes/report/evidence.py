@@ -21,7 +21,8 @@ from twinbayes.checks import (
     state_occupation_calibration,
     treatment_borrowing,
 )
-from twinbayes.checks.prior_occupation import prior_occupation
+from twinbayes.checks.calibration.expected_events import counting_process, observed_and_expected
+from twinbayes.checks.sensitivity.prior_occupation import prior_occupation
 from twinbayes.cohort.quality.report import QualityReport
 from twinbayes.errors import TwinbayesError
 from twinbayes.estimators import CountingProcess, aalen_johansen
@@ -40,7 +41,6 @@ from twinbayes.names import (
     SUBGROUP,
     TIME,
 )
-from twinbayes.report.expected import counting_process, observed_and_expected
 from twinbayes.report.look import StateLook
 from twinbayes.report.markers import MarkerEvidence, marker_evidence
 from twinbayes.report.sensitivity import OF_FORECASTS, OF_PARAMETERS, sensitivity_of

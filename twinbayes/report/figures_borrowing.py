@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from twinbayes.checks.borrowing import OTHERS, OWN, OWN_SUBGROUP, PRIOR
+from twinbayes.checks.borrowing.shares import OTHERS, OWN, OWN_SUBGROUP, PRIOR
 from twinbayes.names import SUBGROUP
 from twinbayes.report.look import BLUE, GREY, INK, ORANGE, styled, words
 from twinbayes.report.picture import Picture

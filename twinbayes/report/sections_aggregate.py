@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from twinbayes.checks import CheckResult
-from twinbayes.checks.borrowing import aggregate_borrowing
+from twinbayes.checks.borrowing.shares import aggregate_borrowing
 from twinbayes.errors import TwinbayesError
 from twinbayes.inference import AggregateFit, fit
 from twinbayes.model.aggregate.rows import EFFECT_MEAN

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.checks import CheckResult
-from twinbayes.checks.power_scaling import NAME, NO_SIGN
-from twinbayes.checks.prior_sensitivity import Densities, patient_survival, with_fewer_draws
 from twinbayes.checks.result import CheckVerdict
+from twinbayes.checks.sensitivity.power_scaling import NAME, NO_SIGN
+from twinbayes.checks.sensitivity.priors import Densities, patient_survival, with_fewer_draws
 from twinbayes.inference import Fit
 from twinbayes.names import PATIENT, PATIENT_ID, SUBGROUP
 

@@ -10,21 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twinbayes.checks import (
-    CheckResult,
-    brier_score,
-    calibration_errors,
-    integrated_brier_score,
-    predictive_cross_entropy,
-    time_dependent_auc,
-)
-from twinbayes.checks.censoring import WEIGHTS
-from twinbayes.checks.result import CheckVerdict
+from twinbayes.checks.calibration.expected_events import counting_process
+from twinbayes.checks.calibration.risk import calibration_errors
+from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.scores.brier import brier_score, integrated_brier_score
+from twinbayes.checks.scores.censoring import WEIGHTS
+from twinbayes.checks.scores.cross_entropy import predictive_cross_entropy
+from twinbayes.checks.scores.discrimination import time_dependent_auc
 from twinbayes.errors import OptionError, require_known
 from twinbayes.estimators import CountingProcess, Estimate
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.courses.history import trace_histories
-from twinbayes.report.expected import counting_process
 from twinbayes.twin import Scenario, Twin
 from twinbayes.twin.answers.forecast import fatal_states
 from twinbayes.twin.occupation.paths import over_patients, time_nodes

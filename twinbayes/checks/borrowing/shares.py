@@ -26,9 +26,9 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from twinbayes.checks.record_scores import RecordScores, stacked
+from twinbayes.checks.borrowing.record_scores import RecordScores, stacked
+from twinbayes.checks.borrowing.source_scores import aggregate_scores
 from twinbayes.checks.result import CheckResult
-from twinbayes.checks.source_scores import aggregate_scores
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE
 from twinbayes.errors import ModelError, OptionError, require_known

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from twinbayes.checks.censoring import censoring_model
-from twinbayes.checks.predictions import as_scores
+from twinbayes.checks.scores.censoring import censoring_model
+from twinbayes.checks.scores.predictions import as_scores
 from twinbayes.errors import OptionError, require_known
 from twinbayes.estimators.counting import BoolArray, CountingProcess, FloatArray
 from twinbayes.estimators.estimate import Estimate

@@ -8,17 +8,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from twinbayes.checks import (
-    concordance,
+from twinbayes.checks.calibration.expected_events import counting_process
+from twinbayes.checks.calibration.risk import hazard_slope
+from twinbayes.checks.out_of_sample.cross_validation import (
+    POOLED,
+    CrossValidation,
+    Fold,
     cross_validate,
-    hazard_slope,
 )
-from twinbayes.checks.crossvalidation import POOLED, CrossValidation, Fold
+from twinbayes.checks.out_of_sample.landmark import Landmark
+from twinbayes.checks.scores.concordance import concordance
 from twinbayes.estimators.estimate import Estimate
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.report.expected import counting_process
-from twinbayes.report.landmark import Landmark
 from twinbayes.twin.answers.forecast import fatal_states
 
 #: Chains that are mixed well enough for a posterior mean, if not for the tails of an interval.

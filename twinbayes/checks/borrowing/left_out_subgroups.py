@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-from twinbayes.checks.record_scores import RecordScores
+from twinbayes.checks.borrowing.record_scores import RecordScores
 from twinbayes.checks.result import CheckResult
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit

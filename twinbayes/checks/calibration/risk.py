@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
-from twinbayes.checks.cloglog import cloglog, regress, spline, spline_knots
-from twinbayes.checks.predictions import as_probabilities
+from twinbayes.checks.calibration.cloglog import cloglog, regress, spline, spline_knots
 from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import CohortError
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess, FloatArray

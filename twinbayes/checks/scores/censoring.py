@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from twinbayes.checks.predictions import as_probabilities
+from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import CohortError, OptionError, require_known
 from twinbayes.estimators.counting import BoolArray, CountingProcess, FloatArray, FollowUp
 from twinbayes.estimators.kaplan_meier import SurvivalCurve, reverse_kaplan_meier

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from twinbayes.checks.censoring import HorizonOutcome, outcomes_at
-from twinbayes.checks.predictions import as_probabilities
+from twinbayes.checks.scores.censoring import HorizonOutcome, outcomes_at
+from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import OptionError, require_known
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess, FloatArray

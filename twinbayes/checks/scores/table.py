@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from twinbayes.checks.brier import brier_score, scaled_brier_score
-from twinbayes.checks.discrimination import time_dependent_auc
 from twinbayes.checks.result import CheckResult
+from twinbayes.checks.scores.brier import brier_score, scaled_brier_score
+from twinbayes.checks.scores.discrimination import time_dependent_auc
 from twinbayes.errors import CohortError
 from twinbayes.estimators.counting import CountingProcess
 from twinbayes.names import PATIENT, STATE, TIME

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twinbayes.checks.censoring import HorizonOutcome, outcomes_at
-from twinbayes.checks.predictions import as_scores
+from twinbayes.checks.scores.censoring import HorizonOutcome, outcomes_at
+from twinbayes.checks.scores.predictions import as_scores
 from twinbayes.errors import OptionError
 from twinbayes.estimators.counting import CountingProcess, FloatArray
 from twinbayes.estimators.estimate import Estimate

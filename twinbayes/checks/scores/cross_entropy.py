@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from twinbayes.checks.censoring import followed_from_origin
-from twinbayes.checks.predictions import as_probabilities
+from twinbayes.checks.scores.censoring import followed_from_origin
+from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.estimate import Estimate

@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 import xarray as xr
 
-from twinbayes.checks.power_scaling import ALL_PRIORS, ALPHAS, THRESHOLD, power_scaling
 from twinbayes.checks.result import CheckResult
+from twinbayes.checks.sensitivity.power_scaling import ALL_PRIORS, ALPHAS, THRESHOLD, power_scaling
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.inference import Fit
 from twinbayes.inference.densities.log_prior import UNSCALED, log_prior, summed_likelihood

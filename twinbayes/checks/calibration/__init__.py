@@ -1,0 +1,1 @@
+"""Calibration: predicted against observed, of patients and of simulations."""

@@ -1,0 +1,1 @@
+"""Predictions for patients whose record, or whose future, was left out."""

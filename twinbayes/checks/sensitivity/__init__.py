@@ -1,0 +1,1 @@
+"""How much answers depend on the priors."""
