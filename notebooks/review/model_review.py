@@ -21,7 +21,8 @@ interval = 0.9
 
 # %%
 from twinbayes import load_fit
-from twinbayes.report import collect, read_checks, read_effects, sections
+from twinbayes.report import collect, read_checks, read_effects
+from twinbayes.report.review import sections
 
 evidence = collect(load_fit(fit_path), checks=read_checks(checks_path), interval=interval)
 sections.verdict(evidence)

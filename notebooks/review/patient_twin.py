@@ -24,8 +24,9 @@ show_patient_ids = False
 
 # %%
 from twinbayes import load_fit, read_cohort
-from twinbayes.report import collect_patient, scenarios_from_json, sections_markers
-from twinbayes.report import sections_patient as sections
+from twinbayes.report import collect_patient, scenarios_from_json
+from twinbayes.report.patient import sections
+from twinbayes.report.review import marker_curves as sections_markers
 
 evidence = collect_patient(
     load_fit(fit_path),

@@ -25,7 +25,9 @@ out = "out/first_twin"
 from pathlib import Path
 
 import twinbayes as tb
-from twinbayes.report import collect, collect_patient, sections, sections_patient, twin_report
+from twinbayes.report import collect, collect_patient, twin_report
+from twinbayes.report.patient import sections as sections_patient
+from twinbayes.report.review import sections
 
 # %% [markdown]
 # ## 1. The cohort

@@ -19,8 +19,9 @@ from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import Fit
 from twinbayes.model.events.process import PATIENT_WEIGHT
 from twinbayes.names import CONSTANT_DATA, POSTERIOR
-from twinbayes.report import collect_patient, patient
-from twinbayes.report.sections_patient import rests_on
+from twinbayes.report import collect_patient
+from twinbayes.report.patient import evidence as patient
+from twinbayes.report.patient.sections import rests_on
 
 
 @pytest.fixture(scope="module")

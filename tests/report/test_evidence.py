@@ -25,10 +25,10 @@ from twinbayes.report import (
     default_scenarios,
     scenarios_from_json,
     scenarios_to_json,
-    sections,
-    sections_patient,
 )
-from twinbayes.report.evidence import Evidence, treatment_effects
+from twinbayes.report.patient import sections as sections_patient
+from twinbayes.report.review import sections
+from twinbayes.report.review.evidence import Evidence, treatment_effects
 
 
 @pytest.fixture(scope="module")

@@ -13,23 +13,23 @@ import xarray as xr
 
 from twinbayes.inference import Fit
 from twinbayes.report import Picture, collect_patient
-from twinbayes.report.evidence import look_of, treatment_effects
-from twinbayes.report.figures_calibration import (
+from twinbayes.report.figures.calibration import (
     calibration_by_subgroup,
     calibration_overall,
     scores_over_horizons,
 )
-from twinbayes.report.figures_contrast import (
+from twinbayes.report.figures.contrast import (
     contrast,
     icon_array,
     natural_frequencies,
     people_in_states,
 )
-from twinbayes.report.figures_diagnostics import diagnostics, missingness
-from twinbayes.report.figures_graph import state_graph
-from twinbayes.report.figures_occupation import occupation, prior_predictive
-from twinbayes.report.figures_pooling import shrinkage, treatment_forest
-from twinbayes.report.look import Clock, StateLook, spread_labels
+from twinbayes.report.figures.diagnostics import diagnostics, missingness
+from twinbayes.report.figures.graph import state_graph
+from twinbayes.report.figures.look import Clock, StateLook, spread_labels
+from twinbayes.report.figures.occupation import occupation, prior_predictive
+from twinbayes.report.figures.pooling import shrinkage, treatment_forest
+from twinbayes.report.review.evidence import look_of, treatment_effects
 
 STATES = ("induction", "remission", "death")
 LOOK = StateLook.of(STATES, ("death",))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from twinbayes.errors import OptionError, ReportError, TwinbayesError
-from twinbayes.report import notebook
-from twinbayes.report.notebook import declared_parameters, run_template
+from twinbayes.report.html import notebook
+from twinbayes.report.html.notebook import declared_parameters, run_template
 from twinbayes.resources import resource_path
 
 TEMPLATE = """# %% [markdown]

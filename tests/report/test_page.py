@@ -11,9 +11,9 @@ import pytest
 
 from twinbayes.checks import CheckResult
 from twinbayes.errors import ReportError
-from twinbayes.report import fragments as f
 from twinbayes.report import read_checks, write_checks
-from twinbayes.report.page import render_page, require_self_contained, write_page
+from twinbayes.report.html import fragments as f
+from twinbayes.report.html.page import render_page, require_self_contained, write_page
 
 EVIL = "<script>alert(1)</script>\"'&"
 
@@ -164,7 +164,7 @@ def test_a_failed_write_leaves_the_old_page_and_no_part_of_a_new_one(
     def full(_: int) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("twinbayes.report.page.os.fsync", full)
+    monkeypatch.setattr("twinbayes.report.html.page.os.fsync", full)
     with pytest.raises(OSError, match="no space"):
         write_page(target, "new")
     assert target.read_text(encoding="utf-8") == "old"

@@ -7,8 +7,14 @@ import pytest
 import xarray as xr
 
 import twinbayes as tb
-from twinbayes.report.look import StateLook, duration_words, effect_words, state_words, words
-from twinbayes.report.plain_words import (
+from twinbayes.report.figures.look import (
+    StateLook,
+    duration_words,
+    effect_words,
+    state_words,
+    words,
+)
+from twinbayes.report.words import (
     Living,
     contrast_sentences,
     forecast_sentences,

@@ -10,8 +10,9 @@ import pytest
 
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.report import collect_patient, sections_patient
-from twinbayes.report.patient import default_quality
+from twinbayes.report import collect_patient
+from twinbayes.report.patient import sections as sections_patient
+from twinbayes.report.patient.evidence import default_quality
 from twinbayes.twin import Quality
 
 

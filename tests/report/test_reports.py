@@ -16,8 +16,10 @@ from twinbayes.cohort import new_patient, read_cohort
 from twinbayes.effects import Estimand, treatment_effect
 from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference import Fit
-from twinbayes.report import collect_patient, sections_patient, twin_report, twin_reporting
-from twinbayes.report.page import require_self_contained
+from twinbayes.report import collect_patient, twin_report
+from twinbayes.report.html.page import require_self_contained
+from twinbayes.report.patient import reporting as twin_reporting
+from twinbayes.report.patient import sections as sections_patient
 
 SECTIONS = [
     "Data and exclusions", "The model", "Priors and their evidence",

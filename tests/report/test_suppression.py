@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.checks import CheckResult
-from twinbayes.report import fragments as f
-from twinbayes.report.suppression import publishable
+from twinbayes.report.html import fragments as f
+from twinbayes.report.html.suppression import publishable
 
 
 def test_small_counts_are_hidden_with_what_tells_them() -> None:

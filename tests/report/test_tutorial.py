@@ -7,8 +7,8 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from twinbayes.report import notebook
-from twinbayes.report.notebook import run_template
+from twinbayes.report.html import notebook
+from twinbayes.report.html.notebook import run_template
 
 
 def test_the_first_twin_runs_in_a_reduced_form(

@@ -1,17 +1,17 @@
 """Reports: pictures, evidence, and notebooks turned into one self-contained HTML file."""
 
-from twinbayes.report.evidence import Evidence, collect
-from twinbayes.report.handover import read_checks, read_effects, write_checks, write_effects
-from twinbayes.report.patient import (
+from twinbayes.report.figures.picture import Picture
+from twinbayes.report.patient.evidence import (
     PatientEvidence,
     collect_patient,
     default_scenarios,
     scenarios_from_json,
     scenarios_to_json,
 )
-from twinbayes.report.picture import Picture
-from twinbayes.report.reviewing import review
-from twinbayes.report.twin_reporting import twin_report
+from twinbayes.report.patient.reporting import twin_report
+from twinbayes.report.review.evidence import Evidence, collect
+from twinbayes.report.review.handover import read_checks, read_effects, write_checks, write_effects
+from twinbayes.report.review.reviewing import review
 
 __all__ = [
     "Evidence",

@@ -13,10 +13,10 @@ from twinbayes.diseases import disease
 from twinbayes.errors import require_known
 from twinbayes.inference import Fit, fit
 from twinbayes.names import LAST_CONTACT
-from twinbayes.report.patient import collect_patient
-from twinbayes.report.reviewing import review
-from twinbayes.report.sections_patient import contrast_pictures, forecast_picture
-from twinbayes.report.twin_reporting import twin_report
+from twinbayes.report.patient.evidence import collect_patient
+from twinbayes.report.patient.reporting import twin_report
+from twinbayes.report.patient.sections import contrast_pictures, forecast_picture
+from twinbayes.report.review.reviewing import review
 
 #: Data set of the demonstration → disease model.
 DEMO_DATA: Final = {"registry": "registry", "ebmt": "hsct"}

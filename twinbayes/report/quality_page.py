@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from twinbayes.cohort.quality.report import QualityReport
-from twinbayes.report.page import Section, compose_page, write_page
+from twinbayes.report.html.page import Section, compose_page, write_page
 
 
 def write_quality_page(report: QualityReport, out: str | os.PathLike[str]) -> Path:

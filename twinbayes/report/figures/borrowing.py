@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from twinbayes.checks.borrowing.shares import OTHERS, OWN, OWN_SUBGROUP, PRIOR
 from twinbayes.names import SUBGROUP
-from twinbayes.report.look import BLUE, GREY, INK, ORANGE, styled, words
-from twinbayes.report.picture import Picture
+from twinbayes.report.figures.look import BLUE, GREY, INK, ORANGE, styled, words
+from twinbayes.report.figures.picture import Picture
 
 _COLOURS = {OWN: INK, OWN_SUBGROUP: BLUE, OTHERS: ORANGE, PRIOR: "#BBBBBB"}
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from twinbayes.names import PATIENT, SAMPLE, STATE, TIME
-from twinbayes.report.look import (
+from twinbayes.report.figures.look import (
     INK,
     Clock,
     FloatArray,
@@ -27,7 +27,7 @@ from twinbayes.report.look import (
     time_axis,
     words,
 )
-from twinbayes.report.picture import Picture
+from twinbayes.report.figures.picture import Picture
 
 _LABEL_GAP: Final = 0.062
 _SMALLEST_LABEL: Final = 0.004

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 import pandas as pd
 
 from twinbayes.checks import CheckResult
-from twinbayes.report.look import words
-from twinbayes.report.suppression import publishable
+from twinbayes.report.figures.look import words
+from twinbayes.report.html.suppression import publishable
 
 NOTHING: Final = "–"
 _SHORT: Final = 30

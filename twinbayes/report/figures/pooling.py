@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from twinbayes.names import SUBGROUP, TRANSITION
-from twinbayes.report.look import (
+from twinbayes.report.figures.look import (
     BLUE,
     GREY,
     INK,
@@ -25,7 +25,7 @@ from twinbayes.report.look import (
     styled,
     words,
 )
-from twinbayes.report.picture import Picture
+from twinbayes.report.figures.picture import Picture
 
 ALL: Final = "all"  # the population's row in a table of subgroups
 _RATIOS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)

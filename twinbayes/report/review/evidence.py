@@ -41,9 +41,9 @@ from twinbayes.names import (
     SUBGROUP,
     TIME,
 )
-from twinbayes.report.look import StateLook
-from twinbayes.report.markers import MarkerEvidence, marker_evidence
-from twinbayes.report.sensitivity import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
+from twinbayes.report.figures.look import StateLook
+from twinbayes.report.review.markers import MarkerEvidence, marker_evidence
+from twinbayes.report.review.sensitivity import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
 
 CALIBRATION: Final = "calibration"
 SCORES: Final = "scores"

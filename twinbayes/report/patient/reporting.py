@@ -10,9 +10,9 @@ from pathlib import Path
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.report.notebook import run_template
-from twinbayes.report.page import render_page, write_page
-from twinbayes.report.patient import scenarios_to_json
+from twinbayes.report.html.notebook import run_template
+from twinbayes.report.html.page import render_page, write_page
+from twinbayes.report.patient.evidence import scenarios_to_json
 from twinbayes.twin import Scenario
 
 

@@ -8,8 +8,18 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME
-from twinbayes.report import fragments as f
-from twinbayes.report.evidence import (
+from twinbayes.report.figures.borrowing import shares
+from twinbayes.report.figures.calibration import (
+    calibration_by_subgroup,
+    calibration_overall,
+    scores_over_horizons,
+)
+from twinbayes.report.figures.diagnostics import diagnostics as diagnostics_picture
+from twinbayes.report.figures.look import effect_words, interval_words, size_words, words
+from twinbayes.report.figures.pooling import shrinkage as shrinkage_picture
+from twinbayes.report.figures.pooling import treatment_forest
+from twinbayes.report.html import fragments as f
+from twinbayes.report.review.evidence import (
     BORROWING,
     CALIBRATION,
     CHECK_LEVEL,
@@ -19,17 +29,7 @@ from twinbayes.report.evidence import (
     SHRINKAGE,
     Evidence,
 )
-from twinbayes.report.figures_borrowing import shares
-from twinbayes.report.figures_calibration import (
-    calibration_by_subgroup,
-    calibration_overall,
-    scores_over_horizons,
-)
-from twinbayes.report.figures_diagnostics import diagnostics as diagnostics_picture
-from twinbayes.report.figures_pooling import shrinkage as shrinkage_picture
-from twinbayes.report.figures_pooling import treatment_forest
-from twinbayes.report.look import effect_words, interval_words, size_words, words
-from twinbayes.report.sections_time import changing_ratios
+from twinbayes.report.review.time import changing_ratios
 
 KIND: Final = "equal-tailed"
 _COUNTED: Final = 40  # subgroups from this size on are held to their band

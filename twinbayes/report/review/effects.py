@@ -10,9 +10,15 @@ import xarray as xr
 
 from twinbayes.effects import e_value_of
 from twinbayes.names import SUBGROUP, TIME
-from twinbayes.report import fragments as f
-from twinbayes.report.figures_effect import effect_forest, effect_rows, effect_unit
-from twinbayes.report.look import duration_words, interval_words, sentence, size_words, words
+from twinbayes.report.figures.effect import effect_forest, effect_rows, effect_unit
+from twinbayes.report.figures.look import (
+    duration_words,
+    interval_words,
+    sentence,
+    size_words,
+    words,
+)
+from twinbayes.report.html import fragments as f
 
 _RATIOS = ("risk_ratio", "hazard_ratio")
 

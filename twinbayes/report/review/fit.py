@@ -10,13 +10,13 @@ import pandas as pd
 from twinbayes.inference import Verdict
 from twinbayes.names import SUBGROUP
 from twinbayes.priors import PriorEntry
-from twinbayes.report import fragments as f
-from twinbayes.report.evidence import FURTHER, PRIOR_PREDICTIVE, SCORES, Evidence
-from twinbayes.report.figures_diagnostics import missingness
-from twinbayes.report.figures_graph import state_graph
-from twinbayes.report.figures_occupation import prior_predictive as prior_predictive_picture
-from twinbayes.report.formulae import hazard_formula
-from twinbayes.report.look import effect_words, size_words, words
+from twinbayes.report.figures.diagnostics import missingness
+from twinbayes.report.figures.graph import state_graph
+from twinbayes.report.figures.look import effect_words, size_words, words
+from twinbayes.report.figures.occupation import prior_predictive as prior_predictive_picture
+from twinbayes.report.html import fragments as f
+from twinbayes.report.html.formulae import hazard_formula
+from twinbayes.report.review.evidence import FURTHER, PRIOR_PREDICTIVE, SCORES, Evidence
 
 _FEW: Final = 20
 _SHOWN: Final = 6  # reasons in the banner; the others unfold

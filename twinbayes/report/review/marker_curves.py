@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from twinbayes.names import NEEDS_REFIT
-from twinbayes.report import fragments as f
-from twinbayes.report.evidence import Evidence
-from twinbayes.report.figures_markers import markers_over_time, patient_markers
-from twinbayes.report.look import interval_words
-from twinbayes.report.patient import PatientEvidence
+from twinbayes.report.figures.look import interval_words
+from twinbayes.report.figures.markers import markers_over_time, patient_markers
+from twinbayes.report.html import fragments as f
+from twinbayes.report.patient.evidence import PatientEvidence
+from twinbayes.report.review.evidence import Evidence
 
 KIND: Final = "equal-tailed"
 

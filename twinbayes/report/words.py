@@ -9,7 +9,7 @@ from typing import Final
 import xarray as xr
 
 from twinbayes.names import PATIENT, STATE, TIME
-from twinbayes.report.look import (
+from twinbayes.report.figures.look import (
     StateLook,
     duration_words,
     interval_words,

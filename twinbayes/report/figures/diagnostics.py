@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from twinbayes.cohort.quality.report import SMALLEST_CELL
-from twinbayes.report.look import (
+from twinbayes.report.figures.look import (
     BLUE,
     GREY,
     ORANGE,
@@ -25,7 +25,7 @@ from twinbayes.report.look import (
     styled,
     words,
 )
-from twinbayes.report.picture import Picture
+from twinbayes.report.figures.picture import Picture
 
 _BARS: Final = {"rhat": 1.01, "ess": 400.0, "ebfmi": 0.3}
 _MAX_COLUMNS: Final = 24

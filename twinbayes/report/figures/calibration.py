@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from twinbayes.names import STATE, SUBGROUP, TIME
-from twinbayes.report.look import (
+from twinbayes.report.figures.look import (
     BLUE,
     GREY,
     INK,
@@ -26,7 +26,7 @@ from twinbayes.report.look import (
     time_axis,
     words,
 )
-from twinbayes.report.picture import Picture
+from twinbayes.report.figures.picture import Picture
 
 _SCORES: Final = {
     "auc": "Time-dependent AUC",

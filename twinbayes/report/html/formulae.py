@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from twinbayes.model import ModelSpec
-from twinbayes.report.fragments import Block, block, bullets
+from twinbayes.report.html.fragments import Block, block, bullets
 
 _WORDS: Final = {
     "λ⁰": "baseline hazard of intensity e",

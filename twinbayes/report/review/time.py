@@ -18,8 +18,8 @@ from twinbayes.names import (
     TIME_VARYING_WINDOW,
     TRANSITION,
 )
-from twinbayes.report import fragments as f
-from twinbayes.report.look import interval_words, words
+from twinbayes.report.figures.look import interval_words, words
+from twinbayes.report.html import fragments as f
 
 
 def changing_ratios(fit: Fit, interval: float, kind: str) -> f.Block | None:

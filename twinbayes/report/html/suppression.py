@@ -10,7 +10,7 @@ import pandas as pd
 from twinbayes.checks import CheckResult
 from twinbayes.cohort.quality.report import SMALLEST_CELL
 from twinbayes.names import SUBGROUP
-from twinbayes.report.look import size_words
+from twinbayes.report.figures.look import size_words
 
 #: Columns that count people or their events.
 _COUNTS: Final = ("n", "patients", "events", "observed", "deaths", "n_risk", "n_event")

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME
-from twinbayes.report.look import (
+from twinbayes.report.figures.look import (
     BLUE,
     GREY,
     INK,
@@ -26,7 +26,7 @@ from twinbayes.report.look import (
     styled,
     words,
 )
-from twinbayes.report.picture import Picture
+from twinbayes.report.figures.picture import Picture
 
 # flag -> (colour, marker, fill)
 _FLAGS: Final[Mapping[str, tuple[str, str, str]]] = {

@@ -17,9 +17,9 @@ from twinbayes.errors import OptionError, ScenarioError, TwinbayesError, TwinErr
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
 from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, TRANSITION
-from twinbayes.report.evidence import look_of, marks_of, shrinkage_of
-from twinbayes.report.look import StateLook
-from twinbayes.report.plain_words import Living
+from twinbayes.report.figures.look import StateLook
+from twinbayes.report.review.evidence import look_of, marks_of, shrinkage_of
+from twinbayes.report.words import Living
 from twinbayes.twin import Quality, Scenario, Twin
 
 _YEARS: Final = (1.0, 3.0, 5.0)

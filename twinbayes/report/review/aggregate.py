@@ -13,11 +13,11 @@ from twinbayes.inference import AggregateFit, fit
 from twinbayes.model.aggregate.rows import EFFECT_MEAN
 from twinbayes.model.aggregate.spec import HETEROGENEITY
 from twinbayes.model.pooling.table import pooling_of
-from twinbayes.report import fragments as f
-from twinbayes.report.figures_borrowing import estimates as estimates_picture
-from twinbayes.report.figures_borrowing import shares
-from twinbayes.report.look import words
-from twinbayes.report.sections_fit import banner, judged_words
+from twinbayes.report.figures.borrowing import estimates as estimates_picture
+from twinbayes.report.figures.borrowing import shares
+from twinbayes.report.figures.look import words
+from twinbayes.report.html import fragments as f
+from twinbayes.report.review.fit import banner, judged_words
 
 _LABELS = {
     "response": "Probability of response",

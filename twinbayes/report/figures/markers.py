@@ -14,8 +14,8 @@ from matplotlib.patches import Patch
 
 from twinbayes.checks import PredictedVisits, visual_predictive
 from twinbayes.names import DAY, DAYS_PER_YEAR, MARKER, PATIENT, TIME
-from twinbayes.report.look import BLUE, INK, ORANGE, sentence, styled
-from twinbayes.report.picture import Picture
+from twinbayes.report.figures.look import BLUE, INK, ORANGE, sentence, styled
+from twinbayes.report.figures.picture import Picture
 
 _LOG_RANGE: Final = 100.0  # markers that span more are drawn on a log axis
 

@@ -11,8 +11,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from twinbayes.report.look import GREY, INK, StateLook, size_words, styled, words
-from twinbayes.report.picture import Picture
+from twinbayes.report.figures.look import GREY, INK, StateLook, size_words, styled, words
+from twinbayes.report.figures.picture import Picture
 
 _WIDE: Final = 1.5
 _HIGH: Final = 0.5

@@ -14,7 +14,7 @@ from matplotlib.patches import Circle, FancyBboxPatch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from twinbayes.names import PATIENT, STATE, TIME
-from twinbayes.report.look import (
+from twinbayes.report.figures.look import (
     BLUE,
     GREY,
     INK,
@@ -29,7 +29,7 @@ from twinbayes.report.look import (
     time_axis,
     words,
 )
-from twinbayes.report.picture import Picture
+from twinbayes.report.figures.picture import Picture
 
 # Colours of the two scenarios: none of the colours of states is used for a scenario.
 COLOUR_A: Final = BLUE

@@ -1,6 +1,6 @@
 """The sections of a review, in the order in which the template shows them."""
 
-from twinbayes.report.sections_checks import (
+from twinbayes.report.review.checks import (
     borrowing,
     calibration,
     diagnostics,
@@ -10,8 +10,8 @@ from twinbayes.report.sections_checks import (
     shrinkage,
     treatment_effects,
 )
-from twinbayes.report.sections_effect import estimands
-from twinbayes.report.sections_fit import (
+from twinbayes.report.review.effects import estimands
+from twinbayes.report.review.fit import (
     data,
     limits,
     model,
@@ -20,7 +20,7 @@ from twinbayes.report.sections_fit import (
     provenance,
     verdict,
 )
-from twinbayes.report.sections_markers import trajectories
+from twinbayes.report.review.marker_curves import trajectories
 
 __all__ = [
     "borrowing",

@@ -12,9 +12,9 @@ import xarray as xr
 from twinbayes.checks import CheckResult
 from twinbayes.errors import OptionError
 from twinbayes.inference import AggregateFit, Fit
-from twinbayes.report.handover import write_checks, write_effects
-from twinbayes.report.notebook import run_template
-from twinbayes.report.page import render_page, write_page
+from twinbayes.report.html.notebook import run_template
+from twinbayes.report.html.page import render_page, write_page
+from twinbayes.report.review.handover import write_checks, write_effects
 
 
 def review(

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from twinbayes import __version__
 from twinbayes.errors import ReportError
-from twinbayes.report.fragments import Shown
+from twinbayes.report.html.fragments import Shown
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -8,12 +8,10 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, TIME, TRANSITION
-from twinbayes.report import fragments as f
-from twinbayes.report.figures_borrowing import shares
-from twinbayes.report.figures_contrast import contrast as contrast_picture
-from twinbayes.report.figures_contrast import icon_array
-from twinbayes.report.figures_occupation import occupation
-from twinbayes.report.look import (
+from twinbayes.report.figures.borrowing import shares
+from twinbayes.report.figures.contrast import contrast as contrast_picture
+from twinbayes.report.figures.contrast import icon_array
+from twinbayes.report.figures.look import (
     duration_words,
     interval_words,
     sentence,
@@ -21,16 +19,18 @@ from twinbayes.report.look import (
     state_words,
     words,
 )
-from twinbayes.report.patient import PatientEvidence
-from twinbayes.report.picture import Picture
-from twinbayes.report.plain_words import (
+from twinbayes.report.figures.occupation import occupation
+from twinbayes.report.figures.picture import Picture
+from twinbayes.report.html import fragments as f
+from twinbayes.report.patient.evidence import PatientEvidence
+from twinbayes.report.review.fit import banner
+from twinbayes.report.words import (
     NOT_FOR_USE,
     contrast_sentences,
     forecast_sentences,
     scenario_words,
     uncertainty_sentences,
 )
-from twinbayes.report.sections_fit import banner
 
 
 def verdict(evidence: PatientEvidence, *, show_patient_ids: bool = False) -> f.Block:

@@ -11,7 +11,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from twinbayes.report.look import VERMILION, styled
+from twinbayes.report.figures.look import VERMILION, styled
 
 _DPI: Final = 160
 

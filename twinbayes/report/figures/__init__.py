@@ -1,0 +1,1 @@
+"""Pictures of reports, one file a subject."""

@@ -1,0 +1,1 @@
+"""HTML: escaped fragments, formulae, notebooks as self-contained pages."""

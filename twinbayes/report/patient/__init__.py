@@ -1,0 +1,1 @@
+"""The patient's report: evidence, and the sections that show it."""

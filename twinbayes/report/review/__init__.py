@@ -1,0 +1,1 @@
+"""The reviewer's report: evidence, and the sections that show it."""
