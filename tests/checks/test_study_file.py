@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from twinbayes import cli
+from twinbayes.cli import app as cli
 from twinbayes.errors import OptionError
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.trials import Decision, Truth

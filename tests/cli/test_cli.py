@@ -15,7 +15,7 @@ import xarray as xr
 from typer.testing import CliRunner, Result
 
 import twinbayes as tb
-from twinbayes import cli
+from twinbayes.cli import app as cli
 from twinbayes.effects import Estimand
 from twinbayes.errors import FitError
 from twinbayes.inference import Verdict

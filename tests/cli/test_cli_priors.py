@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from twinbayes import cli
+from twinbayes.cli import app as cli
 from twinbayes.priors import check_priors, library_names, load_priors
 
 MEANING = (

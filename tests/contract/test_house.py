@@ -124,7 +124,7 @@ def test_the_public_names_are_exactly_the_promised_ones_and_all_resolve() -> Non
     [
         ("import twinbayes", ["numpy", "pandas", "pymc", "matplotlib"]),
         ("import twinbayes; twinbayes.read_cohort", ["pymc", "pytensor", "arviz", "matplotlib"]),
-        ("import twinbayes.cli", ["pymc", "pytensor", "arviz"]),
+        ("import twinbayes.cli.app", ["pymc", "pytensor", "arviz"]),
     ],
 )
 def test_light_work_does_not_import_heavy_packages(statement: str, absent: list[str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import twinbayes as tb
-from twinbayes import cli
+from twinbayes.cli import app as cli
 from twinbayes.cohort import Cohort
 from twinbayes.errors import StorageError, TwinError
 from twinbayes.inference import Fit

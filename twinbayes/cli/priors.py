@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from twinbayes.cli_answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
+from twinbayes.cli.answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
 from twinbayes.errors import OptionError
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from twinbayes.cli_answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
-from twinbayes.cli_priors import priors as prior_commands
-from twinbayes.cli_simulate import EXAMPLE, simulate
+from twinbayes.cli.answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
+from twinbayes.cli.priors import priors as prior_commands
+from twinbayes.cli.simulate import EXAMPLE, simulate
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort

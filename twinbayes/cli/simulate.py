@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from twinbayes.cli_answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
+from twinbayes.cli.answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
 
 EXAMPLE: Final = "Example:  twinbayes simulate study.yaml --out results.json --workers 2"
 ENOUGH: Final = 0.95
