@@ -22,15 +22,15 @@ import numpy as np
 
 from twinbayes.inference.samplers.short_run import reasons_against
 from twinbayes.inference.samplers.threads import one_thread_each
-from twinbayes.trials.simulated.design import Design, Truth
+from twinbayes.trials.simulated.design import TrialDesign, Truth
 from twinbayes.trials.simulated.operating import operating_characteristics, plan_of
-from twinbayes.trials.simulated.trials import Decision, Plan, compiled_for, run_trials
+from twinbayes.trials.simulated.trials import AnalysisDecision, Plan, compiled_for, run_trials
 
-DESIGN: Final = Design(
+DESIGN: Final = TrialDesign(
     sizes=(6, 8, 10, 12, 15, 18, 22, 27, 33, 40),
     truth=Truth(scenario="exchangeable", value=0.25, heterogeneity=0.4),
 )
-DECISION: Final = Decision(threshold=0.2, cut_off=0.9)
+DECISION: Final = AnalysisDecision(threshold=0.2, cut_off=0.9)
 SEED: Final = 7
 GOAL: Final = 300.0  # seconds for 1,000 trials on two idle cores
 

@@ -154,7 +154,7 @@ def forecast(
         return {}, places
     # The fit has not seen this patient: weighing its draws by the patient's record makes them
     # draws given both, so that the rank of the true survival is uniform.
-    evidence = twin.evidence(0)
+    evidence = twin.record_log_marginal(0)
     weight = np.exp(evidence - evidence.max())
     chosen = generator.choice(len(weight), KEPT, p=weight / weight.sum())
     at_horizon = future[0].isel(time=int(np.flatnonzero(GRID == HORIZON)[0])).to_numpy()

@@ -65,7 +65,7 @@ def forecasts(
             ].sort_values("day")
             if later.empty:
                 continue
-            curves = fit.twin(cut.select([patient])).standing(0).curves
+            curves = fit.twin(cut.select([patient])).patient_draws(0).curves
             assert curves is not None
             days = later["day"].to_numpy(dtype=float)
             found.append(

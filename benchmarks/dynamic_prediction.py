@@ -57,11 +57,11 @@ def update_times(twins: Callable[[], tb.Twin]) -> tuple[float, float]:
     wall, cpu = [], []
     for k in range(REPEATS + 1):
         twin = twins()
-        twin.standing(0)
+        twin.patient_draws(0)
         day = twin.present[0].day + 30.0 + k
         visit = pd.DataFrame({"day": [day], "marker": ["bilirubin"], "value": [1.5]})
         started = time.process_time()
-        wall.append(milliseconds(lambda t=twin, v=visit: t.update(v).standing(0)))
+        wall.append(milliseconds(lambda t=twin, v=visit: t.update(v).patient_draws(0)))
         cpu.append(1e3 * (time.process_time() - started))
     return round(statistics.median(wall[1:]), 1), round(statistics.median(cpu[1:]), 1)
 

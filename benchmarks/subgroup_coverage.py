@@ -33,15 +33,15 @@ from twinbayes.diseases import disease
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.pooling.mixture import ExNex
 from twinbayes.trials.simulated import design as trial_design
-from twinbayes.trials.simulated.design import Design, Truth
+from twinbayes.trials.simulated.design import TrialDesign, Truth
 from twinbayes.trials.simulated.operating import describe, operating_characteristics, plan_of
-from twinbayes.trials.simulated.trials import Decision
+from twinbayes.trials.simulated.trials import AnalysisDecision
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TARGET: Final = ROOT / "docs" / "evidence" / "subgroup_coverage.json"
 TRIALS: Final = 500
 DISCORDANT: Final = "s5"
-DESIGN: Final = Design(
+DESIGN: Final = TrialDesign(
     sizes=(6, 8, 12, 18, 25, 35, 50, 70),
     truth=Truth(
         scenario="one_discordant",
@@ -55,7 +55,7 @@ ANALYSES: Final = {
     "none": disease("basket", pooling="none"),
     "exnex": disease("basket", pooling=ExNex(weights=(0.75, 0.25))),
 }
-DECISION: Final = Decision(threshold=0.3, cut_off=0.9)
+DECISION: Final = AnalysisDecision(threshold=0.3, cut_off=0.9)
 SEED: Final = 2027
 SAMPLING: Final = Sampling()
 

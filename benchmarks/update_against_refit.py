@@ -70,11 +70,11 @@ def largest(a: xr.Dataset, b: xr.Dataset) -> dict[str, Any]:
 def jointly(fit: tb.Fit, new: tb.Cohort, day: float) -> xr.Dataset:
     """Forecast under draws that are weighted by the records of all new patients together."""
     everybody = fit.twin(new, at=day)
-    total = np.sum([everybody.evidence(i) for i in range(new.n_patients)], axis=0)
+    total = np.sum([everybody.record_log_marginal(i) for i in range(new.n_patients)], axis=0)
     parts = []
     for patient in new.patient_ids:
-        twin = replace(fit.twin(new.select([patient]), at=day), origin=None)
-        twin._held[0] = twin.standing(0).weighted(total)  # in the place of its own weights
+        twin = replace(fit.twin(new.select([patient]), at=day), seen=None)
+        twin._held[0] = twin.patient_draws(0).weighted(total)  # in the place of its own weights
         parts.append(twin.forecast(UNTIL, TIMES))
     return together(parts)
 

@@ -19,7 +19,7 @@ interval = 0.9
 
 # %%
 from twinbayes import load_fit
-from twinbayes.report.review import aggregate as sections
+from twinbayes.report.reviewer import aggregate as sections
 
 evidence = sections.collect_aggregate(load_fit(fit_path), interval=interval)
 sections.verdict(evidence)

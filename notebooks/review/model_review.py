@@ -22,7 +22,7 @@ interval = 0.9
 # %%
 from twinbayes import load_fit
 from twinbayes.report import collect, read_checks, read_effects
-from twinbayes.report.review import sections
+from twinbayes.report.reviewer import sections
 
 evidence = collect(load_fit(fit_path), checks=read_checks(checks_path), interval=interval)
 sections.verdict(evidence)

@@ -26,7 +26,7 @@ show_patient_ids = False
 from twinbayes import load_fit, read_cohort
 from twinbayes.report import collect_patient, scenarios_from_json
 from twinbayes.report.patient import sections
-from twinbayes.report.review import marker_curves as sections_markers
+from twinbayes.report.reviewer import marker_curves as sections_markers
 
 evidence = collect_patient(
     load_fit(fit_path),
@@ -43,7 +43,7 @@ sections.verdict(evidence, show_patient_ids=show_patient_ids)
 # To be read aloud.
 
 # %%
-sections.aloud(evidence)
+sections.read_aloud(evidence)
 
 # %% [markdown]
 # ## Forecast

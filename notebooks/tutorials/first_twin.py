@@ -27,7 +27,7 @@ from pathlib import Path
 import twinbayes as tb
 from twinbayes.report import collect, collect_patient, twin_report
 from twinbayes.report.patient import sections as sections_patient
-from twinbayes.report.review import sections
+from twinbayes.report.reviewer import sections
 
 # %% [markdown]
 # ## 1. The cohort

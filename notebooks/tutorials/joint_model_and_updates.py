@@ -25,8 +25,8 @@ from pathlib import Path
 import pandas as pd
 
 import twinbayes as tb
-from twinbayes.report.review import marker_curves as sections_markers
-from twinbayes.report.review.evidence import collect
+from twinbayes.report.reviewer import marker_curves as sections_markers
+from twinbayes.report.reviewer.evidence import collect
 from twinbayes.twin import Ledger, Quality
 
 # %% [markdown]

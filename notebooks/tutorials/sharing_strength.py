@@ -29,7 +29,7 @@ import twinbayes as tb
 from twinbayes.checks import aggregate_borrowing
 from twinbayes.model import ExNex, RobustMap
 from twinbayes.priors import Mixture, effective_sample_size
-from twinbayes.report.review import aggregate as sections_aggregate
+from twinbayes.report.reviewer import aggregate as sections_aggregate
 from twinbayes.trials import Arm, Decision, TwoArmTrial, above
 
 # %% [markdown]

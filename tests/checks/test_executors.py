@@ -12,17 +12,17 @@ import pytest
 import trial_workers
 from twinbayes.errors import FitError, OptionError
 from twinbayes.inference.samplers.short_run import Sampling
-from twinbayes.trials import Design, Truth
+from twinbayes.trials import TrialDesign, Truth
 from twinbayes.trials.simulated.executors import run_chunks
 from twinbayes.trials.simulated.operating import operating_characteristics, plan_of
-from twinbayes.trials.simulated.trials import Decision, run_trials
+from twinbayes.trials.simulated.trials import AnalysisDecision, run_trials
 
 SQUARES = [0, 1, 4, 9, 16]
-STUDY = Design(
+STUDY = TrialDesign(
     sizes=(6, 12, 30), truth=Truth(scenario="exchangeable", value=0.3, heterogeneity=0.3)
 )
 SHORT = Sampling(draws=40, tune=40, chains=2, retries=0)
-DECISION = Decision(threshold=0.2)
+DECISION = AnalysisDecision(threshold=0.2)
 
 
 @pytest.fixture(scope="module")

@@ -14,16 +14,16 @@ import twinbayes as tb
 from twinbayes.errors import OptionError
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.trials import (
+    AnalysisDecision,
     CohortStudy,
-    Decision,
-    Design,
     OperatingCharacteristics,
+    TrialDesign,
     Truth,
     operating_characteristics,
 )
 from twinbayes.trials.simulated.table import figures, ratio, rmse_ratio
 
-HALF = Decision(threshold=0.5, cut_off=0.8)
+HALF = AnalysisDecision(threshold=0.5, cut_off=0.8)
 SHORT = Sampling(draws=150, tune=100, chains=2, retries=0)
 
 
@@ -73,7 +73,7 @@ def test_error_rates_are_nan_where_nothing_could_be_wrong() -> None:
 
 
 def test_small_values_may_be_the_better_ones() -> None:
-    below = Decision(threshold=0.5, cut_off=0.8, above=False)
+    below = AnalysisDecision(threshold=0.5, cut_off=0.8, above=False)
     table = figures(made_up(), PLACES, below).set_index(["analysis", "place"])
     assert table.loc[("one", "overall"), "power"] == pytest.approx(0.5)  # of a
     assert table.loc[("one", "overall"), "type_one_error"] == pytest.approx(0.5)  # of b
@@ -108,11 +108,11 @@ def test_fits_without_draws_are_counted_and_not_averaged() -> None:
 
 @pytest.fixture(scope="module")
 def found() -> OperatingCharacteristics:
-    design = Design(
+    design = TrialDesign(
         sizes=(5, 20, 60),
         truth=Truth(scenario="one_discordant", value=0.3, discordant="s3", shift=2.0),
     )
-    decision = Decision(threshold=0.4)
+    decision = AnalysisDecision(threshold=0.4)
     return operating_characteristics(
         design, ["none", "exchangeable"], 8, seed=2, decision=decision, sampling=SHORT
     )
@@ -137,7 +137,7 @@ def test_every_fit_is_counted_usable_or_not(found: OperatingCharacteristics) -> 
     kept = found.estimates.groupby("analysis", sort=False)["usable"].sum() / 3
     assert list(kept) == list(fits["usable"])
     strict = operating_characteristics(
-        Design(sizes=(5, 9), truth=Truth(scenario="null", value=0.3)),
+        TrialDesign(sizes=(5, 9), truth=Truth(scenario="null", value=0.3)),
         ["complete"], 2, seed=1, sampling=Sampling(draws=20, tune=20, chains=2, retries=0),
     )  # fmt: skip
     assert list(strict.fits["unusable"]) == [2]
@@ -148,7 +148,7 @@ def test_every_fit_is_counted_usable_or_not(found: OperatingCharacteristics) -> 
 
 def test_analyses_without_pooling_agree_with_the_conjugate_posterior() -> None:
     """A mean with a normal prior has a posterior in closed form: 0, 2 on the scale of 1."""
-    design = Design(
+    design = TrialDesign(
         sizes=(4, 25), truth=Truth(scenario="all_different", values=(1.0, -1.0)),
         outcome="mean", patient_sd=2.0,
     )  # fmt: skip
@@ -166,19 +166,24 @@ def test_analyses_without_pooling_agree_with_the_conjugate_posterior() -> None:
 
 
 def test_more_trials_begin_with_those_of_a_shorter_study(found: OperatingCharacteristics) -> None:
-    design = Design(
+    design = TrialDesign(
         sizes=(5, 20, 60),
         truth=Truth(scenario="one_discordant", value=0.3, discordant="s3", shift=2.0),
     )
     shorter = operating_characteristics(
-        design, ["exchangeable"], 3, seed=2, decision=Decision(threshold=0.4), sampling=SHORT
+        design,
+        ["exchangeable"],
+        3,
+        seed=2,
+        decision=AnalysisDecision(threshold=0.4),
+        sampling=SHORT,
     )
     longer = found.estimates
     same = longer[(longer["analysis"] == "exchangeable") & (longer["trial"] < 3)]
     assert shorter.estimates.equals(same.reset_index(drop=True))
 
 
-NULL = Design(sizes=(5, 9), truth=Truth(scenario="null", value=0.3))
+NULL = TrialDesign(sizes=(5, 9), truth=Truth(scenario="null", value=0.3))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +216,7 @@ def test_a_model_of_patients_goes_through_the_same_study() -> None:
     )
     found = operating_characteristics(
         study, {"survival": tb.disease("survival")}, 3, seed=1, sampling=SHORT,
-        decision=Decision(threshold=0.5),
+        decision=AnalysisDecision(threshold=0.5),
     )  # fmt: skip
     assert found.fits["failed"].eq(0).all()
     overall = found.table().iloc[0]
@@ -242,7 +247,7 @@ def exact_exnex(responders: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def test_short_runs_of_exnex_are_as_near_the_exact_posterior_as_they_say() -> None:
-    design = Design(
+    design = TrialDesign(
         sizes=(6, 8, 12, 18, 25, 35, 50, 70),
         truth=Truth(scenario="one_discordant", value=0.2, discordant="s5", shift=1.8),
     )

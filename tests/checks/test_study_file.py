@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from twinbayes.cli import app as cli
 from twinbayes.errors import OptionError
 from twinbayes.inference.samplers.short_run import Sampling
-from twinbayes.trials import Decision, Truth
+from twinbayes.trials import AnalysisDecision, Truth
 from twinbayes.trials.simulated.study_file import read_study
 
 STUDY: dict[str, Any] = {
@@ -41,7 +41,7 @@ def test_a_study_is_read_as_it_is_written(tmp_path: Path) -> None:
     assert read.design.labels == ("small", "large")
     assert read.design.sizes == (6, 30)
     assert read.design.truth == Truth(scenario="null", value=0.3)
-    assert read.decision == Decision(threshold=0.3, cut_off=0.8)
+    assert read.decision == AnalysisDecision(threshold=0.3, cut_off=0.8)
     assert read.sampling == Sampling(draws=40, tune=40, chains=2, ess_min=5.0, rhat_max=2.0)
     assert (read.trials, read.seed, read.level) == (2, 1, 0.9)
 

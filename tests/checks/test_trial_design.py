@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from twinbayes.errors import OptionError
-from twinbayes.trials import Design, Truth
+from twinbayes.trials import TrialDesign, Truth
 
 SIZES = (6, 20, 70)
 
 
-def drawn(design: Design, trials: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+def drawn(design: TrialDesign, trials: int = 4000) -> tuple[np.ndarray, np.ndarray]:
     """(trial, subgroup) true values and first columns of the results."""
     found = [design.simulate(k, 3) for k in range(trials)]
     first = [data.table.iloc[:, 1].to_numpy() for data, _ in found]
@@ -19,13 +19,13 @@ def drawn(design: Design, trials: int = 4000) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_under_the_null_all_subgroups_have_the_value() -> None:
-    true, _ = drawn(Design(sizes=SIZES, truth=Truth(scenario="null", value=0.2)), 5)
+    true, _ = drawn(TrialDesign(sizes=SIZES, truth=Truth(scenario="null", value=0.2)), 5)
     np.testing.assert_allclose(true, 0.2, rtol=1e-14)
 
 
 def test_exchangeable_log_odds_have_the_mean_and_spread_of_the_truth() -> None:
     truth = Truth(scenario="exchangeable", value=0.3, heterogeneity=0.5)
-    true, responders = drawn(Design(sizes=SIZES, truth=truth))
+    true, responders = drawn(TrialDesign(sizes=SIZES, truth=truth))
     eta = np.log(true / (1 - true))
     np.testing.assert_allclose(eta.mean(axis=0), np.log(0.3 / 0.7), atol=4 * 0.5 / 4000**0.5)
     np.testing.assert_allclose(eta.std(axis=0), 0.5, rtol=0.05)
@@ -36,7 +36,7 @@ def test_exchangeable_log_odds_have_the_mean_and_spread_of_the_truth() -> None:
 
 def test_the_discordant_subgroup_lies_the_shift_away_and_the_others_do_not() -> None:
     truth = Truth(scenario="one_discordant", value=0.2, discordant="s2", shift=np.log(6.0))
-    true, _ = drawn(Design(sizes=SIZES, truth=truth), 3)
+    true, _ = drawn(TrialDesign(sizes=SIZES, truth=truth), 3)
     np.testing.assert_allclose(true, [[0.2, 0.6, 0.2]] * 3, rtol=1e-12)
 
 
@@ -52,7 +52,9 @@ def test_results_scatter_around_the_truth_as_their_outcome_does(
     outcome: str, values: tuple[float, ...], mean: tuple[float, ...], sd: np.ndarray
 ) -> None:
     truth = Truth(scenario="all_different", values=values)
-    design = Design(sizes=SIZES, truth=truth, outcome=outcome, patient_sd=3.0, patient_time=2.0)
+    design = TrialDesign(
+        sizes=SIZES, truth=truth, outcome=outcome, patient_sd=3.0, patient_time=2.0
+    )
     true, first = drawn(design)
     np.testing.assert_array_equal(true, [values] * len(true))
     assert np.all(np.abs(first.mean(axis=0) - mean) < 4.5 * sd / len(first) ** 0.5)
@@ -61,7 +63,7 @@ def test_results_scatter_around_the_truth_as_their_outcome_does(
 
 def test_a_trial_depends_on_its_number_and_the_seed_alone() -> None:
     truth = Truth(scenario="exchangeable", value=0.3, heterogeneity=0.5)
-    design = Design(sizes=SIZES, truth=truth)
+    design = TrialDesign(sizes=SIZES, truth=truth)
     data, true = design.simulate(7, 1)
     _ = design.simulate(8, 1)
     again, same = design.simulate(7, 1)
@@ -71,7 +73,7 @@ def test_a_trial_depends_on_its_number_and_the_seed_alone() -> None:
 
 
 def test_all_smallest_subgroups_are_the_rarest() -> None:
-    design = Design(sizes=(9, 4, 4), truth=Truth(scenario="null", value=0.5))
+    design = TrialDesign(sizes=(9, 4, 4), truth=Truth(scenario="null", value=0.5))
     assert design.rarest == ("s2", "s3")
     assert design.discordant == ()
 
@@ -116,4 +118,4 @@ NULL = Truth(scenario="null", value=0.2)
 )  # fmt: skip
 def test_a_design_that_cannot_be_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        Design(**({"truth": NULL} | options))  # type: ignore[arg-type]
+        TrialDesign(**({"truth": NULL} | options))  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import pytest
 from pytensor.gradient import DisconnectedInputError
 
 from twinbayes.model.courses.open_courses import Courses
-from twinbayes.model.covariates.design import Design
+from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.model.events.likelihood.courses import event_loglik
 from twinbayes.model.events.likelihood.op import loglik, register_jax
 from twinbayes.model.events.quadrature import TrailPoints, trail_points
@@ -31,7 +31,7 @@ class Case:
 
     rows: RowTable
     edges: tuple[np.ndarray, ...]
-    design: Design
+    design: DesignMatrix
     points: TrailPoints
     parameters: Parameters
     weight: np.ndarray
@@ -86,7 +86,7 @@ def random_case(
     shift[:binary] = 0.3
     variances = np.where(rng.random((patients, columns)) < 0.3, rng.uniform(0, 1, 1), 0.0)
     group = rng.integers(0, subgroups, patients)
-    design = Design(
+    design = DesignMatrix(
         np.column_stack([values, np.eye(subgroups)[group]]),
         np.column_stack([variances * missing, np.zeros((patients, subgroups))]),
         shift,

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from twinbayes.errors import ModelError
 from twinbayes.model import Binary, NegativeBinomial, Normal, Ordinal, Poisson, StudentT, Trajectory
-from twinbayes.model.curves.families.family import LEFT, MEASURED, RIGHT, Family
+from twinbayes.model.curves.families.family import LEFT, MEASURED, RIGHT, MarkerFamily
 from twinbayes.twin.curves.kernel import _visit
 
 ETA = np.array([-30.0, -4.0, -1.2, 0.0, 0.4, 2.5, 6.0, 30.0])
@@ -30,7 +30,7 @@ def graded_log_probability(grade: np.ndarray) -> np.ndarray:
     return np.log(tail)
 
 
-CASES: dict[str, tuple[Family, np.ndarray, np.ndarray, list[float] | None, np.ndarray]] = {
+CASES: dict[str, tuple[MarkerFamily, np.ndarray, np.ndarray, list[float] | None, np.ndarray]] = {
     "below a limit": (
         Normal(),
         np.full(8, 0.3),
@@ -177,7 +177,7 @@ def test_the_ends_of_a_scale_count_as_censored() -> None:
     ],
 )
 def test_a_value_that_a_family_does_not_have_is_refused(
-    family: Family, value: float, words: str
+    family: MarkerFamily, value: float, words: str
 ) -> None:
     with pytest.raises(ModelError, match=words):
         family.codes(np.array([value]), np.array(["none"]))

@@ -10,7 +10,7 @@ import pytest
 import twinbayes as tb
 from twinbayes.errors import OptionError
 from twinbayes.inference import AggregateFit
-from twinbayes.report.review import aggregate as sections
+from twinbayes.report.reviewer import aggregate as sections
 
 
 @pytest.fixture(scope="module")

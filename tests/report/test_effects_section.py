@@ -16,7 +16,7 @@ from twinbayes.effects import Estimand, e_value_of, treatment_effect
 from twinbayes.inference import Fit
 from twinbayes.report import Picture, read_effects, write_effects
 from twinbayes.report.figures.effect import effect_forest, effect_rows
-from twinbayes.report.review.effects import estimands
+from twinbayes.report.reviewer.effects import estimands
 
 YEARS = (365.25, 1095.75)
 

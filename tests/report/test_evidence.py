@@ -27,12 +27,12 @@ from twinbayes.report import (
     scenarios_to_json,
 )
 from twinbayes.report.patient import sections as sections_patient
-from twinbayes.report.review import sections
-from twinbayes.report.review.evidence import Evidence, treatment_effects
+from twinbayes.report.reviewer import sections
+from twinbayes.report.reviewer.evidence import ReviewEvidence, treatment_effects
 
 
 @pytest.fixture(scope="module")
-def evidence(fit: Fit) -> Evidence:
+def evidence(fit: Fit) -> ReviewEvidence:
     given = CheckResult("cross-validation by patient", "pass", pd.DataFrame(), "ten folds")
     return collect(fit, checks=[given])
 
@@ -73,7 +73,7 @@ def test_treatment_effects_are_quantiles_of_hazard_ratios(fit: Fit) -> None:
     assert groups[: len(fit.cohort.subgroups)] == list(fit.cohort.subgroups)
 
 
-def test_every_section_has_a_check_or_a_reason(evidence: Evidence) -> None:
+def test_every_section_has_a_check_or_a_reason(evidence: ReviewEvidence) -> None:
     assert set(evidence.checks) == {
         "prior predictive", "shrinkage", "calibration", "scores", "prior sensitivity", "borrowing",
     }  # fmt: skip
@@ -84,7 +84,9 @@ def test_every_section_has_a_check_or_a_reason(evidence: Evidence) -> None:
     assert not any(p in json.dumps(summary) for p in evidence.fit.cohort.patient_ids)
 
 
-def test_given_cross_validation_takes_its_lack_off_the_limits(evidence: Evidence, fit: Fit) -> None:
+def test_given_cross_validation_takes_its_lack_off_the_limits(
+    evidence: ReviewEvidence, fit: Fit
+) -> None:
     assert "Cross-validated scores: NOT PROVIDED" not in sections.limits(evidence).html
     without = replace(evidence, checks={})
     assert "Cross-validated scores: NOT PROVIDED" in sections.limits(without).html
@@ -108,7 +110,7 @@ def test_priors_are_drawn_without_the_outcomes_and_the_same_each_time(cohort: Co
     }  # fmt: skip
 
 
-def test_the_prior_check_warns_where_the_data_lie_outside(evidence: Evidence) -> None:
+def test_the_prior_check_warns_where_the_data_lie_outside(evidence: ReviewEvidence) -> None:
     draws = evidence.prior_occupation
     assert draws is not None
     observed = aalen_johansen(counting_process(evidence.fit))
@@ -192,7 +194,7 @@ def test_a_patients_report_from_a_fit_that_is_not_usable_says_so_before_any_numb
     hostile_fit: Fit,
 ) -> None:
     evidence = collect_patient(hostile_fit, hostile_fit.cohort.patient_ids[-1], at=0.0)
-    told = sections_patient.aloud(evidence).html
+    told = sections_patient.read_aloud(evidence).html
     assert told.index("NOT FOR USE") < told.index("Of 100 people")
     assert "fewer than 5 patients" in told
     assert evidence.marks == ("NOT FOR USE",)

@@ -29,7 +29,7 @@ from twinbayes.report.figures.graph import state_graph
 from twinbayes.report.figures.look import Clock, StateLook, spread_labels
 from twinbayes.report.figures.occupation import occupation, prior_predictive
 from twinbayes.report.figures.pooling import shrinkage, treatment_forest
-from twinbayes.report.review.evidence import look_of, treatment_effects
+from twinbayes.report.reviewer.evidence import look_of, treatment_effects
 
 STATES = ("induction", "remission", "death")
 LOOK = StateLook.of(STATES, ("death",))

@@ -22,7 +22,7 @@ from twinbayes.model import (
 )
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.report import collect_patient
-from twinbayes.report.review.markers import marker_evidence, replicated_visits
+from twinbayes.report.reviewer.markers import marker_evidence, replicated_visits
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from twinbayes.checks import CheckResult
 from twinbayes.checks.sensitivity.power_scaling import ALL_PRIORS
 from twinbayes.inference import Fit
-from twinbayes.report.review.sensitivity import sensitivity_of
+from twinbayes.report.reviewer.sensitivity import sensitivity_of
 
 
 @pytest.fixture(scope="module")

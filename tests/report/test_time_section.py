@@ -11,7 +11,7 @@ import numpy as np
 import twinbayes as tb
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import ModelSpec, PiecewiseConstant, Term, TimeVarying
-from twinbayes.report.review.time import changing_ratios
+from twinbayes.report.reviewer.time import changing_ratios
 
 DEATH = "alive->dead"
 

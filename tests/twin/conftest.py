@@ -76,7 +76,7 @@ def known_population(
         rate=rate,
         edges=edges,
         coef=np.zeros((2, len(steps), n)),
-        origin=np.zeros((len(steps), n)),
+        at_stored_zero=np.zeros((len(steps), n)),
         effect=log_ratios * np.ones((n_effects, 1, n)),
         era_effect=era_ratios[:, None] * np.ones(n),
         subgroup_scale=None,

@@ -163,7 +163,7 @@ def test_coefficients_and_evidence_are_what_quadrature_finds(
     )
     total = shares @ density
     wanted = (shares * density) @ np.array(points) / total
-    curves, evidence = curves_of(twin), twin.evidence(0)
+    curves, evidence = curves_of(twin), twin.record_log_marginal(0)
     error = curves.std(axis=0) / np.sqrt(n)
     assert np.all(np.abs(curves.mean(axis=0) - wanted) < 4 * error)
     assert np.abs(wanted - middle).max() > 4 * error.max()  # the course did say something

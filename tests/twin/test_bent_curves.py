@@ -135,7 +135,7 @@ def test_parameters_and_evidence_are_what_a_sum_over_a_grid_finds(
     dead = events[(events["event"] == "death") & events["patient_id"].isin(limited)]
     name, years = dead["patient_id"].iloc[0], float(dead["day"].iloc[0]) / YEAR
     twin = twin_of(spec, cohort, posterior, name)
-    drawn, evidence = own_of(twin), twin.evidence(0)
+    drawn, evidence = own_of(twin), twin.record_log_marginal(0)
     points, volume = grid_around(drawn)
     log_density = log_prior(posterior, points) + log_visits(twin, points)
     if followed:
@@ -186,7 +186,7 @@ def test_a_function_of_ones_own_gives_what_the_same_one_of_the_package_gives(
     posterior = posterior_of(shipped, cohort, MEAN, SD)
     twins = [twin_of(spec, cohort, posterior, "p05") for spec in (shipped, own)]
     np.testing.assert_allclose(*(own_of(twin) for twin in twins), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(*(twin.evidence(0) for twin in twins), rtol=1e-5)
+    np.testing.assert_allclose(*(twin.record_log_marginal(0) for twin in twins), rtol=1e-5)
 
 
 def test_on_the_marker_s_own_scale_and_with_a_shared_parameter_the_grid_is_found_too(

@@ -214,7 +214,9 @@ def test_effects_that_change_with_time_act_on_hazards_that_follow_curves(
     assert set(carrier[alive]) == {True, False}
     for i in range(len(carrier)):
         wanted = scaled if carrier[i] else base
-        np.testing.assert_allclose(twin.evidence(i), wanted.evidence(i), atol=1e-6)
+        np.testing.assert_allclose(
+            twin.record_log_marginal(i), wanted.record_log_marginal(i), atol=1e-6
+        )
     ids = [cohort.patient_ids[k] for k in alive]
     found, by_arm = (t.forecast(3 * YEAR, [YEAR, 3 * YEAR]) for t in (twin, scaled))
     plain = base.forecast(3 * YEAR, [YEAR, 3 * YEAR])

@@ -89,7 +89,7 @@ def known_twin(
         rate=rate[:, None, None] * SCATTER,
         edges=np.tile([0.0, np.inf], (n_intensities, 1)),
         coef=coef,
-        origin=np.zeros((n_intensities, n)),
+        at_stored_zero=np.zeros((n_intensities, n)),
         effect=effect[..., None] * np.ones(n),
         era_effect=np.zeros((0, n)),
         subgroup_scale=None,
@@ -302,7 +302,7 @@ def test_means_over_patients_outside_the_fit_take_the_same_draw_of_everybody(
     joint_fit: Fit, strangers: Cohort
 ) -> None:
     twin = joint_fit.twin(strangers, at=0.0)
-    assert twin.standing(0).weights is not None
+    assert twin.patient_draws(0).weights is not None
     a, b = Scenario.given("d_penicillamine", 1.0), Scenario.given("d_penicillamine", 0.0)
     asked = Estimand(a=a, b=b, times=1200.0, summary="rmst_difference")
     effect, contrast = treatment_effect(twin, asked), twin.contrast(a, b, until=1200.0)

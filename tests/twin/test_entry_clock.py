@@ -146,7 +146,9 @@ def test_coefficients_and_evidence_are_what_quadrature_finds(
     assert np.abs(wanted - middle).max() > 4 * error.max()  # the course did say something
     well = np.log(FALLS_ILL / YEAR) - (FALLS_ILL + DIES_WELL) * entry
     exact = marginal.logpdf(y) + well + np.log(total)
-    assert np.log(np.mean(np.exp(twin.evidence(0) - exact))) == pytest.approx(0.0, abs=3e-3)
+    assert np.log(np.mean(np.exp(twin.record_log_marginal(0) - exact))) == pytest.approx(
+        0.0, abs=3e-3
+    )
 
 
 def test_somebody_ill_dies_at_the_age_of_the_illness_and_the_time_of_the_curve(

@@ -61,7 +61,7 @@ def test_without_association_the_evidence_is_normal_times_exponential(
 ) -> None:
     dead = joint_fit.cohort.events.query("event == 'death'")["patient_id"].iloc[0]
     twin = unassociated(joint_fit.twin(dead, at=at))
-    found = twin.evidence(0)
+    found = twin.record_log_marginal(0)
     x, y = visits_of(twin)
     for d in SOME:
         mean, spread, sigma = curve_of(joint_fit, d)
@@ -73,9 +73,9 @@ def test_a_patient_without_visits_has_the_evidence_of_the_course_alone(joint_fit
     cohort = joint_fit.cohort.select(["p04"])
     assert cohort.visits is not None
     bare = replace(cohort, visits=cohort.visits.iloc[:0])
-    twin = unassociated(replace(joint_fit.twin("p04"), cohort=bare, origin=None))
+    twin = unassociated(replace(joint_fit.twin("p04"), cohort=bare, seen=None))
     for d in SOME:
-        assert twin.evidence(0)[d] == pytest.approx(exponential(twin, d), abs=1e-10)
+        assert twin.record_log_marginal(0)[d] == pytest.approx(exponential(twin, d), abs=1e-10)
 
 
 @pytest.mark.parametrize("event", ["death", "last_contact"])
@@ -98,7 +98,7 @@ def test_with_an_association_the_evidence_is_what_quadrature_finds(
         thin,
         population=thin.population.take(same),
         curve_population=thin.curve_population.take(same),
-        origin=None,
+        seen=None,
     )
     mean, spread, sigma = curve_of(joint_fit, d)
     x, y = visits_of(twin)
@@ -123,7 +123,7 @@ def test_with_an_association_the_evidence_is_what_quadrature_finds(
                 density *= hazard(years, level, slope) / YEAR
             total += wa * wb / (2 * np.pi) * density
     wanted = marginal.logpdf(y) + np.log(total)
-    found = twin.evidence(0)
+    found = twin.record_log_marginal(0)
     assert np.log(np.mean(np.exp(found - found.max()))) + found.max() == pytest.approx(
         wanted, abs=2e-3
     )
@@ -147,7 +147,9 @@ def test_evidence_without_trajectories_is_the_log_likelihood_of_the_fit(joint_fi
     twin = Twin(spec, plan.learnt, population, None, bare, True)
     wanted = patient_loglik(draws, plan.events, bare.patient_ids)
     for i in range(bare.n_patients):
-        np.testing.assert_allclose(twin.evidence(i), wanted[0, :, i], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(
+            twin.record_log_marginal(i), wanted[0, :, i], rtol=1e-9, atol=1e-9
+        )
 
 
 def test_the_log_likelihood_of_a_joint_model_is_the_evidence_of_every_patient(
@@ -159,7 +161,9 @@ def test_the_log_likelihood_of_a_joint_model_is_the_evidence_of_every_patient(
     assert found.dims == ("chain", "draw", "patient")
     assert found.sizes["draw"] == posterior.sizes["draw"]
     for i in (0, 3):
-        np.testing.assert_array_equal(found.isel(patient=i).to_numpy().ravel(), twin.evidence(i))
+        np.testing.assert_array_equal(
+            found.isel(patient=i).to_numpy().ravel(), twin.record_log_marginal(i)
+        )
 
 
 def test_treatments_competing_ends_and_clocks_have_the_log_likelihood_of_the_fit() -> None:
@@ -175,4 +179,6 @@ def test_treatments_competing_ends_and_clocks_have_the_log_likelihood_of_the_fit
     complete = np.flatnonzero(moments == 0)
     assert len(complete) > 5
     for i in complete:
-        np.testing.assert_allclose(twin.evidence(i), wanted[0, :, i], rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(
+            twin.record_log_marginal(i), wanted[0, :, i], rtol=1e-8, atol=1e-8
+        )

@@ -90,7 +90,7 @@ def scored(
         population, twin.spec, coefficients, coefficients, none, 1.0, 0, starts, ()
     )
     new = replace(twin, learnt=Learnt(twin.learnt.encoding, twin.learnt.edges, learnt))
-    new._held[0] = replace(twin.standing(0), curves=curves)
+    new._held[0] = replace(twin.patient_draws(0), curves=curves)
     new._trust[0] = twin.trust(0)
     return new
 

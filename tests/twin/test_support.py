@@ -166,12 +166,12 @@ def test_the_flag_stays_on_the_result_where_it_is_allowed(fit: Fit) -> None:
 
 def test_without_the_priors_nothing_counts_as_supported(fit: Fit) -> None:
     twin = fit.twin([p for p in fit.cohort.patient_ids if p != "P07"], at=LANDMARK)
-    assert twin.origin is not None
-    unknown = replace(twin, origin=replace(twin.origin, priors=None))
+    assert twin.seen is not None
+    unknown = replace(twin, seen=replace(twin.seen, priors=None))
     found = treatment_effect(unknown, starting(subgroups=("known",)))
     assert np.isnan(found["prior_sd_ratio"]).all()
     assert found.attrs["support"] == "prior-driven"
-    alone = treatment_effect(replace(twin, origin=None), starting(subgroups=("known",)))
+    alone = treatment_effect(replace(twin, seen=None), starting(subgroups=("known",)))
     assert alone.attrs["support"] == "not checked"
 
 
@@ -248,7 +248,7 @@ def test_strangers_are_averaged_draw_by_draw(fit: Fit) -> None:
     strangers = cohort_from_tables("others", tables, simulated=True)
     asked = starting(subgroups=("known",))
     twin = fit.twin(strangers, at=LANDMARK)
-    assert all(twin.standing(i).weights is not None for i in range(3))
+    assert all(twin.patient_draws(i).weights is not None for i in range(3))
     found = treatment_effect(twin, asked, keep_draws=True)
     own = treatment_effect(fit.twin(people, at=LANDMARK), asked, keep_draws=True)
     np.testing.assert_array_equal(
@@ -362,7 +362,7 @@ def test_a_missing_covariate_cannot_be_changed(fit: Fit) -> None:
     patients.loc[0, "arm"] = np.nan
     tables = {**fit.cohort.tables, "patients": patients}
     twin = replace(fit.twin(at=0.0), cohort=cohort_from_tables("gap", tables, simulated=True))
-    twin = replace(twin, cohort=twin.cohort.until(0.0), origin=None)
+    twin = replace(twin, cohort=twin.cohort.until(0.0), seen=None)
     with pytest.raises(ScenarioError, match=r"'arm' is missing in 1 patient\(s\)"):
         treatment_effect(twin, given(1.0, 0.0))
 

@@ -90,7 +90,7 @@ def test_what_the_fit_has_seen_already_does_not_count_twice(joint_fit: Fit) -> N
     day = 0.9 * last
     start = joint_fit.twin("p02", at=0.3 * last)
     updated = start.update(later(joint_fit.cohort.select(["p02"]), 0.3 * last, day), day=day)
-    assert updated.standing(0).weights is None
+    assert updated.patient_draws(0).weights is None
     xr.testing.assert_identical(numbers(updated), numbers(joint_fit.twin("p02", at=day)))
 
 
@@ -99,9 +99,9 @@ def test_a_patient_of_the_fit_is_weighted_by_what_is_new(joint_fit: Fit) -> None
     alive = joint_fit.cohort.events.query("event == 'last_contact'")["patient_id"].iloc[0]
     twin = joint_fit.twin(alive)
     updated = twin.update(visit(twin.present[0].day + 100.0, 4.0))
-    log = updated.evidence(0) - twin.evidence(0)
+    log = updated.record_log_marginal(0) - twin.record_log_marginal(0)
     weight = np.exp(log - log.max())
-    weights = updated.standing(0).weights
+    weights = updated.patient_draws(0).weights
     assert weights is not None
     sigma = twin.curve_population.parameter[0, 0]  # type: ignore[union-attr]
     wanted = (weight * sigma).sum() / weight.sum()
@@ -122,7 +122,7 @@ def test_being_seen_alive_is_news(joint_fit: Fit, strangers: Cohort) -> None:
     twin = joint_fit.twin(strangers.select(["q01"]), at=YEAR)
     seen = twin.update(events=pd.DataFrame({"day": [2.5 * YEAR], "event": ["last_contact"]}))
     assert seen.present[0].day == 2.5 * YEAR
-    assert not np.array_equal(seen.evidence(0), twin.evidence(0))
+    assert not np.array_equal(seen.record_log_marginal(0), twin.record_log_marginal(0))
 
 
 def test_an_old_result_that_comes_late_does_not_turn_back_the_landmark(
@@ -239,6 +239,6 @@ def test_an_update_of_an_update_of_a_patient_of_the_fit_equals_one_built_anew(
     last = twin.present[0].day
     first = twin.update(visit(last + 50.0, 3.0))
     both = first.update(visit(last + 90.0, 4.0))
-    assert both.standing(0).weights is not None
+    assert both.patient_draws(0).weights is not None
     xr.testing.assert_identical(numbers(both), numbers(joint_fit.twin(both.cohort)))
     xr.testing.assert_identical(numbers(first), numbers(joint_fit.twin(first.cohort)))

@@ -110,7 +110,7 @@ def test_the_likelihood_is_that_of_hazards_by_group_and_window(case: Case) -> No
             window = np.searchsorted(case.plan.events.edges[0], day, side="left") - 1
             wanted = wanted + log_hazard[:, window]
         np.testing.assert_allclose(found[0, :, i], wanted, rtol=1e-9, atol=1e-9)
-        np.testing.assert_allclose(case.twin.evidence(i), wanted, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(case.twin.record_log_marginal(i), wanted, rtol=1e-9, atol=1e-9)
 
 
 def test_walks_average_zero_over_windows_and_are_those_of_ones_class(case: Case) -> None:

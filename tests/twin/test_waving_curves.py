@@ -151,7 +151,7 @@ def test_coefficients_and_evidence_are_what_quadrature_finds(
     density = rate / YEAR * np.exp(departure.adds(years, *points) - rate * risen)
     total = share @ density
     wanted = points @ (share * density) / total
-    lines, evidence = lines_of(twin, departure), twin.evidence(0)
+    lines, evidence = lines_of(twin, departure), twin.record_log_marginal(0)
     error = lines.std(axis=1) / np.sqrt(n)
     assert np.all(np.abs(lines.mean(axis=1) - wanted) < 4 * error)
     assert np.abs(wanted - middle).max() > 4 * error.max()  # the course did say something

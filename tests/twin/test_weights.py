@@ -81,7 +81,7 @@ def test_strangers_have_weights_and_the_population_moves(joint_fit: Fit, strange
     assert (table["ess"] < 400).all()
     posterior = joint_fit.datatree["posterior"].to_dataset()
     sigma = posterior["marker_sd"].to_numpy()[0, :, 0]
-    log = twin.evidence(0)
+    log = twin.record_log_marginal(0)
     weight = np.exp(log - log.max())
     curves = twin.curves(0)
     scale = curves.population.learnt.markers[0].scale

@@ -29,7 +29,7 @@ from twinbayes.twin.answers.summaries import summarise
 from twinbayes.twin.occupation.paths import Path, over_patients
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.twin import Twin
-from twinbayes.twin.weighting.patient_draws import Standing
+from twinbayes.twin.weighting.patient_draws import PatientDraws
 
 if TYPE_CHECKING:
     from twinbayes.inference import Fit
@@ -135,34 +135,36 @@ class _Sides:
     def compare(self) -> Callable[[Floats, Floats], Floats]:
         return _COMPARISONS[SUMMARIES[self.reading.estimand.summary][1]]
 
-    def levels(self, i: int, standing: Standing) -> tuple[Floats, Floats]:
+    def levels(self, i: int, drawn: PatientDraws) -> tuple[Floats, Floats]:
         """(time, draw) of patient `i` under each scenario."""
         twin, a, b = self.twin, self.reading.a, self.reading.b
         landmark = twin.present[i].day
         nodes = scenario_nodes(
             float(self.grid.times[-1]), twin.spec.graph, [a, b], landmark, self.grid
         )
-        standing = self._unblocked(standing)
-        one, two = standing, standing
+        drawn = self._unblocked(drawn)
+        one, two = drawn, drawn
         if self.confounded is not None:
-            one, two = self.confounded.true(standing)
+            one, two = self.confounded.true(drawn)
         return (
             self._level(twin.path(i, a, nodes, one), one, a, landmark),
             self._level(twin.path(i, b, nodes, two), two, b, landmark),
         )
 
-    def _unblocked(self, standing: Standing) -> Standing:
+    def _unblocked(self, drawn: PatientDraws) -> PatientDraws:
         """Close the ways into states that a hypothetical strategy removes."""
         endpoint = self.reading.endpoint
         if not endpoint.blocked:
-            return standing
-        rate = standing.population.rate * endpoint.open_intensities[:, None, None]
-        return replace(standing, population=replace(standing.population, rate=rate))
+            return drawn
+        rate = drawn.population.rate * endpoint.open_intensities[:, None, None]
+        return replace(drawn, population=replace(drawn.population, rate=rate))
 
-    def _level(self, path: Path, standing: Standing, scenario: Scenario, landmark: float) -> Floats:
+    def _level(
+        self, path: Path, drawn: PatientDraws, scenario: Scenario, landmark: float
+    ) -> Floats:
         endpoint, times = self.reading.endpoint, self.grid.times
         if self.weights is not None:
-            curves = standing.turning(scenario)
+            curves = drawn.turning(scenario)
             return np.stack([self.weights.time(_until(path, t), curves, landmark) for t in times])
         if self.side == "state_occupation":
             return self.grid.read_off(path.nodes, endpoint.occupation(path))
@@ -205,14 +207,14 @@ class _Confounded:
         moved = tuple(graph.labels.index(x) for x in labels) if covariates else ()
         return cls(effects, moved, bias.draws(twin.population.n_draws))
 
-    def true(self, standing: Standing) -> tuple[Standing, Standing]:
-        """The standing of one patient under each scenario."""
-        factor, ratios = np.exp(-self.draws), standing.ratios
+    def true(self, drawn: PatientDraws) -> tuple[PatientDraws, PatientDraws]:
+        """The draws of one patient under each scenario."""
+        factor, ratios = np.exp(-self.draws), drawn.ratios
         effect, hazard = ratios.effect.copy(), ratios.hazard.copy()
         effect[list(self.effects)] *= factor
         hazard[list(self.intensities)] *= factor
-        two = replace(standing, ratios=replace(ratios, effect=effect))
-        return replace(standing, ratios=replace(ratios, effect=effect, hazard=hazard)), two
+        two = replace(drawn, ratios=replace(ratios, effect=effect))
+        return replace(drawn, ratios=replace(ratios, effect=effect, hazard=hazard)), two
 
 
 def _standardised(
@@ -227,12 +229,12 @@ def _standardised(
     rows: dict[str, list[Floats]] = {name: [] for name in names}
 
     def work(i: int) -> tuple[Floats, Floats, dict[str, Floats]]:
-        standing = twin.standing(i)
-        a, b = sides.levels(i, standing)
+        drawn = twin.patient_draws(i)
+        a, b = sides.levels(i, drawn)
         found = _summaries(sides, names, a, b)
-        if standing.weights is not None:
+        if drawn.weights is not None:
             # Weights reorder the draws of one patient; means need the same draw of everybody.
-            a, b = sides.levels(i, twin.alike(i))
+            a, b = sides.levels(i, twin.unweighted(i))
         return a, b, found
 
     for i, (a, b, found) in enumerate(over_patients(len(mine), work)):

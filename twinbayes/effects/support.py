@@ -24,7 +24,7 @@ from twinbayes.twin.assignment import change_of
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.scenario import Setting
 from twinbayes.twin.twin import Twin
-from twinbayes.twin.weighting.seen import Origin
+from twinbayes.twin.weighting.seen import SeenByFit
 
 SUPPORTED: Final = "supported"
 PRIOR_DRIVEN: Final = "prior-driven"
@@ -32,7 +32,7 @@ NOBODY: Final = "no comparable patients"
 UNCHECKED: Final = "not checked"
 _NARROWER: Final = 0.9  # of the prior's standard deviation, above which the data added little
 _PRIOR_DRAWS: Final = 1000
-_KEPT: Final = "_prior_population"  # of an origin: draws of the priors, found once
+_KEPT: Final = "_prior_population"  # of an seen: draws of the priors, found once
 
 
 @dataclass(frozen=True)
@@ -101,16 +101,16 @@ def support_of(twin: Twin, reading: Reading) -> Support:
     mine = twin.cohort.patients[SUBGROUP].astype(str).to_numpy()
     groups = sorted(set(mine))
     sizes = [int(np.sum(mine == g)) for g in groups]
-    origin = twin.origin
-    if origin is None or not reading.contrasted:
+    seen = twin.seen
+    if seen is None or not reading.contrasted:
         blank = pd.DataFrame({"n_patients": sizes}, index=pd.Index(groups, name=SUBGROUP))
         return Support(blank.assign(support=UNCHECKED))
-    courses = _courses(twin, origin)
+    courses = _courses(twin, seen)
     rows = []
     for group, size in zip(groups, sizes, strict=True):
-        parts = [_counts(twin, origin, courses, reading, n, group) for n in reading.contrasted]
+        parts = [_counts(twin, seen, courses, reading, n, group) for n in reading.contrasted]
         worst = min(parts, key=lambda part: part["effective_number"])
-        ratios = [_prior_ratio(twin, origin, reading, n, group) for n in reading.contrasted]
+        ratios = [_prior_ratio(twin, seen, reading, n, group) for n in reading.contrasted]
         ratio = float(np.max(ratios))  # not a number if any is not: then nothing is known
         bare = worst["effective_number"] == 0.0 or worst["n_comparable"] == 0
         flag = NOBODY if bare else SUPPORTED if ratio <= _NARROWER else PRIOR_DRIVEN
@@ -118,27 +118,27 @@ def support_of(twin: Twin, reading: Reading) -> Support:
     return Support(pd.DataFrame(rows, index=pd.Index(groups, name=SUBGROUP)))
 
 
-def _courses(twin: Twin, origin: Origin) -> list[list[Episode]]:
+def _courses(twin: Twin, seen: SeenByFit) -> list[list[Episode]]:
     """Episodes of every patient of the fitted cohort; none of those who did not count."""
-    courses: list[list[Episode]] = [[] for _ in origin.cohort.patient_ids]
-    for episode in trace_histories(twin.spec.graph, origin.cohort).episodes:
-        if origin.weight[episode.patient] > 0.0:
+    courses: list[list[Episode]] = [[] for _ in seen.cohort.patient_ids]
+    for episode in trace_histories(twin.spec.graph, seen.cohort).episodes:
+        if seen.weight[episode.patient] > 0.0:
             courses[episode.patient].append(episode)
     return courses
 
 
 def _counts(
     twin: Twin,
-    origin: Origin,
+    seen: SeenByFit,
     everybody: list[list[Episode]],
     reading: Reading,
     name: str,
     group: str,
 ) -> dict[str, float]:
     """Patients of a subgroup of the fitted cohort, treated and not."""
-    cohort, graph = origin.cohort, twin.spec.graph
+    cohort, graph = seen.cohort, twin.spec.graph
     inside = cohort.patients[SUBGROUP].astype(str).to_numpy() == group
-    members = set(np.flatnonzero(inside & (origin.weight > 0.0)).tolist())
+    members = set(np.flatnonzero(inside & (seen.weight > 0.0)).tolist())
     courses = {i: everybody[i] for i in members}
     day = min(p.day for p in twin.present)
     if name in {t.name for t in graph.treatments}:
@@ -233,12 +233,12 @@ def _reached(course: list[Episode], reading: Reading, day: float) -> bool:
     return any(e.exit in into and e.stop >= day for e in course)
 
 
-def _prior_ratio(twin: Twin, origin: Origin, reading: Reading, name: str, group: str) -> float:
+def _prior_ratio(twin: Twin, seen: SeenByFit, reading: Reading, name: str, group: str) -> float:
     """Spread of a subgroup's log hazard ratios under the posterior over that under the prior."""
-    if group not in twin.encoding.subgroups or origin.priors is None:
+    if group not in twin.encoding.subgroups or seen.priors is None:
         return float("nan")
     spreads = []
-    for population in (twin.population, _prior_population(twin, origin)):
+    for population in (twin.population, _prior_population(twin, seen)):
         logs = _log_ratios(twin, population, reading, name, group)
         low, high = np.quantile(logs, [0.16, 0.84], axis=-1) if len(logs) else (0.0, 0.0)
         spreads.append(float(np.sqrt(np.sum((np.asarray(high) - low) ** 2))))
@@ -274,12 +274,12 @@ def _log_ratios(
     return out[leaving]
 
 
-def _prior_population(twin: Twin, origin: Origin) -> Population:
+def _prior_population(twin: Twin, seen: SeenByFit) -> Population:
     """Draws of the priors, laid out like the posterior."""
-    kept = origin.__dict__
+    kept = seen.__dict__
     if _KEPT not in kept:
         draws = sample_priors(
-            twin.spec, origin.cohort, priors=origin.priors, draws=_PRIOR_DRAWS, seed=0
+            twin.spec, seen.cohort, priors=seen.priors, draws=_PRIOR_DRAWS, seed=0
         )
         edges = tuple(twin.learnt.edges)
         varying = twin.spec.events.varying(twin.encoding, edges)

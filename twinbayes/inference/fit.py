@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from twinbayes.twin import Twin
     from twinbayes.twin.population.curves import CurvePopulation
     from twinbayes.twin.population.hazards import Population
-    from twinbayes.twin.weighting.seen import Origin
+    from twinbayes.twin.weighting.seen import SeenByFit
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Fit:
         if not self.spec.associations:
             return patient_loglik(posterior, self.plan.events, ids)
         twin = self.twin()
-        return by_patient(posterior, ids, [twin.evidence(i) for i in range(len(ids))])
+        return by_patient(posterior, ids, [twin.record_log_marginal(i) for i in range(len(ids))])
 
     @cached_property
     def population(self) -> Population:
@@ -144,11 +144,11 @@ class Fit:
         return self._thinned[int(draws)]
 
     @cached_property
-    def _origin(self) -> Origin:
+    def _origin(self) -> SeenByFit:
         """What its twins know of this fit."""
-        from twinbayes.twin.weighting.seen import Origin
+        from twinbayes.twin.weighting.seen import SeenByFit
 
-        return Origin(self.cohort, self.weights, self.manifest, self.priors)
+        return SeenByFit(self.cohort, self.weights, self.manifest, self.priors)
 
     def twin(
         self,

@@ -8,7 +8,7 @@ from twinbayes.model.curves.association import Association
 from twinbayes.model.curves.basis import Biphasic, CubicSpline, NaturalSpline, Polynomial
 from twinbayes.model.curves.families.continuous import Normal, StudentT
 from twinbayes.model.curves.families.discrete import Binary, NegativeBinomial, Ordinal, Poisson
-from twinbayes.model.curves.families.family import Family
+from twinbayes.model.curves.families.family import MarkerFamily
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.means.own import OwnMean, register_mean_function
 from twinbayes.model.curves.means.shapes import BiexponentialDecay, Claret, SteinFojo
@@ -45,12 +45,12 @@ __all__ = [
     "EventProcess",
     "ExNex",
     "Exchangeable",
-    "Family",
     "Group",
     "Horseshoe",
     "Interaction",
     "LatentExchangeability",
     "Learnt",
+    "MarkerFamily",
     "MeanFunction",
     "ModelPlan",
     "ModelSpec",

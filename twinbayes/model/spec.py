@@ -21,9 +21,9 @@ from twinbayes.model.curves.association import (
     Association,
     Feature,
     Multiplier,
+    describe_features,
     features,
     followed,
-    told,
 )
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.trajectory import CurveEncoding, CurvePlan, Trajectories, Trajectory
@@ -249,7 +249,7 @@ class ModelSpec:
                 *(_curve_text(t) for t in self.trajectories.markers),
                 "Patients with more visits than coefficients are sampled as they are (centred), "
                 "the others as offsets from their mean (non-centred): the same model.",
-                *told(self.features),
+                *describe_features(self.features),
             ]
         lines.append(
             "Missing covariates: integrated out of the hazard, x·β + ½ s²β², with conditional "
@@ -263,7 +263,7 @@ def _curve_text(curve: Trajectory) -> str:
     text = f"  {curve.marker}  ({curve.family.kind}; {curve.transform}; {basis.kind}: {terms})"
     if isinstance(basis, MeanFunction):
         return f"{text}\n    {_formula_text(curve.transform, basis)}"
-    return f"{text}\n    {basis.told()}" if isinstance(basis, HSGP) else text
+    return f"{text}\n    {basis.describe()}" if isinstance(basis, HSGP) else text
 
 
 def _formula_text(transform: str, mean: MeanFunction) -> str:

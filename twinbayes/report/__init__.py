@@ -9,14 +9,19 @@ from twinbayes.report.patient.evidence import (
     scenarios_to_json,
 )
 from twinbayes.report.patient.reporting import twin_report
-from twinbayes.report.review.evidence import Evidence, collect
-from twinbayes.report.review.handover import read_checks, read_effects, write_checks, write_effects
-from twinbayes.report.review.reviewing import review
+from twinbayes.report.reviewer.evidence import ReviewEvidence, collect
+from twinbayes.report.reviewer.handover import (
+    read_checks,
+    read_effects,
+    write_checks,
+    write_effects,
+)
+from twinbayes.report.reviewer.reviewing import review
 
 __all__ = [
-    "Evidence",
     "PatientEvidence",
     "Picture",
+    "ReviewEvidence",
     "collect",
     "collect_patient",
     "default_scenarios",

@@ -16,7 +16,7 @@ from twinbayes.names import LAST_CONTACT
 from twinbayes.report.patient.evidence import collect_patient
 from twinbayes.report.patient.reporting import twin_report
 from twinbayes.report.patient.sections import contrast_pictures, forecast_picture
-from twinbayes.report.review.reviewing import review
+from twinbayes.report.reviewer.reviewing import review
 
 #: Data set of the demonstration → disease model.
 DEMO_DATA: Final = {"registry": "registry", "ebmt": "hsct"}

@@ -6,20 +6,21 @@ from twinbayes.trials.exact.difference import difference_above
 from twinbayes.trials.exact.one_arm import OneArmTrial, Success
 from twinbayes.trials.exact.two_arms import TwoArmTrial
 from twinbayes.trials.exact.weight_tipping import Tipping, tipping_points
-from twinbayes.trials.simulated.design import Design, Truth
+from twinbayes.trials.simulated.design import TrialDesign, Truth
 from twinbayes.trials.simulated.operating import OperatingCharacteristics, operating_characteristics
-from twinbayes.trials.simulated.trials import CohortStudy, Decision
+from twinbayes.trials.simulated.trials import AnalysisDecision, CohortStudy
 
 __all__ = [
+    "AnalysisDecision",
     "Arm",
     "CohortStudy",
     "Condition",
     "Decision",
-    "Design",
     "OneArmTrial",
     "OperatingCharacteristics",
     "Success",
     "Tipping",
+    "TrialDesign",
     "Truth",
     "TwoArmTrial",
     "above",

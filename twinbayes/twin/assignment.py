@@ -12,7 +12,7 @@ from twinbayes.errors import ModelError, ScenarioError
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.twin.scenario import Scenario, Setting
-from twinbayes.twin.weighting.patient_draws import Standing
+from twinbayes.twin.weighting.patient_draws import PatientDraws
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin
@@ -49,7 +49,7 @@ class DesignChange:
         return out
 
 
-def assign(twin: Twin, i: int, scenario: Scenario, standing: Standing) -> Standing:
+def assign(twin: Twin, i: int, scenario: Scenario, drawn: PatientDraws) -> PatientDraws:
     """Give patient `i` the covariates that a scenario sets; all else of the patient stays.
 
     The draws, their weights, what was drawn for missing covariates and the curves are those of the
@@ -62,20 +62,20 @@ def assign(twin: Twin, i: int, scenario: Scenario, standing: Standing) -> Standi
         value is missing in some patient; or a value other than 0 and 1 for one that is 0/1.
     """
     if not scenario.settings:
-        return standing
+        return drawn
     kept = twin.__dict__.setdefault(_KEPT, {})
     if scenario.settings not in kept:
         kept[scenario.settings] = change_of(twin, scenario.settings)
-    change, population = kept[scenario.settings], standing.population
-    drawn = slice(None) if standing.weights is None else standing.weights.index
-    log_ratio = change.log_ratio(i, population.coef[..., drawn])
-    ratios = replace(standing.ratios, hazard=standing.ratios.hazard * np.exp(log_ratio))
+    change, population = kept[scenario.settings], drawn.population
+    index = slice(None) if drawn.weights is None else drawn.weights.index
+    log_ratio = change.log_ratio(i, population.coef[..., index])
+    ratios = replace(drawn.ratios, hazard=drawn.ratios.hazard * np.exp(log_ratio))
     if (walks := population.walks) is not None:
         for effect in walks.effects:
             for step in change.by[i, change.columns == effect.column]:  # 1 for a new carrier, or -1
-                walk = step * walks.log_ratio[effect.rows, 0][:, drawn]
+                walk = step * walks.log_ratio[effect.rows, 0][:, index]
                 population = population.under(effect, walk)
-    return replace(standing, population=population, ratios=ratios)
+    return replace(drawn, population=population, ratios=ratios)
 
 
 def change_of(twin: Twin, settings: tuple[Setting, ...]) -> DesignChange:

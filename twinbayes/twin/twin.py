@@ -15,7 +15,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.courses.history import Present, trace_histories
-from twinbayes.model.covariates.design import Design
+from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import CENTRE, DAYS_PER_YEAR, SUBGROUP
 from twinbayes.twin.answers.contrast import contrast_patients
@@ -30,9 +30,9 @@ from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import PatientRatios, Population, own_hazards, patient_ratios
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.updates.update import Change, updated_record
-from twinbayes.twin.weighting.marginal import record_evidence
-from twinbayes.twin.weighting.patient_draws import Standing, require_followed
-from twinbayes.twin.weighting.seen import Origin, as_fitted
+from twinbayes.twin.weighting.marginal import record_log_marginal
+from twinbayes.twin.weighting.patient_draws import PatientDraws, require_followed
+from twinbayes.twin.weighting.seen import SeenByFit, as_fitted
 
 _FEW = 16  # patients whose draws are kept once they are found
 
@@ -51,9 +51,9 @@ class Twin:
         The patients' records up to the landmark.
     usable
         Whether the fit's verdict was "usable"; carried into every result.
-    origin
+    seen
         The fit itself. Where it has not seen a patient's record as it is here, the draws are
-        weighted by how well they bear it out; without `origin` each counts the same.
+        weighted by how well they bear it out; without `seen` each counts the same.
     change
         The last update, and the twin before it; None if there was none.
     """
@@ -64,7 +64,7 @@ class Twin:
     curve_population: CurvePopulation | None = field(repr=False)
     cohort: Cohort = field(repr=False)
     usable: bool
-    origin: Origin | None = field(default=None, repr=False)
+    seen: SeenByFit | None = field(default=None, repr=False)
     change: Change | None = field(default=None, repr=False)
 
     @classmethod
@@ -76,7 +76,7 @@ class Twin:
         cohort: Cohort,
         at: float | None,
         usable: bool,
-        origin: Origin | None = None,
+        seen: SeenByFit | None = None,
     ) -> Twin:
         """Cut the records at day `at` (default: each patient's last day known).
 
@@ -88,7 +88,7 @@ class Twin:
         if at is not None:
             require_followed(cohort, at)
             cohort = cohort.until(at)
-        return cls(spec, learnt, *populations, cohort, usable, origin)
+        return cls(spec, learnt, *populations, cohort, usable, seen)
 
     @property
     def encoding(self) -> Encoding:
@@ -119,14 +119,14 @@ class Twin:
         return draw_chart(self.spec.graph, edges)
 
     @cached_property
-    def _design(self) -> Design:
+    def _design(self) -> DesignMatrix:
         return self.encoding.encode(self.cohort)
 
     @cached_property
     def _shares(self) -> Floats:
         """How much the fit has seen of each patient."""
         counted = np.ones(len(self.patient_ids))
-        return counted if self.origin is None else self.origin.shares(self.cohort)
+        return counted if self.seen is None else self.seen.shares(self.cohort)
 
     @cached_property
     def _as_fitted(self) -> Twin | None:
@@ -139,54 +139,56 @@ class Twin:
         return self._as_fitted is None and bool(np.all(self._shares == 1.0))
 
     @cached_property
-    def _held(self) -> dict[int, Standing]:
+    def _held(self) -> dict[int, PatientDraws]:
         return {}
 
     @cached_property
-    def _alikes(self) -> dict[int, Standing]:
+    def _unweighted(self) -> dict[int, PatientDraws]:
         return {}
 
     @cached_property
     def _trust(self) -> dict[int, Trust]:
         return {}
 
-    def standing(self, i: int) -> Standing:
+    def patient_draws(self, i: int) -> PatientDraws:
         """Hazards, hazard ratios and curves of patient `i`, draw by draw."""
         if i in self._held:
             return self._held[i]
-        standing = self.alike(i)
+        drawn = self.unweighted(i)
         patient, seen = self.patient_ids[i], self._as_fitted
         if self._shares[i] == 0.0:
-            standing = standing.weighted(self._evidence(i, standing))
+            drawn = drawn.weighted(self._log_marginal(i, drawn))
         elif seen is not None and patient in seen.patient_ids:
-            before = seen.evidence(seen.patient_ids.index(patient))
-            gain = self._evidence(i, standing) - self._shares[i] * before
-            standing = standing.weighted(gain)
-        self._trust[i] = Trust.of(standing)
+            before = seen.record_log_marginal(seen.patient_ids.index(patient))
+            gain = self._log_marginal(i, drawn) - self._shares[i] * before
+            drawn = drawn.weighted(gain)
+        self._trust[i] = Trust.of(drawn)
         if len(self.patient_ids) <= _FEW:
-            self._held[i] = standing
-        return standing
+            self._held[i] = drawn
+        return drawn
 
     def trust(self, i: int) -> Trust:
         """How far the draws of patient `i` can be trusted."""
         if i not in self._trust:
-            self.standing(i)
+            self.patient_draws(i)
         return self._trust[i]
 
-    def evidence(self, i: int) -> Floats:
+    def record_log_marginal(self, i: int) -> Floats:
         """Log marginal likelihood of the record of patient `i` under every draw, (draw,).
 
         Draws are those of the population, in its own order.
         """
-        return self._evidence(i, self.alike(i))
+        return self._log_marginal(i, self.unweighted(i))
 
-    def _evidence(self, i: int, alike: Standing) -> Floats:
-        return record_evidence(self.population, self._plan, alike.ratios, alike.curves, i)
+    def _log_marginal(self, i: int, unweighted: PatientDraws) -> Floats:
+        return record_log_marginal(
+            self.population, self._plan, unweighted.ratios, unweighted.curves, i
+        )
 
-    def alike(self, i: int) -> Standing:
+    def unweighted(self, i: int) -> PatientDraws:
         """Patient `i` under the draws of the population, each counting the same."""
-        if i in self._alikes:
-            return self._alikes[i]
+        if i in self._unweighted:
+            return self._unweighted[i]
         row = self.cohort.patients.iloc[i]
         ratios = patient_ratios(
             self.population,
@@ -200,14 +202,14 @@ class Twin:
         if known is not None and (plan := self._plan).curves is not None:
             curves = patient_curves(known, self.population, self.spec, plan, plan.curves, ratios, i)
         own = own_hazards(self.population, ratios, self._design, i)
-        alike = Standing(own, ratios, curves, None)
+        unweighted = PatientDraws(own, ratios, curves, None)
         if len(self.patient_ids) <= _FEW:
-            self._alikes[i] = alike
-        return alike
+            self._unweighted[i] = unweighted
+        return unweighted
 
     def ratios(self, i: int) -> PatientRatios:
         """Hazard ratios of patient `i`, by intensity and draw."""
-        return self.standing(i).ratios
+        return self.patient_draws(i).ratios
 
     def curves(self, i: int) -> PatientCurves:
         """Curves of patient `i`, every draw, given visits and course up to the landmark.
@@ -217,17 +219,17 @@ class Twin:
         TwinError
             The model has no trajectories.
         """
-        curves = self.standing(i).curves
+        curves = self.patient_draws(i).curves
         if curves is None:
             raise TwinError("This model has no trajectories: it forecasts states alone.")
         return curves
 
     def path(
-        self, i: int, scenario: Scenario, nodes: np.ndarray, standing: Standing | None = None
+        self, i: int, scenario: Scenario, nodes: np.ndarray, drawn: PatientDraws | None = None
     ) -> Path:
-        """Occupation of patient `i` at the nodes, every draw; `standing` spares finding it."""
-        standing = assign(self, i, scenario, standing or self.standing(i))
-        return standing.path(self.spec, self.chart, self.present[i], scenario, nodes)
+        """Occupation of patient `i` at the nodes, every draw; `drawn` spares finding it."""
+        drawn = assign(self, i, scenario, drawn or self.patient_draws(i))
+        return drawn.path(self.spec, self.chart, self.present[i], scenario, nodes)
 
     def forecast(
         self,

@@ -198,15 +198,15 @@ def patient_borrowing(
         require_known(label, labels, "intensity")
     scores = RecordScores(fit.thinned(draws))
     twin = scores.fit.twin(_as_fitted(fit, who))
-    standing, seen = twin.alike(0), fit.has_seen(twin.cohort)[0]
+    drawn, seen = twin.unweighted(0), fit.has_seen(twin.cohort)[0]
     own = seen & (np.array(fit.cohort.patient_ids) == twin.patient_ids[0])
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
     same = group == str(twin.cohort.patients[SUBGROUP].iloc[0])
     baseline = stacked(scores.posterior["log_baseline"].isel(window=0), TRANSITION)
-    answers = baseline + np.log(standing.ratios.hazard).T
-    if fit.spec.associations and standing.curves is not None and seen:
+    answers = baseline + np.log(drawn.ratios.hazard).T
+    if fit.spec.associations and drawn.curves is not None and seen:
         day = np.array([twin.present[0].day])
-        answers += np.column_stack([standing.curves.trail(label, day)[0] for label in labels])
+        answers += np.column_stack([drawn.curves.trail(label, day)[0] for label in labels])
     parts = [own, same & ~own, ~same]
     rows = []
     for label in told:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from twinbayes.estimators import CountingProcess, spread_same_day
 from twinbayes.inference import CompiledFit, Fit
-from twinbayes.model.covariates.design import Design
+from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.model.events.acting import acting_effects
 from twinbayes.model.events.rows import RowTable
 from twinbayes.names import (
@@ -78,7 +78,7 @@ def observed_and_expected(fit: Fit) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def _cumulative_hazard(
-    fit: Fit, rows: RowTable, design: Design, posterior: xr.Dataset
+    fit: Fit, rows: RowTable, design: DesignMatrix, posterior: xr.Dataset
 ) -> FloatArray:
     """Posterior mean cumulative hazard of each row at risk, shape (rows,)."""
     n_columns = len(fit.encoding.columns)

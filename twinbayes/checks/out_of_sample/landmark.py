@@ -24,7 +24,7 @@ from twinbayes.model.courses.history import trace_histories
 from twinbayes.twin import Scenario, Twin
 from twinbayes.twin.answers.forecast import fatal_states
 from twinbayes.twin.occupation.paths import over_patients, time_nodes
-from twinbayes.twin.weighting.patient_draws import Standing
+from twinbayes.twin.weighting.patient_draws import PatientDraws
 
 type FloatArray = npt.NDArray[np.float64]
 
@@ -145,15 +145,15 @@ class Landmark:
         final = np.isin(fit.spec.graph.states, fit.spec.graph.absorbing)
 
         def ahead(i: int) -> FloatArray:
-            standing = at_landmark.standing(i)
-            state = mean_occupation(at_landmark, i, self.times, standing)
+            drawn = at_landmark.patient_draws(i)
+            state = mean_occupation(at_landmark, i, self.times, drawn)
             free = 1.0 - state[len(self.horizons) :, final].sum(axis=1)
             density = np.nan
             if ends.exit[i] <= windows[-1]:
                 # A time grid of its own: the day of exit must not touch the forecast, not even
                 # in the last digits, by which the AUC would rank equal patients.
                 begin = max(own[i] - _DAY, 0.0)
-                before, on = mean_occupation(at_landmark, i, np.array([begin, own[i]]), standing)
+                before, on = mean_occupation(at_landmark, i, np.array([begin, own[i]]), drawn)
                 free[ends.exit[i] < windows] = 1.0 - on[final].sum()
                 if not ends.censored[i]:
                     rise = float(on[ends.absorbed_in[i]] - before[ends.absorbed_in[i]])
@@ -319,7 +319,7 @@ def landmark_accuracy(
 
 
 def mean_occupation(
-    twin: Twin, i: int, times: FloatArray, standing: Standing | None = None
+    twin: Twin, i: int, times: FloatArray, drawn: PatientDraws | None = None
 ) -> FloatArray:
     """Posterior mean occupation of patient `i` at days since the landmark, (time, state)."""
     graph, day = twin.spec.graph, twin.present[i].day
@@ -330,7 +330,7 @@ def mean_occupation(
     until = float(asked.max())
     cuts = [*(cut - day for cut in graph.entry_cuts), *asked]
     nodes = np.unique(np.round(time_nodes(until, cuts), _DECIMALS))
-    path = twin.path(i, Scenario.policy(), nodes, standing)
+    path = twin.path(i, Scenario.policy(), nodes, drawn)
     found = path.occupation[np.searchsorted(nodes, asked)]
     return np.asarray(found.mean(axis=2, dtype=np.float64))
 

@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Design:
+class DesignMatrix:
     """Encoded covariates of some patients.
 
     Attributes
@@ -56,7 +56,7 @@ class Design:
         """Number of patients."""
         return len(self.values)
 
-    def take(self, patients: NDArray[np.int64]) -> Design:
+    def take(self, patients: NDArray[np.int64]) -> DesignMatrix:
         """Return the rows of some patients, each as often as it is named."""
         parts = ("values", "variances", "subgroup", "centre", "subgroup_label")
         return replace(self, **{name: getattr(self, name)[patients] for name in parts})
@@ -132,7 +132,7 @@ class Encoding:
             axes[mine] = np.linalg.eigh(self.normal.covariance[mine])[1]
         return axes
 
-    def encode(self, cohort: Cohort) -> Design:
+    def encode(self, cohort: Cohort) -> DesignMatrix:
         """Encode the patients of any cohort that has the same covariates.
 
         Raises
@@ -150,7 +150,7 @@ class Encoding:
         one_hot = np.column_stack(
             [_one_hot(subgroup, len(self.subgroups)), _one_hot(centre, len(self.centres))]
         )
-        return Design(
+        return DesignMatrix(
             np.column_stack([mean, one_hot]),
             np.column_stack([variance, np.zeros_like(one_hot)]),
             np.concatenate([self.shift, np.zeros(one_hot.shape[1])]),

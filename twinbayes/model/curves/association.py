@@ -19,7 +19,7 @@ import pytensor.tensor as pt
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.covariates.design import Design, Encoding
+from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.curves.basis import FORMS, VALUE, Floats
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.means.mean_function import MeanFunction
@@ -186,7 +186,7 @@ def features(
     return tuple(out)
 
 
-def told(every: Sequence[Feature]) -> list[str]:
+def describe_features(every: Sequence[Feature]) -> list[str]:
     """Lines of a description: what log hazards gain, and what the words mean."""
     out = [f"  log h gains α × {label}" for feature in every for label in feature.labels]
     if any(f.column is not None for f in every):
@@ -246,7 +246,7 @@ class Multiplier:
     unit: float
 
     @classmethod
-    def of(cls, association: Association, encoding: Encoding, design: Design) -> Multiplier:
+    def of(cls, association: Association, encoding: Encoding, design: DesignMatrix) -> Multiplier:
         """Read the covariate of an association.
 
         Raises

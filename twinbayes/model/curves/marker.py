@@ -21,7 +21,14 @@ from twinbayes.model.codec import decode, encode
 from twinbayes.model.curves.basis import VALUE, Floats, TimeBasis
 from twinbayes.model.curves.families.continuous import Normal
 from twinbayes.model.curves.families.discrete import Ordinal
-from twinbayes.model.curves.families.family import LEFT, MEASURED, RIGHT, STUDENT_T, Family, Ints
+from twinbayes.model.curves.families.family import (
+    LEFT,
+    MEASURED,
+    RIGHT,
+    STUDENT_T,
+    Ints,
+    MarkerFamily,
+)
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.turns import Since, first_days, require_dated
 from twinbayes.model.events.likelihood.op import Tensor
@@ -59,7 +66,7 @@ class MarkerScale:
     centre: float
     scale: float
     column_scale: tuple[float, ...]
-    family: Family = field(default_factory=Normal)
+    family: MarkerFamily = field(default_factory=Normal)
     turns: tuple[Since, ...] = ()
 
     @classmethod
@@ -68,7 +75,7 @@ class MarkerScale:
         marker: str,
         transform: str,
         basis: TimeBasis | MeanFunction,
-        family: Family,
+        family: MarkerFamily,
         turns: tuple[Since, ...],
         cohort: Cohort,
     ) -> MarkerScale:
@@ -340,7 +347,7 @@ def _visits(marker: str, cohort: Cohort) -> pd.DataFrame:
     return cohort.visits[cohort.visits["marker"] == marker]
 
 
-def _codes(marker: str, family: Family, visits: pd.DataFrame) -> Ints:
+def _codes(marker: str, family: MarkerFamily, visits: pd.DataFrame) -> Ints:
     if not len(visits):
         return np.zeros(0, dtype=np.int64)
     values = visits["value"].to_numpy(dtype=np.float64)

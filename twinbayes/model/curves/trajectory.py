@@ -27,11 +27,11 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.covariates.columns import CovariateTerm
-from twinbayes.model.covariates.design import Design, Encoding
+from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.curves.basis import Floats, Polynomial, TimeBasis
 from twinbayes.model.curves.families.continuous import Normal
 from twinbayes.model.curves.families.discrete import Ordinal
-from twinbayes.model.curves.families.family import SD, SHAPE, Family
+from twinbayes.model.curves.families.family import SD, SHAPE, MarkerFamily
 from twinbayes.model.curves.marker import TRANSFORMS, MarkerData, MarkerScale
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.means.own import require_supported
@@ -83,7 +83,7 @@ class Trajectory:
     marker: str
     transform: str = "identity"
     basis: TimeBasis | MeanFunction = field(default_factory=Polynomial)
-    family: Family = field(default_factory=Normal)
+    family: MarkerFamily = field(default_factory=Normal)
     turns: tuple[Since, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     @property
@@ -190,7 +190,7 @@ class CurvePlan:
     """
 
     learnt: CurveEncoding
-    design: Design
+    design: DesignMatrix
     visits: tuple[MarkerData, ...]
 
 

@@ -201,7 +201,7 @@ class HSGP:
             return np.column_stack([t, 0.5 * t**2, waves])
         return np.column_stack([np.ones_like(t), t, waves - level - slope * inside])
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """The priors of the process, for a description."""
         return (
             f"waves: {self.kernel} process on {self.boundary:g} times the data; amplitude ~ "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twinbayes.model.courses.history import Histories
-from twinbayes.model.covariates.design import Design, Encoding
+from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.quadrature import TrailPoints
 from twinbayes.model.events.rows import EventData, Floats, RowTable
 
@@ -37,5 +37,5 @@ class EventPlan:
     histories: Histories
     rows: RowTable
     points: TrailPoints
-    design: Design
+    design: DesignMatrix
     data: EventData

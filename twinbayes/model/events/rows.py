@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from twinbayes.model.courses.graph import StateGraph, Transition
 from twinbayes.model.courses.history import Histories
 from twinbayes.model.courses.open_courses import Courses
-from twinbayes.model.covariates.design import Design
+from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.model.events.quadrature import TrailPoints
 from twinbayes.names import CLOCK_ENTRY
 
@@ -224,7 +224,7 @@ def window_edges(graph: StateGraph, rows: RowTable) -> tuple[Floats, ...]:
 def event_data(
     rows: RowTable,
     edges: tuple[Floats, ...],
-    design: Design,
+    design: DesignMatrix,
     points: TrailPoints,
     courses: Courses | None = None,
 ) -> EventData:

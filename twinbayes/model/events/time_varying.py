@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twinbayes.errors import ModelError
 from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.covariates.design import Design, Encoding
+from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.events.rows import Floats, Ints, RowTable
 from twinbayes.names import SUBGROUP, TIME_VARYING, TIME_VARYING_WINDOW
@@ -134,7 +134,7 @@ class VaryingEffect:
         out: Floats = up - up.mean(axis=0)
         return out
 
-    def carried(self, design: Design) -> Floats:
+    def carried(self, design: DesignMatrix) -> Floats:
         """(patient,) 1 where the effect acts: in all, in subgroups of a class, or in carriers.
 
         Raises
@@ -230,7 +230,7 @@ def cut_rows(
     rows: RowTable,
     effects: Sequence[VaryingEffect],
     graph: StateGraph,
-    design: Design,
+    design: DesignMatrix,
     patient: Ints | None = None,
 ) -> RowTable:
     """Cut rows at risk at window edges and let the window's effect act on each piece.

@@ -18,7 +18,7 @@ from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
 from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, TRANSITION
 from twinbayes.report.figures.look import StateLook
-from twinbayes.report.review.evidence import look_of, marks_of, shrinkage_of
+from twinbayes.report.reviewer.evidence import look_of, marks_of, shrinkage_of
 from twinbayes.report.words import Living
 from twinbayes.twin import Quality, Scenario, Twin
 

@@ -23,7 +23,7 @@ from twinbayes.report.figures.occupation import occupation
 from twinbayes.report.figures.picture import Picture
 from twinbayes.report.html import fragments as f
 from twinbayes.report.patient.evidence import PatientEvidence
-from twinbayes.report.review.fit import banner
+from twinbayes.report.reviewer.fit import banner
 from twinbayes.report.words import (
     NOT_FOR_USE,
     contrast_sentences,
@@ -53,7 +53,7 @@ def verdict(evidence: PatientEvidence, *, show_patient_ids: bool = False) -> f.B
     )
 
 
-def aloud(evidence: PatientEvidence) -> f.Block:
+def read_aloud(evidence: PatientEvidence) -> f.Block:
     """Return the summary that a clinician can read aloud."""
     fit = evidence.fit
     simulated = fit.cohort.simulated or evidence.twin.cohort.simulated

@@ -93,7 +93,7 @@ class Truth:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Design:
+class TrialDesign:
     """A simulated trial: its subgroups, what is observed of them, and what is true.
 
     Parameters

@@ -24,13 +24,13 @@ from twinbayes.errors import OptionError, require_known
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.priors import PriorSet, load_priors
-from twinbayes.trials.simulated.design import Design
+from twinbayes.trials.simulated.design import TrialDesign
 from twinbayes.trials.simulated.executors import run_chunks
 from twinbayes.trials.simulated.table import figures, rmse_ratio
 from twinbayes.trials.simulated.trials import (
     ESTIMATES,
+    AnalysisDecision,
     CohortStudy,
-    Decision,
     Plan,
     Spec,
     TrialFit,
@@ -65,7 +65,7 @@ class OperatingCharacteristics:
     fits: pd.DataFrame
     cpu_seconds: float
     places: Mapping[str, tuple[str, ...]] = field(repr=False)
-    decision: Decision | None = field(repr=False)
+    decision: AnalysisDecision | None = field(repr=False)
 
     def table(self, *, usable_only: bool = False) -> pd.DataFrame:
         """Return the operating characteristics.
@@ -112,12 +112,12 @@ class OperatingCharacteristics:
 
 
 def operating_characteristics(
-    study: Design | CohortStudy,
+    study: TrialDesign | CohortStudy,
     analyses: Sequence[str] | Mapping[str, Spec],
     n_trials: int,
     *,
     seed: int,
-    decision: Decision | None = None,
+    decision: AnalysisDecision | None = None,
     sampling: Sampling | None = None,
     priors: PriorSet | None = None,
     level: float = 0.9,
@@ -129,7 +129,7 @@ def operating_characteristics(
     Parameters
     ----------
     study
-        What is simulated: subgroups with `Design`, or patients with `CohortStudy`.
+        What is simulated: subgroups with `TrialDesign`, or patients with `CohortStudy`.
     analyses
         Names of pooling strategies, or models by the name they get in the table.
     n_trials
@@ -176,11 +176,11 @@ def operating_characteristics(
 
 
 def plan_of(
-    study: Design | CohortStudy,
+    study: TrialDesign | CohortStudy,
     analyses: Sequence[str] | Mapping[str, Spec],
     *,
     seed: int,
-    decision: Decision | None = None,
+    decision: AnalysisDecision | None = None,
     sampling: Sampling | None = None,
     priors: PriorSet | None = None,
     level: float = 0.9,
@@ -207,7 +207,7 @@ def describe(plan: Plan, n_trials: int) -> dict[str, Any]:
     study = plan.study
     simulated: dict[str, Any] = (
         asdict(study)
-        if isinstance(study, Design)
+        if isinstance(study, TrialDesign)
         else {
             "simulate": f"{getattr(study.simulate, '__qualname__', study.simulate)}",
             "extract": f"{getattr(study.extract, '__qualname__', study.extract)}",
@@ -230,28 +230,28 @@ def describe(plan: Plan, n_trials: int) -> dict[str, Any]:
 
 
 def _specs(
-    study: Design | CohortStudy, analyses: Sequence[str] | Mapping[str, Spec]
+    study: TrialDesign | CohortStudy, analyses: Sequence[str] | Mapping[str, Spec]
 ) -> dict[str, Spec]:
     if isinstance(analyses, str) or not analyses:
         raise OptionError("analyses: give at least one, as a list of names or models by name.")
     if isinstance(analyses, Mapping):
         specs = dict(analyses)
-    elif isinstance(study, Design):
+    elif isinstance(study, TrialDesign):
         specs = {n: disease("basket", outcome=study.outcome, pooling=n) for n in analyses}
     else:
         raise OptionError("Names of pooling strategies are for results of subgroups. Give models.")
     for name, spec in specs.items():
-        if isinstance(spec, AggregateSpec) != isinstance(study, Design):
+        if isinstance(spec, AggregateSpec) != isinstance(study, TrialDesign):
             raise OptionError(
-                f"Analysis {name!r}: a `Design` simulates results of subgroups, a `CohortStudy` "
-                "patients; the model is of the other."
+                f"Analysis {name!r}: a `TrialDesign` simulates results of subgroups, a "
+                "`CohortStudy` patients; the model is of the other."
             )
         if isinstance(spec, AggregateSpec) and spec.covariates:
             raise OptionError(f"Analysis {name!r}: simulated subgroups have no covariates.")
     return specs
 
 
-def _places(study: Design | CohortStudy) -> dict[str, tuple[str, ...]]:
+def _places(study: TrialDesign | CohortStudy) -> dict[str, tuple[str, ...]]:
     places = {"overall": study.labels, **{label: (label,) for label in study.labels}}
     named = {"rarest": study.rarest, "discordant": study.discordant}
     return places | {place: labels for place, labels in named.items() if labels}

@@ -18,9 +18,9 @@ from twinbayes.inference.files.manifest import package_versions
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.priors import PriorSet, load_priors
-from twinbayes.trials.simulated.design import Design, Truth
+from twinbayes.trials.simulated.design import TrialDesign, Truth
 from twinbayes.trials.simulated.operating import OperatingCharacteristics, operating_characteristics
-from twinbayes.trials.simulated.trials import Decision, Spec
+from twinbayes.trials.simulated.trials import AnalysisDecision, Spec
 
 _DESIGN: Final = ("outcome", "sizes", "truth", "patient_sd", "patient_time")
 KEYS: Final = (
@@ -36,11 +36,11 @@ class StudyFile:
     """A study that was read: everything `operating_characteristics` takes, and its name."""
 
     name: str
-    design: Design
+    design: TrialDesign
     analyses: Mapping[str, Spec]
     trials: int
     seed: int
-    decision: Decision | None
+    decision: AnalysisDecision | None
     sampling: Sampling
     priors: PriorSet | None
     level: float
@@ -61,10 +61,10 @@ def read_study(path: str | os.PathLike[str]) -> StudyFile:
     ----------
     path
         A YAML file. ``name``; ``sizes``, a list of patients or labels with patients; ``truth``
-        (keys of `Truth`); ``outcome``, ``patient_sd``, ``patient_time`` (see `Design`);
+        (keys of `Truth`); ``outcome``, ``patient_sd``, ``patient_time`` (see `TrialDesign`);
         ``analyses``, a list of pooling strategies, or names with ``pooling`` and its options;
         ``unit`` of the models; ``priors``, a name of the library or a YAML file;
-        ``decision`` (keys of `Decision`); ``sampling`` (keys of `Sampling`); ``level``;
+        ``decision`` (keys of `AnalysisDecision`); ``sampling`` (keys of `Sampling`); ``level``;
         ``trials``; ``seed``.
 
     Raises
@@ -88,7 +88,7 @@ def read_study(path: str | os.PathLike[str]) -> StudyFile:
             analyses=_analyses(found["analyses"], design.outcome, unit),
             trials=found["trials"],
             seed=found["seed"],
-            decision=None if decision is None else _build(Decision, decision, "decision"),
+            decision=None if decision is None else _build(AnalysisDecision, decision, "decision"),
             sampling=_build(Sampling, found.get("sampling", {}), "sampling"),
             priors=None if priors is None else load_priors(priors),
             level=found.get("level", 0.9),
@@ -138,7 +138,7 @@ def _refuse_repeated(node: Any, file: str) -> None:
             _refuse_repeated(inner, file)
 
 
-def _design(found: Mapping[str, Any]) -> Design:
+def _design(found: Mapping[str, Any]) -> TrialDesign:
     sizes = found["sizes"]
     given: dict[str, Any] = {key: found[key] for key in _DESIGN if key in found}
     given["truth"] = _build(Truth, found["truth"], "truth")
@@ -146,7 +146,7 @@ def _design(found: Mapping[str, Any]) -> Design:
         given |= {"sizes": list(sizes.values()), "labels": [str(label) for label in sizes]}
     elif not isinstance(sizes, list):
         raise OptionError("sizes must be a list of patients, or labels with patients.")
-    built: Design = _build(Design, given, "study")
+    built: TrialDesign = _build(TrialDesign, given, "study")
     return built
 
 

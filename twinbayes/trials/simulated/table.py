@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from twinbayes.trials.simulated.trials import Decision
+from twinbayes.trials.simulated.trials import AnalysisDecision
 
 type Floats = NDArray[np.float64]
 
 
 def figures(
-    estimates: pd.DataFrame, places: Mapping[str, Sequence[str]], decision: Decision | None
+    estimates: pd.DataFrame, places: Mapping[str, Sequence[str]], decision: AnalysisDecision | None
 ) -> pd.DataFrame:
     """One row an analysis and place; see `OperatingCharacteristics.table`."""
     rows = []
@@ -31,7 +31,7 @@ def figures(
     return pd.DataFrame(rows)
 
 
-def _figures(part: pd.DataFrame, decision: Decision | None) -> dict[str, float]:
+def _figures(part: pd.DataFrame, decision: AnalysisDecision | None) -> dict[str, float]:
     trial = part["trial"].to_numpy()
     true = part["truth"].to_numpy(float)
     error = part["mean"].to_numpy(float) - true

@@ -24,7 +24,7 @@ from twinbayes.model import ModelSpec
 from twinbayes.model.aggregate.spec import SUBGROUP_VALUE, AggregateSpec
 from twinbayes.names import SUBGROUP
 from twinbayes.priors import PriorSet
-from twinbayes.trials.simulated.design import Design
+from twinbayes.trials.simulated.design import TrialDesign
 
 type Floats = NDArray[np.float64]
 type Spec = AggregateSpec | ModelSpec
@@ -75,7 +75,7 @@ class CohortStudy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class AnalysisDecision:
     """When a subgroup is declared to respond: Pr(value > threshold) above a cut-off.
 
     Parameters
@@ -108,11 +108,11 @@ class Decision:
 class Plan:
     """Everything a worker needs; small, and the same for every trial."""
 
-    study: Design | CohortStudy
+    study: TrialDesign | CohortStudy
     analyses: Mapping[str, Spec]
     priors: Mapping[str, PriorSet]
     sampling: Sampling
-    decision: Decision | None
+    decision: AnalysisDecision | None
     level: float
     seed: int
 
@@ -150,7 +150,7 @@ def _run_trial(plan: Plan, trial: int) -> list[TrialFit]:
     )
     study = plan.study
     data: Aggregate | Cohort
-    if isinstance(study, Design):
+    if isinstance(study, TrialDesign):
         data, truth = study.simulate(trial, plan.seed)
     else:
         data, known = study.simulate(data_seed)

@@ -24,7 +24,7 @@ from twinbayes.twin.answers.quality_of_life import Quality
 from twinbayes.twin.answers.summaries import restricted_means, summarise
 from twinbayes.twin.occupation.paths import Path, over_patients
 from twinbayes.twin.scenario import Scenario
-from twinbayes.twin.weighting.patient_draws import Standing
+from twinbayes.twin.weighting.patient_draws import PatientDraws
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin
@@ -57,23 +57,23 @@ def contrast_patients(
     fatal = fatal_states(graph)
     weights = None if quality is None else quality.weights(twin)
 
-    def share(i: int, standing: Standing) -> _Part:
+    def share(i: int, drawn: PatientDraws) -> _Part:
         nodes = scenario_nodes(until, twin.spec.graph, [a, b], landmarks[i], out_grid)
-        one, two = (twin.path(i, scenario, nodes, standing) for scenario in (a, b))
+        one, two = (twin.path(i, scenario, nodes, drawn) for scenario in (a, b))
         times = []
         if weights is not None:
             for path, scenario in ((one, a), (two, b)):
-                times.append(weights.time(path, standing.turning(scenario), landmarks[i]))
+                times.append(weights.time(path, drawn.turning(scenario), landmarks[i]))
         return _difference(one, two, times, out_grid, fatal)
 
     def work(i: int) -> _Part:
-        standing = twin.standing(i)
-        found = share(i, standing)
-        if standing.weights is None:
+        drawn = twin.patient_draws(i)
+        found = share(i, drawn)
+        if drawn.weights is None:
             return found
         # Weights reorder the draws of one patient; means need the same draw of everybody.
-        alike = share(i, twin.alike(i))
-        return replace(found, survival=alike.survival, totals=alike.totals)
+        unweighted = share(i, twin.unweighted(i))
+        return replace(found, survival=unweighted.survival, totals=unweighted.totals)
 
     groups = twin.cohort.patients[SUBGROUP].astype(str).to_numpy()
     labels = sorted(set(groups))

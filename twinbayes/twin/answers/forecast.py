@@ -164,8 +164,8 @@ def forecast_patients(
 
     def work(i: int) -> dict[str, Floats]:
         nodes = scenario_nodes(until, graph, [scenario], landmarks[i], out_grid)
-        standing = twin.standing(i)
-        path, curves = twin.path(i, scenario, nodes, standing), standing.turning(scenario)
+        drawn = twin.patient_draws(i)
+        path, curves = twin.path(i, scenario, nodes, drawn), drawn.turning(scenario)
         present = graph.states.index(twin.present[i].state)
         out = _summarise(path, out_grid, fatal, draws)
         if twin.present[i].state in graph.absorbing:

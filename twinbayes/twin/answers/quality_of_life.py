@@ -212,8 +212,8 @@ def quality_patients(
 
     def work(i: int) -> dict[str, Floats]:
         nodes = scenario_nodes(until, graph, [scenario], landmarks[i], out_grid)
-        standing = twin.standing(i)
-        path, curves = twin.path(i, scenario, nodes, standing), standing.turning(scenario)
+        drawn = twin.patient_draws(i)
+        path, curves = twin.path(i, scenario, nodes, drawn), drawn.turning(scenario)
         time = weights.time(path, curves, landmarks[i])
         mean = restricted_means(survival_of(path.occupation, weights.fatal), nodes)
         now = out_grid.read_off(nodes, weights.living(path))

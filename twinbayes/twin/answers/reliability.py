@@ -10,7 +10,7 @@ import pandas as pd
 
 from twinbayes.names import DAY, MARKER, NEEDS_REFIT, PATIENT, PATIENT_ID
 from twinbayes.twin.weighting.importance import largest_shape
-from twinbayes.twin.weighting.patient_draws import Standing
+from twinbayes.twin.weighting.patient_draws import PatientDraws
 
 if TYPE_CHECKING:
     from twinbayes.twin.twin import Twin
@@ -40,12 +40,12 @@ class Trust:
     is_weighted: bool
 
     @classmethod
-    def of(cls, standing: Standing) -> Trust:
+    def of(cls, drawn: PatientDraws) -> Trust:
         """Read off one patient's draws."""
-        weights, curves = standing.weights, standing.curves
+        weights, curves = drawn.weights, drawn.curves
         return cls(
             float("nan") if weights is None else weights.pareto_k,
-            float(standing.population.n_draws) if weights is None else weights.ess,
+            float(drawn.population.n_draws) if weights is None else weights.ess,
             float("nan") if curves is None else curves.efficiency,
             weights is not None,
         )
@@ -54,7 +54,7 @@ class Trust:
 def judge_patients(twin: Twin) -> pd.DataFrame:
     """Return one row a patient; see `Twin.reliability`."""
     surprises = surprises_of(twin)
-    longest = np.inf if twin.origin is None else twin.origin.longest
+    longest = np.inf if twin.seen is None else twin.seen.longest
     rows = []
     for i, patient in enumerate(twin.patient_ids):
         trust, surprise = twin.trust(i), surprises.get(patient, float("nan"))

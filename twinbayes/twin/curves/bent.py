@@ -127,7 +127,7 @@ def _joined(bends: Sequence[Bend]) -> tuple[Bend, ...]:
 
 
 @dataclass(frozen=True)
-class Summit:
+class Mode:
     """Mode (draw, term), log density there (draw,), and factors of the curvature around it."""
 
     mode: Floats
@@ -246,7 +246,7 @@ class Bent:
         )
         return step, gain, root
 
-    def climb(self) -> Summit:
+    def climb(self) -> Mode:
         """Take every draw to its mode."""
         c = self.mean.copy()
         value = self.density(c)
@@ -268,16 +268,16 @@ class Bent:
             value = np.where(taken, new, value)
             step, gain, root = self._steps(c)
             moving = taken & (gain > _CLOSE)
-        return Summit(c, value, root)
+        return Mode(c, value, root)
 
     def sample(
-        self, summit: Summit, generator: np.random.Generator, n_proposals: int, *, heavy: bool
+        self, at: Mode, generator: np.random.Generator, n_proposals: int, *, heavy: bool
     ) -> tuple[Floats, Floats, Floats]:
         """Draw coefficients for every draw of the population.
 
         Parameters
         ----------
-        summit
+        at
             Where `climb` led.
         generator
             Of random numbers.
@@ -293,7 +293,7 @@ class Bent:
             weights over the square of their mean (draw,).
         """
         n, q = self.mean.shape
-        mode, top, root = summit.mode, summit.top, summit.root
+        mode, top, root = at.mode, at.top, at.root
         proposals, log_weight = np.empty((n_proposals, n, q)), np.empty((n_proposals, n))
         away = np.empty((n, q))
         for j in range(n_proposals):

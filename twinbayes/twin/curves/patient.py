@@ -40,9 +40,9 @@ class PatientCurves:
     coefficients, mean
         (draw, term), on the sampling scale, and what they are on average in patients with the
         same covariates, subgroup and centre.
-    log_evidence
+    log_marginal
         (draw,) what curves add to the log marginal likelihood of the patient's record under each
-        population draw; `evidence.record_evidence` adds the rest.
+        population draw; `evidence.record_log_marginal` adds the rest.
     efficiency
         Mean share of the proposals that count; 1 where the normal approximation is exact.
     seed
@@ -57,7 +57,7 @@ class PatientCurves:
     spec: ModelSpec
     coefficients: Floats
     mean: Floats
-    log_evidence: Floats
+    log_marginal: Floats
     efficiency: float
     seed: int
     starts: tuple[Floats, ...]
@@ -125,7 +125,7 @@ class PatientCurves:
             population=self.population.forecasting(index),
             coefficients=self.coefficients[index],
             mean=self.mean[index],
-            log_evidence=self.log_evidence[index],
+            log_marginal=self.log_marginal[index],
         )
 
 
@@ -170,11 +170,11 @@ def patient_curves(
     parameter = np.ascontiguousarray(np.moveaxis(population.parameter, -1, 0))
     bends = bends_of(population, spec, plan, curves, i)
     bent = Bent(own, precision, half_log_det, shared, parameter, bends, varying, mean)
-    summit = bent.climb() if bends else None
+    mode = bent.climb() if bends else None
     for proposals in (_PROPOSALS, _MORE_PROPOSALS):
-        if summit is not None:
+        if mode is not None:
             heavy = proposals == _MORE_PROPOSALS
-            out, evidence, spread = bent.sample(summit, generator, proposals, heavy=heavy)
+            out, evidence, spread = bent.sample(mode, generator, proposals, heavy=heavy)
         else:
             sample_curves(
                 own,
@@ -197,7 +197,7 @@ def patient_curves(
         spec=spec,
         coefficients=whole,
         mean=mean,
-        log_evidence=evidence + constant,
+        log_marginal=evidence + constant,
         efficiency=float(np.mean(1.0 / (1.0 + spread))),
         seed=seed,
         starts=starts,

@@ -19,7 +19,7 @@ type Single = tuple[Ints, Ints, Floats, Floats, Floats]
 
 
 @dataclass(frozen=True)
-class Said:
+class CurveTerms:
     """Terms of the log density of a patient's coefficients; see `curve_kernel`.
 
     Attributes
@@ -92,7 +92,7 @@ def what_is_said(
     ratios: PatientRatios,
     mean: Floats,
     i: int,
-) -> Said:
+) -> CurveTerms:
     """Gather what visits and course of patient `i` of a plan say of the coefficients.
 
     `mean` (draw, term) is that of the coefficients before anything is known of the patient.
@@ -113,7 +113,7 @@ def what_is_said(
         mean=mean,
     )
     course = _course(pull, rates, plan, ratios, i)
-    return Said(visits, product, *course, _single_visits(population, curves, i))
+    return CurveTerms(visits, product, *course, _single_visits(population, curves, i))
 
 
 def _single_visits(population: CurvePopulation, curves: CurvePlan, i: int) -> Single:
@@ -181,7 +181,7 @@ class Pull:
 def _course(
     pull: Pull, rates: Population, plan: ModelPlan, ratios: PatientRatios, i: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """What the course so far says: event, base, slope and constant of `Said`."""
+    """What the course so far says: event, base, slope and constant of `CurveTerms`."""
     points, data, labels = plan.events.points, plan.events.data, pull.spec.graph.labels
     n, width = pull.mean.shape
     nodes = np.flatnonzero(points.patient[: len(points.node_row)] == i)

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from twinbayes.errors import TwinError
-from twinbayes.model.covariates.design import Design, Encoding
+from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.process import LOG_BASELINE_AT_EVENT, EventProcess
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.events.time_varying import VaryingEffect
@@ -51,7 +51,7 @@ class Population:
         (intensity, window + 1), window edges in days.
     coef
         (column, intensity, draw); columns are covariates, then subgroups, then centres.
-    origin
+    at_stored_zero
         (intensity, draw), log hazard ratio where every column is stored as 0 (see `EventData`).
     effect
         (effect, subgroup, draw), treatment log hazard ratios.
@@ -76,7 +76,7 @@ class Population:
     rate: Floats
     edges: Floats
     coef: Floats
-    origin: Floats
+    at_stored_zero: Floats
     effect: Floats
     era_effect: Floats
     subgroup_scale: Floats | None
@@ -150,13 +150,13 @@ class Population:
                 no_levels[1] if centre is None else centre,
             ]
         )
-        origin = np.zeros((n_intensities, n))
-        _add_columns(origin, coef, np.flatnonzero(encoding.shift), -encoding.shift)
+        at_stored_zero = np.zeros((n_intensities, n))
+        _add_columns(at_stored_zero, coef, np.flatnonzero(encoding.shift), -encoding.shift)
         return cls(
             rate=np.exp(rate),
             edges=table,
             coef=coef,
-            origin=origin,
+            at_stored_zero=at_stored_zero,
             effect=np.zeros((0, len(encoding.subgroups), n)) if effect is None else effect,
             era_effect=np.zeros((0, n)) if era_effect is None else era_effect,
             subgroup_scale=get("subgroup_scale", TRANSITION),
@@ -205,7 +205,7 @@ def patient_ratios(
     population: Population,
     process: EventProcess,
     encoding: Encoding,
-    design: Design,
+    design: DesignMatrix,
     i: int,
     labels: tuple[str, str],
 ) -> PatientRatios:
@@ -221,7 +221,7 @@ def patient_ratios(
         Subgroup and centre of the patient.
     """
     generator = np.random.default_rng(_seed(design, i, labels))
-    n, predictor = population.n_draws, population.origin.copy()
+    n, predictor = population.n_draws, population.at_stored_zero.copy()
     values, variances = design.values[i], design.variances[i]
     stored = values + design.shift
     seen = np.flatnonzero((stored != 0.0) & (variances == 0.0))
@@ -252,7 +252,7 @@ def patient_ratios(
 
 
 def own_hazards(
-    population: Population, ratios: PatientRatios, design: Design, i: int
+    population: Population, ratios: PatientRatios, design: DesignMatrix, i: int
 ) -> Population:
     """Baseline hazards of patient `i`, with the time-varying effects that act on them."""
     if population.walks is None:
@@ -300,7 +300,7 @@ def _new_level(
     return pooling.draw_new(np.zeros_like(like), scale, generator)
 
 
-def _seed(design: Design, i: int, labels: tuple[str, str]) -> int:
+def _seed(design: DesignMatrix, i: int, labels: tuple[str, str]) -> int:
     content = hashlib.sha256(design.values[i].tobytes())
     content.update(design.variances[i].tobytes())
     content.update("\x1f".join(labels).encode())

@@ -33,7 +33,7 @@ from twinbayes.twin.updates.update import Change
 if TYPE_CHECKING:
     from twinbayes.inference import Fit
     from twinbayes.twin.twin import Twin
-    from twinbayes.twin.weighting.seen import Origin
+    from twinbayes.twin.weighting.seen import SeenByFit
 
 HORIZONS: Final = tuple(years * DAYS_PER_YEAR for years in (1.0, 2.0, 5.0))
 _KEYS: Final = {
@@ -84,8 +84,8 @@ def describe_update(twin: Twin) -> dict[str, Any]:
     TwinError
         The twin was not updated, or does not come from a fit.
     """
-    change, origin = twin.change, twin.origin
-    if change is None or origin is None:
+    change, seen = twin.change, twin.seen
+    if change is None or seen is None:
         raise TwinError(
             "ledger: this twin was not updated. Append what Twin.update returned, for a twin made "
             "by Fit.twin."
@@ -96,8 +96,8 @@ def describe_update(twin: Twin) -> dict[str, Any]:
         return replace(twin, cohort=cohort, change=None)
 
     return {
-        "fit": fit_identity(origin, twin),
-        "priors": list(origin.manifest.get("prior_ids", ())),
+        "fit": fit_identity(seen, twin),
+        "priors": list(seen.manifest.get("prior_ids", ())),
         "versions": package_versions(),
         "draws": twin.population.n_draws,
         "horizons_days": list(HORIZONS),
@@ -105,9 +105,9 @@ def describe_update(twin: Twin) -> dict[str, Any]:
     }
 
 
-def fit_identity(origin: Origin, twin: Twin) -> dict[str, str]:
+def fit_identity(seen: SeenByFit, twin: Twin) -> dict[str, str]:
     """Hashes of a fit's manifest and of the draws that a twin uses."""
-    text = json.dumps(dict(origin.manifest), sort_keys=True)
+    text = json.dumps(dict(seen.manifest), sort_keys=True)
     content = hashlib.sha256()
     for part in (twin.population, twin.curve_population):
         for name, value in sorted(vars(part).items()) if part is not None else ():
@@ -220,7 +220,7 @@ def replay(fit: Fit, cohort: Cohort, records: Sequence[Mapping[str, Any]]) -> li
         except ValueError as error:
             problems.append(f"{name}: {error}")
             continue
-        if twin.origin is None or fit_identity(twin.origin, twin) != record["fit"]:
+        if twin.seen is None or fit_identity(twin.seen, twin) != record["fit"]:
             problems.append(f"{name}: was made with another fit or other draws.")
             continue
         if tuple(record["horizons_days"]) != HORIZONS:

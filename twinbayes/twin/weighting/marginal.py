@@ -23,7 +23,7 @@ from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.population.hazards import PatientRatios, Population
 
 
-def record_evidence(
+def record_log_marginal(
     population: Population,
     plan: ModelPlan,
     ratios: PatientRatios,
@@ -48,7 +48,7 @@ def record_evidence(
     """
     out = _course(population, plan, ratios, i)
     if curves is not None and plan.curves is not None:
-        out = out + curves.log_evidence + _visits(curves, plan.curves.visits, i)
+        out = out + curves.log_marginal + _visits(curves, plan.curves.visits, i)
     return out
 
 

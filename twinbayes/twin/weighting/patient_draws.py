@@ -19,7 +19,7 @@ from twinbayes.twin.weighting.importance import Weights, importance_weights
 
 
 @dataclass(frozen=True)
-class Standing:
+class PatientDraws:
     """One patient under the population's draws, as the patient's record bears them out.
 
     Attributes
@@ -37,13 +37,13 @@ class Standing:
     curves: PatientCurves | None
     weights: Weights | None
 
-    def weighted(self, log_ratio: Floats) -> Standing:
+    def weighted(self, log_ratio: Floats) -> PatientDraws:
         """Let the draws count by their log weights (draw,)."""
         weights = importance_weights(log_ratio)
         if weights is None:
             return self
         index = weights.index
-        return Standing(
+        return PatientDraws(
             self.population.rates_of(index),
             PatientRatios(self.ratios.hazard[:, index], self.ratios.effect[:, index]),
             None if self.curves is None else self.curves.under(index),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Origin:
+class SeenByFit:
     """The fit behind a twin.
 
     Attributes
@@ -96,20 +96,20 @@ def as_fitted(twin: Twin, shares: Floats) -> Twin | None:
     shares
         How much the fit has seen of each patient.
     """
-    origin, ids = twin.origin, twin.patient_ids
+    fit, ids = twin.seen, twin.patient_ids
     known = [p for p, share in zip(ids, shares, strict=True) if share > 0.0]
-    if origin is None or not known:
+    if fit is None or not known:
         return None
     if (whole := _last_as_fitted(twin, shares)) is not None:
         return whole
     mine = twin.cohort if len(known) == len(ids) else twin.cohort.select(known)
-    seen = origin.record_of(mine)
+    seen = fit.record_of(mine)
     changed = differing(mine, seen)
     counted = dict(zip(ids, shares, strict=True))
     other = [p for p in known if p in changed or counted[p] != 1.0]
     if not other:
         return None
-    return replace(twin, cohort=seen.select(other), origin=None, change=None)
+    return replace(twin, cohort=seen.select(other), seen=None, change=None)
 
 
 def _last_as_fitted(twin: Twin, shares: Floats) -> Twin | None:
@@ -117,12 +117,12 @@ def _last_as_fitted(twin: Twin, shares: Floats) -> Twin | None:
 
     It spares cutting the fitted cohort again: no later landmark shows more of it.
     """
-    if twin.change is None or twin.origin is None or not np.all(shares == 1.0):
+    if twin.change is None or twin.seen is None or not np.all(shares == 1.0):
         return None
     before = twin.change.before
     if before.change is not None:
         return _last_as_fitted(before, shares)
-    seen = twin.origin.last_days
+    seen = twin.seen.last_days
     as_long = all(seen[p] <= day for p, day in last_days(before.cohort).items())
     return before if as_long and before.is_as_fitted else None
 

@@ -38,7 +38,7 @@ GAP: Final = "gap"
 
 
 @runtime_checkable
-class Family(Protocol):
+class MarkerFamily(Protocol):
     """How measurements scatter around a curve."""
 
     @property

@@ -19,7 +19,7 @@ from twinbayes.report.figures.look import effect_words, interval_words, size_wor
 from twinbayes.report.figures.pooling import shrinkage as shrinkage_picture
 from twinbayes.report.figures.pooling import treatment_forest
 from twinbayes.report.html import fragments as f
-from twinbayes.report.review.evidence import (
+from twinbayes.report.reviewer.evidence import (
     BORROWING,
     CALIBRATION,
     CHECK_LEVEL,
@@ -27,15 +27,15 @@ from twinbayes.report.review.evidence import (
     SCORES,
     SENSITIVITY,
     SHRINKAGE,
-    Evidence,
+    ReviewEvidence,
 )
-from twinbayes.report.review.time import changing_ratios
+from twinbayes.report.reviewer.time import changing_ratios
 
 KIND: Final = "equal-tailed"
 _COUNTED: Final = 40  # subgroups from this size on are held to their band
 
 
-def diagnostics(evidence: Evidence) -> f.Block:
+def diagnostics(evidence: ReviewEvidence) -> f.Block:
     """Return R-hat, effective sample sizes and energies, variable by variable."""
     fit = evidence.fit
     table = fit.verdict.table
@@ -49,7 +49,7 @@ def diagnostics(evidence: Evidence) -> f.Block:
     )
 
 
-def shrinkage(evidence: Evidence) -> f.Block:
+def shrinkage(evidence: ReviewEvidence) -> f.Block:
     """Return raw against pooled subgroup levels, and hazard ratios that change with time."""
     checks = evidence.of(SHRINKAGE)
     tables = [c.table for c in checks if not c.table.empty]
@@ -61,7 +61,7 @@ def shrinkage(evidence: Evidence) -> f.Block:
     return f.block(picture.marked(*evidence.marks), *(f.check(c) for c in checks), changing)
 
 
-def calibration(evidence: Evidence) -> f.Block:
+def calibration(evidence: ReviewEvidence) -> f.Block:
     """Return predicted against observed state occupation, overall and by subgroup."""
     checks = evidence.of(CALIBRATION)
     curves = evidence.curves
@@ -81,7 +81,7 @@ def calibration(evidence: Evidence) -> f.Block:
     )
 
 
-def scores(evidence: Evidence) -> f.Block:
+def scores(evidence: ReviewEvidence) -> f.Block:
     """Return accuracy and discrimination at the horizons."""
     checks = evidence.of(SCORES)
     if not checks:
@@ -102,7 +102,7 @@ def scores(evidence: Evidence) -> f.Block:
     )
 
 
-def treatment_effects(evidence: Evidence) -> f.Block:
+def treatment_effects(evidence: ReviewEvidence) -> f.Block:
     """Return hazard ratios of each treatment effect, by subgroup."""
     effects = evidence.effects
     if effects.empty:
@@ -136,13 +136,13 @@ def treatment_effects(evidence: Evidence) -> f.Block:
     )
 
 
-def prior_sensitivity(evidence: Evidence) -> f.Block:
+def prior_sensitivity(evidence: ReviewEvidence) -> f.Block:
     """Return how much parameters and forecasts depend on the priors."""
     checks = evidence.of(SENSITIVITY)
     return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
 
 
-def borrowing(evidence: Evidence) -> f.Block:
+def borrowing(evidence: ReviewEvidence) -> f.Block:
     """Return where the effect of each treatment in each subgroup comes from."""
     checks = evidence.of(BORROWING)
     tables = [c.table for c in checks if not c.table.empty]
@@ -163,7 +163,7 @@ def borrowing(evidence: Evidence) -> f.Block:
     )
 
 
-def further(evidence: Evidence) -> f.Block:
+def further(evidence: ReviewEvidence) -> f.Block:
     """Return the evidence that was handed in and has no section of its own."""
     checks = evidence.of(FURTHER)
     if not checks:

@@ -17,7 +17,7 @@ from twinbayes.report.figures.borrowing import estimates as estimates_picture
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.look import words
 from twinbayes.report.html import fragments as f
-from twinbayes.report.review.fit import banner, judged_words
+from twinbayes.report.reviewer.fit import banner, judged_words
 
 _LABELS = {
     "response": "Probability of response",

@@ -9,12 +9,12 @@ from twinbayes.report.figures.look import interval_words
 from twinbayes.report.figures.markers import markers_over_time, patient_markers
 from twinbayes.report.html import fragments as f
 from twinbayes.report.patient.evidence import PatientEvidence
-from twinbayes.report.review.evidence import Evidence
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 KIND: Final = "equal-tailed"
 
 
-def trajectories(evidence: Evidence) -> f.Block:
+def trajectories(evidence: ReviewEvidence) -> f.Block:
     """Return curves, associations and predictive coverage of the markers."""
     found = evidence.markers
     if found is None:

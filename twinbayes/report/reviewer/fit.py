@@ -16,7 +16,7 @@ from twinbayes.report.figures.look import effect_words, size_words, words
 from twinbayes.report.figures.occupation import prior_predictive as prior_predictive_picture
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.formulae import hazard_formula
-from twinbayes.report.review.evidence import FURTHER, PRIOR_PREDICTIVE, SCORES, Evidence
+from twinbayes.report.reviewer.evidence import FURTHER, PRIOR_PREDICTIVE, SCORES, ReviewEvidence
 
 _FEW: Final = 20
 _SHOWN: Final = 6  # reasons in the banner; the others unfold
@@ -26,7 +26,7 @@ _USABLE_MEANS: Final = (
 )
 
 
-def verdict(evidence: Evidence) -> f.Block:
+def verdict(evidence: ReviewEvidence) -> f.Block:
     """Return the banner that every report starts with, and the checks at a glance."""
     judged = evidence.fit.verdict
     glance = [
@@ -69,7 +69,7 @@ def banner(usable: bool, reasons: tuple[str, ...], *, simulated: bool) -> f.Bloc
     return f.block(f.Block(f'<div class="verdict not-for-use">NOT FOR USE{why}</div>'), shown)
 
 
-def data(evidence: Evidence) -> f.Block:
+def data(evidence: ReviewEvidence) -> f.Block:
     """Return who is in the data, who was left out, and what is missing."""
     fit, quality = evidence.fit, evidence.quality
     cohort = fit.cohort
@@ -101,7 +101,7 @@ def data(evidence: Evidence) -> f.Block:
     )
 
 
-def model(evidence: Evidence) -> f.Block:
+def model(evidence: ReviewEvidence) -> f.Block:
     """Return the model in formulae and words, its states, and the events seen."""
     fit = evidence.fit
     graph, risk = fit.spec.graph, fit.plan.events.rows
@@ -136,7 +136,7 @@ def model(evidence: Evidence) -> f.Block:
     )
 
 
-def priors(evidence: Evidence) -> f.Block:
+def priors(evidence: ReviewEvidence) -> f.Block:
     """Return every prior with its unit, range, reasons and evidence."""
     frame = evidence.fit.priors.to_frame().reset_index()
     shown = ["prior", "distribution", "q05", "q95", "unit", "status"]
@@ -158,7 +158,7 @@ def priors(evidence: Evidence) -> f.Block:
     )
 
 
-def prior_predictive(evidence: Evidence) -> f.Block:
+def prior_predictive(evidence: ReviewEvidence) -> f.Block:
     """Return the state occupation that the priors alone expect, and the check of it."""
     draws = evidence.prior_occupation
     if draws is None:
@@ -167,12 +167,12 @@ def prior_predictive(evidence: Evidence) -> f.Block:
     return f.block(picture, *(f.check(c) for c in evidence.of(PRIOR_PREDICTIVE)))
 
 
-def limits(evidence: Evidence) -> f.Block:
+def limits(evidence: ReviewEvidence) -> f.Block:
     """Return what this evidence cannot show."""
     return f.bullets(_limits(evidence))
 
 
-def provenance(evidence: Evidence) -> f.Block:
+def provenance(evidence: ReviewEvidence) -> f.Block:
     """Return the manifest of the fit: what was run, on what, with which versions."""
     return f.block(
         f.pairs(dict(_flat(evidence.fit.manifest))),
@@ -216,7 +216,7 @@ def _particulars(entry: PriorEntry) -> Iterator[str]:
         yield f"Review: {said}."
 
 
-def _limits(evidence: Evidence) -> Iterator[str]:
+def _limits(evidence: ReviewEvidence) -> Iterator[str]:
     fit = evidence.fit
     cohort, graph = fit.cohort, fit.spec.graph
     if not fit.verdict.usable:

@@ -14,7 +14,7 @@ from twinbayes.errors import OptionError
 from twinbayes.inference import AggregateFit, Fit
 from twinbayes.report.html.notebook import run_template
 from twinbayes.report.html.page import render_page, write_page
-from twinbayes.report.review.handover import write_checks, write_effects
+from twinbayes.report.reviewer.handover import write_checks, write_effects
 
 
 def review(

@@ -1,6 +1,6 @@
 """The sections of a review, in the order in which the template shows them."""
 
-from twinbayes.report.review.checks import (
+from twinbayes.report.reviewer.checks import (
     borrowing,
     calibration,
     diagnostics,
@@ -10,8 +10,8 @@ from twinbayes.report.review.checks import (
     shrinkage,
     treatment_effects,
 )
-from twinbayes.report.review.effects import estimands
-from twinbayes.report.review.fit import (
+from twinbayes.report.reviewer.effects import estimands
+from twinbayes.report.reviewer.fit import (
     data,
     limits,
     model,
@@ -20,7 +20,7 @@ from twinbayes.report.review.fit import (
     provenance,
     verdict,
 )
-from twinbayes.report.review.marker_curves import trajectories
+from twinbayes.report.reviewer.marker_curves import trajectories
 
 __all__ = [
     "borrowing",

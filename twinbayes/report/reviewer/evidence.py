@@ -42,8 +42,8 @@ from twinbayes.names import (
     TIME,
 )
 from twinbayes.report.figures.look import StateLook
-from twinbayes.report.review.markers import MarkerEvidence, marker_evidence
-from twinbayes.report.review.sensitivity import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
+from twinbayes.report.reviewer.markers import MarkerEvidence, marker_evidence
+from twinbayes.report.reviewer.sensitivity import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
 
 CALIBRATION: Final = "calibration"
 SCORES: Final = "scores"
@@ -79,7 +79,7 @@ _PRIOR_PATIENTS: Final = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class ReviewEvidence:
     """What a review knows of a fit.
 
     Attributes
@@ -144,7 +144,9 @@ class Evidence:
         }
 
 
-def collect(fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0.9) -> Evidence:
+def collect(
+    fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0.9
+) -> ReviewEvidence:
     """Compute the evidence of a review.
 
     Parameters
@@ -159,7 +161,7 @@ def collect(fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0
 
     Returns
     -------
-    Evidence
+    ReviewEvidence
     """
     process = counting_process(fit)
     look = look_of(fit)
@@ -191,7 +193,7 @@ def collect(fit: Fit, *, checks: Iterable[CheckResult] = (), interval: float = 0
     sections: dict[str, tuple[CheckResult, ...]] = {}
     for section, check in [*own, *given]:
         sections[section] = (*sections.get(section, ()), check)
-    return Evidence(
+    return ReviewEvidence(
         fit=fit,
         look=look,
         quality=fit.cohort.quality(),
