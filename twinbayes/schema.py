@@ -245,9 +245,8 @@ def _contrast() -> Iterator[Variable]:
         for suffix, which in (("_a", "first scenario"), ("_b", "second scenario")):
             yield Variable(f"{name}{suffix}", (n.PATIENT,), _DAYS, f"{meaning}, {which}.")
         for who, of in (("", n.PATIENT), ("subgroup_", n.SUBGROUP), ("overall_", None)):
-            dims = () if of is None else (of,)
             total = f"{who}{name}{n.DIFFERENCE}"
-            yield Variable(total, dims, _DAYS, f"{meaning}, first less second.")
+            yield Variable(total, () if of is None else (of,), _DAYS, f"{meaning}, first less second.")
 
 
 CONTRAST: Final = tuple(_contrast())
