@@ -234,9 +234,9 @@ def _contrast() -> Iterator[Variable]:
     for side, which in (("_a", "first"), ("_b", "second")):
         yield Variable(f"{n.SURVIVAL}{side}", _AT, _PROBABILITY, f"Under the {which} scenario.")
     for who, of in (("", n.PATIENT), ("subgroup_", n.SUBGROUP), ("overall_", None)):
-        dims = (n.TIME,) if of is None else (of, n.TIME)
+        at = (n.TIME,) if of is None else (of, n.TIME)
         name = f"{who}{n.SURVIVAL}{n.DIFFERENCE}"
-        yield Variable(name, dims, _PROBABILITY, "First scenario less the second.")
+        yield Variable(name, at, _PROBABILITY, "First scenario less the second.")
     yield Variable(n.RISK_DIFFERENCE, _AT, _PROBABILITY, "Of death, first less second.")
     yield Variable(
         f"{n.STATE_PROBABILITY}{n.DIFFERENCE}", (*_AT, n.STATE), _PROBABILITY, "First less second."
@@ -246,7 +246,8 @@ def _contrast() -> Iterator[Variable]:
             yield Variable(f"{name}{suffix}", (n.PATIENT,), _DAYS, f"{meaning}, {which}.")
         for who, of in (("", n.PATIENT), ("subgroup_", n.SUBGROUP), ("overall_", None)):
             total = f"{who}{name}{n.DIFFERENCE}"
-            yield Variable(total, () if of is None else (of,), _DAYS, f"{meaning}, first less second.")
+            dims = () if of is None else (of,)
+            yield Variable(total, dims, _DAYS, f"{meaning}, first less second.")
 
 
 CONTRAST: Final = tuple(_contrast())
