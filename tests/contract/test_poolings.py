@@ -30,7 +30,6 @@ from twinbayes.model import (
     PowerPrior,
     RobustMap,
 )
-from twinbayes.model.codec import decode, encode
 from twinbayes.model.pooling.basic import Pooling
 from twinbayes.model.pooling.table import POOLINGS, pooling_of
 from twinbayes.priors import PriorSet
@@ -202,7 +201,7 @@ def test_every_strategy_builds_and_samples_with_patients(
     cohort = cohort_of("registry")
     strategy = with_source(kind, cohort.subgroups[0])
     spec = patients_spec(tb.disease("registry"), strategy, outcome)
-    assert decode(encode(spec)) == spec
+    assert type(spec).from_dict(spec.to_dict()) == spec
     compiled = compile_fit(spec, cohort)
     assert compiled.compiled.options["backend"] == "tape"
     fit = compiled.sample(draws=10, tune=10, chains=1, seed=1, progressbar=False)

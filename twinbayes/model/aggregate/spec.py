@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from twinbayes.cohort.aggregate import LOG_HAZARD_RATIO, MEAN, OUTCOMES, RATE, R
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model import codec
 from twinbayes.model.aggregate.rows import EFFECT_MEAN, POWER, Rows, loglik
+from twinbayes.model.catalogue import known_type
 from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling, Tensor
 from twinbayes.names import COEFFICIENT, ROW, SUBGROUP
 from twinbayes.priors import PriorSet
@@ -96,8 +98,8 @@ class AggregateSpec:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> AggregateSpec:
-        """Rebuild a spec; only the package's own description types are accepted."""
-        spec = codec.decode(data)
+        """Rebuild a spec; only types of the `catalogue` are accepted."""
+        spec = codec.decode(data, partial(known_type, whole=cls))
         if not isinstance(spec, cls):
             raise TypeError(f"Expected an AggregateSpec, found {type(spec).__name__}.")
         return spec

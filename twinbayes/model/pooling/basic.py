@@ -17,7 +17,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.priors import PriorSet
 
 type Tensor = TensorVariable[Any, Any]

@@ -14,7 +14,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
-from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.basic import (
     BELONGS,
     EffectNames,

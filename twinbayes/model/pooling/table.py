@@ -18,7 +18,7 @@ Aggregate models know one more, `LatentExchangeability`: a source of which some 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -30,22 +30,40 @@ from twinbayes.model.pooling.mixture import Commensurate, ExNex, RobustMap
 from twinbayes.model.pooling.partition import BMAExchangeability
 from twinbayes.model.pooling.power import LatentExchangeability, PowerPrior
 from twinbayes.model.pooling.sparse import R2D2, Horseshoe
+from twinbayes.model.registration import is_same_definition
 
-POOLINGS: Final[MappingProxyType[str, type[Any]]] = MappingProxyType(
-    {
-        "complete": Complete,
-        "none": NoPooling,
-        "exchangeable": Exchangeable,
-        "exnex": ExNex,
-        "horseshoe": Horseshoe,
-        "r2d2": R2D2,
-        "commensurate": Commensurate,
-        "power_prior": PowerPrior,
-        "robust_map": RobustMap,
-        "bma_exchangeability": BMAExchangeability,
-    }
-)
+_BY_KIND: Final[dict[str, type[Any]]] = {
+    "complete": Complete,
+    "none": NoPooling,
+    "exchangeable": Exchangeable,
+    "exnex": ExNex,
+    "horseshoe": Horseshoe,
+    "r2d2": R2D2,
+    "commensurate": Commensurate,
+    "power_prior": PowerPrior,
+    "robust_map": RobustMap,
+    "bma_exchangeability": BMAExchangeability,
+}
+
+POOLINGS: Final[Mapping[str, type[Any]]] = MappingProxyType(_BY_KIND)
 """Every strategy by the name that reports use; contract tests run over this table."""
+
+
+def add_pooling(kind: str, pooling: type[Any]) -> None:
+    """Add a strategy of one's own to `POOLINGS`; `catalogue.register` calls it.
+
+    Raises
+    ------
+    ModelError
+        Another strategy is of this kind.
+    """
+    known = {"latent_exchangeability": LatentExchangeability, **_BY_KIND}.get(kind, pooling)
+    if not is_same_definition(known, pooling):
+        raise ModelError(
+            f"The pooling {pooling.__name__!r} cannot be registered: another is of the kind "
+            f"{kind!r}, by which variables are named. Choose another kind."
+        )
+    _BY_KIND[kind] = pooling
 
 
 def pooling_of(strategy: str | Pooling) -> Pooling:
