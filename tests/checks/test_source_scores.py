@@ -10,7 +10,7 @@ from scipy import special
 import twinbayes as tb
 from twinbayes.checks.borrowing.source_scores import aggregate_scores
 from twinbayes.model import LatentExchangeability, PowerPrior
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 
 TABLES = {
     "response": pd.DataFrame(

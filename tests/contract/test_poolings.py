@@ -30,7 +30,7 @@ from twinbayes.model import (
     PowerPrior,
     RobustMap,
 )
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import POOLINGS, pooling_of
 from twinbayes.priors import PriorSet
 

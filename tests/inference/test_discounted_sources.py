@@ -17,7 +17,7 @@ from twinbayes.inference import compile_fit
 from twinbayes.model import LatentExchangeability, PowerPrior
 from twinbayes.model.aggregate.power_limit import NormalSource
 from twinbayes.model.aggregate.spec import AggregateSpec
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.priors import PriorSet
 
 RUN = {"draws": 2000, "tune": 800, "seed": 1, "progressbar": False}

@@ -23,7 +23,7 @@ from twinbayes.inference.samplers.protocol import Compiled, compile_model
 from twinbayes.model.aggregate.rows import EFFECT_MEAN
 from twinbayes.model.aggregate.spec import HETEROGENEITY, SUBGROUP_VALUE, AggregateSpec
 from twinbayes.model.assemble import require_finite_start
-from twinbayes.model.pooling.basic import BELONGS
+from twinbayes.model.pooling.protocol import BELONGS
 from twinbayes.model.pooling.power import PowerPrior
 from twinbayes.names import CHAIN, COEFFICIENT, DRAW, POSTERIOR, SUBGROUP
 from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors

@@ -27,9 +27,8 @@ from twinbayes.model.curves.waves import HSGP
 from twinbayes.model.events.baseline import BASELINES, Baseline
 from twinbayes.model.events.process import EventProcess
 from twinbayes.model.events.time_varying import TimeVarying
-from twinbayes.model.pooling.basic import Pooling
-from twinbayes.model.pooling.power import LatentExchangeability
-from twinbayes.model.pooling.table import POOLINGS, add_pooling
+from twinbayes.model.pooling.protocol import Pooling
+from twinbayes.model.pooling.table import FOR_AGGREGATES, POOLINGS, add_pooling
 from twinbayes.model.registration import OWN_TYPES
 
 COMPONENTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
@@ -45,7 +44,7 @@ COMPONENTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
             TimeVarying,
             *BASELINES.values(),
             *POOLINGS.values(),
-            LatentExchangeability,
+            *FOR_AGGREGATES.values(),
             Term,
             Group,
             Interaction,

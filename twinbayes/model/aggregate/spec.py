@@ -26,7 +26,8 @@ from twinbayes.errors import ModelError, require_known
 from twinbayes.model import codec
 from twinbayes.model.aggregate.rows import EFFECT_MEAN, POWER, Rows, loglik
 from twinbayes.model.catalogue import known_type
-from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling, Tensor
+from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.protocol import EffectNames, Pooling, Tensor
 from twinbayes.names import COEFFICIENT, ROW, SUBGROUP
 from twinbayes.priors import PriorSet
 

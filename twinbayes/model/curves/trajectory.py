@@ -39,7 +39,8 @@ from twinbayes.model.curves.waves import add_waves, beside_waves, line_terms
 from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.events.quadrature import Ints
 from twinbayes.model.fields import UNSET_IS_ABSENT
-from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling
+from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.names import (
     CENTRE,
     COUNT_MARKER,

@@ -40,7 +40,8 @@ from twinbayes.model.events.time_varying import (
     laid_out,
 )
 from twinbayes.model.fields import UNSET_IS_ABSENT
-from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling, lean_together
+from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.protocol import EffectNames, Pooling, lean_together
 from twinbayes.names import (
     CENTRE,
     COVARIATE,

@@ -25,10 +25,11 @@ from typing import Any, Final
 import numpy as np
 
 from twinbayes.errors import ModelError, OptionError, require_known
-from twinbayes.model.pooling.basic import Complete, Exchangeable, NoPooling, Pooling
+from twinbayes.model.pooling.basic import Complete, Exchangeable, NoPooling
 from twinbayes.model.pooling.mixture import Commensurate, ExNex, RobustMap
 from twinbayes.model.pooling.partition import BMAExchangeability
 from twinbayes.model.pooling.power import LatentExchangeability, PowerPrior
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.sparse import R2D2, Horseshoe
 from twinbayes.model.registration import is_same_definition
 
@@ -48,6 +49,11 @@ _BY_KIND: Final[dict[str, type[Any]]] = {
 POOLINGS: Final[Mapping[str, type[Any]]] = MappingProxyType(_BY_KIND)
 """Every strategy by the name that reports use; contract tests run over this table."""
 
+FOR_AGGREGATES: Final[Mapping[str, type[Any]]] = MappingProxyType(
+    {"latent_exchangeability": LatentExchangeability}
+)
+"""Strategies of aggregate models alone."""
+
 
 def add_pooling(kind: str, pooling: type[Any]) -> None:
     """Add a strategy of one's own to `POOLINGS`; `catalogue.register` calls it.
@@ -57,7 +63,7 @@ def add_pooling(kind: str, pooling: type[Any]) -> None:
     ModelError
         Another strategy is of this kind.
     """
-    known = {"latent_exchangeability": LatentExchangeability, **_BY_KIND}.get(kind, pooling)
+    known = {**POOLINGS, **FOR_AGGREGATES}.get(kind, pooling)
     if not is_same_definition(known, pooling):
         raise ModelError(
             f"The pooling {pooling.__name__!r} cannot be registered: another is of the kind "
