@@ -30,6 +30,7 @@ from twinbayes.model import (
     PowerPrior,
     RobustMap,
 )
+from twinbayes.model.assemble import assemble_aggregate
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import POOLINGS, pooling_of
 from twinbayes.priors import PriorSet
@@ -166,7 +167,7 @@ def test_priors_of_aggregate_models_allow_much_and_not_everything(kind: str, out
     import pymc as pm
 
     spec = tb.disease("basket", outcome=outcome, pooling=with_source(kind, "two"))
-    model = spec.build(data_of(outcome), tb.load_priors("basket"))
+    model = assemble_aggregate(spec, data_of(outcome), tb.load_priors("basket"))
     drawn = pm.draw(model["effect"], 1500, random_seed=1, mode="FAST_COMPILE")
     assert np.isfinite(drawn).all()
     assert drawn.shape[1:] == (1, 3)
