@@ -6,8 +6,8 @@ functions are added with `register`, before they are fitted and before a stored 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -66,14 +66,31 @@ COMPONENTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
 #: The two that hold the components, and read themselves.
 WHOLE_MODELS: Final = ("ModelSpec", "AggregateSpec")
 
-#: What a type may be registered as: the protocol that it keeps.
-ROLES: Final[Mapping[str, type[Any]]] = MappingProxyType(
-    {
-        "pooling": Pooling,
-        "baseline": Baseline,
-        "marker family": MarkerFamily,
-        "mean function": MeanFunction,
-    }
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a type may be registered as.
+
+    Attributes
+    ----------
+    name
+        For messages.
+    protocol
+        What the type keeps.
+    admit
+        Called with the type before it is registered, to add it to a table, or refuse it.
+    """
+
+    name: str
+    protocol: type[Any]
+    admit: Callable[[type[Any]], None] | None = None
+
+
+ROLES: Final = (
+    Role("pooling", Pooling, add_pooling),
+    Role("baseline", Baseline),
+    Role("marker family", MarkerFamily),
+    Role("mean function", MeanFunction),
 )
 
 
@@ -121,8 +138,8 @@ def register[T: type[Any]](component: T) -> T:
             "another name."
         )
     OWN_TYPES.require_free(name, component)
-    if role == "pooling":
-        add_pooling(_kind(component), component)
+    if role.admit is not None:
+        role.admit(component)
     OWN_TYPES.add(name, component)
     return component
 
@@ -178,8 +195,9 @@ def require_storable(description: object, *, whole: type[Any] | None = None) -> 
     if kind is not (whole or COMPONENTS.get(name) or OWN_TYPES.get(name)):
         raise ModelError(
             f"The model has a part of the type {name!r}, which no stored fit could be read with. "
-            f"Register it: twinbayes.model.register({name}), for a pooling, baseline, family of "
-            "markers or mean function that is a frozen dataclass."
+            "Models are made of numbers, text, None, tuples, and frozen dataclasses that are "
+            f"known. Register one of your own with twinbayes.model.register({name}), each time "
+            "that its file is run, and describe the model after that."
         )
     for f in fields(kind):
         require_storable(getattr(description, f.name))
@@ -189,25 +207,14 @@ def _is_frozen_dataclass(component: type[Any]) -> bool:
     return is_dataclass(component) and bool(cast(Any, component).__dataclass_params__.frozen)
 
 
-def _role(component: type[Any]) -> str:
-    """Name of the protocol that a type keeps."""
+def _role(component: type[Any]) -> Role:
+    """Find the role whose protocol a type keeps."""
     has = {*dir(component), *(f.name for f in fields(component))}
-    for role, protocol in ROLES.items():
-        if {name for name in vars(protocol) if not name.startswith("_")} <= has:
+    for role in ROLES:
+        if {name for name in vars(role.protocol) if not name.startswith("_")} <= has:
             return role
     raise ModelError(
         f"The type {component.__name__!r} cannot be registered: it is none of "
-        f"{', '.join(ROLES)}. Give it all properties and methods of one of the protocols "
-        f"{', '.join(p.__name__ for p in ROLES.values())}."
+        f"{', '.join(role.name for role in ROLES)}. Give it all properties and methods of one of "
+        f"the protocols {', '.join(role.protocol.__name__ for role in ROLES)}."
     )
-
-
-def _kind(pooling: type[Any]) -> str:
-    """Short name of a pooling, by which models with several name their variables."""
-    own = {f.name: f.default for f in fields(pooling)}.get("kind", getattr(pooling, "kind", None))
-    if own is MISSING or not isinstance(own, str):
-        raise ModelError(
-            f"The pooling {pooling.__name__!r} cannot be registered: its kind is not known. Give "
-            'it a field with a default, such as kind: str = "half_way".'
-        )
-    return own

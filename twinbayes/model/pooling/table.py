@@ -19,6 +19,7 @@ Aggregate models know one more, `LatentExchangeability`: a source of which some 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -55,19 +56,26 @@ FOR_AGGREGATES: Final[Mapping[str, type[Any]]] = MappingProxyType(
 """Strategies of aggregate models alone."""
 
 
-def add_pooling(kind: str, pooling: type[Any]) -> None:
+def add_pooling(pooling: type[Any]) -> None:
     """Add a strategy of one's own to `POOLINGS`; `catalogue.register` calls it.
 
     Raises
     ------
     ModelError
-        Another strategy is of this kind.
+        Its kind is not known from the class alone, or is that of another strategy.
     """
+    kind = next((f.default for f in fields(pooling) if f.name == "kind"), None)
+    if not isinstance(kind, str):
+        raise ModelError(
+            f"The pooling {pooling.__name__!r} cannot be registered: its kind, by which it is "
+            "chosen and variables are named, is not known. Give it a field such as kind: str = "
+            '"half_way".'
+        )
     known = {**POOLINGS, **FOR_AGGREGATES}.get(kind, pooling)
     if not is_same_definition(known, pooling):
         raise ModelError(
             f"The pooling {pooling.__name__!r} cannot be registered: another is of the kind "
-            f"{kind!r}, by which variables are named. Choose another kind."
+            f"{kind!r}. Choose another."
         )
     _BY_KIND[kind] = pooling
 
