@@ -29,10 +29,27 @@ def describe_model(
     followed
         What hazards follow of the curves.
     """
+    lines = [heading, "", *_intensity_text(events), *_covariate_text(events)]
+    if trajectories is not None:
+        lines += [
+            "Curves of markers m(t) = Σ_b c_b B_b(t), c ~ normal around level + covariates + "
+            "subgroup + centre, correlated over all markers of a patient:",
+            *(_curve_text(t) for t in trajectories.markers),
+            "Patients with more visits than coefficients are sampled as they are (centred), "
+            "the others as offsets from their mean (non-centred): the same model.",
+            *describe_features(followed),
+        ]
+    lines.append(
+        "Missing covariates: integrated out of the hazard, x·β + ½ s²β², with conditional "
+        "mean and variance from a multivariate normal model of all covariates."
+    )
+    return "\n".join(lines)
+
+
+def _intensity_text(events: EventProcess) -> list[str]:
+    """The hazard, its baselines, and what acts on it in time."""
     graph = events.graph
     lines = [
-        heading,
-        "",
         "log h_e(t) = log h0_e(t) + x·β_e + a_e[subgroup] + r_e[centre] + Σ_f θ_f[subgroup]"
         + (" + ε_e[era of entry]" if graph.entry_eras else "")
         + (" + Σ_v δ_v[window]" if events.time_varying else ""),
@@ -60,7 +77,12 @@ def describe_model(
             "Effects that change with time δ_v, a walk over windows that averages zero:",
             *(f"  {v.text}" for v in events.time_varying),
         ]
-    lines += [
+    return lines
+
+
+def _covariate_text(events: EventProcess) -> list[str]:
+    """Levels of subgroups and centres, and covariates."""
+    lines = [
         "Levels: subgroup a_e "
         f"({events.subgroup.kind}), centre r_e ({events.centre.kind}); each sums to zero.",
         "Covariates (β_ke = scale[group k, e] · offset_ke unless the group is unshrunk):",
@@ -74,20 +96,7 @@ def describe_model(
         ]
     if events.unshrunk:
         lines.append(f"Unshrunk groups: {', '.join(events.unshrunk)}.")
-    if trajectories is not None:
-        lines += [
-            "Curves of markers m(t) = Σ_b c_b B_b(t), c ~ normal around level + covariates + "
-            "subgroup + centre, correlated over all markers of a patient:",
-            *(_curve_text(t) for t in trajectories.markers),
-            "Patients with more visits than coefficients are sampled as they are (centred), "
-            "the others as offsets from their mean (non-centred): the same model.",
-            *describe_features(followed),
-        ]
-    lines.append(
-        "Missing covariates: integrated out of the hazard, x·β + ½ s²β², with conditional "
-        "mean and variance from a multivariate normal model of all covariates."
-    )
-    return "\n".join(lines)
+    return lines
 
 
 def _curve_text(curve: Trajectory) -> str:
