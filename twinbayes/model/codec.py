@@ -23,8 +23,7 @@ def _known_types() -> dict[str, type[Any]]:
     from twinbayes.model.curves import basis as time_basis
     from twinbayes.model.curves import turns as time_path
     from twinbayes.model.curves import waves as time_process
-    from twinbayes.model.curves.families import continuous as family_continuous
-    from twinbayes.model.curves.families import discrete as family_discrete
+    from twinbayes.model.curves.families import table as families
     from twinbayes.model.curves.means import own as mean_own
     from twinbayes.model.curves.means import shapes as mean_shapes
     from twinbayes.model.events import baseline, time_varying
@@ -56,8 +55,7 @@ def _known_types() -> dict[str, type[Any]]:
         *mean_shapes.MEANS,
         mean_own.OwnMean,
         time_path.Since,
-        *family_continuous.FAMILIES,
-        *family_discrete.FAMILIES,
+        *families.FAMILIES,
     )
     return {t.__name__: t for t in types}
 
