@@ -16,7 +16,14 @@ from scipy import stats
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.model import EventProcess, PiecewiseConstant, StateGraph, Transition, Weibull
+from twinbayes.model import (
+    EventProcess,
+    PiecewiseConstant,
+    StateGraph,
+    Transition,
+    Weibull,
+    register,
+)
 from twinbayes.model.events.baseline import Rates
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
@@ -24,6 +31,7 @@ from twinbayes.priors import PriorSet
 N = 30
 
 
+@register
 @dataclass(frozen=True, slots=True)
 class GammaRate:
     """A constant hazard with the conjugate prior: any shape that keeps the protocol will do."""

@@ -1,6 +1,7 @@
 """The generative model: descriptions, one assembly, and the fused event likelihood."""
 
 from twinbayes.model.assemble import assemble, assemble_plan
+from twinbayes.model.catalogue import register
 from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.model.covariates.columns import Group, Interaction, Term
 from twinbayes.model.covariates.design import Encoding
@@ -84,5 +85,6 @@ __all__ = [
     "Weibull",
     "assemble",
     "assemble_plan",
+    "register",
     "register_mean_function",
 ]

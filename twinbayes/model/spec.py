@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model import codec
-from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.catalogue import known_type
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.covariates.columns import Group, Interaction
 from twinbayes.model.covariates.design import Encoding, Floats
@@ -30,6 +31,7 @@ from twinbayes.model.curves.trajectory import CurveEncoding, CurvePlan, Trajecto
 from twinbayes.model.curves.waves import HSGP, are_waves
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.process import EventProcess
+from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.table import discounts
 
 
@@ -189,8 +191,8 @@ class ModelSpec:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelSpec:
-        """Rebuild a spec; only the package's own description types are accepted."""
-        spec = codec.decode(data)
+        """Rebuild a spec; only types of the `catalogue` are accepted."""
+        spec = codec.decode(data, partial(known_type, whole=cls))
         if not isinstance(spec, cls):
             raise TypeError(f"Expected a ModelSpec, found {type(spec).__name__}.")
         return spec

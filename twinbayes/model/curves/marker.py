@@ -7,7 +7,7 @@ those of other families, and those around a mean function are kept one by one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
@@ -244,9 +244,11 @@ class MarkerScale:
         return {f.name: encode(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> MarkerScale:
-        """Rebuild what `to_dict` wrote."""
-        return cls(**{name: decode(value) for name, value in data.items()})
+    def from_dict(
+        cls, data: Mapping[str, Any], known: Callable[[object], type[Any]]
+    ) -> MarkerScale:
+        """Rebuild what `to_dict` wrote; `known` as for `codec.decode`."""
+        return cls(**{name: decode(value, known) for name, value in data.items()})
 
 
 @dataclass(frozen=True)

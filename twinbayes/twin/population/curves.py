@@ -174,11 +174,15 @@ class CurvePopulation:
 
 
 def _spread(stacked: xr.Dataset, what: str, spec: ModelSpec) -> Floats | None:
-    """Spread of a normal law of subgroups or centres; None under a pooling that has none."""
+    """Standard deviation of subgroups or centres; None under a pooling that has none.
+
+    A Student's t counts by its variance, as if it were normal.
+    """
     pooling = None if spec.trajectories is None else getattr(spec.trajectories, what)
-    if pooling != Exchangeable():
+    scale = _optional(stacked, f"curve_{what}_scale")
+    if not isinstance(pooling, Exchangeable) or scale is None or np.isinf(pooling.sd):
         return None
-    return _optional(stacked, f"curve_{what}_scale")
+    return scale * pooling.sd
 
 
 def _optional(stacked: xr.Dataset, name: str, *dims: str) -> Floats | None:

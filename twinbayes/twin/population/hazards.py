@@ -17,7 +17,7 @@ from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.process import LOG_BASELINE_AT_EVENT, EventProcess
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.events.time_varying import VaryingEffect
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import (
     CENTRE,
