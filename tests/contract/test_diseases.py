@@ -27,7 +27,7 @@ from twinbayes.model import (
     Spline,
     Weibull,
 )
-from twinbayes.model.events.baseline import Baseline
+from twinbayes.model.baseline import Baseline
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import DAYS_PER_YEAR

@@ -14,9 +14,9 @@ from scipy.interpolate import BSpline
 from twinbayes import load_priors
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import PiecewiseConstant, Spline, Weibull
+from twinbayes.model.baseline import BASELINES, Baseline
 from twinbayes.model.catalogue import known_type
 from twinbayes.model.codec import decode, encode
-from twinbayes.model.events.baseline import BASELINES, Baseline
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 

@@ -24,7 +24,7 @@ from twinbayes.model import (
     Weibull,
     register,
 )
-from twinbayes.model.events.baseline import Rates
+from twinbayes.model.baseline import Rates
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 

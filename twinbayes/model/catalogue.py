@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from twinbayes.errors import ModelError
+from twinbayes.model.baseline import BASELINES, Baseline
 from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.model.covariates.columns import Group, Interaction, Term
 from twinbayes.model.curves.association import Association
@@ -24,7 +25,6 @@ from twinbayes.model.curves.means.shapes import MEANS
 from twinbayes.model.curves.trajectory import Trajectories, Trajectory
 from twinbayes.model.curves.turns import Since
 from twinbayes.model.curves.waves import HSGP
-from twinbayes.model.events.baseline import BASELINES, Baseline
 from twinbayes.model.events.process import EventProcess
 from twinbayes.model.events.time_varying import TimeVarying
 from twinbayes.model.pooling.protocol import Pooling

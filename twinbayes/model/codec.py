@@ -10,6 +10,9 @@ from twinbayes.model.fields import UNSET_IS_ABSENT
 
 _KIND: Final = "kind_of"
 
+#: Returns the type of a name, and raises ModelError where none may be stored under it.
+type Known = Callable[[object], type[Any]]
+
 
 def encode(value: object) -> Any:
     """Turn a description into dicts, lists and scalars."""
@@ -27,7 +30,7 @@ def encode(value: object) -> Any:
     return value
 
 
-def decode(data: Any, known: Callable[[object], type[Any]]) -> Any:
+def decode(data: Any, known: Known) -> Any:
     """Undo `encode`.
 
     Parameters
@@ -35,8 +38,7 @@ def decode(data: Any, known: Callable[[object], type[Any]]) -> Any:
     data
         What `encode` has returned, or JSON has made of it.
     known
-        Returns the type of a name, and raises ModelError where it may not be stored:
-        `catalogue.known_type`.
+        Which types may be named, such as `catalogue.known_type`.
     """
     if isinstance(data, list):
         return tuple(decode(v, known) for v in data)

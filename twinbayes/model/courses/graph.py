@@ -24,7 +24,7 @@ from math import inf
 from typing import Final
 
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.events.baseline import Baseline, PiecewiseConstant
+from twinbayes.model.baseline import Baseline, PiecewiseConstant
 from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import Pooling

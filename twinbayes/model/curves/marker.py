@@ -7,7 +7,7 @@ those of other families, and those around a mean function are kept one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.codec import decode, encode
+from twinbayes.model.codec import Known, decode, encode
 from twinbayes.model.curves.basis import VALUE, Floats, TimeBasis
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.families.protocol import (
@@ -244,9 +244,7 @@ class MarkerScale:
         return {f.name: encode(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
-    def from_dict(
-        cls, data: Mapping[str, Any], known: Callable[[object], type[Any]]
-    ) -> MarkerScale:
+    def from_dict(cls, data: Mapping[str, Any], known: Known) -> MarkerScale:
         """Rebuild what `to_dict` wrote; `known` as for `codec.decode`."""
         return cls(**{name: decode(value, known) for name, value in data.items()})
 

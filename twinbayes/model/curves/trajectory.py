@@ -15,7 +15,7 @@ visits each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
+from twinbayes.model.codec import Known
 from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.curves.basis import Floats, Polynomial, TimeBasis
@@ -158,15 +159,11 @@ class CurveEncoding:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for storage; `from_dict` undoes it."""
-        return {
-            "encoding": self.encoding.to_dict(),
-            "markers": [m.to_dict() for m in self.markers],
-        }
+        markers = [m.to_dict() for m in self.markers]
+        return {"encoding": self.encoding.to_dict(), "markers": markers}
 
     @classmethod
-    def from_dict(
-        cls, data: Mapping[str, Any], known: Callable[[object], type[Any]]
-    ) -> CurveEncoding:
+    def from_dict(cls, data: Mapping[str, Any], known: Known) -> CurveEncoding:
         """Rebuild what `to_dict` wrote; `known` as for `codec.decode`."""
         markers = tuple(MarkerScale.from_dict(m, known) for m in data["markers"])
         return cls(Encoding.from_dict(data["encoding"]), markers)
