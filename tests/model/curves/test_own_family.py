@@ -49,7 +49,7 @@ class HeavyTails(MarkerFamily):
 
     @property
     def parameters(self):
-        return (STANDARD_DEVIATION, FamilyParameter(name="marker_df", dim="heavy_marker"))
+        return (STANDARD_DEVIATION, FamilyParameter(name="marker_df", dim="heavy_marker"),)
 
     def codes(self, values, censored):
         refuse_censored(censored, self.kind)
@@ -281,3 +281,20 @@ def test_two_families_that_mean_different_things_by_one_name_are_refused(file: P
     spec = described(run_path(str(file))["Other"]())
     with pytest.raises(ModelError, match="'marker_sd' otherwise than another marker's does"):
         tb.assemble(spec, clinic())
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "message"),
+    [
+        ('"marker_df"', '"df"', "cannot be named 'df'. Begin with 'marker_'"),
+        ("(STANDARD_DEVIATION, ", "(", "the first of its parameters has to be the standard"),
+        ("np.full(len(values), DENSITY)", "0 * values.astype(int)", "the code MEASURED"),
+    ],
+)
+def test_a_family_that_breaks_a_rule_is_refused_before_sampling(
+    file: Path, written: str, instead: str, message: str
+) -> None:
+    changed = FAMILY.replace(written, instead)
+    file.write_text(changed, encoding="utf-8")
+    with pytest.raises(ModelError, match=message):
+        tb.assemble(described(run_path(str(file))["HeavyTails"]()), clinic())

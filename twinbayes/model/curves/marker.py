@@ -354,9 +354,15 @@ def _codes(marker: str, family: MarkerFamily, visits: pd.DataFrame) -> Ints:
         return np.zeros(0, dtype=np.int64)
     values = visits["value"].to_numpy(dtype=np.float64)
     try:
-        return family.codes(values, visits["censored"].fillna("none").to_numpy(dtype=str))
+        codes = family.codes(values, visits["censored"].fillna("none").to_numpy(dtype=str))
     except ModelError as error:
         raise ModelError(f"Marker {marker!r}: {error}") from None
+    if MEASURED in codes and not isinstance(family, Normal):
+        raise ModelError(
+            f"Marker {marker!r}: the {family.kind} family gives visits the code MEASURED, under "
+            "which they are summed up as normal ones. Give them DENSITY."
+        )
+    return codes
 
 
 def _transformed(marker: str, transform: str, values: pd.Series) -> Floats:

@@ -103,6 +103,13 @@ class Trajectory:
                 f"Marker {self.marker!r}: the {self.family.kind} family has its own scale. "
                 "Leave transform='identity'."
             )
+        scaled = [p.is_scaled for p in self.family.parameters]
+        if self.family.transformable and not any(scaled[:1]):
+            raise ModelError(
+                f"Marker {self.marker!r}: the {self.family.kind} family is on the scale of the "
+                "marker, so the first of its parameters has to be the standard deviation of "
+                "errors, with is_scaled=True."
+            )
         if isinstance(self.basis, MeanFunction):
             plain = self.family.transformable and not self.turns
             require_supported(self.basis, self.marker, is_plain=plain)

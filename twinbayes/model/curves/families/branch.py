@@ -8,8 +8,8 @@ visit of it, and the kernel as it lies in the cache on disk serves it too.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
+from functools import cached_property
 from importlib import import_module
 from typing import Any, Final
 
@@ -45,23 +45,21 @@ class TwinBranch:
         self.formula = formula
         own = formula.__module__.partition(".")[0] == _PACKAGE
         self._compiled: Any = numba.njit(error_model="numpy", nogil=True, cache=own)(formula)
-        self._lock = threading.Lock()
-        self._address = 0
 
     def __call__(self, *arguments: Any) -> tuple[float, float, float]:
         """Log density, slope and curvature of one visit."""
         out: tuple[float, float, float] = self._compiled(*arguments)
         return out
 
-    @property
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The address is that of one process; another compiles the formula anew.
+        return TwinBranch, (self.formula,)
+
+    @cached_property
     def address(self) -> int:
         """Where the machine code is in this process; compiled where it is not there yet."""
-        with self._lock:
-            if not self._address:
-                result = self._compiled.get_compile_result(_SIGNATURE)
-                name = result.fndesc.llvm_func_name
-                self._address = int(result.library.get_pointer_to_function(name))
-        return self._address
+        result = self._compiled.get_compile_result(_SIGNATURE)
+        return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
 def twin_branch(formula: Formula) -> TwinBranch:

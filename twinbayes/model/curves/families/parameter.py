@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,8 @@ from twinbayes.errors import ModelError
 from twinbayes.names import MARKER_WITH_ERROR
 
 Floats = NDArray[np.float64]
+
+_NAME: Final = re.compile("marker_[a-z0-9_]+")
 
 
 def _as_sampled(values: Floats) -> Floats:
@@ -26,13 +29,13 @@ class FamilyParameter:
     Attributes
     ----------
     name
-        Of the posterior's variable and of the prior's entry. A number may have an entry
-        ``name.marker`` for one marker.
+        Of the posterior's variable and of the prior's entry, ``marker_…``. A number may have an
+        entry ``name.marker`` for one marker.
     dim
         Of the variable: the markers whose families have the parameter. Of a parameter with
         `labels`, what follows the marker's name in the dim.
     labels
-        Empty for a number. A vector has a variable of its own in each marker,
+        Empty of a number. A vector has a variable of its own in each marker,
         ``name_marker (marker_dim)``, with these coordinates.
     is_scaled
         Whether it is sampled in standard deviations of the marker, and reported in its units.
@@ -40,6 +43,11 @@ class FamilyParameter:
         How many numbers twins read.
     lay_out
         (label, draw) values, of a number (1, draw), to the (width, draw) that twins read.
+
+    Raises
+    ------
+    ModelError
+        The name is none of a parameter.
     """
 
     name: str
@@ -48,6 +56,14 @@ class FamilyParameter:
     is_scaled: bool = False
     width: int = 1
     lay_out: Callable[[Floats], Floats] = _as_sampled
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ModelError(
+                f"A parameter of a marker family cannot be named {self.name!r}. Begin with "
+                "'marker_', and go on with small letters, digits and underscores: no other "
+                "variable of a model and no other prior is named so."
+            )
 
     def variable(self, marker: str) -> str:
         """Name of the posterior's variable that holds the parameter of a marker."""
