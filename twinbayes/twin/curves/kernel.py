@@ -16,15 +16,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numba
 import numpy as np
 
+from twinbayes.machine.jit import jit
 from twinbayes.model.curves.families.branch import call_branch
 
 _STEPS: Final = 30
 _CLOSE: Final = 1e-10
 
-_jit: Any = numba.njit(cache=True, error_model="numpy", nogil=True)
+_jit: Any = jit(nogil=True)
 
 
 @_jit

@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from twinbayes.machine.jit import jit
 from twinbayes.model.curves.families.branch import TwinBranch, log_logistic, twin_branch
 from twinbayes.model.curves.families.parameter import Floats, require_parameter
 from twinbayes.model.curves.families.protocol import (
@@ -68,6 +69,7 @@ class Binary(MarkerFamily):
 
 
 @twin_branch
+@jit(nogil=True)
 def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
     y = value[0]
     p = math.exp(log_logistic(eta))

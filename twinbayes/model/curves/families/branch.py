@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import numba
 
+from twinbayes.machine.jit import inner, jit
+
 _codegen: Any = import_module("numba.core.cgutils")
 _intrinsic: Any = import_module("numba.extending").intrinsic
+_Compiled: Any = import_module("numba.core.dispatcher").Dispatcher
 
 _ROW: Any = numba.types.Array(numba.float64, 1, "C")
 _RETURNED: Any = numba.types.UniTuple(numba.float64, 3)
 _ARGUMENTS: Final = (numba.int64, _ROW, numba.float64, _ROW)
 _SIGNATURE: Any = _RETURNED(*_ARGUMENTS)
-_PACKAGE: Final = __name__.partition(".")[0]
-
-_jit: Any = numba.njit(error_model="numpy", nogil=True)
 
 #: ``(code, value, eta, parameter) -> (log density, slope, curvature)``
 type Formula = Callable[..., tuple[float, float, float]]
@@ -33,18 +33,16 @@ type Formula = Callable[..., tuple[float, float, float]]
 class TwinBranch:
     """A compiled formula of one visit; call it as the formula itself.
 
-    Machine code of the package's own branches is kept on disk, that of others for the process.
-
     Attributes
     ----------
     formula
-        As written.
+        As written, or compiled.
     """
 
     def __init__(self, formula: Formula) -> None:
         self.formula = formula
-        own = formula.__module__.partition(".")[0] == _PACKAGE
-        self._compiled: Any = numba.njit(error_model="numpy", nogil=True, cache=own)(formula)
+        is_compiled = isinstance(formula, _Compiled)
+        self._compiled: Any = formula if is_compiled else jit(nogil=True, on_disk=False)(formula)
 
     def __call__(self, *arguments: Any) -> tuple[float, float, float]:
         """Log density, slope and curvature of one visit."""
@@ -52,7 +50,7 @@ class TwinBranch:
         return out
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The address is that of one process; another compiles the formula anew.
+        # The address is that of one process; another has its own.
         return TwinBranch, (self.formula,)
 
     @cached_property
@@ -63,7 +61,7 @@ class TwinBranch:
 
 
 def twin_branch(formula: Formula) -> TwinBranch:
-    """Compile the formula of one visit for twins, when it is first needed.
+    """Take the formula of one visit for twins; it is compiled when one is first needed.
 
     Parameters
     ----------
@@ -72,12 +70,13 @@ def twin_branch(formula: Formula) -> TwinBranch:
         those that the family's `codes` returns; ``value[0]`` the measurement as `loglik` reads it
         and ``value[1]`` the family's `number`; `eta` the curve there; `parameter` what the
         family's `parameters` lay out. It returns the log density up to a constant of the data, its
-        derivative in eta, and the second derivative negated, 0 where it were below.
+        derivative in eta, and the second derivative negated, 0 where it were below. Those of the
+        package are decorated with `jit` too, so that their machine code lies on disk.
     """
     return TwinBranch(formula)
 
 
-@_jit
+@inner(nogil=True)
 def log_logistic(x):  # type: ignore[no-untyped-def]
     """Log of 1 / (1 + exp(-x)), for branches."""
     return -math.log1p(math.exp(-x)) if x > 0.0 else x - math.log1p(math.exp(x))

@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from twinbayes.machine.jit import jit
 from twinbayes.model.curves.families.branch import TwinBranch, log_logistic, twin_branch
 from twinbayes.model.curves.families.parameter import (
     SHAPE,
@@ -21,10 +22,10 @@ from twinbayes.model.curves.families.parameter import (
 from twinbayes.model.curves.families.poisson import LARGEST, Poisson
 from twinbayes.model.curves.families.protocol import PROBABILITY, Ints, MarkerFamily
 from twinbayes.model.events.likelihood.op import Tensor
-from twinbayes.names import COUNT_MARKER
+from twinbayes.names import COUNT_MARKER, MARKER_SHAPE
 
 _COUNT: Final = PROBABILITY + 3
-_SHAPE: Final = FamilyParameter(name="marker_shape", dim=COUNT_MARKER)
+_SHAPE: Final = FamilyParameter(name=MARKER_SHAPE, dim=COUNT_MARKER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +89,7 @@ class NegativeBinomial(MarkerFamily):
 
 
 @twin_branch
+@jit(nogil=True)
 def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
     y, shape = value[0], parameter[0]
     log_shape = math.log(shape)

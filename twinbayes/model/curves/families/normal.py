@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import numba
 import numpy as np
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 
 from twinbayes.errors import ModelError
+from twinbayes.machine.jit import inner, jit
 from twinbayes.machine.special import erfcx
 from twinbayes.model.curves.families.branch import TwinBranch, twin_branch
 from twinbayes.model.curves.families.parameter import (
@@ -27,8 +27,6 @@ from twinbayes.model.events.likelihood.op import Tensor
 _ROOT2: Final = math.sqrt(2.0)
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 _FAR: Final = 35.0  # standard deviations beyond which a tail is nothing
-
-_jit: Any = numba.njit(error_model="numpy", nogil=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +114,7 @@ def _log_ndtr(x: Tensor) -> Tensor:
     return out
 
 
-@_jit
+@inner(nogil=True)
 def _normal_tail(x):  # type: ignore[no-untyped-def]
     """Log of the standard normal distribution function, and its first derivative."""
     x = min(x, _FAR)
@@ -128,6 +126,7 @@ def _normal_tail(x):  # type: ignore[no-untyped-def]
 
 
 @twin_branch
+@jit(nogil=True)
 def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
     y = value[0]
     if code == MEASURED:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from twinbayes.errors import ModelError
+from twinbayes.machine.jit import jit
 from twinbayes.model.curves.families.branch import TwinBranch, log_logistic, twin_branch
 from twinbayes.model.curves.families.parameter import (
     GAP,
@@ -139,6 +140,7 @@ def _cuts(gaps: Floats) -> Floats:
 
 
 @twin_branch
+@jit(nogil=True)
 def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
     grade, cuts = int(value[0]), int(value[1])
     log_p, slope, bend = 0.0, 0.0, 0.0

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinbayes.errors import ModelError
-from twinbayes.names import MARKER_WITH_ERROR
+from twinbayes.names import MARKER_SD, MARKER_WITH_ERROR
 
 Floats = NDArray[np.float64]
 
@@ -74,7 +74,7 @@ class FamilyParameter:
         return f"{marker}_{self.dim}" if self.labels else self.dim
 
 
-STANDARD_DEVIATION: Final = FamilyParameter(name="marker_sd", dim=MARKER_WITH_ERROR, is_scaled=True)
+STANDARD_DEVIATION: Final = FamilyParameter(name=MARKER_SD, dim=MARKER_WITH_ERROR, is_scaled=True)
 
 # Short names, which stored descriptions hold.
 SD: Final = "sd"

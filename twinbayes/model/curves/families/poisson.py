@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from twinbayes.machine.jit import jit
 from twinbayes.model.curves.families.branch import TwinBranch, twin_branch
 from twinbayes.model.curves.families.parameter import Floats, require_parameter
 from twinbayes.model.curves.families.protocol import (
@@ -74,6 +75,7 @@ class Poisson(MarkerFamily):
 
 
 @twin_branch
+@jit(nogil=True)
 def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
     y = value[0]
     mean = math.exp(min(eta, 700.0))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from twinbayes.errors import ModelError
+from twinbayes.machine.jit import jit
 from twinbayes.model.curves.families.branch import TwinBranch, twin_branch
 from twinbayes.model.curves.families.parameter import (
     SD,
@@ -85,6 +86,7 @@ class StudentT(MarkerFamily):
 
 
 @twin_branch
+@jit(nogil=True)
 def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
     y, df, sd = value[0], value[1], parameter[0]
     z = (y - eta) / sd
