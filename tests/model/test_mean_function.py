@@ -310,7 +310,7 @@ def test_a_function_that_is_not_registered_is_refused_with_those_that_are() -> N
     stored["trajectories"]["markers"][0]["basis"]["kind"] = "logistic"
     with pytest.raises(ModelError, match=r"'logistic' is not registered.*'test: gompertz'.*loaded"):
         ModelSpec.from_dict(stored)
-    with pytest.raises(ModelError, match="another function has it"):
+    with pytest.raises(ModelError, match="another mean function has it"):
         register_mean_function("test: gompertz")(lambda years, parameters: years)
 
 

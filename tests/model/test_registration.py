@@ -323,7 +323,7 @@ def made(name: str, kind: str = "made", base: type[Any] = Exchangeable) -> type[
     [
         (made("Horseshoe"), "'Horseshoe' cannot be registered: the package has one"),
         (made("ModelSpec"), "'ModelSpec' cannot be registered: the package has one"),
-        (made("Wide"), "name 'Wide' cannot be registered.*another type has it"),
+        (made("Wide"), "name 'Wide' cannot be registered.*another description type has it"),
         (made("Other", "exnex"), "another is of the kind 'exnex'"),
         (made("Other", "latent_exchangeability"), "another is of the kind 'latent_exch"),
         (made("Other", "wide"), "another is of the kind 'wide'"),

@@ -48,7 +48,7 @@ class Registered[T]:
         if not name or (known is not None and not is_same_definition(known, added)):
             raise ModelError(
                 f"A {self.sort} of the name {name!r} cannot be registered: the name is empty, or "
-                f"another {self.sort.split()[-1]} has it. Choose another name."
+                f"another {self.sort} has it. Choose another name."
             )
 
     def add(self, name: str, added: T) -> None:

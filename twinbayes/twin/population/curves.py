@@ -138,8 +138,9 @@ class CurvePopulation:
         """Cholesky factor, shaped as `root`, of the prior covariance of patient `i`.
 
         What is unknown of the patient widens it: the deviation of a subgroup or centre that the
-        fit has not seen, and missing covariates, by their conditional variance (second order for
-        a 0/1 covariate). All of them are integrated out exactly, as they are normal.
+        fit has not seen, and missing covariates, by their conditional variance. All of them are
+        integrated out exactly where they are normal, and by their variance where they are not: a
+        0/1 covariate, subgroups of a Student's t.
 
         Raises
         ------
