@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from runpy import run_path
@@ -216,6 +217,16 @@ def test_both_densities_are_those_of_scipy(file: Path) -> None:
     np.testing.assert_allclose(wanted[0], stats.t(df, eta, sd).logpdf(y), rtol=1e-10)
     np.testing.assert_allclose(found[:2], wanted[:2], rtol=1e-10)
     np.testing.assert_allclose(found[2], np.maximum(wanted[2], 0.0), rtol=1e-10)
+
+
+def test_a_branch_sent_to_another_process_leaves_its_address_behind(file: Path) -> None:
+    branch = run_path(str(file))["visit"]
+    assert branch.address
+    sent = copy(branch)
+    assert "address" in vars(branch)
+    assert "address" not in vars(sent)
+    visit = (3, np.array([0.4, 0.0]), 0.1, np.array([0.7, 2.5]))
+    assert sent(*visit) == branch(*visit)
 
 
 def test_it_is_fitted_stored_forecast_elsewhere_and_updated(file: Path, tmp_path: Path) -> None:
