@@ -62,7 +62,7 @@ def kernel_version() -> int:
     return int(kernel_hash()[:15], 16)
 
 
-def jit(*, fast: Collection[str] = (), nogil: bool = False) -> Decorator:
+def jit(*, fast: Collection[str] = (), nogil: bool = False, on_disk: bool = True) -> Decorator:
     """Return a decorator that compiles a function when it is called, and keeps the code on disk.
 
     Parameters
@@ -71,11 +71,13 @@ def jit(*, fast: Collection[str] = (), nogil: bool = False) -> Decorator:
         Liberties that LLVM may take with sums and products, such as ``contract``, ``reassoc``.
     nogil
         Let other threads run meanwhile.
+    on_disk
+        Not for functions from outside the package: of their files no hash tells.
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
         dispatcher: Any = numba.njit(
-            error_model="numpy", nogil=nogil, fastmath=set(fast), cache=True
+            error_model="numpy", nogil=nogil, fastmath=set(fast), cache=on_disk
         )(function)
         _tie_to_all_kernels(dispatcher)
         return dispatcher

@@ -8,9 +8,13 @@ from twinbayes.model.covariates.columns import Group, Interaction, Term
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.curves.association import Association
 from twinbayes.model.curves.basis import Biphasic, CubicSpline, NaturalSpline, Polynomial
-from twinbayes.model.curves.families.continuous import Normal, StudentT
-from twinbayes.model.curves.families.discrete import Binary, NegativeBinomial, Ordinal, Poisson
-from twinbayes.model.curves.families.family import MarkerFamily
+from twinbayes.model.curves.families.binary import Binary
+from twinbayes.model.curves.families.negative_binomial import NegativeBinomial
+from twinbayes.model.curves.families.normal import Normal
+from twinbayes.model.curves.families.ordinal import Ordinal
+from twinbayes.model.curves.families.poisson import Poisson
+from twinbayes.model.curves.families.protocol import MarkerFamily
+from twinbayes.model.curves.families.student_t import StudentT
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.means.own import OwnMean, register_mean_function
 from twinbayes.model.curves.means.shapes import BiexponentialDecay, Claret, SteinFojo

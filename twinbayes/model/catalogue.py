@@ -17,8 +17,8 @@ from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatm
 from twinbayes.model.covariates.columns import Group, Interaction, Term
 from twinbayes.model.curves.association import Association
 from twinbayes.model.curves.basis import BASES
-from twinbayes.model.curves.families import continuous, discrete
-from twinbayes.model.curves.families.family import MarkerFamily
+from twinbayes.model.curves.families.protocol import MarkerFamily
+from twinbayes.model.curves.families.table import FAMILIES
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.means.own import OwnMean
 from twinbayes.model.curves.means.shapes import MEANS
@@ -56,8 +56,7 @@ COMPONENTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
             *MEANS,
             OwnMean,
             Since,
-            *continuous.FAMILIES,
-            *discrete.FAMILIES,
+            *FAMILIES,
         )
     }
 )

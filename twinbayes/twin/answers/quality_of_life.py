@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import beta
 
 from twinbayes.errors import OptionError, TwinError, require_known
-from twinbayes.model.curves.families.continuous import Normal
+from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, SAMPLE, TIME
 from twinbayes.twin.answers.forecast import (

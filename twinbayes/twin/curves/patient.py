@@ -10,8 +10,7 @@ import numpy as np
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.curves.association import acting_on, followed
-from twinbayes.model.curves.families.continuous import Normal
-from twinbayes.model.curves.families.family import SD
+from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.rows import Floats, Ints
@@ -98,7 +97,8 @@ class PatientCurves:
         learnt = self.population.learnt
         scale = learnt.get(marker)
         parameter = self.population.parameter[learnt.markers.index(scale)]
-        return scale, parameter * scale.scale if scale.family.parameter == SD else parameter
+        units = scale.parameter_units()
+        return scale, parameter[: len(units)] * units[:, None]
 
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""

@@ -10,8 +10,7 @@ import xarray as xr
 
 from twinbayes.errors import TwinError
 from twinbayes.model import CurveEncoding, ModelSpec
-from twinbayes.model.curves.families.discrete import Ordinal
-from twinbayes.model.curves.families.family import SD, SHAPE
+from twinbayes.model.curves.parameters import sampled_parameters
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.pooling.basic import Exchangeable
@@ -19,11 +18,9 @@ from twinbayes.names import (
     ASSOCIATION,
     CENTRE,
     CHAIN,
-    COUNT_MARKER,
     CURVE_COVARIATE,
     CURVE_TERM,
     DRAW,
-    MARKER_WITH_ERROR,
     PATIENT_TERM,
     PATIENT_TERM_AGAIN,
     SAMPLE,
@@ -44,8 +41,8 @@ class CurvePopulation:
     root
         (draw, varying term, varying term) Cholesky factor of the covariance of patients.
     parameter
-        (marker, number, draw) what families have beside curves: standard deviation of
-        measurements, shape of counts, or the cuts between grades.
+        (marker, number, draw) what families have beside curves, as their branches read it:
+        standard deviation of measurements, shape of counts, or the cuts between grades.
     association
         (association, draw) log hazard ratios per unit of the sampling scale, and of the covariate
         that an association is multiplied by.
@@ -95,7 +92,7 @@ class CurvePopulation:
             subgroup_spread=_spread(stacked, SUBGROUP, spec),
             centre_spread=_spread(stacked, CENTRE, spec),
             root=np.linalg.cholesky(np.moveaxis(covariance, -1, 0)),
-            parameter=_parameters(stacked, learnt),
+            parameter=sampled_parameters(stacked, learnt.markers),
             association=(
                 get("association", ASSOCIATION) * np.array(per_unit)[:, None]
                 if per_unit
@@ -175,23 +172,6 @@ class CurvePopulation:
         for step in extra:  # (draw, term) each, one standard deviation of something unknown
             covariance = covariance + step[:, :, None] * step[:, None, :]
         return np.linalg.cholesky(covariance)
-
-
-def _parameters(stacked: xr.Dataset, learnt: CurveEncoding) -> Floats:
-    """Parameters of every family on the sampling scale; those that a family lacks are 0."""
-    families = [m.family for m in learnt.markers]
-    width = max([1, *(len(f.grades) - 1 for f in families if isinstance(f, Ordinal))])
-    out = np.zeros((len(learnt.markers), width, stacked.sizes[SAMPLE]))
-    for k, m in enumerate(learnt.markers):
-        if m.family.parameter == SD:
-            own = stacked["marker_sd"].sel({MARKER_WITH_ERROR: m.marker})
-            out[k, 0] = own.to_numpy() / m.scale
-        elif m.family.parameter == SHAPE:
-            out[k, 0] = stacked["marker_shape"].sel({COUNT_MARKER: m.marker}).to_numpy()
-        elif isinstance(m.family, Ordinal):
-            gaps = stacked[f"marker_gap_{m.marker}"].transpose(f"{m.marker}_gap", SAMPLE)
-            out[k, 1 : len(m.family.grades) - 1] = np.cumsum(gaps.to_numpy(), axis=0)
-    return out
 
 
 def _spread(stacked: xr.Dataset, what: str, spec: ModelSpec) -> Floats | None:

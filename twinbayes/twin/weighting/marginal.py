@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from twinbayes.model import ModelPlan
-from twinbayes.model.curves.families.family import MEASURED
+from twinbayes.model.curves.families.protocol import MEASURED
 from twinbayes.model.curves.marker import MarkerData
 from twinbayes.model.events.rows import Floats
 from twinbayes.twin.curves.patient import PatientCurves
