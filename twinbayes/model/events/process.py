@@ -30,9 +30,10 @@ from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.baseline import Baseline
 from twinbayes.model.events.likelihood.op import Tensor, loglik
+from twinbayes.model.events.packed import event_data
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.quadrature import Followed, require_time_at_risk, trail_points
-from twinbayes.model.events.rows import Floats, event_data, rows_at_risk, window_edges
+from twinbayes.model.events.rows import Floats, rows_at_risk, window_edges
 from twinbayes.model.events.time_varying import (
     TimeVarying,
     VaryingEffect,

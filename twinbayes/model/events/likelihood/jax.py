@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from twinbayes.model.events.rows import EventData, unpack
+from twinbayes.model.events.packed import EventData, unpack
 
 
 def jax_event_likelihood(

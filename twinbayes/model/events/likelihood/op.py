@@ -20,7 +20,7 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
 from pytensor.tensor.variable import TensorVariable
 
-from twinbayes.model.events import rows as event_data
+from twinbayes.model.events import packed as event_data
 from twinbayes.model.events.likelihood import courses as event_courses
 from twinbayes.model.events.likelihood import kernel as event_kernel
 from twinbayes.model.events.likelihood.courses import event_loglik, native_entry
