@@ -143,6 +143,17 @@ class EventData:
         """Number of rows at risk."""
         return len(self.patient)
 
+    @property
+    def intensity(self) -> Ints:
+        """Intensity of each row."""
+        return np.repeat(np.arange(len(self.row_start) - 1), np.diff(self.row_start))
+
+    def days_at_risk(self, e: int) -> Floats:
+        """(window, row) exposure of the rows of intensity `e`; 0 in rows with nodes."""
+        first, last = self.row_start[e], self.row_start[e + 1]
+        width = len(self.exposure) // max(self.n_rows, 1)
+        return self.exposure[width * first : width * last].reshape(width, last - first)
+
     def pack(self) -> tuple[Ints, Floats]:
         """Return ``(index, values)``: every array behind a header of its offsets."""
         integers = _with_header([getattr(self, f) for f in _INT_FIELDS])

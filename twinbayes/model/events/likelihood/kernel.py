@@ -21,13 +21,9 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from twinbayes.machine.special import exponentials
 from twinbayes.model.events import packed
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 _LANES = 8
 _jit = numba.njit(
@@ -190,19 +186,14 @@ def _design_of(index, values):  # type: ignore[no-untyped-def]
 @_jit
 def _rows_of(index):  # type: ignore[no-untyped-def]
     """Unpack the rows: where each intensity's start, their patients, events, acting effects."""
+    subgroup, patient = part_of(index, packed.AT_SUBGROUP), part_of(index, packed.AT_PATIENT)
     events = (
         part_of(index, packed.AT_EVENT_ROW),
         part_of(index, packed.AT_EVENT_WINDOW),
         part_of(index, packed.AT_EVENT_POINT),
     )
     acting = part_of(index, packed.AT_ACTING_ROW), part_of(index, packed.AT_ACTING)
-    return (
-        part_of(index, packed.AT_SUBGROUP),
-        part_of(index, packed.AT_ROW_START),
-        part_of(index, packed.AT_PATIENT),
-        events,
-        acting,
-    )
+    return subgroup, part_of(index, packed.AT_ROW_START), patient, events, acting
 
 
 @_jit
