@@ -25,7 +25,7 @@ from twinbayes.model.events.rows import Floats, Ints, RowTable
 # Share of non-zero entries above which a column is stored in full.
 _DENSE: Final = 0.5
 # Order of the packed arrays.
-_INT_FIELDS: Final = (
+INT_FIELDS: Final = (
     "column_start",
     "column",
     "moment_start",
@@ -43,34 +43,34 @@ _INT_FIELDS: Final = (
     "event_point",
     "course_patient",
 )
-_FLOAT_FIELDS: Final = ("value", "moment", "exposure", "shift", "dense", "node_days", "log_share")
+FLOAT_FIELDS: Final = ("value", "moment", "exposure", "shift", "dense", "node_days", "log_share")
 
 # Number of each part in the packed integers, then in the packed floats. Compiled code takes these
 # for literals.
-AT_COLUMN_START: Final = _INT_FIELDS.index("column_start")
-AT_COLUMN: Final = _INT_FIELDS.index("column")
-AT_MOMENT_START: Final = _INT_FIELDS.index("moment_start")
-AT_MOMENT_COLUMN: Final = _INT_FIELDS.index("moment_column")
-AT_SUBGROUP: Final = _INT_FIELDS.index("subgroup")
-AT_ROW_START: Final = _INT_FIELDS.index("row_start")
-AT_PATIENT: Final = _INT_FIELDS.index("patient")
-AT_EVENT_ROW: Final = _INT_FIELDS.index("event_row")
-AT_EVENT_WINDOW: Final = _INT_FIELDS.index("event_window")
-AT_ACTING_ROW: Final = _INT_FIELDS.index("acting_row")
-AT_ACTING: Final = _INT_FIELDS.index("acting")
-AT_DENSE_COLUMN: Final = _INT_FIELDS.index("dense_column")
-AT_NODE_ROW: Final = _INT_FIELDS.index("node_row")
-AT_NODE_WINDOW: Final = _INT_FIELDS.index("node_window")
-AT_EVENT_POINT: Final = _INT_FIELDS.index("event_point")
-AT_COURSE_PATIENT: Final = _INT_FIELDS.index("course_patient")
+AT_COLUMN_START: Final = INT_FIELDS.index("column_start")
+AT_COLUMN: Final = INT_FIELDS.index("column")
+AT_MOMENT_START: Final = INT_FIELDS.index("moment_start")
+AT_MOMENT_COLUMN: Final = INT_FIELDS.index("moment_column")
+AT_SUBGROUP: Final = INT_FIELDS.index("subgroup")
+AT_ROW_START: Final = INT_FIELDS.index("row_start")
+AT_PATIENT: Final = INT_FIELDS.index("patient")
+AT_EVENT_ROW: Final = INT_FIELDS.index("event_row")
+AT_EVENT_WINDOW: Final = INT_FIELDS.index("event_window")
+AT_ACTING_ROW: Final = INT_FIELDS.index("acting_row")
+AT_ACTING: Final = INT_FIELDS.index("acting")
+AT_DENSE_COLUMN: Final = INT_FIELDS.index("dense_column")
+AT_NODE_ROW: Final = INT_FIELDS.index("node_row")
+AT_NODE_WINDOW: Final = INT_FIELDS.index("node_window")
+AT_EVENT_POINT: Final = INT_FIELDS.index("event_point")
+AT_COURSE_PATIENT: Final = INT_FIELDS.index("course_patient")
 
-AT_VALUE: Final = _FLOAT_FIELDS.index("value")
-AT_MOMENT: Final = _FLOAT_FIELDS.index("moment")
-AT_EXPOSURE: Final = _FLOAT_FIELDS.index("exposure")
-AT_SHIFT: Final = _FLOAT_FIELDS.index("shift")
-AT_DENSE: Final = _FLOAT_FIELDS.index("dense")
-AT_NODE_DAYS: Final = _FLOAT_FIELDS.index("node_days")
-AT_LOG_SHARE: Final = _FLOAT_FIELDS.index("log_share")
+AT_VALUE: Final = FLOAT_FIELDS.index("value")
+AT_MOMENT: Final = FLOAT_FIELDS.index("moment")
+AT_EXPOSURE: Final = FLOAT_FIELDS.index("exposure")
+AT_SHIFT: Final = FLOAT_FIELDS.index("shift")
+AT_DENSE: Final = FLOAT_FIELDS.index("dense")
+AT_NODE_DAYS: Final = FLOAT_FIELDS.index("node_days")
+AT_LOG_SHARE: Final = FLOAT_FIELDS.index("log_share")
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,8 @@ class EventData:
 
     def pack(self) -> tuple[Ints, Floats]:
         """Return ``(index, values)``: every array behind a header of its offsets."""
-        integers = _with_header([getattr(self, f) for f in _INT_FIELDS])
-        numbers = _with_header([getattr(self, f) for f in _FLOAT_FIELDS])
+        integers = _with_header([getattr(self, f) for f in INT_FIELDS])
+        numbers = _with_header([getattr(self, f) for f in FLOAT_FIELDS])
         return integers.astype(np.int64), numbers.astype(np.float64)
 
 
@@ -171,7 +171,7 @@ def _with_header(arrays: list[NDArray[Any]]) -> NDArray[Any]:
 def unpack(index: Ints, values: Floats) -> EventData:
     """Undo `EventData.pack`."""
     parts: dict[str, NDArray[Any]] = {}
-    for names, packed in ((_INT_FIELDS, index), (_FLOAT_FIELDS, values)):
+    for names, packed in ((INT_FIELDS, index), (FLOAT_FIELDS, values)):
         offsets = packed[: len(names) + 1].astype(np.int64)
         for k, name in enumerate(names):
             parts[name] = packed[offsets[k] : offsets[k + 1]]
