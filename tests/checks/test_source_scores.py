@@ -72,7 +72,7 @@ def test_a_review_of_two_classes_has_its_shares() -> None:
     data = tb.read_aggregate(TABLES["response"])
     spec = tb.disease("historical", pooling=POOLINGS["classes"])
     fit = tb.fit(spec, data, draws=500, tune=500, seed=1, progressbar=False)
-    table = tb.checks.borrowing.aggregate_borrowing(fit).table
+    table = tb.checks.aggregate_borrowing(fit).table
     shares = table[["own subgroup", "other subgroups", "prior"]].sum(axis=1)
     np.testing.assert_allclose(shares, 1.0, atol=1e-12)
     source = fit.exchangeability.set_index("subgroup")["probability"]

@@ -9,20 +9,31 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.model.covariates.design import Encoding
-from twinbayes.model.events.process import LOG_BASELINE_AT_EVENT
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import (
+    BETA,
     CENTRE,
+    CENTRE_EFFECT,
+    CENTRE_SCALE,
     CHAIN,
     COVARIATE,
     DRAW,
     EFFECT,
     ENTRY_ERA,
+    ENTRY_ERA_EFFECT,
+    LOG_BASELINE,
+    LOG_BASELINE_AT_EVENT,
     SUBGROUP,
+    SUBGROUP_EFFECT,
+    SUBGROUP_SCALE,
     TIME_VARYING,
+    TIME_VARYING_EFFECT,
     TIME_VARYING_WINDOW,
     TRANSITION,
+    TREATMENT_EFFECT,
+    TREATMENT_HETEROGENEITY,
+    TREATMENT_SUBGROUP_EFFECT,
     WINDOW,
 )
 
@@ -85,14 +96,14 @@ class EventDraws:
         def get(name: str, *dims: str) -> Floats | None:
             return _draws(posterior, name, *dims) if name in posterior else None
 
-        log_baseline = _draws(posterior, "log_baseline", TRANSITION, WINDOW)
+        log_baseline = _draws(posterior, LOG_BASELINE, TRANSITION, WINDOW)
         at_event = get(LOG_BASELINE_AT_EVENT, TRANSITION, WINDOW)
         n, n_intensities, _ = log_baseline.shape
         n_subgroups = len(encoding.subgroups)
-        beta = get("beta", COVARIATE, TRANSITION)
+        beta = get(BETA, COVARIATE, TRANSITION)
         levels = (
-            (get("subgroup_effect", SUBGROUP, TRANSITION), encoding.subgroups),
-            (get("centre_effect", CENTRE, TRANSITION), encoding.centres),
+            (get(SUBGROUP_EFFECT, SUBGROUP, TRANSITION), encoding.subgroups),
+            (get(CENTRE_EFFECT, CENTRE, TRANSITION), encoding.centres),
         )
         coef = [np.zeros((n, len(encoding.columns), n_intensities)) if beta is None else beta]
         coef += [
@@ -100,11 +111,11 @@ class EventDraws:
             for level, labels in levels
         ]
         nothing = np.zeros((n, 0, n_subgroups))
-        treatment = get("treatment_subgroup_effect", EFFECT, SUBGROUP)
+        treatment = get(TREATMENT_SUBGROUP_EFFECT, EFFECT, SUBGROUP)
         treatment = nothing if treatment is None else treatment
-        era = get("entry_era_effect", ENTRY_ERA)
+        era = get(ENTRY_ERA_EFFECT, ENTRY_ERA)
         by_era = nothing if era is None else np.repeat(era[..., None], n_subgroups, axis=-1)
-        walks = get("time_varying_effect", TIME_VARYING_WINDOW, SUBGROUP)
+        walks = get(TIME_VARYING_EFFECT, TIME_VARYING_WINDOW, SUBGROUP)
         walks = nothing if walks is None else walks
         step = get("time_varying_step", TIME_VARYING)
         mean, scale = _over_subgroups(posterior)
@@ -116,8 +127,8 @@ class EventDraws:
             treatment_mean=mean,
             treatment_scale=scale,
             walk_step=np.zeros((n, 0)) if step is None else step,
-            subgroup_scale=get("subgroup_scale", TRANSITION),
-            centre_scale=get("centre_scale", TRANSITION),
+            subgroup_scale=get(SUBGROUP_SCALE, TRANSITION),
+            centre_scale=get(CENTRE_SCALE, TRANSITION),
             n_covariates=len(encoding.columns),
             n_treatments=treatment.shape[1],
             n_eras=by_era.shape[1],
@@ -181,11 +192,11 @@ def _over_subgroups(posterior: xr.Dataset) -> tuple[Floats, Floats]:
     scale = np.zeros_like(mean)
     # One block alone has no suffix; several are named after their pooling.
     for suffix in ("", *(f"_{kind}" for kind in POOLINGS)):
-        if f"treatment_effect{suffix}" not in posterior:
+        if f"{TREATMENT_EFFECT}{suffix}" not in posterior:
             continue
         dim = f"{EFFECT}{suffix}"
         rows = [labels.index(str(x)) for x in posterior[dim].to_numpy()]
-        mean[:, rows] = _draws(posterior, f"treatment_effect{suffix}", dim)
-        if f"treatment_heterogeneity{suffix}" in posterior:
-            scale[:, rows] = _draws(posterior, f"treatment_heterogeneity{suffix}", dim)
+        mean[:, rows] = _draws(posterior, f"{TREATMENT_EFFECT}{suffix}", dim)
+        if f"{TREATMENT_HETEROGENEITY}{suffix}" in posterior:
+            scale[:, rows] = _draws(posterior, f"{TREATMENT_HETEROGENEITY}{suffix}", dim)
     return mean, scale

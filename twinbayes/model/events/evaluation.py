@@ -37,7 +37,7 @@ def log_likelihood(draws: EventDraws, data: EventData, trails: Floats | None = N
     gradients = [np.empty(x.shape[1:]) for x in of_draw]
     for s, each in enumerate(out):
         inputs = [np.ascontiguousarray(x[s]) for x in of_draw]
-        event_loglik(*inputs, ones, index, values, *gradients, each)  # type: ignore[call-arg]
+        event_loglik(*inputs, ones, index, values, *gradients, each)
     return out
 
 
@@ -59,6 +59,6 @@ def mean_cumulative_hazards(draws: EventDraws, data: EventData) -> Floats:
     of_draw = (draws.log_baseline, draws.coef, draws.acting)
     for s in range(draws.n_draws):
         inputs = [np.ascontiguousarray(x[s]) for x in of_draw]
-        cumulative_hazards(*inputs, no_trail, index, values, of_row)  # type: ignore[call-arg]
+        cumulative_hazards(*inputs, no_trail, index, values, of_row)
         total += of_row
     return total / draws.n_draws

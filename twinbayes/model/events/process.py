@@ -49,6 +49,7 @@ from twinbayes.names import (
     EFFECT,
     ENTRY_CUT,
     ENTRY_ERA,
+    LOG_BASELINE_AT_EVENT,
     PRINCIPAL_AXIS,
     SUBGROUP,
     TIME_VARYING,
@@ -61,7 +62,6 @@ from twinbayes.priors import PriorSet
 PATIENT_WEIGHT = "patient_weight"
 EVENT_INDEX = "event_index"
 EVENT_VALUES = "event_values"
-LOG_BASELINE_AT_EVENT = "log_baseline_at_event"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

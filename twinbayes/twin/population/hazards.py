@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-import numba
 import numpy as np
 import xarray as xr
 
+from twinbayes.machine.jit import jit
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.events.time_varying import VaryingEffect
 from twinbayes.twin.population.time_varying import Walks, draws_last
 
-_jit = numba.njit(cache=True, error_model="numpy", nogil=True)
+_jit = jit(nogil=True)
 
 
 @dataclass(frozen=True)

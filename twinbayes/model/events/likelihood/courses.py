@@ -17,11 +17,12 @@ from typing import Any, Final
 import numba
 import numpy as np
 
+from twinbayes.machine.jit import jit, native
 from twinbayes.machine.native import pointer, view
 from twinbayes.model.events import packed
 from twinbayes.model.events.likelihood.kernel import course_loglik, part_of
 
-_jit = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
+_jit = jit(fast={"contract"})
 
 
 @_jit
@@ -151,4 +152,4 @@ def native_entry() -> Any:
     The words are address and shape of each array in `_GIVEN`.
     """
     signature = numba.types.void(numba.types.CPointer(numba.types.int64))
-    return numba.cfunc(signature, cache=True)(_event_loglik_native)
+    return native(signature, _event_loglik_native, error_model="python")
