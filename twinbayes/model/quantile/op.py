@@ -19,10 +19,12 @@ from pytensor.gradient import disconnected_grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
+from pytensor.tensor.variable import TensorVariable
 
 from twinbayes.machine.jit import jit, kernel_version, native
 from twinbayes.machine.native import pointer, view
-from twinbayes.model.events.likelihood.op import Tensor
+
+type Tensor = TensorVariable[Any, Any]
 
 _ROOT2: Final = math.sqrt(2.0)
 _LOG_ROOT_2PI: Final = 0.5 * math.log(2.0 * math.pi)

@@ -18,7 +18,7 @@ from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.packed import EventData
 from twinbayes.model.events.process import EventProcess
 from twinbayes.model.events.rows import Floats
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.twin.occupation.places import Chart
 from twinbayes.twin.population.hazards import Population, add_columns
 
