@@ -27,7 +27,8 @@ from twinbayes.twin.curves.patient import PatientCurves, patient_curves
 from twinbayes.twin.occupation.paths import Path
 from twinbayes.twin.occupation.places import Chart, draw_chart
 from twinbayes.twin.population.curves import CurvePopulation
-from twinbayes.twin.population.hazards import PatientRatios, Population, own_hazards, patient_ratios
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import PatientRatios, own_hazards, patient_ratios
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.updates.update import Change, updated_record
 from twinbayes.twin.weighting.marginal import record_log_marginal

@@ -29,9 +29,10 @@ from twinbayes.model.courses.open_courses import trace_courses
 from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.likelihood.op import Tensor, loglik
+from twinbayes.model.events.packed import event_data
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.quadrature import Followed, require_time_at_risk, trail_points
-from twinbayes.model.events.rows import Floats, event_data, rows_at_risk, window_edges
+from twinbayes.model.events.rows import Floats, rows_at_risk, window_edges
 from twinbayes.model.events.time_varying import (
     TimeVarying,
     VaryingEffect,
@@ -49,6 +50,7 @@ from twinbayes.names import (
     EFFECT,
     ENTRY_CUT,
     ENTRY_ERA,
+    LOG_BASELINE_AT_EVENT,
     PRINCIPAL_AXIS,
     SUBGROUP,
     TIME_VARYING,
@@ -61,7 +63,6 @@ from twinbayes.priors import PriorSet
 PATIENT_WEIGHT = "patient_weight"
 EVENT_INDEX = "event_index"
 EVENT_VALUES = "event_values"
-LOG_BASELINE_AT_EVENT = "log_baseline_at_event"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,8 @@ from twinbayes.twin.curves.bent import Bent, bends_of
 from twinbayes.twin.curves.kernel import sample_curves
 from twinbayes.twin.curves.record import record_seed, what_is_said
 from twinbayes.twin.population.curves import CurvePopulation
-from twinbayes.twin.population.hazards import PatientRatios, Population
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import PatientRatios
 from twinbayes.twin.scenario import Scenario
 
 _PROPOSALS: Final = 8  # per draw of the population, where the normal approximation is close

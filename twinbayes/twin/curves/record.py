@@ -12,7 +12,8 @@ from twinbayes.model.curves.association import acting_on
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.twin.population.curves import CurvePopulation
-from twinbayes.twin.population.hazards import PatientRatios, Population
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import PatientRatios
 
 type Single = tuple[Ints, Ints, Floats, Floats, Floats]
 

@@ -24,7 +24,8 @@ from twinbayes.twin.occupation.places import (
     Chart,
     Table,
 )
-from twinbayes.twin.population.hazards import PatientRatios, Population, Singles, acting_ratios
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import PatientRatios, Singles, acting_ratios
 from twinbayes.twin.scenario import Scenario
 
 _BLOCK = 8192  # draws per call of the kernel: bounds its table, on which little depends

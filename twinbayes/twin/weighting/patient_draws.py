@@ -13,7 +13,8 @@ from twinbayes.names import DAY, DEATH, EVENT, TERMINAL_EVENTS
 from twinbayes.twin.curves.patient import PatientCurves, along_curves
 from twinbayes.twin.occupation.paths import Path, follow
 from twinbayes.twin.occupation.places import Chart
-from twinbayes.twin.population.hazards import PatientRatios, Population
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import PatientRatios
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.weighting.importance import Weights, importance_weights
 
