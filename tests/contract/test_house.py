@@ -50,7 +50,7 @@ NAMES = {
     "ENTRY_ERA": "entry_era", "ENTRY_CUT": "entry_cut",
     "TIME_VARYING": "time_varying", "TIME_VARYING_WINDOW": "time_varying_window",
     "CLOCK_ORIGIN": "origin", "CLOCK_ENTRY": "entry",
-    "DAYS_PER_YEAR": 365.25,
+    "DAYS_PER_YEAR": 365.25, "TWINS_OF_FIT": "twinbayes.twin.of_fit",
 }  # fmt: skip
 
 

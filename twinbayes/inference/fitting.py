@@ -23,7 +23,7 @@ from twinbayes.inference.files.archive import read_description, unpack_fit
 from twinbayes.inference.files.constants import checked_weights, constants
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.sealed import read_tree
-from twinbayes.inference.fit import Fit
+from twinbayes.inference.fit import Fit, LaidOut
 from twinbayes.inference.gate.verdict import judge
 from twinbayes.inference.samplers.protocol import Compiled, compile_model
 from twinbayes.model import ModelPlan, ModelSpec
@@ -78,17 +78,9 @@ class CompiledFit:
             prior_hash=self.priors.content_hash,
             verdict=verdict,
         )
-        fit = Fit(
-            self.spec,
-            self.cohort,
-            self.priors,
-            tree,
-            verdict,
-            manifest,
-            self.plan.learnt,
-        )
-        fit.__dict__["plan"] = self.plan  # already made; spares the cached property the work
-        return fit
+        spec, cohort, learnt = self.spec, self.cohort, self.plan.learnt
+        laid_out = LaidOut(spec, cohort, learnt, self.plan)
+        return Fit(spec, cohort, self.priors, tree, verdict, manifest, learnt, laid_out)
 
 
 @overload
