@@ -29,7 +29,9 @@ from twinbayes.inference.samplers.protocol import Compiled, compile_model
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.assemble import assemble_plan, require_finite_start
+from twinbayes.model.events.likelihood import op as event_op
 from twinbayes.model.events.process import PATIENT_WEIGHT
+from twinbayes.model.quantile import op as mixture_quantile
 from twinbayes.names import CONSTANT_DATA
 from twinbayes.priors import PriorSet, load_priors
 
@@ -105,9 +107,6 @@ def compile_fit(
 ) -> CompiledFit | CompiledAggregate:
     """Compile a model for its data; see `fit` for the parameters."""
     if sampler == "numpyro":
-        from twinbayes.model.events.likelihood import op as event_op
-        from twinbayes.model.quantile import op as mixture_quantile
-
         event_op.register_jax()
         mixture_quantile.register_jax()
     if isinstance(spec, AggregateSpec) != isinstance(data, Aggregate):

@@ -42,7 +42,7 @@ class PatientCurves:
         same covariates, subgroup and centre.
     log_marginal
         (draw,) what curves add to the log marginal likelihood of the patient's record under each
-        population draw; `evidence.record_log_marginal` adds the rest.
+        population draw; `marginal.record_log_marginal` adds the rest.
     efficiency
         Mean share of the proposals that count; 1 where the normal approximation is exact.
     seed

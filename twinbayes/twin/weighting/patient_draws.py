@@ -10,7 +10,6 @@ from twinbayes.model.events.rows import Floats
 from twinbayes.names import DAY, DEATH, EVENT, TERMINAL_EVENTS
 from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.population.hazards import PatientRatios, Population
-from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.weighting.importance import Weights, importance_weights
 
 
@@ -45,10 +44,6 @@ class PatientDraws:
             None if self.curves is None else self.curves.under(index),
             weights,
         )
-
-    def turning(self, scenario: Scenario) -> PatientCurves | None:
-        """Curves that turn as a scenario has it; None without trajectories."""
-        return None if self.curves is None else self.curves.turning(scenario)
 
 
 def require_followed(cohort: Cohort, at: float) -> None:
