@@ -12,9 +12,9 @@ from twinbayes.names import TWINS_OF_FIT
 
 def test_inference_imports_no_twins_and_finds_what_makes_them_when_asked() -> None:
     code = (
-        "import sys; import twinbayes.inference.fit as fit; "
+        "import sys; from twinbayes.inference.fit import twins_of_fit; "
         "print([m for m in sys.modules if m.startswith('twinbayes.twin')]); "
-        f"provider = fit.twins_of_fit(); print(provider.__func__.__module__ == {TWINS_OF_FIT!r})"
+        f"provider = twins_of_fit(); print(provider.__func__.__module__ == {TWINS_OF_FIT!r})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[]", "True"]
