@@ -93,6 +93,7 @@ NAMES = {
     "WINDOW_EDGE": "window_edge",
     "PATIENT_WEIGHT": "patient_weight",
     "PATIENT_SUBGROUP": "patient_subgroup",
+    "TWINS_OF_FIT": "twinbayes.twin.of_fit",
 }  # fmt: skip
 
 

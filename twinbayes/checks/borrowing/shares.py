@@ -35,6 +35,7 @@ from twinbayes.errors import ModelError, OptionError, require_known
 from twinbayes.inference import AggregateFit, Fit
 from twinbayes.model import Effect
 from twinbayes.names import CHAIN, DRAW, EFFECT, POSTERIOR, SUBGROUP, TRANSITION
+from twinbayes.twin import Twin
 
 Floats = NDArray[np.float64]
 
@@ -197,7 +198,7 @@ def patient_borrowing(
     for label in told:
         require_known(label, labels, "intensity")
     scores = RecordScores(fit.thinned(draws))
-    twin = scores.fit.twin(_as_fitted(fit, who))
+    twin: Twin = scores.fit.twin(_as_fitted(fit, who))
     drawn, seen = twin.unweighted(0), fit.has_seen(twin.cohort)[0]
     own = seen & (np.array(fit.cohort.patient_ids) == twin.patient_ids[0])
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()

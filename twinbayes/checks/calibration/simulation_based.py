@@ -20,6 +20,7 @@ from scipy.stats import binom
 
 from twinbayes.checks.result import CheckResult
 from twinbayes.errors import OptionError
+from twinbayes.inference.thinning import evenly_spaced
 
 type Floats = NDArray[np.float64]
 type Ints = NDArray[np.int64]
@@ -56,7 +57,7 @@ def thin(draws: ArrayLike, keep: int) -> Floats:
             f"keep must be a multiple of the {chains} chains and at most {chains * length} draws, "
             f"not {keep}."
         )
-    at = np.floor((np.arange(keep // chains) + 0.5) * length * chains / keep).astype(np.int64)
+    at = evenly_spaced(length, keep // chains)
     kept: Floats = values[:, at].reshape(keep, *values.shape[2:])
     return kept
 

@@ -22,8 +22,8 @@ from twinbayes.estimators import CountingProcess, Estimate
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.twin import Scenario, Twin
-from twinbayes.twin.answers.forecast import fatal_states
 from twinbayes.twin.occupation.paths import over_patients, time_nodes
+from twinbayes.twin.occupation.places import fatal_states
 from twinbayes.twin.weighting.patient_draws import PatientDraws
 
 type FloatArray = npt.NDArray[np.float64]
@@ -140,7 +140,7 @@ class Landmark:
         """
         ends = self.process.of_patients(patients).follow_up()
         groups = self._groups(fit)
-        at_landmark = fit.twin(list(patients), at=self.day)
+        at_landmark: Twin = fit.twin(list(patients), at=self.day)
         own, windows = ends.exit - self.day, self.day + np.asarray(self.horizons)
         final = np.isin(fit.spec.graph.states, fit.spec.graph.absorbing)
 
@@ -170,7 +170,7 @@ class Landmark:
 
     def _from_last_day(self, fit: Fit, patients: Sequence[str], groups: FloatArray) -> FloatArray:
         """Probabilities of the targets given the whole record; NaN for times already seen."""
-        twin = fit.twin(list(patients))
+        twin: Twin = fit.twin(list(patients))
 
         def ahead(i: int) -> FloatArray:
             left = self.day + self.times - twin.present[i].day

@@ -141,7 +141,7 @@ def collect_patient(
     TwinError
         If `who` is not one patient, or has reached a state that is never left.
     """
-    twin = fit.twin(who, at=at)
+    twin: Twin = fit.twin(who, at=at)
     graph = fit.spec.graph
     if len(twin.patient_ids) != 1:
         raise TwinError(f"A patient's report needs one patient, not {len(twin.patient_ids)}.")

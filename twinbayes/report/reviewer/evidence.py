@@ -44,6 +44,7 @@ from twinbayes.names import (
 from twinbayes.report.figures.look import StateLook
 from twinbayes.report.reviewer.markers import MarkerEvidence, marker_evidence
 from twinbayes.report.reviewer.sensitivity import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
+from twinbayes.twin import Twin
 
 CALIBRATION: Final = "calibration"
 SCORES: Final = "scores"
@@ -272,8 +273,8 @@ def _predicted(fit: Fit, process: CountingProcess, horizons: Sequence[float]) ->
     """Posterior mean state occupation of every patient with time at risk, from day 0 on."""
     grid = np.unique(np.concatenate([np.linspace(0, max(horizons), _STEPS + 1), horizons]))
     ids = [str(p) for p in process.patients]
-    forecast = fit.thinned(_FORECAST_DRAWS).twin(ids, at=0.0).forecast(float(grid[-1]), grid)
-    predicted = forecast["state_probability"]
+    twin: Twin = fit.thinned(_FORECAST_DRAWS).twin(ids, at=0.0)
+    predicted = twin.forecast(float(grid[-1]), grid)["state_probability"]
     # One subgroup is the whole: comparing it again would only repeat the first row.
     return predicted if len(fit.cohort.subgroups) > 1 else predicted.drop_vars(SUBGROUP)
 

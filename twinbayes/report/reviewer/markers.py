@@ -25,6 +25,7 @@ from twinbayes.names import (
     POSTERIOR,
     SUBGROUP,
 )
+from twinbayes.twin import Twin
 
 _DRAWS: Final = 200  # replicated measurements of each visit
 
@@ -70,7 +71,7 @@ def replicated_visits(fit: Fit, draws: int = _DRAWS) -> tuple[PredictedVisits, .
     if learnt is None or cohort.visits is None:
         return ()
     total = fit.datatree[POSTERIOR].sizes[CHAIN] * fit.datatree[POSTERIOR].sizes[DRAW]
-    twin = fit.twin(draws=min(draws, total))
+    twin: Twin = fit.twin(draws=min(draws, total))
     subgroup = cohort.patients.set_index(PATIENT_ID)[SUBGROUP]
     known = cohort.visits.groupby("marker")
     parts: dict[str, list[np.ndarray]] = {m.marker: [] for m in learnt.markers}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 
 from twinbayes.errors import TwinError
 from twinbayes.model import CurveEncoding, ModelSpec
+from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.parameters import sampled_parameters
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.rows import Floats, Ints
@@ -99,6 +101,12 @@ class CurvePopulation:
                 else np.zeros((0, n))
             ),
         )
+
+    @cached_property
+    def places(self) -> dict[str, tuple[int, MarkerScale, slice]]:
+        """Of each marker: its position, what is learnt of it, and its coefficients."""
+        known = self.learnt
+        return {m.marker: (k, m, known.columns(m.marker)) for k, m in enumerate(known.markers)}
 
     @property
     def n_draws(self) -> int:
