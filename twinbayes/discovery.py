@@ -7,9 +7,9 @@ A file that adds rows declares them in a dictionary at its top level, such as
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
@@ -65,8 +65,12 @@ def declared_names(package: str, table: str) -> tuple[str, ...]:
 
 
 def _folders(package: str) -> list[str]:
-    spec = find_spec(package)
-    return list(spec.submodule_search_locations or ()) if spec is not None else []
+    loaded = sys.modules.get(package)
+    if loaded is not None:
+        return list(loaded.__path__)
+    # To ask the import system would import the packages above it.
+    root, *below = package.split(".")
+    return [str(Path(folder).joinpath(*below)) for folder in import_module(root).__path__]
 
 
 def _files(package: str) -> Iterator[tuple[Path, str]]:
