@@ -81,7 +81,12 @@ def _files(package: str) -> Iterator[tuple[Path, str]]:
 
 def _keys(tree: ast.Module, table: str) -> Iterator[ast.expr | None]:
     for node in tree.body:
-        target = node.target if isinstance(node, ast.AnnAssign) else None
-        named = isinstance(target, ast.Name) and target.id == table
-        if named and isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict):
+        if isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        elif isinstance(node, ast.Assign):
+            targets = node.targets
+        else:
+            continue
+        named = any(isinstance(target, ast.Name) and target.id == table for target in targets)
+        if named and isinstance(node.value, ast.Dict):
             yield from node.value.keys
