@@ -125,7 +125,7 @@ sections_patient.contrast(one)
 # In words that can be read aloud:
 
 # %%
-sections_patient.aloud(one)
+sections_patient.read_aloud(one)
 
 # %% [markdown]
 # ## 6. Reports

@@ -6,7 +6,7 @@ from typing import Final
 
 from twinbayes.cohort.aggregate import RESPONSE
 from twinbayes.model.aggregate.spec import AggregateSpec
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import pooling_of
 
 
