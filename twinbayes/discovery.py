@@ -80,11 +80,12 @@ def _files(package: str) -> Iterator[tuple[Path, str]]:
 
 
 def _keys(tree: ast.Module, table: str) -> Iterator[ast.expr | None]:
+    targets: list[ast.expr]
     for node in tree.body:
         if isinstance(node, ast.AnnAssign):
             targets = [node.target]
         elif isinstance(node, ast.Assign):
-            targets = node.targets
+            targets = list(node.targets)
         else:
             continue
         named = any(isinstance(target, ast.Name) and target.id == table for target in targets)
