@@ -98,3 +98,6 @@ _COVARIATES: Final = (
     Interaction(names=("NPM1", "NRAS")),
     Interaction(names=("TP53", "cyto_complex_karyotype")),
 )
+
+
+DISEASES: Final = {"aml": aml}

@@ -76,3 +76,6 @@ def pbc(
             for m in markers
         ),
     )
+
+
+DISEASES: Final = {"pbc": pbc}

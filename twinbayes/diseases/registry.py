@@ -80,3 +80,6 @@ _COVARIATES: Final = (
     Group(group="gene"),
     Group(group="cytogenetic"),
 )
+
+
+DISEASES: Final = {"registry": registry}

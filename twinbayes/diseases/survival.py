@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from twinbayes.model import (
     EventProcess,
     ModelSpec,
@@ -45,3 +47,6 @@ def survival(
             unshrunk=unshrunk,
         ),
     )
+
+
+DISEASES: Final = {"survival": survival}

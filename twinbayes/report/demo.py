@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from twinbayes import datasets
 from twinbayes.cohort import Cohort, read_cohort
 from twinbayes.diseases import disease
 from twinbayes.errors import require_known
@@ -38,8 +39,6 @@ def demo_cohort(data: str) -> Cohort:
     """Return the cohort of a demonstration: ``"registry"`` (simulated) or ``"ebmt"`` (real)."""
     if require_known(data, DEMO_DATA, "data set of the demonstration") == "ebmt":
         return read_cohort(None, adapter="ebmt4")
-    from twinbayes import datasets  # the simulator; only this branch needs it
-
     return datasets.registry()
 
 

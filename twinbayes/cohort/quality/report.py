@@ -11,7 +11,7 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from twinbayes import names
-from twinbayes.cohort.record import Cohort
+from twinbayes.cohort.tables import CohortTables
 
 # Beyond this many robust standard deviations of the log a value is implausible.
 _MAD_LIMIT: Final = 6.0
@@ -53,7 +53,7 @@ class QualityReport:
         return render(self)
 
 
-def assess(cohort: Cohort) -> QualityReport:
+def assess(cohort: CohortTables) -> QualityReport:
     """Return the quality report of a cohort."""
     implausible = _implausible(cohort)
     swaps = _unit_swaps(cohort)
@@ -106,7 +106,7 @@ def reverse_kaplan_meier(day: np.ndarray, censored: np.ndarray, level: float) ->
     return float(times[reached[0]]) if len(reached) else float("nan")
 
 
-def _overview(cohort: Cohort) -> DataFrame:
+def _overview(cohort: CohortTables) -> DataFrame:
     tables = cohort.tables
     rows = {f"rows of {table}": len(frame) for table, frame in tables.items()}
     rows["subgroups"] = len(cohort.subgroups)
@@ -116,7 +116,7 @@ def _overview(cohort: Cohort) -> DataFrame:
     return DataFrame({"quantity": list(rows), "n": list(rows.values())})
 
 
-def _missing_by(cohort: Cohort, place: str) -> DataFrame:
+def _missing_by(cohort: CohortTables, place: str) -> DataFrame:
     covariates = cohort.covariates()
     group = cohort.patients.set_index(names.PATIENT_ID)[place]
     by_group = covariates.isna().groupby(group, sort=False)
@@ -127,7 +127,7 @@ def _missing_by(cohort: Cohort, place: str) -> DataFrame:
     return fractions[["patients", *incomplete]].rename_axis(place).reset_index()
 
 
-def _terminal(cohort: Cohort) -> DataFrame:
+def _terminal(cohort: CohortTables) -> DataFrame:
     """One row a patient: subgroup, last day, whether it is a last contact."""
     terminal = cohort.events[cohort.events[names.EVENT].isin(names.TERMINAL_EVENTS)]
     last = terminal.set_index(names.PATIENT_ID).reindex(list(cohort.patient_ids))
@@ -140,7 +140,7 @@ def _terminal(cohort: Cohort) -> DataFrame:
     )
 
 
-def _follow_up(cohort: Cohort) -> DataFrame:
+def _follow_up(cohort: CohortTables) -> DataFrame:
     terminal = _terminal(cohort)
     rows = []
     for subgroup, part in _whole_and_parts(terminal, cohort.subgroups):
@@ -161,7 +161,7 @@ def _whole_and_parts(
             yield subgroup, frame[frame[names.SUBGROUP] == subgroup]
 
 
-def _events(cohort: Cohort) -> DataFrame:
+def _events(cohort: CohortTables) -> DataFrame:
     happened = cohort.events[[names.PATIENT_ID, names.EVENT]]
     if cohort.treatments is not None:
         started = cohort.treatments[[names.PATIENT_ID, names.TREATMENT]]
@@ -190,7 +190,7 @@ class _Measured(NamedTuple):
     centre: Series
 
 
-def _measured(cohort: Cohort) -> Iterator[_Measured]:
+def _measured(cohort: CohortTables) -> Iterator[_Measured]:
     units = cohort.variables.set_index("name")["unit"].fillna("")
     patients = cohort.patients
     for name in cohort.covariates().columns.intersection(patients.columns):
@@ -208,7 +208,7 @@ def _measured(cohort: Cohort) -> Iterator[_Measured]:
             yield _Measured(names.VISITS, str(marker), unit, rows["value"], where)
 
 
-def _implausible(cohort: Cohort) -> DataFrame:
+def _implausible(cohort: CohortTables) -> DataFrame:
     parts = []
     for measured in _measured(cohort):
         # Percentages and scores pile up at their ends; the declared range is their limit.
@@ -244,7 +244,7 @@ def _robust_deviation(values: Series) -> Series:
     return centred / spread if spread > 0 else centred * 0.0
 
 
-def _unit_swaps(cohort: Cohort) -> DataFrame:
+def _unit_swaps(cohort: CohortTables) -> DataFrame:
     found = []
     for table, name, _, values, centre in _measured(cohort):
         if not (values.dropna() >= 0).all():
@@ -263,7 +263,7 @@ def _unit_swaps(cohort: Cohort) -> DataFrame:
     return DataFrame(found, columns=columns)
 
 
-def _flags(cohort: Cohort, tables: dict[str, DataFrame]) -> Iterator[str]:
+def _flags(cohort: CohortTables, tables: dict[str, DataFrame]) -> Iterator[str]:
     for row in tables["unit_swaps"].itertuples():
         yield (
             f"{row.variable}: the median of {row.centre} is {row.ratio_of_medians:.3g} times that "
