@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from twinbayes.checks.borrowing.record_scores import RecordScores, stacked
 from twinbayes.checks.borrowing.source_scores import aggregate_scores
-from twinbayes.checks.result import CheckResult
+from twinbayes.checks.result import BORROWING, CheckResult
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE
 from twinbayes.errors import ModelError, OptionError, require_known
@@ -43,8 +43,6 @@ OWN_SUBGROUP: Final = "own subgroup"
 OTHERS: Final = "other subgroups"
 PRIOR: Final = "prior"
 SHARES: Final = (OWN, OWN_SUBGROUP, OTHERS, PRIOR)
-_STEP: Final = 1e-3  # of the derivatives; their error is its square
-_EFFECT_LAWS: Final = ("treatment_effect", "treatment_heterogeneity")
 _PIECES: Final = 8  # of the draws, for Monte Carlo errors
 
 
@@ -125,8 +123,8 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     scores = RecordScores(fit.thinned(draws))
     posterior = scores.posterior
     if "treatment_subgroup_effect" not in posterior:
-        return CheckResult(
-            "borrowing", "not_provided", pd.DataFrame(), "The model has no treatment effect."
+        return CheckResult.not_provided(
+            "borrowing", "The model has no treatment effect.", topic=BORROWING
         )
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
     rows = []
@@ -226,6 +224,7 @@ def patient_borrowing(
         "patients of the subgroup, of other subgroups and of the prior in the patient's log "
         "hazards. "
         f"{_errors(table)}",
+        BORROWING,
     )
 
 
@@ -331,4 +330,4 @@ def _told(table: pd.DataFrame, of_what: str) -> CheckResult:
         f"{_errors(table)} {len(against)} of {len(table)} own results are in conflict with what "
         "would be expected of a new subgroup (mixed-predictive p < 0.05)."
     )
-    return CheckResult("borrowing", "warn" if len(against) else "info", table, text)
+    return CheckResult("borrowing", "warn" if len(against) else "info", table, text, BORROWING)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import OUT_OF_SAMPLE, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.counting import BoolArray, FloatArray
 from twinbayes.estimators.estimate import Estimate
@@ -218,4 +218,4 @@ def _judge(
     text = f"{n_folds} folds; out-of-sample, pooled: {told}."
     if unusable:
         text += f" NOT FOR USE: {unusable} of {n_folds} fits did not pass their gate."
-    return CheckResult(name, verdict, table, text)
+    return CheckResult(name, verdict, table, text, OUT_OF_SAMPLE)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import SCORES, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError
 from twinbayes.estimators.counting import FloatArray
 from twinbayes.names import CHAIN, DRAW, LOG_LIKELIHOOD, PATIENT, POSTERIOR
@@ -125,7 +125,7 @@ def loo_check(loo: PatientLoo, *, worst: float = 0.01) -> CheckResult:
         f"{loo.standard_error:.1f}); {bad} of {loo.pareto_k.size} patients have importance weights "
         f"too heavy to trust (Pareto k > {loo.good_k:.2f})."
     )
-    return CheckResult("leave-one-patient-out accuracy", verdict, table, text)
+    return CheckResult("leave-one-patient-out accuracy", verdict, table, text, SCORES)
 
 
 def compare_loo(models: dict[str, PatientLoo]) -> pd.DataFrame:

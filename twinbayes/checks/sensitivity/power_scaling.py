@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import SENSITIVITY, CheckResult, CheckVerdict
 from twinbayes.errors import FitError, OptionError
 from twinbayes.estimators.counting import FloatArray
 from twinbayes.names import CHAIN, DRAW
@@ -239,7 +239,7 @@ def _result(table: pd.DataFrame, most: float, threshold: float) -> CheckResult:
             f" {counts[UNRELIABLE]} rows have weights too heavy to trust: use powers nearer to 1, "
             "or fit again with the other prior."
         )
-    return CheckResult(NAME, verdict, table, text)
+    return CheckResult(NAME, verdict, table, text, SENSITIVITY)
 
 
 def as_quantities(values: Mapping[str, npt.ArrayLike]) -> xr.Dataset:

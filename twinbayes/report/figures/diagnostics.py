@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from twinbayes.cohort.quality.report import SMALLEST_CELL
+from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
 from twinbayes.report.figures.look import (
     BLUE,
     GREY,
@@ -27,7 +28,6 @@ from twinbayes.report.figures.look import (
 )
 from twinbayes.report.figures.picture import Picture
 
-_BARS: Final = {"rhat": 1.01, "ess": 400.0, "ebfmi": 0.3}
 _MAX_COLUMNS: Final = 24
 
 
@@ -50,30 +50,30 @@ def diagnostics(table: pd.DataFrame, energy: FloatArray) -> Picture:
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 0.9))
     places = np.arange(len(table), 0, -1)
     rhat = table["max_rhat"].to_numpy(dtype=np.float64)
-    worse = rhat > _BARS["rhat"]
+    worse = rhat > RHAT_MAX
     left.scatter(rhat, places, color=np.where(worse, VERMILION, BLUE), s=26, zorder=3)
-    left.axvline(_BARS["rhat"], color=VERMILION, linewidth=1, linestyle=(0, (4, 2)))
-    highest = float(np.nanmax(np.append(rhat, _BARS["rhat"])))
+    left.axvline(RHAT_MAX, color=VERMILION, linewidth=1, linestyle=(0, (4, 2)))
+    highest = float(np.nanmax(np.append(rhat, RHAT_MAX)))
     left.set_xlim(0.999, highest + 0.08 * (highest - 0.999))
     left.set_yticks(places, list(table.index.astype(str)), fontsize=8)
     left.set_title("Largest R-hat")
-    left.set_xlabel("R-hat (at most 1.01)")
+    left.set_xlabel(f"R-hat (at most {RHAT_MAX:g})")
     for column, marker, face, label in (
         ("min_ess_bulk", "o", BLUE, "bulk"), ("min_ess_tail", "o", "white", "tail"),
     ):  # fmt: skip
         values = table[column].to_numpy(dtype=np.float64)
-        edge = np.where(values < _BARS["ess"], VERMILION, BLUE)
+        edge = np.where(values < ESS_MIN, VERMILION, BLUE)
         face_colours = edge if face != "white" else np.full(len(values), "white")
         middle.scatter(values, places, c=face_colours, edgecolors=edge, marker=marker, s=26,
                        zorder=3, label=label)  # fmt: skip
-    middle.axvline(_BARS["ess"], color=VERMILION, linewidth=1, linestyle=(0, (4, 2)))
+    middle.axvline(ESS_MIN, color=VERMILION, linewidth=1, linestyle=(0, (4, 2)))
     middle.set_xscale("log")
     middle.xaxis.set_major_locator(FixedLocator([100, 200, 400, 1000, 2000, 4000, 10000]))
     middle.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     middle.xaxis.set_minor_locator(NullLocator())
     middle.set_yticks(places, [""] * len(table))
     middle.set_title("Smallest effective size")
-    middle.set_xlabel("at least 400 (filled bulk, open tail)")
+    middle.set_xlabel(f"at least {ESS_MIN:g} (filled bulk, open tail)")
     for ax in (left, middle):
         ax.set_ylim(0.2, len(table) + 0.8)
         ax.grid(axis="y")
@@ -86,7 +86,7 @@ def diagnostics(table: pd.DataFrame, energy: FloatArray) -> Picture:
         f"{table['min_ess_tail'].min():.0f} (tail); E-BFMI at least {lowest:.2f}.",
         caption="Each dot is the worst entry of one variable; red is beyond the bar. Energies: if "
         "changes between draws spread as widely as the energies themselves, the chains explore "
-        f"freely (E-BFMI at least {lowest:.2f}, bar {_BARS['ebfmi']:g}).",
+        f"freely (E-BFMI at least {lowest:.2f}, bar {EBFMI_MIN:g}).",
     )
 
 

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from twinbayes.cohort.quality.report import SMALLEST_CELL
-from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.inference import Fit
+from twinbayes.names import DAYS_PER_YEAR, DEATH
 
 type FloatArray = npt.NDArray[np.float64]
 
@@ -122,6 +123,23 @@ class StateLook:
         if state in self.dead:
             return _DEAD[self.dead.index(state) % len(_DEAD)]
         return _ALIVE[self.alive.index(state) % len(_ALIVE)]
+
+
+def look_of(fit: Fit) -> StateLook:
+    """Return how the states of a fit look; deaths are the targets of the event ``death``."""
+    graph = fit.spec.graph
+    dead = {t.target for t in graph.transitions if t.events == (DEATH,)}
+    return StateLook.of(graph.states, dead or set(graph.absorbing))
+
+
+def marks_of(fit: Fit) -> tuple[str, ...]:
+    """Return the words that every picture of a fit carries."""
+    found = []
+    if not fit.verdict.usable:
+        found.append("NOT FOR USE")
+    if fit.cohort.simulated:
+        found.append("SIMULATED DATA")
+    return tuple(found)
 
 
 def words(name: str) -> str:

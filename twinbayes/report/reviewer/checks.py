@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from twinbayes.checks.result import BORROWING, CALIBRATION, FURTHER, SCORES, SENSITIVITY, SHRINKAGE
 from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.calibration import (
@@ -19,16 +20,7 @@ from twinbayes.report.figures.look import effect_words, interval_words, size_wor
 from twinbayes.report.figures.pooling import shrinkage as shrinkage_picture
 from twinbayes.report.figures.pooling import treatment_forest
 from twinbayes.report.html import fragments as f
-from twinbayes.report.reviewer.evidence import (
-    BORROWING,
-    CALIBRATION,
-    CHECK_LEVEL,
-    FURTHER,
-    SCORES,
-    SENSITIVITY,
-    SHRINKAGE,
-    ReviewEvidence,
-)
+from twinbayes.report.reviewer.evidence import CHECK_LEVEL, ReviewEvidence
 from twinbayes.report.reviewer.time import changing_ratios
 
 KIND: Final = "equal-tailed"

@@ -19,8 +19,14 @@ from twinbayes.report.figures.look import (
     words,
 )
 from twinbayes.report.html import fragments as f
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 _RATIOS = ("risk_ratio", "hazard_ratio")
+
+
+def asked_for(evidence: ReviewEvidence) -> f.Block:
+    """Return the effects of a review that were asked for as estimands."""
+    return estimands(evidence.estimands)
 
 
 def estimands(effects: Iterable[xr.Dataset]) -> f.Block:
