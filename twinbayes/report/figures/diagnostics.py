@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from twinbayes.cohort.quality.report import SMALLEST_CELL
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL, SUPPRESSED, part_words
 from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
 from twinbayes.report.figures.look import (
     BLUE,
@@ -22,7 +22,6 @@ from twinbayes.report.figures.look import (
     SKY,
     VERMILION,
     FloatArray,
-    size_words,
     styled,
     words,
 )
@@ -120,13 +119,13 @@ def missingness(table: pd.DataFrame, *, place: str) -> Picture:
         np.where(hidden, np.nan, fraction), cmap=colours, vmin=0, vmax=1, aspect="auto"
     )
     for r, c in np.argwhere(hidden):
-        ax.text(c, r, f"<{SMALLEST_CELL}", ha="center", va="center", fontsize=7, color=GREY)
+        ax.text(c, r, SUPPRESSED, ha="center", va="center", fontsize=7, color=GREY)
     for r, c in np.argwhere(~hidden & (fraction > 0)):
         ax.text(c, r, f"{fraction[r, c] * 100:.0f}", ha="center", va="center", fontsize=7,
                 color="white" if fraction[r, c] > 0.4 else "#222222")  # fmt: skip
     ax.set_xticks(range(len(shown)), [words(str(c)) for c in shown], rotation=55, ha="right",
                   rotation_mode="anchor", fontsize=8)  # fmt: skip
-    rows = [f"{words(str(g))}  {size_words(k)}" for g, k in zip(table[place], n, strict=True)]
+    rows = [f"{words(str(g))}  {k}" for g, k in zip(table[place], part_words(n), strict=True)]
     ax.set_yticks(range(len(table)), rows, fontsize=8)
     ax.set_xticks(np.arange(-0.5, len(shown)), minor=True)
     ax.set_yticks(np.arange(-0.5, len(table)), minor=True)

@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from twinbayes.cohort.quality.report import SMALLEST_CELL
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR, DEATH
 
@@ -173,11 +172,6 @@ def effect_words(label: str) -> str:
         return words(label)
     when = _PHASES.get(phase, words(phase))
     return f"{words(treatment)} {when}, on {words(transition)}"
-
-
-def size_words(n: float) -> str:
-    """Return a count of patients as tables and pictures may show it."""
-    return f"<{SMALLEST_CELL}" if 0 < n < SMALLEST_CELL else f"{n:.0f}"
 
 
 def interval_words(probability: float, kind: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 import pandas as pd
 import xarray as xr
 
+from twinbayes.cohort.quality.suppression import size_words
 from twinbayes.names import DAYS_PER_YEAR, NEEDS_REFIT, PATIENT, STATE, TIME, TRANSITION
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.contrast import contrast as contrast_picture
@@ -16,7 +17,6 @@ from twinbayes.report.figures.look import (
     duration_words,
     interval_words,
     sentence,
-    size_words,
     state_words,
     words,
 )

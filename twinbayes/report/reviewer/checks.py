@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.checks.result import BORROWING, CALIBRATION, FURTHER, SCORES, SENSITIVITY, SHRINKAGE
+from twinbayes.cohort.quality.suppression import size_words
 from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.calibration import (
@@ -16,7 +17,11 @@ from twinbayes.report.figures.calibration import (
     scores_over_horizons,
 )
 from twinbayes.report.figures.diagnostics import diagnostics as diagnostics_picture
-from twinbayes.report.figures.look import effect_words, interval_words, size_words, words
+from twinbayes.report.figures.look import (
+    effect_words,
+    interval_words,
+    words,
+)
 from twinbayes.report.figures.pooling import shrinkage as shrinkage_picture
 from twinbayes.report.figures.pooling import treatment_forest
 from twinbayes.report.html import fragments as f

@@ -14,13 +14,17 @@ from twinbayes.checks.result import (
     SCORES,
     SIMULATION_BASED,
 )
+from twinbayes.cohort.quality.suppression import part_words, size_words
 from twinbayes.inference import Verdict
 from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
 from twinbayes.names import SUBGROUP
 from twinbayes.priors import PriorEntry
 from twinbayes.report.figures.diagnostics import missingness
 from twinbayes.report.figures.graph import state_graph
-from twinbayes.report.figures.look import effect_words, size_words, words
+from twinbayes.report.figures.look import (
+    effect_words,
+    words,
+)
 from twinbayes.report.figures.occupation import prior_predictive as prior_predictive_picture
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.formulae import hazard_formula
@@ -78,7 +82,7 @@ def data(evidence: ReviewEvidence) -> f.Block:
     left_out = pd.concat([cohort.excluded, fit.set_aside], ignore_index=True)
     rows = left_out.groupby(["table", "rule", "reason"], sort=False).size().rename("rows")
     counted = rows.reset_index()
-    counted["rows"] = [size_words(n) for n in counted["rows"]]
+    counted["rows"] = part_words(counted["rows"])
     missing = quality.tables["missing_by_subgroup"]
     return f.block(
         f.pairs(about),
