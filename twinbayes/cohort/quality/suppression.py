@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+import numpy as np
 from pandas import Series
 
 #: Counts from 1 to 4 can identify people and are not shown.
@@ -41,6 +42,6 @@ def suppress(counts: Series, total: Series | None = None) -> Series:
     shown = counts.map("{:.0f}".format).astype(object).mask(small, SUPPRESSED)
     rest = (part & ~small & (counts > 0)).to_numpy()
     if (small & part).sum() == 1 and rest.any():
-        next_smallest = counts.where(rest).to_numpy(dtype=float, na_value=float("inf")).argmin()
-        shown.iloc[next_smallest] = HIDDEN
+        next_smallest = np.where(rest, counts.to_numpy(dtype=float), np.inf).argmin()
+        shown.iloc[int(next_smallest)] = HIDDEN
     return shown

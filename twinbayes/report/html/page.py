@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from html import escape
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from twinbayes import __version__
 from twinbayes.errors import ReportError
 from twinbayes.report.html.fragments import Block, Shown, folded, paragraph, preformatted
 from twinbayes.report.html.section import Section
@@ -172,7 +172,7 @@ def compose_page(
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     html = environment.get_template("page.html.jinja").render(
         title=title, lead=lead, sections=sections, messages=messages, strip=strip, colour=colour,
-        simulated=simulated, version=__version__,
+        simulated=simulated, version=version("twinbayes"),
         style=Markup(style),  # noqa: S704 (our own file)
     )  # fmt: skip
     # Sources are quoted with their addresses. Without the scheme nothing takes them for links.

@@ -63,4 +63,4 @@ def _suppressed(table: pd.DataFrame, counts: pd.Series) -> pd.Series:
         suppress(counts.loc[rows.index], whole.loc[rows.index])
         for _, rows in table.groupby(blocks, sort=False, dropna=False)
     ]
-    return pd.concat(pieces).reindex(counts.index)
+    return pd.Series(pd.concat(pieces).reindex(counts.index))

@@ -25,10 +25,9 @@ from twinbayes.report.figures.look import (
 from twinbayes.report.figures.pooling import shrinkage as shrinkage_picture
 from twinbayes.report.figures.pooling import treatment_forest
 from twinbayes.report.html import fragments as f
-from twinbayes.report.reviewer.evidence import CHECK_LEVEL, ReviewEvidence
+from twinbayes.report.reviewer.evidence import CHECK_LEVEL, KIND, ReviewEvidence
 from twinbayes.report.reviewer.time import changing_ratios
 
-KIND: Final = "equal-tailed"
 _COUNTED: Final = 40  # subgroups from this size on are held to their band
 
 

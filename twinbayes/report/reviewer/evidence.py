@@ -55,6 +55,8 @@ from twinbayes.report.reviewer.markers import MarkerEvidence, marker_evidence
 
 #: Level of the intervals of checks against data; those of the posterior are chosen by the reader.
 CHECK_LEVEL: Final = 0.95
+#: Kind of the intervals of the posterior.
+KIND: Final = "equal-tailed"
 #: Topics that are shown with another, in its section.
 _SHOWN_AS: Final[dict[Topic, Topic]] = {OUT_OF_SAMPLE: SCORES, SIMULATION_BASED: FURTHER}
 _YEARS: Final = (1.0, 3.0, 5.0)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from twinbayes.report.figures.look import interval_words
 from twinbayes.report.figures.markers import markers_over_time
 from twinbayes.report.html import fragments as f
-from twinbayes.report.reviewer.evidence import ReviewEvidence
-
-KIND: Final = "equal-tailed"
+from twinbayes.report.reviewer.evidence import KIND, ReviewEvidence
 
 
 def trajectories(evidence: ReviewEvidence) -> f.Block:
