@@ -55,6 +55,9 @@ def test_each_breakdown_hides_a_second_count_by_itself_and_the_whole_stays() -> 
     # Rows of a key that we do not know, and whole numbers held as objects, as from a file.
     other = table.rename(columns={"transition": "kind"}).astype({"n_event": object})
     assert list(publishable(CheckResult("x", "info", other, "")).table["n_event"]) == list(shown)
+    treated = pd.DataFrame({"effect": ["x"] * 3, "subgroup": list("ABC"), "n_treated": [9, 4, 0]})
+    shown = publishable(CheckResult("x", "info", treated, "")).table["n_treated"]
+    assert list(shown) == ["hidden", "<5", "0"]
     folds = pd.DataFrame({"fold": ["1", "2", "3", "pooled"], "n": [3, 40, 17, 60]})
     shown = publishable(CheckResult("x", "info", folds, "")).table["n"]
     assert list(shown) == ["<5", "40", "hidden", "60"]

@@ -101,7 +101,9 @@ def aggregate_borrowing(fit: AggregateFit) -> CheckResult:
         }
         for j, label in enumerate(labels)
     ]
-    return _told(pd.DataFrame(rows), f"{len(labels)} subgroups, pooling {fit.spec.pooling.kind!r}")
+    return _result(
+        pd.DataFrame(rows), f"{len(labels)} subgroups, pooling {fit.spec.pooling.kind!r}"
+    )
 
 
 def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
@@ -149,7 +151,7 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
                     ),
                 }
             )
-    return _told(
+    return _result(
         pd.DataFrame(rows),
         f"{len(fit.spec.graph.effects)} treatment effects in {len(fit.encoding.subgroups)} "
         "subgroups",
@@ -191,8 +193,8 @@ def patient_borrowing(
         Not one patient, one that the fit does not know, or an unknown intensity.
     """
     labels = fit.spec.graph.labels
-    told = labels if transitions is None else tuple(transitions)
-    for label in told:
+    asked = labels if transitions is None else tuple(transitions)
+    for label in asked:
         require_known(label, labels, "intensity")
     scores = RecordScores(fit.thinned(draws))
     twin = scores.fit.twin(_as_fitted(fit, who))
@@ -207,7 +209,7 @@ def patient_borrowing(
         answers += np.column_stack([drawn.curves.trail(label, day)[0] for label in labels])
     parts = [own, same & ~own, ~same]
     rows = []
-    for label in told:
+    for label in asked:
         score, _ = scores.of_baseline(label)
         sums = np.column_stack([score[:, part].sum(axis=1) for part in parts])
         shares, error = _with_error(answers[:, labels.index(label)], sums)
@@ -323,7 +325,7 @@ def _errors(table: pd.DataFrame) -> str:
     return f"Monte Carlo error of the shares: at most {table['mcse'].max():.3f}."
 
 
-def _told(table: pd.DataFrame, of_what: str) -> CheckResult:
+def _result(table: pd.DataFrame, of_what: str) -> CheckResult:
     against = table[table["conflict"] < 0.05]
     text = (
         f"Shares of a subgroup's own data, of other subgroups and of the prior: {of_what}. "

@@ -211,11 +211,11 @@ def _judge(
         verdict = "fail" if missed else "pass"
     if unusable:
         verdict = "fail"
-    told = ", ".join(
+    scored = ", ".join(
         f"{s} {pooled[s]:.3f}" + (f" (bar {at_least[s]:g})" if s in at_least else "")
         for s in map(str, pooled.index)
     )
-    text = f"{n_folds} folds; out-of-sample, pooled: {told}."
+    text = f"{n_folds} folds; out-of-sample, pooled: {scored}."
     if unusable:
         text += f" NOT FOR USE: {unusable} of {n_folds} fits did not pass their gate."
     return CheckResult(name, verdict, table, text, OUT_OF_SAMPLE)

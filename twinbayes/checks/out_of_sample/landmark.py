@@ -304,13 +304,13 @@ def landmark_accuracy(
             for (target, horizon, score), value in found.items()
         ]
     )
-    told = ", ".join(
+    scored = ", ".join(
         f"{row.target} within {row.horizon:g} days {row.value:.3f}"
         for row in table[table["score"] == "auc"].itertuples()
     )
     text = (
         f"{n} patients at risk on day {landmark:g}, forecast from their records up to that day. "
-        f"AUC: {told}. In-sample; {level:.0%} intervals from influence functions."
+        f"AUC: {scored}. In-sample; {level:.0%} intervals from influence functions."
     )
     if not fit.verdict.usable:
         text += " NOT FOR USE: the fit did not pass its gate."

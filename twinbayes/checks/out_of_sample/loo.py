@@ -1,7 +1,7 @@
 """Leave-one-patient-out predictive accuracy by Pareto-smoothed importance sampling.
 
 The computation is that of ArviZ (Vehtari, Gelman & Gabry 2017; Vehtari et al. 2024); here it is
-told per patient, with a verdict, and differences between models are paired.
+given per patient, with a verdict, and differences between models are paired.
 """
 
 from __future__ import annotations

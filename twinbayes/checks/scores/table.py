@@ -77,9 +77,9 @@ def prediction_scores(
         ]
     table = pd.DataFrame(rows).assign(n=len(labels))
     mean = table[table["score"] == "auc"].groupby("target", sort=False)["value"].mean()
-    told = ", ".join(f"{name} {value:.2f}" for name, value in mean.items() if np.isfinite(value))
+    means = ", ".join(f"{name} {value:.2f}" for name, value in mean.items() if np.isfinite(value))
     text = (
-        f"Mean time-dependent AUC over {len(days)} horizons: {told}. Weighted by the inverse "
+        f"Mean time-dependent AUC over {len(days)} horizons: {means}. Weighted by the inverse "
         f"probability of being observed; {level:.0%} intervals from influence functions."
     )
     return CheckResult("accuracy of predictions", "info", table, text, SCORES)

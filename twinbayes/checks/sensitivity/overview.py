@@ -35,8 +35,8 @@ def sensitivity_of(fit: Fit, horizons: Sequence[float]) -> tuple[CheckResult, Ch
 
 def _parameters(fit: Fit, densities: Densities) -> CheckResult:
     found = densities.scale(densities.parameters(fit))
-    told = found.table[found.table["diagnosis"] != NO_SIGN]
-    shown = told if len(told) else found.table
+    signs = found.table[found.table["diagnosis"] != NO_SIGN]
+    shown = signs if len(signs) else found.table
     table = shown.sort_values("prior", ascending=False, kind="stable").head(_SHOWN)
     return replace(found, name=OF_PARAMETERS, table=table.reset_index(drop=True))
 

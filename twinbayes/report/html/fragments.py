@@ -97,11 +97,11 @@ def banner(usable: bool, reasons: tuple[str, ...], *, simulated: bool) -> Block:
     shown = label if simulated else None
     if usable:
         return block(Block('<div class="verdict usable">USABLE</div>'), shown)
-    told = [words(reason) for reason in reasons]
-    why = bullets(told[:_REASONS]).html
-    if len(told) > _REASONS:
-        more = f"and {len(told) - _REASONS} more reasons"
-        why += folded(more, bullets(told[_REASONS:])).html
+    lines = [words(reason) for reason in reasons]
+    why = bullets(lines[:_REASONS]).html
+    if len(lines) > _REASONS:
+        more = f"and {len(lines) - _REASONS} more reasons"
+        why += folded(more, bullets(lines[_REASONS:])).html
     return block(Block(f'<div class="verdict not-for-use">NOT FOR USE{why}</div>'), shown)
 
 

@@ -89,7 +89,7 @@ def render_report[Evidence](
                 sections.append(PageSection(row.heading, _slug(row.heading)))
             shown: list[Block] = [paragraph(row.prose)] if row.prose else []
             if show_code:
-                shown.append(folded("Code", preformatted(inspect.getsource(row.show))))
+                shown.append(folded("Code", preformatted(_source(row.show))))
             sections[-1].parts += map(_markup, [*shown, row.show(evidence)])
     return compose_page(
         title,
@@ -287,6 +287,13 @@ def _add_markdown(sections: list[PageSection], text: str) -> None:
         text = text[match.end() :]
     if text.strip():
         sections[-1].parts.append(_markdown(text))
+
+
+def _source(show: Callable[..., Block]) -> str:
+    try:
+        return inspect.getsource(show)
+    except (OSError, TypeError):  # typed at a prompt, or not written in Python
+        return f"The source of {show!r} is not at hand."
 
 
 def _markup(shown: Shown) -> Markup:

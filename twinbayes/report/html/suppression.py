@@ -12,7 +12,9 @@ from twinbayes.cohort.quality.suppression import HIDDEN, SUPPRESSED, suppress
 from twinbayes.names import EFFECT, MARKER, STATE, SUBGROUP, TIME, TRANSITION
 
 #: Columns that count people or their events.
-_COUNTS: Final = ("n", "patients", "events", "observed", "deaths", "n_risk", "n_event")
+_COUNTS: Final = (
+    "n", "patients", "n_treated", "events", "observed", "deaths", "n_risk", "n_event",
+)  # fmt: skip
 #: Numbers from which a suppressed number of events could be worked out again.
 _TELLING: Final = ("expected", "raw", "raw_lower", "raw_upper", "borrowed")
 #: Columns that name the parts of a whole, and the name of the whole.

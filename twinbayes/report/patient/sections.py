@@ -59,29 +59,29 @@ def read_aloud(evidence: PatientEvidence) -> f.Block:
     """Return the summary that a clinician can read aloud."""
     fit = evidence.fit
     simulated = fit.cohort.simulated or evidence.twin.cohort.simulated
-    told = [
+    sentences = [
         " ".join(
             forecast_sentences(evidence.forecast, evidence.look, evidence.living, evidence.horizons)
         )
     ]
     if evidence.contrast is not None:
-        told.append(
+        sentences.append(
             " ".join(
                 contrast_sentences(
                     evidence.contrast, *_names(evidence), evidence.living, evidence.main_horizon
                 )
             )
         )
-    told += uncertainty_sentences(
+    sentences += uncertainty_sentences(
         simulated=simulated,
         subgroup_size=evidence.subgroup_size,
         subgroups=len(fit.cohort.subgroups),
     )
     if not fit.verdict.usable:
-        told.insert(0, NOT_FOR_USE)
+        sentences.insert(0, NOT_FOR_USE)
     if evidence.living.note:
-        told.append(evidence.living.note)
-    inside = f.block(*(f.paragraph(text) for text in told))
+        sentences.append(evidence.living.note)
+    inside = f.block(*(f.paragraph(text) for text in sentences))
     return f.Block(f'<div class="aloud">{inside.html}</div>')
 
 
@@ -99,15 +99,17 @@ def measurements(evidence: PatientEvidence) -> f.Block:
     """Return one patient's measurements, their forecast, and whether the fit still serves."""
     forecast, visits = evidence.forecast, evidence.twin.cohort.visits
     trust = evidence.twin.reliability().iloc[0]
-    told = (
+    needed = (
         f"A refit is needed: {trust['reason']}."
         if trust[NEEDS_REFIT]
         else "The fit can be used for this patient as the record stands."
     )
     if "marker_curve" not in forecast or visits is None:
-        return f.block(f.not_provided("The model has no measurements."), f.paragraph(told, "note"))
+        return f.block(
+            f.not_provided("The model has no measurements."), f.paragraph(needed, "note")
+        )
     picture = patient_markers(forecast, visits, evidence.present.day)
-    return f.block(picture.marked(*evidence.marks), f.paragraph(told, "note"))
+    return f.block(picture.marked(*evidence.marks), f.paragraph(needed, "note"))
 
 
 def contrast_pictures(evidence: PatientEvidence) -> tuple[Picture, ...]:
@@ -156,18 +158,18 @@ def quality(evidence: PatientEvidence) -> f.Block:
     if found is None:
         return f.not_provided("The model has no quality-of-life curve between two bounds.")
     last = duration_words(float(found[TIME].values[-1]))
-    told = [
+    sentences = [
         f"Of the {last} from now, {_months(found, 'rmst')} would be lived on average. With each "
         f"day counted by its quality, that is {_months(found, 'quality_adjusted_time')}."
     ]
     if evidence.contrast is not None:
         difference = _months(evidence.contrast, "quality_adjusted_time_difference", _signed)
-        told.append(
+        sentences.append(
             f"Difference in quality-adjusted time: {difference}; positive is more under "
             f"“{_names(evidence)[0]}”."
         )
     return f.block(
-        *(f.paragraph(text) for text in told),
+        *(f.paragraph(text) for text in sentences),
         f.paragraph(
             f"What a day counts: {words(found.attrs['quality'])}. This is the quality of the "
             "living: days dead count 0, and no score is guessed for them. Its curve turns with "
@@ -179,7 +181,7 @@ def quality(evidence: PatientEvidence) -> f.Block:
 
 
 def borrowing_picture(evidence: PatientEvidence) -> Picture | None:
-    """Return where the hazards of the present state come from; None where that is not told."""
+    """Return where the hazards of the present state come from; None where that is not sentences."""
     table = evidence.borrowing.table
     if table.empty:
         return None

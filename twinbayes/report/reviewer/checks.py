@@ -51,8 +51,8 @@ def shrinkage(evidence: ReviewEvidence) -> f.Block:
     tables = [c.table for c in checks if not c.table.empty]
     changing = changing_ratios(evidence.fit, evidence.interval, KIND)
     if not tables:
-        told = f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
-        return f.block(told, changing)
+        shown = f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+        return f.block(shown, changing)
     picture = shrinkage_picture(tables[0], probability=evidence.interval, kind=KIND)
     return f.block(picture.marked(*evidence.marks), *(f.check(c) for c in checks), changing)
 

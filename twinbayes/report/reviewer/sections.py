@@ -16,7 +16,7 @@ from twinbayes.checks.result import (
 from twinbayes.report.html.section import Section
 from twinbayes.report.reviewer import checks, effects, fit
 from twinbayes.report.reviewer.evidence import ReviewEvidence
-from twinbayes.report.reviewer.marker_curves import trajectories
+from twinbayes.report.reviewer.trajectories import trajectories
 
 LEAD: Final = (
     "Everything a reviewer needs to judge one fit: what went in, what came out, and how well it "
