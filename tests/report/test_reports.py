@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -162,6 +163,16 @@ def test_somebody_new_is_a_cohort_and_is_named_on_request(fit: Fit, tmp_path: Pa
     rests_on = sections_patient.rests_on(evidence).html
     assert "not in the fit: its levels are drawn" in rests_on  # a new centre
     assert "ecog" in rests_on
+
+
+def test_a_report_needs_none_of_the_packages_of_notebooks(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("IPython", "jupytext", "markdown_it", "nbformat", "papermill"):
+        monkeypatch.setitem(sys.modules, name, None)
+    patient = fit.cohort.patient_ids[0]
+    page = twin_report(fit, patient, tmp_path / "twin.html", at=0.0, until=365.25)
+    assert "<h2>In plain words</h2>" in page.read_text(encoding="utf-8")
 
 
 def test_the_code_of_every_section_is_shown_on_request(
