@@ -12,7 +12,6 @@ where it was; they are dropped when the model, the priors or the simulator chang
 from __future__ import annotations
 
 import argparse
-import ast
 import gc
 import hashlib
 import json
@@ -30,6 +29,7 @@ os.environ.setdefault("PYTENSOR_FLAGS", "traceback__limit=0")  # a tenth of reco
 
 import numpy as np
 import xarray as xr
+from simulator_code import code_hash
 
 import joint_simulator as simulator
 from joint_settings import SETTINGS, Setting
@@ -188,11 +188,10 @@ def one_set(setting: Setting, seed: int, flaw: str = "") -> dict[str, Any]:
 def identity(setting: Setting) -> dict[str, str]:
     """What the figures hold for: the model, its priors, and the code that simulates."""
     files = [ROOT / "benchmarks" / f"{name}.py" for name in ("joint_settings", "joint_simulator")]
-    code = "".join(ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in files)
     return {
         "model": setting.spec.content_hash,
         "priors": setting.priors.distribution_hash,
-        "simulator": hashlib.sha256(code.encode()).hexdigest(),
+        "simulator": code_hash(*files),
     }
 
 

@@ -17,8 +17,6 @@ and 94.2 %.
 from __future__ import annotations
 
 import argparse
-import ast
-import hashlib
 import json
 import os
 from datetime import UTC, datetime
@@ -28,6 +26,7 @@ from typing import Any, Final
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from simulator_code import code_hash
 
 from twinbayes.diseases import disease
 from twinbayes.inference.samplers.short_run import Sampling
@@ -62,11 +61,10 @@ SAMPLING: Final = Sampling()
 
 def identity(trials: int) -> dict[str, Any]:
     """What the figures hold for: the study, its models and priors, and the code that simulates."""
-    code = ast.dump(ast.parse(Path(trial_design.__file__).read_text(encoding="utf-8")))
     plan = plan_of(DESIGN, ANALYSES, seed=SEED, decision=DECISION, sampling=SAMPLING)
     return {
         "settings": describe(plan, trials),
-        "simulator": hashlib.sha256(code.encode()).hexdigest(),
+        "simulator": code_hash(Path(trial_design.__file__)),
     }
 
 

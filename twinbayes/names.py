@@ -45,7 +45,50 @@ COEFFICIENT: Final = "coefficient"  # of a model of aggregate data
 ROW: Final = "row"  # of aggregate data
 ASSOCIATION: Final = "association_term"  # one feature of a marker on one transition
 
+# --- variables of the posterior that others than the component that adds them read -----
+LOG_BASELINE: Final = "log_baseline"
+LOG_BASELINE_AT_EVENT: Final = "log_baseline_at_event"
+BETA: Final = "beta"
+SUBGROUP_EFFECT: Final = "subgroup_effect"
+SUBGROUP_SCALE: Final = "subgroup_scale"
+CENTRE_EFFECT: Final = "centre_effect"
+CENTRE_SCALE: Final = "centre_scale"
+TREATMENT_EFFECT: Final = "treatment_effect"
+TREATMENT_HETEROGENEITY: Final = "treatment_heterogeneity"
+TREATMENT_SUBGROUP_EFFECT: Final = "treatment_subgroup_effect"
+ENTRY_ERA_EFFECT: Final = "entry_era_effect"
+TIME_VARYING_EFFECT: Final = "time_varying_effect"
+ASSOCIATION_EFFECT: Final = "association"
+CURVE_EFFECT: Final = "curve_effect"
+CURVE_SUBGROUP_EFFECT: Final = "curve_subgroup_effect"
+CURVE_SUBGROUP_SCALE: Final = "curve_subgroup_scale"
+CURVE_CENTRE_EFFECT: Final = "curve_centre_effect"
+CURVE_CENTRE_SCALE: Final = "curve_centre_scale"
+PATIENT_SD: Final = "patient_sd"
+PATIENT_CORRELATION: Final = "patient_correlation"
+PATIENT_CURVE: Final = "patient_curve"
+MARKER_SD: Final = "marker_sd"
+MARKER_SHAPE: Final = "marker_shape"
+POOLED_EFFECT: Final = "effect"  # of a model of aggregate data; the same word as the dim EFFECT
+SUBGROUP_VALUE: Final = "subgroup_value"  # a response rate, mean or rate of aggregate data
+
+# --- variables of forecasts ---------------------------------------------------------------
+STATE_PROBABILITY: Final = "state_probability"
+SURVIVAL: Final = "survival"
+CUMULATIVE_INCIDENCE: Final = "cumulative_incidence"
+RESTRICTED_MEAN_TIME: Final = "restricted_mean_time"
+RMST: Final = "rmst"
+MARKER_CURVE: Final = "marker_curve"
+MARKER_VALUE: Final = "marker_value"
+RISK_DIFFERENCE: Final = "risk_difference"
+QUALITY_ADJUSTED_TIME: Final = "quality_adjusted_time"
+QUALITY_ADJUSTED_SURVIVAL: Final = "quality_adjusted_survival"
+BOUNDS: Final = ("", "_lower", "_upper")  # suffixes: mean, and the ends of its interval
+DRAWS: Final = "_draws"  # suffix: every draw
+DIFFERENCE: Final = "_difference"  # suffix: of the first scenario less the second
+
 # --- coordinates of forecasts -----------------------------------------------------------
+LANDMARK_DAY: Final = "landmark_day"
 NEEDS_REFIT: Final = "needs_refit"  # of a patient: whether the draws of the fit no longer serve
 
 # --- tables of a cohort -----------------------------------------------------------------
@@ -74,6 +117,9 @@ HIDDEN_POSTERIOR: Final = "hidden_posterior"  # sampled, judged, not reported
 SAMPLE_STATS: Final = "sample_stats"
 LOG_LIKELIHOOD: Final = "log_likelihood"
 CONSTANT_DATA: Final = "constant_data"
+WINDOW_EDGE: Final = "window_edge"
+PATIENT_WEIGHT: Final = "patient_weight"
+PATIENT_SUBGROUP: Final = "patient_subgroup"
 
 # --- clocks -----------------------------------------------------------------------------
 CLOCK_ORIGIN: Final = "origin"  # days since the patient's origin

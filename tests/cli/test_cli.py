@@ -76,7 +76,7 @@ def test_each_command_explains_itself_with_an_example(command: str) -> None:
 
 def test_help_does_not_wait_for_heavy_packages() -> None:
     code = (
-        "import sys; from typer.testing import CliRunner; from twinbayes import cli;"
+        "import sys; from typer.testing import CliRunner; from twinbayes.cli import app as cli;"
         "CliRunner().invoke(cli.app, ['fit', '--help']);"
         "print([m for m in ('pymc', 'arviz', 'matplotlib', 'pandas') if m in sys.modules])"
     )
@@ -221,7 +221,7 @@ def test_an_effect_is_asked_for_in_words_and_kept_for_the_review(
         data = {name: ("time", [x]) for name, x in zip(names, (1.0, -2.0, 3.0), strict=True)}
         return xr.Dataset(data, coords={"time": [365.25], "patient": ["secret"]}, attrs=attrs)
 
-    monkeypatch.setattr("twinbayes.twin.treatment_effect", estimate)
+    monkeypatch.setattr("twinbayes.effects.treatment_effect", estimate)
     out = tmp_path / "effects.json"
     words = ("effect", "f.nc", "--treatment", "drug", "--landmark", 30, "--state", "well")
     result = run(*words, "--years", 1, "--summary", "rmst_difference", "--out", out)

@@ -195,7 +195,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_rest(
 SAVING = """
 import itertools, sys
 import numpy as np, xarray as xr
-from twinbayes.inference.storage import write_tree
+from twinbayes.inference.files.sealed import write_tree
 path = sys.argv[1]
 for n in itertools.count():
     posterior = xr.Dataset({"x": (("chain", "draw"), np.full((4, 50_000), float(n)))})

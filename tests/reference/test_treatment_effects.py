@@ -108,9 +108,12 @@ def fit_of_trial(shared: Path, *varying: TimeVarying) -> Fit:
     priors = tb.load_priors("survival").override(
         {"baseline_roughness": wide, "time_varying_step": wide}
     )
+    # Twenty nearly free steps leave a posterior that is steep at its edges: at a target of 0.8 one
+    # transition in four thousand diverges, with most seeds; at 0.95 none does with any of four.
     fit = tb.fit(
-        spec, cohort, priors=priors, draws=2000, tune=600, chains=2, seed=1, progressbar=False
-    )
+        spec, cohort, priors=priors, draws=2000, tune=600, chains=2, seed=1, progressbar=False,
+        target_accept=0.95,
+    )  # fmt: skip
     assert fit.verdict.usable
     return fit
 

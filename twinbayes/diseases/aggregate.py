@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twinbayes.cohort.aggregate import RESPONSE
 from twinbayes.model.aggregate.spec import AggregateSpec
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import pooling_of
 
 

@@ -15,7 +15,7 @@ from twinbayes.model import (
     Term,
     TimeVarying,
 )
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 
 
 def aml(

@@ -17,7 +17,7 @@ from twinbayes.model import (
     Trajectories,
     Trajectory,
 )
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 
 
 def registry(*, pooling: str | Pooling = "exchangeable") -> ModelSpec:

@@ -10,8 +10,8 @@ from twinbayes.model import (
     Term,
     Transition,
 )
+from twinbayes.model.baseline import Baseline
 from twinbayes.model.covariates.columns import CovariateTerm
-from twinbayes.model.events.baseline import Baseline
 
 
 def survival(

@@ -1,7 +1,6 @@
 """Special functions for compiled code.
 
-They are inlined into the kernels that numba caches on disk, and a cache does not see changes in
-another file: change a function here together with its callers.
+They are compiled into the kernels that call them.
 """
 
 from __future__ import annotations
@@ -9,8 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
+
+from twinbayes.machine.jit import jit
 
 # Adding 1.5 * 2^52 to a double rounds it to an integer that can be read off its low bits.
 _ROUND = 6755399441055744.0
@@ -18,9 +18,9 @@ _LOG2E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _LARGEST = 700.0  # exp beyond it overflows; a sampler only meets it on its way out
 
-_plain: Any = numba.njit(cache=True, error_model="numpy")
+_plain: Any = jit()
 # Without re-association: it would cancel the rounding constant against itself.
-_exact: Any = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
+_exact: Any = jit(fast={"contract"})
 
 
 @_exact

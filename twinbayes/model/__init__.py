@@ -1,6 +1,8 @@
 """The generative model: descriptions, one assembly, and the fused event likelihood."""
 
 from twinbayes.model.assemble import assemble, assemble_plan
+from twinbayes.model.baseline import PiecewiseConstant, Spline, Weibull
+from twinbayes.model.catalogue import register
 from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.model.covariates.columns import Group, Interaction, Term
 from twinbayes.model.covariates.design import Encoding
@@ -15,7 +17,6 @@ from twinbayes.model.curves.means.shapes import BiexponentialDecay, Claret, Stei
 from twinbayes.model.curves.trajectory import CurveEncoding, Trajectories, Trajectory
 from twinbayes.model.curves.turns import Since
 from twinbayes.model.curves.waves import HSGP
-from twinbayes.model.events.baseline import PiecewiseConstant, Spline, Weibull
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.process import EventProcess
 from twinbayes.model.events.time_varying import TimeVarying
@@ -80,5 +81,6 @@ __all__ = [
     "Weibull",
     "assemble",
     "assemble_plan",
+    "register",
     "register_mean_function",
 ]

@@ -22,7 +22,7 @@ from twinbayes.checks.result import CheckResult
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
 from twinbayes.model import Complete, Exchangeable, ExNex, NoPooling
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.names import CHAIN, DRAW, EFFECT, SUBGROUP
 from twinbayes.priors import PriorEntry
 

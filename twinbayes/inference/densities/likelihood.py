@@ -81,7 +81,7 @@ def patient_loglik(
     slope = np.empty(trails.shape[2])
     for c in range(n_chains):
         for d in range(n_draws):
-            event_loglik(  # type: ignore[call-arg]
+            event_loglik(
                 np.ascontiguousarray(at_event[c, d]),
                 np.ascontiguousarray(on_average[c, d]),
                 np.ascontiguousarray(coef[c, d]),

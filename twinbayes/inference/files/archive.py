@@ -14,6 +14,7 @@ import xarray as xr
 from twinbayes.cohort import Cohort, read_cohort
 from twinbayes.errors import StorageError
 from twinbayes.model import CurveEncoding, Encoding, Learnt, ModelSpec
+from twinbayes.model.catalogue import known_type
 from twinbayes.priors import PriorEntry, PriorSet
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def unpack_fit(tree: xr.DataTree, text: Mapping[str, Any]) -> tuple[ModelSpec, C
         Learnt(
             Encoding.from_dict(text["encoding"]),
             edges,
-            CurveEncoding.from_dict(text["curves"]) if text.get("curves") else None,
+            CurveEncoding.from_dict(text["curves"], known_type) if text.get("curves") else None,
         ),
     )
 

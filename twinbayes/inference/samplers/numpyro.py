@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Final, Self
+from typing import ClassVar, Final
 
 import pymc as pm
 import xarray as xr
-from numpy.typing import ArrayLike
 
 from twinbayes.errors import FitError, require_known
-from twinbayes.inference.samplers.protocol import (
-    on_data,
-    require_run,
-    require_shared,
-    resolve_options,
-    stopped,
-)
-from twinbayes.inference.samplers.threads import one_thread_each, show_progress
-from twinbayes.inference.samplers.tree import STATISTICS, build_tree, kept_names
+from twinbayes.inference.samplers.one_call import CompiledInOneCall
+from twinbayes.inference.samplers.protocol import resolve_options
+from twinbayes.inference.samplers.tree import kept_names
 
 NAME: Final = "numpyro"
 CHAIN_METHODS: Final = ("vectorized", "parallel")
@@ -34,77 +24,35 @@ DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True)
-class NumpyroCompiled:
-    """A model for NumPyro, which XLA compiles while it samples.
+class NumpyroCompiled(CompiledInOneCall):
+    """A model for NumPyro. XLA compiles it while it samples."""
 
-    `compile_seconds` is therefore zero here, and XLA's compilation counts as sampling in the
-    tree that `sample` returns.
-    """
+    sampler: ClassVar[str] = NAME
 
-    model: pm.Model
-    options: Mapping[str, object]
-    data: Mapping[str, ArrayLike] = field(default_factory=dict)
-    compile_seconds: float = 0.0
-    sampler: str = NAME
-    starts: bool = False
+    def chains_at_once(self, chains: int, cores: int | None) -> int:
+        """One process: chains advance together, and `cores` is not used."""
+        return 1
 
-    def sample(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 1000,
-        chains: int = 4,
-        seed: int = 0,
-        cores: int | None = None,
-        progressbar: bool = True,
+    def call(
+        self, *, draws: int, tune: int, chains: int, seed: int, cores: int, progressbar: bool
     ) -> xr.DataTree:
-        """Draw from the posterior; chains advance together, so `cores` is not used."""
+        """Run `sample_numpyro_nuts`."""
         from pymc.sampling.jax import sample_numpyro_nuts
 
-        require_run(draws=draws, tune=tune, chains=chains, seed=seed, cores=cores)
-        started = time.perf_counter()
-        with one_thread_each(), on_data(self.model, self.data):
-            try:
-                result = sample_numpyro_nuts(
-                    draws=draws,
-                    tune=tune,
-                    chains=chains,
-                    random_seed=seed,
-                    target_accept=self.options["target_accept"],
-                    nuts_kwargs={"max_tree_depth": self.options["max_treedepth"]},
-                    chain_method=self.options["chain_method"],
-                    var_names=kept_names(self.model),
-                    progressbar=show_progress(progressbar),
-                    compute_convergence_checks=False,
-                    model=self.model,
-                )
-            except (pm.exceptions.SamplingError, RuntimeError) as error:
-                raise stopped(NAME, error) from error
-        total = time.perf_counter() - started
-        sampling = float(result["posterior"].attrs.get("sampling_time", total))
-        stats = result["sample_stats"]
-        return build_tree(
-            self.model,
-            result["posterior"].to_dataset(),
-            {name: stats[name] for name in STATISTICS if name in stats},
-            {
-                "sampler": NAME,
-                "sampler_version": version("numpyro"),
-                "options": self.options,
-                "draws": draws,
-                "tune": tune,
-                "chains": chains,
-                "seed": seed,
-                "cores": 1,
-                "compile_seconds": total - sampling,
-                "sample_seconds": sampling,
-            },
+        found: xr.DataTree = sample_numpyro_nuts(
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            random_seed=seed,
+            target_accept=self.options["target_accept"],
+            nuts_kwargs={"max_tree_depth": self.options["max_treedepth"]},
+            chain_method=self.options["chain_method"],
+            var_names=kept_names(self.model),
+            progressbar=progressbar,
+            compute_convergence_checks=False,
+            model=self.model,
         )
-
-    def with_data(self, **updates: ArrayLike) -> Self:
-        """Return the same model on other values of its `pm.Data`."""
-        require_shared(updates, self.model)
-        return dataclasses.replace(self, data={**self.data, **updates})
+        return found
 
 
 def compile_model(model: pm.Model, options: Mapping[str, object]) -> NumpyroCompiled:

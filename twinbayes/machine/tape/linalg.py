@@ -8,6 +8,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from twinbayes.machine.jit import native
 from twinbayes.machine.native import pointer, view
 
 
@@ -34,4 +35,4 @@ def _solve_lower(words):  # type: ignore[no-untyped-def]
 def solve_entry() -> Any:
     """Solve ``a x = b``, a (n, n) lower triangular, b and x (n, m), as a C function of words."""
     signature = numba.types.void(numba.types.CPointer(numba.types.int64))
-    return numba.cfunc(signature, cache=True, error_model="numpy")(_solve_lower)
+    return native(signature, _solve_lower)

@@ -20,14 +20,15 @@ from typing import Any, Final
 import numba
 import numpy as np
 
+from twinbayes.machine.jit import jit, native
 from twinbayes.machine.native import call_native, pointer, view
 from twinbayes.machine.special import digamma, erfcx, log1mexp
 from twinbayes.machine.tape import instructions as op
 
 _PIECE: Final = 128
-_plain: Any = numba.njit(cache=True, error_model="numpy")
+_plain: Any = jit()
 # Sums in any order, so that they vectorise; nothing may assume that numbers are finite.
-_fast: Any = numba.njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+_fast: Any = jit(fast={"contract", "reassoc", "nsz"})
 
 
 @_plain
@@ -374,11 +375,11 @@ def density_entry() -> Any:
     positive ones make a step a divergence.
     """
     signature = _CODE(_SIZE, _DOUBLES, _DOUBLES, _DOUBLES, _ANY)
-    return numba.cfunc(signature, cache=True)(_log_density)
+    return native(signature, _log_density, error_model="python")
 
 
 @cache
 def record_entry() -> Any:
     """C function by which nutpie computes what is recorded of a draw, of the same data."""
     signature = _CODE(_SIZE, _SIZE, _DOUBLES, _DOUBLES, _ANY)
-    return numba.cfunc(signature, cache=True)(_record)
+    return native(signature, _record, error_model="python")

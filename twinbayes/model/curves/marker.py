@@ -17,7 +17,7 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.codec import decode, encode
+from twinbayes.model.codec import Known, decode, encode
 from twinbayes.model.curves.basis import VALUE, Floats, TimeBasis
 from twinbayes.model.curves.families.continuous import Normal
 from twinbayes.model.curves.families.discrete import Ordinal
@@ -242,9 +242,9 @@ class MarkerScale:
         return {f.name: encode(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> MarkerScale:
-        """Rebuild what `to_dict` wrote."""
-        return cls(**{name: decode(value) for name, value in data.items()})
+    def from_dict(cls, data: Mapping[str, Any], known: Known) -> MarkerScale:
+        """Rebuild what `to_dict` wrote; `known` as for `codec.decode`."""
+        return cls(**{name: decode(value, known) for name, value in data.items()})
 
 
 @dataclass(frozen=True)

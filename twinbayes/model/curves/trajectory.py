@@ -25,7 +25,7 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.codec import Known
 from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.curves.basis import Floats, Polynomial, TimeBasis
@@ -39,7 +39,9 @@ from twinbayes.model.curves.turns import Since
 from twinbayes.model.curves.waves import add_waves, beside_waves, line_terms
 from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.events.quadrature import Ints
-from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling
+from twinbayes.model.fields import UNSET_IS_ABSENT
+from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.names import (
     CENTRE,
     COUNT_MARKER,
@@ -163,15 +165,13 @@ class CurveEncoding:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for storage; `from_dict` undoes it."""
-        return {
-            "encoding": self.encoding.to_dict(),
-            "markers": [m.to_dict() for m in self.markers],
-        }
+        markers = [m.to_dict() for m in self.markers]
+        return {"encoding": self.encoding.to_dict(), "markers": markers}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> CurveEncoding:
-        """Rebuild what `to_dict` wrote."""
-        markers = tuple(MarkerScale.from_dict(m) for m in data["markers"])
+    def from_dict(cls, data: Mapping[str, Any], known: Known) -> CurveEncoding:
+        """Rebuild what `to_dict` wrote; `known` as for `codec.decode`."""
+        markers = tuple(MarkerScale.from_dict(m, known) for m in data["markers"])
         return cls(Encoding.from_dict(data["encoding"]), markers)
 
 

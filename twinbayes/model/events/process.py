@@ -22,13 +22,12 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.baseline import Baseline
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
 from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import Encoding
-from twinbayes.model.events.baseline import Baseline
 from twinbayes.model.events.likelihood.op import Tensor, loglik
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.quadrature import Followed, require_time_at_risk, trail_points
@@ -40,7 +39,9 @@ from twinbayes.model.events.time_varying import (
     cut_rows,
     laid_out,
 )
-from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling, lean_together
+from twinbayes.model.fields import UNSET_IS_ABSENT
+from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.protocol import EffectNames, Pooling, lean_together
 from twinbayes.names import (
     CENTRE,
     COVARIATE,

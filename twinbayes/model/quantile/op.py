@@ -7,11 +7,9 @@ normal, it has exactly that prior, and no funnel: no label of a component is eve
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 import numba
@@ -21,17 +19,19 @@ from pytensor.gradient import disconnected_grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
+from pytensor.tensor.variable import TensorVariable
 
+from twinbayes.machine.jit import jit, kernel_version, native
 from twinbayes.machine.native import pointer, view
-from twinbayes.model.events.likelihood.op import Tensor
+
+type Tensor = TensorVariable[Any, Any]
 
 _ROOT2: Final = math.sqrt(2.0)
 _LOG_ROOT_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 _STEPS: Final = 200
 _CLOSE: Final = 1e-14
-_KERNEL_VERSION: Final = int(hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:15], 16)
 
-_jit: Any = numba.njit(cache=True, error_model="numpy")
+_jit: Any = jit()
 
 
 @_jit
@@ -123,7 +123,7 @@ def _from_frame(words):  # type: ignore[no-untyped-def]
 @cache
 def _native_entry() -> Any:
     signature = numba.types.void(numba.types.CPointer(numba.types.int64))
-    return numba.cfunc(signature, cache=True, error_model="numpy")(_from_frame)
+    return native(signature, _from_frame)
 
 
 class NormalMixtureQuantile(Op):
@@ -199,7 +199,7 @@ def _to_numba(op: NormalMixtureQuantile, **_: Any) -> Any:
         _quantiles(z, weight, mean, sd, out)
         return out
 
-    return normal_mixture_quantile, _KERNEL_VERSION
+    return normal_mixture_quantile, kernel_version()
 
 
 def mixture_quantile(z: Tensor, weight: np.ndarray | Tensor, mean: Tensor, sd: Tensor) -> Tensor:

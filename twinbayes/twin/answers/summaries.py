@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.machine.jit import inner, jit
 from twinbayes.model.events.rows import Floats, Ints
 
 Draws = NDArray[np.floating[Any]]
@@ -16,10 +16,9 @@ _BINS: Final = 1024
 _STRETCH: Final = 64  # draws looked at together for those of a bin: mostly there is none
 _LANES: Final = 4  # histograms side by side, so that one bin's count need not wait for itself
 
-_OPTIONS: Any = {"error_model": "numpy", "nogil": True, "fastmath": {"reassoc", "nnan", "nsz"}}
-_jit = numba.njit(cache=True, **_OPTIONS)
-# Called from compiled code only: without the wrappers that compile as long as the code itself.
-_inner = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
+_FAST: Final = {"reassoc", "nnan", "nsz"}
+_jit = jit(fast=_FAST, nogil=True)
+_inner = inner(fast=_FAST, nogil=True)
 
 
 def summarise(values: Draws, lower: float, upper: float, rows: Ints | None = None) -> Floats:

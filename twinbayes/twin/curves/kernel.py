@@ -17,9 +17,9 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-import numba
 import numpy as np
 
+from twinbayes.machine.jit import jit
 from twinbayes.machine.special import erfcx
 from twinbayes.model.curves.families.family import (
     BINARY,
@@ -37,7 +37,7 @@ _ROOT2: Final = math.sqrt(2.0)
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 _FAR: Final = 35.0  # standard deviations beyond which a tail is nothing
 
-_jit: Any = numba.njit(cache=True, error_model="numpy", nogil=True)
+_jit: Any = jit(nogil=True)
 
 
 @_jit

@@ -24,10 +24,11 @@ All are in this one file, because that cache does not see changes of a callee in
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-import numba
 import numpy as np
+
+from twinbayes.machine.jit import inner, jit
 
 WAVES: Final = 3
 _MERGE: Final = 0.4  # buckets merge when their joint width falls below this share of their age
@@ -38,10 +39,8 @@ _ZERO, _ONE, _HALF, _EIGHTH = (np.float32(x) for x in (0.0, 1.0, 0.5, 0.125))
 _C3, _C4, _C5 = (np.float32(1.0 / k) for k in (6, 24, 120))
 
 _FAST: Final = {"contract", "nsz", "arcp", "reassoc"}
-_OPTIONS: Any = {"error_model": "numpy", "nogil": True, "fastmath": _FAST}
-_jit = numba.njit(cache=True, **_OPTIONS)
-# Called from compiled code only: without the wrappers that compile as long as the code itself.
-_inner = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
+_jit = jit(fast=_FAST, nogil=True)
+_inner = inner(fast=_FAST, nogil=True)
 
 
 @_jit

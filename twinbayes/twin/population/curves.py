@@ -141,8 +141,9 @@ class CurvePopulation:
         """Cholesky factor, shaped as `root`, of the prior covariance of patient `i`.
 
         What is unknown of the patient widens it: the deviation of a subgroup or centre that the
-        fit has not seen, and missing covariates, by their conditional variance (second order for
-        a 0/1 covariate). All of them are integrated out exactly, as they are normal.
+        fit has not seen, and missing covariates, by their conditional variance. All of them are
+        integrated out exactly where they are normal, and by their variance where they are not: a
+        0/1 covariate, subgroups of a Student's t.
 
         Raises
         ------
@@ -194,11 +195,15 @@ def _parameters(stacked: xr.Dataset, learnt: CurveEncoding) -> Floats:
 
 
 def _spread(stacked: xr.Dataset, what: str, spec: ModelSpec) -> Floats | None:
-    """Spread of a normal law of subgroups or centres; None under a pooling that has none."""
+    """Standard deviation of subgroups or centres; None under a pooling that has none.
+
+    A Student's t counts by its variance, as if it were normal.
+    """
     pooling = None if spec.trajectories is None else getattr(spec.trajectories, what)
-    if pooling != Exchangeable():
+    scale = _optional(stacked, f"curve_{what}_scale")
+    if not isinstance(pooling, Exchangeable) or scale is None or np.isinf(pooling.sd):
         return None
-    return _optional(stacked, f"curve_{what}_scale")
+    return scale * pooling.sd
 
 
 def _optional(stacked: xr.Dataset, name: str, *dims: str) -> Floats | None:

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-import numba
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from twinbayes.errors import TwinError
+from twinbayes.machine.jit import jit
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.process import LOG_BASELINE_AT_EVENT, EventProcess
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.events.time_varying import VaryingEffect
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import (
     CENTRE,
@@ -36,7 +36,7 @@ from twinbayes.twin.population.time_varying import Walks
 
 Singles = NDArray[np.float32]
 
-_jit = numba.njit(cache=True, error_model="numpy", nogil=True)
+_jit = jit(nogil=True)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from typing import Any
 import numba
 import numpy as np
 
+from twinbayes.machine.jit import jit, native
 from twinbayes.machine.native import pointer, view
 from twinbayes.model.events.likelihood.kernel import course_loglik
 
-_jit = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
+_jit = jit(fast={"contract"})
 
 
 @_jit
@@ -120,4 +121,4 @@ def native_entry() -> Any:
     The words are address and shape of the eight inputs, then of the value and five gradients.
     """
     signature = numba.types.void(numba.types.CPointer(numba.types.int64))
-    return numba.cfunc(signature, cache=True)(_event_loglik_native)
+    return native(signature, _event_loglik_native, error_model="python")

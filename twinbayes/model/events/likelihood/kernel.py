@@ -19,19 +19,17 @@ takes numba a second or two to compile, with what it says when shapes differ.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.machine.jit import jit
 from twinbayes.machine.special import exponentials
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _LANES = 8
-_jit = numba.njit(
-    cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp", "reassoc", "nnan"}
-)
+_jit = jit(fast={"contract", "nsz", "arcp", "reassoc", "nnan"})
 
 
 @_jit

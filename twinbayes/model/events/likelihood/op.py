@@ -6,9 +6,7 @@ compiled function already has; nothing is computed twice. A JAX version serves N
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,28 +18,11 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
 from pytensor.tensor.variable import TensorVariable
 
-from twinbayes.model.events import rows as event_data
-from twinbayes.model.events.likelihood import courses as event_courses
-from twinbayes.model.events.likelihood import kernel as event_kernel
+from twinbayes.machine.jit import kernel_version
 from twinbayes.model.events.likelihood.courses import event_loglik, native_entry
 
 type Tensor = TensorVariable[Any, Any]
 
-# PyTensor caches compiled graphs with the kernel inside them: another kernel, another key.
-_KERNEL_VERSION = int(
-    hashlib.sha256(
-        b"".join(
-            Path(str(file)).read_bytes()
-            for file in (
-                event_kernel.__file__,
-                event_courses.__file__,
-                event_data.__file__,
-                __file__,
-            )
-        )
-    ).hexdigest()[:15],
-    16,
-)
 _N_PARAMETERS = 5  # log_event, log_mean, coef, effect, trail; weight and data carry no gradient
 
 
@@ -134,7 +115,7 @@ def _call_kernel(
 ) -> tuple[Any, ...]:
     gradients = [np.empty_like(x) for x in (log_event, log_mean, coef, effect, trail)]
     inputs = (log_event, log_mean, coef, effect, trail, weight, index, values)
-    total = event_loglik(*inputs, *gradients, np.empty(0))  # type: ignore[call-arg]
+    total = event_loglik(*inputs, *gradients, np.empty(0))
     return (total, *gradients)
 
 
@@ -170,7 +151,8 @@ def _to_numba(op: EventLikelihood, **_: Any) -> Any:
         )
         return np.asarray(total), grad_event, grad_mean, grad_coef, grad_effect, grad_trail
 
-    return event_likelihood, _KERNEL_VERSION
+    # PyTensor caches compiled graphs with the kernel inside them: another kernel, another key.
+    return event_likelihood, kernel_version()
 
 
 def register_jax() -> None:

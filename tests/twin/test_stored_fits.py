@@ -1,0 +1,53 @@
+"""A fit that was saved by an earlier state of the package loads, and forecasts what it forecast.
+
+`tests/data/registry_fit.nc` has ten draws of the simulated registry's model for 16 simulated
+patients, saved before the package was laid out in rooms; the numbers beside it are what that code
+made of the file. On the machine that wrote them they come out to the last bit; other processors sum
+in another order.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import twinbayes as tb
+from twinbayes.inference import Fit
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+
+
+@pytest.fixture(scope="module")
+def fit() -> Fit:
+    found = tb.load_fit(DATA / "registry_fit.nc")
+    assert isinstance(found, Fit)
+    return found
+
+
+@pytest.fixture(scope="module")
+def numbers() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((DATA / "registry_fit_forecasts.json").read_text())
+    return found
+
+
+def test_its_model_is_the_registrys_with_the_same_hash(fit: Fit) -> None:
+    assert fit.spec == tb.disease("registry")
+    assert fit.manifest["spec_hash"] == fit.spec.content_hash
+
+
+def test_its_draws_have_the_same_likelihood(fit: Fit, numbers: dict[str, Any]) -> None:
+    found = fit.log_likelihood().to_numpy()[:, :, :3]
+    np.testing.assert_allclose(found, numbers["log_likelihood"], rtol=1e-10)
+
+
+@pytest.mark.parametrize(("name", "at"), [("as_they_stand", None), ("at_origin", 0.0)])
+def test_its_twins_forecast_the_same(
+    fit: Fit, numbers: dict[str, Any], name: str, at: float | None
+) -> None:
+    forecast = fit.twin(list(fit.cohort.patient_ids[:3]), at=at).forecast(until=1000, grid=4)
+    for variable, wanted in numbers[name].items():
+        np.testing.assert_allclose(forecast[variable], wanted, rtol=2e-6, err_msg=variable)
