@@ -150,7 +150,7 @@ def review(
         Path | None, typer.Option(help="Treatment effects, as `twinbayes effect` wrote them.")
     ] = None,
     interval: Interval = 0.9,
-    show_code: Annotated[bool, typer.Option(help="Show the code of the notebook.")] = False,
+    show_code: Annotated[bool, typer.Option(help="Show the code behind each section.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Write the reviewer's report: one HTML file, the verdict first."""

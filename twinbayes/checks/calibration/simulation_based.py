@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
-from twinbayes.checks.result import CheckResult
+from twinbayes.checks.result import SIMULATION_BASED, CheckResult
 from twinbayes.errors import OptionError
 from twinbayes.inference.thinning import evenly_spaced
 
@@ -240,4 +240,5 @@ def simulation_based_calibration(
         f"{found}. Ranks of true values among {levels - 1} posterior draws, "
         f"{table['n'].min()} to {table['n'].max()} data sets; simultaneous ECDF bands that hold "
         f"all quantities of a calibrated model with a probability of at least {probability:g}.",
+        SIMULATION_BASED,
     )

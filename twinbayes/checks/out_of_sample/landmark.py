@@ -12,7 +12,7 @@ import pandas as pd
 
 from twinbayes.checks.calibration.expected_events import counting_process
 from twinbayes.checks.calibration.risk import calibration_errors
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import SCORES, CheckResult, CheckVerdict
 from twinbayes.checks.scores.brier import brier_score, integrated_brier_score
 from twinbayes.checks.scores.censoring import WEIGHTS
 from twinbayes.checks.scores.cross_entropy import predictive_cross_entropy
@@ -304,18 +304,18 @@ def landmark_accuracy(
             for (target, horizon, score), value in found.items()
         ]
     )
-    told = ", ".join(
+    scored = ", ".join(
         f"{row.target} within {row.horizon:g} days {row.value:.3f}"
         for row in table[table["score"] == "auc"].itertuples()
     )
     text = (
         f"{n} patients at risk on day {landmark:g}, forecast from their records up to that day. "
-        f"AUC: {told}. In-sample; {level:.0%} intervals from influence functions."
+        f"AUC: {scored}. In-sample; {level:.0%} intervals from influence functions."
     )
     if not fit.verdict.usable:
         text += " NOT FOR USE: the fit did not pass its gate."
     verdict: CheckVerdict = "info" if fit.verdict.usable else "fail"
-    return CheckResult("accuracy of predictions at a landmark", verdict, table, text)
+    return CheckResult("accuracy of predictions at a landmark", verdict, table, text, SCORES)
 
 
 def mean_occupation(

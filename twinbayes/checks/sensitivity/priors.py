@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -161,14 +161,3 @@ def patient_survival(
         (CHAIN, DRAW, PATIENT, TIME),
         name=SURVIVAL,
     )
-
-
-def with_fewer_draws(fit: Fit, most: int) -> Fit:
-    """The fit with about `most` draws at most, evenly spaced, in all that it recorded."""
-    sizes = fit.datatree[POSTERIOR].sizes
-    step = max(1, sizes[CHAIN] * sizes[DRAW] // most)
-    groups = {
-        name: node.to_dataset().isel({DRAW: slice(None, None, step)}, missing_dims="ignore")
-        for name, node in fit.datatree.children.items()
-    }
-    return replace(fit, datatree=xr.DataTree.from_dict(groups))

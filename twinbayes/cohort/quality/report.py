@@ -11,7 +11,9 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from twinbayes import names
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL
 from twinbayes.cohort.tables import CohortTables
+from twinbayes.estimators import reverse_kaplan_meier
 
 # Beyond this many robust standard deviations of the log a value is implausible.
 _MAD_LIMIT: Final = 6.0
@@ -22,8 +24,6 @@ _UNIT_TOLERANCE: Final = 1.5
 _UNIT_MIN_VALUES: Final = 5
 _MISSING_LIMIT: Final = 0.2
 _SMALL_SUBGROUP: Final = 20
-#: Counts from 1 to 4 can identify people and are not shown.
-SMALLEST_CELL: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,37 +75,6 @@ def assess(cohort: CohortTables) -> QualityReport:
     )
 
 
-def reverse_kaplan_meier(day: np.ndarray, censored: np.ndarray, level: float) -> float:
-    """Return a quantile of the time to censoring, with deaths as its censoring.
-
-    Parameters
-    ----------
-    day
-        Last day of each patient.
-    censored
-        True where that day is a last contact, False where it is a death.
-    level
-        Quantile, e.g. 0.5 for the median follow-up.
-
-    Returns
-    -------
-    float
-        Days; NaN if the curve never falls that far.
-
-    Notes
-    -----
-    Schemper M, Smith TL. A note on quantifying follow-up in studies of failure time. Control
-    Clin Trials 1996;17:343-6. Deaths come before last contacts of the same day: who died was
-    not available to be lost later.
-    """
-    times = np.unique(day[censored])
-    at_risk = np.array([(day > t).sum() + (censored & (day == t)).sum() for t in times])
-    lost = np.array([(censored & (day == t)).sum() for t in times])
-    still_followed = np.cumprod(1.0 - lost / at_risk)
-    reached = np.flatnonzero(still_followed <= 1.0 - level + 1e-12)
-    return float(times[reached[0]]) if len(reached) else float("nan")
-
-
 def _overview(cohort: CohortTables) -> DataFrame:
     tables = cohort.tables
     rows = {f"rows of {table}": len(frame) for table, frame in tables.items()}
@@ -145,7 +114,8 @@ def _follow_up(cohort: CohortTables) -> DataFrame:
     rows = []
     for subgroup, part in _whole_and_parts(terminal, cohort.subgroups):
         day, censored = part[names.DAY].to_numpy(), part["censored"].to_numpy()
-        quartiles = [reverse_kaplan_meier(day, censored, level) for level in (0.25, 0.5, 0.75)]
+        followed = reverse_kaplan_meier(day, ~censored)
+        quartiles = [followed.quantile(level) for level in (0.25, 0.5, 0.75)]
         deaths = int((~censored).sum())
         rows.append((subgroup, len(part), deaths, *quartiles, float(day.max())))
     columns = [names.SUBGROUP, "patients", "deaths", "quartile_1", "median", "quartile_3", "max"]
