@@ -16,7 +16,7 @@ from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import PiecewiseConstant, Spline, Weibull
 from twinbayes.model.baseline import BASELINES, Baseline
 from twinbayes.model.catalogue import known_type
-from twinbayes.model.codec import decode, encode
+from twinbayes.model.storing.codec import decode, encode
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 

@@ -37,9 +37,9 @@ from twinbayes.model import (
     Trajectories,
     Trajectory,
     register_mean_function,
-    registration,
 )
 from twinbayes.model.curves.association import build_trail
+from twinbayes.model.storing import registration
 from twinbayes.names import DAYS_PER_YEAR
 
 YEARS = np.linspace(0.0, 5.0, 11)

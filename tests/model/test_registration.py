@@ -31,11 +31,11 @@ from twinbayes.model import (
     Weibull,
     catalogue,
     register,
-    registration,
 )
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.pooling import table
 from twinbayes.model.pooling.table import POOLINGS, pooling_of
+from twinbayes.model.storing import registration
 
 POOLING: Final = '''
 from dataclasses import dataclass

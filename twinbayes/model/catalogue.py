@@ -29,7 +29,7 @@ from twinbayes.model.events.process import EventProcess
 from twinbayes.model.events.time_varying import TimeVarying
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import FOR_AGGREGATES, POOLINGS, add_pooling
-from twinbayes.model.registration import OWN_TYPES
+from twinbayes.model.storing.registration import OWN_TYPES
 
 COMPONENTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
     {

@@ -13,7 +13,6 @@ import numpy as np
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model import codec
 from twinbayes.model.catalogue import known_type
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.covariates.design import Encoding, Floats
@@ -29,8 +28,9 @@ from twinbayes.model.curves.waves import are_waves
 from twinbayes.model.describe import describe_model
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.process import EventProcess
-from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.table import discounts
+from twinbayes.model.storing import codec
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 
 
 @dataclass(frozen=True)

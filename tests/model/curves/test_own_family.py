@@ -23,7 +23,8 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.errors import ModelError, PriorError
 from twinbayes.inference import Fit
-from twinbayes.model import ModelSpec, Normal, Polynomial, Trajectories, Trajectory, registration
+from twinbayes.model import ModelSpec, Normal, Polynomial, Trajectories, Trajectory
+from twinbayes.model.storing import registration
 from twinbayes.priors import PriorEntry, PriorSet
 
 #: Student's t, the degrees of freedom of which are not known.

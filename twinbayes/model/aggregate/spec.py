@@ -23,11 +23,11 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort.aggregate import LOG_HAZARD_RATIO, MEAN, OUTCOMES, RATE, RESPONSE, Aggregate
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model import codec
 from twinbayes.model.aggregate.rows import EFFECT_MEAN, POWER, Rows, loglik
 from twinbayes.model.catalogue import known_type
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import EffectNames, Pooling, Tensor
+from twinbayes.model.storing import codec
 from twinbayes.names import COEFFICIENT, ROW, SUBGROUP
 from twinbayes.priors import PriorSet
 

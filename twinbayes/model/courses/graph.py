@@ -25,9 +25,9 @@ from typing import Final
 
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.baseline import Baseline, PiecewiseConstant
-from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import Pooling
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import CLOCK_ENTRY, CLOCK_ORIGIN
 
 CLOCKS: Final = (CLOCK_ORIGIN, CLOCK_ENTRY)

@@ -25,7 +25,7 @@ from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.trajectory import CurvePlan, Trajectories
 from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.events.quadrature import TrailPoints
-from twinbayes.model.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import ASSOCIATION, DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 

@@ -17,7 +17,6 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.codec import Known, decode, encode
 from twinbayes.model.curves.basis import VALUE, Floats, TimeBasis
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.families.protocol import (
@@ -31,6 +30,7 @@ from twinbayes.model.curves.families.protocol import (
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.turns import Since, first_days, require_dated
 from twinbayes.model.events.likelihood.op import Tensor
+from twinbayes.model.storing.codec import Known, decode, encode
 from twinbayes.names import DAY, DAYS_PER_YEAR, PATIENT_ID
 
 TRANSFORMS: Final = ("identity", "log")

@@ -25,7 +25,6 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.codec import Known
 from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.curves.basis import Floats, Polynomial, TimeBasis
@@ -39,9 +38,10 @@ from twinbayes.model.curves.turns import Since
 from twinbayes.model.curves.waves import add_waves, beside_waves, line_terms
 from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.events.quadrature import Ints
-from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import EffectNames, Pooling
+from twinbayes.model.storing.codec import Known
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import (
     CENTRE,
     CURVE_COVARIATE,

@@ -40,9 +40,9 @@ from twinbayes.model.events.time_varying import (
     cut_rows,
     laid_out,
 )
-from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import EffectNames, Pooling, lean_together
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import (
     CENTRE,
     COVARIATE,

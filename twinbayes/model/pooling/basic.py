@@ -10,7 +10,6 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.protocol import (
     EffectNames,
     Tensor,
@@ -19,6 +18,7 @@ from twinbayes.model.pooling.protocol import (
     report,
     unknown_group,
 )
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.priors import PriorSet
 
 

@@ -14,7 +14,6 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
-from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.protocol import (
     BELONGS,
     EffectNames,
@@ -26,6 +25,7 @@ from twinbayes.model.pooling.protocol import (
     unknown_group,
 )
 from twinbayes.model.quantile.op import log_memberships, log_sum_exp, mixture_quantile
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.priors import PriorSet
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twinbayes.errors import ModelError
-from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.basic import Complete
 from twinbayes.model.pooling.protocol import (
     EffectNames,
@@ -17,6 +16,7 @@ from twinbayes.model.pooling.protocol import (
     require_group,
     require_positive,
 )
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.priors import PriorSet
 
 

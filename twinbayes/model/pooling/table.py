@@ -32,7 +32,7 @@ from twinbayes.model.pooling.partition import BMAExchangeability
 from twinbayes.model.pooling.power import LatentExchangeability, PowerPrior
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.sparse import R2D2, Horseshoe
-from twinbayes.model.registration import is_same_definition
+from twinbayes.model.storing.registration import is_same_definition
 
 _BY_KIND: Final[dict[str, type[Any]]] = {
     "complete": Complete,

@@ -18,7 +18,7 @@ from twinbayes.model.curves.means.mean_function import (
     require_labels,
 )
 from twinbayes.model.curves.means.shapes import MEANS
-from twinbayes.model.registration import OWN_TYPES, Registered
+from twinbayes.model.storing.registration import OWN_TYPES, Registered
 
 type Formula = Callable[[Any, Sequence[Any]], Any]
 

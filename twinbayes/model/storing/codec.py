@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
-from twinbayes.model.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 
 _KIND: Final = "kind_of"
 

@@ -1,0 +1,1 @@
+"""Descriptions as plain data: how fields are stored, and types of one's own registered."""
