@@ -201,3 +201,15 @@ def _tables() -> dict[str, DataFrame]:
             columns=["name", "table", "role", "group"],
         ),
     }
+
+
+def test_covariates_are_made_once_for_the_same_frames_and_anew_for_others(cohort: Cohort) -> None:
+    first = cohort.covariates()
+    assert cohort.until(1.0).covariate_cache is cohort.covariate_cache
+    chosen = cohort.select(cohort.patient_ids[:2])
+    assert chosen.covariate_cache is not cohort.covariate_cache
+    assert list(chosen.covariates().index) == list(cohort.patient_ids[:2])
+    older = cohort.patients.assign(age_years=cohort.patients["age_years"] + 1.0)
+    changed = dataclasses.replace(cohort, patients=older).covariates()
+    assert (changed["age_years"] - first["age_years"]).dropna().eq(1.0).all()
+    pd.testing.assert_frame_equal(cohort.covariates(), first)
