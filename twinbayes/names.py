@@ -105,6 +105,8 @@ PATIENT_ID: Final = "patient_id"
 DAY: Final = "day"
 DAY_LOWER: Final = "day_lower"
 EVENT: Final = "event"
+VISIT_VALUE: Final = "value"  # of a visit; the marker's name is in the column MARKER
+CENSORED: Final = "censored"  # of a visit: none, left or right
 
 # --- reserved events: exactly one of these closes a patient's record --------------------
 DEATH: Final = "death"

@@ -17,8 +17,7 @@ from twinbayes.checks.borrowing.record_scores import RecordScores, stacked
 from twinbayes.checks.borrowing.shares import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import Fit
-from twinbayes.model.events.process import PATIENT_WEIGHT
-from twinbayes.names import CONSTANT_DATA, POSTERIOR
+from twinbayes.names import CONSTANT_DATA, PATIENT_WEIGHT, POSTERIOR
 from twinbayes.report import collect_patient
 from twinbayes.report.patient import evidence as patient
 from twinbayes.report.patient.sections import rests_on

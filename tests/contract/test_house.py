@@ -34,6 +34,7 @@ NAMES = {
     "PATIENTS": "patients", "GENOMICS": "genomics", "VISITS": "visits", "EVENTS": "events",
     "TREATMENTS": "treatments", "VARIABLES": "variables",
     "TABLES": ("patients", "genomics", "visits", "events", "treatments", "variables"),
+    "VISIT_VALUE": "value", "CENSORED": "censored",
     "PATIENT_ID": "patient_id", "DAY": "day", "DAY_LOWER": "day_lower",
     "EVENT": "event", "DEATH": "death",
     "LAST_CONTACT": "last_contact", "TERMINAL_EVENTS": ("death", "last_contact"),

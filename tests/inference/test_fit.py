@@ -18,8 +18,7 @@ from twinbayes.inference import CompiledFit, Fit, load_fit, write_tree
 from twinbayes.inference.densities.likelihood import patient_loglik
 from twinbayes.model import PiecewiseConstant, Spline, Weibull, assemble_plan
 from twinbayes.model.baseline import Baseline
-from twinbayes.model.events.process import PATIENT_WEIGHT
-from twinbayes.names import LOG_BASELINE_AT_EVENT
+from twinbayes.names import LOG_BASELINE_AT_EVENT, PATIENT_WEIGHT
 from twinbayes.priors import load_priors
 
 RUN = {"draws": 6, "tune": 6, "chains": 2, "progressbar": False}

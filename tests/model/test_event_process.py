@@ -15,7 +15,7 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model import EventPlan, ModelSpec, assemble
-from twinbayes.model.events.process import PATIENT_WEIGHT
+from twinbayes.names import PATIENT_WEIGHT
 
 
 @pytest.fixture(scope="module")

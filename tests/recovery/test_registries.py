@@ -12,8 +12,8 @@ import twinbayes as tb
 from twinbayes.datasets.simulated.simulate import simulate_registry
 from twinbayes.datasets.simulated.truth import RegistryTruth
 from twinbayes.inference import compile_fit, judge
-from twinbayes.model.events.process import EVENT_INDEX, EVENT_VALUES, PATIENT_WEIGHT
-from twinbayes.names import PRINCIPAL_AXIS
+from twinbayes.model.events.process import EVENT_INDEX, EVENT_VALUES
+from twinbayes.names import PATIENT_WEIGHT, PRINCIPAL_AXIS
 
 REGISTRIES = 6
 LEVEL = 0.9

@@ -37,7 +37,6 @@ GROUPS = ("mild", "mild", "severe", "mild", "severe")
 SCATTER = np.array([0.8, 1.0, 1.3])
 START, NEVER = Scenario.start("drug", day=0), Scenario.none("drug")
 DEATH = "alive->dead"
-
 DRUG = StateGraph(
     states=("alive", "dead"),
     transitions=(Transition(source="alive", target="dead", event="death"),),

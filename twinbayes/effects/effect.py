@@ -22,7 +22,7 @@ from twinbayes.effects.support import Support, require_supported, support_of
 from twinbayes.errors import TwinError
 from twinbayes.inference import Fit
 from twinbayes.model.events.rows import Floats
-from twinbayes.names import PATIENT, SAMPLE, SUBGROUP, TIME
+from twinbayes.names import PATIENT, RMST, SAMPLE, SUBGROUP, TIME
 from twinbayes.twin.answers.grid import (
     Data,
     OutputGrid,
@@ -163,7 +163,7 @@ class _Sides:
         if self.side == "state_occupation":
             return self.grid.read_off(path.nodes, endpoint.occupation(path))
         risk = endpoint.risk(path)
-        if self.side == "rmst":
+        if self.side == RMST:
             free = 1.0 - risk
             area = 0.5 * np.diff(path.nodes)[:, None] * (free[1:] + free[:-1])
             total = np.concatenate([np.zeros((1, free.shape[1])), np.cumsum(area, axis=0)])

@@ -22,8 +22,7 @@ from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.inference.thinning import evenly_spaced
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
-from twinbayes.model.events.process import PATIENT_WEIGHT
-from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, POSTERIOR, TWINS_OF_FIT
+from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, PATIENT_WEIGHT, POSTERIOR, TWINS_OF_FIT
 from twinbayes.priors import PriorSet
 
 

@@ -13,9 +13,8 @@ from twinbayes.errors import ModelError
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.catalogue import require_storable
 from twinbayes.model.curves.association import build_trail
-from twinbayes.model.events.process import PATIENT_WEIGHT
 from twinbayes.model.spec import ModelPlan, ModelSpec
-from twinbayes.names import PATIENT
+from twinbayes.names import PATIENT, PATIENT_WEIGHT
 from twinbayes.priors import PriorSet, load_priors
 
 

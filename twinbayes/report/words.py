@@ -8,7 +8,7 @@ from typing import Final
 
 import xarray as xr
 
-from twinbayes.names import PATIENT, STATE, TIME
+from twinbayes.names import PATIENT, STATE, STATE_PROBABILITY, SURVIVAL, TIME
 from twinbayes.report.figures.look import (
     StateLook,
     duration_words,
@@ -90,12 +90,12 @@ def forecast_sentences(
     label = interval_words(forecast.attrs["interval_probability"], forecast.attrs["interval_kind"])
     for k, day in enumerate(horizons):
         at = one.sel({TIME: day}, method="nearest")
-        n = per_hundred(at["survival"])
+        n = per_hundred(at[SURVIVAL])
         bounds = range_words(
             at["survival_lower"], at["survival_upper"], label if k == 0 else "interval"
         )
         people = "Of 100 people like this one, about" if k == 0 else "About"
-        states = at["state_probability"]
+        states = at[STATE_PROBABILITY]
         largest = max(look.alive, key=lambda s: float(states.sel({STATE: s})))
         also = ""
         if len(look.alive) > 1 and float(states.sel({STATE: largest})) >= 0.01:

@@ -23,7 +23,7 @@ from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
 from twinbayes.model import Complete, Exchangeable, ExNex, NoPooling
 from twinbayes.model.pooling.protocol import Pooling
-from twinbayes.names import CHAIN, DRAW, EFFECT, SUBGROUP
+from twinbayes.names import CHAIN, DRAW, EFFECT, SUBGROUP, TREATMENT_SUBGROUP_EFFECT
 from twinbayes.priors import PriorEntry
 
 Floats = NDArray[np.float64]
@@ -107,7 +107,7 @@ def treated_counts(fit: Fit, *, draws: int) -> tuple[Floats, Floats]:
     events, expected = [], []
     for effect in fit.spec.graph.effects:
         score, information = scores.of_treatment(effect.label)
-        theta = scores.posterior["treatment_subgroup_effect"].sel({EFFECT: effect.label})
+        theta = scores.posterior[TREATMENT_SUBGROUP_EFFECT].sel({EFFECT: effect.label})
         ratio = np.exp(theta.transpose(CHAIN, DRAW, SUBGROUP).to_numpy())
         hazard = (information @ member) / ratio.reshape(-1, member.shape[1])
         expected.append(hazard.mean(axis=0))

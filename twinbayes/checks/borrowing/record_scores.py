@@ -14,16 +14,33 @@ from numpy.typing import NDArray
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
 from twinbayes.inference.densities.likelihood import patient_loglik
-from twinbayes.names import CHAIN, DRAW, EFFECT, PATIENT, POSTERIOR, TRANSITION
+from twinbayes.names import (
+    BETA,
+    CENTRE_EFFECT,
+    CHAIN,
+    DRAW,
+    EFFECT,
+    ENTRY_ERA_EFFECT,
+    LOG_BASELINE,
+    LOG_BASELINE_AT_EVENT,
+    PATIENT,
+    POSTERIOR,
+    SUBGROUP_EFFECT,
+    TIME_VARYING_EFFECT,
+    TRANSITION,
+    TREATMENT_EFFECT,
+    TREATMENT_HETEROGENEITY,
+    TREATMENT_SUBGROUP_EFFECT,
+)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _STEP: Final = 1e-3  # of the derivatives; their error is its square
-_EFFECT_LAWS: Final = ("treatment_effect", "treatment_heterogeneity")
+_EFFECT_LAWS: Final = (TREATMENT_EFFECT, TREATMENT_HETEROGENEITY)
 _HAZARDS: Final = (
-    "log_baseline", "log_baseline_at_event", "beta", "subgroup_effect", "centre_effect",
-    "treatment_subgroup_effect", "entry_era_effect", "time_varying_effect",
+    LOG_BASELINE, LOG_BASELINE_AT_EVENT, BETA, SUBGROUP_EFFECT, CENTRE_EFFECT,
+    TREATMENT_SUBGROUP_EFFECT, ENTRY_ERA_EFFECT, TIME_VARYING_EFFECT,
 )  # fmt: skip
 
 
@@ -49,12 +66,12 @@ class RecordScores:
 
     def of_treatment(self, label: str) -> tuple[Floats, Floats]:
         """(draw, patient) score and information of the records on a treatment effect."""
-        name = "treatment_subgroup_effect"
+        name = TREATMENT_SUBGROUP_EFFECT
         return self._along({name: (self.posterior[name][EFFECT] == label).astype(float)})
 
     def of_baseline(self, label: str) -> tuple[Floats, Floats]:
         """(draw, patient) score and information of the records on a log baseline hazard."""
-        names = [n for n in ("log_baseline", "log_baseline_at_event") if n in self.posterior]
+        names = [n for n in (LOG_BASELINE, LOG_BASELINE_AT_EVENT) if n in self.posterior]
         here = (self.posterior[TRANSITION] == label).astype(float)
         return self._along(dict.fromkeys(names, here))
 

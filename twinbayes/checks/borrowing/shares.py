@@ -34,7 +34,18 @@ from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE
 from twinbayes.errors import ModelError, OptionError, require_known
 from twinbayes.inference import AggregateFit, Fit
 from twinbayes.model import Effect
-from twinbayes.names import CHAIN, DRAW, EFFECT, POSTERIOR, SUBGROUP, TRANSITION
+from twinbayes.names import (
+    CHAIN,
+    DRAW,
+    EFFECT,
+    LOG_BASELINE,
+    POSTERIOR,
+    SUBGROUP,
+    TRANSITION,
+    TREATMENT_EFFECT,
+    TREATMENT_HETEROGENEITY,
+    TREATMENT_SUBGROUP_EFFECT,
+)
 from twinbayes.twin import Twin
 
 Floats = NDArray[np.float64]
@@ -125,7 +136,7 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     """
     scores = RecordScores(fit.thinned(draws))
     posterior = scores.posterior
-    if "treatment_subgroup_effect" not in posterior:
+    if TREATMENT_SUBGROUP_EFFECT not in posterior:
         return CheckResult.not_provided(
             "borrowing", "The model has no treatment effect.", topic=BORROWING
         )
@@ -134,7 +145,7 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     for f in fit.spec.graph.effects:
         score, information = scores.of_treatment(f.label)
         treated, new = information.mean(axis=0) > 0.0, _new_effects(posterior, f)
-        effect = posterior["treatment_subgroup_effect"].sel({EFFECT: f.label})
+        effect = posterior[TREATMENT_SUBGROUP_EFFECT].sel({EFFECT: f.label})
         theta = stacked(effect, SUBGROUP)
         for j, label in enumerate(fit.encoding.subgroups):
             mine = group == label
@@ -203,7 +214,7 @@ def patient_borrowing(
     own = seen & (np.array(fit.cohort.patient_ids) == twin.patient_ids[0])
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
     same = group == str(twin.cohort.patients[SUBGROUP].iloc[0])
-    baseline = stacked(scores.posterior["log_baseline"].isel(window=0), TRANSITION)
+    baseline = stacked(scores.posterior[LOG_BASELINE].isel(window=0), TRANSITION)
     answers = baseline + np.log(drawn.ratios.hazard).T
     if fit.spec.associations and drawn.curves is not None and seen:
         day = np.array([twin.present[0].day])
@@ -308,12 +319,12 @@ def _new_effects(posterior: xr.Dataset, effect: Effect) -> Floats | None:
     if not effect.pooling.reaches_new_subgroups:
         return None
     for suffix in ("", f"_{effect.pooling.kind}"):
-        name, dim = f"treatment_effect{suffix}", f"{EFFECT}{suffix}"
+        name, dim = f"{TREATMENT_EFFECT}{suffix}", f"{EFFECT}{suffix}"
         if name in posterior and effect.label in posterior[dim].to_numpy():
             mean = (
                 posterior[name].sel({dim: effect.label}).transpose(CHAIN, DRAW).to_numpy().ravel()
             )
-            spread = f"treatment_heterogeneity{suffix}"
+            spread = f"{TREATMENT_HETEROGENEITY}{suffix}"
             scale = np.zeros_like(mean)
             if spread in posterior:
                 found = posterior[spread].sel({dim: effect.label}).transpose(CHAIN, DRAW)

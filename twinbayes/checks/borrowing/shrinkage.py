@@ -15,7 +15,7 @@ from twinbayes.checks.calibration.expected_events import observed_and_expected
 from twinbayes.checks.result import SHRINKAGE, CheckResult
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.inference import Fit
-from twinbayes.names import CHAIN, DRAW, POSTERIOR, SAMPLE, SUBGROUP, TRANSITION
+from twinbayes.names import CHAIN, DRAW, POSTERIOR, SAMPLE, SUBGROUP, SUBGROUP_EFFECT, TRANSITION
 
 _NAME: Final = "shrinkage of subgroup effects"
 
@@ -108,14 +108,14 @@ def shrinkage(
 def shrinkage_of(fit: Fit, level: float) -> CheckResult:
     """Compare raw with pooled subgroup levels of a fit."""
     posterior = fit.datatree[POSTERIOR]
-    if "subgroup_effect" not in posterior:
+    if SUBGROUP_EFFECT not in posterior:
         why = "The model has no subgroup levels: one subgroup."
         return CheckResult.not_provided(_NAME, why, topic=SHRINKAGE)
     if fit.spec.associations:
         why = "Expected events along curves are not available."
         return CheckResult.not_provided(_NAME, why, topic=SHRINKAGE)
     observed, expected = observed_and_expected(fit)
-    pooled = posterior.to_dataset()["subgroup_effect"].sel({SUBGROUP: observed[SUBGROUP]})
+    pooled = posterior.to_dataset()[SUBGROUP_EFFECT].sel({SUBGROUP: observed[SUBGROUP]})
     sizes = fit.cohort.patients[SUBGROUP].value_counts()
     table = {str(k): int(n) for k, n in sizes.items()}
     return shrinkage(observed, expected, pooled, sizes=table, level=level)

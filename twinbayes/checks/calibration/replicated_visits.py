@@ -9,7 +9,7 @@ import pandas as pd
 
 from twinbayes.checks.calibration.visual_predictive import PredictedVisits
 from twinbayes.inference import Fit
-from twinbayes.names import CHAIN, DAY, DRAW, PATIENT_ID, POSTERIOR, SUBGROUP
+from twinbayes.names import CENSORED, CHAIN, DAY, DRAW, PATIENT_ID, POSTERIOR, SUBGROUP, VISIT_VALUE
 
 _DRAWS: Final = 200  # replicated measurements of each visit
 
@@ -42,8 +42,8 @@ def replicated_visits(fit: Fit, draws: int = _DRAWS) -> tuple[PredictedVisits, .
             PredictedVisits(
                 marker=marker,
                 day=rows[DAY].to_numpy(dtype=np.float64),
-                value=rows["value"].to_numpy(dtype=np.float64),
-                censored=rows["censored"].fillna("none").to_numpy(dtype=str),
+                value=rows[VISIT_VALUE].to_numpy(dtype=np.float64),
+                censored=rows[CENSORED].fillna("none").to_numpy(dtype=str),
                 subgroup=subgroup.loc[rows[PATIENT_ID]].to_numpy(),
                 replicated=np.concatenate(parts[marker]),
             )

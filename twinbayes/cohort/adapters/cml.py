@@ -17,6 +17,7 @@ from twinbayes import names
 from twinbayes.cohort.adapters.tables import Publication, dated
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
+from twinbayes.names import CENSORED, VISIT_VALUE
 
 _VISITS: Final = "hahnel2020_long.csv"
 _PATIENTS: Final = "hahnel2020_patients.csv"
@@ -69,8 +70,8 @@ def read_cml(path: Path | None) -> Cohort:
             names.PATIENT_ID: long["patient_id"].astype(str),
             names.DAY: np.maximum(long["months"], 0.0) * _DAYS_PER_MONTH,
             "marker": "bcr_abl1",
-            "value": long["bcr_abl_pct"],
-            "censored": np.where(long["left_censored"] == 1, "left", "none"),
+            VISIT_VALUE: long["bcr_abl_pct"],
+            CENSORED: np.where(long["left_censored"] == 1, "left", "none"),
         }
     )
     return cohort_from_tables(

@@ -18,6 +18,7 @@ from twinbayes.cohort.adapters.tables import Publication, dated
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
 from twinbayes.cohort.tables import ROLE_COVARIATE
+from twinbayes.names import CENSORED, VISIT_VALUE
 
 _VISITS: Final = "pbc2_long.csv"
 _PATIENTS: Final = "pbc2_id.csv"
@@ -105,8 +106,8 @@ def _visits(long: DataFrame) -> DataFrame:
                     names.PATIENT_ID: long["id"],
                     names.DAY: long["year"] * names.DAYS_PER_YEAR,
                     "marker": marker,
-                    "value": values,
-                    "censored": "none",
+                    VISIT_VALUE: values,
+                    CENSORED: "none",
                 }
             )[values.notna()]
         )

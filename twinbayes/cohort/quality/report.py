@@ -171,11 +171,11 @@ def _measured(cohort: CohortTables) -> Iterator[_Measured]:
             yield _Measured(names.PATIENTS, str(name), str(units[name]), values, centre)
     if cohort.visits is not None:
         centre = patients.set_index(names.PATIENT_ID)[names.CENTRE]
-        observed = cohort.visits[cohort.visits["censored"] == "none"]
+        observed = cohort.visits[cohort.visits[names.CENSORED] == "none"]
         for marker, rows in observed.groupby(names.MARKER, sort=False):
             where = rows[names.PATIENT_ID].map(centre)
             unit = str(units[str(marker)])
-            yield _Measured(names.VISITS, str(marker), unit, rows["value"], where)
+            yield _Measured(names.VISITS, str(marker), unit, rows[names.VISIT_VALUE], where)
 
 
 def _implausible(cohort: CohortTables) -> DataFrame:

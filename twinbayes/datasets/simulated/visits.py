@@ -20,7 +20,7 @@ from twinbayes import names
 from twinbayes.datasets.simulated.paths import INDUCTION, RELAPSE, REMISSION
 from twinbayes.datasets.simulated.patients import FAR_CENTRES
 from twinbayes.datasets.simulated.truth import MarkerTruth, RegistryTruth
-from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.names import CENSORED, DAYS_PER_YEAR, VISIT_VALUE
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -161,7 +161,7 @@ def _long(ids: pd.Index, days: Floats, value: Floats, below: Mask, taken: Mask) 
         {
             names.PATIENT_ID: ids[who],
             names.DAY: days[who, visit],
-            "value": value[who, visit],
-            "censored": np.where(below[who, visit], "left", "none"),
+            VISIT_VALUE: value[who, visit],
+            CENSORED: np.where(below[who, visit], "left", "none"),
         }
     )

@@ -14,9 +14,16 @@ from pytensor.configdefaults import config
 from twinbayes.errors import FitError
 from twinbayes.inference.fit import Fit
 from twinbayes.model import assemble_plan
-from twinbayes.model.events.process import PATIENT_WEIGHT
 from twinbayes.model.events.rows import Floats
-from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, HIDDEN_POSTERIOR, PATIENT, POSTERIOR
+from twinbayes.names import (
+    CHAIN,
+    CONSTANT_DATA,
+    DRAW,
+    HIDDEN_POSTERIOR,
+    PATIENT,
+    PATIENT_WEIGHT,
+    POSTERIOR,
+)
 from twinbayes.priors.prior_tags import NotedPrior, noted_prior
 
 UNSCALED = "without_entry"

@@ -9,8 +9,15 @@ from numpy.typing import ArrayLike
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError
 from twinbayes.model import EventPlan
-from twinbayes.model.events.process import PATIENT_WEIGHT
-from twinbayes.names import PATIENT, SUBGROUP, TRANSITION, WINDOW
+from twinbayes.names import (
+    PATIENT,
+    PATIENT_SUBGROUP,
+    PATIENT_WEIGHT,
+    SUBGROUP,
+    TRANSITION,
+    WINDOW,
+    WINDOW_EDGE,
+)
 
 
 def checked_weights(weights: ArrayLike | None, n: int) -> np.ndarray:
@@ -29,9 +36,9 @@ def constants(plan: EventPlan, cohort: Cohort, weight: np.ndarray) -> xr.Dataset
         row[: len(some)] = some
     return xr.Dataset(
         {
-            f"{WINDOW}_edge": ((TRANSITION, f"{WINDOW}_edge_number"), edges, {"units": "days"}),
+            WINDOW_EDGE: ((TRANSITION, f"{WINDOW}_edge_number"), edges, {"units": "days"}),
             PATIENT_WEIGHT: (PATIENT, weight),
-            f"patient_{SUBGROUP}": (PATIENT, cohort.patients[SUBGROUP].astype(str).to_numpy(str)),
+            PATIENT_SUBGROUP: (PATIENT, cohort.patients[SUBGROUP].astype(str).to_numpy(str)),
         },
         coords={PATIENT: list(cohort.patient_ids)},
     )

@@ -31,7 +31,7 @@ from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.turns import Since, first_days, require_dated
 from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.storing.codec import Known, decode, encode
-from twinbayes.names import DAY, DAYS_PER_YEAR, PATIENT_ID
+from twinbayes.names import CENSORED, DAY, DAYS_PER_YEAR, PATIENT_ID, VISIT_VALUE
 
 TRANSFORMS: Final = ("identity", "log")
 _NEVER: Final = 1e-9  # a column that no visit sees keeps its scale
@@ -98,7 +98,7 @@ class MarkerScale:
                 f"All {len(codes)} values of marker {marker!r} lie beyond a detection limit or at "
                 "an end of the scale: they tell of no curve. Leave the marker out."
             )
-        values = _transformed(marker, transform, visits["value"])
+        values = _transformed(marker, transform, visits[VISIT_VALUE])
         if not values.std() > 0:
             raise ModelError(f"Marker {marker!r} has one and the same value at all visits.")
         centre, scale = family.standard(values)
@@ -218,11 +218,11 @@ class MarkerScale:
         """Sum up the measured values of each patient of a cohort; keep the other visits."""
         visits = _visits(self.marker, cohort)
         codes = _codes(self.marker, self.family, visits)
-        y = self._standardised(visits["value"])
+        y = self._standardised(visits[VISIT_VALUE])
         who, starts = _who(visits, cohort), first_days(self.turns, cohort)
         columns = self.columns(visits[DAY].to_numpy(dtype=np.float64), starts[who])
         n, width = cohort.n_patients, columns.shape[1]
-        known = self.family.information(codes, visits["value"].to_numpy(dtype=np.float64))
+        known = self.family.information(codes, visits[VISIT_VALUE].to_numpy(dtype=np.float64))
         information = np.bincount(who, known, n)
         summed = (codes == MEASURED) & (self.mean is None)
         table = VisitTable(*(a[~summed] for a in (who, columns, y, codes)))
@@ -345,16 +345,16 @@ def _who(visits: pd.DataFrame, cohort: Cohort) -> Ints:
 
 def _visits(marker: str, cohort: Cohort) -> pd.DataFrame:
     if cohort.visits is None:
-        return pd.DataFrame({PATIENT_ID: [], DAY: [], "value": [], "censored": []})
+        return pd.DataFrame({PATIENT_ID: [], DAY: [], VISIT_VALUE: [], CENSORED: []})
     return cohort.visits[cohort.visits["marker"] == marker]
 
 
 def _codes(marker: str, family: MarkerFamily, visits: pd.DataFrame) -> Ints:
     if not len(visits):
         return np.zeros(0, dtype=np.int64)
-    values = visits["value"].to_numpy(dtype=np.float64)
+    values = visits[VISIT_VALUE].to_numpy(dtype=np.float64)
     try:
-        codes = family.codes(values, visits["censored"].fillna("none").to_numpy(dtype=str))
+        codes = family.codes(values, visits[CENSORED].fillna("none").to_numpy(dtype=str))
     except ModelError as error:
         raise ModelError(f"Marker {marker!r}: {error}") from None
     if MEASURED in codes and not isinstance(family, Normal):

@@ -45,11 +45,15 @@ from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import (
     CENTRE,
     CURVE_COVARIATE,
+    CURVE_EFFECT,
     CURVE_TERM,
     MARKER,
     PATIENT,
     PATIENT_CENTRED,
+    PATIENT_CORRELATION,
+    PATIENT_CURVE,
     PATIENT_NON_CENTRED,
+    PATIENT_SD,
     PATIENT_TERM,
     PATIENT_TERM_AGAIN,
     SUBGROUP,
@@ -284,7 +288,7 @@ class Trajectories:
             # Covariates are centred while sampling; reported levels are those at zero.
             shift = (pt.as_tensor(centres)[:, None] * effect * natural).sum(axis=0)
             table = pt.inc_subtensor(table[0], -shift)
-        pm.Deterministic("curve_effect", table, dims=(CURVE_COVARIATE, CURVE_TERM))
+        pm.Deterministic(CURVE_EFFECT, table, dims=(CURVE_COVARIATE, CURVE_TERM))
         for what, dim, pooling, known, index in (
             ("subgroup", SUBGROUP, self.subgroup, learnt.encoding.subgroups, plan.design.subgroup),
             ("centre", CENTRE, self.centre, learnt.encoding.centres, plan.design.centre),
@@ -323,13 +327,11 @@ class Trajectories:
             )
             scatter = priors.distribution("patient_sd", labels)
             note_prior(pm.modelcontext(None)["_patient_root"], "patient_sd", scatter, row_norms)
-        pm.Deterministic("patient_sd", spread * learnt.natural()[which], dims=PATIENT_TERM)
-        pm.Deterministic(
-            "patient_correlation", correlation, dims=(PATIENT_TERM, PATIENT_TERM_AGAIN)
-        )
+        pm.Deterministic(PATIENT_SD, spread * learnt.natural()[which], dims=PATIENT_TERM)
+        pm.Deterministic(PATIENT_CORRELATION, correlation, dims=(PATIENT_TERM, PATIENT_TERM_AGAIN))
         curve = self._around(plan, mean, root)
         pm.Deterministic(
-            "patient_curve",
+            PATIENT_CURVE,
             curve[:, which] * learnt.natural()[which] + learnt.natural_level()[which],
             dims=(PATIENT, PATIENT_TERM),
         )

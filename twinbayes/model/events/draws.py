@@ -168,7 +168,7 @@ class EventDraws:
             if isinstance(part, np.ndarray)
         }
         if not self.has_own_hazards_at_events:
-            taken["log_at_event"] = taken["log_baseline"]
+            taken["log_at_event"] = taken[LOG_BASELINE]
         return replace(self, **taken)
 
     def without_subgroup_levels(self) -> EventDraws:

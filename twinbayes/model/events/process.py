@@ -44,23 +44,28 @@ from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import EffectNames, Pooling, lean_together
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import (
+    BETA,
     CENTRE,
     COVARIATE,
     COVARIATE_GROUP,
     EFFECT,
     ENTRY_CUT,
     ENTRY_ERA,
+    ENTRY_ERA_EFFECT,
+    LOG_BASELINE,
     LOG_BASELINE_AT_EVENT,
     PRINCIPAL_AXIS,
     SUBGROUP,
     TIME_VARYING,
     TIME_VARYING_WINDOW,
     TRANSITION,
+    TREATMENT_EFFECT,
+    TREATMENT_HETEROGENEITY,
+    TREATMENT_SUBGROUP_EFFECT,
     WINDOW,
 )
 from twinbayes.priors import PriorSet
 
-PATIENT_WEIGHT = "patient_weight"
 EVENT_INDEX = "event_index"
 EVENT_VALUES = "event_values"
 
@@ -233,7 +238,7 @@ class EventProcess:
         if len(blocks) == 1:
             (baseline,) = blocks
             return baseline.build(
-                "log_baseline",
+                LOG_BASELINE,
                 (TRANSITION, WINDOW),
                 self.graph.labels,
                 np.stack(plan.edges),
@@ -251,7 +256,7 @@ class EventProcess:
             at_event.append(on_average[-1] if log_event is log_mean else _widen(log_event, width))
         back = np.argsort(order)
         mean = pm.Deterministic(
-            "log_baseline", pt.concatenate(on_average)[back], dims=(TRANSITION, WINDOW)
+            LOG_BASELINE, pt.concatenate(on_average)[back], dims=(TRANSITION, WINDOW)
         )
         if all(a is b for a, b in zip(at_event, on_average, strict=True)):
             return mean, mean
@@ -264,7 +269,7 @@ class EventProcess:
         dims = (COVARIATE, TRANSITION)
         groups = self._shrunk_groups(encoding)
         if not groups:
-            return priors.make("beta", "covariate_effect", dims=dims)
+            return priors.make(BETA, "covariate_effect", dims=dims)
         scale = priors.make(
             "covariate_scale",
             "covariate_scale",
@@ -289,7 +294,7 @@ class EventProcess:
                 )
             fixed = float(entry.arguments["mu"]) + float(entry.arguments["sigma"]) * rotated
             effect = pt.where(pt.as_tensor(shrunk)[:, None], effect, fixed)
-        beta: Tensor = pm.Deterministic("beta", effect, dims=dims)
+        beta: Tensor = pm.Deterministic(BETA, effect, dims=dims)
         return beta
 
     def _sharing(
@@ -347,10 +352,10 @@ class EventProcess:
             if suffix:
                 pm.modelcontext(None).add_coord(dims[0], labels)
             names = EffectNames(
-                mean=f"treatment_effect{suffix}",
-                scale=f"treatment_heterogeneity{suffix}",
+                mean=f"{TREATMENT_EFFECT}{suffix}",
+                scale=f"{TREATMENT_HETEROGENEITY}{suffix}",
                 offset=f"treatment_offset{suffix}",
-                total=f"treatment_subgroup_effect{suffix}",
+                total=f"{TREATMENT_SUBGROUP_EFFECT}{suffix}",
                 scale_prior="treatment_heterogeneity",
                 mean_prior="treatment_effect",
             )
@@ -360,7 +365,7 @@ class EventProcess:
             return parts[0]
         back = np.argsort(order)
         effect_by_subgroup: Tensor = pm.Deterministic(
-            "treatment_subgroup_effect", pt.concatenate(parts)[back], dims=(EFFECT, SUBGROUP)
+            TREATMENT_SUBGROUP_EFFECT, pt.concatenate(parts)[back], dims=(EFFECT, SUBGROUP)
         )
         return effect_by_subgroup
 
@@ -380,7 +385,7 @@ class EventProcess:
             steps = [labels.index(eras[k].label) for k in mine[1:]]
             up = np.tri(len(mine), len(steps), -1)
             walk[np.ix_(mine, steps)] = up - up.mean(axis=0)
-        effect = pm.Deterministic("entry_era_effect", pt.as_tensor(walk) @ step, dims=ENTRY_ERA)
+        effect = pm.Deterministic(ENTRY_ERA_EFFECT, pt.as_tensor(walk) @ step, dims=ENTRY_ERA)
         by_subgroup: Tensor = effect[:, None] + pt.zeros((1, n_subgroups))
         return by_subgroup
 

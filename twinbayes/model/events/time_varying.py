@@ -16,7 +16,7 @@ from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.events.rows import Floats, Ints, RowTable
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
-from twinbayes.names import SUBGROUP, TIME_VARYING, TIME_VARYING_WINDOW
+from twinbayes.names import SUBGROUP, TIME_VARYING, TIME_VARYING_EFFECT, TIME_VARYING_WINDOW
 from twinbayes.priors import PriorSet
 
 
@@ -303,6 +303,6 @@ def build_walks(
         walked = pt.as_tensor(effect.walk) @ (step[n] * offset)
         parts.append(walked + pt.zeros((1, len(subgroups))))
     walks: Tensor = pm.Deterministic(
-        "time_varying_effect", pt.concatenate(parts), dims=(TIME_VARYING_WINDOW, SUBGROUP)
+        TIME_VARYING_EFFECT, pt.concatenate(parts), dims=(TIME_VARYING_WINDOW, SUBGROUP)
     )
     return walks

@@ -13,7 +13,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from twinbayes.checks import PredictedVisits, visual_predictive
-from twinbayes.names import DAY, DAYS_PER_YEAR, MARKER, PATIENT, TIME
+from twinbayes.names import (
+    CENSORED,
+    DAY,
+    DAYS_PER_YEAR,
+    MARKER,
+    MARKER_CURVE,
+    PATIENT,
+    TIME,
+    VISIT_VALUE,
+)
 from twinbayes.report.figures.look import BLUE, INK, ORANGE, sentence, styled
 from twinbayes.report.figures.picture import Picture
 
@@ -89,13 +98,13 @@ def patient_markers(forecast: xr.Dataset, visits: pd.DataFrame, landmark: float)
         ax.fill_between(years, low, high, color=BLUE, alpha=0.15, lw=0)
         curve = mine["marker_curve_lower"].to_numpy(), mine["marker_curve_upper"].to_numpy()
         ax.fill_between(years, *curve, color=BLUE, alpha=0.3, lw=0)
-        ax.plot(years, mine["marker_curve"].to_numpy(), color=BLUE, lw=1.3)
+        ax.plot(years, mine[MARKER_CURVE].to_numpy(), color=BLUE, lw=1.3)
         for kind, sign in (("none", "o"), ("left", "v"), ("right", "^")):
-            some = seen[seen["censored"].fillna("none") == kind]
+            some = seen[seen[CENSORED].fillna("none") == kind]
             day = some[DAY].to_numpy(dtype=float) / DAYS_PER_YEAR
-            ax.plot(day, some["value"].to_numpy(dtype=float), sign, color=ORANGE, ms=4.5)
+            ax.plot(day, some[VISIT_VALUE].to_numpy(dtype=float), sign, color=ORANGE, ms=4.5)
         ax.axvline(landmark / DAYS_PER_YEAR, color=INK, lw=0.8, ls=":")
-        everything = np.concatenate([low, high, seen["value"].to_numpy(dtype=float)])
+        everything = np.concatenate([low, high, seen[VISIT_VALUE].to_numpy(dtype=float)])
         if everything.min() > 0 and everything.max() / everything.min() > _LOG_RANGE:
             ax.set_yscale("log")
         ax.set_title(sentence(names[k]))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from twinbayes.names import PATIENT, SAMPLE, STATE, TIME
+from twinbayes.names import PATIENT, SAMPLE, STATE, STATE_PROBABILITY, SURVIVAL, TIME
 from twinbayes.report.figures.look import (
     INK,
     Clock,
@@ -59,7 +59,7 @@ def occupation(
     clock = Clock.covering(float(days[-1]))
     figure = Figure(figsize=(8.6, 4.4), layout="constrained")
     ax = figure.subplots()
-    _stack(ax, clock(days), one["state_probability"], look)
+    _stack(ax, clock(days), one[STATE_PROBABILITY], look)
     lower, upper = one["survival_lower"].to_numpy(), one["survival_upper"].to_numpy()
     ax.fill_between(clock(days), lower, upper, color="white", alpha=0.3, linewidth=0)
     for edge in (lower, upper):
@@ -67,10 +67,10 @@ def occupation(
             clock(days), edge, color=INK, linewidth=1.0, linestyle=(0, (4, 2)),
             path_effects=[withStroke(linewidth=2.2, foreground="white", alpha=0.6)],
         )  # fmt: skip
-    ax.plot(clock(days), one["survival"].to_numpy(), color=INK, linewidth=2.2)
+    ax.plot(clock(days), one[SURVIVAL].to_numpy(), color=INK, linewidth=2.2)
     percent_axis(ax, "Probability of being in each state")
     time_axis(ax, clock, float(days[-1]), "Time from now")
-    _labels_at_the_end(ax, one["state_probability"].isel({TIME: -1}), look)
+    _labels_at_the_end(ax, one[STATE_PROBABILITY].isel({TIME: -1}), look)
     if title:
         ax.set_title(title)
     interval = interval_words(
@@ -159,9 +159,9 @@ def _labels_at_the_end(ax: Axes, at_end: xr.DataArray, look: StateLook) -> None:
 
 
 def _alt(one: xr.Dataset, look: StateLook, last_day: float) -> str:
-    at_end = one["state_probability"].isel({TIME: -1})
+    at_end = one[STATE_PROBABILITY].isel({TIME: -1})
     parts = [f"{float(at_end.sel({STATE: s})):.0%} {state_words(s)}" for s in look.stacked]
     return (
         f"Stacked areas of state probabilities over {duration_words(last_day)}. At the end: "
-        f"{', '.join(parts)}; survival {float(one['survival'].isel({TIME: -1})):.0%}."
+        f"{', '.join(parts)}; survival {float(one[SURVIVAL].isel({TIME: -1})):.0%}."
     )

@@ -18,7 +18,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, ScenarioError, TwinbayesError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
-from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, TRANSITION
+from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, SUBGROUP_EFFECT, TRANSITION
 from twinbayes.report.figures.look import StateLook, look_of, marks_of
 from twinbayes.report.words import Living
 from twinbayes.twin import Quality, Scenario, Twin
@@ -273,7 +273,7 @@ def _pair(scenarios: Sequence[Scenario]) -> Pair:
 def _rests_on(fit: Fit, subgroup: str, interval: float) -> pd.DataFrame:
     """Events of the subgroup by transition, and the share that its level borrows."""
     columns = [TRANSITION, "events", "borrowed"]
-    if "subgroup_effect" not in fit.datatree[POSTERIOR] or subgroup not in fit.encoding.subgroups:
+    if SUBGROUP_EFFECT not in fit.datatree[POSTERIOR] or subgroup not in fit.encoding.subgroups:
         return pd.DataFrame(columns=columns)
     table = shrinkage_of(fit, interval).table
     if table.empty:

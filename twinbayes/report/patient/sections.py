@@ -9,7 +9,20 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.cohort.quality.suppression import size_words
-from twinbayes.names import DAYS_PER_YEAR, NEEDS_REFIT, PATIENT, STATE, TIME, TRANSITION
+from twinbayes.names import (
+    DAYS_PER_YEAR,
+    MARKER_CURVE,
+    NEEDS_REFIT,
+    PATIENT,
+    QUALITY_ADJUSTED_TIME,
+    RESTRICTED_MEAN_TIME,
+    RMST,
+    STATE,
+    STATE_PROBABILITY,
+    SURVIVAL,
+    TIME,
+    TRANSITION,
+)
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.contrast import contrast as contrast_picture
 from twinbayes.report.figures.contrast import icon_array
@@ -104,7 +117,7 @@ def measurements(evidence: PatientEvidence) -> f.Block:
         if trust[NEEDS_REFIT]
         else "The fit can be used for this patient as the record stands."
     )
-    if "marker_curve" not in forecast or visits is None:
+    if MARKER_CURVE not in forecast or visits is None:
         return f.block(
             f.not_provided("The model has no measurements."), f.paragraph(needed, "note")
         )
@@ -119,7 +132,7 @@ def contrast_pictures(evidence: PatientEvidence) -> tuple[Picture, ...]:
     name_a, name_b = _names(evidence)
     horizon = evidence.main_horizon
     at = {
-        name: under["state_probability"].isel({PATIENT: 0}).sel({TIME: horizon}, method="nearest")
+        name: under[STATE_PROBABILITY].isel({PATIENT: 0}).sel({TIME: horizon}, method="nearest")
         for name, under in zip((name_a, name_b), evidence.under, strict=True)
     }
     return (
@@ -159,8 +172,8 @@ def quality(evidence: PatientEvidence) -> f.Block:
         return f.not_provided("The model has no quality-of-life curve between two bounds.")
     last = duration_words(float(found[TIME].values[-1]))
     sentences = [
-        f"Of the {last} from now, {_months(found, 'rmst')} would be lived on average. With each "
-        f"day counted by its quality, that is {_months(found, 'quality_adjusted_time')}."
+        f"Of the {last} from now, {_months(found, RMST)} would be lived on average. With each "
+        f"day counted by its quality, that is {_months(found, QUALITY_ADJUSTED_TIME)}."
     ]
     if evidence.contrast is not None:
         difference = _months(evidence.contrast, "quality_adjusted_time_difference", _signed)
@@ -317,9 +330,9 @@ def _numbers(evidence: PatientEvidence) -> f.Block:
     rows = []
     for day in evidence.horizons:
         at = one.sel({TIME: day}, method="nearest")
-        row = {"from now": duration_words(day), evidence.living.noun: _span(at, "survival")}
+        row = {"from now": duration_words(day), evidence.living.noun: _span(at, SURVIVAL)}
         for state in evidence.look.stacked:
-            row[words(state)] = _span(at.sel({STATE: state}), "state_probability")
+            row[words(state)] = _span(at.sel({STATE: state}), STATE_PROBABILITY)
         rows.append(row)
     return f.table(pd.DataFrame(rows), caption=f"Posterior mean and {label}")
 
@@ -336,7 +349,7 @@ def _time_in_states(evidence: PatientEvidence) -> f.Block:
     for state in evidence.look.alive:
         at = one.sel({STATE: state})
         m, low, high = (
-            float(at[f"restricted_mean_time{s}"]) * months for s in ("", "_lower", "_upper")
+            float(at[f"{RESTRICTED_MEAN_TIME}{s}"]) * months for s in ("", "_lower", "_upper")
         )
         rows.append({"state": words(state), "months": f"{m:.1f} ({low:.1f} to {high:.1f})"})
     last = duration_words(float(one[TIME].values[-1]))

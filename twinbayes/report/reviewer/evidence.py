@@ -47,8 +47,11 @@ from twinbayes.names import (
     EFFECT,
     PATIENT,
     POSTERIOR,
+    STATE_PROBABILITY,
     SUBGROUP,
     TIME,
+    TREATMENT_EFFECT,
+    TREATMENT_SUBGROUP_EFFECT,
 )
 from twinbayes.report.figures.look import StateLook, look_of, marks_of
 from twinbayes.report.reviewer.markers import MarkerEvidence, marker_evidence
@@ -209,14 +212,14 @@ def treatment_effects(fit: Fit, interval: float) -> pd.DataFrame:
     """Return hazard ratios by effect and subgroup, and for the population (``all``)."""
     columns = [EFFECT, SUBGROUP, "n", "median", "lower", "upper"]
     posterior = fit.datatree[POSTERIOR].to_dataset()
-    if "treatment_subgroup_effect" not in posterior:
+    if TREATMENT_SUBGROUP_EFFECT not in posterior:
         return pd.DataFrame(columns=columns)
     sizes = fit.cohort.patients[SUBGROUP].value_counts()
     quantiles = [0.5, 0.5 - interval / 2, 0.5 + interval / 2]
-    by_group = posterior["treatment_subgroup_effect"].quantile(quantiles, (CHAIN, DRAW))
+    by_group = posterior[TREATMENT_SUBGROUP_EFFECT].quantile(quantiles, (CHAIN, DRAW))
     whole = (
-        posterior["treatment_effect"].quantile(quantiles, (CHAIN, DRAW))
-        if "treatment_effect" in posterior
+        posterior[TREATMENT_EFFECT].quantile(quantiles, (CHAIN, DRAW))
+        if TREATMENT_EFFECT in posterior
         else None
     )
     rows: list[tuple[object, ...]] = []
@@ -248,7 +251,7 @@ def _predicted(fit: Fit, process: CountingProcess, horizons: Sequence[float]) ->
     grid = np.unique(np.concatenate([np.linspace(0, max(horizons), _STEPS + 1), horizons]))
     ids = [str(p) for p in process.patients]
     twin: Twin = fit.thinned(_FORECAST_DRAWS).twin(ids, at=0.0)
-    predicted = twin.forecast(float(grid[-1]), grid)["state_probability"]
+    predicted = twin.forecast(float(grid[-1]), grid)[STATE_PROBABILITY]
     # One subgroup is the whole: comparing it again would only repeat the first row.
     return predicted if len(fit.cohort.subgroups) > 1 else predicted.drop_vars(SUBGROUP)
 

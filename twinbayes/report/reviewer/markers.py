@@ -17,9 +17,11 @@ from twinbayes.names import (
     ASSOCIATION,
     CHAIN,
     CURVE_COVARIATE,
+    CURVE_EFFECT,
     CURVE_TERM,
     DRAW,
     MARKER_WITH_WAVES,
+    PATIENT_SD,
     POSTERIOR,
 )
 
@@ -61,8 +63,8 @@ def marker_evidence(fit: Fit, interval: float) -> MarkerEvidence | None:
 
 def _curves(fit: Fit, learnt: CurveEncoding, interval: float) -> pd.DataFrame:
     posterior = fit.datatree[POSTERIOR].to_dataset()
-    level = posterior["curve_effect"].isel({CURVE_COVARIATE: 0})
-    spread = posterior["patient_sd"].mean((CHAIN, DRAW)).to_series()
+    level = posterior[CURVE_EFFECT].isel({CURVE_COVARIATE: 0})
+    spread = posterior[PATIENT_SD].mean((CHAIN, DRAW)).to_series()
     terms = [str(t) for t in level[CURVE_TERM].to_numpy()]
     frame = _summed_up(terms, level, interval)
     if MARKER_WITH_WAVES in posterior.dims:

@@ -9,12 +9,16 @@ import xarray as xr
 from twinbayes.inference import Fit
 from twinbayes.model.events.time_varying import VaryingEffect
 from twinbayes.names import (
+    BETA,
     CHAIN,
     COVARIATE,
     DRAW,
     ENTRY_ERA,
+    ENTRY_ERA_EFFECT,
     POSTERIOR,
     SUBGROUP,
+    SUBGROUP_EFFECT,
+    TIME_VARYING_EFFECT,
     TIME_VARYING_WINDOW,
     TRANSITION,
 )
@@ -26,8 +30,8 @@ def changing_ratios(fit: Fit, interval: float, kind: str) -> f.Block | None:
     """Return tables of hazard ratios by era of entry and by window, or None without any."""
     posterior = fit.datatree[POSTERIOR].to_dataset()
     parts: list[f.Block] = []
-    if "entry_era_effect" in posterior:
-        eras = posterior["entry_era_effect"]
+    if ENTRY_ERA_EFFECT in posterior:
+        eras = posterior[ENTRY_ERA_EFFECT]
         labels = [words(str(x)) for x in eras[ENTRY_ERA].to_numpy()]
         shown = pd.DataFrame({"era of entry": labels, "hazard ratio": _ratio_words(eras, interval)})
         parts.append(
@@ -49,15 +53,15 @@ def _by_window(
     fit: Fit, posterior: xr.Dataset, effect: VaryingEffect, interval: float
 ) -> pd.DataFrame:
     """Hazard ratios in each window; what is constant in time is counted in."""
-    walk = posterior["time_varying_effect"].isel({TIME_VARYING_WINDOW: effect.rows})
+    walk = posterior[TIME_VARYING_EFFECT].isel({TIME_VARYING_WINDOW: effect.rows})
     label = fit.spec.graph.labels[effect.intensity]
     bounds = zip(effect.edges[:-1], effect.edges[1:], strict=True)
     days = [f"{a:.0f} to {b:.0f}" if np.isfinite(b) else f"from {a:.0f}" for a, b in bounds]
     if effect.column is not None:
-        beta = posterior["beta"].sel({TRANSITION: label}).isel({COVARIATE: effect.column})
+        beta = posterior[BETA].sel({TRANSITION: label}).isel({COVARIATE: effect.column})
         own = walk.isel({SUBGROUP: 0}) + beta
         return pd.DataFrame({"days": days, "hazard ratio": _ratio_words(own, interval)})
-    level = posterior.get("subgroup_effect", xr.DataArray(0.0))
+    level = posterior.get(SUBGROUP_EFFECT, xr.DataArray(0.0))
     if TRANSITION in level.dims:
         level = level.sel({TRANSITION: label})
     names = walk[SUBGROUP].to_numpy()

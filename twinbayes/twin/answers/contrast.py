@@ -10,7 +10,15 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.model.events.rows import Floats
-from twinbayes.names import PATIENT, STATE, SUBGROUP, TIME
+from twinbayes.names import (
+    PATIENT,
+    QUALITY_ADJUSTED_TIME,
+    RISK_DIFFERENCE,
+    RMST,
+    STATE,
+    SUBGROUP,
+    TIME,
+)
 from twinbayes.twin.answers.grid import (
     Data,
     OutputGrid,
@@ -96,9 +104,9 @@ def _difference(
     nodes = a.nodes
     alive = [survival_of(p.occupation, fatal) for p in (a, b)]
     gain = alive[0] - alive[1]
-    totals = {"rmst": [restricted_means(x, nodes)[0] for x in (*alive, gain)]}
+    totals = {RMST: [restricted_means(x, nodes)[0] for x in (*alive, gain)]}
     if times:
-        totals["quality_adjusted_time"] = [*times, times[0] - times[1]]
+        totals[QUALITY_ADJUSTED_TIME] = [*times, times[0] - times[1]]
     return _Part(
         summaries={
             "survival_a": grid.summarise(nodes, alive[0])[:, 0],
@@ -123,7 +131,7 @@ def _per_patient(summaries: list[dict[str, Floats]]) -> Data:
         dims = {2: (PATIENT,), 3: (PATIENT, TIME), 4: (PATIENT, TIME, STATE)}[stacked.ndim]
         with_bounds(data, name, dims, stacked)
         if name == "survival_difference":
-            with_bounds(data, "risk_difference", dims, -stacked[..., [0, 2, 1]])
+            with_bounds(data, RISK_DIFFERENCE, dims, -stacked[..., [0, 2, 1]])
     return data
 
 

@@ -11,7 +11,20 @@ from numpy.typing import ArrayLike
 
 from twinbayes.errors import TwinError
 from twinbayes.model.events.rows import Floats
-from twinbayes.names import MARKER, PATIENT, SAMPLE, STATE, TIME
+from twinbayes.names import (
+    CUMULATIVE_INCIDENCE,
+    MARKER,
+    MARKER_CURVE,
+    MARKER_VALUE,
+    PATIENT,
+    RESTRICTED_MEAN_TIME,
+    RMST,
+    SAMPLE,
+    STATE,
+    STATE_PROBABILITY,
+    SURVIVAL,
+    TIME,
+)
 from twinbayes.twin.answers.grid import (
     Data,
     OutputGrid,
@@ -59,14 +72,14 @@ def forecast_patients(
     parts = list(each_patient(patients, [scenario], until, out_grid, work))
     stacked = {key: np.stack([p[key] for p in parts]) for key in parts[0]}
     data: Data = {}
-    with_bounds(data, "state_probability", (PATIENT, TIME, STATE), stacked["state"])
-    with_bounds(data, "survival", (PATIENT, TIME), stacked["survival"])
-    with_bounds(data, "cumulative_incidence", (PATIENT, TIME, STATE), stacked["entries"])
-    with_bounds(data, "restricted_mean_time", (PATIENT, STATE), stacked["time_in_state"])
-    with_bounds(data, "rmst", (PATIENT,), stacked["rmst"])
+    with_bounds(data, STATE_PROBABILITY, (PATIENT, TIME, STATE), stacked["state"])
+    with_bounds(data, SURVIVAL, (PATIENT, TIME), stacked[SURVIVAL])
+    with_bounds(data, CUMULATIVE_INCIDENCE, (PATIENT, TIME, STATE), stacked["entries"])
+    with_bounds(data, RESTRICTED_MEAN_TIME, (PATIENT, STATE), stacked["time_in_state"])
+    with_bounds(data, RMST, (PATIENT,), stacked[RMST])
     if "marker" in stacked:
-        with_bounds(data, "marker_curve", (PATIENT, MARKER, TIME), stacked["marker"])
-        with_bounds(data, "marker_value", (PATIENT, MARKER, TIME), stacked["measured"])
+        with_bounds(data, MARKER_CURVE, (PATIENT, MARKER, TIME), stacked["marker"])
+        with_bounds(data, MARKER_VALUE, (PATIENT, MARKER, TIME), stacked["measured"])
     if draws:
         data["state_probability_draws"] = ((PATIENT, TIME, STATE, SAMPLE), stacked["draws"])
         alive = 1.0 - stacked["draws"][:, :, list(fatal)].sum(axis=2)
@@ -89,10 +102,10 @@ def _summarise(
         entries[:, path.entered] = grid.summarise(path.nodes, path.entries)
     out = {
         "state": state,
-        "survival": grid.summarise(path.nodes, alive)[:, 0],
+        SURVIVAL: grid.summarise(path.nodes, alive)[:, 0],
         "entries": entries,
         "time_in_state": grid.summarise_total(restricted_means(path.occupation, path.nodes)),
-        "rmst": grid.summarise_total(restricted_means(alive, path.nodes))[0],
+        RMST: grid.summarise_total(restricted_means(alive, path.nodes))[0],
     }
     if draws:
         out["draws"] = grid.read_off(path.nodes, path.occupation)
@@ -119,7 +132,7 @@ def survival_frame(patients: Patients, horizons: Sequence[float]) -> pd.DataFram
         raise TwinError("horizons must be a sequence of at least one number of days.")
     result = forecast_patients(patients, float(times.max()), np.unique(times), POLICY, 0.9, False)
     frame = pd.DataFrame(
-        result["survival"].to_numpy(),
+        result[SURVIVAL].to_numpy(),
         index=pd.Index(patients.patient_ids, name=PATIENT),
         columns=pd.Index(result[TIME].to_numpy(), name=TIME),
     )

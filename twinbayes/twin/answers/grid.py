@@ -13,7 +13,18 @@ from numpy.typing import ArrayLike
 
 from twinbayes.errors import TwinError
 from twinbayes.model.events.rows import Floats, Ints
-from twinbayes.names import CENTRE, MARKER, NEEDS_REFIT, PATIENT, STATE, SUBGROUP, TIME
+from twinbayes.names import (
+    CENTRE,
+    LANDMARK_DAY,
+    MARKER,
+    NEEDS_REFIT,
+    PATIENT,
+    PATIENT_SUBGROUP,
+    RMST,
+    STATE,
+    SUBGROUP,
+    TIME,
+)
 from twinbayes.twin.answers.summaries import Draws, summarise
 from twinbayes.twin.occupation.paths import over_patients, time_nodes
 from twinbayes.twin.occupation.places import Chart
@@ -24,7 +35,7 @@ from twinbayes.twin.weighting.patient_draws import PatientDraws
 _DEFAULT_STEPS = 60
 _FEW_TIMES = 16  # output times that become nodes of the time grid, so that they are exact
 _MAX_DRAWS_BYTES = 2 * 1024**3
-_DAYS: Final = ("rmst", "mean_time", "adjusted_time")  # in names of what is in days
+_DAYS: Final = (RMST, "mean_time", "adjusted_time")  # in names of what is in days
 
 type Data = dict[str, tuple[tuple[str, ...], Floats]]
 
@@ -190,8 +201,8 @@ def label(
             TIME: (TIME, grid.times, {"units": "days", "long_name": "time since the landmark"}),
             **({STATE: list(patients.graph.states)} if STATE in _dims(data) else {}),
             **_marker_coord(patients, data),
-            "landmark_day": (PATIENT, landmarks, {"units": "days"}),
-            SUBGROUP if SUBGROUP not in _dims(data) else "patient_subgroup": (
+            LANDMARK_DAY: (PATIENT, landmarks, {"units": "days"}),
+            SUBGROUP if SUBGROUP not in _dims(data) else PATIENT_SUBGROUP: (
                 PATIENT,
                 table[SUBGROUP].astype(str).to_numpy(dtype=object),
             ),

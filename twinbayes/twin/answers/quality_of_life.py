@@ -20,7 +20,14 @@ from scipy.stats import beta
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.events.rows import Floats
-from twinbayes.names import PATIENT, SAMPLE, TIME
+from twinbayes.names import (
+    PATIENT,
+    QUALITY_ADJUSTED_SURVIVAL,
+    QUALITY_ADJUSTED_TIME,
+    RMST,
+    SAMPLE,
+    TIME,
+)
 from twinbayes.twin.answers.grid import (
     Data,
     each_patient,
@@ -215,9 +222,9 @@ def quality_patients(
         now = out_grid.read_off(nodes, weights.living(path))
         now *= weights.curve(curves, day + out_grid.times)
         out = {
-            "quality_adjusted_time": out_grid.summarise_total(time[None])[0],
-            "rmst": out_grid.summarise_total(mean)[0],
-            "quality_adjusted_survival": summarise(now[None], *out_grid.tails)[0],
+            QUALITY_ADJUSTED_TIME: out_grid.summarise_total(time[None])[0],
+            RMST: out_grid.summarise_total(mean)[0],
+            QUALITY_ADJUSTED_SURVIVAL: summarise(now[None], *out_grid.tails)[0],
         }
         if draws:
             out |= {"quality_adjusted_time_draws": time, "rmst_draws": mean[0]}

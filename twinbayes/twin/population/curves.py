@@ -20,9 +20,14 @@ from twinbayes.names import (
     ASSOCIATION,
     CENTRE,
     CHAIN,
+    CURVE_CENTRE_EFFECT,
     CURVE_COVARIATE,
+    CURVE_EFFECT,
+    CURVE_SUBGROUP_EFFECT,
     CURVE_TERM,
     DRAW,
+    PATIENT_CORRELATION,
+    PATIENT_SD,
     PATIENT_TERM,
     PATIENT_TERM_AGAIN,
     SAMPLE,
@@ -75,11 +80,11 @@ class CurvePopulation:
             return out
 
         natural, columns = learnt.natural(), learnt.encoding.columns
-        table = get("curve_effect", CURVE_COVARIATE, CURVE_TERM) / natural[:, None]
+        table = get(CURVE_EFFECT, CURVE_COVARIATE, CURVE_TERM) / natural[:, None]
         level = table[0] - (learnt.natural_level() / natural)[:, None]
         scale = np.array([c.scale for c in columns])
-        spread = get("patient_sd", PATIENT_TERM) / natural[learnt.varying][:, None]
-        correlation = get("patient_correlation", PATIENT_TERM, PATIENT_TERM_AGAIN)
+        spread = get(PATIENT_SD, PATIENT_TERM) / natural[learnt.varying][:, None]
+        correlation = get(PATIENT_CORRELATION, PATIENT_TERM, PATIENT_TERM_AGAIN)
         covariance = spread[:, None] * spread[None] * correlation
         per_unit = [
             f.unit(learnt.get(f.association.marker)) for f in spec.features for _ in f.labels
@@ -89,8 +94,8 @@ class CurvePopulation:
             learnt=learnt,
             level=level,
             effect=table[1:] * scale[:, None, None],
-            subgroup=_optional(stacked, "curve_subgroup_effect", SUBGROUP),
-            centre=_optional(stacked, "curve_centre_effect", CENTRE),
+            subgroup=_optional(stacked, CURVE_SUBGROUP_EFFECT, SUBGROUP),
+            centre=_optional(stacked, CURVE_CENTRE_EFFECT, CENTRE),
             subgroup_spread=_spread(stacked, SUBGROUP, spec),
             centre_spread=_spread(stacked, CENTRE, spec),
             root=np.linalg.cholesky(np.moveaxis(covariance, -1, 0)),

@@ -24,9 +24,11 @@ from twinbayes.names import (
     MARKER,
     NEEDS_REFIT,
     PATIENT_ID,
+    SURVIVAL,
     TERMINAL_EVENTS,
     TREATMENT,
     TREATMENTS,
+    VISIT_VALUE,
     VISITS,
 )
 from twinbayes.twin.answers.forecast import forecast_patients
@@ -129,7 +131,7 @@ def describe_step(step: Step, twin_of: Callable[[Cohort], Patients]) -> dict[str
     """
     before, after = twin_of(step.before), twin_of(step.after)
     rows = {t: step.after.tables[t].iloc[list(k)] for t, k in step.added.items() if k}
-    empty = pd.DataFrame(columns=[PATIENT_ID, DAY, MARKER, "value"])
+    empty = pd.DataFrame(columns=[PATIENT_ID, DAY, MARKER, VISIT_VALUE])
     change = Change(before, rows.get(VISITS, empty), empty, empty)
     trust = replace(after, change=change).trust_table.iloc[0]
     ends = [_end_of(step.before), _end_of(step.after)]
@@ -141,7 +143,7 @@ def describe_step(step: Step, twin_of: Callable[[Cohort], Patients]) -> dict[str
         "last_event": [event for _, event in ends],
         "added": {table: [int(k) for k in some] for table, some in step.added.items()},
         "counts": {table: len(some) for table, some in step.added.items()},
-        "survival": dict(zip(("before", "after"), survival, strict=True)),
+        SURVIVAL: dict(zip(("before", "after"), survival, strict=True)),
         "moved_most": _moved_most(step, survival[1], twin_of),
         "reliability": {
             **{
@@ -171,7 +173,7 @@ def _end_of(cohort: Cohort) -> tuple[float, str]:
 def _survival(patients: Patients) -> list[list[float]]:
     """(horizon, 3): mean, lower and upper bound of survival."""
     forecast = forecast_patients(patients, max(HORIZONS), HORIZONS, POLICY, 0.9, draws=False)
-    columns = [forecast[f"survival{s}"].to_numpy()[0] for s in ("", "_lower", "_upper")]
+    columns = [forecast[f"{SURVIVAL}{s}"].to_numpy()[0] for s in ("", "_lower", "_upper")]
     return [[float(x) for x in row] for row in zip(*columns, strict=True)]
 
 

@@ -12,6 +12,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.cohort.extending import extended, last_days
 from twinbayes.errors import TwinError
 from twinbayes.names import (
+    CENSORED,
     DAY,
     DAY_LOWER,
     DEATH,
@@ -22,6 +23,7 @@ from twinbayes.names import (
     PATIENT_ID,
     TREATMENT,
     TREATMENTS,
+    VISIT_VALUE,
     VISITS,
 )
 from twinbayes.twin.patients import Change, Patients
@@ -29,7 +31,7 @@ from twinbayes.twin.patients import Change, Patients
 _START: Final = "start_day"
 # Column of days, other columns needed, and those that may be left out.
 _COLUMNS: Final = {
-    VISITS: (DAY, (MARKER, "value"), ("censored",)),
+    VISITS: (DAY, (MARKER, VISIT_VALUE), (CENSORED,)),
     EVENTS: (DAY, (EVENT,), (DAY_LOWER,)),
     TREATMENTS: (_START, (TREATMENT,), ("stop_day", "dose", "line")),
 }
@@ -90,15 +92,15 @@ def _read(table: str, frame: pd.DataFrame | None, ids: tuple[str, ...]) -> pd.Da
     known = set(ids)
     _refuse(table, [p not in known for p in who], "the patient is not in this twin",
             "Choose from twin.patient_ids, or build a twin with fit.twin")  # fmt: skip
-    for column in (when, *(("value",) if table == VISITS else ())):
+    for column in (when, *((VISIT_VALUE,) if table == VISITS else ())):
         numbers = np.asarray(pd.to_numeric(columns[column], errors="coerce"), dtype=np.float64)
         _refuse(table, ~np.isfinite(numbers), f"{column} is not a finite number", "Correct it")
         columns[column] = numbers
     _refuse(table, columns[when] < 0, f"{when} lies before the patient's origin",
             "Give days since the origin")  # fmt: skip
     if table == VISITS:
-        said = columns.get("censored", [None] * len(frame))
-        columns["censored"] = ["none" if pd.isna(x) else x for x in said]
+        said = columns.get(CENSORED, [None] * len(frame))
+        columns[CENSORED] = ["none" if pd.isna(x) else x for x in said]
     columns[PATIENT_ID] = who
     return pd.DataFrame({c: columns[c] for c in names if c in columns})
 

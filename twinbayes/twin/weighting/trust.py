@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from twinbayes.names import DAY, NEEDS_REFIT
+from twinbayes.names import CENSORED, DAY, NEEDS_REFIT, VISIT_VALUE
 from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.weighting.importance import largest_shape
 from twinbayes.twin.weighting.patient_draws import PatientDraws
@@ -100,10 +100,10 @@ def surprise_of(curves: PatientCurves, marker: str, visits: pd.DataFrame) -> flo
     paths = curves.marker(marker, visits[DAY].to_numpy(dtype=np.float64))
     own = curves.population.parameter[learnt.markers.index(scale), 0]
     noise = np.mean((own * scale.scale) ** 2)
-    values = visits["value"].to_numpy(dtype=np.float64)
+    values = visits[VISIT_VALUE].to_numpy(dtype=np.float64)
     seen = np.log(values) if scale.transform == "log" else values
     z = (seen - paths.mean(axis=1)) / np.sqrt(paths.var(axis=1) + noise)
-    side = visits["censored"].fillna("none").map({"left": -1, "right": 1}).to_numpy()
+    side = visits[CENSORED].fillna("none").map({"left": -1, "right": 1}).to_numpy()
     # beyond a limit, only a forecast on the other side of it is a surprise
     z = np.where(np.isnan(side), np.abs(z), np.maximum(z * side, 0.0))
     return float(z.max())
