@@ -25,9 +25,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import xarray as xr
-from aml_fit import TARGET_ACCEPT, amlsg_folder
 
 import twinbayes as tb
+from aml_fit import TARGET_ACCEPT, amlsg_folder
 from twinbayes.checks import left_out_subgroups
 from twinbayes.diseases.leukaemia import TRANSPLANT
 from twinbayes.effects import Estimand, Target, treatment_effect

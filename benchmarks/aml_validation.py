@@ -24,9 +24,9 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from aml_fit import TARGET_ACCEPT, amlsg_folder
 
 import twinbayes as tb
+from aml_fit import TARGET_ACCEPT, amlsg_folder
 from twinbayes.checks import (
     concordance,
     cross_validate_survival,

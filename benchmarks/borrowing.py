@@ -23,12 +23,12 @@ from typing import Any, Final
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-import operating_characteristics as two_arms
 import pandas as pd
 import xarray as xr
 from scipy.special import digamma, polygamma
 
 import basket_simulation
+import operating_characteristics as two_arms
 import twinbayes as tb
 from twinbayes.cohort.aggregate import RESPONSE
 from twinbayes.inference import AggregateFit, compile_fit

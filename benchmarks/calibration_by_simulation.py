@@ -29,11 +29,11 @@ os.environ.setdefault("PYTENSOR_FLAGS", "traceback__limit=0")  # a tenth of reco
 
 import numpy as np
 import xarray as xr
-from simulator_code import code_hash
 
 import joint_simulator as simulator
 from joint_settings import SETTINGS, Setting
 from joint_simulator import LATER_DAYS, HeldOut, Record
+from simulator_code import code_hash
 from twinbayes.checks.calibration.simulation_based import rank, simulation_based_calibration, thin
 from twinbayes.checks.result import CheckResult
 from twinbayes.inference.samplers.protocol import compile_model

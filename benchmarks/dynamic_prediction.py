@@ -33,9 +33,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
-from joint_pbc import pbc_312, pbc_folder, published_priors
 
 import twinbayes as tb
+from joint_pbc import pbc_312, pbc_folder, published_priors
 from twinbayes.names import DAYS_PER_YEAR, TERMINAL_EVENTS
 
 ROOT: Final = Path(__file__).resolve().parents[1]

@@ -17,9 +17,8 @@ import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from joint_pbc import pbc_folder
-
 import twinbayes as tb
+from joint_pbc import pbc_folder
 from twinbayes.inference.fitting import compile_fit
 
 

@@ -29,9 +29,9 @@ import arviz as az
 import numpy as np
 import pandas as pd
 import xarray as xr
-from joint_pbc import pbc_312, pbc_folder, published_priors
 
 import twinbayes as tb
+from joint_pbc import pbc_312, pbc_folder, published_priors
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.diseases.pbc import BILIRUBIN, DRUG, SEX

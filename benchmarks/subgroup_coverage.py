@@ -26,8 +26,8 @@ from typing import Any, Final
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from simulator_code import code_hash
 
+from simulator_code import code_hash
 from twinbayes.diseases import disease
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.pooling.mixture import ExNex

@@ -25,10 +25,10 @@ from typing import Final
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from joint_pbc import pbc_folder
 from statsmodels.duration.hazard_regression import PHReg
 
 import twinbayes as tb
+from joint_pbc import pbc_folder
 from twinbayes.checks import Landmark, landmark_accuracy
 from twinbayes.checks.calibration.cloglog import spline
 from twinbayes.diseases.pbc import BILIRUBIN, DRUG, SEX

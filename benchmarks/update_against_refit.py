@@ -33,9 +33,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import xarray as xr
-from joint_pbc import pbc_folder
 
 import twinbayes as tb
+from joint_pbc import pbc_folder
 from twinbayes.names import DAYS_PER_YEAR, TERMINAL_EVENTS
 
 TARGET: Final = (

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from twinbayes.model.spec import ModelPlan
     from twinbayes.priors import PriorSet
 
+# Fixtures that tests of several rooms take; the modules lie in tests/support.
+pytest_plugins = ("conjugate_model", "illness_death", "known_twins")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from borrowing import CASES
 
 import twinbayes as tb
+from borrowing import CASES
 
 Reference = Callable[[str], dict[str, Any]]
 

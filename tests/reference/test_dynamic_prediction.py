@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from dynamic_prediction import ONE, PATIENTS, YEARS_OF_ONE, pbc_312
 from joint_pbc import published_priors
 

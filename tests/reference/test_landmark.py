@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from joint_pbc import pbc_312, published_priors
 from statsmodels.duration.hazard_regression import PHReg
-from three_markers import three_markers
 
 import twinbayes as tb
+from joint_pbc import pbc_312, published_priors
+from three_markers import three_markers
 from twinbayes.checks import (
     Landmark,
     integrated_brier_score,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from corruptions import CORRUPTIONS, Expected, load, put, store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corruptions import CORRUPTIONS, Expected, load, put, store
 from twinbayes.cohort import read_cohort
 from twinbayes.cohort.contract.faults import RULES
 from twinbayes.errors import CohortError

@@ -16,14 +16,13 @@ import pytest
 import xarray as xr
 from threadpoolctl import threadpool_info
 
+from conjugate_model import MEASUREMENTS, WAITS
 from twinbayes.errors import FitError, ModelError, OptionError
 from twinbayes.inference import Compiled, compile_model, sample
 from twinbayes.inference.samplers import numpyro as numpyro_sampler
 from twinbayes.inference.samplers.protocol import SAMPLERS
 from twinbayes.inference.samplers.threads import one_thread_each, show_progress
 from twinbayes.inference.samplers.tree import STATISTICS, build_tree
-
-from .conftest import MEASUREMENTS, WAITS
 
 every_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
 every_sampler_again = pytest.mark.parametrize(
