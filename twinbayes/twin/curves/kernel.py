@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from twinbayes.machine.jit import jit
-from twinbayes.machine.special import erfcx
+from twinbayes.machine.special import log_ndtr_with_slope
 from twinbayes.model.curves.families.family import (
     BINARY,
     LEFT,
@@ -33,9 +33,7 @@ from twinbayes.model.curves.families.family import (
 
 _STEPS: Final = 30
 _CLOSE: Final = 1e-10
-_ROOT2: Final = math.sqrt(2.0)
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
-_FAR: Final = 35.0  # standard deviations beyond which a tail is nothing
 
 _jit: Any = jit(nogil=True)
 
@@ -44,17 +42,6 @@ _jit: Any = jit(nogil=True)
 def _log_logistic(x):  # type: ignore[no-untyped-def]
     """Log of 1 / (1 + exp(-x))."""
     return -math.log1p(math.exp(-x)) if x > 0.0 else x - math.log1p(math.exp(x))
-
-
-@_jit
-def _normal_tail(x):  # type: ignore[no-untyped-def]
-    """Log of the standard normal distribution function, and its first derivative."""
-    x = min(x, _FAR)
-    if x < 0.0:
-        scaled = erfcx(-x / _ROOT2)
-        return math.log(0.5 * scaled) - 0.5 * x * x, math.sqrt(2.0 / math.pi) / scaled
-    area = 1.0 - 0.5 * math.erfc(x / _ROOT2)
-    return math.log(area), math.exp(-0.5 * x * x) / (math.sqrt(2.0 * math.pi) * area)
 
 
 @_jit
@@ -72,7 +59,7 @@ def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
     if code in (LEFT, RIGHT):
         side = (1.0 if code == LEFT else -1.0) / parameter[0]
         z = side * (y - eta)
-        log_tail, rate = _normal_tail(z)
+        log_tail, rate = log_ndtr_with_slope(z)
         return log_tail, -side * rate, side * side * rate * (z + rate)
     if code == STUDENT_T:
         df, sd = value[1], parameter[0]

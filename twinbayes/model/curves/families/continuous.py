@@ -21,7 +21,7 @@ from twinbayes.model.curves.families.family import (
     Ints,
     refuse_censored,
 )
-from twinbayes.model.events.likelihood.op import Tensor
+from twinbayes.tensors import Tensor, log_ndtr
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +68,7 @@ class Normal:
         """Log density of measured visits, unless they are summed up, and probability of others."""
         assert parameter is not None  # noqa: S101
         side = np.where(codes == LEFT, 1.0, -1.0)
-        beyond = _log_ndtr(side * (values - eta) / parameter)
+        beyond = log_ndtr(side * (values - eta) / parameter)
         measured = codes == MEASURED
         if not measured.any():
             return beyond
@@ -133,12 +133,3 @@ class StudentT:
 
 
 FAMILIES: Final = (Normal, StudentT)
-
-
-def _log_ndtr(x: Tensor) -> Tensor:
-    """Log of the standard normal distribution function, with a gradient that is finite."""
-    root = np.sqrt(2.0)
-    left = pt.log(pt.erfcx(pt.maximum(-x, 0.0) / root) / 2) - 0.5 * x**2
-    right = pt.log1p(-pt.erfc(pt.maximum(x, -1.0) / root) / 2)
-    out: Tensor = pt.switch(pt.lt(x, 0.0), left, right)
-    return out
