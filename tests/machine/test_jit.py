@@ -28,14 +28,6 @@ from twinbayes.machine.callee import rate
 def total(x):
     return rate(x) + 1.0
 """
-CONSTANT = """
-from twinbayes.machine.jit import jit
-from twinbayes.machine import numbers
-
-@jit()
-def total(x):
-    return 3.0 * x + numbers.OFFSET
-"""
 CALL = (
     "from twinbayes.machine.caller import total; total(2.0);"
     "print(total(2.0), sum(total.stats.cache_hits.values()), end='')"
@@ -70,18 +62,6 @@ def test_a_caller_is_compiled_anew_when_what_it_calls_has_changed(package: Path)
     (package / "twinbayes" / "machine" / "callee.py").write_text(CALLEE.format(factor=5.0))
     assert call(package) == "11.0 0"
     assert call(package) == "11.0 1"
-
-
-def test_a_kernel_is_compiled_anew_when_a_constant_that_it_reads_has_changed(
-    package: Path,
-) -> None:
-    folder = package / "twinbayes" / "machine"
-    (folder / "caller.py").write_text(CONSTANT)
-    (folder / "numbers.py").write_text("OFFSET = 1.0\n")
-    assert call(package) == "7.0 0"
-    assert call(package) == "7.0 1"
-    (folder / "numbers.py").write_text("OFFSET = 2.0\n")
-    assert call(package) == "8.0 0"
 
 
 def test_other_files_do_not_cost_a_compilation(package: Path) -> None:

@@ -1,16 +1,15 @@
 """The one way to compile kernels, and what keeps their machine code on disk true.
 
 numba keeps machine code beside the file of the function compiled, and takes it for fresh as long
-as that file is the same. But what a kernel calls is compiled into it, from other files too, and so
-are the constants that it reads. Here machine code is fresh as long as every file of kernels in the
-package is, and every file that one of them imports from: `kernel_hash` stands for them all.
+as that file is the same. But what a kernel calls is compiled into it, from other files too. Here
+machine code is fresh as long as every file of kernels in the package is: `kernel_hash` stands for
+them all, and they are found by what they import.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -21,33 +20,19 @@ from numba.core.ccallback import CFunc
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _MARK: Final = f"from {__name__} import".encode()
-_IMPORT: Final = re.compile(
-    rf"^from {_PACKAGE.name}\.([\w.]+) import (\([^)]*\)|.*)$", re.MULTILINE
-)
 
 type Decorator = Callable[[Callable[..., Any]], Any]
 
 
 @cache
 def kernel_hash() -> str:
-    """Hash of every file of kernels, which import this one, and of what these import from."""
-    files = {Path(__file__).resolve()}
-    for path in _PACKAGE.rglob("*.py"):
+    """Hash of every file of the package with kernels: of this one, and of all that import it."""
+    found = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(_PACKAGE.rglob("*.py")):
         text = path.read_bytes()
         if _MARK in text:
-            files |= {path, *_imported(text.decode())}
-    found = hashlib.sha256()
-    for path in sorted(files):
-        found.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
+            found.update(path.relative_to(_PACKAGE).as_posix().encode() + text)
     return found.hexdigest()
-
-
-def _imported(text: str) -> Iterator[Path]:
-    """Files of the package that a file imports from, or imports as a whole."""
-    for module, names in _IMPORT.findall(text):
-        base = _PACKAGE.joinpath(*module.split("."))
-        whole = (base / f"{name}.py" for name in re.findall(r"\w+", names))
-        yield from (path for path in (base.with_suffix(".py"), *whole) if path.exists())
 
 
 def kernel_version() -> int:
