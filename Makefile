@@ -15,7 +15,7 @@ help:
 	@echo "make env       build .venv from requirements.lock"
 	@echo "make demo      simulated registry -> fit -> report and patient pictures in $(OUT)/demo"
 	@echo "make test      all quick tests"
-	@echo "make lint      style, types, layers, file sizes"
+	@echo "make lint      style, types, layers, sizes, circles of imports"
 	@echo "make lab       JupyterLab on the tutorials"
 	@echo "make evidence  slow tests and the figures in docs/evidence"
 	@echo "make bench     every performance figure, as JSON"
@@ -44,6 +44,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_sizes.py
+	$(BIN)/python scripts/check_cycles.py
 
 lab: $(READY)
 	JUPYTER_CONFIG_PATH=$(CURDIR)/notebooks/lab \

@@ -41,7 +41,7 @@ from twinbayes.model import (
     RobustMap,
 )
 from twinbayes.model.aggregate.power_limit import NormalSource
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.priors import effective_sample_size
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "borrowing.json"

@@ -38,8 +38,8 @@ from twinbayes.checks.calibration.simulation_based import rank, simulation_based
 from twinbayes.checks.result import CheckResult
 from twinbayes.inference.samplers.protocol import compile_model
 from twinbayes.model import ModelPlan, assemble_plan
+from twinbayes.model.events.packed import event_data
 from twinbayes.model.events.quadrature import NODES_PER_WINDOW
-from twinbayes.model.events.rows import event_data
 from twinbayes.names import CHAIN, DRAW
 from twinbayes.twin import Twin
 from twinbayes.twin.population.curves import CurvePopulation

@@ -11,7 +11,7 @@ import numpy as np
 
 import twinbayes as tb
 from twinbayes.model import ModelSpec, PiecewiseConstant, Term, Trajectory
-from twinbayes.model.curves.families.continuous import Normal
+from twinbayes.model.curves.families.normal import Normal
 from twinbayes.priors import PriorSet, load_priors
 
 EDGES: Final = np.array([0.0, 365.0, 1000.0, np.inf])

@@ -1,7 +1,8 @@
-"""Refuse files over 400 lines and public functions over 60: split them by meaning.
+"""Refuse files over 400 lines, public functions over 60 and folders over 14 parts.
 
-A docstring does not count. Prints one line per offender and ends with 1 if there is any. Tests,
-scripts and benchmarks are held to the file limit; the package to both.
+Split them by meaning. A docstring does not count, nor does `__init__.py`. Prints one line per
+offender and ends with 1 if there is any. Tests, scripts and benchmarks are held to the file limit;
+the package to all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
+MAX_PARTS = 14
+# Folders that hold one file for each of a kind, and the rooms themselves.
+UNCOUNTED = ("twinbayes", "twinbayes/diseases", "twinbayes/cohort/adapters")
+# Larger ones that may shrink, but not grow.
+LARGER = {"twinbayes/model": 15}
 CODE = ("twinbayes", "tests", "scripts", "benchmarks")
 
 
@@ -24,6 +30,21 @@ def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
         docstring = function.body[0]
         length -= (docstring.end_lineno or docstring.lineno) - docstring.lineno + 1
     return length
+
+
+def crowded(root: Path) -> Iterator[str]:
+    """Yield a sentence for each folder of the package with too many modules and folders."""
+    for folder in sorted({path.parent for path in (root / "twinbayes").rglob("*.py")}):
+        where = folder.relative_to(root).as_posix()
+        parts = [
+            entry
+            for entry in folder.iterdir()
+            if entry.name not in ("__init__.py", "__pycache__")
+            and (entry.is_dir() or entry.suffix == ".py")
+        ]
+        most = LARGER.get(where, MAX_PARTS)
+        if len(parts) > most and where not in UNCOUNTED:
+            yield f"{where}: {len(parts)} modules and folders, at most {most}"
 
 
 def offenders(root: Path) -> Iterator[str]:
@@ -47,7 +68,7 @@ def offenders(root: Path) -> Iterator[str]:
 
 def main(root: Path = ROOT) -> int:
     """Print the offenders; return 1 if there are any, else 0."""
-    found = list(offenders(root))
+    found = [*offenders(root), *crowded(root)]
     for line in found:
         print(line)
     return 1 if found else 0

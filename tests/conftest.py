@@ -15,9 +15,12 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from twinbayes.cohort import Cohort
     from twinbayes.inference import CompiledFit, Fit
     from twinbayes.model import ModelSpec
+    from twinbayes.model.spec import ModelPlan
     from twinbayes.priors import PriorSet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,6 +107,53 @@ def registry_compiled() -> CompiledFit:
 def registry_fit(registry_compiled: CompiledFit) -> Fit:
     """A short fit of the registry: 2 chains of 100 draws, enough for tests of plumbing."""
     return registry_compiled.sample(draws=100, tune=100, chains=2, seed=1, progressbar=False)
+
+
+@pytest.fixture(scope="session")
+def every_hazard_term() -> tuple[Cohort, ModelSpec, ModelPlan, xr.Dataset]:
+    """Registry patients, a model whose hazards have every term, and random values of the terms.
+
+    Covariates, some missing; subgroups, centres, treatments, eras of entry; an effect of subgroups
+    that changes with time; hazards at events that are not the means. Two chains of three draws.
+    """
+    from dataclasses import replace
+
+    import numpy as np
+    import xarray as xr
+
+    import twinbayes as tb
+    from twinbayes.model import TimeVarying
+
+    registry = tb.datasets.registry()
+    cohort = registry.select(list(registry.patient_ids[:80]))
+    spec = replace(tb.disease("registry"), trajectories=None)
+    changing = TimeVarying(of="subgroup", on="remission->relapse")
+    spec = replace(spec, events=replace(spec.events, time_varying=(changing,)))
+    plan = spec.plan(cohort)
+    labels = {k: list(v) for k, v in spec.events.coords(plan.events).items()}
+    rng = np.random.default_rng(11)
+    posterior = {}
+    for name, spread, *dims in (
+        ("log_baseline", 0.3, "transition", "window"),
+        ("log_baseline_at_event", 0.3, "window", "transition"),
+        ("beta", 0.2, "covariate", "transition"),
+        ("subgroup_effect", 0.2, "transition", "subgroup"),
+        ("centre_effect", 0.2, "transition", "centre"),
+        ("subgroup_scale", 0.2, "transition"),
+        ("centre_scale", 0.2, "transition"),
+        ("treatment_subgroup_effect", 0.2, "effect", "subgroup"),
+        ("treatment_effect", 0.2, "effect"),
+        ("treatment_heterogeneity", 0.2, "effect"),
+        ("entry_era_effect", 0.2, "entry_era"),
+        ("time_varying_effect", 0.2, "time_varying_window", "subgroup"),
+        ("time_varying_step", 0.2, "time_varying"),
+    ):
+        shape = (2, 3, *(len(labels[d]) for d in dims))
+        mean = -7.0 if name.startswith("log_baseline") else 0.0
+        posterior[name] = (("chain", "draw", *dims), mean + spread * rng.standard_normal(shape))
+    used = {d for dims, _ in posterior.values() for d in dims[2:]}
+    coords = {"chain": range(2), "draw": range(3), **{d: labels[d] for d in used}}
+    return cohort, spec, plan, xr.Dataset(posterior, coords)
 
 
 @pytest.fixture(scope="session")

@@ -126,3 +126,6 @@ CLOCK_ORIGIN: Final = "origin"  # days since the patient's origin
 CLOCK_ENTRY: Final = "entry"  # days since entry into the state
 
 DAYS_PER_YEAR: Final = 365.25
+
+# --- modules that are loaded by name ----------------------------------------------------
+TWINS_OF_FIT: Final = "twinbayes.twin.of_fit"  # what `Fit.twin` answers with

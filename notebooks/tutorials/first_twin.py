@@ -27,7 +27,7 @@ from pathlib import Path
 import twinbayes as tb
 from twinbayes.report import collect, collect_patient, twin_report
 from twinbayes.report.patient import sections as sections_patient
-from twinbayes.report.reviewer import sections
+from twinbayes.report.reviewer.checks import calibration, shrinkage
 
 # %% [markdown]
 # ## 1. The cohort
@@ -78,13 +78,13 @@ fit.verdict
 
 # %%
 evidence = collect(fit)
-sections.shrinkage(evidence)
+shrinkage(evidence)
 
 # %% [markdown]
 # Does the model reproduce what was seen?
 
 # %%
-sections.calibration(evidence)
+calibration(evidence)
 
 # %% [markdown]
 # ## 4. A twin

@@ -25,8 +25,8 @@ from pathlib import Path
 import pandas as pd
 
 import twinbayes as tb
-from twinbayes.report.reviewer import marker_curves as sections_markers
 from twinbayes.report.reviewer.evidence import collect
+from twinbayes.report.reviewer.trajectories import trajectories
 from twinbayes.twin import Ledger, Quality
 
 # %% [markdown]
@@ -60,7 +60,7 @@ fit.verdict
 
 # %%
 evidence = collect(fit)
-sections_markers.trajectories(evidence)
+trajectories(evidence)
 
 # %% [markdown]
 # ## 3. A twin, as of one year

@@ -11,7 +11,7 @@ from twinbayes.checks import aggregate_borrowing, patient_borrowing, treatment_b
 from twinbayes.checks.borrowing.shares import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES, shares_of
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import AggregateFit, Fit
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.names import EFFECT, SUBGROUP
 
 

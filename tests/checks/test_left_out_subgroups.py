@@ -22,7 +22,7 @@ from twinbayes.model import (
     PowerPrior,
     RobustMap,
 )
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.priors import PriorEntry
 
 EVENTS = np.array([12.0, 3.0, 0.0, 25.0])

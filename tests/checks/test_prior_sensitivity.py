@@ -16,7 +16,6 @@ from twinbayes.checks.sensitivity.priors import (
     patient_survival,
     population_quantities,
     prior_sensitivity,
-    with_fewer_draws,
 )
 from twinbayes.errors import FitError, OptionError, TwinError
 from twinbayes.inference import Fit
@@ -159,15 +158,6 @@ def test_a_prior_that_the_data_contradict_is_felt_by_all_that_it_is_of(registry_
     alone = calm[calm["scaled"] == "patient_sd"]
     assert alone["prior"].median() < 0.15
     assert NO_SIGN in set(calm["diagnosis"])
-
-
-def test_fewer_draws_are_taken_from_all_that_was_recorded(registry_fit: Fit) -> None:
-    fewer = with_fewer_draws(registry_fit, 100)
-    assert fewer.datatree["posterior"].sizes["draw"] == 50
-    assert set(fewer.datatree.children) == set(registry_fit.datatree.children)
-    np.testing.assert_allclose(
-        log_prior(fewer)["subgroup_scale"], log_prior(registry_fit)["subgroup_scale"][:, ::2]
-    )
 
 
 def test_bad_input_is_refused_with_a_reason(registry_fit: Fit) -> None:

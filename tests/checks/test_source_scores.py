@@ -10,7 +10,8 @@ from scipy import special
 import twinbayes as tb
 from twinbayes.checks.borrowing.source_scores import aggregate_scores
 from twinbayes.model import LatentExchangeability, PowerPrior
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.assemble import assemble_aggregate
+from twinbayes.model.pooling.protocol import Pooling
 
 TABLES = {
     "response": pd.DataFrame(
@@ -46,7 +47,7 @@ def test_slopes_are_those_of_the_likelihood_that_was_sampled(
     theta = effect.to_numpy().reshape(20, 2)
     found = aggregate_scores(fit, theta)
     assert found.shape == theta.shape
-    model = spec.build(data, fit.priors)
+    model = assemble_aggregate(spec, data, fit.priors)
     loglik = model.compile_fn(
         model.replace_rvs_by_values([model["loglik"]])[0],
         inputs=model.value_vars,

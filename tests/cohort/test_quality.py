@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pandas import DataFrame, Series
 
 from twinbayes.cohort import Cohort, cohort_from_tables
-from twinbayes.cohort.quality.html import suppress
-from twinbayes.cohort.quality.report import SMALLEST_CELL, reverse_kaplan_meier
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL, suppress
+from twinbayes.estimators import reverse_kaplan_meier
 
 
 def registry(n: int = 200, seed: int = 1) -> dict[str, DataFrame]:
@@ -122,11 +122,11 @@ def test_reverse_kaplan_meier_by_hand() -> None:
     # 4 at risk after the death of that day, 2 lost, 5/12; beyond 8: 0.
     day = np.array([2.0, 4, 4, 8, 1, 4, 6])
     censored = np.array([True, True, True, True, False, False, False])
-    assert reverse_kaplan_meier(day, censored, 0.10) == 2.0
-    assert reverse_kaplan_meier(day, censored, 0.50) == 4.0
-    assert reverse_kaplan_meier(day, censored, 7 / 12) == 4.0
-    assert reverse_kaplan_meier(day, censored, 0.60) == 8.0
-    assert np.isnan(reverse_kaplan_meier(day, np.zeros(7, dtype=bool), 0.5))
+    assert reverse_kaplan_meier(day, ~censored).quantile(0.10) == 2.0
+    assert reverse_kaplan_meier(day, ~censored).quantile(0.50) == 4.0
+    assert reverse_kaplan_meier(day, ~censored).quantile(7 / 12) == 4.0
+    assert reverse_kaplan_meier(day, ~censored).quantile(0.60) == 8.0
+    assert np.isnan(reverse_kaplan_meier(day, np.ones(7, dtype=bool)).quantile(0.5))
 
 
 @settings(max_examples=25, deadline=None)
@@ -140,7 +140,7 @@ def test_reverse_kaplan_meier_agrees_with_statsmodels(seed: int, n: int) -> None
     day = 2.0 * rng.integers(1, 40, n) + np.where(censored, 0, 1)
     curve = duration.SurvfuncRight(day, censored.astype(int))
     reached = curve.surv_times[curve.surv_prob <= 0.5 + 1e-12]
-    ours = reverse_kaplan_meier(day, censored, 0.5)
+    ours = reverse_kaplan_meier(day, ~censored).quantile(0.5)
     assert ours == reached[0] if len(reached) else np.isnan(ours)
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from twinbayes import datasets
 from twinbayes.cohort import Cohort
-from twinbayes.datasets.simulated.paths import STATES
+from twinbayes.datasets.simulated.paths import STATES, Intensity
 from twinbayes.datasets.simulated.simulate import simulate_registry
-from twinbayes.datasets.simulated.truth import Intensity, RegistryTruth
+from twinbayes.datasets.simulated.truth import RegistryTruth
 from twinbayes.diseases import disease
 from twinbayes.errors import CohortError
 from twinbayes.model.courses.history import trace_histories

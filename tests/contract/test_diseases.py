@@ -27,8 +27,8 @@ from twinbayes.model import (
     Spline,
     Weibull,
 )
-from twinbayes.model.events.baseline import Baseline
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.baseline import Baseline
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin

@@ -93,6 +93,7 @@ NAMES = {
     "WINDOW_EDGE": "window_edge",
     "PATIENT_WEIGHT": "patient_weight",
     "PATIENT_SUBGROUP": "patient_subgroup",
+    "TWINS_OF_FIT": "twinbayes.twin.of_fit",
 }  # fmt: skip
 
 
@@ -254,6 +255,52 @@ def test_the_size_check_finds_a_long_file_and_a_long_public_function(tmp_path: P
         "twinbayes/long.py: 401 lines, at most 400",
         "twinbayes/wide.py:1: wide has 61 lines, at most 60",
     ]
+
+
+def check(root: Path, script: str, place: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script of the repository on another tree."""
+    code = (
+        "import importlib, pathlib, sys; sys.path.insert(0, sys.argv[1]);"
+        "sys.exit(importlib.import_module(sys.argv[2]).main(pathlib.Path(sys.argv[3])))"
+    )
+    command = [sys.executable, "-c", code, root / "scripts", script, place]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_size_check_finds_a_crowded_folder(root: Path, tmp_path: Path) -> None:
+    room = tmp_path / "twinbayes" / "room"
+    room.mkdir(parents=True)
+    for k in range(14):
+        (room / f"part{k}.py").touch()
+    (room / "__init__.py").touch()
+    assert check(root, "check_sizes", tmp_path).returncode == 0
+    (room / "inner").mkdir()
+    done = check(root, "check_sizes", tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == "twinbayes/room: 15 modules and folders, at most 14\n"
+
+
+@pytest.mark.parametrize(
+    "late",
+    ["def f():\n    {}\n", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {}\n"],
+)
+def test_the_circle_check_counts_imports_in_functions_and_for_types(
+    late: str, root: Path, tmp_path: Path
+) -> None:
+    room = tmp_path / "twinbayes" / "room"
+    room.mkdir(parents=True)
+    (room / "__init__.py").touch()
+    (room / "one.py").write_text("from twinbayes.room.two import x\n")
+    (room / "two.py").write_text("from twinbayes.room import three\n")
+    (room / "three.py").write_text("x = 1\n")
+    assert check(root, "check_cycles", tmp_path).returncode == 0
+    (room / "three.py").write_text(late.format("import twinbayes.room.one"))
+    done = check(root, "check_cycles", tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == (
+        "3 modules import each other: twinbayes.room.one, twinbayes.room.three, "
+        "twinbayes.room.two\n"
+    )
 
 
 def test_imports_follow_the_layers(root: Path) -> None:

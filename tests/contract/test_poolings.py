@@ -30,8 +30,8 @@ from twinbayes.model import (
     PowerPrior,
     RobustMap,
 )
-from twinbayes.model.codec import decode, encode
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.assemble import assemble_aggregate
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import POOLINGS, pooling_of
 from twinbayes.priors import PriorSet
 
@@ -167,7 +167,7 @@ def test_priors_of_aggregate_models_allow_much_and_not_everything(kind: str, out
     import pymc as pm
 
     spec = tb.disease("basket", outcome=outcome, pooling=with_source(kind, "two"))
-    model = spec.build(data_of(outcome), tb.load_priors("basket"))
+    model = assemble_aggregate(spec, data_of(outcome), tb.load_priors("basket"))
     drawn = pm.draw(model["effect"], 1500, random_seed=1, mode="FAST_COMPILE")
     assert np.isfinite(drawn).all()
     assert drawn.shape[1:] == (1, 3)
@@ -202,7 +202,7 @@ def test_every_strategy_builds_and_samples_with_patients(
     cohort = cohort_of("registry")
     strategy = with_source(kind, cohort.subgroups[0])
     spec = patients_spec(tb.disease("registry"), strategy, outcome)
-    assert decode(encode(spec)) == spec
+    assert type(spec).from_dict(spec.to_dict()) == spec
     compiled = compile_fit(spec, cohort)
     assert compiled.compiled.options["backend"] == "tape"
     fit = compiled.sample(draws=10, tune=10, chains=1, seed=1, progressbar=False)

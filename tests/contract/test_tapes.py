@@ -31,7 +31,8 @@ from twinbayes.model import (
     Trajectories,
     Trajectory,
 )
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.assemble import assemble_aggregate
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import POOLINGS, pooling_of
 
 GROUPS: Final = ("one", "two", "three")
@@ -84,7 +85,7 @@ def test_every_model_of_aggregate_data_is_recorded(name: str, kind: str, outcome
     spec = tb.disease(name, outcome=outcome, pooling=pooling(kind, "two"))
     table = pd.DataFrame(TABLES[outcome]).assign(subgroup=GROUPS)
     data = tb.read_aggregate(table, outcome=outcome)
-    assert is_recorded(spec.build(data, tb.load_priors(spec.priors)))
+    assert is_recorded(assemble_aggregate(spec, data, tb.load_priors(spec.priors)))
 
 
 def measured(values: list[float]) -> Cohort:

@@ -17,7 +17,8 @@ from twinbayes.inference import compile_fit
 from twinbayes.model import LatentExchangeability, PowerPrior
 from twinbayes.model.aggregate.power_limit import NormalSource
 from twinbayes.model.aggregate.spec import AggregateSpec
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.assemble import assemble_aggregate
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.priors import PriorSet
 
 RUN = {"draws": 2000, "tune": 800, "seed": 1, "progressbar": False}
@@ -99,17 +100,17 @@ def test_a_fixed_power_of_one_is_the_estimate_of_the_source_and_the_new_data_tog
 def test_where_a_covariate_separates_the_source_there_is_no_limit() -> None:
     table = trials().table.assign(responders=[5, 9, 0, 0, 40])
     with pytest.raises(ModelError, match="separates the outcomes"):
-        spec(LEARNT).build(tb.read_aggregate(table, covariates=("x",)), wide())
+        assemble_aggregate(spec(LEARNT), tb.read_aggregate(table, covariates=("x",)), wide())
     alone = trials().table.assign(x=[0.0, 1.0, 1.0, 1.0, 1.0])
     with pytest.raises(ModelError, match="does not vary"):
-        spec(LEARNT).build(tb.read_aggregate(alone, covariates=("x",)), wide())
+        assemble_aggregate(spec(LEARNT), tb.read_aggregate(alone, covariates=("x",)), wide())
 
 
 def test_the_likelihood_of_two_classes_is_the_sum_over_all_memberships() -> None:
     """Every patient of the source in or out: 2^5 ways, each with its probability."""
     rows = [("now", 0.0, 1, 1), ("now", 1.0, 1, 0), ("then", 0.0, 2, 1), ("then", 1.0, 3, 2)]
     table = pd.DataFrame(rows, columns=["subgroup", "x", "n", "responders"])
-    model = spec(CLASSES).build(tb.read_aggregate(table, covariates=("x",)), wide())
+    model = assemble_aggregate(spec(CLASSES), tb.read_aggregate(table, covariates=("x",)), wide())
     one, other, share = np.array([0.4, -0.8]), np.array([-0.5, 1.1]), 0.3
     point = {
         "effect_mean": one,
@@ -160,7 +161,7 @@ def test_descriptions_survive_storage_and_other_shapes_are_refused(pooling: Pool
     with pytest.raises(ModelError, match="two shapes"):
         type(pooling)(source="then", shape=(1.0,))
     with pytest.raises(ModelError, match="source='elsewhere' is not among them"):
-        spec(type(pooling)(source="elsewhere")).build(trials(), wide())
+        assemble_aggregate(spec(type(pooling)(source="elsewhere")), trials(), wide())
 
 
 @pytest.mark.parametrize("pooling", [LEARNT, CLASSES], ids=lambda p: p.kind)

@@ -17,8 +17,9 @@ from twinbayes.errors import OptionError, StorageError
 from twinbayes.inference import CompiledFit, Fit, load_fit, write_tree
 from twinbayes.inference.densities.likelihood import patient_loglik
 from twinbayes.model import PiecewiseConstant, Spline, Weibull, assemble_plan
-from twinbayes.model.events.baseline import Baseline
-from twinbayes.model.events.process import LOG_BASELINE_AT_EVENT, PATIENT_WEIGHT
+from twinbayes.model.baseline import Baseline
+from twinbayes.model.events.process import PATIENT_WEIGHT
+from twinbayes.names import LOG_BASELINE_AT_EVENT
 from twinbayes.priors import load_priors
 
 RUN = {"draws": 6, "tune": 6, "chains": 2, "progressbar": False}

@@ -15,10 +15,11 @@ from twinbayes.machine import jit
 
 CALLEE = """
 from twinbayes.machine.jit import jit
+from twinbayes.machine.settings import OFFSET
 
 @jit()
 def rate(x):
-    return {factor} * x
+    return {factor} * x + OFFSET
 """
 CALLER = """
 from twinbayes.machine.jit import jit
@@ -44,6 +45,7 @@ def package(tmp_path: Path) -> Path:
         shutil.copy(own / name, copy / name)
     (copy / "machine" / "caller.py").write_text(CALLER)
     (copy / "machine" / "callee.py").write_text(CALLEE.format(factor=3.0))
+    (copy / "machine" / "settings.py").write_text("OFFSET = 0.0\n")
     return tmp_path
 
 
@@ -62,6 +64,28 @@ def test_a_caller_is_compiled_anew_when_what_it_calls_has_changed(package: Path)
     (package / "twinbayes" / "machine" / "callee.py").write_text(CALLEE.format(factor=5.0))
     assert call(package) == "11.0 0"
     assert call(package) == "11.0 1"
+
+
+def test_a_caller_is_compiled_anew_when_a_constant_of_what_it_calls_has_changed(
+    package: Path,
+) -> None:
+    assert call(package) == "7.0 0"
+    (package / "twinbayes" / "machine" / "settings.py").write_text("OFFSET = 0.5\n")
+    assert call(package) == "7.5 0"
+    assert call(package) == "7.5 1"
+
+
+def test_what_kernels_are_made_of_counts_whether_or_not_it_is_compiled_by_itself() -> None:
+    own = Path(twinbayes.__file__).resolve().parent
+    found = {path.relative_to(own).as_posix() for path in jit.kernel_files()}
+    assert {
+        "machine/jit.py",
+        "machine/native.py",
+        "machine/special.py",
+        "machine/tape/instructions.py",
+        "model/events/likelihood/kernel.py",
+    } <= found
+    assert "cli/app.py" not in found
 
 
 def test_other_files_do_not_cost_a_compilation(package: Path) -> None:

@@ -14,8 +14,9 @@ from scipy.interpolate import BSpline
 from twinbayes import load_priors
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import PiecewiseConstant, Spline, Weibull
+from twinbayes.model.baseline import BASELINES, Baseline
+from twinbayes.model.catalogue import known_type
 from twinbayes.model.codec import decode, encode
-from twinbayes.model.events.baseline import BASELINES, Baseline
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 
@@ -212,7 +213,7 @@ def test_a_spline_of_any_degree_holds_the_polynomials_up_to_it(degree: int) -> N
 
 def test_the_degree_is_stored_only_where_it_is_not_the_default() -> None:
     assert "degree" not in encode(Spline())
-    assert decode(encode(Spline(degree=2))) == Spline(degree=2)
+    assert decode(encode(Spline(degree=2)), known_type) == Spline(degree=2)
 
 
 def test_a_weibull_hazard_and_its_integral_are_exact_at_every_time(priors: PriorSet) -> None:

@@ -16,8 +16,9 @@ from twinbayes.model.courses.open_courses import Courses
 from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.model.events.likelihood.courses import event_loglik
 from twinbayes.model.events.likelihood.op import loglik, register_jax
+from twinbayes.model.events.packed import event_data, unpack
 from twinbayes.model.events.quadrature import TrailPoints, trail_points
-from twinbayes.model.events.rows import RowTable, event_data, unpack
+from twinbayes.model.events.rows import RowTable
 
 Parameters = tuple[np.ndarray, ...]
 

@@ -16,14 +16,22 @@ from scipy import stats
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
-from twinbayes.model import EventProcess, PiecewiseConstant, StateGraph, Transition, Weibull
-from twinbayes.model.events.baseline import Rates
+from twinbayes.model import (
+    EventProcess,
+    PiecewiseConstant,
+    StateGraph,
+    Transition,
+    Weibull,
+    register,
+)
+from twinbayes.model.baseline import Rates
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 
 N = 30
 
 
+@register
 @dataclass(frozen=True, slots=True)
 class GammaRate:
     """A constant hazard with the conjugate prior: any shape that keeps the protocol will do."""

@@ -37,9 +37,9 @@ from twinbayes.model import (
     Trajectories,
     Trajectory,
     register_mean_function,
+    registration,
 )
 from twinbayes.model.curves.association import build_trail
-from twinbayes.model.curves.means import own as mean_own
 from twinbayes.names import DAYS_PER_YEAR
 
 YEARS = np.linspace(0.0, 5.0, 11)
@@ -310,7 +310,7 @@ def test_a_function_that_is_not_registered_is_refused_with_those_that_are() -> N
     stored["trajectories"]["markers"][0]["basis"]["kind"] = "logistic"
     with pytest.raises(ModelError, match=r"'logistic' is not registered.*'test: gompertz'.*loaded"):
         ModelSpec.from_dict(stored)
-    with pytest.raises(ModelError, match="another function has it"):
+    with pytest.raises(ModelError, match="another mean function has it"):
         register_mean_function("test: gompertz")(lambda years, parameters: years)
 
 
@@ -319,7 +319,7 @@ def test_a_function_of_an_installed_package_is_found(monkeypatch: pytest.MonkeyP
         assert group == "twinbayes.mean_functions"
         return [EntryPoint(name, "math:fabs", group)] if name == "test: distance" else []
 
-    monkeypatch.setattr(mean_own, "entry_points", installed)
+    monkeypatch.setattr(registration, "entry_points", installed)
     found = OwnMean(kind="test: distance", standard=(("a", 0.0, 1.0),))
     assert found.labels == ("a",)
     with pytest.raises(ModelError, match=r"'test: elsewhere' is not registered.*entry points"):

@@ -31,7 +31,7 @@ from twinbayes.model import (
     TreatmentStart,
     assemble,
 )
-from twinbayes.model.pooling.basic import EffectNames, Pooling, lean_together
+from twinbayes.model.pooling.protocol import EffectNames, Pooling, lean_together
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.priors import PriorSet
 

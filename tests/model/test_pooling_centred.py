@@ -15,7 +15,7 @@ import twinbayes as tb
 from twinbayes.errors import OptionError
 from twinbayes.inference import AggregateFit
 from twinbayes.model import Commensurate, Exchangeable, RobustMap
-from twinbayes.model.pooling.basic import EffectNames, Pooling
+from twinbayes.model.pooling.protocol import EffectNames, Pooling
 
 ROBUST = RobustMap(target="new", weight=0.3, own_sd=2.0, centred=True)
 FOLLOWING = Commensurate(source="old", spike=0.4, spike_precision=25.0, centred=True)

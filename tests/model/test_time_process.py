@@ -19,6 +19,7 @@ from twinbayes.errors import ModelError, OptionError
 from twinbayes.inference import compile_fit
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import HSGP, Association, ModelSpec, PiecewiseConstant, Since, Term, Trajectory
+from twinbayes.model.catalogue import known_type
 from twinbayes.model.curves.waves import KERNELS
 from twinbayes.names import DAYS_PER_YEAR
 
@@ -159,7 +160,7 @@ def test_patients_differ_in_the_line_alone_unless_waves_vary() -> None:
     back = ModelSpec.from_dict(spec.to_dict())
     assert back == spec
     assert back.content_hash == spec.content_hash
-    assert type(learnt).from_dict(learnt.to_dict()) == learnt
+    assert type(learnt).from_dict(learnt.to_dict(), known_type) == learnt
     assert "lengthscale ~ LogNormal(median 0.3" in spec.describe()
 
 

@@ -13,6 +13,7 @@ import pytest
 import twinbayes as tb
 from twinbayes.checks import CheckResult
 from twinbayes.checks.calibration.expected_events import counting_process, observed_and_expected
+from twinbayes.checks.result import OUT_OF_SAMPLE
 from twinbayes.checks.sensitivity.prior_occupation import prior_occupation
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, ScenarioError, TwinError
@@ -27,13 +28,14 @@ from twinbayes.report import (
     scenarios_to_json,
 )
 from twinbayes.report.patient import sections as sections_patient
-from twinbayes.report.reviewer import sections
+from twinbayes.report.reviewer import checks as of_checks
+from twinbayes.report.reviewer import fit as of_fit
 from twinbayes.report.reviewer.evidence import ReviewEvidence, treatment_effects
 
 
 @pytest.fixture(scope="module")
 def evidence(fit: Fit) -> ReviewEvidence:
-    given = CheckResult("cross-validation by patient", "pass", pd.DataFrame(), "ten folds")
+    given = CheckResult("by patient", "pass", pd.DataFrame(), "ten folds", OUT_OF_SAMPLE)
     return collect(fit, checks=[given])
 
 
@@ -78,7 +80,7 @@ def test_every_section_has_a_check_or_a_reason(evidence: ReviewEvidence) -> None
         "prior predictive", "shrinkage", "calibration", "scores", "prior sensitivity", "borrowing",
     }  # fmt: skip
     names = [c.name for c in evidence.of("scores")]
-    assert names[-1] == "cross-validation by patient"
+    assert names[-1] == "by patient"
     summary = evidence.summary()
     assert json.loads(json.dumps(summary)) == summary
     assert not any(p in json.dumps(summary) for p in evidence.fit.cohort.patient_ids)
@@ -87,16 +89,16 @@ def test_every_section_has_a_check_or_a_reason(evidence: ReviewEvidence) -> None
 def test_given_cross_validation_takes_its_lack_off_the_limits(
     evidence: ReviewEvidence, fit: Fit
 ) -> None:
-    assert "Cross-validated scores: NOT PROVIDED" not in sections.limits(evidence).html
+    assert "Cross-validated scores: NOT PROVIDED" not in of_fit.limits(evidence).html
     without = replace(evidence, checks={})
-    assert "Cross-validated scores: NOT PROVIDED" in sections.limits(without).html
-    assert "NOT PROVIDED" in sections.further(without).html
-    assert "NOT PROVIDED" in sections.scores(without).html
-    assert "NOT PROVIDED" in sections.shrinkage(without).html
-    assert "NOT PROVIDED" in sections.prior_sensitivity(without).html
-    assert "NOT PROVIDED" in sections.borrowing(without).html
+    assert "Cross-validated scores: NOT PROVIDED" in of_fit.limits(without).html
+    assert "NOT PROVIDED" in of_checks.further(without).html
+    assert "NOT PROVIDED" in of_checks.scores(without).html
+    assert "NOT PROVIDED" in of_checks.shrinkage(without).html
+    assert "NOT PROVIDED" in of_checks.prior_sensitivity(without).html
+    assert "NOT PROVIDED" in of_checks.borrowing(without).html
     none = replace(without, curves=None, prior_occupation=None, effects=without.effects.iloc[:0])
-    for section in (sections.calibration, sections.prior_predictive, sections.treatment_effects):
+    for section in (of_checks.calibration, of_fit.prior_predictive, of_checks.treatment_effects):
         assert "NOT PROVIDED" in section(none).html
 
 

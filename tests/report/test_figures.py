@@ -26,10 +26,10 @@ from twinbayes.report.figures.contrast import (
 )
 from twinbayes.report.figures.diagnostics import diagnostics, missingness
 from twinbayes.report.figures.graph import state_graph
-from twinbayes.report.figures.look import Clock, StateLook, spread_labels
+from twinbayes.report.figures.look import Clock, StateLook, look_of, spread_labels
 from twinbayes.report.figures.occupation import occupation, prior_predictive
 from twinbayes.report.figures.pooling import shrinkage, treatment_forest
-from twinbayes.report.reviewer.evidence import look_of, treatment_effects
+from twinbayes.report.reviewer.evidence import treatment_effects
 
 STATES = ("induction", "remission", "death")
 LOOK = StateLook.of(STATES, ("death",))

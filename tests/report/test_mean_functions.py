@@ -11,6 +11,7 @@ import pytest
 
 import twinbayes as tb
 from twinbayes.checks import visual_predictive
+from twinbayes.checks.calibration.replicated_visits import replicated_visits
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit
 from twinbayes.model import (
@@ -22,7 +23,7 @@ from twinbayes.model import (
 )
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.report import collect_patient
-from twinbayes.report.reviewer.markers import marker_evidence, replicated_visits
+from twinbayes.report.reviewer.markers import marker_evidence
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("name", "expected"),
     [
         ("model_review", {"fit_path", "checks_path", "effects_path", "interval"}),
+        ("basket_review", {"fit_path", "interval"}),
         (
             "patient_twin",
             {

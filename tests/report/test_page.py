@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import nbformat.v4 as nb
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from twinbayes.checks import CheckResult
+from twinbayes.checks.result import OUT_OF_SAMPLE
 from twinbayes.errors import ReportError
 from twinbayes.report import read_checks, write_checks
 from twinbayes.report.html import fragments as f
@@ -95,11 +97,11 @@ def test_checks_survive_the_way_into_the_notebook(tmp_path: Path) -> None:
             "inside": pd.array([True, pd.NA], dtype="boolean"),
         }
     )
-    given = (CheckResult("cross-validation", "pass", table, "text"),
+    given = (CheckResult("cross-validation", "pass", table, "text", OUT_OF_SAMPLE),
              CheckResult.not_provided("other", "why"))  # fmt: skip
     back = read_checks(write_checks(tmp_path / "checks.json", given))
-    assert [(c.name, c.verdict, c.text) for c in back] == [
-        (c.name, c.verdict, c.text) for c in given
+    assert [(c.name, c.verdict, c.text, c.topic) for c in back] == [
+        (c.name, c.verdict, c.text, c.topic) for c in given
     ]
     assert list(back[0].table["subgroup"]) == ["A", EVIL]
     assert list(back[0].table["n"]) == [1, 2]
@@ -107,6 +109,15 @@ def test_checks_survive_the_way_into_the_notebook(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back[0].table["value"].astype(float), [0.5, np.nan])
     np.testing.assert_array_equal(back[0].table["limit"], [-np.inf, 1.0])
     assert read_checks("") == ()
+
+
+def test_a_file_of_checks_without_topics_still_reads_as_further_evidence(tmp_path: Path) -> None:
+    old = [{"name": "calibration", "verdict": "pass", "text": "", "columns": ["n"], "rows": [[7]]}]
+    path = tmp_path / "checks.json"
+    path.write_text(json.dumps(old), encoding="utf-8")
+    (check,) = read_checks(path)
+    assert check.topic == "further"
+    assert check.table["n"].tolist() == [7]
 
 
 def notebook() -> nb.NotebookNode:

@@ -1,25 +1,30 @@
-"""Whole reports, through the notebooks: one hostile fit that is not usable, one patient."""
+"""Whole reports: one hostile fit that is not usable, one patient."""
 
 from __future__ import annotations
 
 import re
+import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 import pytest
 
 import twinbayes as tb
 from twinbayes.checks import CheckResult
-from twinbayes.cohort import new_patient, read_cohort
+from twinbayes.checks.result import SIMULATION_BASED
+from twinbayes.cohort import new_patient
 from twinbayes.effects import Estimand, treatment_effect
 from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.report import collect_patient, twin_report
+from twinbayes.report.html import fragments as f
 from twinbayes.report.html.page import require_self_contained
-from twinbayes.report.patient import reporting as twin_reporting
+from twinbayes.report.html.section import Section
 from twinbayes.report.patient import sections as sections_patient
+from twinbayes.report.reviewer import sections
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 SECTIONS = [
     "Data and exclusions", "The model", "Priors and their evidence",
@@ -39,6 +44,7 @@ def hostile_review(hostile_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -
         CheckResult(
             "simulation-based calibration", "warn", pd.DataFrame({"<b>x</b>": ["<i>y</i>"]}),
             "<script>alert('check')</script> at https://example.org",
+            SIMULATION_BASED,
         )
     ]  # fmt: skip
     out = tmp_path_factory.mktemp("review") / "review.html"
@@ -142,39 +148,64 @@ def test_a_patients_report_speaks_plainly_and_names_nobody(
     assert len(re.findall(r"<img ", page)) == 4
 
 
-def test_somebody_new_reaches_the_notebook_as_a_cohort_and_is_named_on_request(
-    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_somebody_new_is_a_cohort_and_is_named_on_request(fit: Fit, tmp_path: Path) -> None:
     person = new_patient(
         fit.cohort, subgroup=fit.cohort.subgroups[0], covariates={"age_years": 50.0},
         patient_id="somebody-new",
     )  # fmt: skip
-    handed = {}
-
-    def run(name: str, parameters: dict[str, object]) -> nbformat.NotebookNode:
-        handed[name] = parameters
-        handed["cohort"] = read_cohort(str(parameters["cohort_path"]))
-        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title")])
-
-    monkeypatch.setattr(twin_reporting, "run_template", run)
-    twin_report(fit, person, tmp_path / "new.html", until=730.5, show_patient_ids=True)
-    assert handed["cohort"].fingerprint == person.fingerprint
-    assert handed["patient_twin"]["until"] == 730.5
-    assert handed["patient_twin"]["show_patient_ids"] is True
-    assert "patient" not in handed["patient_twin"]
+    out = twin_report(fit, person, tmp_path / "new.html", until=730.5, show_patient_ids=True)
+    page = without_pictures(out.read_text(encoding="utf-8"))
+    assert "somebody-new" in page
+    assert "within 2 years" in page
 
     evidence = collect_patient(fit, person, until=730.5)
-    shown = sections_patient.verdict(evidence, show_patient_ids=True).html
-    assert "somebody-new" in shown
     assert "somebody-new" not in sections_patient.verdict(evidence).html
     rests_on = sections_patient.rests_on(evidence).html
     assert "not in the fit: its levels are drawn" in rests_on  # a new centre
     assert "ecog" in rests_on
 
 
-def test_what_cannot_be_reported_is_refused_before_the_notebook_starts(
-    fit: Fit, tmp_path: Path
+def test_a_report_needs_none_of_the_packages_of_notebooks(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("IPython", "jupytext", "markdown_it", "nbformat", "papermill"):
+        monkeypatch.setitem(sys.modules, name, None)
+    patient = fit.cohort.patient_ids[0]
+    page = twin_report(fit, patient, tmp_path / "twin.html", at=0.0, until=365.25)
+    assert "<h2>In plain words</h2>" in page.read_text(encoding="utf-8")
+
+
+def test_the_code_of_every_section_is_shown_on_request(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = (sections.REVIEW[1], sections.REVIEW[-1])
+    monkeypatch.setattr(sections, "REVIEW", few)
+    plain, coded = (
+        tb.review(fit, tmp_path / "review.html", show_code=shown).read_text(encoding="utf-8")
+        for shown in (False, True)
+    )
+    assert "def data(evidence" not in plain
+    assert coded.count("<summary>Code</summary>") == 2
+    assert "def data(evidence" in coded
+    assert re.findall(r"<h2>(.*?)</h2>", coded) == ["Data and exclusions", "Provenance"]
+
+
+def test_warnings_are_shown_at_the_end_of_the_page(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loud(_: ReviewEvidence) -> f.Block:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("<b>careful</b>", RuntimeWarning, stacklevel=1)
+        return f.paragraph("shown")
+
+    monkeypatch.setattr(sections, "REVIEW", (Section(show=loud),))
+    page = tb.review(fit, tmp_path / "review.html").read_text(encoding="utf-8")
+    assert page.index("shown") < page.index("Messages while computing")
+    assert "RuntimeWarning: &lt;b&gt;careful&lt;/b&gt;" in page
+
+
+def test_what_cannot_be_reported_is_refused_and_leaves_no_page(fit: Fit, tmp_path: Path) -> None:
     with pytest.raises(TwinError, match="not in the fitted cohort"):
         twin_report(fit, "nobody", tmp_path / "x.html")
     with pytest.raises(OptionError, match="interval"):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
 from twinbayes.checks import CheckResult
+from twinbayes.checks.borrowing.shrinkage import shrinkage_of
+from twinbayes.inference import Fit
+from twinbayes.report.figures.diagnostics import missingness
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.suppression import publishable
 
@@ -25,15 +30,54 @@ def test_small_counts_are_hidden_with_what_tells_them() -> None:
         }
     )
     shown = publishable(CheckResult("shrinkage", "info", table, "")).table
-    assert list(shown["n"]) == ["60", "<5", "12"]
-    assert list(shown["observed"]) == ["20", "<5", "0"]
-    hidden = shown.loc[1, ["expected", "raw", "raw_lower", "raw_upper", "borrowed"]]
-    assert all(value is None for value in hidden)
-    assert shown.loc[0, "raw"] == 0.1
+    # The one small count could be had from the total: the next smallest goes with it.
+    assert list(shown["n"]) == ["60", "<5", "hidden"]
+    assert list(shown["observed"]) == ["hidden", "<5", "0"]
+    telling = shown[["expected", "raw", "raw_lower", "raw_upper", "borrowed"]]
+    assert telling.loc[:1].map(lambda value: value is None).all(axis=None)
+    assert list(telling.loc[2])[:2] == [3.0, -np.inf]
     assert list(shown["pooled"]) == [0.1, 0.0, 0.0]
     html = f.check(CheckResult("shrinkage", "info", table, "")).html
     assert "&lt;5" in html
     assert "2.5" not in html
+
+
+def test_each_breakdown_hides_a_second_count_by_itself_and_the_whole_stays() -> None:
+    table = pd.DataFrame(
+        {
+            "transition": ["a"] * 4 + ["b"] * 4,
+            "subgroup": ["all", "A", "B", "C"] * 2,
+            "n_event": [30, 20, 8, 2, 40, 20, 3, 17],
+        }
+    )
+    shown = publishable(CheckResult("x", "info", table, "")).table["n_event"]
+    assert list(shown) == ["30", "20", "hidden", "<5", "40", "20", "<5", "hidden"]
+    # Rows of a key that we do not know, and whole numbers held as objects, as from a file.
+    other = table.rename(columns={"transition": "kind"}).astype({"n_event": object})
+    assert list(publishable(CheckResult("x", "info", other, "")).table["n_event"]) == list(shown)
+    treated = pd.DataFrame({"effect": ["x"] * 3, "subgroup": list("ABC"), "n_treated": [9, 4, 0]})
+    shown = publishable(CheckResult("x", "info", treated, "")).table["n_treated"]
+    assert list(shown) == ["hidden", "<5", "0"]
+    folds = pd.DataFrame({"fold": ["1", "2", "3", "pooled"], "n": [3, 40, 17, 60]})
+    shown = publishable(CheckResult("x", "info", folds, "")).table["n"]
+    assert list(shown) == ["<5", "40", "hidden", "60"]
+
+
+def test_review_and_quality_report_hide_the_same_second_subgroup(fit: Fit) -> None:
+    sizes = fit.cohort.patients["subgroup"].value_counts()
+    small, middle, _ = sizes.sort_values().index
+    assert [sizes[small], sizes[middle]] == [3, 22]
+    quality = fit.cohort.quality()._repr_html_()
+    rows = dict(re.findall(r"<tr><td>(\w+)</td><td>(.*?)</td>", quality))
+    review = f.check(shrinkage_of(fit, 0.9)).html
+    cells = dict(
+        re.findall(r'<td class="short">(\w+)</td><td class="short">(&lt;5|hidden|\d+)<', review)
+    )
+    for page in (rows, cells):
+        assert (page[small], page[middle]) == ("&lt;5", "hidden")
+    labels = missingness(fit.cohort.quality().tables["missing_by_subgroup"], place="subgroup")
+    drawn = [t.get_text() for t in labels.figure.axes[0].get_yticklabels()]
+    assert [t.rsplit("  ", 1)[1] for t in drawn] == ["28", "hidden", "<5"]
 
 
 def test_subgroups_too_small_to_count_are_left_out_and_the_whole_stays() -> None:

@@ -13,7 +13,7 @@ from twinbayes.inference import Fit
 from twinbayes.model import StateGraph, Transition
 from twinbayes.names import DEATH, LAST_CONTACT
 from twinbayes.twin import Twin
-from twinbayes.twin.answers import forecast
+from twinbayes.twin.answers import grid
 from twinbayes.twin.answers.summaries import restricted_means, summarise
 from twinbayes.twin.occupation.paths import time_nodes
 
@@ -169,9 +169,9 @@ def test_draws_that_would_not_fit_in_memory_are_refused(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needed = 8 * 6 * 11 * 6 * 200
-    monkeypatch.setattr(forecast, "_MAX_DRAWS_BYTES", needed)
+    monkeypatch.setattr(grid, "_MAX_DRAWS_BYTES", needed)
     assert twin.forecast(UNTIL, 10, draws=True)["survival_draws"].sizes["sample"] == 200
-    monkeypatch.setattr(forecast, "_MAX_DRAWS_BYTES", needed - 1)
+    monkeypatch.setattr(grid, "_MAX_DRAWS_BYTES", needed - 1)
     with pytest.raises(TwinError, match="fewer patients or times, or leave draws=False"):
         twin.forecast(UNTIL, 10, draws=True)
     assert twin.forecast(UNTIL, 10)["survival"].sizes["time"] == 11

@@ -24,9 +24,10 @@ from twinbayes.model import (
     TreatmentStart,
 )
 from twinbayes.model.courses.graph import Effect
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.twin import Twin
-from twinbayes.twin.population.hazards import Population, patient_ratios
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import patient_ratios
 
 UNTIL = 1000.0
 

@@ -11,7 +11,7 @@ from twinbayes.errors import OptionError, ScenarioError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.model import StateGraph, Transition
 from twinbayes.twin import Quality, Scenario, Twin
-from twinbayes.twin.answers import forecast
+from twinbayes.twin.answers import grid
 
 UNTIL = 1000.0
 SCORE = Quality(marker="global_health")
@@ -137,10 +137,10 @@ def test_draws_that_would_not_fit_in_memory_are_refused(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needed = 8 * 2 * 2 * 200
-    monkeypatch.setattr(forecast, "_MAX_DRAWS_BYTES", needed)
+    monkeypatch.setattr(grid, "_MAX_DRAWS_BYTES", needed)
     result = twin.quality_adjusted_time(SCORE, UNTIL, draws=True)
     assert result["rmst_draws"].sizes["sample"] == 200
-    monkeypatch.setattr(forecast, "_MAX_DRAWS_BYTES", needed - 1)
+    monkeypatch.setattr(grid, "_MAX_DRAWS_BYTES", needed - 1)
     with pytest.raises(TwinError, match="fewer patients or times, or leave draws=False"):
         twin.quality_adjusted_time(SCORE, UNTIL, draws=True)
     assert "rmst" in twin.quality_adjusted_time(SCORE, UNTIL)

@@ -14,7 +14,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.errors import TwinError
 from twinbayes.inference.densities.prior_draws import sample_priors
-from twinbayes.model import ModelSpec, NoPooling, Term
+from twinbayes.model import Exchangeable, ModelSpec, NoPooling, Term
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
 from twinbayes.twin.population.curves import CurvePopulation
@@ -117,6 +117,30 @@ def test_a_subgroup_that_the_fit_has_not_seen_may_lie_anywhere_between_subgroups
 ) -> None:
     twin = twin_of(spec, posterior, cohort_of(["new"], [50.0]))
     assert_as_by_the_textbook(twin, posterior, np.diag([0.7, 0.2]) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "ratio"),
+    [(Exchangeable(nu=4.0), 2.0), (Exchangeable(centred=("bilirubin: 1",)), 1.0)],
+    ids=["Student's t", "centred"],
+)
+def test_a_new_subgroup_has_the_variance_that_subgroups_have(
+    spec: ModelSpec, posterior: xr.Dataset, pooling: Exchangeable, ratio: float
+) -> None:
+    """Of Student's t with 4 degrees of freedom, it is 4 / (4 - 2) times the squared scale."""
+    assert spec.trajectories is not None
+    other = replace(spec, trajectories=replace(spec.trajectories, subgroup=pooling))
+    twin = twin_of(other, posterior, cohort_of(["new"], [50.0]))
+    assert_as_by_the_textbook(twin, posterior, ratio * np.diag([0.7, 0.2]) ** 2)
+
+
+def test_subgroups_without_a_variance_say_nothing_about_a_new_one(
+    spec: ModelSpec, posterior: xr.Dataset
+) -> None:
+    assert spec.trajectories is not None
+    wild = replace(spec, trajectories=replace(spec.trajectories, subgroup=Exchangeable(nu=2.0)))
+    with pytest.raises(TwinError, match="pooling of its curves says nothing"):
+        twin_of(wild, posterior, cohort_of(["new"], [50.0])).curves(0)
 
 
 def test_a_missing_covariate_of_a_curve_is_integrated_out(

@@ -11,8 +11,33 @@ import pandas as pd
 from twinbayes.errors import require_known
 
 type CheckVerdict = Literal["pass", "warn", "fail", "info", "not_provided"]
+type Topic = Literal[
+    "prior predictive",
+    "shrinkage",
+    "calibration",
+    "scores",
+    "out-of-sample scores",
+    "prior sensitivity",
+    "borrowing",
+    "simulation-based calibration",
+    "further",
+]
 
 VERDICTS: Final[tuple[CheckVerdict, ...]] = ("pass", "warn", "fail", "info", "not_provided")
+
+PRIOR_PREDICTIVE: Final = "prior predictive"
+SHRINKAGE: Final = "shrinkage"
+CALIBRATION: Final = "calibration"
+SCORES: Final = "scores"
+OUT_OF_SAMPLE: Final = "out-of-sample scores"
+SENSITIVITY: Final = "prior sensitivity"
+BORROWING: Final = "borrowing"
+SIMULATION_BASED: Final = "simulation-based calibration"
+FURTHER: Final = "further"
+TOPICS: Final[tuple[Topic, ...]] = (
+    PRIOR_PREDICTIVE, SHRINKAGE, CALIBRATION, SCORES, OUT_OF_SAMPLE, SENSITIVITY, BORROWING,
+    SIMULATION_BASED, FURTHER,
+)  # fmt: skip
 
 _LABELS: Final = {
     "pass": "PASS",
@@ -46,25 +71,30 @@ class CheckResult:
         The numbers behind the verdict; may be empty.
     text
         One or two sentences: what was compared, and with what outcome.
+    topic
+        What the check is about, one of `TOPICS`: decides in which section of a report it is shown.
+        By default ``"further"``.
 
     Raises
     ------
     OptionError
-        If the verdict is not one of the five.
+        If the verdict is not one of the five, or the topic is not known.
     """
 
     name: str
     verdict: CheckVerdict
     table: pd.DataFrame
     text: str
+    topic: Topic = FURTHER
 
     def __post_init__(self) -> None:
         require_known(self.verdict, VERDICTS, "verdict")
+        require_known(self.topic, TOPICS, "topic")
 
     @classmethod
-    def not_provided(cls, name: str, why: str) -> CheckResult:
+    def not_provided(cls, name: str, why: str, *, topic: Topic = FURTHER) -> CheckResult:
         """Return the result of a check for which there is no evidence."""
-        return cls(name, "not_provided", pd.DataFrame(), why)
+        return cls(name, "not_provided", pd.DataFrame(), why, topic)
 
     @property
     def label(self) -> str:

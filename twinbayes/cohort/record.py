@@ -1,126 +1,31 @@
-"""The cohort: a registry's tables as one frozen value."""
+"""The cohort: a registry's tables, and the cohorts, reports and files that they give."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.cohort.quality.report import QualityReport, assess
+from twinbayes.cohort.tables import CohortTables, CovariateCache
+from twinbayes.cohort.writing import write_cohort
 from twinbayes.errors import CohortError
 
-if TYPE_CHECKING:
-    from twinbayes.cohort.quality.report import QualityReport
 
-# Role of a variable that a model may use from the origin on.
-ROLE_COVARIATE: Final = "covariate"
-EXCLUDED_COLUMNS: Final = ("table", "row", "rule", "reason")
-# Columns of `patients` that place a patient in the hierarchy; never covariates.
-PLACE_COLUMNS: Final = (names.PATIENT_ID, names.SUBGROUP, names.CENTRE)
-
-
-def no_exclusions() -> DataFrame:
-    """Return an empty table of excluded rows."""
-    return DataFrame({name: pd.Series(dtype="object") for name in EXCLUDED_COLUMNS})
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Cohort:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Cohort(CohortTables):
     """Patients, their dated events and everything measured on them.
 
     Time is days since the patient's origin (usually diagnosis). Frames are ordered by
     patient as in `patients`, then by day. They are meant to be read, not changed; use
-    :meth:`select` and :meth:`until` to derive another cohort.
-
-    Attributes
-    ----------
-    patients
-        One row a patient: ``patient_id``, ``subgroup``, ``centre``, ``age_years``, ``sex``
-        and the declared baseline covariates (float, or str where levels are declared).
-    events
-        ``patient_id``, ``day``, ``event``; exactly one terminal row (``death`` or
-        ``last_contact``) a patient.
-    variables
-        The dictionary: ``name``, ``table``, ``role``, ``group``, ``unit``, ``min``, ``max``,
-        ``levels`` (separated by ``|``), ``description``.
-    genomics
-        ``patient_id`` and one float column a lesion, 0/1 or allele fraction, NaN if unknown.
-    visits
-        ``patient_id``, ``day``, ``marker``, ``value``, ``censored``.
-    treatments
-        ``patient_id``, ``start_day``, ``stop_day`` (NaN: ongoing or unknown), ``treatment``,
-        ``dose``, ``line``.
-    excluded
-        Source rows left out, by table, row and rule: rows in = rows used + rows listed.
-    simulated
-        True if no row describes a real person.
-    source
-        Title, origin, licence and notes.
+    :meth:`select` and :meth:`until` to derive another cohort. The frames and what follows from
+    them are those of `CohortTables`.
     """
-
-    name: str
-    patients: DataFrame
-    events: DataFrame
-    variables: DataFrame
-    genomics: DataFrame | None = None
-    visits: DataFrame | None = None
-    treatments: DataFrame | None = None
-    excluded: DataFrame = field(default_factory=no_exclusions)
-    simulated: bool = False
-    source: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def n_patients(self) -> int:
-        """Number of patients."""
-        return len(self.patients)
-
-    @property
-    def patient_ids(self) -> tuple[str, ...]:
-        """Patient identifiers in the order of `patients`."""
-        return tuple(self.patients[names.PATIENT_ID])
-
-    @property
-    def subgroups(self) -> tuple[str, ...]:
-        """Subgroups, the largest first, ties by name."""
-        return _by_size(self.patients[names.SUBGROUP])
-
-    @property
-    def centres(self) -> tuple[str, ...]:
-        """Centres, the largest first, ties by name."""
-        return _by_size(self.patients[names.CENTRE])
-
-    @property
-    def tables(self) -> dict[str, DataFrame]:
-        """The tables present, by name, in the order of the data contract."""
-        present = {name: getattr(self, name) for name in names.TABLES}
-        return {name: frame for name, frame in present.items() if frame is not None}
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the content of all tables and the `simulated` flag.
-
-        Independent of the order of rows and columns, of the name, the source and the list of
-        excluded rows; it changes with any value that a model could see.
-        """
-        digest = hashlib.sha256(b"simulated" if self.simulated else b"real")
-        for name, frame in self.tables.items():
-            digest.update(f"\0{name}\0".encode())
-            told = without_blank_intervals(frame) if name == names.EVENTS else frame
-            digest.update(_canonical_bytes(told))
-        return digest.hexdigest()
-
-    @property
-    def has_intervals(self) -> bool:
-        """Whether an event is only known to lie between two days."""
-        return names.DAY_LOWER in self.events and bool(self.events[names.DAY_LOWER].notna().any())
 
     def dated(self) -> Cohort:
         """Return the cohort with events that lie between two days dated in the middle."""
@@ -130,26 +35,6 @@ class Cohort:
         events = self.events.drop(columns=names.DAY_LOWER)
         events[names.DAY] = 0.5 * (lower + self.events[names.DAY])
         return self._with({names.EVENTS: events})
-
-    def covariates(self) -> DataFrame:
-        """Baseline covariates, indexed by patient.
-
-        Returns
-        -------
-        DataFrame
-            Index ``patient_id``; one column for each variable with role ``covariate``, in the
-            order of `variables`. Float, or str where levels are declared; missing stays missing.
-            Subgroup and centre are not among them.
-        """
-        return self._covariates.copy(deep=False)  # shares its values until somebody writes
-
-    @cached_property
-    def _covariates(self) -> DataFrame:
-        declared = self.variables[self.variables["role"] == ROLE_COVARIATE]
-        wide = self.patients.set_index(names.PATIENT_ID)
-        if self.genomics is not None:
-            wide = wide.join(self.genomics.set_index(names.PATIENT_ID))
-        return wide[list(declared["name"])]
 
     def select(self, patient_ids: Sequence[str]) -> Cohort:
         """Return the cohort of these patients, in the order asked for.
@@ -220,8 +105,6 @@ class Cohort:
 
     def quality(self) -> QualityReport:
         """Return missingness, follow-up, event counts and suspicious values."""
-        from twinbayes.cohort.quality.report import assess  # the report needs this module's names
-
         return assess(self)
 
     def write(self, path: str | Path, *, file_format: str = "csv") -> Path:
@@ -234,8 +117,6 @@ class Cohort:
         file_format
             ``"csv"`` or ``"parquet"``.
         """
-        from twinbayes.cohort.writing import write_cohort  # writing needs this module's names
-
         return write_cohort(self, Path(path), file_format=file_format)
 
     def _limit(self, day: float | Mapping[str, float]) -> pd.Series:
@@ -254,39 +135,18 @@ class Cohort:
 
     def _with(self, tables: Mapping[str, DataFrame]) -> Cohort:
         # dataclasses.replace is typed field by field, so the names are spelled out once, here.
-        cohort = replace(
+        patients = tables.get(names.PATIENTS, self.patients)
+        genomics = tables.get(names.GENOMICS, self.genomics)
+        same = patients is self.patients and genomics is self.genomics
+        return replace(
             self,
-            patients=tables.get(names.PATIENTS, self.patients),
-            genomics=tables.get(names.GENOMICS, self.genomics),
+            patients=patients,
+            genomics=genomics,
             visits=tables.get(names.VISITS, self.visits),
             events=tables.get(names.EVENTS, self.events),
             treatments=tables.get(names.TREATMENTS, self.treatments),
+            covariate_cache=self.covariate_cache if same else CovariateCache(),
         )
-        same = cohort.patients is self.patients and cohort.genomics is self.genomics
-        if same and "_covariates" in self.__dict__:
-            cohort.__dict__["_covariates"] = self._covariates
-        return cohort
-
-    def __repr__(self) -> str:
-        """Name, size and kind; never a patient."""
-        kind = "simulated" if self.simulated else "real"
-        return (
-            f"Cohort({self.name!r}, {kind}: {self.n_patients} patients, "
-            f"{len(self.subgroups)} subgroups, {len(self.centres)} centres, "
-            f"{len(self.events)} events)"
-        )
-
-
-def without_blank_intervals(events: DataFrame) -> DataFrame:
-    """Return events without a `day_lower` that is blank throughout: every event is dated."""
-    if names.DAY_LOWER in events and events[names.DAY_LOWER].isna().all():
-        return events.drop(columns=names.DAY_LOWER)
-    return events
-
-
-def _by_size(values: pd.Series) -> tuple[str, ...]:
-    counts = values.value_counts()
-    return tuple(sorted((str(name) for name in counts.index), key=lambda n: (-counts[n], n)))
 
 
 def _in_order(frame: DataFrame, rank: Mapping[str, int]) -> DataFrame:
@@ -304,19 +164,3 @@ def _events_until(events: DataFrame, limit: pd.Series) -> DataFrame:
         event=events[names.EVENT].where(~cut, names.LAST_CONTACT),
     )
     return seen[terminal | (events[names.DAY] <= last)].reset_index(drop=True)
-
-
-def _canonical_bytes(frame: DataFrame) -> bytes:
-    columns = {}
-    for column in sorted(frame.columns):
-        values = frame[column]
-        if pd.api.types.is_numeric_dtype(values.dtype):
-            # one spelling a number, whatever its dtype; -0.0 equals 0.0
-            numbers = values.to_numpy(dtype=float, na_value=np.nan) + 0.0
-            columns[column] = np.array([repr(float(v)) for v in numbers], dtype=object)
-        else:
-            columns[column] = values.astype(object).where(values.notna(), "").to_numpy()
-    text = DataFrame(columns).sort_values(list(columns), kind="stable")
-    buffer = io.StringIO()
-    text.to_csv(buffer, index=False, lineterminator="\n")
-    return buffer.getvalue().encode()

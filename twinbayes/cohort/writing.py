@@ -14,14 +14,14 @@ from twinbayes import names
 from twinbayes.cohort.contract.dictionary import declared_fields
 from twinbayes.cohort.contract.files import DESCRIPTOR
 from twinbayes.cohort.contract.schema import CONTRACT, EXCLUDED, Field, schema_descriptor
-from twinbayes.cohort.record import Cohort
+from twinbayes.cohort.tables import CohortTables
 from twinbayes.errors import CohortError, StorageError, require_known
 
 _FORMATS: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 _STANDARD_SOURCE: Final = ("title", "origin", "licence", "note")
 
 
-def write_cohort(cohort: Cohort, folder: Path, *, file_format: str = "csv") -> Path:
+def write_cohort(cohort: CohortTables, folder: Path, *, file_format: str = "csv") -> Path:
     """Write the cohort into a new or empty folder and return the folder.
 
     Raises
@@ -71,7 +71,7 @@ def _whole_as_integers(values: pd.Series) -> pd.Series:
 
 
 def _descriptor(
-    cohort: Cohort, tables: Mapping[str, DataFrame], file_format: str
+    cohort: CohortTables, tables: Mapping[str, DataFrame], file_format: str
 ) -> dict[str, Any]:
     source = dict(cohort.source)
     other = {key: value for key, value in source.items() if key not in _STANDARD_SOURCE}
@@ -93,7 +93,7 @@ def _titled(title: str | None, **more: str) -> list[dict[str, str]] | None:
     return None if title is None else [{**more, "title": title}]
 
 
-def _resource(table: str, cohort: Cohort, file_format: str) -> dict[str, Any]:
+def _resource(table: str, cohort: CohortTables, file_format: str) -> dict[str, Any]:
     schema = schema_descriptor(table)
     if schema["fieldsMatch"] == "partial":
         # The written folder knows its covariates, so its schema is closed.

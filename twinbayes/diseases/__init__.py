@@ -1,38 +1,28 @@
-"""Diseases: one file each, listed in one table."""
+"""Diseases: one file each, found in this folder.
+
+A file declares what it adds, ``DISEASES: Final = {"aml": aml}``; shared courses declare nothing.
+The priors of a disease are the set of the library that its description names.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, overload
 
-from twinbayes.diseases.aggregate import basket, historical
-from twinbayes.diseases.aml import aml
-from twinbayes.diseases.cml import cml
-from twinbayes.diseases.hsct import hsct, hsct_illness_death
-from twinbayes.diseases.pbc import pbc
-from twinbayes.diseases.registry import registry
-from twinbayes.diseases.survival import survival
+from twinbayes.discovery import collect
 from twinbayes.errors import require_known
 from twinbayes.model import ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
 
-DISEASES: Final[MappingProxyType[str, Callable[..., ModelSpec]]] = MappingProxyType(
-    {
-        "aml": aml,
-        "cml": cml,
-        "hsct": hsct,
-        "hsct_illness_death": hsct_illness_death,
-        "pbc": pbc,
-        "registry": registry,
-        "survival": survival,
-    }
+DISEASES: Final[Mapping[str, Callable[..., ModelSpec]]] = MappingProxyType(
+    collect(__name__, "DISEASES")
 )
 """Every disease by name; contract tests run over this table."""
 
-AGGREGATES: Final[MappingProxyType[str, Callable[..., AggregateSpec]]] = MappingProxyType(
-    {"basket": basket, "historical": historical}
+AGGREGATES: Final[Mapping[str, Callable[..., AggregateSpec]]] = MappingProxyType(
+    collect(__name__, "AGGREGATES")
 )
 """Every model of aggregate data by name."""
 
@@ -53,10 +43,8 @@ def disease(name: str, **options: Any) -> ModelSpec | AggregateSpec:
     Parameters
     ----------
     name
-        A key of `DISEASES`: ``aml``, ``cml`` (BCR-ABL1 and treatment-free remission), ``hsct``
-        (recovery, adverse events, relapse and death after stem-cell transplantation),
-        ``hsct_illness_death``, ``pbc`` (joint model of bilirubin and death in primary biliary
-        cirrhosis), ``registry``, ``survival``; or of `AGGREGATES`: ``basket``, ``historical``.
+        A key of `DISEASES`, such as ``aml`` or ``pbc`` (each file says what it describes), or of
+        `AGGREGATES`: ``basket``, ``historical``.
     **options
         Options of that disease's function, such as ``pooling="none"`` for ``aml``.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from twinbayes.cohort.aggregate import RESPONSE
 from twinbayes.model.aggregate.spec import AggregateSpec
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import pooling_of
 
 
@@ -63,3 +65,6 @@ def historical(
         unit=unit,
         priors="historical",
     )
+
+
+AGGREGATES: Final = {"basket": basket, "historical": historical}

@@ -15,7 +15,7 @@ from twinbayes.model import (
     Term,
     TimeVarying,
 )
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 
 
 def aml(
@@ -98,3 +98,6 @@ _COVARIATES: Final = (
     Interaction(names=("NPM1", "NRAS")),
     Interaction(names=("TP53", "cyto_complex_karyotype")),
 )
+
+
+DISEASES: Final = {"aml": aml}

@@ -60,3 +60,6 @@ def cml() -> ModelSpec:
             )
         ),
     )
+
+
+DISEASES: Final = {"cml": cml}

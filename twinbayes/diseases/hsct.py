@@ -7,6 +7,8 @@ Fiocco and Geskus 2007).
 
 from __future__ import annotations
 
+from typing import Final
+
 from twinbayes.model import (
     Complete,
     EventProcess,
@@ -121,3 +123,6 @@ def hsct_illness_death(*, windows: int = 20, unshrunk: tuple[str, ...] = ()) -> 
             ),
         ),
     )
+
+
+DISEASES: Final = {"hsct": hsct, "hsct_illness_death": hsct_illness_death}

@@ -16,8 +16,8 @@ from twinbayes.model import (
     Treatment,
     TreatmentStart,
 )
-from twinbayes.model.events.baseline import Baseline
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.baseline import Baseline
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import pooling_of
 from twinbayes.names import CLOCK_ENTRY
 

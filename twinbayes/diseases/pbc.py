@@ -16,8 +16,8 @@ from twinbayes.model import (
     Trajectory,
     Transition,
 )
+from twinbayes.model.baseline import Baseline
 from twinbayes.model.covariates.columns import CovariateTerm
-from twinbayes.model.events.baseline import Baseline
 
 ENDPOINTS: Final = ("death", "death or transplantation", "competing")
 SEX: Final = Term(name="sex", group="clinical", transform="category")
@@ -76,3 +76,6 @@ def pbc(
             for m in markers
         ),
     )
+
+
+DISEASES: Final = {"pbc": pbc}

@@ -17,7 +17,7 @@ from twinbayes.model import (
     Trajectories,
     Trajectory,
 )
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 
 
 def registry(*, pooling: str | Pooling = "exchangeable") -> ModelSpec:
@@ -80,3 +80,6 @@ _COVARIATES: Final = (
     Group(group="gene"),
     Group(group="cytogenetic"),
 )
+
+
+DISEASES: Final = {"registry": registry}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from twinbayes.model import (
     EventProcess,
     ModelSpec,
@@ -10,8 +12,8 @@ from twinbayes.model import (
     Term,
     Transition,
 )
+from twinbayes.model.baseline import Baseline
 from twinbayes.model.covariates.columns import CovariateTerm
-from twinbayes.model.events.baseline import Baseline
 
 
 def survival(
@@ -45,3 +47,6 @@ def survival(
             unshrunk=unshrunk,
         ),
     )
+
+
+DISEASES: Final = {"survival": survival}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from scipy.optimize import brentq
@@ -14,10 +14,8 @@ from twinbayes.effects.effect import treatment_effect
 from twinbayes.effects.eligible import choose
 from twinbayes.effects.estimand import SUMMARIES, Estimand
 from twinbayes.errors import OptionError, TwinError
-
-if TYPE_CHECKING:
-    from twinbayes.inference import Fit
-    from twinbayes.twin.twin import Twin
+from twinbayes.inference import Fit
+from twinbayes.twin.twin import Twin
 
 _PRECISION: Final = 0.002  # of the bias, on the log hazard ratio
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 
 from twinbayes.errors import TwinError
+from twinbayes.inference import Fit
 from twinbayes.names import EFFECT, SUBGROUP
 from twinbayes.twin.answers.summaries import summarise
-
-if TYPE_CHECKING:
-    from twinbayes.inference import Fit
 
 
 def conditional_hazard_ratios(fit: Fit, treatment: str, *, interval: float = 0.9) -> xr.Dataset:

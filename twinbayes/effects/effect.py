@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -21,20 +20,24 @@ from twinbayes.effects.estimand import SUMMARIES, Estimand, Reading
 from twinbayes.effects.standardise import FIXED_SAMPLE, PatientWeights, Sums
 from twinbayes.effects.support import Support, require_supported, support_of
 from twinbayes.errors import TwinError
+from twinbayes.inference import Fit
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, SAMPLE, SUBGROUP, TIME
-from twinbayes.twin.answers.forecast import OutputGrid, label, output_grid, scenario_nodes
+from twinbayes.twin.answers.grid import (
+    Data,
+    OutputGrid,
+    each_patient,
+    label,
+    output_grid,
+    require_scenarios,
+    with_bounds,
+)
 from twinbayes.twin.answers.quality_of_life import DayWeights
 from twinbayes.twin.answers.summaries import summarise
-from twinbayes.twin.occupation.paths import Path, over_patients
-from twinbayes.twin.scenario import Scenario
+from twinbayes.twin.curves.patient import PatientCurves
+from twinbayes.twin.occupation.paths import Path
 from twinbayes.twin.twin import Twin
 from twinbayes.twin.weighting.patient_draws import PatientDraws
-
-if TYPE_CHECKING:
-    from twinbayes.inference import Fit
-
-type Data = dict[str, tuple[tuple[str, ...], Floats]]
 
 
 def treatment_effect(
@@ -115,9 +118,7 @@ class _Sides:
 
     @classmethod
     def of(cls, twin: Twin, reading: Reading, grid: OutputGrid, bias: Bias | None) -> _Sides:
-        landmarks = [p.day for p in twin.present]
-        for scenario in (reading.a, reading.b):
-            scenario.require_valid(twin.spec.graph, landmarks)
+        require_scenarios(twin, reading.a, reading.b)
         quality = reading.estimand.quality
         return cls(
             twin,
@@ -135,20 +136,16 @@ class _Sides:
     def compare(self) -> Callable[[Floats, Floats], Floats]:
         return _COMPARISONS[SUMMARIES[self.reading.estimand.summary][1]]
 
-    def levels(self, i: int, drawn: PatientDraws) -> tuple[Floats, Floats]:
+    def levels(self, i: int, drawn: PatientDraws, nodes: Floats) -> tuple[Floats, Floats]:
         """(time, draw) of patient `i` under each scenario."""
-        twin, a, b = self.twin, self.reading.a, self.reading.b
-        landmark = twin.present[i].day
-        nodes = scenario_nodes(
-            float(self.grid.times[-1]), twin.spec.graph, [a, b], landmark, self.grid
-        )
+        a, b = self.reading.a, self.reading.b
         drawn = self._unblocked(drawn)
         one, two = drawn, drawn
         if self.confounded is not None:
             one, two = self.confounded.true(drawn)
         return (
-            self._level(twin.path(i, a, nodes, one), one, a, landmark),
-            self._level(twin.path(i, b, nodes, two), two, b, landmark),
+            self._level(*self.twin.followed(i, a, nodes, one), self.twin.present[i].day),
+            self._level(*self.twin.followed(i, b, nodes, two), self.twin.present[i].day),
         )
 
     def _unblocked(self, drawn: PatientDraws) -> PatientDraws:
@@ -159,12 +156,9 @@ class _Sides:
         rate = drawn.population.rate * endpoint.open_intensities[:, None, None]
         return replace(drawn, population=replace(drawn.population, rate=rate))
 
-    def _level(
-        self, path: Path, drawn: PatientDraws, scenario: Scenario, landmark: float
-    ) -> Floats:
+    def _level(self, path: Path, curves: PatientCurves | None, landmark: float) -> Floats:
         endpoint, times = self.reading.endpoint, self.grid.times
         if self.weights is not None:
-            curves = drawn.turning(scenario)
             return np.stack([self.weights.time(_until(path, t), curves, landmark) for t in times])
         if self.side == "state_occupation":
             return self.grid.read_off(path.nodes, endpoint.occupation(path))
@@ -228,27 +222,30 @@ def _standardised(
     names = (f"{sides.side}_a", f"{sides.side}_b", sides.reading.estimand.summary)
     rows: dict[str, list[Floats]] = {name: [] for name in names}
 
-    def work(i: int) -> tuple[Floats, Floats, dict[str, Floats]]:
-        drawn = twin.patient_draws(i)
-        a, b = sides.levels(i, drawn)
+    def work(
+        i: int, drawn: PatientDraws, nodes: Floats
+    ) -> tuple[Floats, Floats, dict[str, Floats]]:
+        a, b = sides.levels(i, drawn, nodes)
         found = _summaries(sides, names, a, b)
         if drawn.weights is not None:
             # Weights reorder the draws of one patient; means need the same draw of everybody.
-            a, b = sides.levels(i, twin.unweighted(i))
+            a, b = sides.levels(i, twin.unweighted(i), nodes)
         return a, b, found
 
-    for i, (a, b, found) in enumerate(over_patients(len(mine), work)):
+    scenarios = sides.reading.a, sides.reading.b
+    parts_of = each_patient(twin, scenarios, float(grid.times[-1]), grid, work)
+    for i, (a, b, found) in enumerate(parts_of):
         sums.add(groups.index(mine[i]), a, b, weights.of(twin.patient_ids[i]))
         for name in names:
             rows[name].append(found[name])
     data: Data = {}
     for name in names:
-        _store(data, name, (PATIENT, TIME), np.stack(rows[name]))
+        with_bounds(data, name, (PATIENT, TIME), np.stack(rows[name]))
     levels = sums.groups
     parts = [_summaries(sides, names, *levels[:, g]) for g in range(len(groups))]
     for name in names:
-        _store(data, f"subgroup_{name}", (SUBGROUP, TIME), np.stack([p[name] for p in parts]))
-        _store(data, f"overall_{name}", (TIME,), _summaries(sides, names, *sums.overall)[name])
+        with_bounds(data, f"subgroup_{name}", (SUBGROUP, TIME), np.stack([p[name] for p in parts]))
+        with_bounds(data, f"overall_{name}", (TIME,), _summaries(sides, names, *sums.overall)[name])
     if keep_draws:
         data[f"subgroup_{names[2]}_draws"] = (
             (SUBGROUP, TIME, SAMPLE),
@@ -304,11 +301,6 @@ def _until(path: Path, time: float) -> Path:
         occupation=path.occupation[:last],
         entries=path.entries[:last],
     )
-
-
-def _store(data: Data, name: str, dims: tuple[str, ...], summary: Floats) -> None:
-    for k, suffix in enumerate(("", "_lower", "_upper")):
-        data[f"{name}{suffix}"] = (dims, np.array(summary[..., k]))
 
 
 def _attrs(reading: Reading, chosen: Chosen, population: str, bias: Bias | None) -> dict[str, str]:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from twinbayes.cohort import Cohort
 from twinbayes.effects.estimand import Reading, Target
 from twinbayes.errors import TwinError, require_known
+from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
 from twinbayes.names import DAY, DEATH, EVENT, PATIENT_ID, SUBGROUP, TERMINAL_EVENTS
 from twinbayes.twin.twin import Twin
-
-if TYPE_CHECKING:
-    from twinbayes.inference import Fit
 
 LOST = "no longer followed at the landmark"
 FINAL = "dead, or in another final state, at the landmark"

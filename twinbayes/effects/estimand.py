@@ -17,8 +17,8 @@ from twinbayes.effects.intercurrent import Handled, handle
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import DAYS_PER_YEAR, DEATH
-from twinbayes.twin.answers.forecast import fatal_states
 from twinbayes.twin.answers.quality_of_life import Quality
+from twinbayes.twin.occupation.places import fatal_states
 from twinbayes.twin.scenario import Scenario, as_names
 
 EVENT_FREE: Final = "event_free"

@@ -15,12 +15,10 @@ import pandas as pd
 
 from twinbayes.effects.estimand import Reading
 from twinbayes.errors import TwinError
-from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model.courses.graph import EARLIER, StateGraph
 from twinbayes.model.courses.history import Episode, trace_histories
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import SUBGROUP
-from twinbayes.twin.assignment import change_of
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.scenario import Setting
 from twinbayes.twin.twin import Twin
@@ -32,7 +30,6 @@ NOBODY: Final = "no comparable patients"
 UNCHECKED: Final = "not checked"
 _NARROWER: Final = 0.9  # of the prior's standard deviation, above which the data added little
 _PRIOR_DRAWS: Final = 1000
-_KEPT: Final = "_prior_population"  # of an seen: draws of the priors, found once
 
 
 @dataclass(frozen=True)
@@ -238,7 +235,8 @@ def _prior_ratio(twin: Twin, seen: SeenByFit, reading: Reading, name: str, group
     if group not in twin.encoding.subgroups or seen.priors is None:
         return float("nan")
     spreads = []
-    for population in (twin.population, _prior_population(twin, seen)):
+    under_priors = seen.under_priors(twin.spec, twin.learnt, _PRIOR_DRAWS)
+    for population in (twin.population, under_priors):
         logs = _log_ratios(twin, population, reading, name, group)
         low, high = np.quantile(logs, [0.16, 0.84], axis=-1) if len(logs) else (0.0, 0.0)
         spreads.append(float(np.sqrt(np.sum((np.asarray(high) - low) ** 2))))
@@ -266,23 +264,9 @@ def _log_ratios(
     for sign, scenario in ((1.0, reading.a), (-1.0, reading.b)):
         settings: tuple[Setting, ...] = scenario.settings
         if settings:
-            change = change_of(twin, settings)
+            change = twin.design_change(settings)
             for k, column in enumerate(change.columns):
                 out += sign * change.by[members, k].mean() * population.coef[column]
     states_now: Sequence[str] = sorted({twin.present[i].state for i in members})
     leaving = [k for k, t in enumerate(graph.transitions) if t.source in states_now]
     return out[leaving]
-
-
-def _prior_population(twin: Twin, seen: SeenByFit) -> Population:
-    """Draws of the priors, laid out like the posterior."""
-    kept = seen.__dict__
-    if _KEPT not in kept:
-        draws = sample_priors(
-            twin.spec, seen.cohort, priors=seen.priors, draws=_PRIOR_DRAWS, seed=0
-        )
-        edges = tuple(twin.learnt.edges)
-        varying = twin.spec.events.varying(twin.encoding, edges)
-        kept[_KEPT] = Population.from_posterior(draws, twin.encoding, edges, varying)
-    population: Population = kept[_KEPT]
-    return population

@@ -22,9 +22,9 @@ from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.inference.samplers.protocol import Compiled, compile_model
 from twinbayes.model.aggregate.rows import EFFECT_MEAN
 from twinbayes.model.aggregate.spec import HETEROGENEITY, SUBGROUP_VALUE, AggregateSpec
-from twinbayes.model.assemble import require_finite_start
-from twinbayes.model.pooling.basic import BELONGS
+from twinbayes.model.assemble import assemble_aggregate, require_finite_start
 from twinbayes.model.pooling.power import PowerPrior
+from twinbayes.model.pooling.protocol import BELONGS
 from twinbayes.names import CHAIN, COEFFICIENT, DRAW, POSTERIOR, SUBGROUP
 from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors
 from twinbayes.priors.mixtures.mixture import BETA, GAMMA, NORMAL
@@ -273,7 +273,7 @@ def compile_aggregate(
 ) -> CompiledAggregate:
     """Make a model of aggregate data ready for sampling; see `fit` for the parameters."""
     priors = load_priors(spec.priors) if priors is None else priors
-    model = spec.build(data, priors)
+    model = assemble_aggregate(spec, data, priors)
     # A step costs next to nothing here, and few subgroups leave heterogeneity a long way to go.
     compiled = compile_model(model, sampler=sampler, **{"target_accept": TARGET_ACCEPT, **options})
     if not compiled.starts:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,20 +16,73 @@ import xarray as xr
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, TwinError
-from twinbayes.inference.densities.likelihood import by_patient, patient_loglik
+from twinbayes.inference.densities.likelihood import patient_loglik
 from twinbayes.inference.files.archive import pack_fit
 from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict
+from twinbayes.inference.thinning import evenly_spaced
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.events.process import PATIENT_WEIGHT
-from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, POSTERIOR
+from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, POSTERIOR, TWINS_OF_FIT
 from twinbayes.priors import PriorSet
 
-if TYPE_CHECKING:
-    from twinbayes.twin import Twin
-    from twinbayes.twin.population.curves import CurvePopulation
-    from twinbayes.twin.population.hazards import Population
-    from twinbayes.twin.weighting.seen import SeenByFit
+
+class TwinsOfFit(Protocol):
+    """What a fit asks of the twins under its draws; `twinbayes.twin.of_fit` answers."""
+
+    @property
+    def population(self) -> Any:
+        """Posterior draws laid out for forecasts."""
+
+    @property
+    def curve_population(self) -> Any:
+        """Posterior draws of what curves have in common, None without trajectories."""
+
+    def twin(self, cohort: Cohort, at: float | None, draws: int | None) -> Any:
+        """Twins of the patients of a cohort; see `Fit.twin`."""
+
+    def log_likelihood(self) -> xr.DataArray:
+        """Log marginal likelihood of every record of the fit, (chain, draw, patient)."""
+
+    def has_seen(self, cohort: Cohort) -> np.ndarray:
+        """Which patients of a cohort the fit has seen, (patient,)."""
+
+
+_providers: list[Callable[[Fit], TwinsOfFit]] = []  # one, once it has registered
+
+
+def provide_twins(provider: Callable[[Fit], TwinsOfFit]) -> None:
+    """Register what makes the twins of a fit; the last one counts.
+
+    Twins are built on fits, and a fit is where users ask for a twin. So that `inference` imports
+    nothing that is built on it, whoever makes twins registers here when it is imported.
+    """
+    _providers[:] = [provider]
+
+
+def twins_of_fit() -> Callable[[Fit], TwinsOfFit]:
+    """Return what makes the twins of a fit.
+
+    If nobody has registered, as where `twinbayes.inference` alone was imported, the module
+    `names.TWINS_OF_FIT` is loaded, which registers.
+    """
+    if not _providers:
+        import_module(TWINS_OF_FIT)
+    return _providers[0]
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """A plan, and what it is the plan of."""
+
+    spec: ModelSpec
+    cohort: Cohort
+    learnt: Learnt
+    plan: ModelPlan
+
+    def is_of(self, fit: Fit) -> bool:
+        """Whether it is still the plan of a fit, of which something may have been replaced."""
+        return self.spec is fit.spec and self.cohort is fit.cohort and self.learnt is fit.learnt
 
 
 @dataclass(frozen=True)
@@ -48,6 +102,8 @@ class Fit:
         Provenance: fingerprints, prior ids, seeds, versions, timings.
     learnt
         What the model learnt from the cohort before sampling: columns, windows, knots, scales.
+    laid_out
+        The plan that was sampled, if it is still at hand.
     """
 
     spec: ModelSpec
@@ -57,10 +113,13 @@ class Fit:
     verdict: Verdict
     manifest: Mapping[str, Any] = field(repr=False)
     learnt: Learnt = field(repr=False)
+    laid_out: LaidOut | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def plan(self) -> ModelPlan:
         """Histories, rows at risk and visits of the cohort, as the likelihood saw them."""
+        if (known := self.laid_out) is not None and known.is_of(self):
+            return known.plan
         return self.spec.plan(self.cohort, self.learnt)
 
     @property
@@ -89,66 +148,28 @@ class Fit:
         """Log-likelihood of each patient under each draw, (chain, draw, patient).
 
         Of the patient's course; where hazards follow trajectories, of visits and course together,
-        the patient's own curve integrated out as in `Twin.evidence`, and events that lie between
-        two days in the middle.
+        the patient's own curve integrated out as in `Twin.record_log_marginal`, and events that
+        lie between two days in the middle.
         """
-        posterior, ids = self.datatree[POSTERIOR].to_dataset(), self.cohort.patient_ids
-        if not self.spec.associations:
-            return patient_loglik(posterior, self.plan.events, ids)
-        twin = self.twin()
-        return by_patient(posterior, ids, [twin.record_log_marginal(i) for i in range(len(ids))])
+        if self.spec.associations:
+            return self._twins.log_likelihood()
+        posterior = self.datatree[POSTERIOR].to_dataset()
+        return patient_loglik(posterior, self.plan.events, self.cohort.patient_ids)
 
     @cached_property
-    def population(self) -> Population:
-        """Posterior draws laid out for forecasts."""
-        from twinbayes.twin.population.hazards import Population
+    def _twins(self) -> TwinsOfFit:
+        """Populations of this fit, and twins under them; made once."""
+        return twins_of_fit()(self)
 
-        varying = self.spec.events.varying(self.encoding, self.edges)
-        return Population.from_posterior(
-            self.datatree[POSTERIOR].to_dataset(), self.encoding, self.edges, varying
-        )
+    @property
+    def population(self) -> Any:
+        """Posterior draws laid out for forecasts, a `Population`."""
+        return self._twins.population
 
-    @cached_property
-    def curve_population(self) -> CurvePopulation | None:
+    @property
+    def curve_population(self) -> Any:
         """Posterior draws of what curves have in common, None without trajectories."""
-        from twinbayes.twin.population.curves import CurvePopulation
-
-        if self.learnt.curves is None:
-            return None
-        return CurvePopulation.from_posterior(
-            self.datatree[POSTERIOR].to_dataset(), self.learnt.curves, self.spec
-        )
-
-    @cached_property
-    def _thinned(self) -> dict[int, tuple[Population, CurvePopulation | None]]:
-        """Thinned populations by number of draws, as they are asked for."""
-        return {}
-
-    def _populations(self, draws: int | None) -> tuple[Population, CurvePopulation | None]:
-        """Both populations, thinned to evenly spaced draws of all chains together."""
-        whole = self.population, self.curve_population
-        n = whole[0].n_draws
-        if draws is None or draws == n:
-            return whole
-        if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
-            raise OptionError(f"draws must be a whole number of at least 1, not {draws!r}.")
-        if draws > n:
-            raise OptionError(
-                f"draws={draws} is more than the {n} draws of this fit. Ask for at most {n}, or "
-                "leave draws=None for all."
-            )
-        if draws not in self._thinned:
-            index = ((np.arange(draws) + 0.5) * n / draws).astype(np.int64)
-            curves = None if whole[1] is None else whole[1].take(index)
-            self._thinned[int(draws)] = whole[0].take(index), curves
-        return self._thinned[int(draws)]
-
-    @cached_property
-    def _origin(self) -> SeenByFit:
-        """What its twins know of this fit."""
-        from twinbayes.twin.weighting.seen import SeenByFit
-
-        return SeenByFit(self.cohort, self.weights, self.manifest, self.priors)
+        return self._twins.curve_population
 
     def twin(
         self,
@@ -156,7 +177,7 @@ class Fit:
         *,
         at: float | None = None,
         draws: int | None = None,
-    ) -> Twin:
+    ) -> Any:
         """Return the twin of one or more patients.
 
         Parameters
@@ -169,6 +190,10 @@ class Fit:
             known.
         draws
             Thin the posterior to this many draws, evenly spaced over all chains; default: all.
+
+        Returns
+        -------
+        twinbayes.Twin
 
         Raises
         ------
@@ -183,23 +208,12 @@ class Fit:
         record is another now, the draws are weighted by how well they bear out the record; see
         `Twin.reliability`.
         """
-        # The one import to the right of the layers: Fit is where users ask for a twin.
-        from twinbayes.twin import Twin
-
         cohort = who if isinstance(who, Cohort) else self._select(who)
-        return Twin.at_landmark(
-            self.spec,
-            self.learnt,
-            self._populations(draws),
-            cohort,
-            at,
-            self.verdict.usable,
-            self._origin,
-        )
+        return self._twins.twin(cohort, at, draws)
 
     def has_seen(self, cohort: Cohort) -> np.ndarray:
         """Which patients of a cohort the fit has seen, (patient,); by identifier and baseline."""
-        return np.asarray(self._origin.shares(cohort) > 0.0)
+        return self._twins.has_seen(cohort)
 
     def thinned(self, most: int) -> Fit:
         """Return this fit with at most so many draws (one a chain at least), evenly spaced.
@@ -213,7 +227,7 @@ class Fit:
         kept = max(1, int(most) // posterior.sizes[CHAIN])
         if kept >= size:
             return self
-        index = (2 * np.arange(kept) + 1) * size // (2 * kept)
+        index = evenly_spaced(size, kept)
         groups = {name: group.to_dataset() for name, group in self.datatree.children.items()}
         few = {n: g.isel({DRAW: index}) if DRAW in g.dims else g for n, g in groups.items()}
         return replace(self, datatree=xr.DataTree.from_dict(few))
@@ -236,7 +250,11 @@ class Fit:
 
         It holds the patients' records and must not leave their centre.
         """
-        return write_tree(path, pack_fit(self), self.manifest)
+        return write_tree(
+            path,
+            pack_fit(self.datatree, self.spec, self.priors, self.cohort, self.learnt),
+            self.manifest,
+        )
 
     def describe(self) -> str:
         """The model in formulae, the priors and the verdict, as text."""

@@ -23,13 +23,15 @@ from twinbayes.inference.files.archive import read_description, unpack_fit
 from twinbayes.inference.files.constants import checked_weights, constants
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.sealed import read_tree
-from twinbayes.inference.fit import Fit
+from twinbayes.inference.fit import Fit, LaidOut
 from twinbayes.inference.gate.verdict import judge
 from twinbayes.inference.samplers.protocol import Compiled, compile_model
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.assemble import assemble_plan, require_finite_start
+from twinbayes.model.events.likelihood import op as event_op
 from twinbayes.model.events.process import PATIENT_WEIGHT
+from twinbayes.model.quantile import op as mixture_quantile
 from twinbayes.names import CONSTANT_DATA
 from twinbayes.priors import PriorSet, load_priors
 
@@ -78,17 +80,9 @@ class CompiledFit:
             prior_hash=self.priors.content_hash,
             verdict=verdict,
         )
-        fit = Fit(
-            self.spec,
-            self.cohort,
-            self.priors,
-            tree,
-            verdict,
-            manifest,
-            self.plan.learnt,
-        )
-        fit.__dict__["plan"] = self.plan  # already made; spares the cached property the work
-        return fit
+        spec, cohort, learnt = self.spec, self.cohort, self.plan.learnt
+        laid_out = LaidOut(spec, cohort, learnt, self.plan)
+        return Fit(spec, cohort, self.priors, tree, verdict, manifest, learnt, laid_out)
 
 
 @overload
@@ -113,9 +107,6 @@ def compile_fit(
 ) -> CompiledFit | CompiledAggregate:
     """Compile a model for its data; see `fit` for the parameters."""
     if sampler == "numpyro":
-        from twinbayes.model.events.likelihood import op as event_op
-        from twinbayes.model.quantile import op as mixture_quantile
-
         event_op.register_jax()
         mixture_quantile.register_jax()
     if isinstance(spec, AggregateSpec) != isinstance(data, Aggregate):

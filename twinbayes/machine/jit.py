@@ -1,14 +1,16 @@
 """The one way to compile kernels, and what keeps their machine code on disk true.
 
 numba keeps machine code beside the file of the function compiled, and takes it for fresh as long
-as that file is the same. But what a kernel calls is compiled into it, from other files too. Here
-machine code is fresh as long as every file of kernels in the package is: `kernel_hash` stands for
-them all, and they are found by what they import.
+as that file is the same. But what a kernel calls is compiled into it, from other files too, and so
+are constants. Here machine code is fresh as long as every file of kernels in the package is the
+same, and every file that one of them imports from: `kernel_hash` stands for them all, and they are
+found by what they import.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
@@ -19,19 +21,39 @@ from numba.core import sigutils
 from numba.core.ccallback import CFunc
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
-_MARK: Final = f"from {__name__} import".encode()
+_MARK: Final = f"from {__name__} import"
+_IMPORT: Final = re.compile(
+    rf"^\s*from {_PACKAGE.name}\.([\w.]+) import (\([^)]*\)|[^\n]*)", re.MULTILINE
+)
 
 type Decorator = Callable[[Callable[..., Any]], Any]
 
 
 @cache
+def kernel_files() -> tuple[Path, ...]:
+    """Every file of the package that imports this one, and all that those import from."""
+    texts = {path: path.read_text(encoding="utf-8") for path in _PACKAGE.rglob("*.py")}
+    kernels = {path: text for path, text in texts.items() if _MARK in text}
+    imported = {path for text in kernels.values() for path in _imported(text)}
+    return tuple(sorted({Path(__file__).resolve(), *kernels, *(imported & texts.keys())}))
+
+
+def _imported(text: str) -> set[Path]:
+    """Where the modules would lie that a file imports, or imports names from."""
+    found = set()
+    for module, names in _IMPORT.findall(text):
+        place = _PACKAGE.joinpath(*module.split("."))
+        found |= {place.with_suffix(".py"), place / "__init__.py"}
+        found |= {place / f"{name}.py" for name in re.findall(r"\w+", names)}
+    return found
+
+
+@cache
 def kernel_hash() -> str:
-    """Hash of every file of the package with kernels: of this one, and of all that import it."""
-    found = hashlib.sha256(Path(__file__).read_bytes())
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        text = path.read_bytes()
-        if _MARK in text:
-            found.update(path.relative_to(_PACKAGE).as_posix().encode() + text)
+    """Hash of all `kernel_files`, their places in the package and their contents."""
+    found = hashlib.sha256()
+    for path in kernel_files():
+        found.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
     return found.hexdigest()
 
 
@@ -40,7 +62,7 @@ def kernel_version() -> int:
     return int(kernel_hash()[:15], 16)
 
 
-def jit(*, fast: Collection[str] = (), nogil: bool = False) -> Decorator:
+def jit(*, fast: Collection[str] = (), nogil: bool = False, on_disk: bool = True) -> Decorator:
     """Return a decorator that compiles a function when it is called, and keeps the code on disk.
 
     Parameters
@@ -49,11 +71,13 @@ def jit(*, fast: Collection[str] = (), nogil: bool = False) -> Decorator:
         Liberties that LLVM may take with sums and products, such as ``contract``, ``reassoc``.
     nogil
         Let other threads run meanwhile.
+    on_disk
+        Not for functions from outside the package: of their files no hash tells.
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
         dispatcher: Any = numba.njit(
-            error_model="numpy", nogil=nogil, fastmath=set(fast), cache=True
+            error_model="numpy", nogil=nogil, fastmath=set(fast), cache=on_disk
         )(function)
         _tie_to_all_kernels(dispatcher)
         return dispatcher

@@ -1,21 +1,26 @@
 """The generative model: descriptions, one assembly, and the fused event likelihood."""
 
 from twinbayes.model.assemble import assemble, assemble_plan
+from twinbayes.model.baseline import PiecewiseConstant, Spline, Weibull
+from twinbayes.model.catalogue import register
 from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.model.covariates.columns import Group, Interaction, Term
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.curves.association import Association
 from twinbayes.model.curves.basis import Biphasic, CubicSpline, NaturalSpline, Polynomial
-from twinbayes.model.curves.families.continuous import Normal, StudentT
-from twinbayes.model.curves.families.discrete import Binary, NegativeBinomial, Ordinal, Poisson
-from twinbayes.model.curves.families.family import MarkerFamily
+from twinbayes.model.curves.families.binary import Binary
+from twinbayes.model.curves.families.negative_binomial import NegativeBinomial
+from twinbayes.model.curves.families.normal import Normal
+from twinbayes.model.curves.families.ordinal import Ordinal
+from twinbayes.model.curves.families.poisson import Poisson
+from twinbayes.model.curves.families.protocol import MarkerFamily
+from twinbayes.model.curves.families.student_t import StudentT
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.means.own import OwnMean, register_mean_function
 from twinbayes.model.curves.means.shapes import BiexponentialDecay, Claret, SteinFojo
 from twinbayes.model.curves.trajectory import CurveEncoding, Trajectories, Trajectory
 from twinbayes.model.curves.turns import Since
 from twinbayes.model.curves.waves import HSGP
-from twinbayes.model.events.baseline import PiecewiseConstant, Spline, Weibull
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.process import EventProcess
 from twinbayes.model.events.time_varying import TimeVarying
@@ -80,5 +85,6 @@ __all__ = [
     "Weibull",
     "assemble",
     "assemble_plan",
+    "register",
     "register_mean_function",
 ]

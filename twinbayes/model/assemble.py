@@ -1,4 +1,4 @@
-"""The one place where a description, a cohort and priors become a PyMC model."""
+"""The one place where a description, data and priors become a PyMC model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import pytensor.tensor as pt
 from pytensor.configdefaults import config
 
 from twinbayes.cohort import Cohort
+from twinbayes.cohort.aggregate import Aggregate
 from twinbayes.errors import ModelError
+from twinbayes.model.aggregate.spec import AggregateSpec
+from twinbayes.model.catalogue import require_storable
 from twinbayes.model.curves.association import build_trail
 from twinbayes.model.events.process import PATIENT_WEIGHT
 from twinbayes.model.spec import ModelPlan, ModelSpec
@@ -36,7 +39,8 @@ def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) ->
     Raises
     ------
     ModelError
-        The cohort does not fit the model, or the start is not finite.
+        The cohort does not fit the model, the start is not finite, or something in the
+        description is of a type that no stored fit could be read with.
     """
     priors = load_priors(spec.priors) if priors is None else priors
     model = assemble_plan(spec, spec.plan(cohort), priors)
@@ -45,7 +49,14 @@ def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) ->
 
 
 def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
-    """Build the model from a plan that has been made already; its start is not looked at."""
+    """Build the model from a plan that has been made already; its start is not looked at.
+
+    Raises
+    ------
+    ModelError
+        Something in the description is of a type that no stored fit could be read with.
+    """
+    require_storable(spec, whole=ModelSpec)
     coords = {PATIENT: plan.patient_ids, **spec.events.coords(plan.events)}
     if spec.trajectories is not None and plan.curves is not None:
         coords |= spec.trajectories.coords(plan.curves.learnt)
@@ -65,6 +76,21 @@ def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Mode
                     priors,
                 )
         spec.events.build(plan.events, priors, weight, trail)
+    return model
+
+
+def assemble_aggregate(spec: AggregateSpec, data: Aggregate, priors: PriorSet) -> pm.Model:
+    """Build the model of aggregate data; its start is not looked at.
+
+    Raises
+    ------
+    ModelError
+        The data have another outcome, or lack covariates or a subgroup of the pooling; or the
+        pooling is of a type that no stored fit could be read with.
+    """
+    require_storable(spec, whole=AggregateSpec)
+    with pm.Model(coords=spec.coords(data)) as model:
+        spec.build(data, priors)
     return model
 
 

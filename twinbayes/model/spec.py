@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,22 @@ import numpy as np
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model import codec
-from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.catalogue import known_type
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.covariates.columns import Group, Interaction
 from twinbayes.model.covariates.design import Encoding, Floats
 from twinbayes.model.curves.association import (
     Association,
     Feature,
     Multiplier,
-    describe_features,
     features,
     followed,
 )
-from twinbayes.model.curves.means.mean_function import MeanFunction
-from twinbayes.model.curves.trajectory import CurveEncoding, CurvePlan, Trajectories, Trajectory
-from twinbayes.model.curves.waves import HSGP, are_waves
+from twinbayes.model.curves.trajectory import CurveEncoding, CurvePlan, Trajectories
+from twinbayes.model.curves.waves import are_waves
+from twinbayes.model.describe import describe_model
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.process import EventProcess
+from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.model.pooling.table import discounts
 
 
@@ -189,96 +189,14 @@ class ModelSpec:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelSpec:
-        """Rebuild a spec; only the package's own description types are accepted."""
-        spec = codec.decode(data)
+        """Rebuild a spec; only types of the `catalogue` are accepted."""
+        spec = codec.decode(data, partial(known_type, whole=cls))
         if not isinstance(spec, cls):
             raise TypeError(f"Expected a ModelSpec, found {type(spec).__name__}.")
         return spec
 
     def describe(self) -> str:
         """The model in formulae and words, as plain text."""
-        graph, events = self.graph, self.events
-        lines = [
-            f"{self.title} ({self.name})",
-            "",
-            "log h_e(t) = log h0_e(t) + x·β_e + a_e[subgroup] + r_e[centre] + Σ_f θ_f[subgroup]"
-            + (" + ε_e[era of entry]" if graph.entry_eras else "")
-            + (" + Σ_v δ_v[window]" if events.time_varying else ""),
-            "log-likelihood = Σ over rows at risk of  d·log h − ∫ h dt",
-            "",
-            f"States: {', '.join(graph.states)}; absorbing: {', '.join(graph.absorbing)}.",
-            "Intensities (clock; baseline):",
-            *(
-                f"  {i.label}  ({'days since ' + i.clock}; {i.baseline.kind})"
-                for i in graph.intensities
-            ),
-        ]
-        if graph.effects:
-            lines += [
-                "Treatment effects θ (pooling over subgroups):",
-                *(f"  {e.label}  ({e.pooling.kind})" for e in graph.effects),
-            ]
-        if graph.entry_eras:
-            lines += [
-                "Era of entry ε_e, a log hazard ratio that sums to zero within an intensity:",
-                *(f"  {era.label}" for era in graph.entry_eras),
-            ]
-        if events.time_varying:
-            lines += [
-                "Effects that change with time δ_v, a walk over windows that averages zero:",
-                *(f"  {v.text}" for v in events.time_varying),
-            ]
-        lines += [
-            "Levels: subgroup a_e "
-            f"({events.subgroup.kind}), centre r_e ({events.centre.kind}); each sums to zero.",
-            "Covariates (β_ke = scale[group k, e] · offset_ke unless the group is unshrunk):",
-            *(f"  {_term_text(t)}" for t in events.covariates),
-        ]
-        if events.worse or events.better:
-            lines += [
-                "Covariate effects and exchangeable subgroup levels share a part",
-                *(f"  + on {label}" for label in events.worse),
-                *(f"  − on {label}" for label in events.better),
-            ]
-        if events.unshrunk:
-            lines.append(f"Unshrunk groups: {', '.join(events.unshrunk)}.")
-        if self.trajectories is not None:
-            lines += [
-                "Curves of markers m(t) = Σ_b c_b B_b(t), c ~ normal around level + covariates + "
-                "subgroup + centre, correlated over all markers of a patient:",
-                *(_curve_text(t) for t in self.trajectories.markers),
-                "Patients with more visits than coefficients are sampled as they are (centred), "
-                "the others as offsets from their mean (non-centred): the same model.",
-                *describe_features(self.features),
-            ]
-        lines.append(
-            "Missing covariates: integrated out of the hazard, x·β + ½ s²β², with conditional "
-            "mean and variance from a multivariate normal model of all covariates."
+        return describe_model(
+            f"{self.title} ({self.name})", self.events, self.trajectories, self.features
         )
-        return "\n".join(lines)
-
-
-def _curve_text(curve: Trajectory) -> str:
-    terms, basis = ", ".join(curve.labels), curve.basis
-    text = f"  {curve.marker}  ({curve.family.kind}; {curve.transform}; {basis.kind}: {terms})"
-    if isinstance(basis, MeanFunction):
-        return f"{text}\n    {_formula_text(curve.transform, basis)}"
-    return f"{text}\n    {basis.describe()}" if isinstance(basis, HSGP) else text
-
-
-def _formula_text(transform: str, mean: MeanFunction) -> str:
-    formula = mean.formula or f"{mean.kind}(t; {', '.join(mean.labels)})"
-    own = "log f(t)" if transform == "log" else "f(t)"
-    shared = f"; the same in all patients: {', '.join(mean.shared)}" if mean.shared else ""
-    return f"m(t) = {own}, f(t) = {formula}; c: its parameters{shared}"
-
-
-def _term_text(term: object) -> str:
-    if isinstance(term, Group):
-        return f"all of group {term.group!r} with at least {term.min_carriers} carriers"
-    if isinstance(term, Interaction):
-        return f"{' × '.join(term.names)} ({term.group})"
-    return (
-        f"{getattr(term, 'name', term)}: {getattr(term, 'transform', '')} "
-        f"({getattr(term, 'group', '')})"
-    )

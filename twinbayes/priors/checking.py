@@ -12,6 +12,7 @@ from typing import Any
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.derived import derived_faults
+from twinbayes.priors.elicitation.elicit import elicitation_faults
 from twinbayes.priors.entry import PriorEntry
 from twinbayes.priors.library import (
     document_faults,
@@ -131,8 +132,6 @@ def _entry_faults(entry: PriorEntry, path: Path, notes: list[str]) -> Iterator[s
         if importlib.util.find_spec("preliz") is None:
             notes.append("What was elicited is not checked: PreliZ (extra 'elicit') is missing.")
             return
-        from twinbayes.priors.elicitation.elicit import elicitation_faults
-
         yield from elicitation_faults(entry)
 
 

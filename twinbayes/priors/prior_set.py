@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.entry import PriorEntry, hash_of
-from twinbayes.priors.mixtures.variable import mixture_variable
 from twinbayes.priors.prior_tags import note_prior
+from twinbayes.priors.variable import mixture_variable
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable

@@ -1,4 +1,4 @@
-"""Reports: pictures, evidence, and notebooks turned into one self-contained HTML file."""
+"""Reports: evidence, shown by a table of sections, in one self-contained HTML file."""
 
 from twinbayes.report.figures.picture import Picture
 from twinbayes.report.patient.evidence import (

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from twinbayes.cohort import Cohort, read_cohort
+from twinbayes.datasets import simulated_registry
 from twinbayes.diseases import disease
 from twinbayes.errors import require_known
 from twinbayes.inference import Fit, fit
@@ -38,9 +39,7 @@ def demo_cohort(data: str) -> Cohort:
     """Return the cohort of a demonstration: ``"registry"`` (simulated) or ``"ebmt"`` (real)."""
     if require_known(data, DEMO_DATA, "data set of the demonstration") == "ebmt":
         return read_cohort(None, adapter="ebmt4")
-    from twinbayes import datasets  # the simulator; only this branch needs it
-
-    return datasets.registry()
+    return simulated_registry()
 
 
 def run_demo(data: str, out: Path, *, seed: int = 1, progressbar: bool = True) -> dict[str, Any]:

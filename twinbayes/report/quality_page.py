@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 from twinbayes.cohort.quality.report import QualityReport
-from twinbayes.report.html.page import Section, compose_page, write_page
+from twinbayes.report.html.page import PageSection, compose_page, write_page
 
 
 def write_quality_page(report: QualityReport, out: str | os.PathLike[str]) -> Path:
     """Write the quality report as one self-contained HTML file, small cells suppressed."""
     page = compose_page(
         f"Data quality: {report.name}",
-        [Section.of(report)],
+        [PageSection.of(report)],
         strip="DATA QUALITY",
         simulated=report.simulated,
     )

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 
 from twinbayes.errors import ModelError, ScenarioError
+from twinbayes.model import Learnt, ModelSpec
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.rows import Floats, Ints
-from twinbayes.twin.scenario import Scenario, Setting
+from twinbayes.twin.scenario import Setting
 from twinbayes.twin.weighting.patient_draws import PatientDraws
-
-if TYPE_CHECKING:
-    from twinbayes.twin.twin import Twin
-
-_KEPT: Final = "_changes"  # of a twin: changes of design by settings, found once
 
 
 @dataclass(frozen=True)
@@ -48,40 +43,23 @@ class DesignChange:
             out += step * coef[k]
         return out
 
+    def of(self, i: int, drawn: PatientDraws) -> PatientDraws:
+        """Give patient `i` the covariates that are set; all else of the patient stays.
 
-def assign(twin: Twin, i: int, scenario: Scenario, drawn: PatientDraws) -> PatientDraws:
-    """Give patient `i` the covariates that a scenario sets; all else of the patient stays.
-
-    The draws, their weights, what was drawn for missing covariates and the curves are those of the
-    record as it is, so that two scenarios are paired draw by draw.
-
-    Raises
-    ------
-    ScenarioError
-        A covariate that the model has not, or has elsewhere than in the hazards; one whose own
-        value is missing in some patient; or a value other than 0 and 1 for one that is 0/1.
-    """
-    if not scenario.settings:
-        return drawn
-    kept = twin.__dict__.setdefault(_KEPT, {})
-    if scenario.settings not in kept:
-        kept[scenario.settings] = change_of(twin, scenario.settings)
-    change, population = kept[scenario.settings], drawn.population
-    index = slice(None) if drawn.weights is None else drawn.weights.index
-    log_ratio = change.log_ratio(i, population.coef[..., index])
-    ratios = replace(drawn.ratios, hazard=drawn.ratios.hazard * np.exp(log_ratio))
-    if (walks := population.walks) is not None:
-        for effect in walks.effects:
-            for step in change.by[i, change.columns == effect.column]:  # 1 for a new carrier, or -1
-                walk = step * walks.log_ratio[effect.rows, 0][:, index]
-                population = population.under(effect, walk)
-    return replace(drawn, population=population, ratios=ratios)
-
-
-def change_of(twin: Twin, settings: tuple[Setting, ...]) -> DesignChange:
-    """Return what settings change in the design of the patients of a twin; see `assign`."""
-    table = twin.cohort.covariates()
-    return change_in(twin.encoding, table, settings, _elsewhere(twin))
+        The draws, their weights, what was drawn for missing covariates and the curves are those of
+        the record as it is, so that two scenarios are paired draw by draw.
+        """
+        population = drawn.population
+        index = slice(None) if drawn.weights is None else drawn.weights.index
+        log_ratio = self.log_ratio(i, population.coef[..., index])
+        ratios = replace(drawn.ratios, hazard=drawn.ratios.hazard * np.exp(log_ratio))
+        if (walks := population.walks) is not None:
+            for effect in walks.effects:
+                # 1 for a new carrier, or -1
+                for step in self.by[i, self.columns == effect.column]:
+                    walk = step * walks.log_ratio[effect.rows, 0][:, index]
+                    population = population.under(effect, walk)
+        return replace(drawn, population=population, ratios=ratios)
 
 
 def change_in(
@@ -106,7 +84,8 @@ def change_in(
     Raises
     ------
     ScenarioError
-        See `assign`.
+        A covariate that the model has not, or has elsewhere than in the hazards; one whose own
+        value is missing in some patient; or a value other than 0 and 1 for one that is 0/1.
     """
     known = tuple(dict.fromkeys(s for c in encoding.columns for s in c.sources))
     zero_one = {c.sources[0] for c in encoding.columns if c.is_binary and len(c.sources) == 1}
@@ -164,9 +143,9 @@ def _cells(setting: Setting, like: pd.Series) -> pd.Series:
     return pd.Series([setting.value] * len(like), index=like.index, dtype=dtype)
 
 
-def _elsewhere(twin: Twin) -> tuple[str, ...]:
+def acting_elsewhere(spec: ModelSpec, learnt: Learnt) -> tuple[str, ...]:
     """Covariates that act on curves, or on how hazards follow curves."""
-    found = {a.by for a in twin.spec.associations if a.by is not None}
-    if twin.learnt.curves is not None:
-        found |= {s for c in twin.learnt.curves.encoding.columns for s in c.sources}
+    found = {a.by for a in spec.associations if a.by is not None}
+    if learnt.curves is not None:
+        found |= {s for c in learnt.curves.encoding.columns for s in c.sources}
     return tuple(sorted(found))

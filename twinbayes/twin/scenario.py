@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -141,6 +142,9 @@ class Scenario:
                     f"of {early} patient(s). A scenario can only carry treatments from the "
                     "landmark on: choose a later day or an earlier landmark."
                 )
+
+
+POLICY: Final = Scenario.policy()
 
 
 def as_names(values: Sequence[str], what: str) -> tuple[str, ...]:

@@ -22,13 +22,13 @@ from twinbayes.checks.result import CheckResult
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
 from twinbayes.model import Complete, Exchangeable, ExNex, NoPooling
-from twinbayes.model.pooling.basic import Pooling
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.names import CHAIN, DRAW, EFFECT, SUBGROUP
 from twinbayes.priors import PriorEntry
 
 Floats = NDArray[np.float64]
 
-_ALIKE: Final = (NoPooling, Complete, Exchangeable, ExNex)
+_SYMMETRIC: Final = (NoPooling, Complete, Exchangeable, ExNex)
 _MEANS: Final = 80  # quantiles of the prior of the mean, of that of the spread,
 _SPREADS: Final = 24
 _LAWS: Final = 200  # and draws from the law of an unseen subgroup at each pair
@@ -73,11 +73,11 @@ def left_out_subgroups(
             "treatment. Left-out subgroups are scored where every event is dated."
         )
     for name, pooling in poolings.items():
-        if not isinstance(pooling, _ALIKE):
+        if not isinstance(pooling, _SYMMETRIC):
             raise ModelError(
                 f"Pooling {name!r} says nothing of a subgroup that it has not seen, or treats one "
                 "subgroup unlike the others, and cannot be scored on each in turn. Known: "
-                f"{', '.join(x.__name__ for x in _ALIKE)}."
+                f"{', '.join(x.__name__ for x in _SYMMETRIC)}."
             )
     events, expected = treated_counts(fit, draws=draws)
     present = (expected > 0.0).any(axis=0)
@@ -90,7 +90,7 @@ def left_out_subgroups(
             total += unseen_scores(pooling, mean, spread, events[k], expected[k])
         elpd[name] = total[present]
     labels = [x for x, here in zip(fit.encoding.subgroups, present, strict=True) if here]
-    return _told(elpd, labels)
+    return _result(elpd, labels)
 
 
 def treated_counts(fit: Fit, *, draws: int) -> tuple[Floats, Floats]:
@@ -160,7 +160,7 @@ def _midpoints(n: int) -> Floats:
     return np.asarray((np.arange(n) + 0.5) / n)
 
 
-def _told(elpd: Mapping[str, Floats], labels: list[str]) -> CheckResult:
+def _result(elpd: Mapping[str, Floats], labels: list[str]) -> CheckResult:
     ranked = sorted(elpd, key=lambda name: -elpd[name].sum())
     best = elpd[ranked[0]]
     rows = [

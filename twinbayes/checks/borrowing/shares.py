@@ -28,13 +28,14 @@ from numpy.typing import NDArray
 
 from twinbayes.checks.borrowing.record_scores import RecordScores, stacked
 from twinbayes.checks.borrowing.source_scores import aggregate_scores
-from twinbayes.checks.result import CheckResult
+from twinbayes.checks.result import BORROWING, CheckResult
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE
 from twinbayes.errors import ModelError, OptionError, require_known
 from twinbayes.inference import AggregateFit, Fit
 from twinbayes.model import Effect
 from twinbayes.names import CHAIN, DRAW, EFFECT, POSTERIOR, SUBGROUP, TRANSITION
+from twinbayes.twin import Twin
 
 Floats = NDArray[np.float64]
 
@@ -43,8 +44,6 @@ OWN_SUBGROUP: Final = "own subgroup"
 OTHERS: Final = "other subgroups"
 PRIOR: Final = "prior"
 SHARES: Final = (OWN, OWN_SUBGROUP, OTHERS, PRIOR)
-_STEP: Final = 1e-3  # of the derivatives; their error is its square
-_EFFECT_LAWS: Final = ("treatment_effect", "treatment_heterogeneity")
 _PIECES: Final = 8  # of the draws, for Monte Carlo errors
 
 
@@ -103,7 +102,9 @@ def aggregate_borrowing(fit: AggregateFit) -> CheckResult:
         }
         for j, label in enumerate(labels)
     ]
-    return _told(pd.DataFrame(rows), f"{len(labels)} subgroups, pooling {fit.spec.pooling.kind!r}")
+    return _result(
+        pd.DataFrame(rows), f"{len(labels)} subgroups, pooling {fit.spec.pooling.kind!r}"
+    )
 
 
 def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
@@ -125,8 +126,8 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     scores = RecordScores(fit.thinned(draws))
     posterior = scores.posterior
     if "treatment_subgroup_effect" not in posterior:
-        return CheckResult(
-            "borrowing", "not_provided", pd.DataFrame(), "The model has no treatment effect."
+        return CheckResult.not_provided(
+            "borrowing", "The model has no treatment effect.", topic=BORROWING
         )
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
     rows = []
@@ -151,7 +152,7 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
                     ),
                 }
             )
-    return _told(
+    return _result(
         pd.DataFrame(rows),
         f"{len(fit.spec.graph.effects)} treatment effects in {len(fit.encoding.subgroups)} "
         "subgroups",
@@ -193,11 +194,11 @@ def patient_borrowing(
         Not one patient, one that the fit does not know, or an unknown intensity.
     """
     labels = fit.spec.graph.labels
-    told = labels if transitions is None else tuple(transitions)
-    for label in told:
+    asked = labels if transitions is None else tuple(transitions)
+    for label in asked:
         require_known(label, labels, "intensity")
     scores = RecordScores(fit.thinned(draws))
-    twin = scores.fit.twin(_as_fitted(fit, who))
+    twin: Twin = scores.fit.twin(_as_fitted(fit, who))
     drawn, seen = twin.unweighted(0), fit.has_seen(twin.cohort)[0]
     own = seen & (np.array(fit.cohort.patient_ids) == twin.patient_ids[0])
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
@@ -209,7 +210,7 @@ def patient_borrowing(
         answers += np.column_stack([drawn.curves.trail(label, day)[0] for label in labels])
     parts = [own, same & ~own, ~same]
     rows = []
-    for label in told:
+    for label in asked:
         score, _ = scores.of_baseline(label)
         sums = np.column_stack([score[:, part].sum(axis=1) for part in parts])
         shares, error = _with_error(answers[:, labels.index(label)], sums)
@@ -226,6 +227,7 @@ def patient_borrowing(
         "patients of the subgroup, of other subgroups and of the prior in the patient's log "
         "hazards. "
         f"{_errors(table)}",
+        BORROWING,
     )
 
 
@@ -324,11 +326,11 @@ def _errors(table: pd.DataFrame) -> str:
     return f"Monte Carlo error of the shares: at most {table['mcse'].max():.3f}."
 
 
-def _told(table: pd.DataFrame, of_what: str) -> CheckResult:
+def _result(table: pd.DataFrame, of_what: str) -> CheckResult:
     against = table[table["conflict"] < 0.05]
     text = (
         f"Shares of a subgroup's own data, of other subgroups and of the prior: {of_what}. "
         f"{_errors(table)} {len(against)} of {len(table)} own results are in conflict with what "
         "would be expected of a new subgroup (mixed-predictive p < 0.05)."
     )
-    return CheckResult("borrowing", "warn" if len(against) else "info", table, text)
+    return CheckResult("borrowing", "warn" if len(against) else "info", table, text, BORROWING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,13 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import chi2
 
-from twinbayes.checks.result import CheckResult
+from twinbayes.checks.calibration.expected_events import observed_and_expected
+from twinbayes.checks.result import SHRINKAGE, CheckResult
 from twinbayes.errors import CohortError, OptionError
-from twinbayes.names import CHAIN, DRAW, SAMPLE, SUBGROUP, TRANSITION
+from twinbayes.inference import Fit
+from twinbayes.names import CHAIN, DRAW, POSTERIOR, SAMPLE, SUBGROUP, TRANSITION
+
+_NAME: Final = "shrinkage of subgroup effects"
 
 
 def shrinkage(
@@ -97,7 +102,23 @@ def shrinkage(
         f"{observed.sizes[SUBGROUP]} subgroups in {observed.sizes[TRANSITION]} transitions; "
         f"{int(apart.sum())} of {len(table)} pairs of {level:.0%} intervals do not meet."
     )
-    return CheckResult("shrinkage of subgroup effects", "info", table, text)
+    return CheckResult(_NAME, "info", table, text, SHRINKAGE)
+
+
+def shrinkage_of(fit: Fit, level: float) -> CheckResult:
+    """Compare raw with pooled subgroup levels of a fit."""
+    posterior = fit.datatree[POSTERIOR]
+    if "subgroup_effect" not in posterior:
+        why = "The model has no subgroup levels: one subgroup."
+        return CheckResult.not_provided(_NAME, why, topic=SHRINKAGE)
+    if fit.spec.associations:
+        why = "Expected events along curves are not available."
+        return CheckResult.not_provided(_NAME, why, topic=SHRINKAGE)
+    observed, expected = observed_and_expected(fit)
+    pooled = posterior.to_dataset()["subgroup_effect"].sel({SUBGROUP: observed[SUBGROUP]})
+    sizes = fit.cohort.patients[SUBGROUP].value_counts()
+    table = {str(k): int(n) for k, n in sizes.items()}
+    return shrinkage(observed, expected, pooled, sizes=table, level=level)
 
 
 def exact_poisson_interval(

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 
 from twinbayes.estimators.counting import FloatArray
+from twinbayes.estimators.splines import FOUR_KNOTS, natural_spline_term
 
 # Predictions beyond these are moved here. The scale is short towards 1 (log(−log) of the upper edge
 # is 3.3) and long towards 0, where a single tiny prediction would otherwise rule the regression.
 _LOWEST: Final = 1e-6
 _HIGHEST: Final = 1.0 - 1e-12
-_KNOTS: Final = (0.05, 0.35, 0.65, 0.95)  # Harrell's quantiles for four knots
 _MAX_STEPS: Final = 50
 _FLOOR: Final = 0.05  # see `_working`
 
@@ -94,18 +94,10 @@ def cloglog(p: FloatArray) -> FloatArray:
 
 def spline_knots(x: FloatArray) -> FloatArray:
     """Knots of the restricted cubic spline; few distinct predictions give few knots."""
-    return np.unique(np.quantile(x, _KNOTS))
+    return np.unique(np.quantile(x, FOUR_KNOTS))
 
 
 def spline(x: FloatArray, knots: FloatArray) -> FloatArray:
-    """Restricted cubic spline basis with intercept and linear term (Harrell 2015, eq. 2.25)."""
-    columns = [np.ones_like(x), x]
-    if knots.size >= 3:
-        last, before = knots[-1], knots[-2]
-        scale = (last - knots[0]) ** 2
-        for knot in knots[:-2]:
-            term = np.maximum(x - knot, 0) ** 3
-            term = term - np.maximum(x - before, 0) ** 3 * (last - knot) / (last - before)
-            term = term + np.maximum(x - last, 0) ** 3 * (before - knot) / (last - before)
-            columns.append(term / scale)
-    return np.column_stack(columns)
+    """Natural cubic spline with intercept and linear term; two knots leave a straight line."""
+    terms = [natural_spline_term(x, knots, k) for k in range(knots.size - 2)]
+    return np.column_stack([np.ones_like(x), x, *terms])

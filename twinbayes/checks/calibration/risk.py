@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from twinbayes.checks.calibration.cloglog import cloglog, regress, spline, spline_knots
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
 from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import CohortError
 from twinbayes.estimators.aalen_johansen import aalen_johansen
@@ -93,7 +93,7 @@ def calibration(
         f"Calibration slope {slopes} days (between {low:g} and {high:g} passes); largest "
         f"integrated calibration index {table['ici'].max():.3f}; intervals are {level:.0%}."
     )
-    return CheckResult(name, verdict, table, text)
+    return CheckResult(name, verdict, table, text, CALIBRATION)
 
 
 def calibration_errors(

@@ -18,8 +18,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
-from twinbayes.checks.result import CheckResult
+from twinbayes.checks.result import SIMULATION_BASED, CheckResult
 from twinbayes.errors import OptionError
+from twinbayes.inference.thinning import evenly_spaced
 
 type Floats = NDArray[np.float64]
 type Ints = NDArray[np.int64]
@@ -56,7 +57,7 @@ def thin(draws: ArrayLike, keep: int) -> Floats:
             f"keep must be a multiple of the {chains} chains and at most {chains * length} draws, "
             f"not {keep}."
         )
-    at = np.floor((np.arange(keep // chains) + 0.5) * length * chains / keep).astype(np.int64)
+    at = evenly_spaced(length, keep // chains)
     kept: Floats = values[:, at].reshape(keep, *values.shape[2:])
     return kept
 
@@ -239,4 +240,5 @@ def simulation_based_calibration(
         f"{found}. Ranks of true values among {levels - 1} posterior draws, "
         f"{table['n'].min()} to {table['n'].max()} data sets; simultaneous ECDF bands that hold "
         f"all quantities of a calibrated model with a probability of at least {probability:g}.",
+        SIMULATION_BASED,
     )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess, FloatArray
@@ -98,7 +98,7 @@ def state_occupation_calibration(
     )
     if len(outside):
         text += f" Outside: {', '.join(sorted(set(outside[SUBGROUP])))}."
-    return CheckResult("state-occupation calibration", verdict, table, text)
+    return CheckResult("state-occupation calibration", verdict, table, text, CALIBRATION)
 
 
 def _aligned(

@@ -99,9 +99,9 @@ def marker_coverage(
     table = pd.DataFrame(rows)
     whole = table[table[SUBGROUP] == _ALL]
     verdict: CheckVerdict = "pass" if whole["inside"].between(*bounds).all() else "warn"
-    told = ", ".join(f"{m} {s:.0%}" for m, s in zip(whole[MARKER], whole["inside"], strict=True))
+    shares = ", ".join(f"{m} {s:.0%}" for m, s in zip(whole[MARKER], whole["inside"], strict=True))
     text = (
-        f"Measured values within their {level:.0%} predictive intervals: {told} "
+        f"Measured values within their {level:.0%} predictive intervals: {shares} "
         f"({bounds[0]:.0%} to {bounds[1]:.0%} passes)."
     )
     return CheckResult("predictive coverage of markers", verdict, table, text)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import OUT_OF_SAMPLE, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.counting import BoolArray, FloatArray
 from twinbayes.estimators.estimate import Estimate
@@ -211,11 +211,11 @@ def _judge(
         verdict = "fail" if missed else "pass"
     if unusable:
         verdict = "fail"
-    told = ", ".join(
+    scored = ", ".join(
         f"{s} {pooled[s]:.3f}" + (f" (bar {at_least[s]:g})" if s in at_least else "")
         for s in map(str, pooled.index)
     )
-    text = f"{n_folds} folds; out-of-sample, pooled: {told}."
+    text = f"{n_folds} folds; out-of-sample, pooled: {scored}."
     if unusable:
         text += f" NOT FOR USE: {unusable} of {n_folds} fits did not pass their gate."
-    return CheckResult(name, verdict, table, text)
+    return CheckResult(name, verdict, table, text, OUT_OF_SAMPLE)

@@ -21,7 +21,8 @@ from twinbayes.checks.scores.concordance import concordance
 from twinbayes.estimators.estimate import Estimate
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.twin.answers.forecast import fatal_states
+from twinbayes.twin import Twin
+from twinbayes.twin.occupation.places import fatal_states
 
 #: Chains that are mixed well enough for a posterior mean, if not for the tails of an interval.
 _RHAT_OF_MEANS: Final = 1.05
@@ -74,8 +75,8 @@ def cross_validate_survival(
         )
 
     def predict(fit: Fit, held_out: tuple[Any, ...]) -> np.ndarray:
-        frame = fit.twin([str(x) for x in held_out], at=0.0).survival_frame([horizon])
-        return frame.to_numpy()[:, 0]
+        twin: Twin = fit.twin([str(x) for x in held_out], at=0.0)
+        return twin.survival_frame([horizon]).to_numpy()[:, 0]
 
     process = counting_process(compiled)
     ended = process.follow_up()

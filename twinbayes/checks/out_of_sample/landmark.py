@@ -12,7 +12,7 @@ import pandas as pd
 
 from twinbayes.checks.calibration.expected_events import counting_process
 from twinbayes.checks.calibration.risk import calibration_errors
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import SCORES, CheckResult, CheckVerdict
 from twinbayes.checks.scores.brier import brier_score, integrated_brier_score
 from twinbayes.checks.scores.censoring import WEIGHTS
 from twinbayes.checks.scores.cross_entropy import predictive_cross_entropy
@@ -22,8 +22,8 @@ from twinbayes.estimators import CountingProcess, Estimate
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.twin import Scenario, Twin
-from twinbayes.twin.answers.forecast import fatal_states
 from twinbayes.twin.occupation.paths import over_patients, time_nodes
+from twinbayes.twin.occupation.places import fatal_states
 from twinbayes.twin.weighting.patient_draws import PatientDraws
 
 type FloatArray = npt.NDArray[np.float64]
@@ -140,7 +140,7 @@ class Landmark:
         """
         ends = self.process.of_patients(patients).follow_up()
         groups = self._groups(fit)
-        at_landmark = fit.twin(list(patients), at=self.day)
+        at_landmark: Twin = fit.twin(list(patients), at=self.day)
         own, windows = ends.exit - self.day, self.day + np.asarray(self.horizons)
         final = np.isin(fit.spec.graph.states, fit.spec.graph.absorbing)
 
@@ -170,7 +170,7 @@ class Landmark:
 
     def _from_last_day(self, fit: Fit, patients: Sequence[str], groups: FloatArray) -> FloatArray:
         """Probabilities of the targets given the whole record; NaN for times already seen."""
-        twin = fit.twin(list(patients))
+        twin: Twin = fit.twin(list(patients))
 
         def ahead(i: int) -> FloatArray:
             left = self.day + self.times - twin.present[i].day
@@ -304,18 +304,18 @@ def landmark_accuracy(
             for (target, horizon, score), value in found.items()
         ]
     )
-    told = ", ".join(
+    scored = ", ".join(
         f"{row.target} within {row.horizon:g} days {row.value:.3f}"
         for row in table[table["score"] == "auc"].itertuples()
     )
     text = (
         f"{n} patients at risk on day {landmark:g}, forecast from their records up to that day. "
-        f"AUC: {told}. In-sample; {level:.0%} intervals from influence functions."
+        f"AUC: {scored}. In-sample; {level:.0%} intervals from influence functions."
     )
     if not fit.verdict.usable:
         text += " NOT FOR USE: the fit did not pass its gate."
     verdict: CheckVerdict = "info" if fit.verdict.usable else "fail"
-    return CheckResult("accuracy of predictions at a landmark", verdict, table, text)
+    return CheckResult("accuracy of predictions at a landmark", verdict, table, text, SCORES)
 
 
 def mean_occupation(

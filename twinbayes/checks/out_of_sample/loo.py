@@ -1,7 +1,7 @@
 """Leave-one-patient-out predictive accuracy by Pareto-smoothed importance sampling.
 
 The computation is that of ArviZ (Vehtari, Gelman & Gabry 2017; Vehtari et al. 2024); here it is
-told per patient, with a verdict, and differences between models are paired.
+given per patient, with a verdict, and differences between models are paired.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import arviz as az
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import SCORES, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError
 from twinbayes.estimators.counting import FloatArray
 from twinbayes.names import CHAIN, DRAW, LOG_LIKELIHOOD, PATIENT, POSTERIOR
@@ -70,8 +71,6 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
     CohortError
         If dims are missing or values are not finite.
     """
-    import arviz as az  # slow to import, and needed here alone
-
     missing = {CHAIN, DRAW, PATIENT} - set(log_likelihood.dims)
     if missing or log_likelihood.ndim != 3:
         raise CohortError(
@@ -125,7 +124,7 @@ def loo_check(loo: PatientLoo, *, worst: float = 0.01) -> CheckResult:
         f"{loo.standard_error:.1f}); {bad} of {loo.pareto_k.size} patients have importance weights "
         f"too heavy to trust (Pareto k > {loo.good_k:.2f})."
     )
-    return CheckResult("leave-one-patient-out accuracy", verdict, table, text)
+    return CheckResult("leave-one-patient-out accuracy", verdict, table, text, SCORES)
 
 
 def compare_loo(models: dict[str, PatientLoo]) -> pd.DataFrame:

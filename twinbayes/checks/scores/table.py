@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from twinbayes.checks.result import CheckResult
+from twinbayes.checks.result import SCORES, CheckResult
 from twinbayes.checks.scores.brier import brier_score, scaled_brier_score
+from twinbayes.checks.scores.concordance import concordance
 from twinbayes.checks.scores.discrimination import time_dependent_auc
 from twinbayes.errors import CohortError
 from twinbayes.estimators.counting import CountingProcess
@@ -76,9 +77,58 @@ def prediction_scores(
         ]
     table = pd.DataFrame(rows).assign(n=len(labels))
     mean = table[table["score"] == "auc"].groupby("target", sort=False)["value"].mean()
-    told = ", ".join(f"{name} {value:.2f}" for name, value in mean.items() if np.isfinite(value))
+    means = ", ".join(f"{name} {value:.2f}" for name, value in mean.items() if np.isfinite(value))
     text = (
-        f"Mean time-dependent AUC over {len(days)} horizons: {told}. Weighted by the inverse "
+        f"Mean time-dependent AUC over {len(days)} horizons: {means}. Weighted by the inverse "
         f"probability of being observed; {level:.0%} intervals from influence functions."
     )
-    return CheckResult("accuracy of predictions", "info", table, text)
+    return CheckResult("accuracy of predictions", "info", table, text, SCORES)
+
+
+def concordance_check(
+    predicted: xr.DataArray,
+    process: CountingProcess,
+    dead: Sequence[str],
+    horizon: float,
+    *,
+    level: float = 0.95,
+) -> CheckResult:
+    """Compare the predicted risk of death with the order of the deaths, unweighted and weighted.
+
+    Parameters
+    ----------
+    predicted
+        State occupation, dims ``patient, time, state``; the risk is that at the last time.
+    process
+        The patients' observed paths.
+    dead
+        The states that are deaths, together.
+    horizon
+        Day up to which pairs count where they are weighted.
+    level
+        Probability of the intervals.
+
+    Returns
+    -------
+    CheckResult
+        One row a kind of weights, ``harrell`` and ``uno``. Information, without a bar.
+    """
+    risk = predicted.sel({STATE: list(dead)}).sum(STATE).isel({TIME: -1})
+    risk = risk.sel({PATIENT: list(process.patients)})
+    rows = [
+        {
+            "weights": weights,
+            **concordance(process, risk.to_numpy(), dead, weights=weights, truncation=limit).row(
+                level
+            ),
+        }
+        for weights, limit in (("harrell", None), ("uno", horizon))
+    ]
+    table = pd.DataFrame(rows)
+    text = (
+        f"Concordance of the predicted risk of {' or '.join(dead).replace('_', ' ')} with the "
+        f"order of the events {table['value'].iloc[0]:.3f} ({level:.0%} interval "
+        f"{table['lower'].iloc[0]:.3f} to {table['upper'].iloc[0]:.3f}), on the patients the model "
+        "was fitted to."
+    )
+    return CheckResult("concordance", "info", table, text, SCORES)

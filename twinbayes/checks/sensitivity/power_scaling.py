@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
+from arviz_stats.base.array import array_stats
 
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import SENSITIVITY, CheckResult, CheckVerdict
 from twinbayes.errors import FitError, OptionError
 from twinbayes.estimators.counting import FloatArray
 from twinbayes.names import CHAIN, DRAW
@@ -129,8 +130,6 @@ class _Scaled:
 
     @classmethod
     def of(cls, log_density: xr.DataArray, alphas: tuple[float, float]) -> _Scaled:
-        from arviz_stats.base.array import array_stats  # slow to import
-
         values = log_density.transpose(CHAIN, DRAW).to_numpy().astype(np.float64)
         values = values - values.max()
         if np.ptp(values) < 1e-9:  # the same under every draw: nothing changes
@@ -160,8 +159,6 @@ class _Scaled:
 
     def sensitivity(self, values: FloatArray, alphas: tuple[float, float]) -> float:
         """Change of a quantity (chain, draw) per doubling of the power."""
-        from arviz_stats.base.array import array_stats
-
         if np.ptp(values) == 0.0:
             return 0.0
         found = array_stats.power_scale_sense(values, *self.weights, *alphas, 0, 1)  # type: ignore[no-untyped-call]
@@ -239,7 +236,7 @@ def _result(table: pd.DataFrame, most: float, threshold: float) -> CheckResult:
             f" {counts[UNRELIABLE]} rows have weights too heavy to trust: use powers nearer to 1, "
             "or fit again with the other prior."
         )
-    return CheckResult(NAME, verdict, table, text)
+    return CheckResult(NAME, verdict, table, text, SENSITIVITY)
 
 
 def as_quantities(values: Mapping[str, npt.ArrayLike]) -> xr.Dataset:

@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from twinbayes.checks.result import CheckResult, CheckVerdict
+from twinbayes.checks.result import PRIOR_PREDICTIVE, CheckResult, CheckVerdict
 from twinbayes.errors import OptionError
 from twinbayes.estimators.aalen_johansen import StateOccupation
-from twinbayes.names import SAMPLE, STATE, TIME
+from twinbayes.inference import Fit
+from twinbayes.inference.densities.prior_draws import sample_priors
+from twinbayes.names import PATIENT, POSTERIOR, SAMPLE, STATE, TIME
 
 _NEAR: Final = 0.01
+_DRAWS: Final = 200
+_PATIENTS: Final = 12
+
+
+def occupation_under_priors(fit: Fit, grid: np.ndarray) -> xr.DataArray:
+    """Return the mean state occupation of a spread of the fitted patients under the priors alone.
+
+    Parameters
+    ----------
+    fit
+        Gives model, patients and priors; its posterior is not used.
+    grid
+        Days since origin, increasing.
+
+    Returns
+    -------
+    DataArray
+        Dims ``sample, time, state``: one sample a draw of the priors.
+    """
+    prior = sample_priors(fit.spec, fit.cohort, priors=fit.priors, draws=_DRAWS)
+    under_priors = replace(fit, datatree=xr.DataTree.from_dict({POSTERIOR: prior}))
+    ids = fit.cohort.patient_ids
+    some = [ids[k] for k in np.unique(np.linspace(0, len(ids) - 1, _PATIENTS).astype(int))]
+    forecast = under_priors.twin(some, at=0.0).forecast(float(grid[-1]), grid, draws=True)
+    mean: xr.DataArray = forecast["state_probability_draws"].mean(PATIENT)
+    return mean.transpose(SAMPLE, TIME, STATE)
 
 
 def prior_occupation(
@@ -78,4 +107,6 @@ def prior_occupation(
     if len(outside):
         named = dict.fromkeys(f"{r.state} at {r.time:g} days" for r in outside.itertuples())
         text += f" Outside: {', '.join(named)}."
-    return CheckResult("prior predictive of state occupation", verdict, table, text)
+    return CheckResult(
+        "prior predictive of state occupation", verdict, table, text, PRIOR_PREDICTIVE
+    )

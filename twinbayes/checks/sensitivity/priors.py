@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.inference import Fit
 from twinbayes.inference.densities.log_prior import UNSCALED, log_prior, summed_likelihood
 from twinbayes.names import CHAIN, DRAW, PATIENT, PATIENT_DIMS, POSTERIOR, SAMPLE, TIME
+from twinbayes.twin import Twin
 
 SURVIVAL = "survival"
 
@@ -143,7 +144,7 @@ def patient_survival(
     days = np.asarray(times, dtype=np.float64)
     if not days.size or np.any(np.diff([0.0, *days]) <= 0):
         raise OptionError(f"times {list(times)!r}: give days since the landmark that rise from 0.")
-    twin = fit.twin(list(patients), at=at)
+    twin: Twin = fit.twin(list(patients), at=at)
     if not twin.is_as_fitted:
         raise TwinError(
             "The fit has not seen these records, or not in full weight: sensitivity needs patients "
@@ -160,14 +161,3 @@ def patient_survival(
         (CHAIN, DRAW, PATIENT, TIME),
         name=SURVIVAL,
     )
-
-
-def with_fewer_draws(fit: Fit, most: int) -> Fit:
-    """The fit with about `most` draws at most, evenly spaced, in all that it recorded."""
-    sizes = fit.datatree[POSTERIOR].sizes
-    step = max(1, sizes[CHAIN] * sizes[DRAW] // most)
-    groups = {
-        name: node.to_dataset().isel({DRAW: slice(None, None, step)}, missing_dims="ignore")
-        for name, node in fit.datatree.children.items()
-    }
-    return replace(fit, datatree=xr.DataTree.from_dict(groups))

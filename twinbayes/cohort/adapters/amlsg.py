@@ -17,16 +17,11 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from twinbayes import names
-from twinbayes.cohort.adapters.amlsg_variables import (
-    CYTOGENETIC_PREFIX,
-    OTHER_COLUMNS,
-    PATIENT_COLUMNS,
-    TRANSPLANTS,
-    variable_rows,
-)
+from twinbayes.cohort.adapters.tables import Publication, dated
 from twinbayes.cohort.contract.files import FIRST_DATA_ROW
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
+from twinbayes.cohort.tables import ROLE_COVARIATE
 from twinbayes.errors import CohortError
 
 _CLINICAL: Final = "AMLSG_Clinical_Anon.RData"
@@ -34,6 +29,75 @@ _GENETIC: Final = "AMLSG_Genetic.txt"
 _CLASSES: Final = "AMLSG_Classification.txt"
 # Lesions taken from the clinical table, where all assays of a gene are merged.
 _MERGED_GENES: Final = ("CEBPA", "FLT3", "IDH2", "NPM1")
+_CALL_COLUMNS: Final = ("SAMPLE_NAME", "GENE", "AA_CHANGE", "FINAL_CALL")
+_CLASS_COLUMNS: Final = ("ID", "Overall_classification")
+_PUBLICATION: Final = Publication(
+    adapter="amlsg",
+    give="Give the folder with the files of the data folder of gerstung-lab/AML-multistage.",
+    remedy="Copy the file again.",
+)
+_CYTOGENETIC_PREFIX: Final = "cyto_"
+
+# Column of the cohort's patients -> column of the published clinical table.
+_PATIENT_COLUMNS: Final = {
+    "trial": "Study",
+    "aml_type": "TypeAML",
+    "age_years": "AOD",
+    "ecog": "Performance_ECOG",
+    "wbc_g_l": "wbc",
+    "hb_g_dl": "HB",
+    "platelets_g_l": "platelet",
+    "ldh_u_l": "LDH",
+    "bm_blasts_pct": "BM_Blasts",
+    "pb_blasts_pct": "PB_Blasts",
+    "splenomegaly": "Splenomegaly",
+    "family_donor": "Family_donnor",
+    "tx_atra": "ATRA_arm",
+    "tx_vpa": "VPA",
+}
+# Further columns of the clinical table that the adapter needs.
+_OTHER_COLUMNS: Final = (
+    "Center", "Status", "OS", "CR_date", "Recurrence_date", "TPL_date", "TPL_type",
+    "NPM1", "CEBPA", "FLT3_ITD", "FLT3_TKD", "FLT3_other", "MLL_PTD",
+    "inv3_t3_3", "mono4_4q_abn4q", "t_9_11", "t_v_11", "complex",
+)  # fmt: skip
+# Type of transplant in the clinical table -> treatment. Related (ALLO), unrelated (FREMD) and
+# haploidentical donors are allogeneic; the source does not know the donor of six transplants.
+_TRANSPLANTS: Final = {
+    "ALLO": "allogeneic_transplant",
+    "FREMD": "allogeneic_transplant",
+    "HAPLO": "allogeneic_transplant",
+    "AUTO": "autologous_transplant",
+    "TPL_(Spenderart_unbekannt)": "transplant_unknown_donor",
+}
+
+_FIELDS: Final = ("name", "group", "unit", "min", "max", "levels", "description")
+# Limits are what a body or a laboratory can produce, not what is usual.
+_BASELINE: Final = (
+    ("age_years", "clinical", "a", 0, 120, None, "age at diagnosis"),
+    ("sex", "clinical", None, None, None, "female|male", "sex"),
+    ("ecog", "clinical", "{score}", 0, 4, None, "ECOG performance status"),
+    ("wbc_g_l", "clinical", "10*9/L", 0, 2000, None, "white blood cells"),
+    ("hb_g_dl", "clinical", "g/dL", 1, 25, None, "haemoglobin"),
+    ("platelets_g_l", "clinical", "10*9/L", 0, 3000, None, "platelets"),
+    ("ldh_u_l", "clinical", "U/L", 10, 50000, None, "lactate dehydrogenase"),
+    ("bm_blasts_pct", "clinical", "%", 0, 100, None, "blasts in bone marrow"),
+    ("pb_blasts_pct", "clinical", "%", 0, 100, None, "blasts in peripheral blood"),
+    ("splenomegaly", "clinical", "1", 0, 1, None, "enlarged spleen: 1 yes, 0 no"),
+    ("aml_type", "clinical", None, None, None, "AML|sAML|tAML|oAML",
+     "de novo, secondary, therapy-related or other AML"),
+    ("family_donor", "clinical", "1", 0, 1, None, "matched related donor available: 1 yes, 0 no"),
+    ("tx_atra", "treatment", "1", 0, 1, None,
+     "allocated to all-trans retinoic acid; missing read as 0"),
+    ("tx_vpa", "treatment", "1", 0, 1, None, "allocated to valproic acid; missing read as 0"),
+    ("trial", "design", None, None, None, "AMLHD98A|AMLHD98B|AMLSG0704",
+     "trial: HD98A up to 60 years, HD98B over 60, 07-04 up to 60"),
+)  # fmt: skip
+_STARTED: Final = {
+    "allogeneic_transplant": "first transplant, related, unrelated or haploidentical donor",
+    "autologous_transplant": "first transplant, own stem cells",
+    "transplant_unknown_donor": "first transplant, donor not recorded",
+}
 
 
 def read_amlsg(path: Path | None) -> Cohort:
@@ -49,24 +113,17 @@ def read_amlsg(path: Path | None) -> Cohort:
     CohortError
         If a file is missing or altered, or the optional package ``rdata`` is not installed.
     """
-    if path is None:
-        raise CohortError(
-            "amlsg: no path. Give the folder with the files of the data folder of "
-            "gerstung-lab/AML-multistage."
-        )
+    folder = _PUBLICATION.place(path)
     for file in (_CLINICAL, _GENETIC, _CLASSES):
-        if not (path / file).is_file():
+        if not (folder / file).is_file():
             raise CohortError(
                 f"amlsg: {file} is missing. Copy the whole data folder of "
                 "gerstung-lab/AML-multistage."
             )
-    clinical = _clinical(path / _CLINICAL)
-    calls, excluded = _calls(
-        _text_table(path / _GENETIC, ("SAMPLE_NAME", "GENE", "AA_CHANGE", "FINAL_CALL")),
-        clinical.index,
-    )
+    clinical = _clinical(folder / _CLINICAL)
+    calls, excluded = _calls(_text_table(folder / _GENETIC, _CALL_COLUMNS), clinical.index)
     genomics = _genomics(clinical, calls)
-    classes = _text_table(path / _CLASSES, ("ID", "Overall_classification"))
+    classes = _text_table(folder / _CLASSES, _CLASS_COLUMNS)
     return cohort_from_tables(
         "amlsg",
         {
@@ -74,7 +131,7 @@ def read_amlsg(path: Path | None) -> Cohort:
             names.GENOMICS: genomics.reset_index(names=names.PATIENT_ID),
             names.EVENTS: _events(clinical),
             names.TREATMENTS: _treatments(clinical),
-            names.VARIABLES: variable_rows(list(genomics.columns)),
+            names.VARIABLES: _variables(list(genomics.columns)),
         },
         excluded=excluded,
         source={
@@ -102,7 +159,7 @@ def _clinical(path: Path) -> DataFrame:
         table = rdata.read_rda(path, constructor_dict=constructors).get("clinicalData")
     except Exception:  # a parser of binary files fails in as many ways as files are damaged
         table = None
-    expected = {"PDID", "gender", *PATIENT_COLUMNS.values(), *OTHER_COLUMNS}
+    expected = {"PDID", "gender", *_PATIENT_COLUMNS.values(), *_OTHER_COLUMNS}
     if not isinstance(table, DataFrame) or not expected <= set(table.columns):
         raise CohortError(
             f"amlsg: {path.name} does not hold the published table clinicalData. Copy the file "
@@ -111,17 +168,9 @@ def _clinical(path: Path) -> DataFrame:
     return table.set_axis(Series(table["PDID"].astype(str).to_numpy()), axis=0)
 
 
-def _text_table(path: Path, columns: Sequence[str]) -> DataFrame:
+def _text_table(file: Path, columns: Sequence[str]) -> DataFrame:
     # These files mix quotation, line ends and codes such as "na"; nothing is interpreted here.
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except ValueError:  # decoding and parsing errors inherit it
-        table = DataFrame()
-    if not set(columns) <= set(table.columns):
-        raise CohortError(
-            f"amlsg: {path.name} lacks columns {', '.join(columns)}. Copy the file again."
-        )
-    return table
+    return _PUBLICATION.read(file, columns, sep="\t", dtype=str, keep_default_na=False)
 
 
 def _calls(genetic: DataFrame, patients: pd.Index) -> tuple[DataFrame, DataFrame]:
@@ -159,8 +208,8 @@ def _genomics(clinical: DataFrame, calls: DataFrame) -> DataFrame:
     # and two late additions at its end.
     between = clinical.loc[:, "inv3_t3_3":"mono4_4q_abn4q"].columns
     for column in (*between, "t_9_11", "t_v_11"):
-        lesions[CYTOGENETIC_PREFIX + column] = _float(clinical[column])
-    lesions[CYTOGENETIC_PREFIX + "complex_karyotype"] = _float(clinical["complex"])
+        lesions[_CYTOGENETIC_PREFIX + column] = _float(clinical[column])
+    lesions[_CYTOGENETIC_PREFIX + "complex_karyotype"] = _float(clinical["complex"])
     return DataFrame(lesions)
 
 
@@ -174,7 +223,7 @@ def _patients(clinical: DataFrame, classes: DataFrame) -> DataFrame:
         name: _float(clinical[column])
         if pd.api.types.is_numeric_dtype(clinical[column].dtype)
         else clinical[column].astype(object)
-        for name, column in PATIENT_COLUMNS.items()
+        for name, column in _PATIENT_COLUMNS.items()
     }
     # The authors' code reads a missing randomisation as not allocated.
     given = {name: columns[name].fillna(0.0) for name in ("tx_atra", "tx_vpa")}
@@ -192,19 +241,14 @@ def _patients(clinical: DataFrame, classes: DataFrame) -> DataFrame:
 
 def _events(clinical: DataFrame) -> DataFrame:
     died = clinical["Status"] == 1
-    dated = {
+    happened = {
         "complete_remission": clinical["CR_date"],
         "relapse": clinical["Recurrence_date"],
         names.DEATH: clinical["OS"].where(died),
         names.LAST_CONTACT: clinical["OS"].where(~died),
     }
     return pd.concat(
-        [
-            DataFrame({names.PATIENT_ID: clinical.index, names.DAY: _float(days).to_numpy()})
-            .dropna()
-            .assign(event=event)
-            for event, days in dated.items()
-        ],
+        [dated(clinical.index, _float(days), event).dropna() for event, days in happened.items()],
         ignore_index=True,
     )
 
@@ -217,6 +261,41 @@ def _treatments(clinical: DataFrame) -> DataFrame:
             names.PATIENT_ID: clinical.index[done],
             "start_day": _float(clinical["TPL_date"])[done].to_numpy(),
             # An unforeseen type passes as it is, to be refused as undeclared.
-            names.TREATMENT: [TRANSPLANTS.get(value, value) for value in kind[done]],
+            names.TREATMENT: [_TRANSPLANTS.get(value, value) for value in kind[done]],
         }
     )
+
+
+def _variables(lesions: Sequence[str]) -> DataFrame:
+    """Return the variables table of the cohort with these lesion columns."""
+    rows: list[dict[str, object]] = [
+        {"table": names.PATIENTS, "role": ROLE_COVARIATE, **dict(zip(_FIELDS, row, strict=True))}
+        for row in _BASELINE
+    ]
+    for lesion in lesions:
+        cytogenetic = lesion.startswith(_CYTOGENETIC_PREFIX)
+        rows.append(
+            {
+                "name": lesion,
+                "table": names.GENOMICS,
+                "role": ROLE_COVARIATE,
+                "group": "cytogenetic" if cytogenetic else "gene",
+                "unit": "1",
+                "min": 0,
+                "max": 1,
+                "description": "cytogenetic lesion" if cytogenetic else "driver mutation",
+            }
+        )
+    rows += [
+        {
+            "name": treatment,
+            "table": names.TREATMENTS,
+            "role": "treatment",
+            "description": description,
+        }
+        for treatment, description in _STARTED.items()
+    ]
+    return DataFrame(rows)
+
+
+ADAPTERS: Final = {"amlsg": read_amlsg}

@@ -14,9 +14,9 @@ import pandas as pd
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.cohort.adapters.tables import Publication, dated
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
-from twinbayes.errors import CohortError
 
 _VISITS: Final = "hahnel2020_long.csv"
 _PATIENTS: Final = "hahnel2020_patients.csv"
@@ -28,6 +28,11 @@ _COLUMNS: Final = {
     _VISITS: ("patient_id", "months", "bcr_abl_pct", "left_censored"),
     _PATIENTS: ("patient_id", "tki_stop_month"),
 }
+_PUBLICATION: Final = Publication(
+    adapter="cml",
+    give=f"Give the folder of {_VISITS} and {_PATIENTS}.",
+    remedy="Copy both files again.",
+)
 
 
 def read_cml(path: Path | None) -> Cohort:
@@ -37,9 +42,8 @@ def read_cml(path: Path | None) -> Cohort:
     of day 0. Relapse is the first measurement above 0.1 % after the stop. Age and sex are not
     published.
     """
-    if path is None:
-        raise CohortError(f"cml: no path. Give the folder of {_VISITS} and {_PATIENTS}.")
-    long, one = (_table(path / name) for name in (_VISITS, _PATIENTS))
+    folder = _PUBLICATION.place(path)
+    long, one = (_PUBLICATION.read(folder / file, _COLUMNS[file]) for file in (_VISITS, _PATIENTS))
     ids = one["patient_id"].astype(str)
     stop = one.set_index("patient_id")["tki_stop_month"]
     after = long["months"] > long["patient_id"].map(stop)
@@ -56,9 +60,9 @@ def read_cml(path: Path | None) -> Cohort:
         }
     )
     events = [
-        _events(stop, TREATMENT_STOP),
-        _events(relapse, MOLECULAR_RELAPSE),
-        _events(last, names.LAST_CONTACT),
+        _since_start(stop, TREATMENT_STOP),
+        _since_start(relapse, MOLECULAR_RELAPSE),
+        _since_start(last, names.LAST_CONTACT),
     ]
     visits = DataFrame(
         {
@@ -86,27 +90,8 @@ def read_cml(path: Path | None) -> Cohort:
     )
 
 
-def _table(file: Path) -> DataFrame:
-    try:
-        table = pd.read_csv(file)
-    except (OSError, ValueError) as error:
-        raise CohortError(
-            f"cml: {file.name} is not a readable CSV file. Give the folder that holds it."
-        ) from error
-    missing = [c for c in _COLUMNS[file.name] if c not in table.columns]
-    if missing:
-        raise CohortError(f"cml: columns {', '.join(missing)} of {file.name} are missing.")
-    return table
-
-
-def _events(month: pd.Series, event: str) -> DataFrame:
-    return DataFrame(
-        {
-            names.PATIENT_ID: month.index.astype(str),
-            names.DAY: month.to_numpy() * _DAYS_PER_MONTH,
-            names.EVENT: event,
-        }
-    )
+def _since_start(month: pd.Series, event: str) -> DataFrame:
+    return dated(month.index.astype(str), month * _DAYS_PER_MONTH, event)
 
 
 def _variables() -> DataFrame:
@@ -124,3 +109,6 @@ def _variables() -> DataFrame:
             }
         ]
     )
+
+
+ADAPTERS: Final = {"cml": read_cml}

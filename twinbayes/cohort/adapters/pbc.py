@@ -14,13 +14,19 @@ import pandas as pd
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.cohort.adapters.tables import Publication, dated
 from twinbayes.cohort.contract.validation import cohort_from_tables
-from twinbayes.cohort.record import ROLE_COVARIATE, Cohort
-from twinbayes.errors import CohortError
+from twinbayes.cohort.record import Cohort
+from twinbayes.cohort.tables import ROLE_COVARIATE
 
 _VISITS: Final = "pbc2_long.csv"
 _PATIENTS: Final = "pbc2_id.csv"
 TRANSPLANTATION: Final = "transplantation"
+_PUBLICATION: Final = Publication(
+    adapter="pbc2",
+    give=f"Give the folder of {_VISITS} and {_PATIENTS}.",
+    remedy="Give the table as the R package JM publishes it.",
+)
 
 # marker -> (column of the file, unit, lowest, highest, description); no unit: yes or no.
 _MARKERS: Final[dict[str, tuple[str, str | None, float, float, str]]] = {
@@ -35,6 +41,11 @@ _MARKERS: Final[dict[str, tuple[str, str | None, float, float, str]]] = {
     "hepatomegaly": ("hepatomegaly", None, 0, 1, "Enlarged liver"),
     "spiders": ("spiders", None, 0, 1, "Spider naevi"),
 }
+# Both files hold the columns of patients and of visits.
+_COLUMNS: Final = (
+    *("id", "years", "status", "drug", "age", "sex", "year"),
+    *(marker[0] for marker in _MARKERS.values()),
+)
 
 
 def read_pbc2(path: Path | None) -> Cohort:
@@ -43,9 +54,11 @@ def read_pbc2(path: Path | None) -> Cohort:
     Years become days. The record of a transplanted patient ends in `transplantation` and
     `last_contact` on the same day.
     """
-    if path is None:
-        raise CohortError(f"pbc2: no path. Give the folder of {_VISITS} and {_PATIENTS}.")
-    long, one = (_table(path / name) for name in (_VISITS, _PATIENTS))
+    folder = _PUBLICATION.place(path)
+    long, one = (
+        _PUBLICATION.read(folder / file, _COLUMNS, dtype={"id": str})
+        for file in (_VISITS, _PATIENTS)
+    )
     days = one["years"] * names.DAYS_PER_YEAR
     patients = DataFrame(
         {
@@ -59,9 +72,9 @@ def read_pbc2(path: Path | None) -> Cohort:
     )
     dead, moved = one["status"] == "dead", one["status"] == "transplanted"
     events = [
-        _events(one, days, dead, names.DEATH),
-        _events(one, days, moved, TRANSPLANTATION),
-        _events(one, days, ~dead, names.LAST_CONTACT),
+        dated(one.loc[dead, "id"], days[dead], names.DEATH),
+        dated(one.loc[moved, "id"], days[moved], TRANSPLANTATION),
+        dated(one.loc[~dead, "id"], days[~dead], names.LAST_CONTACT),
     ]
     return cohort_from_tables(
         "pbc2",
@@ -77,33 +90,6 @@ def read_pbc2(path: Path | None) -> Cohort:
             "licence": "GPL-2 or later",
             "note": "Murtaugh et al., Hepatology 1994;20:126-134",
         },
-    )
-
-
-def _table(file: Path) -> DataFrame:
-    try:
-        table = pd.read_csv(file, dtype={"id": str})
-    except (OSError, ValueError) as error:
-        raise CohortError(
-            f"pbc2: {file.name} is not a readable CSV file. Give the folder that holds it."
-        ) from error
-    wanted = ("id", "years", "status", "drug", "age", "sex", "year")
-    missing = [c for c in (*wanted, *(m[0] for m in _MARKERS.values())) if c not in table.columns]
-    if missing:
-        raise CohortError(
-            f"pbc2: columns {', '.join(missing)} of {file.name} are missing. Give the table as the "
-            "R package JM publishes it."
-        )
-    return table
-
-
-def _events(one: DataFrame, days: pd.Series, happened: pd.Series, event: str) -> DataFrame:
-    return DataFrame(
-        {
-            names.PATIENT_ID: one.loc[happened, "id"],
-            names.DAY: days[happened],
-            names.EVENT: event,
-        }
     )
 
 
@@ -145,3 +131,6 @@ def _variables() -> DataFrame:
         "name", "table", "role", "group", "unit", "min", "max", "levels", "description",
     )  # fmt: skip
     return DataFrame(rows, columns=list(columns))
+
+
+ADAPTERS: Final = {"pbc2": read_pbc2}

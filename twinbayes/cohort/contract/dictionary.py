@@ -12,7 +12,7 @@ from pandas import DataFrame, Series
 from twinbayes import names
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.schema import Field
-from twinbayes.cohort.record import PLACE_COLUMNS, ROLE_COVARIATE
+from twinbayes.cohort.tables import PLACE_COLUMNS, ROLE_COVARIATE
 
 LEVEL_SEPARATOR: Final = "|"
 _TABLES_OF_ROLE: Final[Mapping[str, tuple[str, ...]]] = {

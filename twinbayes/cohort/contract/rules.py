@@ -10,7 +10,7 @@ from pandas import DataFrame, Series
 from twinbayes import names
 from twinbayes.cohort.contract.dictionary import check_ranges
 from twinbayes.cohort.contract.faults import Faults
-from twinbayes.cohort.record import without_blank_intervals
+from twinbayes.cohort.tables import without_blank_intervals
 
 
 def check_tables(tables: Mapping[str, DataFrame], faults: Faults) -> None:

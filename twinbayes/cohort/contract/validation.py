@@ -23,7 +23,8 @@ from twinbayes.cohort.contract.schema import (
     REQUIRED_TABLES,
     table_schema,
 )
-from twinbayes.cohort.record import Cohort, no_exclusions
+from twinbayes.cohort.record import Cohort
+from twinbayes.cohort.tables import no_exclusions
 from twinbayes.errors import require_known
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from html import escape
 from typing import Final
 
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
 from twinbayes import names
-from twinbayes.cohort.quality.report import SMALLEST_CELL, QualityReport
+from twinbayes.cohort.quality.report import QualityReport
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL, SUPPRESSED, suppress
 
-_SUPPRESSED: Final = "<5"
 _ROWS: Final = 60
 _COVARIATES: Final = 12
 
@@ -62,25 +62,6 @@ def _flags(flags: tuple[str, ...]) -> str:
     return f"<p>To look at:</p><ul>{items}</ul>"
 
 
-def suppress(counts: Series, total: Series) -> Series:
-    """Return the counts as text, with those from 1 to 4 replaced by ``<5``.
-
-    Parameters
-    ----------
-    counts
-        One count a group, and their total.
-    total
-        True where the count is a total. A single suppressed group could be had from the total
-        by subtraction, so the next smallest is hidden with it.
-    """
-    small = counts.between(1, SMALLEST_CELL - 1)
-    shown = counts.map("{:.0f}".format).astype(object).mask(small, _SUPPRESSED)
-    rest = counts[~total & ~small & (counts > 0)]
-    if (small & ~total).sum() == 1 and len(rest):
-        shown[shown.index == rest.idxmin()] = "hidden"
-    return shown
-
-
 def _events(events: DataFrame) -> DataFrame:
     # Last contacts are the patients less the deaths: shown, they would undo a suppression.
     shown = events.drop(columns=names.LAST_CONTACT, errors="ignore").astype(object)
@@ -114,7 +95,7 @@ def _missing(title: str, table: DataFrame) -> str:
         count = (table[column] * table["patients"]).round()
         percent = table[column].map("{:.0%}".format).astype(object)
         small = count.between(1, SMALLEST_CELL - 1)
-        shown[column] = percent.mask(small, _SUPPRESSED).mask(table["patients"] < SMALLEST_CELL, "")
+        shown[column] = percent.mask(small, SUPPRESSED).mask(table["patients"] < SMALLEST_CELL, "")
     shown["patients"] = suppress(table["patients"], table[place].isna())
     note = f" ({len(columns)} most often missing of {len(covariates)})"
     return _section(title + (note if len(covariates) > len(columns) else ""), shown, {})
@@ -124,7 +105,7 @@ def _by_variable(implausible: DataFrame) -> DataFrame:
     if implausible.empty:
         return DataFrame()
     counts = implausible.groupby("variable", sort=False).size()
-    values = list(suppress(counts, counts < 0))
+    values = list(suppress(counts))
     return DataFrame({"variable": counts.index, "values": values})
 
 
@@ -132,7 +113,7 @@ def _by_rule(excluded: DataFrame) -> DataFrame:
     if excluded.empty:
         return DataFrame()
     counts = excluded.groupby(["table", "rule", "reason"], sort=False).size()
-    return counts.rename("rows").reset_index()
+    return suppress(counts).rename("rows").reset_index()
 
 
 def _section(title: str, table: DataFrame, formats: dict[str, Callable[[object], str]]) -> str:

@@ -11,7 +11,9 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from twinbayes import names
-from twinbayes.cohort.record import Cohort
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL
+from twinbayes.cohort.tables import CohortTables
+from twinbayes.estimators import reverse_kaplan_meier
 
 # Beyond this many robust standard deviations of the log a value is implausible.
 _MAD_LIMIT: Final = 6.0
@@ -22,8 +24,6 @@ _UNIT_TOLERANCE: Final = 1.5
 _UNIT_MIN_VALUES: Final = 5
 _MISSING_LIMIT: Final = 0.2
 _SMALL_SUBGROUP: Final = 20
-#: Counts from 1 to 4 can identify people and are not shown.
-SMALLEST_CELL: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +53,7 @@ class QualityReport:
         return render(self)
 
 
-def assess(cohort: Cohort) -> QualityReport:
+def assess(cohort: CohortTables) -> QualityReport:
     """Return the quality report of a cohort."""
     implausible = _implausible(cohort)
     swaps = _unit_swaps(cohort)
@@ -75,38 +75,7 @@ def assess(cohort: Cohort) -> QualityReport:
     )
 
 
-def reverse_kaplan_meier(day: np.ndarray, censored: np.ndarray, level: float) -> float:
-    """Return a quantile of the time to censoring, with deaths as its censoring.
-
-    Parameters
-    ----------
-    day
-        Last day of each patient.
-    censored
-        True where that day is a last contact, False where it is a death.
-    level
-        Quantile, e.g. 0.5 for the median follow-up.
-
-    Returns
-    -------
-    float
-        Days; NaN if the curve never falls that far.
-
-    Notes
-    -----
-    Schemper M, Smith TL. A note on quantifying follow-up in studies of failure time. Control
-    Clin Trials 1996;17:343-6. Deaths come before last contacts of the same day: who died was
-    not available to be lost later.
-    """
-    times = np.unique(day[censored])
-    at_risk = np.array([(day > t).sum() + (censored & (day == t)).sum() for t in times])
-    lost = np.array([(censored & (day == t)).sum() for t in times])
-    still_followed = np.cumprod(1.0 - lost / at_risk)
-    reached = np.flatnonzero(still_followed <= 1.0 - level + 1e-12)
-    return float(times[reached[0]]) if len(reached) else float("nan")
-
-
-def _overview(cohort: Cohort) -> DataFrame:
+def _overview(cohort: CohortTables) -> DataFrame:
     tables = cohort.tables
     rows = {f"rows of {table}": len(frame) for table, frame in tables.items()}
     rows["subgroups"] = len(cohort.subgroups)
@@ -116,7 +85,7 @@ def _overview(cohort: Cohort) -> DataFrame:
     return DataFrame({"quantity": list(rows), "n": list(rows.values())})
 
 
-def _missing_by(cohort: Cohort, place: str) -> DataFrame:
+def _missing_by(cohort: CohortTables, place: str) -> DataFrame:
     covariates = cohort.covariates()
     group = cohort.patients.set_index(names.PATIENT_ID)[place]
     by_group = covariates.isna().groupby(group, sort=False)
@@ -127,7 +96,7 @@ def _missing_by(cohort: Cohort, place: str) -> DataFrame:
     return fractions[["patients", *incomplete]].rename_axis(place).reset_index()
 
 
-def _terminal(cohort: Cohort) -> DataFrame:
+def _terminal(cohort: CohortTables) -> DataFrame:
     """One row a patient: subgroup, last day, whether it is a last contact."""
     terminal = cohort.events[cohort.events[names.EVENT].isin(names.TERMINAL_EVENTS)]
     last = terminal.set_index(names.PATIENT_ID).reindex(list(cohort.patient_ids))
@@ -140,12 +109,13 @@ def _terminal(cohort: Cohort) -> DataFrame:
     )
 
 
-def _follow_up(cohort: Cohort) -> DataFrame:
+def _follow_up(cohort: CohortTables) -> DataFrame:
     terminal = _terminal(cohort)
     rows = []
     for subgroup, part in _whole_and_parts(terminal, cohort.subgroups):
         day, censored = part[names.DAY].to_numpy(), part["censored"].to_numpy()
-        quartiles = [reverse_kaplan_meier(day, censored, level) for level in (0.25, 0.5, 0.75)]
+        followed = reverse_kaplan_meier(day, ~censored)
+        quartiles = [followed.quantile(level) for level in (0.25, 0.5, 0.75)]
         deaths = int((~censored).sum())
         rows.append((subgroup, len(part), deaths, *quartiles, float(day.max())))
     columns = [names.SUBGROUP, "patients", "deaths", "quartile_1", "median", "quartile_3", "max"]
@@ -161,7 +131,7 @@ def _whole_and_parts(
             yield subgroup, frame[frame[names.SUBGROUP] == subgroup]
 
 
-def _events(cohort: Cohort) -> DataFrame:
+def _events(cohort: CohortTables) -> DataFrame:
     happened = cohort.events[[names.PATIENT_ID, names.EVENT]]
     if cohort.treatments is not None:
         started = cohort.treatments[[names.PATIENT_ID, names.TREATMENT]]
@@ -190,7 +160,7 @@ class _Measured(NamedTuple):
     centre: Series
 
 
-def _measured(cohort: Cohort) -> Iterator[_Measured]:
+def _measured(cohort: CohortTables) -> Iterator[_Measured]:
     units = cohort.variables.set_index("name")["unit"].fillna("")
     patients = cohort.patients
     for name in cohort.covariates().columns.intersection(patients.columns):
@@ -208,7 +178,7 @@ def _measured(cohort: Cohort) -> Iterator[_Measured]:
             yield _Measured(names.VISITS, str(marker), unit, rows["value"], where)
 
 
-def _implausible(cohort: Cohort) -> DataFrame:
+def _implausible(cohort: CohortTables) -> DataFrame:
     parts = []
     for measured in _measured(cohort):
         # Percentages and scores pile up at their ends; the declared range is their limit.
@@ -244,7 +214,7 @@ def _robust_deviation(values: Series) -> Series:
     return centred / spread if spread > 0 else centred * 0.0
 
 
-def _unit_swaps(cohort: Cohort) -> DataFrame:
+def _unit_swaps(cohort: CohortTables) -> DataFrame:
     found = []
     for table, name, _, values, centre in _measured(cohort):
         if not (values.dropna() >= 0).all():
@@ -263,7 +233,7 @@ def _unit_swaps(cohort: Cohort) -> DataFrame:
     return DataFrame(found, columns=columns)
 
 
-def _flags(cohort: Cohort, tables: dict[str, DataFrame]) -> Iterator[str]:
+def _flags(cohort: CohortTables, tables: dict[str, DataFrame]) -> Iterator[str]:
     for row in tables["unit_swaps"].itertuples():
         yield (
             f"{row.variable}: the median of {row.centre} is {row.ratio_of_medians:.3g} times that "

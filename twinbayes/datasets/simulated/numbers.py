@@ -9,9 +9,16 @@ from typing import Final
 
 from pandas import DataFrame
 
-from twinbayes.datasets.simulated.paths import DEATHS, INDUCTION, RELAPSE, REMISSION, TRANSPLANT
+from twinbayes.datasets.simulated.paths import (
+    DEATHS,
+    INDUCTION,
+    RELAPSE,
+    REMISSION,
+    TRANSPLANT,
+    Intensity,
+)
 from twinbayes.datasets.simulated.patients import CENTRES, ENTITIES, GENES, LESIONS
-from twinbayes.datasets.simulated.truth import Covariate, Intensity, MarkerTruth, RegistryTruth
+from twinbayes.datasets.simulated.truth import Covariate, MarkerTruth, RegistryTruth
 from twinbayes.names import CLOCK_ENTRY, CLOCK_ORIGIN
 
 _WITHOUT, _IN, _AFTER = DEATHS

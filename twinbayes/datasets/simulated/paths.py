@@ -8,17 +8,15 @@ which is exact because the waiting time left is again exponential on the cumulat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas import DataFrame
 
 from twinbayes.names import CLOCK_ENTRY
-
-if TYPE_CHECKING:
-    from twinbayes.datasets.simulated.truth import Intensity, RegistryTruth
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +28,27 @@ TRANSIENT: Final = (INDUCTION, REMISSION, RELAPSE)
 DEATHS: Final = ("death_without_remission", "death_in_remission", "death_after_relapse")
 STATES: Final = (*TRANSIENT, *DEATHS)
 TRANSPLANT: Final = "allogeneic_transplant"
+
+
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """A transition, or (without target) the start of transplantation, and its baseline hazard.
+
+    `log_hazard` holds one value per window, which open at `edges` (days on `clock`, from 0);
+    the last window has no end. The value is the log hazard per day of a patient with every
+    covariate at its centre, in the average subgroup and centre, without transplant.
+    """
+
+    source: str
+    target: str | None
+    clock: str
+    edges: tuple[float, ...]
+    log_hazard: tuple[float, ...]
+
+    @property
+    def label(self) -> str:
+        """``remission->relapse``, or ``remission->start:allogeneic_transplant``."""
+        return f"{self.source}->{self.target or f'start:{TRANSPLANT}'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +75,9 @@ class Paths:
 
 
 def simulate_paths(
-    truth: RegistryTruth,
+    intensities: Sequence[Intensity],
+    treatment_effect: DataFrame,
+    early_days: float,
     log_hazard_ratio: Mapping[str, Floats],
     subgroup: NDArray[np.int64],
     rng: np.random.Generator,
@@ -67,13 +88,17 @@ def simulate_paths(
 
     Parameters
     ----------
-    truth
-        Baseline hazards, clocks and treatment effects.
+    intensities
+        Baseline hazards and their clocks.
+    treatment_effect
+        Effect label x subgroup: log hazard ratio.
+    early_days
+        Length of the phase ``here_early`` after a transplant in remission, in days.
     log_hazard_ratio
         Transition label -> what covariates, subgroup and centre add to the log hazard, shape
         (patient,).
     subgroup
-        Index of each patient's subgroup among ``truth.subgroups``.
+        Index of each patient's subgroup among the columns of `treatment_effect`.
     rng
         Source of randomness.
     transplant
@@ -82,20 +107,18 @@ def simulate_paths(
     walk = _Walk(len(subgroup))
     leaving = {
         state: [
-            i
-            for i in truth.intensities
-            if i.source == state and (transplant or i.target is not None)
+            i for i in intensities if i.source == state and (transplant or i.target is not None)
         ]
         for state in TRANSIENT
     }
-    effects = {label: row.to_numpy() for label, row in truth.treatment_subgroup_effect.iterrows()}
+    effects = {label: row.to_numpy() for label, row in treatment_effect.iterrows()}
     while walk.alive.any():
         present = [np.flatnonzero(walk.alive & (walk.state == k)) for k in range(len(TRANSIENT))]
         for state, who in zip(TRANSIENT, present, strict=True):
             if not len(who):
                 continue
-            until = walk.phase_end(who, state, truth.early_days)
-            phase = walk.phase(who, state, truth.early_days)
+            until = walk.phase_end(who, state, early_days)
+            phase = walk.phase(who, state, early_days)
             fires = np.full((len(leaving[state]), len(who)), np.inf)
             for k, intensity in enumerate(leaving[state]):
                 score = log_hazard_ratio[intensity.label][who].copy()

@@ -12,32 +12,11 @@ from pandas import DataFrame
 
 from twinbayes import names
 from twinbayes.cohort.record import Cohort
-from twinbayes.datasets.simulated.paths import STATES, TRANSPLANT, Paths, simulate_paths
+from twinbayes.datasets.simulated.paths import STATES, Intensity, Paths, simulate_paths
 from twinbayes.datasets.simulated.patients import draw_patients
 from twinbayes.errors import CohortError
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Intensity:
-    """A transition, or (without target) the start of transplantation, and its baseline hazard.
-
-    `log_hazard` holds one value per window, which open at `edges` (days on `clock`, from 0);
-    the last window has no end. The value is the log hazard per day of a patient with every
-    covariate at its centre, in the average subgroup and centre, without transplant.
-    """
-
-    source: str
-    target: str | None
-    clock: str
-    edges: tuple[float, ...]
-    log_hazard: tuple[float, ...]
-
-    @property
-    def label(self) -> str:
-        """``remission->relapse``, or ``remission->start:allogeneic_transplant``."""
-        return f"{self.source}->{self.target or f'start:{TRANSPLANT}'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +167,15 @@ class RegistryTruth:
         index = {name: k for k, name in enumerate(self.subgroups)}
         subgroup = np.array([index[s] for s in patients[names.SUBGROUP]], dtype=np.int64)
         ratios = self.log_hazard_ratio(patients)
-        return simulate_paths(self, ratios, subgroup, rng, transplant=transplant)
+        return simulate_paths(
+            self.intensities,
+            self.treatment_subgroup_effect,
+            self.early_days,
+            ratios,
+            subgroup,
+            rng,
+            transplant=transplant,
+        )
 
     def state_occupation(
         self,

@@ -9,7 +9,7 @@ often at far centres; questionnaires stop for good sooner in patients whose last
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,8 @@ from pandas import DataFrame
 from twinbayes import names
 from twinbayes.datasets.simulated.paths import INDUCTION, RELAPSE, REMISSION
 from twinbayes.datasets.simulated.patients import FAR_CENTRES
+from twinbayes.datasets.simulated.truth import MarkerTruth, RegistryTruth
 from twinbayes.names import DAYS_PER_YEAR
-
-if TYPE_CHECKING:
-    from twinbayes.datasets.simulated.truth import MarkerTruth, RegistryTruth
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -8,20 +8,9 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.model import EventPlan
-from twinbayes.model.events.acting import acting_effects
-from twinbayes.model.events.likelihood.courses import event_loglik
-from twinbayes.model.events.process import LOG_BASELINE_AT_EVENT
-from twinbayes.names import (
-    CENTRE,
-    CHAIN,
-    COVARIATE,
-    DRAW,
-    LOG_LIKELIHOOD,
-    PATIENT,
-    SUBGROUP,
-    TRANSITION,
-    WINDOW,
-)
+from twinbayes.model.events.draws import EventDraws
+from twinbayes.model.events.evaluation import log_likelihood
+from twinbayes.names import CHAIN, DRAW, LOG_LIKELIHOOD, PATIENT
 
 
 def patient_loglik(
@@ -47,64 +36,22 @@ def patient_loglik(
     DataArray
         (chain, draw, patient).
     """
-    encoding = plan.encoding
-    index, values = plan.data.pack()
-    n_chains, n_draws = posterior.sizes[CHAIN], posterior.sizes[DRAW]
-    n_intensities = posterior.sizes[TRANSITION]
-
-    def get(name: str, rows: int, dims: tuple[str, str]) -> np.ndarray:
-        if name not in posterior:
-            return np.zeros((n_chains, n_draws, rows, n_intensities))
-        return posterior[name].transpose(CHAIN, DRAW, *dims).to_numpy()
-
-    coef = np.concatenate(
-        [
-            get("beta", len(encoding.columns), (COVARIATE, TRANSITION)),
-            get("subgroup_effect", len(encoding.subgroups), (SUBGROUP, TRANSITION)),
-            get("centre_effect", len(encoding.centres), (CENTRE, TRANSITION)),
-        ],
-        axis=2,
-    )
-    dims = (CHAIN, DRAW, TRANSITION, WINDOW)
-    on_average = posterior["log_baseline"].transpose(*dims).to_numpy()
-    at_event = (
-        posterior[LOG_BASELINE_AT_EVENT].transpose(*dims).to_numpy()
-        if LOG_BASELINE_AT_EVENT in posterior
-        else on_average
-    )
-    effect = acting_effects(posterior.transpose(CHAIN, DRAW, ...), len(encoding.subgroups))
-    out = np.empty((n_chains, n_draws, plan.data.n_patients))
-    ones = np.ones(plan.data.n_patients)
-    spare = [np.empty(x.shape[2:]) for x in (at_event, on_average, coef, effect)]
-    if trails is None:
-        trails = np.zeros((n_chains, n_draws, 0))
-    slope = np.empty(trails.shape[2])
-    for c in range(n_chains):
-        for d in range(n_draws):
-            event_loglik(
-                np.ascontiguousarray(at_event[c, d]),
-                np.ascontiguousarray(on_average[c, d]),
-                np.ascontiguousarray(coef[c, d]),
-                np.ascontiguousarray(effect[c, d]),
-                np.ascontiguousarray(trails[c, d]),
-                ones,
-                index,
-                values,
-                *spare,
-                slope,
-                out[c, d],
-            )
-    return _labelled(out, patient_ids)
+    draws = EventDraws.from_posterior(posterior, plan.encoding)
+    together = None if trails is None else trails.reshape(draws.n_draws, -1)
+    return _labelled(log_likelihood(draws, plan.data, together), posterior, patient_ids)
 
 
 def by_patient(
     posterior: xr.Dataset, patient_ids: tuple[str, ...], each: Sequence[np.ndarray]
 ) -> xr.DataArray:
     """Label log-likelihoods, one (chain and draw,) array a patient, as (chain, draw, patient)."""
+    return _labelled(np.stack(each, axis=-1), posterior, patient_ids)
+
+
+def _labelled(
+    values: np.ndarray, posterior: xr.Dataset, patient_ids: tuple[str, ...]
+) -> xr.DataArray:
+    """(chain and draw, patient) values with the draws of each chain apart."""
     shape = (posterior.sizes[CHAIN], posterior.sizes[DRAW], len(patient_ids))
-    return _labelled(np.stack(each, axis=-1).reshape(shape), patient_ids)
-
-
-def _labelled(values: np.ndarray, patient_ids: tuple[str, ...]) -> xr.DataArray:
     coords = {PATIENT: list(patient_ids)}
-    return xr.DataArray(values, coords, (CHAIN, DRAW, PATIENT), name=LOG_LIKELIHOOD)
+    return xr.DataArray(values.reshape(shape), coords, (CHAIN, DRAW, PATIENT), name=LOG_LIKELIHOOD)

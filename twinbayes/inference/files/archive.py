@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -14,25 +14,25 @@ import xarray as xr
 from twinbayes.cohort import Cohort, read_cohort
 from twinbayes.errors import StorageError
 from twinbayes.model import CurveEncoding, Encoding, Learnt, ModelSpec
+from twinbayes.model.catalogue import known_type
 from twinbayes.priors import PriorEntry, PriorSet
-
-if TYPE_CHECKING:
-    from twinbayes.inference.fit import Fit
 
 _DESCRIPTION: Final = "description"
 _COHORT: Final = "cohort"
 
 
-def pack_fit(fit: Fit) -> xr.DataTree:
-    """Return the fit's tree with two more groups, of bytes: description and cohort folder."""
-    learnt = {
-        "encoding": fit.encoding.to_dict(),
-        "curves": None if fit.learnt.curves is None else fit.learnt.curves.to_dict(),
-        "edges": [[float(x) if np.isfinite(x) else None for x in e] for e in fit.edges],
+def pack_fit(
+    draws: xr.DataTree, spec: ModelSpec, priors: PriorSet, cohort: Cohort, learnt: Learnt
+) -> xr.DataTree:
+    """Return a fit's draws with two more groups, of bytes: description and cohort folder."""
+    known = {
+        "encoding": learnt.encoding.to_dict(),
+        "curves": None if learnt.curves is None else learnt.curves.to_dict(),
+        "edges": [[float(x) if np.isfinite(x) else None for x in e] for e in learnt.edges],
     }
-    tree = with_description(fit.datatree, fit.spec.to_dict(), fit.priors, learnt)
+    tree = with_description(draws, spec.to_dict(), priors, known)
     with tempfile.TemporaryDirectory() as folder:
-        written = fit.cohort.write(Path(folder) / "cohort")
+        written = cohort.write(Path(folder) / "cohort")
         tree[_COHORT] = _as_bytes({p.name: p.read_bytes() for p in sorted(written.iterdir())})
     return tree
 
@@ -90,7 +90,7 @@ def unpack_fit(tree: xr.DataTree, text: Mapping[str, Any]) -> tuple[ModelSpec, C
         Learnt(
             Encoding.from_dict(text["encoding"]),
             edges,
-            CurveEncoding.from_dict(text["curves"]) if text.get("curves") else None,
+            CurveEncoding.from_dict(text["curves"], known_type) if text.get("curves") else None,
         ),
     )
 

@@ -1,6 +1,6 @@
 """The instruction set of tapes.
 
-Append to it, never renumber: machine code that numba has cached on disk holds these numbers.
+The player of tapes is compiled with these numbers in it.
 """
 
 from __future__ import annotations

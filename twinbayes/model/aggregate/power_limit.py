@@ -17,7 +17,7 @@ from scipy import linalg
 
 from twinbayes.errors import ModelError
 from twinbayes.model.aggregate.likelihood import Floats, row_logp, row_slopes
-from twinbayes.model.pooling.basic import Tensor
+from twinbayes.model.pooling.protocol import Tensor
 from twinbayes.priors import PriorEntry
 
 _STEPS: Final = 100

@@ -18,7 +18,7 @@ from scipy import special, stats
 
 from twinbayes.model.aggregate.likelihood import row_logp, row_slopes
 from twinbayes.model.aggregate.power_limit import normal_priors
-from twinbayes.model.pooling.basic import Tensor
+from twinbayes.model.pooling.protocol import Tensor
 from twinbayes.priors import PriorEntry
 
 Floats = NDArray[np.float64]

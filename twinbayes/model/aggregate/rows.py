@@ -14,8 +14,8 @@ from twinbayes.cohort.aggregate import RESPONSE
 from twinbayes.model.aggregate.likelihood import Floats, row_logp
 from twinbayes.model.aggregate.power_limit import NormalSource
 from twinbayes.model.aggregate.power_normaliser import LogNormaliser
-from twinbayes.model.pooling.basic import BELONGS, Pooling, Tensor
 from twinbayes.model.pooling.power import LatentExchangeability, PowerPrior
+from twinbayes.model.pooling.protocol import BELONGS, Pooling, Tensor
 from twinbayes.model.pooling.table import discounts
 from twinbayes.model.quantile.op import log_sum_exp
 from twinbayes.names import COEFFICIENT

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,9 @@ from twinbayes.cohort.aggregate import LOG_HAZARD_RATIO, MEAN, OUTCOMES, RATE, R
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model import codec
 from twinbayes.model.aggregate.rows import EFFECT_MEAN, POWER, Rows, loglik
-from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling, Tensor
+from twinbayes.model.catalogue import known_type
+from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.protocol import EffectNames, Pooling, Tensor
 from twinbayes.names import COEFFICIENT, ROW, SUBGROUP
 from twinbayes.priors import PriorSet
 
@@ -96,8 +99,8 @@ class AggregateSpec:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> AggregateSpec:
-        """Rebuild a spec; only the package's own description types are accepted."""
-        spec = codec.decode(data)
+        """Rebuild a spec; only types of the `catalogue` are accepted."""
+        spec = codec.decode(data, partial(known_type, whole=cls))
         if not isinstance(spec, cls):
             raise TypeError(f"Expected an AggregateSpec, found {type(spec).__name__}.")
         return spec
@@ -116,39 +119,46 @@ class AggregateSpec:
             lines.append(f"unit = {self.unit:g}")
         return "\n".join(lines)
 
-    def build(self, data: Aggregate, priors: PriorSet) -> pm.Model:
-        """Return the PyMC model; outcomes, covariates and weights are `pm.Data` of it.
+    def coords(self, data: Aggregate) -> dict[str, Sequence[object]]:
+        """Coordinates of the model's dims.
 
         Raises
         ------
         ModelError
-            The data have another outcome, or lack covariates or a subgroup of the pooling.
+            The data have another outcome, or lack covariates.
         """
         self._require(data)
+        return {
+            COEFFICIENT: self.coefficients,
+            SUBGROUP: data.subgroups,
+            ROW: range(len(data.table)),
+        }
+
+    def build(self, data: Aggregate, priors: PriorSet) -> None:
+        """Add everything to the current model; outcomes and covariates are `pm.Data` of it.
+
+        Raises
+        ------
+        ModelError
+            The data lack a subgroup of the pooling.
+        """
         labels = data.subgroups
         group = np.array([labels.index(x) for x in data.table[SUBGROUP]])
-        coords: dict[str, Sequence[object]] = {
-            COEFFICIENT: self.coefficients,
-            SUBGROUP: labels,
-            ROW: range(len(group)),
-        }
-        with pm.Model(coords=coords) as model:
-            names = EffectNames(
-                mean=EFFECT_MEAN,
-                scale=HETEROGENEITY,
-                offset="effect_offset",
-                total="effect",
-                scale_prior=HETEROGENEITY,
-                mean_prior=EFFECT_MEAN,
-            )
-            theta = self.pooling.build(
-                names, (COEFFICIENT, SUBGROUP), self.coefficients, len(labels), priors
-            )
-            rows = self._rows(data, group)
-            pm.Potential("loglik", loglik(rows, self.pooling, theta, priors))
-            if not self.covariates:
-                pm.Deterministic(SUBGROUP_VALUE, self._natural(theta[0]), dims=SUBGROUP)
-        return model
+        names = EffectNames(
+            mean=EFFECT_MEAN,
+            scale=HETEROGENEITY,
+            offset="effect_offset",
+            total="effect",
+            scale_prior=HETEROGENEITY,
+            mean_prior=EFFECT_MEAN,
+        )
+        theta = self.pooling.build(
+            names, (COEFFICIENT, SUBGROUP), self.coefficients, len(labels), priors
+        )
+        rows = self._rows(data, group)
+        pm.Potential("loglik", loglik(rows, self.pooling, theta, priors))
+        if not self.covariates:
+            pm.Deterministic(SUBGROUP_VALUE, self._natural(theta[0]), dims=SUBGROUP)
 
     def natural(self, eta: np.ndarray) -> np.ndarray:
         """Turn values on the scale of the priors into probabilities, rates, or the data's unit."""

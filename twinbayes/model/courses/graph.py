@@ -24,9 +24,10 @@ from math import inf
 from typing import Final
 
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.codec import UNSET_IS_ABSENT
-from twinbayes.model.events.baseline import Baseline, PiecewiseConstant
-from twinbayes.model.pooling.basic import Exchangeable, Pooling
+from twinbayes.model.baseline import Baseline, PiecewiseConstant
+from twinbayes.model.fields import UNSET_IS_ABSENT
+from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.names import CLOCK_ENTRY, CLOCK_ORIGIN
 
 CLOCKS: Final = (CLOCK_ORIGIN, CLOCK_ENTRY)

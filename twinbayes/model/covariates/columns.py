@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twinbayes.errors import ModelError, require_known
+from twinbayes.estimators.splines import FOUR_KNOTS, natural_spline_term
 
 Floats = NDArray[np.float64]
 
@@ -77,7 +78,7 @@ class Column:
     is_binary: bool
     level: str = ""
     levels: tuple[str, ...] = ()  # all that the fit has seen, for a level column
-    knots: tuple[float, ...] = ()
+    knots: tuple[float, ...] = ()  # of a spline: which of its two columns, then its four knots
 
     def raw(self, table: pd.DataFrame) -> Floats:
         """Values before centring, NaN where any source is missing.
@@ -102,7 +103,7 @@ class Column:
             logged: Floats = np.log(product)
             return logged
         if self.function == "spline":
-            return _natural_spline_column(product, self.knots)
+            return natural_spline_term(product, self.knots[1:], int(self.knots[0]))
         return product
 
     def _indicator(self, values: pd.Series) -> Floats:
@@ -196,10 +197,10 @@ def _term_columns(term: Term, table: pd.DataFrame, variables: pd.DataFrame) -> l
         return [_standardised(label, term, "log", logged[~np.isnan(logged)])]
     columns = [_standardised(term.name, term, "identity", known)]
     if term.transform == "spline":
-        q = tuple(float(x) for x in np.quantile(known, [0.05, 0.35, 0.65, 0.95]))
+        q = tuple(float(x) for x in np.quantile(known, FOUR_KNOTS))
         for k in range(2):
             knots = (float(k), *q)
-            curve = _natural_spline_column(known, knots)
+            curve = natural_spline_term(known, q, k)
             columns.append(
                 _standardised(f"{term.name}_spline{k + 1}", term, "spline", curve, knots=knots)
             )
@@ -308,23 +309,3 @@ def _mean(known: Floats, name: str) -> float:
             f"Covariate {name!r} is constant or missing in every patient. Leave it out."
         )
     return float(np.mean(known))
-
-
-def _natural_spline_column(x: Floats, knots: tuple[float, ...]) -> Floats:
-    """Truncated-power natural cubic spline (Harrell 2001, eq. 2.25).
-
-    `knots` is ``(which, k1, …, k4)``: which of the two non-linear columns, then four knots.
-    """
-    which, t = int(knots[0]), np.asarray(knots[1:])
-
-    def cube(z: Floats) -> Floats:
-        return np.where(z > 0, z, 0.0) ** 3
-
-    last, before = t[-1], t[-2]
-    curve = (
-        cube(x - t[which])
-        - cube(x - before) * (last - t[which]) / (last - before)
-        + cube(x - last) * (before - t[which]) / (last - before)
-    )
-    out: Floats = np.where(np.isnan(x), np.nan, curve / (last - t[0]) ** 2)
-    return out

@@ -17,15 +17,14 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.codec import decode, encode
+from twinbayes.model.codec import Known, decode, encode
 from twinbayes.model.curves.basis import VALUE, Floats, TimeBasis
-from twinbayes.model.curves.families.continuous import Normal
-from twinbayes.model.curves.families.discrete import Ordinal
-from twinbayes.model.curves.families.family import (
+from twinbayes.model.curves.families.normal import Normal
+from twinbayes.model.curves.families.protocol import (
+    DENSITY,
     LEFT,
     MEASURED,
     RIGHT,
-    STUDENT_T,
     Ints,
     MarkerFamily,
 )
@@ -165,6 +164,12 @@ class MarkerScale:
         level: Floats = np.r_[self.centre, np.zeros(len(self.column_scale) - 1)]
         return level
 
+    def parameter_units(self) -> Floats:
+        """Factor (number,) from the sampling scale to the transformed marker's own."""
+        own = self.family.parameters
+        units = [np.full(p.width, self.scale if p.is_scaled else 1.0) for p in own]
+        return np.concatenate([*units, np.zeros(0)])
+
     def path(self, days: Floats, starts: Floats, own: Floats, form: str = VALUE) -> Floats:
         """(time, draw) curve on the sampling scale, given coefficients (draw, column)."""
         if self.mean is not None:
@@ -231,10 +236,7 @@ class MarkerScale:
 
     def _standardised(self, values: pd.Series) -> Floats:
         """Values as the likelihood reads them: standardised, counts, or the rank of grades."""
-        if isinstance(self.family, Ordinal):
-            ranks: Floats = np.searchsorted(self.family.grades, values).astype(np.float64)
-            return ranks
-        numbers = _transformed(self.marker, self.transform, values)
+        numbers = self.family.read(_transformed(self.marker, self.transform, values))
         return (numbers - self.centre) / self.scale if self.family.transformable else numbers
 
     def to_dict(self) -> dict[str, Any]:
@@ -242,9 +244,9 @@ class MarkerScale:
         return {f.name: encode(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> MarkerScale:
-        """Rebuild what `to_dict` wrote."""
-        return cls(**{name: decode(value) for name, value in data.items()})
+    def from_dict(cls, data: Mapping[str, Any], known: Known) -> MarkerScale:
+        """Rebuild what `to_dict` wrote; `known` as for `codec.decode`."""
+        return cls(**{name: decode(value, known) for name, value in data.items()})
 
 
 @dataclass(frozen=True)
@@ -301,11 +303,11 @@ class MarkerData:
         out: Floats = self.square.sum(axis=0) + own.T @ own
         return out
 
-    def logp(self, curve: Tensor, parameter: Tensor | None, weight: Tensor) -> Tensor:
+    def logp(self, curve: Tensor, parameters: Sequence[Tensor], weight: Tensor) -> Tensor:
         """Log density of all visits, given curves (patient, column) and weights (patient,)."""
         total = pt.as_tensor(0.0)
-        if self.count.any() and parameter is not None:
-            total += (weight * self._measured(curve, parameter)).sum()
+        if self.count.any():
+            total += (weight * self._measured(curve, parameters[0])).sum()
         if len(self.visits.value):
             who, columns = self.visits.patient, self.visits.columns
             if self.scale.mean is None:
@@ -316,7 +318,7 @@ class MarkerData:
                 eta = self.scale.follow(columns[:, 0], own)
             family = self.scale.family
             terms = family.loglik(
-                eta + self.scale.offset, self.visits.value, self.visits.code, parameter
+                eta + self.scale.offset, self.visits.value, self.visits.code, *parameters
             )
             total += (weight[who] * (terms - self._unit())).sum()
         return total
@@ -331,7 +333,7 @@ class MarkerData:
 
     def _unit(self) -> Floats:
         """(visit,) log of the scale for densities, 0 for probabilities."""
-        is_density = np.isin(self.visits.code, (MEASURED, STUDENT_T))
+        is_density = np.isin(self.visits.code, (MEASURED, DENSITY))
         return np.where(is_density, np.log(self.scale.scale), 0.0)
 
 
@@ -352,9 +354,15 @@ def _codes(marker: str, family: MarkerFamily, visits: pd.DataFrame) -> Ints:
         return np.zeros(0, dtype=np.int64)
     values = visits["value"].to_numpy(dtype=np.float64)
     try:
-        return family.codes(values, visits["censored"].fillna("none").to_numpy(dtype=str))
+        codes = family.codes(values, visits["censored"].fillna("none").to_numpy(dtype=str))
     except ModelError as error:
         raise ModelError(f"Marker {marker!r}: {error}") from None
+    if MEASURED in codes and not isinstance(family, Normal):
+        raise ModelError(
+            f"Marker {marker!r}: the {family.kind} family gives visits the code MEASURED, under "
+            "which they are summed up as normal ones. Give them DENSITY."
+        )
+    return codes
 
 
 def _transformed(marker: str, transform: str, values: pd.Series) -> Floats:

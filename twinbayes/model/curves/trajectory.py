@@ -25,28 +25,28 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.codec import Known
 from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.curves.basis import Floats, Polynomial, TimeBasis
-from twinbayes.model.curves.families.continuous import Normal
-from twinbayes.model.curves.families.discrete import Ordinal
-from twinbayes.model.curves.families.family import SD, SHAPE, MarkerFamily
+from twinbayes.model.curves.families.normal import Normal
+from twinbayes.model.curves.families.protocol import MarkerFamily
 from twinbayes.model.curves.marker import TRANSFORMS, MarkerData, MarkerScale
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.means.own import require_supported
+from twinbayes.model.curves.parameters import parameter_coords, sample_parameters
 from twinbayes.model.curves.turns import Since
 from twinbayes.model.curves.waves import add_waves, beside_waves, line_terms
 from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.events.quadrature import Ints
-from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling
+from twinbayes.model.fields import UNSET_IS_ABSENT
+from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.names import (
     CENTRE,
-    COUNT_MARKER,
     CURVE_COVARIATE,
     CURVE_TERM,
     MARKER,
-    MARKER_WITH_ERROR,
     PATIENT,
     PATIENT_CENTRED,
     PATIENT_NON_CENTRED,
@@ -103,6 +103,13 @@ class Trajectory:
                 f"Marker {self.marker!r}: the {self.family.kind} family has its own scale. "
                 "Leave transform='identity'."
             )
+        scaled = [p.is_scaled for p in self.family.parameters]
+        if self.family.transformable and not any(scaled[:1]):
+            raise ModelError(
+                f"Marker {self.marker!r}: the {self.family.kind} family is on the scale of the "
+                "marker, so the first of its parameters has to be the standard deviation of "
+                "errors, with is_scaled=True."
+            )
         if isinstance(self.basis, MeanFunction):
             plain = self.family.transformable and not self.turns
             require_supported(self.basis, self.marker, is_plain=plain)
@@ -144,10 +151,6 @@ class CurveEncoding:
         self.columns(marker)
         return next(m for m in self.markers if m.marker == marker)
 
-    def with_parameter(self, parameter: str) -> tuple[str, ...]:
-        """Markers whose family has this parameter."""
-        return tuple(m.marker for m in self.markers if m.family.parameter == parameter)
-
     @property
     def varying(self) -> Ints:
         """Indices of the coefficients that differ between patients."""
@@ -163,15 +166,13 @@ class CurveEncoding:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for storage; `from_dict` undoes it."""
-        return {
-            "encoding": self.encoding.to_dict(),
-            "markers": [m.to_dict() for m in self.markers],
-        }
+        markers = [m.to_dict() for m in self.markers]
+        return {"encoding": self.encoding.to_dict(), "markers": markers}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> CurveEncoding:
-        """Rebuild what `to_dict` wrote."""
-        markers = tuple(MarkerScale.from_dict(m) for m in data["markers"])
+    def from_dict(cls, data: Mapping[str, Any], known: Known) -> CurveEncoding:
+        """Rebuild what `to_dict` wrote; `known` as for `codec.decode`."""
+        markers = tuple(MarkerScale.from_dict(m, known) for m in data["markers"])
         return cls(Encoding.from_dict(data["encoding"]), markers)
 
 
@@ -241,11 +242,7 @@ class Trajectories:
         varying = tuple(learnt.labels[k] for k in learnt.varying)
         return {
             MARKER: tuple(m.marker for m in learnt.markers),
-            **{
-                dim: learnt.with_parameter(kind)
-                for kind, dim in ((SD, MARKER_WITH_ERROR), (SHAPE, COUNT_MARKER))
-                if learnt.with_parameter(kind)
-            },
+            **parameter_coords(learnt.markers),
             CURVE_TERM: learnt.labels,
             PATIENT_TERM: varying,
             PATIENT_TERM_AGAIN: varying,
@@ -257,10 +254,10 @@ class Trajectories:
         learnt = plan.learnt
         mean = self._mean(plan, priors)
         curve = self._patients(plan, mean, priors)
-        parameters = _parameters(learnt, priors)
+        parameters = sample_parameters(learnt.markers, priors)
         for visits in plan.visits:
             name = visits.scale.marker
-            logp = visits.logp(curve[:, learnt.columns(name)], parameters.get(name), weight)
+            logp = visits.logp(curve[:, learnt.columns(name)], parameters[name], weight)
             pm.Potential(f"loglik_{name}", logp)
         return curve, mean
 
@@ -365,28 +362,6 @@ class Trajectories:
         order = np.argsort(np.concatenate([which, fixed]))
         whole: Tensor = pt.concatenate([drawn, mean[:, fixed]], axis=1)[:, order]
         return whole
-
-
-def _parameters(learnt: CurveEncoding, priors: PriorSet) -> dict[str, Tensor]:
-    """Add what families have beside their curves; return it by marker, on the sampling scale."""
-    out: dict[str, Tensor] = {}
-    noisy, counted = learnt.with_parameter(SD), learnt.with_parameter(SHAPE)
-    if noisy:
-        sd = priors.make("_marker_sd", "marker_sd", dims=(MARKER_WITH_ERROR,), qualifiers=noisy)
-        scale = np.array([learnt.get(name).scale for name in noisy])
-        pm.Deterministic("marker_sd", sd * scale, dims=MARKER_WITH_ERROR)
-        out |= {name: sd[k] for k, name in enumerate(noisy)}
-    if counted:
-        shape = priors.make(
-            "marker_shape", "marker_shape", dims=(COUNT_MARKER,), qualifiers=counted
-        )
-        out |= {name: shape[k] for k, name in enumerate(counted)}
-    for m in learnt.markers:
-        if isinstance(m.family, Ordinal):
-            dim = f"{m.marker}_gap"
-            pm.modelcontext(None).add_coord(dim, m.family.grades[1:-1])
-            out[m.marker] = priors.make(f"marker_gap_{m.marker}", "marker_gap", dims=(dim,))
-    return out
 
 
 def _by_data(plan: CurvePlan) -> tuple[Ints, Ints]:

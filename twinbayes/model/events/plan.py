@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from twinbayes.model.courses.history import Histories
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
+from twinbayes.model.events.packed import EventData
 from twinbayes.model.events.quadrature import TrailPoints
-from twinbayes.model.events.rows import EventData, Floats, RowTable
+from twinbayes.model.events.rows import Floats, RowTable
 
 
 @dataclass(frozen=True)

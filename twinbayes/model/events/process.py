@@ -22,17 +22,17 @@ import pytensor.tensor as pt
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.baseline import Baseline
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
 from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import Encoding
-from twinbayes.model.events.baseline import Baseline
 from twinbayes.model.events.likelihood.op import Tensor, loglik
+from twinbayes.model.events.packed import event_data
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.quadrature import Followed, require_time_at_risk, trail_points
-from twinbayes.model.events.rows import Floats, event_data, rows_at_risk, window_edges
+from twinbayes.model.events.rows import Floats, rows_at_risk, window_edges
 from twinbayes.model.events.time_varying import (
     TimeVarying,
     VaryingEffect,
@@ -40,7 +40,9 @@ from twinbayes.model.events.time_varying import (
     cut_rows,
     laid_out,
 )
-from twinbayes.model.pooling.basic import EffectNames, Exchangeable, Pooling, lean_together
+from twinbayes.model.fields import UNSET_IS_ABSENT
+from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.protocol import EffectNames, Pooling, lean_together
 from twinbayes.names import (
     CENTRE,
     COVARIATE,
@@ -48,6 +50,7 @@ from twinbayes.names import (
     EFFECT,
     ENTRY_CUT,
     ENTRY_ERA,
+    LOG_BASELINE_AT_EVENT,
     PRINCIPAL_AXIS,
     SUBGROUP,
     TIME_VARYING,
@@ -60,7 +63,6 @@ from twinbayes.priors import PriorSet
 PATIENT_WEIGHT = "patient_weight"
 EVENT_INDEX = "event_index"
 EVENT_VALUES = "event_values"
-LOG_BASELINE_AT_EVENT = "log_baseline_at_event"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

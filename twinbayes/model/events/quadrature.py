@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinbayes.errors import ModelError
-
-if TYPE_CHECKING:
-    from twinbayes.model.events.rows import RowTable
+from twinbayes.model.events.rows import RowTable
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -11,11 +11,11 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 
 from twinbayes.errors import ModelError
-from twinbayes.model.codec import UNSET_IS_ABSENT
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.events.rows import Floats, Ints, RowTable
+from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.names import SUBGROUP, TIME_VARYING, TIME_VARYING_WINDOW
 from twinbayes.priors import PriorSet
 

@@ -12,7 +12,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
-from twinbayes.model.pooling.basic import (
+from twinbayes.model.pooling.protocol import (
     BELONGS,
     EffectNames,
     Tensor,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twinbayes.errors import ModelError
-from twinbayes.model.codec import UNSET_IS_ABSENT
-from twinbayes.model.pooling.basic import (
-    Complete,
+from twinbayes.model.fields import UNSET_IS_ABSENT
+from twinbayes.model.pooling.basic import Complete
+from twinbayes.model.pooling.protocol import (
     EffectNames,
     Tensor,
     group_labels,

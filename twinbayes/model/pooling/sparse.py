@@ -10,7 +10,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
-from twinbayes.model.pooling.basic import (
+from twinbayes.model.pooling.protocol import (
     EffectNames,
     Tensor,
     around,

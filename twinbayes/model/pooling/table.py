@@ -18,34 +18,66 @@ Aggregate models know one more, `LatentExchangeability`: a source of which some 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
 from twinbayes.errors import ModelError, OptionError, require_known
-from twinbayes.model.pooling.basic import Complete, Exchangeable, NoPooling, Pooling
+from twinbayes.model.pooling.basic import Complete, Exchangeable, NoPooling
 from twinbayes.model.pooling.mixture import Commensurate, ExNex, RobustMap
 from twinbayes.model.pooling.partition import BMAExchangeability
 from twinbayes.model.pooling.power import LatentExchangeability, PowerPrior
+from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.sparse import R2D2, Horseshoe
+from twinbayes.model.registration import is_same_definition
 
-POOLINGS: Final[MappingProxyType[str, type[Any]]] = MappingProxyType(
-    {
-        "complete": Complete,
-        "none": NoPooling,
-        "exchangeable": Exchangeable,
-        "exnex": ExNex,
-        "horseshoe": Horseshoe,
-        "r2d2": R2D2,
-        "commensurate": Commensurate,
-        "power_prior": PowerPrior,
-        "robust_map": RobustMap,
-        "bma_exchangeability": BMAExchangeability,
-    }
-)
+_BY_KIND: Final[dict[str, type[Any]]] = {
+    "complete": Complete,
+    "none": NoPooling,
+    "exchangeable": Exchangeable,
+    "exnex": ExNex,
+    "horseshoe": Horseshoe,
+    "r2d2": R2D2,
+    "commensurate": Commensurate,
+    "power_prior": PowerPrior,
+    "robust_map": RobustMap,
+    "bma_exchangeability": BMAExchangeability,
+}
+
+POOLINGS: Final[Mapping[str, type[Any]]] = MappingProxyType(_BY_KIND)
 """Every strategy by the name that reports use; contract tests run over this table."""
+
+FOR_AGGREGATES: Final[Mapping[str, type[Any]]] = MappingProxyType(
+    {"latent_exchangeability": LatentExchangeability}
+)
+"""Strategies of aggregate models alone."""
+
+
+def add_pooling(pooling: type[Any]) -> None:
+    """Add a strategy of one's own to `POOLINGS`; `catalogue.register` calls it.
+
+    Raises
+    ------
+    ModelError
+        Its kind is not known from the class alone, or is that of another strategy.
+    """
+    kind = next((f.default for f in fields(pooling) if f.name == "kind"), None)
+    if not isinstance(kind, str):
+        raise ModelError(
+            f"The pooling {pooling.__name__!r} cannot be registered: its kind, by which it is "
+            "chosen and variables are named, is not known. Give it a field such as kind: str = "
+            '"half_way".'
+        )
+    known = {**POOLINGS, **FOR_AGGREGATES}.get(kind, pooling)
+    if not is_same_definition(known, pooling):
+        raise ModelError(
+            f"The pooling {pooling.__name__!r} cannot be registered: another is of the kind "
+            f"{kind!r}. Choose another."
+        )
+    _BY_KIND[kind] = pooling
 
 
 def pooling_of(strategy: str | Pooling) -> Pooling:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from twinbayes.cohort.quality.suppression import size_words
 from twinbayes.names import STATE, SUBGROUP, TIME
 from twinbayes.report.figures.look import (
     BLUE,
@@ -21,7 +22,6 @@ from twinbayes.report.figures.look import (
     panels,
     percent_axis,
     sentence,
-    size_words,
     styled,
     time_axis,
     words,

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from twinbayes.cohort.quality.report import SMALLEST_CELL
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL, SUPPRESSED, part_words
+from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
 from twinbayes.report.figures.look import (
     BLUE,
     GREY,
@@ -21,13 +22,11 @@ from twinbayes.report.figures.look import (
     SKY,
     VERMILION,
     FloatArray,
-    size_words,
     styled,
     words,
 )
 from twinbayes.report.figures.picture import Picture
 
-_BARS: Final = {"rhat": 1.01, "ess": 400.0, "ebfmi": 0.3}
 _MAX_COLUMNS: Final = 24
 
 
@@ -50,30 +49,30 @@ def diagnostics(table: pd.DataFrame, energy: FloatArray) -> Picture:
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 0.9))
     places = np.arange(len(table), 0, -1)
     rhat = table["max_rhat"].to_numpy(dtype=np.float64)
-    worse = rhat > _BARS["rhat"]
+    worse = rhat > RHAT_MAX
     left.scatter(rhat, places, color=np.where(worse, VERMILION, BLUE), s=26, zorder=3)
-    left.axvline(_BARS["rhat"], color=VERMILION, linewidth=1, linestyle=(0, (4, 2)))
-    highest = float(np.nanmax(np.append(rhat, _BARS["rhat"])))
+    left.axvline(RHAT_MAX, color=VERMILION, linewidth=1, linestyle=(0, (4, 2)))
+    highest = float(np.nanmax(np.append(rhat, RHAT_MAX)))
     left.set_xlim(0.999, highest + 0.08 * (highest - 0.999))
     left.set_yticks(places, list(table.index.astype(str)), fontsize=8)
     left.set_title("Largest R-hat")
-    left.set_xlabel("R-hat (at most 1.01)")
+    left.set_xlabel(f"R-hat (at most {RHAT_MAX:g})")
     for column, marker, face, label in (
         ("min_ess_bulk", "o", BLUE, "bulk"), ("min_ess_tail", "o", "white", "tail"),
     ):  # fmt: skip
         values = table[column].to_numpy(dtype=np.float64)
-        edge = np.where(values < _BARS["ess"], VERMILION, BLUE)
+        edge = np.where(values < ESS_MIN, VERMILION, BLUE)
         face_colours = edge if face != "white" else np.full(len(values), "white")
         middle.scatter(values, places, c=face_colours, edgecolors=edge, marker=marker, s=26,
                        zorder=3, label=label)  # fmt: skip
-    middle.axvline(_BARS["ess"], color=VERMILION, linewidth=1, linestyle=(0, (4, 2)))
+    middle.axvline(ESS_MIN, color=VERMILION, linewidth=1, linestyle=(0, (4, 2)))
     middle.set_xscale("log")
     middle.xaxis.set_major_locator(FixedLocator([100, 200, 400, 1000, 2000, 4000, 10000]))
     middle.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     middle.xaxis.set_minor_locator(NullLocator())
     middle.set_yticks(places, [""] * len(table))
     middle.set_title("Smallest effective size")
-    middle.set_xlabel("at least 400 (filled bulk, open tail)")
+    middle.set_xlabel(f"at least {ESS_MIN:g} (filled bulk, open tail)")
     for ax in (left, middle):
         ax.set_ylim(0.2, len(table) + 0.8)
         ax.grid(axis="y")
@@ -86,7 +85,7 @@ def diagnostics(table: pd.DataFrame, energy: FloatArray) -> Picture:
         f"{table['min_ess_tail'].min():.0f} (tail); E-BFMI at least {lowest:.2f}.",
         caption="Each dot is the worst entry of one variable; red is beyond the bar. Energies: if "
         "changes between draws spread as widely as the energies themselves, the chains explore "
-        f"freely (E-BFMI at least {lowest:.2f}, bar {_BARS['ebfmi']:g}).",
+        f"freely (E-BFMI at least {lowest:.2f}, bar {EBFMI_MIN:g}).",
     )
 
 
@@ -120,13 +119,13 @@ def missingness(table: pd.DataFrame, *, place: str) -> Picture:
         np.where(hidden, np.nan, fraction), cmap=colours, vmin=0, vmax=1, aspect="auto"
     )
     for r, c in np.argwhere(hidden):
-        ax.text(c, r, f"<{SMALLEST_CELL}", ha="center", va="center", fontsize=7, color=GREY)
+        ax.text(c, r, SUPPRESSED, ha="center", va="center", fontsize=7, color=GREY)
     for r, c in np.argwhere(~hidden & (fraction > 0)):
         ax.text(c, r, f"{fraction[r, c] * 100:.0f}", ha="center", va="center", fontsize=7,
                 color="white" if fraction[r, c] > 0.4 else "#222222")  # fmt: skip
     ax.set_xticks(range(len(shown)), [words(str(c)) for c in shown], rotation=55, ha="right",
                   rotation_mode="anchor", fontsize=8)  # fmt: skip
-    rows = [f"{words(str(g))}  {size_words(k)}" for g, k in zip(table[place], n, strict=True)]
+    rows = [f"{words(str(g))}  {k}" for g, k in zip(table[place], part_words(n), strict=True)]
     ax.set_yticks(range(len(table)), rows, fontsize=8)
     ax.set_xticks(np.arange(-0.5, len(shown)), minor=True)
     ax.set_yticks(np.arange(-0.5, len(table)), minor=True)

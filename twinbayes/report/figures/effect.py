@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from twinbayes.cohort.quality.suppression import part_words, size_words
 from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME
 from twinbayes.report.figures.look import (
     BLUE,
@@ -22,7 +23,6 @@ from twinbayes.report.figures.look import (
     duration_words,
     interval_words,
     sentence,
-    size_words,
     styled,
     words,
 )
@@ -89,12 +89,12 @@ def effect_rows(effect: xr.Dataset, time: int = -1) -> list[EffectRow]:
         return m, low, high
 
     rows = []
-    for group in at[SUBGROUP].to_numpy():
+    for group, n in zip(at[SUBGROUP].to_numpy(), part_words(at["n_patients"].values), strict=True):
         one = at.sel({SUBGROUP: group})
         rows.append(
             EffectRow(
                 str(group),
-                size_words(float(one["n_patients"])),
+                n,
                 _treated(one),
                 _events(one),
                 str(one["support"].item()),

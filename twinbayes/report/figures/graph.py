@@ -11,7 +11,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from twinbayes.report.figures.look import GREY, INK, StateLook, size_words, styled, words
+from twinbayes.cohort.quality.suppression import size_words
+from twinbayes.report.figures.look import (
+    GREY,
+    INK,
+    StateLook,
+    styled,
+    words,
+)
 from twinbayes.report.figures.picture import Picture
 
 _WIDE: Final = 1.5

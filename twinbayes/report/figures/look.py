@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from twinbayes.cohort.quality.report import SMALLEST_CELL
-from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.inference import Fit
+from twinbayes.names import DAYS_PER_YEAR, DEATH
 
 type FloatArray = npt.NDArray[np.float64]
 
@@ -124,6 +124,23 @@ class StateLook:
         return _ALIVE[self.alive.index(state) % len(_ALIVE)]
 
 
+def look_of(fit: Fit) -> StateLook:
+    """Return how the states of a fit look; deaths are the targets of the event ``death``."""
+    graph = fit.spec.graph
+    dead = {t.target for t in graph.transitions if t.events == (DEATH,)}
+    return StateLook.of(graph.states, dead or set(graph.absorbing))
+
+
+def marks_of(fit: Fit) -> tuple[str, ...]:
+    """Return the words that every picture of a fit carries."""
+    found = []
+    if not fit.verdict.usable:
+        found.append("NOT FOR USE")
+    if fit.cohort.simulated:
+        found.append("SIMULATED DATA")
+    return tuple(found)
+
+
 def words(name: str) -> str:
     """Turn an identifier into words: ``death_in_remission`` → ``death in remission``."""
     return name.replace("->", " → ").replace("_", " ").replace("start:", "start of ").strip()
@@ -155,11 +172,6 @@ def effect_words(label: str) -> str:
         return words(label)
     when = _PHASES.get(phase, words(phase))
     return f"{words(treatment)} {when}, on {words(transition)}"
-
-
-def size_words(n: float) -> str:
-    """Return a count of patients as tables and pictures may show it."""
-    return f"<{SMALLEST_CELL}" if 0 < n < SMALLEST_CELL else f"{n:.0f}"
 
 
 def interval_words(probability: float, kind: str) -> str:

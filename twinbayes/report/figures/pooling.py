@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+from twinbayes.cohort.quality.suppression import part_words
 from twinbayes.names import SUBGROUP, TRANSITION
 from twinbayes.report.figures.look import (
     BLUE,
@@ -21,7 +22,6 @@ from twinbayes.report.figures.look import (
     effect_words,
     interval_words,
     sentence,
-    size_words,
     styled,
     words,
 )
@@ -55,7 +55,7 @@ def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture
     subgroups = levels.drop_duplicates(SUBGROUP).sort_values("n", kind="stable")
     names = list(subgroups[SUBGROUP])
     labels = [
-        f"{words(str(s))}  {size_words(n)}" for s, n in zip(names, subgroups["n"], strict=True)
+        f"{words(str(s))}  {n}" for s, n in zip(names, part_words(subgroups["n"]), strict=True)
     ]
     columns = min(4, len(transitions))
     rows = -(-len(transitions) // columns)
@@ -124,8 +124,8 @@ def treatment_forest(
         _intervals(ax, population, np.array([-0.35]), INK, "D")
     ax.axhline(0.35, color="#CCCCCC", linewidth=0.8)
     labels = [
-        f"{words(str(s))}  {size_words(n)}"
-        for s, n in zip(parts[SUBGROUP], parts["n"], strict=True)
+        f"{words(str(s))}  {n}"
+        for s, n in zip(parts[SUBGROUP], part_words(parts["n"]), strict=True)
     ]
     ax.set_yticks([*places, -0.35], [*labels, "population"])
     ax.set_ylim(-1.0, len(parts) + 0.7)

@@ -17,6 +17,7 @@ from twinbayes.report.html.suppression import publishable
 
 NOTHING: Final = "–"
 _SHORT: Final = 30
+_REASONS: Final = 6  # in the banner; the others unfold
 
 
 class Shown(Protocol):
@@ -88,6 +89,20 @@ def check(result: CheckResult) -> Block:
 def badge(result: CheckResult) -> Block:
     """Return the outcome of a check as a coloured word."""
     return Block(f'<span class="badge {result.verdict}">{escape(result.label)}</span>')
+
+
+def banner(usable: bool, reasons: tuple[str, ...], *, simulated: bool) -> Block:
+    """Return the verdict of a fit as a banner: green, or red with every reason."""
+    label = Block('<div class="simulated">SIMULATED DATA: no row describes a real person.</div>')
+    shown = label if simulated else None
+    if usable:
+        return block(Block('<div class="verdict usable">USABLE</div>'), shown)
+    lines = [words(reason) for reason in reasons]
+    why = bullets(lines[:_REASONS]).html
+    if len(lines) > _REASONS:
+        more = f"and {len(lines) - _REASONS} more reasons"
+        why += folded(more, bullets(lines[_REASONS:])).html
+    return block(Block(f'<div class="verdict not-for-use">NOT FOR USE{why}</div>'), shown)
 
 
 def definitions(items: Iterable[tuple[str, Shown]]) -> Block:

@@ -1,21 +1,25 @@
-"""From an executed notebook to one self-contained HTML file."""
+"""From sections, or an executed notebook, to one self-contained HTML file."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from html import escape
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from twinbayes import __version__
 from twinbayes.errors import ReportError
-from twinbayes.report.html.fragments import Shown
+from twinbayes.report.html.fragments import Block, Shown, folded, paragraph, preformatted
+from twinbayes.report.html.section import Section
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -33,7 +37,7 @@ _IMPORT: Final = re.compile(r"@import|url\((?!\s*['\"]?data:)", re.IGNORECASE)
 
 
 @dataclass
-class Section:
+class PageSection:
     """One heading of a page with everything below it; filled while the page is built."""
 
     heading: str = ""
@@ -41,9 +45,61 @@ class Section:
     parts: list[Markup] = field(default_factory=list)
 
     @classmethod
-    def of(cls, *shown: Shown) -> Section:
+    def of(cls, *shown: Shown) -> PageSection:
         """Return a section of things that show themselves as HTML."""
-        return cls(parts=[Markup(s._repr_html_()) for s in shown])  # noqa: S704 (our own)
+        return cls(parts=list(map(_markup, shown)))
+
+
+def render_report[Evidence](
+    table: Iterable[Section[Evidence]],
+    collect: Callable[[], Evidence],
+    *,
+    title: str,
+    lead: str,
+    usable: bool,
+    simulated: bool,
+    show_code: bool = False,
+) -> str:
+    """Compute the evidence of a report and show it, section by section.
+
+    Parameters
+    ----------
+    table
+        The sections, in order.
+    collect
+        Computes the evidence. Its warnings, and those of the sections, are shown at the end of the
+        page.
+    title, lead
+        Heading of the page and a sentence below it.
+    usable, simulated
+        What the strip at the top of the page says.
+    show_code
+        Show the function behind each section.
+
+    Raises
+    ------
+    ReportError
+        If the page would refer to anything outside itself.
+    """
+    sections = [PageSection()]
+    with warnings.catch_warnings(record=True) as caught:
+        evidence = collect()
+        for row in table:
+            if row.heading:
+                sections.append(PageSection(row.heading, _slug(row.heading)))
+            shown: list[Block] = [paragraph(row.prose)] if row.prose else []
+            if show_code:
+                shown.append(folded("Code", preformatted(_source(row.show))))
+            sections[-1].parts += map(_markup, [*shown, row.show(evidence)])
+    return compose_page(
+        title,
+        sections,
+        strip="USABLE" if usable else "NOT FOR USE",
+        colour="usable" if usable else "not-for-use",
+        simulated=simulated,
+        lead=lead,
+        messages="\n".join(f"{one.category.__name__}: {one.message}" for one in caught),
+    )
 
 
 def render_page(
@@ -86,7 +142,7 @@ def render_page(
 
 def compose_page(
     title: str,
-    sections: list[Section],
+    sections: list[PageSection],
     *,
     strip: str,
     colour: str = "plain",
@@ -107,7 +163,7 @@ def compose_page(
     simulated
         Say at the top that no row describes a real person.
     messages
-        What the kernel wrote to standard error.
+        Warnings while the page was computed.
     """
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined,
@@ -116,7 +172,7 @@ def compose_page(
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     html = environment.get_template("page.html.jinja").render(
         title=title, lead=lead, sections=sections, messages=messages, strip=strip, colour=colour,
-        simulated=simulated, version=__version__,
+        simulated=simulated, version=version("twinbayes"),
         style=Markup(style),  # noqa: S704 (our own file)
     )  # fmt: skip
     # Sources are quoted with their addresses. Without the scheme nothing takes them for links.
@@ -195,10 +251,10 @@ class _Guard(HTMLParser):
             self.found.append("a style sheet that loads something")
 
 
-def _sections(notebook: NotebookNode, show_code: bool) -> tuple[str, str, list[Section], str]:
+def _sections(notebook: NotebookNode, show_code: bool) -> tuple[str, str, list[PageSection], str]:
     """Title, the sentence below it, sections in order, and messages of the kernel."""
     title, lead, messages = "", "", []
-    sections = [Section()]
+    sections = [PageSection()]
     for cell in notebook.cells:
         tags = set(cell.metadata.get("tags", ()))
         if cell.cell_type == "markdown":
@@ -208,12 +264,7 @@ def _sections(notebook: NotebookNode, show_code: bool) -> tuple[str, str, list[S
                 title, text = match[1].strip(), text[match.end() :]
                 lead = text.strip().partition("\n\n")[0].replace("\n", " ")
                 continue
-            match = re.match(r"##\s+(.+)\n?", text)
-            if match:
-                sections.append(Section(match[1].strip(), _slug(match[1])))
-                text = text[match.end() :]
-            if text.strip():
-                sections[-1].parts.append(_markdown(text))
+            _add_markdown(sections, text)
             continue
         if show_code and not tags & _HIDDEN_TAGS and cell.source.strip():
             code = f"<details><summary>Code</summary><pre>{escape(cell.source)}</pre></details>"
@@ -221,9 +272,33 @@ def _sections(notebook: NotebookNode, show_code: bool) -> tuple[str, str, list[S
         for output in cell.get("outputs", ()):
             if output.output_type == "stream" and output.name == "stderr":
                 messages.append(output.text)
+            elif "text/markdown" in output.get("data", ()):
+                _add_markdown(sections, output.data["text/markdown"])
             else:
                 sections[-1].parts.append(_output(output))
     return title, lead, [s for s in sections if s.parts or s.heading], "".join(messages)
+
+
+def _add_markdown(sections: list[PageSection], text: str) -> None:
+    """Begin a section where the text begins with a heading; else continue the last one."""
+    match = re.match(r"##\s+(.+)\n?", text)
+    if match:
+        sections.append(PageSection(match[1].strip(), _slug(match[1])))
+        text = text[match.end() :]
+    if text.strip():
+        sections[-1].parts.append(_markdown(text))
+
+
+def _source(show: Callable[..., Block]) -> str:
+    try:
+        return inspect.getsource(show)
+    except (OSError, TypeError):  # typed at a prompt, or not written in Python
+        return f"The source of {show!r} is not at hand."
+
+
+def _markup(shown: Shown) -> Markup:
+    """HTML of our own objects is taken as it is: it was escaped where it was made."""
+    return Markup(shown._repr_html_())  # noqa: S704
 
 
 def _output(output: Any) -> Markup:

@@ -1,4 +1,4 @@
-"""Small cells: what a table may show of a handful of people."""
+"""Small cells in the table of a check."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from typing import Final
 import pandas as pd
 
 from twinbayes.checks import CheckResult
-from twinbayes.cohort.quality.report import SMALLEST_CELL
-from twinbayes.names import SUBGROUP
-from twinbayes.report.figures.look import size_words
+from twinbayes.cohort.quality.suppression import HIDDEN, SUPPRESSED, suppress
+from twinbayes.names import EFFECT, MARKER, STATE, SUBGROUP, TIME, TRANSITION
 
 #: Columns that count people or their events.
-_COUNTS: Final = ("n", "patients", "events", "observed", "deaths", "n_risk", "n_event")
+_COUNTS: Final = (
+    "n", "patients", "n_treated", "events", "observed", "deaths", "n_risk", "n_event",
+)  # fmt: skip
 #: Numbers from which a suppressed number of events could be worked out again.
 _TELLING: Final = ("expected", "raw", "raw_lower", "raw_upper", "borrowed")
+#: Columns that name the parts of a whole, and the name of the whole.
+_WHOLES: Final = {SUBGROUP: "all", "fold": "pooled"}
+#: Columns that set one breakdown into parts apart from the next.
+_KEYS: Final = (TRANSITION, EFFECT, STATE, TIME, MARKER, "target", "horizon", "score")
 
 
 def publishable(check: CheckResult) -> CheckResult:
     """Return a check whose table shows no count from 1 to 4, nor a way back to one.
 
-    Rows of subgroups that a check itself calls too small to count (column ``counts``) are left
-    out; the rows of the whole stay.
+    Where a single part of a whole is suppressed, the next smallest is hidden with it. Rows of
+    subgroups that a check itself calls too small to count (column ``counts``) are left out; the
+    rows of the whole stay.
     """
     table = check.table
     if table.empty:
@@ -31,11 +37,32 @@ def publishable(check: CheckResult) -> CheckResult:
         table = table[table["counts"].astype(bool) | (table[SUBGROUP] == "all")]
     shown = table.astype(object)
     for name in _COUNTS:
-        if name in table and pd.api.types.is_integer_dtype(table[name].dtype):
-            few = (table[name] > 0) & (table[name] < SMALLEST_CELL)
-            shown[name] = [size_words(float(value)) for value in table[name]]
+        if name in table:
+            # A table that comes from a file may hold whole numbers as objects.
+            counts = table[name].infer_objects()
+            if not pd.api.types.is_integer_dtype(counts.dtype):
+                continue
+            shown[name] = _suppressed(table, counts)
             if name == "observed":
+                few = shown[name].isin((SUPPRESSED, HIDDEN))
                 shown.loc[few, [c for c in _TELLING if c in table]] = None
     unchanged = [c for c in table.columns if c not in _COUNTS and c not in _TELLING]
     shown[unchanged] = table[unchanged]
     return replace(check, table=shown)
+
+
+def _suppressed(table: pd.DataFrame, counts: pd.Series) -> pd.Series:
+    """Counts as text, each breakdown into parts by itself."""
+    part = next((c for c in _WHOLES if c in table), None)
+    if part is None:
+        return suppress(counts, pd.Series(True, index=counts.index))
+    keys = [c for c in _KEYS if c in table]
+    # Keys that are not known to us: a part that comes again begins the next breakdown.
+    again = table.groupby([*keys, part], sort=False, dropna=False).cumcount()
+    blocks = [table[c] for c in keys] + [again]
+    whole = table[part] == _WHOLES[part]
+    pieces = [
+        suppress(counts.loc[rows.index], whole.loc[rows.index])
+        for _, rows in table.groupby(blocks, sort=False, dropna=False)
+    ]
+    return pd.Series(pd.concat(pieces).reindex(counts.index))

@@ -12,18 +12,20 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.checks import CheckResult, patient_borrowing
+from twinbayes.checks.borrowing.shrinkage import shrinkage_of
+from twinbayes.checks.result import BORROWING
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, ScenarioError, TwinbayesError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
 from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, TRANSITION
-from twinbayes.report.figures.look import StateLook
-from twinbayes.report.reviewer.evidence import look_of, marks_of, shrinkage_of
+from twinbayes.report.figures.look import StateLook, look_of, marks_of
 from twinbayes.report.words import Living
 from twinbayes.twin import Quality, Scenario, Twin
 
 _YEARS: Final = (1.0, 3.0, 5.0)
 _STEPS: Final = 120
+_OF_ONE: Final = "borrowing of one patient"
 _SHARE_DRAWS: Final = 1500
 _WORST_SHARE: Final = 0.25  # Monte Carlo error, above which shares are not shown
 _MOST_CURVES: Final = 1000  # patients whose curves are drawn to tell shares
@@ -60,6 +62,8 @@ class PatientEvidence:
         the present state.
     missing
         Covariates of the model that are not known of this patient.
+    show_patient_ids
+        Whether the report prints the identifier of the patient.
     """
 
     fit: Fit
@@ -75,6 +79,7 @@ class PatientEvidence:
     rests_on: pd.DataFrame
     borrowing: CheckResult
     missing: tuple[str, ...]
+    show_patient_ids: bool = False
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -114,6 +119,7 @@ def collect_patient(
     scenarios: Sequence[Scenario] | None = None,
     interval: float = 0.9,
     quality: Quality | None = None,
+    show_patient_ids: bool = False,
 ) -> PatientEvidence:
     """Compute everything that a patient's report shows.
 
@@ -135,13 +141,15 @@ def collect_patient(
     quality
         What a day alive counts. By default the curve of the first quality-of-life score that the
         model has between two bounds, the upper being best.
+    show_patient_ids
+        Print the identifier of the patient.
 
     Raises
     ------
     TwinError
         If `who` is not one patient, or has reached a state that is never left.
     """
-    twin = fit.twin(who, at=at)
+    twin: Twin = fit.twin(who, at=at)
     graph = fit.spec.graph
     if len(twin.patient_ids) != 1:
         raise TwinError(f"A patient's report needs one patient, not {len(twin.patient_ids)}.")
@@ -177,6 +185,7 @@ def collect_patient(
         rests_on=_rests_on(fit, str(twin.cohort.patients[SUBGROUP].iloc[0]), interval),
         borrowing=_borrowing(fit, who, present.state),
         missing=_missing(twin),
+        show_patient_ids=show_patient_ids,
     )
 
 
@@ -284,13 +293,14 @@ def _borrowing(fit: Fit, who: str | Cohort, state: str) -> CheckResult:
     faced = [t.label for t in fit.spec.graph.transitions if t.source == state]
     if fit.spec.associations and fit.cohort.n_patients > _MOST_CURVES:
         return CheckResult.not_provided(
-            "borrowing of one patient",
+            _OF_ONE,
             f"Not told of joint models of more than {_MOST_CURVES:,} patients: it takes minutes.",
+            topic=BORROWING,
         )
     try:
         found = patient_borrowing(fit, who, transitions=faced, draws=_SHARE_DRAWS)
     except TwinbayesError as error:
-        return CheckResult.not_provided("borrowing of one patient", str(error))
+        return CheckResult.not_provided(_OF_ONE, str(error), topic=BORROWING)
     error_of_shares = float(found.table["mcse"].max())
     if error_of_shares <= _WORST_SHARE:
         return found
@@ -298,6 +308,7 @@ def _borrowing(fit: Fit, who: str | Cohort, state: str) -> CheckResult:
         found.name,
         f"The Monte Carlo error of the shares is {error_of_shares:.2g}: they cannot be told from "
         "so few draws.",
+        topic=BORROWING,
     )
 
 

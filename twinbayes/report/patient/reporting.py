@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.report.html.notebook import run_template
-from twinbayes.report.html.page import render_page, write_page
-from twinbayes.report.patient.evidence import scenarios_to_json
+from twinbayes.report.html.page import render_report, write_page
+from twinbayes.report.patient.evidence import collect_patient
+from twinbayes.report.patient.sections import LEAD, PATIENT_REPORT
 from twinbayes.twin import Scenario
 
 
@@ -61,25 +60,23 @@ def twin_report(
     TwinError, ScenarioError
         If the patient is unknown or has nothing ahead to forecast, or a scenario is impossible.
     ReportError
-        If the extra `notebooks` is not installed, or the template failed.
+        If the page would refer to anything outside itself.
     """
-    # Here and not in the notebook, where an error would come back as a failed cell.
-    fit.twin(who, at=at)
-    with tempfile.TemporaryDirectory(prefix="twinbayes-") as folder:
-        place = Path(folder)
-        parameters: dict[str, object] = {
-            "fit_path": str(fit.save(place / "fit.nc")),
-            "until": float(until),
-            "interval": interval,
-            "show_patient_ids": show_patient_ids,
-            "at": "" if at is None else repr(float(at)),
-            "scenarios": "" if scenarios is None else scenarios_to_json(scenarios),
-        }
-        if isinstance(who, Cohort):
-            parameters["cohort_path"] = str(who.write(place / "cohort"))
-        else:
-            parameters["patient"] = who
-        notebook = run_template("patient_twin", parameters)
     simulated = fit.cohort.simulated or (isinstance(who, Cohort) and who.simulated)
-    page = render_page(notebook, usable=fit.verdict.usable, simulated=simulated, title=title)
+    page = render_report(
+        PATIENT_REPORT,
+        lambda: collect_patient(
+            fit,
+            who,
+            at=at,
+            until=until,
+            scenarios=scenarios,
+            interval=interval,
+            show_patient_ids=show_patient_ids,
+        ),
+        title=title,
+        lead=LEAD,
+        usable=fit.verdict.usable,
+        simulated=simulated,
+    )
     return write_page(out, page)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import pandas as pd
 import xarray as xr
 
-from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, TIME, TRANSITION
+from twinbayes.cohort.quality.suppression import size_words
+from twinbayes.names import DAYS_PER_YEAR, NEEDS_REFIT, PATIENT, STATE, TIME, TRANSITION
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.contrast import contrast as contrast_picture
 from twinbayes.report.figures.contrast import icon_array
@@ -15,15 +17,15 @@ from twinbayes.report.figures.look import (
     duration_words,
     interval_words,
     sentence,
-    size_words,
     state_words,
     words,
 )
+from twinbayes.report.figures.markers import patient_markers
 from twinbayes.report.figures.occupation import occupation
 from twinbayes.report.figures.picture import Picture
 from twinbayes.report.html import fragments as f
+from twinbayes.report.html.section import Section
 from twinbayes.report.patient.evidence import PatientEvidence
-from twinbayes.report.reviewer.fit import banner
 from twinbayes.report.words import (
     NOT_FOR_USE,
     contrast_sentences,
@@ -33,11 +35,11 @@ from twinbayes.report.words import (
 )
 
 
-def verdict(evidence: PatientEvidence, *, show_patient_ids: bool = False) -> f.Block:
+def verdict(evidence: PatientEvidence) -> f.Block:
     """Return the verdict of the fit, and who the report is about."""
     present, fit = evidence.present, evidence.fit
     known = {
-        **({"patient": evidence.twin.patient_ids[0]} if show_patient_ids else {}),
+        **({"patient": evidence.twin.patient_ids[0]} if evidence.show_patient_ids else {}),
         "subgroup": words(evidence.subgroup),
         "now": f"day {present.day:g} since origin, {state_words(present.state)} since day "
         f"{present.entry:g}",
@@ -48,7 +50,7 @@ def verdict(evidence: PatientEvidence, *, show_patient_ids: bool = False) -> f.B
     }
     simulated = fit.cohort.simulated or evidence.twin.cohort.simulated
     return f.block(
-        banner(fit.verdict.usable, _first(fit.verdict.reasons), simulated=simulated),
+        f.banner(fit.verdict.usable, _first(fit.verdict.reasons), simulated=simulated),
         f.pairs(known),
     )
 
@@ -57,29 +59,29 @@ def read_aloud(evidence: PatientEvidence) -> f.Block:
     """Return the summary that a clinician can read aloud."""
     fit = evidence.fit
     simulated = fit.cohort.simulated or evidence.twin.cohort.simulated
-    told = [
+    sentences = [
         " ".join(
             forecast_sentences(evidence.forecast, evidence.look, evidence.living, evidence.horizons)
         )
     ]
     if evidence.contrast is not None:
-        told.append(
+        sentences.append(
             " ".join(
                 contrast_sentences(
                     evidence.contrast, *_names(evidence), evidence.living, evidence.main_horizon
                 )
             )
         )
-    told += uncertainty_sentences(
+    sentences += uncertainty_sentences(
         simulated=simulated,
         subgroup_size=evidence.subgroup_size,
         subgroups=len(fit.cohort.subgroups),
     )
     if not fit.verdict.usable:
-        told.insert(0, NOT_FOR_USE)
+        sentences.insert(0, NOT_FOR_USE)
     if evidence.living.note:
-        told.append(evidence.living.note)
-    inside = f.block(*(f.paragraph(text) for text in told))
+        sentences.append(evidence.living.note)
+    inside = f.block(*(f.paragraph(text) for text in sentences))
     return f.Block(f'<div class="aloud">{inside.html}</div>')
 
 
@@ -91,6 +93,23 @@ def forecast_picture(evidence: PatientEvidence) -> Picture:
 def forecast(evidence: PatientEvidence) -> f.Block:
     """Return where the patient may be over time, as a picture and in numbers."""
     return f.block(forecast_picture(evidence), _numbers(evidence), _time_in_states(evidence))
+
+
+def measurements(evidence: PatientEvidence) -> f.Block:
+    """Return one patient's measurements, their forecast, and whether the fit still serves."""
+    forecast, visits = evidence.forecast, evidence.twin.cohort.visits
+    trust = evidence.twin.reliability().iloc[0]
+    needed = (
+        f"A refit is needed: {trust['reason']}."
+        if trust[NEEDS_REFIT]
+        else "The fit can be used for this patient as the record stands."
+    )
+    if "marker_curve" not in forecast or visits is None:
+        return f.block(
+            f.not_provided("The model has no measurements."), f.paragraph(needed, "note")
+        )
+    picture = patient_markers(forecast, visits, evidence.present.day)
+    return f.block(picture.marked(*evidence.marks), f.paragraph(needed, "note"))
 
 
 def contrast_pictures(evidence: PatientEvidence) -> tuple[Picture, ...]:
@@ -139,18 +158,18 @@ def quality(evidence: PatientEvidence) -> f.Block:
     if found is None:
         return f.not_provided("The model has no quality-of-life curve between two bounds.")
     last = duration_words(float(found[TIME].values[-1]))
-    told = [
+    sentences = [
         f"Of the {last} from now, {_months(found, 'rmst')} would be lived on average. With each "
         f"day counted by its quality, that is {_months(found, 'quality_adjusted_time')}."
     ]
     if evidence.contrast is not None:
         difference = _months(evidence.contrast, "quality_adjusted_time_difference", _signed)
-        told.append(
+        sentences.append(
             f"Difference in quality-adjusted time: {difference}; positive is more under "
             f"“{_names(evidence)[0]}”."
         )
     return f.block(
-        *(f.paragraph(text) for text in told),
+        *(f.paragraph(text) for text in sentences),
         f.paragraph(
             f"What a day counts: {words(found.attrs['quality'])}. This is the quality of the "
             "living: days dead count 0, and no score is guessed for them. Its curve turns with "
@@ -162,7 +181,7 @@ def quality(evidence: PatientEvidence) -> f.Block:
 
 
 def borrowing_picture(evidence: PatientEvidence) -> Picture | None:
-    """Return where the hazards of the present state come from; None where that is not told."""
+    """Return where the hazards of the present state come from; None where that is not sentences."""
     table = evidence.borrowing.table
     if table.empty:
         return None
@@ -232,6 +251,33 @@ def limits(evidence: PatientEvidence) -> f.Block:
             "treated did not depend on anything that also changes the outcome.",
         )
     return f.bullets(said)
+
+
+LEAD: Final = "One patient's forecast from today on, and what it rests on."
+
+PATIENT_REPORT: Final[tuple[Section[PatientEvidence], ...]] = (
+    Section(show=verdict),
+    Section(heading="In plain words", prose="To be read aloud.", show=read_aloud),
+    Section(
+        heading="Forecast",
+        prose="Where 100 people like this one would be over time, under the registry's own "
+        "treatment policy.",
+        show=forecast,
+    ),
+    Section(
+        heading="Measurements",
+        prose="What was measured so far, and what is expected.",
+        show=measurements,
+    ),
+    Section(heading="Two ways of treating, compared", show=contrast),
+    Section(
+        heading="Quality-adjusted time",
+        prose="Time lived, each day counted by its quality.",
+        show=quality,
+    ),
+    Section(heading="What the answer rests on", show=rests_on),
+    Section(heading="Limits", show=limits),
+)
 
 
 def _names(evidence: PatientEvidence) -> tuple[str, str]:

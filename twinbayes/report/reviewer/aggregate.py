@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import pandas as pd
 
 from twinbayes.checks import CheckResult
 from twinbayes.checks.borrowing.shares import aggregate_borrowing
+from twinbayes.checks.result import BORROWING
 from twinbayes.errors import TwinbayesError
 from twinbayes.inference import AggregateFit, fit
 from twinbayes.model.aggregate.rows import EFFECT_MEAN
@@ -17,7 +19,8 @@ from twinbayes.report.figures.borrowing import estimates as estimates_picture
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.look import words
 from twinbayes.report.html import fragments as f
-from twinbayes.report.reviewer.fit import banner, judged_words
+from twinbayes.report.html.section import Section
+from twinbayes.report.reviewer.fit import judged_words
 
 _LABELS = {
     "response": "Probability of response",
@@ -66,7 +69,7 @@ def collect_aggregate(found: AggregateFit, *, interval: float = 0.9) -> Aggregat
     try:
         borrowing = aggregate_borrowing(found)
     except TwinbayesError as error:
-        borrowing = CheckResult.not_provided("borrowing", str(error))
+        borrowing = CheckResult.not_provided("borrowing", str(error), topic=BORROWING)
     return AggregateEvidence(found, alternatives, borrowing, interval)
 
 
@@ -74,7 +77,7 @@ def verdict(evidence: AggregateEvidence) -> f.Block:
     """Return the banner that every report starts with."""
     judged = evidence.fit.verdict
     return f.block(
-        banner(judged.usable, judged.reasons, simulated=False),
+        f.banner(judged.usable, judged.reasons, simulated=False),
         f.paragraph(judged_words(judged)),
     )
 
@@ -163,20 +166,38 @@ def next_prior(evidence: AggregateEvidence) -> f.Block:
 def provenance(evidence: AggregateEvidence) -> f.Block:
     """Return what was run, on what, with which versions."""
     manifest = evidence.fit.manifest
-    known = {k: v for k, v in manifest.items() if isinstance(v, str | int | float)}
+    known = {k: v for k, v in sorted(manifest.items()) if isinstance(v, str | int | float)}
     priors = ", ".join(manifest["prior_ids"])
     return f.pairs({words(k): v for k, v in known.items()} | {"priors": priors})
 
 
-__all__ = [
-    "AggregateEvidence",
-    "borrowing",
-    "collect_aggregate",
-    "data",
-    "estimates",
-    "exchangeability",
-    "model",
-    "next_prior",
-    "provenance",
-    "verdict",
-]
+LEAD: Final = (
+    "A basket trial or historical controls: what each subgroup's own data say, what the model "
+    "makes of them, and where its answers come from."
+)
+
+BASKET_REVIEW: Final[tuple[Section[AggregateEvidence], ...]] = (
+    Section(show=verdict),
+    Section(heading="Data", show=data),
+    Section(heading="The model and its priors", show=model),
+    Section(
+        heading="Estimates",
+        prose="Each subgroup alone, and with what it borrows; beside them what complete pooling "
+        "and none at all would say.",
+        show=estimates,
+    ),
+    Section(
+        heading="Exchangeability",
+        prose="How probable it is, given the data, that a subgroup belongs with the others.",
+        show=exchangeability,
+    ),
+    Section(
+        heading="Where the estimates come from",
+        topic=BORROWING,
+        prose="Shares of the subgroup's own data, of the other subgroups, and of the prior in each "
+        "estimate. A conflict is a result that would be a surprise in a new subgroup.",
+        show=borrowing,
+    ),
+    Section(heading="A prior for the next subgroup", show=next_prior),
+    Section(heading="Provenance", show=provenance),
+)

@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from twinbayes.checks.result import BORROWING, CALIBRATION, FURTHER, SCORES, SENSITIVITY, SHRINKAGE
+from twinbayes.cohort.quality.suppression import size_words
 from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.calibration import (
@@ -15,23 +17,17 @@ from twinbayes.report.figures.calibration import (
     scores_over_horizons,
 )
 from twinbayes.report.figures.diagnostics import diagnostics as diagnostics_picture
-from twinbayes.report.figures.look import effect_words, interval_words, size_words, words
+from twinbayes.report.figures.look import (
+    effect_words,
+    interval_words,
+    words,
+)
 from twinbayes.report.figures.pooling import shrinkage as shrinkage_picture
 from twinbayes.report.figures.pooling import treatment_forest
 from twinbayes.report.html import fragments as f
-from twinbayes.report.reviewer.evidence import (
-    BORROWING,
-    CALIBRATION,
-    CHECK_LEVEL,
-    FURTHER,
-    SCORES,
-    SENSITIVITY,
-    SHRINKAGE,
-    ReviewEvidence,
-)
+from twinbayes.report.reviewer.evidence import CHECK_LEVEL, KIND, ReviewEvidence
 from twinbayes.report.reviewer.time import changing_ratios
 
-KIND: Final = "equal-tailed"
 _COUNTED: Final = 40  # subgroups from this size on are held to their band
 
 
@@ -55,8 +51,8 @@ def shrinkage(evidence: ReviewEvidence) -> f.Block:
     tables = [c.table for c in checks if not c.table.empty]
     changing = changing_ratios(evidence.fit, evidence.interval, KIND)
     if not tables:
-        told = f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
-        return f.block(told, changing)
+        shown = f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+        return f.block(shown, changing)
     picture = shrinkage_picture(tables[0], probability=evidence.interval, kind=KIND)
     return f.block(picture.marked(*evidence.marks), *(f.check(c) for c in checks), changing)
 

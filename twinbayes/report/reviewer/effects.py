@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from twinbayes.cohort.quality.suppression import part_words, size_words
 from twinbayes.effects import e_value_of
 from twinbayes.names import SUBGROUP, TIME
 from twinbayes.report.figures.effect import effect_forest, effect_rows, effect_unit
@@ -15,12 +16,17 @@ from twinbayes.report.figures.look import (
     duration_words,
     interval_words,
     sentence,
-    size_words,
     words,
 )
 from twinbayes.report.html import fragments as f
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 _RATIOS = ("risk_ratio", "hazard_ratio")
+
+
+def asked_for(evidence: ReviewEvidence) -> f.Block:
+    """Return the effects of a review that were asked for as estimands."""
+    return estimands(evidence.estimands)
 
 
 def estimands(effects: Iterable[xr.Dataset]) -> f.Block:
@@ -77,13 +83,16 @@ def _over_time(effect: xr.Dataset) -> f.Block:
 
 def _support(effect: xr.Dataset) -> f.Block:
     """Counts as they may be shown."""
+    counts = {
+        name: part_words(effect[name].values)
+        for name in ("n_comparable", "n_treated", "n_untreated", "events_treated")
+        if name in effect
+    }
     rows = []
-    for group in effect[SUBGROUP].to_numpy():
+    for k, group in enumerate(effect[SUBGROUP].to_numpy()):
         one = effect.sel({SUBGROUP: group})
         row = {"subgroup": words(str(group)), "support": str(one["support"].item())}
-        for name in ("n_comparable", "n_treated", "n_untreated", "events_treated"):
-            if name in one:
-                row[words(name.removeprefix("n_"))] = size_words(float(one[name]))
+        row |= {words(name.removeprefix("n_")): shown[k] for name, shown in counts.items()}
         if "prior_sd_ratio" in one and np.isfinite(float(one["prior_sd_ratio"])):
             row["spread after / before the data"] = f"{float(one['prior_sd_ratio']):.2f}"
         rows.append(row)

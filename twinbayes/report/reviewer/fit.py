@@ -7,19 +7,30 @@ from typing import Any, Final
 
 import pandas as pd
 
+from twinbayes.checks.result import (
+    FURTHER,
+    OUT_OF_SAMPLE,
+    PRIOR_PREDICTIVE,
+    SCORES,
+    SIMULATION_BASED,
+)
+from twinbayes.cohort.quality.suppression import part_words, size_words
 from twinbayes.inference import Verdict
+from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
 from twinbayes.names import SUBGROUP
 from twinbayes.priors import PriorEntry
 from twinbayes.report.figures.diagnostics import missingness
 from twinbayes.report.figures.graph import state_graph
-from twinbayes.report.figures.look import effect_words, size_words, words
+from twinbayes.report.figures.look import (
+    effect_words,
+    words,
+)
 from twinbayes.report.figures.occupation import prior_predictive as prior_predictive_picture
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.formulae import hazard_formula
-from twinbayes.report.reviewer.evidence import FURTHER, PRIOR_PREDICTIVE, SCORES, ReviewEvidence
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 _FEW: Final = 20
-_SHOWN: Final = 6  # reasons in the banner; the others unfold
 _USABLE_MEANS: Final = (
     "Usable says that the computation converged and may be read. It does not say that the model is "
     "right, nor that it may guide care: judge that by the evidence below."
@@ -30,12 +41,12 @@ def verdict(evidence: ReviewEvidence) -> f.Block:
     """Return the banner that every report starts with, and the checks at a glance."""
     judged = evidence.fit.verdict
     glance = [
-        {"section": section, "check": c.name, "outcome": f.badge(c), "in words": words(c.text)}
-        for section, some in evidence.checks.items()
+        {"section": topic, "check": c.name, "outcome": f.badge(c), "in words": words(c.text)}
+        for topic, some in evidence.checks.items()
         for c in some
     ]
     return f.block(
-        banner(judged.usable, judged.reasons, simulated=evidence.fit.cohort.simulated),
+        f.banner(judged.usable, judged.reasons, simulated=evidence.fit.cohort.simulated),
         f.paragraph(judged_words(judged)),
         f.paragraph(_USABLE_MEANS, "note"),
         f.heading("Checks at a glance"),
@@ -48,25 +59,12 @@ def judged_words(judged: Verdict) -> str:
     s = judged.summary
     return (
         f"{s['n_scalars']:.0f} quantities, {s['chains']:.0f} chains of {s['draws']:.0f} draws: "
-        f"R-hat at most {s['max_rhat']:.3f} (bar 1.01), effective sample size at least "
-        f"{s['min_ess_bulk']:.0f} in the bulk and {s['min_ess_tail']:.0f} in the tails (bar 400), "
+        f"R-hat at most {s['max_rhat']:.3f} (bar {RHAT_MAX:g}), effective sample size at least "
+        f"{s['min_ess_bulk']:.0f} in the bulk and {s['min_ess_tail']:.0f} in the tails "
+        f"(bar {ESS_MIN:g}), "
         f"{s['divergences']:.0f} divergences (bar 0), E-BFMI at least {s['min_ebfmi']:.2f} "
-        "(bar 0.3)."
+        f"(bar {EBFMI_MIN:g})."
     )
-
-
-def banner(usable: bool, reasons: tuple[str, ...], *, simulated: bool) -> f.Block:
-    """Return the verdict of a fit as a banner: green, or red with every reason."""
-    label = f.Block('<div class="simulated">SIMULATED DATA: no row describes a real person.</div>')
-    shown = label if simulated else None
-    if usable:
-        return f.block(f.Block('<div class="verdict usable">USABLE</div>'), shown)
-    told = [words(reason) for reason in reasons]
-    why = f.bullets(told[:_SHOWN]).html
-    if len(told) > _SHOWN:
-        more = f"and {len(told) - _SHOWN} more reasons"
-        why += f.folded(more, f.bullets(told[_SHOWN:])).html
-    return f.block(f.Block(f'<div class="verdict not-for-use">NOT FOR USE{why}</div>'), shown)
 
 
 def data(evidence: ReviewEvidence) -> f.Block:
@@ -84,7 +82,7 @@ def data(evidence: ReviewEvidence) -> f.Block:
     left_out = pd.concat([cohort.excluded, fit.set_aside], ignore_index=True)
     rows = left_out.groupby(["table", "rule", "reason"], sort=False).size().rename("rows")
     counted = rows.reset_index()
-    counted["rows"] = [size_words(n) for n in counted["rows"]]
+    counted["rows"] = part_words(counted["rows"])
     missing = quality.tables["missing_by_subgroup"]
     return f.block(
         f.pairs(about),
@@ -238,13 +236,12 @@ def _limits(evidence: ReviewEvidence) -> Iterator[str]:
     ends = [words(s) for s in graph.absorbing if s not in evidence.look.dead]
     if ends:
         yield f"What happens after {' or '.join(ends)} is not modelled: follow-up ends there."
-    own = {c.name for c in evidence.of(SCORES)}
-    if not any("cross" in name or "fold" in name or "leave-one-centre" in name for name in own):
+    if not any(c.topic == OUT_OF_SAMPLE for c in evidence.of(SCORES)):
         yield (
             "The scores are on the patients the model was fitted to, and flatter it. "
             "Cross-validated scores: NOT PROVIDED."
         )
-    if not any("simulation-based" in c.name for c in evidence.of(FURTHER)):
+    if not any(c.topic == SIMULATION_BASED for c in evidence.of(FURTHER)):
         yield "Simulation-based calibration: NOT PROVIDED in this report."
     if fit.encoding.left_out:
         n = len(fit.encoding.left_out)
@@ -254,7 +251,7 @@ def _limits(evidence: ReviewEvidence) -> Iterator[str]:
 
 
 def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in record.items():
+    for key, value in sorted(record.items()):
         name = f"{above}{words(str(key))}"
         if isinstance(value, Mapping):
             yield from _flat(value, f"{name}: ")

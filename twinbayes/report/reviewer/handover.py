@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.checks import CheckResult
+from twinbayes.checks.result import FURTHER
 from twinbayes.names import PATIENT
 
 
@@ -23,6 +24,7 @@ def write_checks(path: str | Path, checks: Iterable[CheckResult]) -> Path:
             "name": c.name,
             "verdict": c.verdict,
             "text": c.text,
+            "topic": c.topic,
             "columns": [str(k) for k in c.table.columns],
             "rows": [[_plain(v) for v in row] for row in c.table.itertuples(index=False)],
         }
@@ -44,6 +46,7 @@ def read_checks(path: str | Path) -> tuple[CheckResult, ...]:
             r["verdict"],
             pd.DataFrame([[_number(v) for v in row] for row in r["rows"]], columns=r["columns"]),
             r["text"],
+            r.get("topic", FURTHER),  # files of earlier versions have none
         )
         for r in records
     )
@@ -51,7 +54,9 @@ def read_checks(path: str | Path) -> tuple[CheckResult, ...]:
 
 def write_effects(path: str | Path, effects: Iterable[xr.Dataset]) -> Path:
     """Write treatment effects as plain JSON, without what they say of single patients."""
-    records = [_nested(effect.drop_dims(PATIENT).to_dict(), _plain) for effect in effects]
+    records = [
+        _nested(effect.drop_dims(PATIENT, errors="ignore").to_dict(), _plain) for effect in effects
+    ]
     target = Path(path)
     target.write_text(json.dumps(records, allow_nan=False), encoding="utf-8")
     return target

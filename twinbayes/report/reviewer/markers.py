@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from twinbayes.checks import CheckResult, PredictedVisits, marker_coverage
+from twinbayes.checks.calibration.replicated_visits import replicated_visits
 from twinbayes.inference import Fit
 from twinbayes.model import CurveEncoding
 from twinbayes.model.curves.waves import are_waves
@@ -18,15 +18,10 @@ from twinbayes.names import (
     CHAIN,
     CURVE_COVARIATE,
     CURVE_TERM,
-    DAY,
     DRAW,
     MARKER_WITH_WAVES,
-    PATIENT_ID,
     POSTERIOR,
-    SUBGROUP,
 )
-
-_DRAWS: Final = 200  # replicated measurements of each visit
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,43 +57,6 @@ def marker_evidence(fit: Fit, interval: float) -> MarkerEvidence | None:
         visits=visits,
         coverage=marker_coverage(visits, level=interval),
     )
-
-
-def replicated_visits(fit: Fit, draws: int = _DRAWS) -> tuple[PredictedVisits, ...]:
-    """Visits of every marker, each with measurements drawn given all visits of the patient."""
-    cohort, learnt = fit.cohort, fit.learnt.curves
-    if learnt is None or cohort.visits is None:
-        return ()
-    total = fit.datatree[POSTERIOR].sizes[CHAIN] * fit.datatree[POSTERIOR].sizes[DRAW]
-    twin = fit.twin(draws=min(draws, total))
-    subgroup = cohort.patients.set_index(PATIENT_ID)[SUBGROUP]
-    known = cohort.visits.groupby("marker")
-    parts: dict[str, list[np.ndarray]] = {m.marker: [] for m in learnt.markers}
-    tables: dict[str, list[pd.DataFrame]] = {m.marker: [] for m in learnt.markers}
-    by_patient = {m: dict(list(known.get_group(m).groupby(PATIENT_ID))) for m in parts}
-    for i, patient in enumerate(cohort.patient_ids):
-        if not any(patient in some for some in by_patient.values()):
-            continue
-        curves = twin.curves(i)
-        for marker, some in by_patient.items():
-            if patient in some:
-                mine = some[patient]
-                tables[marker].append(mine)
-                parts[marker].append(curves.measured(marker, mine[DAY].to_numpy(dtype=float)))
-    out = []
-    for marker, parts_of in tables.items():
-        rows = pd.concat(parts_of)
-        out.append(
-            PredictedVisits(
-                marker=marker,
-                day=rows[DAY].to_numpy(dtype=np.float64),
-                value=rows["value"].to_numpy(dtype=np.float64),
-                censored=rows["censored"].fillna("none").to_numpy(dtype=str),
-                subgroup=subgroup.loc[rows[PATIENT_ID]].to_numpy(),
-                replicated=np.concatenate(parts[marker]),
-            )
-        )
-    return tuple(out)
 
 
 def _curves(fit: Fit, learnt: CurveEncoding, interval: float) -> pd.DataFrame:

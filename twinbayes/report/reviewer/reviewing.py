@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import xarray as xr
 from twinbayes.checks import CheckResult
 from twinbayes.errors import OptionError
 from twinbayes.inference import AggregateFit, Fit
-from twinbayes.report.html.notebook import run_template
-from twinbayes.report.html.page import render_page, write_page
-from twinbayes.report.reviewer.handover import write_checks, write_effects
+from twinbayes.report.html.page import render_report, write_page
+from twinbayes.report.reviewer import aggregate, sections
+from twinbayes.report.reviewer.evidence import collect
 
 
 def review(
@@ -41,16 +40,16 @@ def review(
     out
         The HTML file to write.
     checks
-        Further evidence, such as cross-validated scores.
+        Further evidence, such as cross-validated scores; each goes to the section of its topic.
     effects
-        Treatment effects of this fit, from `twinbayes.twin.treatment_effect`. What they say of
+        Treatment effects of this fit, from `twinbayes.effects.treatment_effect`. What they say of
         single patients is left out.
     interval
         Probability of posterior intervals.
     title
         Title of the page.
     show_code
-        Show the code of the notebook.
+        Show the code behind each section.
 
     Returns
     -------
@@ -59,51 +58,33 @@ def review(
 
     Raises
     ------
+    OptionError
+        If `interval` is no probability, or a fit of aggregate data comes with checks or effects.
     ReportError
-        If the extra `notebooks` is not installed, or the template failed.
+        If the page would refer to anything outside itself.
     """
     if not 0.0 < interval < 1.0:
         raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
     if isinstance(fit, AggregateFit):
         if checks is not None or effects is not None:
             raise OptionError("Reviews of aggregate data take no further checks and no effects.")
-        return _review_aggregate(fit, out, interval, title, show_code)
-    with tempfile.TemporaryDirectory(prefix="twinbayes-") as folder:
-        parameters: dict[str, object] = {
-            "fit_path": str(fit.save(Path(folder) / "fit.nc")),
-            "interval": interval,
-        }
-        if checks is not None:
-            parameters["checks_path"] = str(write_checks(Path(folder) / "checks.json", checks))
-        if effects is not None:
-            path = write_effects(Path(folder) / "effects.json", effects)
-            parameters["effects_path"] = str(path)
-        notebook = run_template("model_review", parameters)
-    page = render_page(
-        notebook,
-        usable=fit.verdict.usable,
-        simulated=fit.cohort.simulated,
-        title=title or f"Model review: {fit.spec.title}",
-        show_code=show_code,
-    )
-    return write_page(out, page)
-
-
-def _review_aggregate(
-    fit: AggregateFit,
-    out: str | os.PathLike[str],
-    interval: float,
-    title: str,
-    show_code: bool,
-) -> Path:
-    with tempfile.TemporaryDirectory(prefix="twinbayes-") as folder:
-        path = str(fit.save(Path(folder) / "fit.nc"))
-        notebook = run_template("basket_review", {"fit_path": path, "interval": interval})
-    page = render_page(
-        notebook,
-        usable=fit.verdict.usable,
-        simulated=False,
-        title=title or f"Review: {fit.spec.title}",
-        show_code=show_code,
-    )
+        page = render_report(
+            aggregate.BASKET_REVIEW,
+            lambda: aggregate.collect_aggregate(fit, interval=interval),
+            title=title or f"Review: {fit.spec.title}",
+            lead=aggregate.LEAD,
+            usable=fit.verdict.usable,
+            simulated=False,
+            show_code=show_code,
+        )
+    else:
+        page = render_report(
+            sections.REVIEW,
+            lambda: collect(fit, checks=checks or (), effects=effects or (), interval=interval),
+            title=title or f"Model review: {fit.spec.title}",
+            lead=sections.LEAD,
+            usable=fit.verdict.usable,
+            simulated=fit.cohort.simulated,
+            show_code=show_code,
+        )
     return write_page(out, page)

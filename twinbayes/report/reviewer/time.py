@@ -29,7 +29,7 @@ def changing_ratios(fit: Fit, interval: float, kind: str) -> f.Block | None:
     if "entry_era_effect" in posterior:
         eras = posterior["entry_era_effect"]
         labels = [words(str(x)) for x in eras[ENTRY_ERA].to_numpy()]
-        shown = pd.DataFrame({"era of entry": labels, "hazard ratio": _told(eras, interval)})
+        shown = pd.DataFrame({"era of entry": labels, "hazard ratio": _ratio_words(eras, interval)})
         parts.append(
             f.table(shown, caption="Eras of entry, against their mean", text=tuple(map(str, shown)))
         )
@@ -39,10 +39,10 @@ def changing_ratios(fit: Fit, interval: float, kind: str) -> f.Block | None:
         parts.append(f.table(shown, caption=title, text=tuple(map(str, shown))))
     if not parts:
         return None
-    told = f"Medians, with the {interval_words(interval, kind)}."
+    note = f"Medians, with the {interval_words(interval, kind)}."
     if fit.spec.events.time_varying:
-        told += " By day: of carriers against others, or of a subgroup against the mean of all."
-    return f.block(f.heading("Hazard ratios that change"), f.paragraph(told, "note"), *parts)
+        note += " By day: of carriers against others, or of a subgroup against the mean of all."
+    return f.block(f.heading("Hazard ratios that change"), f.paragraph(note, "note"), *parts)
 
 
 def _by_window(
@@ -56,20 +56,20 @@ def _by_window(
     if effect.column is not None:
         beta = posterior["beta"].sel({TRANSITION: label}).isel({COVARIATE: effect.column})
         own = walk.isel({SUBGROUP: 0}) + beta
-        return pd.DataFrame({"days": days, "hazard ratio": _told(own, interval)})
+        return pd.DataFrame({"days": days, "hazard ratio": _ratio_words(own, interval)})
     level = posterior.get("subgroup_effect", xr.DataArray(0.0))
     if TRANSITION in level.dims:
         level = level.sel({TRANSITION: label})
     names = walk[SUBGROUP].to_numpy()
     if effect.members is not None:
         names = names[effect.members.any(axis=0)]
-    told = [_told((walk + level).sel({SUBGROUP: name}), interval) for name in names]
-    shown = pd.DataFrame(told, columns=[f"days {text}" for text in days])
+    rows = [_ratio_words((walk + level).sel({SUBGROUP: name}), interval) for name in names]
+    shown = pd.DataFrame(rows, columns=[f"days {text}" for text in days])
     shown.insert(0, "subgroup", [words(str(name)) for name in names])
     return shown
 
 
-def _told(log_ratio: xr.DataArray, interval: float) -> list[str]:
+def _ratio_words(log_ratio: xr.DataArray, interval: float) -> list[str]:
     """``1.20 (0.80 to 1.90)`` for each entry of a log hazard ratio, draws apart."""
     tails = [0.5, (1 - interval) / 2, (1 + interval) / 2]
     middle, low, high = np.exp(log_ratio.quantile(tails, dim=(CHAIN, DRAW)).to_numpy())

@@ -1,1 +1,1 @@
-"""What a twin answers: forecasts, contrasts, quality-adjusted time, reliability."""
+"""What is asked of patients at a landmark: forecasts, contrasts, quality-adjusted time."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -11,23 +11,22 @@ from numpy.typing import ArrayLike
 
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, STATE, SUBGROUP, TIME
-from twinbayes.twin.answers.forecast import (
+from twinbayes.twin.answers.grid import (
+    Data,
     OutputGrid,
-    fatal_states,
+    each_patient,
     label,
     output_grid,
-    scenario_nodes,
+    require_scenarios,
     survival_of,
     with_bounds,
 )
 from twinbayes.twin.answers.quality_of_life import Quality
 from twinbayes.twin.answers.summaries import restricted_means, summarise
-from twinbayes.twin.occupation.paths import Path, over_patients
+from twinbayes.twin.occupation.paths import Path
+from twinbayes.twin.patients import Patients
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.weighting.patient_draws import PatientDraws
-
-if TYPE_CHECKING:
-    from twinbayes.twin.twin import Twin
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class _Part:
 
 
 def contrast_patients(
-    twin: Twin,
+    patients: Patients,
     a: Scenario,
     b: Scenario,
     until: float,
@@ -48,40 +47,35 @@ def contrast_patients(
     interval: float,
     quality: Quality | None = None,
 ) -> xr.Dataset:
-    """Contrast every patient of a twin; see `Twin.contrast`."""
-    graph = twin.spec.graph
+    """Contrast every patient; see `Twin.contrast`."""
     out_grid = output_grid(until, grid, interval)
-    landmarks = [p.day for p in twin.present]
-    for scenario in (a, b):
-        scenario.require_valid(graph, landmarks)
-    fatal = fatal_states(graph)
-    weights = None if quality is None else quality.weights(twin)
+    require_scenarios(patients, a, b)
+    fatal = patients.chart.fatal
+    weights = None if quality is None else quality.weights(patients)
 
-    def share(i: int, drawn: PatientDraws) -> _Part:
-        nodes = scenario_nodes(until, twin.spec.graph, [a, b], landmarks[i], out_grid)
-        one, two = (twin.path(i, scenario, nodes, drawn) for scenario in (a, b))
-        times = []
+    def share(i: int, drawn: PatientDraws, nodes: Floats) -> _Part:
+        sides = [patients.followed(i, scenario, nodes, drawn) for scenario in (a, b)]
+        day, times = patients.present[i].day, []
         if weights is not None:
-            for path, scenario in ((one, a), (two, b)):
-                times.append(weights.time(path, drawn.turning(scenario), landmarks[i]))
+            times = [weights.time(path, curves, day) for path, curves in sides]
+        (one, _), (two, _) = sides
         return _difference(one, two, times, out_grid, fatal)
 
-    def work(i: int) -> _Part:
-        drawn = twin.patient_draws(i)
-        found = share(i, drawn)
+    def work(i: int, drawn: PatientDraws, nodes: Floats) -> _Part:
+        found = share(i, drawn, nodes)
         if drawn.weights is None:
             return found
         # Weights reorder the draws of one patient; means need the same draw of everybody.
-        unweighted = share(i, twin.unweighted(i))
+        unweighted = share(i, patients.unweighted(i), nodes)
         return replace(found, survival=unweighted.survival, totals=unweighted.totals)
 
-    groups = twin.cohort.patients[SUBGROUP].astype(str).to_numpy()
+    groups = patients.cohort.patients[SUBGROUP].astype(str).to_numpy()
     labels = sorted(set(groups))
-    shape = (len(labels), len(out_grid.times), twin.population.n_draws)
+    shape = (len(labels), len(out_grid.times), patients.population.n_draws)
     survival = np.zeros(shape)
     totals: dict[str, Floats] = {}
     summaries: list[dict[str, Floats]] = []
-    for i, part in enumerate(over_patients(len(groups), work)):
+    for i, part in enumerate(each_patient(patients, [a, b], until, out_grid, work)):
         g = labels.index(groups[i])
         survival[g] += part.survival
         for name, draws in part.totals.items():
@@ -91,11 +85,13 @@ def contrast_patients(
     _standardise(data, survival, totals, np.array([np.sum(groups == x) for x in labels]), out_grid)
     attrs = {"scenario_a": a.label, "scenario_b": b.label}
     attrs |= {} if weights is None else {"quality": weights.label}
-    dataset = label(twin, data, out_grid, attrs)
+    dataset = label(patients, data, out_grid, attrs)
     return dataset.assign_coords({SUBGROUP: labels})
 
 
-def _difference(a: Path, b: Path, times: list[Floats], grid: OutputGrid, fatal: list[int]) -> _Part:
+def _difference(
+    a: Path, b: Path, times: list[Floats], grid: OutputGrid, fatal: Sequence[int]
+) -> _Part:
     """Summaries of one patient; `times` are quality-adjusted, or empty."""
     nodes = a.nodes
     alive = [survival_of(p.occupation, fatal) for p in (a, b)]
@@ -120,8 +116,8 @@ def _difference(a: Path, b: Path, times: list[Floats], grid: OutputGrid, fatal: 
     )
 
 
-def _per_patient(summaries: list[dict[str, Floats]]) -> dict[str, tuple[tuple[str, ...], Floats]]:
-    data: dict[str, tuple[tuple[str, ...], Floats]] = {}
+def _per_patient(summaries: list[dict[str, Floats]]) -> Data:
+    data: Data = {}
     for name in summaries[0]:
         stacked = np.stack([s[name] for s in summaries])
         dims = {2: (PATIENT,), 3: (PATIENT, TIME), 4: (PATIENT, TIME, STATE)}[stacked.ndim]
@@ -132,7 +128,7 @@ def _per_patient(summaries: list[dict[str, Floats]]) -> dict[str, tuple[tuple[st
 
 
 def _standardise(
-    data: dict[str, tuple[tuple[str, ...], Floats]],
+    data: Data,
     survival: Floats,
     totals: dict[str, Floats],
     sizes: np.ndarray,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import xarray as xr
@@ -18,25 +18,25 @@ from numpy.typing import ArrayLike
 from scipy.stats import beta
 
 from twinbayes.errors import OptionError, TwinError, require_known
-from twinbayes.model.curves.families.continuous import Normal
+from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, SAMPLE, TIME
-from twinbayes.twin.answers.forecast import (
-    fatal_states,
+from twinbayes.twin.answers.grid import (
+    Data,
+    each_patient,
     label,
     output_grid,
     require_room,
-    scenario_nodes,
+    require_scenarios,
     survival_of,
     with_bounds,
 )
 from twinbayes.twin.answers.summaries import restricted_means, summarise
 from twinbayes.twin.curves.patient import PatientCurves
-from twinbayes.twin.occupation.paths import Path, over_patients
+from twinbayes.twin.occupation.paths import Path
+from twinbayes.twin.patients import Patients
 from twinbayes.twin.scenario import Scenario
-
-if TYPE_CHECKING:
-    from twinbayes.twin.twin import Twin
+from twinbayes.twin.weighting.patient_draws import PatientDraws
 
 type Utility = float | tuple[float, float]
 
@@ -91,8 +91,8 @@ class Quality:
             for state, utility in self.utilities.items():
                 _require_weight(state, utility)
 
-    def weights(self, twin: Twin) -> DayWeights:
-        """Hold this against the model of a twin.
+    def weights(self, patients: Patients) -> DayWeights:
+        """Hold this against the model of some patients.
 
         Raises
         ------
@@ -101,12 +101,11 @@ class Quality:
         OptionError
             An unknown marker or state, or living states without a weight.
         """
-        n, graph = twin.population.n_draws, twin.spec.graph
-        fatal = fatal_states(graph)
+        n, graph, fatal = patients.population.n_draws, patients.graph, patients.chart.fatal
         living = [s for k, s in enumerate(graph.states) if k not in fatal]
         given = dict.fromkeys(living, 1.0) if self.utilities is None else dict(self.utilities)
         _require_living(given, living)
-        scale = None if self.marker is None else self._scale(twin)
+        scale = None if self.marker is None else self._scale(patients)
         said = []
         if scale is not None:
             said.append(f"{self.marker} ({scale[0]:g} counts 0, {scale[1]:g} counts 1)")
@@ -120,8 +119,8 @@ class Quality:
             label="; ".join(said),
         )
 
-    def _scale(self, twin: Twin) -> tuple[float, float]:
-        learnt = twin.learnt.curves
+    def _scale(self, patients: Patients) -> tuple[float, float]:
+        learnt = patients.learnt.curves
         if learnt is None or self.marker is None:
             raise TwinError(
                 f"Quality: this model has no trajectories, so no curve of {self.marker!r}. "
@@ -158,7 +157,7 @@ class DayWeights:
     marker: str | None
     scale: tuple[float, float] | None
     state: dict[int, Floats]
-    fatal: list[int]
+    fatal: tuple[int, ...]
     label: str
 
     def living(self, path: Path) -> Floats:
@@ -193,7 +192,7 @@ class DayWeights:
 
 
 def quality_patients(
-    twin: Twin,
+    patients: Patients,
     quality: Quality,
     until: float,
     grid: int | ArrayLike | None,
@@ -201,23 +200,20 @@ def quality_patients(
     interval: float,
     draws: bool,
 ) -> xr.Dataset:
-    """Quality-adjusted time of every patient of a twin; see `Twin.quality_adjusted_time`."""
-    graph = twin.spec.graph
+    """Quality-adjusted time of every patient; see `Twin.quality_adjusted_time`."""
     out_grid = output_grid(until, grid, interval)
-    landmarks = [p.day for p in twin.present]
-    scenario.require_valid(graph, landmarks)
-    weights = quality.weights(twin)
+    require_scenarios(patients, scenario)
+    weights = quality.weights(patients)
     if draws:
-        require_room(twin, 2 * len(landmarks))
+        require_room(patients, 2 * len(patients.patient_ids))
 
-    def work(i: int) -> dict[str, Floats]:
-        nodes = scenario_nodes(until, graph, [scenario], landmarks[i], out_grid)
-        drawn = twin.patient_draws(i)
-        path, curves = twin.path(i, scenario, nodes, drawn), drawn.turning(scenario)
-        time = weights.time(path, curves, landmarks[i])
+    def work(i: int, drawn: PatientDraws, nodes: Floats) -> dict[str, Floats]:
+        day = patients.present[i].day
+        path, curves = patients.followed(i, scenario, nodes, drawn)
+        time = weights.time(path, curves, day)
         mean = restricted_means(survival_of(path.occupation, weights.fatal), nodes)
         now = out_grid.read_off(nodes, weights.living(path))
-        now *= weights.curve(curves, landmarks[i] + out_grid.times)
+        now *= weights.curve(curves, day + out_grid.times)
         out = {
             "quality_adjusted_time": out_grid.summarise_total(time[None])[0],
             "rmst": out_grid.summarise_total(mean)[0],
@@ -227,15 +223,15 @@ def quality_patients(
             out |= {"quality_adjusted_time_draws": time, "rmst_draws": mean[0]}
         return out
 
-    parts = list(over_patients(len(landmarks), work))
-    data: dict[str, tuple[tuple[str, ...], Floats]] = {}
+    parts = list(each_patient(patients, [scenario], until, out_grid, work))
+    data: Data = {}
     for name in parts[0]:
         stacked = np.stack([p[name] for p in parts])
         if name.endswith("_draws"):
             data[name] = ((PATIENT, SAMPLE), stacked)
         else:
             with_bounds(data, name, (PATIENT, TIME)[: stacked.ndim - 1], stacked)
-    return label(twin, data, out_grid, {"scenario": scenario.label, "quality": weights.label})
+    return label(patients, data, out_grid, {"scenario": scenario.label, "quality": weights.label})
 
 
 def _is_number(value: object) -> bool:

@@ -201,7 +201,7 @@ class Bent:
     def density(self, c: Floats) -> Floats:
         """(draw,) log p(c), -inf where it is nothing or no number."""
         visits, product, event, base, slope, single = self.terms
-        code, marker, measured, _, offset = single
+        kind, marker, measured, _, offset = single
         added, n_visits = self.added(c), offset.shape[1]
         value = np.empty(len(c))
         log_densities(
@@ -212,7 +212,7 @@ class Bent:
             event,
             base + added[:, n_visits:-1],
             slope,
-            (code, marker, measured, self._basis, offset + added[:, :n_visits]),
+            (kind, marker, measured, self._basis, offset + added[:, :n_visits]),
             self.parameter,
             c,
             value,
@@ -223,7 +223,7 @@ class Bent:
     def _steps(self, c: Floats) -> tuple[Floats, Floats, Floats]:
         """Newton's step (draw, term), its gain (draw,), and the roots, mean functions straight."""
         visits, product, event, base, slope, single = self.terms
-        code, marker, measured, basis, offset = single
+        kind, marker, measured, basis, offset = single
         slopes, n_visits = self.slopes(c), offset.shape[1]
         level = self.added(c) - np.einsum("dpq,dq->dp", slopes, c)
         value, gain, step = np.empty(len(c)), np.empty(len(c)), np.empty(c.shape)
@@ -236,7 +236,7 @@ class Bent:
             event + slopes[:, -1],
             base + level[:, n_visits:-1],
             slope + slopes[:, n_visits:-1],
-            (code, marker, measured, basis + slopes[:, :n_visits], offset + level[:, :n_visits]),
+            (kind, marker, measured, basis + slopes[:, :n_visits], offset + level[:, :n_visits]),
             self.parameter,
             c,
             value,

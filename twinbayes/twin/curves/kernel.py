@@ -14,99 +14,24 @@ weight. Where mean functions add to linear predictors, `bent_curves` calls the k
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 import numpy as np
 
 from twinbayes.machine.jit import jit
-from twinbayes.machine.special import log_ndtr_with_slope
-from twinbayes.model.curves.families.family import (
-    BINARY,
-    LEFT,
-    MEASURED,
-    ORDINAL,
-    POISSON,
-    RIGHT,
-    STUDENT_T,
-)
+from twinbayes.model.curves.families.branch import call_branch
 
 _STEPS: Final = 30
 _CLOSE: Final = 1e-10
-_HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 
 _jit: Any = jit(nogil=True)
-
-
-@_jit
-def _log_logistic(x):  # type: ignore[no-untyped-def]
-    """Log of 1 / (1 + exp(-x))."""
-    return -math.log1p(math.exp(-x)) if x > 0.0 else x - math.log1p(math.exp(x))
-
-
-@_jit
-def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
-    """Log density of one visit: value, slope, and curvature (negated, at least 0) in eta.
-
-    `value` holds the measurement, and the degrees of freedom of Student's t or the number of cuts
-    between grades.
-    """
-    y = value[0]
-    if code == MEASURED:
-        z = (y - eta) / parameter[0]
-        log_density = -_HALF_LOG_2PI - math.log(parameter[0]) - 0.5 * z * z
-        return log_density, z / parameter[0], 1.0 / (parameter[0] * parameter[0])
-    if code in (LEFT, RIGHT):
-        side = (1.0 if code == LEFT else -1.0) / parameter[0]
-        z = side * (y - eta)
-        log_tail, rate = log_ndtr_with_slope(z)
-        return log_tail, -side * rate, side * side * rate * (z + rate)
-    if code == STUDENT_T:
-        df, sd = value[1], parameter[0]
-        z = (y - eta) / sd
-        spread = df + z * z
-        log_density = -math.log(sd) - 0.5 * (df + 1.0) * math.log1p(z * z / df)
-        return (
-            log_density,
-            (df + 1.0) * z / (spread * sd),
-            max((df + 1.0) * (df - z * z) / (spread * spread), 0.0) / (sd * sd),
-        )
-    if code == BINARY:
-        p = math.exp(_log_logistic(eta))
-        return y * eta + _log_logistic(-eta), y - p, p * (1.0 - p)
-    if code == ORDINAL:
-        grade, cuts = int(y), int(value[1])
-        log_p, slope, bend = 0.0, 0.0, 0.0
-        if grade < cuts:
-            above = parameter[grade] - eta
-            q = math.exp(_log_logistic(-above))
-            log_p, slope, bend = log_p + _log_logistic(above), slope - q, bend + q * (1.0 - q)
-        if grade > 0:
-            below = parameter[grade - 1] - eta
-            q = math.exp(_log_logistic(below))
-            log_p, slope, bend = log_p + _log_logistic(-below), slope + q, bend + q * (1.0 - q)
-        if 0 < grade < cuts:
-            log_p += math.log(-math.expm1(parameter[grade - 1] - parameter[grade]))
-        return log_p, slope, bend
-    mean = math.exp(min(eta, 700.0))
-    if code == POISSON:
-        return y * eta - mean, y - mean, mean
-    shape = parameter[0]
-    log_shape = math.log(shape)
-    p = math.exp(_log_logistic(eta - log_shape))  # mean / (mean + shape)
-    log_p = math.lgamma(y + shape) - math.lgamma(shape) + y * (eta - log_shape)
-    return (
-        log_p + (y + shape) * _log_logistic(log_shape - eta),
-        y - (y + shape) * p,
-        (y + shape) * p * (1.0 - p),
-    )
 
 
 @_jit
 def _log_density(data, c, grad, hess):  # type: ignore[no-untyped-def]
     """Return log p(c); fill its gradient and negative Hessian where these have room."""
     mean, precision, visits, product, event, base, slope, single, parameter = data
-    code, marker, measured, basis, offset = single
+    kind, marker, measured, basis, offset = single
     n = len(c)
     value = 0.0
     wanted = len(grad) > 0
@@ -132,11 +57,13 @@ def _log_density(data, c, grad, hess):  # type: ignore[no-untyped-def]
                 grad[a] -= hazard * slope[k, a]
                 for b in range(n):
                     hess[a, b] += hazard * slope[k, a] * slope[k, b]
-    for v in range(len(code)):
+    for v in range(len(kind)):
         eta = offset[v]
         for a in range(n):
             eta += basis[v, a] * c[a]
-        log_p, rise, bend = _visit(code[v], measured[v], eta, parameter[marker[v]])
+        log_p, rise, bend = call_branch(
+            kind[v, 1], kind[v, 0], measured[v], eta, parameter[marker[v]]
+        )
         value += log_p
         if wanted:
             for a in range(n):
@@ -227,8 +154,9 @@ def sample_curves(  # type: ignore[no-untyped-def]
     slope
         (draw, node, term).
     single
-        Visits that count one by one: code (visit,) and marker (visit,); value (visit, 2), see
-        `_visit`; basis (visit, term); what is added to the curve (draw, visit).
+        Visits that count one by one: kind (visit, 2), what each contributes and the address of
+        its family's branch; marker (visit,); value (visit, 2), see `twin_branch`; basis (visit,
+        term); what is added to the curve (draw, visit).
     parameter
         (draw, marker, number), what families have beside curves.
     noise, uniform
@@ -292,11 +220,11 @@ def newton_steps(  # type: ignore[no-untyped-def]
     term) and (draw, visit). Filled are `value` (draw,), log p(c); `step` (draw, term), Newton's;
     `gain` (draw,), twice what it promises; `root`, the Cholesky factors of the negative Hessians.
     """
-    code, marker, measured, basis, offset = single
+    kind, marker, measured, basis, offset = single
     for s in range(len(c)):
         data = (
             mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s],
-            (code, marker, measured, basis[s], offset[s]), parameter[s],
+            (kind, marker, measured, basis[s], offset[s]), parameter[s],
         )  # fmt: skip
         value[s] = _log_density(data, c[s], step[s], root[s])
         _factor(root[s])
@@ -312,12 +240,12 @@ def log_densities(  # type: ignore[no-untyped-def]
     mean, precision, visits, product, event, base, slope, single, parameter, c, value
 ):
     """Fill `value` (draw,) with log p(c); everything else as in `newton_steps`."""
-    code, marker, measured, basis, offset = single
+    kind, marker, measured, basis, offset = single
     no_grad, no_hess = np.empty(0), np.empty((0, 0))
     for s in range(len(c)):
         data = (
             mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s],
-            (code, marker, measured, basis[s], offset[s]), parameter[s],
+            (kind, marker, measured, basis[s], offset[s]), parameter[s],
         )  # fmt: skip
         value[s] = _log_density(data, c[s], no_grad, no_hess)
 

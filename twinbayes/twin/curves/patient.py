@@ -10,8 +10,7 @@ import numpy as np
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.curves.association import acting_on, followed
-from twinbayes.model.curves.families.continuous import Normal
-from twinbayes.model.curves.families.family import SD
+from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.rows import Floats, Ints
@@ -20,7 +19,8 @@ from twinbayes.twin.curves.bent import Bent, bends_of
 from twinbayes.twin.curves.kernel import sample_curves
 from twinbayes.twin.curves.record import record_seed, what_is_said
 from twinbayes.twin.population.curves import CurvePopulation
-from twinbayes.twin.population.hazards import PatientRatios, Population
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import PatientRatios
 from twinbayes.twin.scenario import Scenario
 
 _PROPOSALS: Final = 8  # per draw of the population, where the normal approximation is close
@@ -42,7 +42,7 @@ class PatientCurves:
         same covariates, subgroup and centre.
     log_marginal
         (draw,) what curves add to the log marginal likelihood of the patient's record under each
-        population draw; `evidence.record_log_marginal` adds the rest.
+        population draw; `marginal.record_log_marginal` adds the rest.
     efficiency
         Mean share of the proposals that count; 1 where the normal approximation is exact.
     seed
@@ -74,10 +74,9 @@ class PatientCurves:
 
     def marker(self, marker: str, days: Floats) -> Floats:
         """(time, draw) curve of a marker on days since origin, on its transformed scale."""
-        scale = self.population.learnt.get(marker)
-        own = self.coefficients[:, self.population.learnt.columns(marker)]
-        starts = self.starts[self.population.learnt.markers.index(scale)]
-        out: Floats = scale.path(days, starts, own) * scale.scale + scale.centre
+        k, scale, mine = self._place(marker)
+        path = scale.path(days, self.starts[k], self.coefficients[:, mine])
+        out: Floats = path * scale.scale + scale.centre
         return out
 
     def natural(self, marker: str, days: Floats) -> Floats:
@@ -87,26 +86,31 @@ class PatientCurves:
 
     def measured(self, marker: str, days: Floats) -> Floats:
         """(time, draw) a measurement on each day, errors included, on the marker's own scale."""
-        scale, parameter = self._family(marker)
-        k = self.population.learnt.markers.index(scale)
+        k, scale, _ = self._place(marker)
+        _, parameter = self._family(marker)
         generator = np.random.default_rng([self.seed, k])
         values = scale.family.draw(self.marker(marker, days), parameter, generator)
         return _untransformed(scale, values)
 
+    def _place(self, marker: str) -> tuple[int, MarkerScale, slice]:
+        """Position of a marker, what is learnt of it, and its coefficients."""
+        known = self.population.places
+        if marker not in known:
+            _ = self.population.learnt.columns(marker)  # refuses it, naming those there are
+        return known[marker]
+
     def _family(self, marker: str) -> tuple[MarkerScale, Floats]:
         """A marker, and the (number, draw) parameters of its family on the transformed scale."""
-        learnt = self.population.learnt
-        scale = learnt.get(marker)
-        parameter = self.population.parameter[learnt.markers.index(scale)]
-        return scale, parameter * scale.scale if scale.family.parameter == SD else parameter
+        k, scale, _ = self._place(marker)
+        units = scale.parameter_units()
+        return scale, self.population.parameter[k][: len(units)] * units[:, None]
 
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""
-        learnt, out = self.population.learnt, np.zeros((len(days), len(self.coefficients)))
+        out = np.zeros((len(days), len(self.coefficients)))
         for k, f in acting_on(self.spec.features, label):
-            scale = learnt.get(f.association.marker)
-            starts = self.starts[learnt.markers.index(scale)]
-            mine = learnt.columns(f.association.marker)
+            at, scale, mine = self._place(f.association.marker)
+            starts = self.starts[at]
             own = self.coefficients[:, mine]
             if f.is_bent(scale):
                 path = scale.path(f.before(days), starts, own, f.association.form)

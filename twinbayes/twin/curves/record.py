@@ -9,11 +9,11 @@ import numpy as np
 
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.curves.association import acting_on
-from twinbayes.model.curves.families.discrete import Ordinal
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.twin.population.curves import CurvePopulation
-from twinbayes.twin.population.hazards import PatientRatios, Population
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import PatientRatios
 
 type Single = tuple[Ints, Ints, Floats, Floats, Floats]
 
@@ -33,8 +33,8 @@ class CurveTerms:
     constant
         (draw,): what events add by themselves.
     single
-        Visits that count one by one: code, marker, (value, extra), basis, and (draw, visit) what
-        is added to the curve.
+        Visits that count one by one: kind, marker, value, basis, and (draw, visit) what is added
+        to the curve; see `sample_curves`.
     """
 
     visits: Floats
@@ -62,7 +62,7 @@ class CurveTerms:
             return terms, self.constant
         fixed = np.setdiff1d(np.arange(width), varying)
         known = mean[:, fixed]
-        code, marker, value, basis, offset = self.single
+        kind, marker, value, basis, offset = self.single
         pull = np.einsum("dvf,df->dv", self.visits[:, varying][:, :, fixed], known)
         own = np.einsum("df,dfg,dg->d", known, self.visits[:, fixed][:, :, fixed], known)
         constant = ((self.product + self.event)[:, fixed] * known).sum(axis=1) - 0.5 * own
@@ -73,7 +73,7 @@ class CurveTerms:
             self.base + np.einsum("dnf,df->dn", self.slope[:, :, fixed], known),
             np.ascontiguousarray(self.slope[:, :, varying]),
             (
-                code,
+                kind,
                 marker,
                 value,
                 np.ascontiguousarray(basis[:, varying]),
@@ -117,9 +117,9 @@ def what_is_said(
 
 
 def _single_visits(population: CurvePopulation, curves: CurvePlan, i: int) -> Single:
-    """Visits of patient `i` that count one by one: code, marker, (value, extra), basis, offset."""
+    """Visits of patient `i` that count one by one: kind, marker, value, basis and offset."""
     learnt = population.learnt
-    code, marker, value, basis, offset = [], [], [], [], []
+    kind, marker, value, basis, offset = [], [], [], [], []
     for k, data in enumerate(curves.visits):
         mine = data.visits.patient == i
         n = int(mine.sum())
@@ -127,16 +127,14 @@ def _single_visits(population: CurvePopulation, curves: CurvePlan, i: int) -> Si
         if data.scale.mean is None:
             rows[:, learnt.columns(data.scale.marker)] = data.visits.columns[mine]
         family = data.scale.family
-        extra = (
-            len(family.grades) - 1 if isinstance(family, Ordinal) else getattr(family, "df", 0.0)
-        )
-        code.append(data.visits.code[mine])
+        address = family.branch.address if n else 0
+        kind.append(np.c_[data.visits.code[mine], np.full(n, address)])
         marker.append(np.full(n, k))
-        value.append(np.c_[data.visits.value[mine], np.full(n, extra)])
+        value.append(np.c_[data.visits.value[mine], np.full(n, family.number)])
         offset.append(np.full((population.n_draws, n), data.scale.offset))
         basis.append(rows)
     return (
-        np.concatenate(code),
+        np.concatenate(kind),
         np.concatenate(marker),
         np.concatenate(value),
         np.concatenate(basis),

@@ -24,7 +24,8 @@ from twinbayes.twin.occupation.places import (
     Chart,
     Table,
 )
-from twinbayes.twin.population.hazards import PatientRatios, Population, Singles, acting_ratios
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import PatientRatios, Singles, acting_ratios
 from twinbayes.twin.scenario import Scenario
 
 _BLOCK = 8192  # draws per call of the kernel: bounds its table, on which little depends
@@ -72,7 +73,7 @@ def time_nodes(until: float, cuts: Sequence[float] = ()) -> Floats:
 
 def place_of(graph: StateGraph, chart: Chart, present: Present) -> tuple[int, float]:
     """Place of a patient and the age kept there; place -1 in an absorbing state."""
-    if present.state in graph.absorbing:
+    if present.state in chart.absorbing:
         return -1, 0.0
     started = {name: (day, left) for name, day, left in present.started}
     status = tuple(
@@ -107,6 +108,7 @@ def follow(
     nodes: Floats,
 ) -> Path:
     """Run one patient through the kernel, block of draws by block of draws."""
+    n_draws = population.rate.shape[-1]
     place, age = place_of(graph, chart, present)
     era = int(np.searchsorted(chart.cuts, present.entry))
     state = graph.states.index(present.state)
@@ -115,19 +117,19 @@ def follow(
     moves = _moves_under(scenario, graph, chart, present.day, nodes)
     moving = list(population.moving)
     moves["follows"] = [moving.index(e) if e in moving else -1 for e in moves["intensity"]]
-    trail = np.concatenate([np.zeros((0, population.n_draws)), *population.moving.values()])
+    trail = np.concatenate([np.zeros((0, n_draws)), *population.moving.values()])
     acting = acting_ratios(ratios, chart)
-    rate = population.rate.reshape(-1, population.n_draws)
+    rate = population.rate.reshape(-1, n_draws)
     layout, n_rows = _layout(chart, population, len(nodes) - 1)
-    shape = (len(nodes), len(graph.states), population.n_draws)
+    shape = (len(nodes), len(graph.states), n_draws)
     occupation = np.empty(shape, dtype=np.float32)
-    entered = tuple(k for k, s in enumerate(graph.states) if k and s not in graph.absorbing)
+    entered = tuple(k for k, s in enumerate(graph.states) if k and s not in chart.absorbing)
     column = np.full(len(graph.states), -1)
     column[list(entered)] = np.arange(len(entered))
-    entries = np.empty((len(nodes), len(entered), population.n_draws), dtype=np.float32)
+    entries = np.empty((len(nodes), len(entered), n_draws), dtype=np.float32)
     model = (chart.place_table, moves, chart.arcs, population.edges, column)
-    for first in range(0, population.n_draws, _BLOCK):
-        last = min(first + _BLOCK, population.n_draws)
+    for first in range(0, n_draws, _BLOCK):
+        last = min(first + _BLOCK, n_draws)
         table = np.zeros((n_rows, last - first), dtype=np.float32)
         table[layout["rate"][0] : layout["ratio"][0]] = rate[:, first:last]
         table[layout["ratio"][0] : layout["trail"][0]] = acting[:, first:last]
@@ -206,8 +208,7 @@ def _moves_under(
 
 def over_patients[T](count: int, work: Callable[[int], T]) -> Iterator[T]:
     """Results of `work(i)` in order, several at a time; memory holds those of a few only."""
-    workers = usable_cores()
-    if workers == 1 or count == 1:
+    if count == 1 or (workers := usable_cores()) == 1:
         yield from map(work, range(count))
         return
     ahead: deque[Future[T]] = deque()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from twinbayes.errors import ModelError
 from twinbayes.model.courses.graph import EARLIER, HERE, HERE_EARLY, HERE_LATE, StateGraph
 from twinbayes.model.events.rows import Floats, Ints
-from twinbayes.names import CLOCK_ENTRY
+from twinbayes.names import CLOCK_ENTRY, DEATH
 
 NOT_STARTED, STARTED_HERE, STARTED_EARLIER = 0, 1, 2
 BY_NOTHING, BY_ENTRY, BY_START = 0, 1, 2
@@ -83,6 +83,10 @@ class Chart:
         (transition, 2), source and target state.
     cuts
         Days since origin at which the era of entry changes.
+    absorbing
+        The states that nobody leaves.
+    fatal
+        Indices of the states that are deaths; see `fatal_states`.
     """
 
     places: tuple[Place, ...]
@@ -92,6 +96,8 @@ class Chart:
     ratio_effects: Ints
     arcs: Ints
     cuts: Floats
+    absorbing: tuple[str, ...]
+    fatal: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +184,15 @@ def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
             dtype=np.int64,
         ),
         cuts=np.array(graph.entry_cuts, dtype=np.float64),
+        absorbing=graph.absorbing,
+        fatal=tuple(fatal_states(graph)),
     )
+
+
+def fatal_states(graph: StateGraph) -> list[int]:
+    """Indices of the states that are deaths; all absorbing states where none is by death."""
+    dead = {t.target for t in graph.transitions if t.events == (DEATH,)}
+    return [k for k, s in enumerate(graph.states) if s in (dead or graph.absorbing)]
 
 
 def _require_one_age(graph: StateGraph, place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import xarray as xr
 
 from twinbayes.errors import TwinError
 from twinbayes.model import CurveEncoding, ModelSpec
-from twinbayes.model.curves.families.discrete import Ordinal
-from twinbayes.model.curves.families.family import SD, SHAPE
+from twinbayes.model.curves.marker import MarkerScale
+from twinbayes.model.curves.parameters import sampled_parameters
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.pooling.basic import Exchangeable
@@ -19,11 +20,9 @@ from twinbayes.names import (
     ASSOCIATION,
     CENTRE,
     CHAIN,
-    COUNT_MARKER,
     CURVE_COVARIATE,
     CURVE_TERM,
     DRAW,
-    MARKER_WITH_ERROR,
     PATIENT_TERM,
     PATIENT_TERM_AGAIN,
     SAMPLE,
@@ -44,8 +43,8 @@ class CurvePopulation:
     root
         (draw, varying term, varying term) Cholesky factor of the covariance of patients.
     parameter
-        (marker, number, draw) what families have beside curves: standard deviation of
-        measurements, shape of counts, or the cuts between grades.
+        (marker, number, draw) what families have beside curves, as their branches read it:
+        standard deviation of measurements, shape of counts, or the cuts between grades.
     association
         (association, draw) log hazard ratios per unit of the sampling scale, and of the covariate
         that an association is multiplied by.
@@ -95,13 +94,19 @@ class CurvePopulation:
             subgroup_spread=_spread(stacked, SUBGROUP, spec),
             centre_spread=_spread(stacked, CENTRE, spec),
             root=np.linalg.cholesky(np.moveaxis(covariance, -1, 0)),
-            parameter=_parameters(stacked, learnt),
+            parameter=sampled_parameters(stacked, learnt.markers),
             association=(
                 get("association", ASSOCIATION) * np.array(per_unit)[:, None]
                 if per_unit
                 else np.zeros((0, n))
             ),
         )
+
+    @cached_property
+    def places(self) -> dict[str, tuple[int, MarkerScale, slice]]:
+        """Of each marker: its position, what is learnt of it, and its coefficients."""
+        known = self.learnt
+        return {m.marker: (k, m, known.columns(m.marker)) for k, m in enumerate(known.markers)}
 
     @property
     def n_draws(self) -> int:
@@ -141,8 +146,9 @@ class CurvePopulation:
         """Cholesky factor, shaped as `root`, of the prior covariance of patient `i`.
 
         What is unknown of the patient widens it: the deviation of a subgroup or centre that the
-        fit has not seen, and missing covariates, by their conditional variance (second order for
-        a 0/1 covariate). All of them are integrated out exactly, as they are normal.
+        fit has not seen, and missing covariates, by their conditional variance. All of them are
+        integrated out exactly where they are normal, and by their variance where they are not: a
+        0/1 covariate, subgroups of a Student's t.
 
         Raises
         ------
@@ -176,29 +182,16 @@ class CurvePopulation:
         return np.linalg.cholesky(covariance)
 
 
-def _parameters(stacked: xr.Dataset, learnt: CurveEncoding) -> Floats:
-    """Parameters of every family on the sampling scale; those that a family lacks are 0."""
-    families = [m.family for m in learnt.markers]
-    width = max([1, *(len(f.grades) - 1 for f in families if isinstance(f, Ordinal))])
-    out = np.zeros((len(learnt.markers), width, stacked.sizes[SAMPLE]))
-    for k, m in enumerate(learnt.markers):
-        if m.family.parameter == SD:
-            own = stacked["marker_sd"].sel({MARKER_WITH_ERROR: m.marker})
-            out[k, 0] = own.to_numpy() / m.scale
-        elif m.family.parameter == SHAPE:
-            out[k, 0] = stacked["marker_shape"].sel({COUNT_MARKER: m.marker}).to_numpy()
-        elif isinstance(m.family, Ordinal):
-            gaps = stacked[f"marker_gap_{m.marker}"].transpose(f"{m.marker}_gap", SAMPLE)
-            out[k, 1 : len(m.family.grades) - 1] = np.cumsum(gaps.to_numpy(), axis=0)
-    return out
-
-
 def _spread(stacked: xr.Dataset, what: str, spec: ModelSpec) -> Floats | None:
-    """Spread of a normal law of subgroups or centres; None under a pooling that has none."""
+    """Standard deviation of subgroups or centres; None under a pooling that has none.
+
+    A Student's t counts by its variance, as if it were normal.
+    """
     pooling = None if spec.trajectories is None else getattr(spec.trajectories, what)
-    if pooling != Exchangeable():
+    scale = _optional(stacked, f"curve_{what}_scale")
+    if not isinstance(pooling, Exchangeable) or scale is None or np.isinf(pooling.sd):
         return None
-    return _optional(stacked, f"curve_{what}_scale")
+    return scale * pooling.sd
 
 
 def _optional(stacked: xr.Dataset, name: str, *dims: str) -> Floats | None:

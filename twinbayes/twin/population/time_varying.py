@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import xarray as xr
 
+from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.events.time_varying import VaryingEffect
-from twinbayes.names import SAMPLE, SUBGROUP, TIME_VARYING, TIME_VARYING_WINDOW
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,9 @@ class Walks:
     step: Floats
 
     @classmethod
-    def from_posterior(cls, stacked: xr.Dataset, effects: Sequence[VaryingEffect]) -> Walks:
-        """Lay draws out, stacked along the dim of samples."""
-        walks = stacked["time_varying_effect"].transpose(TIME_VARYING_WINDOW, SUBGROUP, SAMPLE)
-        step = stacked["time_varying_step"].transpose(TIME_VARYING, SAMPLE)
-        return cls(tuple(effects), *(np.ascontiguousarray(x.to_numpy()) for x in (walks, step)))
+    def from_draws(cls, draws: EventDraws, effects: Sequence[VaryingEffect]) -> Walks:
+        """Turn draws round, as `Population` has them."""
+        return cls(tuple(effects), draws_last(draws.of_walks), draws_last(draws.walk_step))
 
     def take(self, index: Ints) -> Walks:
         """Return some of the draws."""
@@ -59,3 +56,8 @@ class Walks:
                 normal = generator.standard_normal((effect.walk.shape[1], step.shape[0]))
                 out[effect.rows] = effect.walk @ (step * normal)
         return out
+
+
+def draws_last(values: Floats) -> Floats:
+    """Move the dim of draws from the first place to the last, contiguous there."""
+    return np.ascontiguousarray(np.moveaxis(values, 0, -1))

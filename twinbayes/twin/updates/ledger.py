@@ -22,13 +22,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from twinbayes.errors import StorageError
+from twinbayes.twin.patients import Patients
 from twinbayes.twin.updates.replay import describe_update
-
-if TYPE_CHECKING:
-    from twinbayes.twin.twin import Twin
 
 FORMAT: Final = 1
 _FIRST: Final = "0" * 64  # what the first record has as the hash of the one before
@@ -52,7 +50,7 @@ class Ledger:
         """The side file."""
         return self.path.with_name(f"{self.path.name}.head")
 
-    def append(self, twin: Twin) -> dict[str, Any]:
+    def append(self, twin: Patients) -> dict[str, Any]:
         """Append the last update of a twin; on return it is on disk.
 
         Parameters

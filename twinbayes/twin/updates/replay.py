@@ -7,13 +7,14 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
+from twinbayes.inference import Fit
 from twinbayes.inference.files.manifest import package_versions
 from twinbayes.names import (
     DAY,
@@ -28,12 +29,10 @@ from twinbayes.names import (
     TREATMENTS,
     VISITS,
 )
-from twinbayes.twin.updates.update import Change
-
-if TYPE_CHECKING:
-    from twinbayes.inference import Fit
-    from twinbayes.twin.twin import Twin
-    from twinbayes.twin.weighting.seen import SeenByFit
+from twinbayes.twin.answers.forecast import forecast_patients
+from twinbayes.twin.patients import Change, Patients
+from twinbayes.twin.scenario import POLICY
+from twinbayes.twin.weighting.seen import SeenByFit
 
 HORIZONS: Final = tuple(years * DAYS_PER_YEAR for years in (1.0, 2.0, 5.0))
 _KEYS: Final = {
@@ -60,7 +59,7 @@ class Step:
     added: Mapping[str, Sequence[int]]
 
     @classmethod
-    def of(cls, twin: Twin, change: Change, patient: str) -> Step:
+    def of(cls, twin: Patients, change: Change, patient: str) -> Step:
         """Step that an update takes with one patient."""
         after = twin.cohort.select([patient])
         added = {}
@@ -76,7 +75,7 @@ class Step:
         return cls(change.before.cohort.select([patient]), after, added)
 
 
-def describe_update(twin: Twin) -> dict[str, Any]:
+def describe_update(twin: Patients) -> dict[str, Any]:
     """What a ledger keeps of the last update of a twin, as plain JSON.
 
     Raises
@@ -92,7 +91,7 @@ def describe_update(twin: Twin) -> dict[str, Any]:
         )
     named = pd.concat([getattr(change, t)[PATIENT_ID] for t in _KEYS]).astype(str).unique()
 
-    def alone(cohort: Cohort) -> Twin:
+    def alone(cohort: Cohort) -> Patients:
         return replace(twin, cohort=cohort, change=None)
 
     return {
@@ -105,7 +104,7 @@ def describe_update(twin: Twin) -> dict[str, Any]:
     }
 
 
-def fit_identity(seen: SeenByFit, twin: Twin) -> dict[str, str]:
+def fit_identity(seen: SeenByFit, twin: Patients) -> dict[str, str]:
     """Hashes of a fit's manifest and of the draws that a twin uses."""
     text = json.dumps(dict(seen.manifest), sort_keys=True)
     content = hashlib.sha256()
@@ -120,7 +119,7 @@ def fit_identity(seen: SeenByFit, twin: Twin) -> dict[str, str]:
     }
 
 
-def describe_step(step: Step, twin_of: Callable[[Cohort], Twin]) -> dict[str, Any]:
+def describe_step(step: Step, twin_of: Callable[[Cohort], Patients]) -> dict[str, Any]:
     """What a ledger keeps of one patient's update.
 
     Parameters
@@ -132,9 +131,9 @@ def describe_step(step: Step, twin_of: Callable[[Cohort], Twin]) -> dict[str, An
     rows = {t: step.after.tables[t].iloc[list(k)] for t, k in step.added.items() if k}
     empty = pd.DataFrame(columns=[PATIENT_ID, DAY, MARKER, "value"])
     change = Change(before, rows.get(VISITS, empty), empty, empty)
-    trust = replace(after, change=change).reliability().iloc[0]
+    trust = replace(after, change=change).trust_table.iloc[0]
     ends = [_end_of(step.before), _end_of(step.after)]
-    survival = [_survival(t) for t in (before, after)]
+    survival = [_survival(p) for p in (before, after)]
     return {
         "before": record_fingerprint(step.before),
         "after": record_fingerprint(step.after),
@@ -169,15 +168,15 @@ def _end_of(cohort: Cohort) -> tuple[float, str]:
     return float(last[DAY]), str(last[EVENT])
 
 
-def _survival(twin: Twin) -> list[list[float]]:
+def _survival(patients: Patients) -> list[list[float]]:
     """(horizon, 3): mean, lower and upper bound of survival."""
-    forecast = twin.forecast(max(HORIZONS), HORIZONS)
+    forecast = forecast_patients(patients, max(HORIZONS), HORIZONS, POLICY, 0.9, draws=False)
     columns = [forecast[f"survival{s}"].to_numpy()[0] for s in ("", "_lower", "_upper")]
     return [[float(x) for x in row] for row in zip(*columns, strict=True)]
 
 
 def _moved_most(
-    step: Step, survival: list[list[float]], twin_of: Callable[[Cohort], Twin]
+    step: Step, survival: list[list[float]], twin_of: Callable[[Cohort], Patients]
 ) -> dict[str, Any] | None:
     """The new visit without which mean survival would differ most at some horizon."""
     most, largest, visits = None, -1.0, step.after.visits
@@ -227,8 +226,9 @@ def replay(fit: Fit, cohort: Cohort, records: Sequence[Mapping[str, Any]]) -> li
             problems.append(f"{name}: has other horizons than this version of twinbayes.")
             continue
 
-        def twin_of(one: Cohort, draws: int = record["draws"]) -> Twin:
-            return fit.twin(one, draws=draws)
+        def twin_of(one: Cohort, draws: int = record["draws"]) -> Patients:
+            patients: Patients = fit.twin(one, draws=draws)
+            return patients
 
         for entry in record["patients"]:
             after = known.get(entry["after"]) or _found(cohort, entry)

@@ -1,20 +1,15 @@
-"""New rows of patients' records: checked, and joined with what was known."""
+"""New rows of patients' records: read, held against what was known, and joined with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.contract.cells import typed_table
-from twinbayes.cohort.contract.faults import Faults
-from twinbayes.cohort.contract.files import by_row
-from twinbayes.cohort.contract.rules import check_tables, in_patient_order
-from twinbayes.cohort.contract.schema import table_schema
+from twinbayes.cohort.extending import extended, last_days
 from twinbayes.errors import TwinError
 from twinbayes.names import (
     DAY,
@@ -25,17 +20,11 @@ from twinbayes.names import (
     LAST_CONTACT,
     MARKER,
     PATIENT_ID,
-    PATIENTS,
-    TERMINAL_EVENTS,
     TREATMENT,
     TREATMENTS,
-    VARIABLES,
     VISITS,
 )
-from twinbayes.twin.weighting.seen import last_days
-
-if TYPE_CHECKING:
-    from twinbayes.twin.twin import Twin
+from twinbayes.twin.patients import Change, Patients
 
 _START: Final = "start_day"
 # Column of days, other columns needed, and those that may be left out.
@@ -47,26 +36,8 @@ _COLUMNS: Final = {
 _HEADER: Final = 2  # number of a table's first row, as people count in files
 
 
-@dataclass(frozen=True)
-class Change:
-    """One update.
-
-    Attributes
-    ----------
-    before
-        The twin that was updated.
-    visits, events, treatments
-        The rows that were added, with patient_id.
-    """
-
-    before: Twin
-    visits: pd.DataFrame
-    events: pd.DataFrame
-    treatments: pd.DataFrame
-
-
 def updated_record(
-    twin: Twin,
+    patients: Patients,
     visits: pd.DataFrame | None,
     events: pd.DataFrame | None,
     treatments: pd.DataFrame | None,
@@ -80,17 +51,17 @@ def updated_record(
         The records up to the new landmark, and what was added.
     """
     given = {VISITS: visits, EVENTS: events, TREATMENTS: treatments}
-    rows = {table: _read(table, frame, twin.patient_ids) for table, frame in given.items()}
+    rows = {table: _read(table, frame, patients.patient_ids) for table, frame in given.items()}
     if not any(len(frame) for frame in rows.values()):
         raise TwinError(
             "update: there is nothing new. Give at least one row of visits, events or treatments; "
             "an event last_contact says that the patient was seen."
         )
-    _require_markers(rows[VISITS], twin.cohort)
-    _require_new(rows[VISITS], twin.cohort)
-    landmarks = _landmarks(rows, twin.cohort, day)
-    cohort = _joined(twin.cohort, rows, landmarks)
-    return cohort, Change(twin, rows[VISITS], rows[EVENTS], rows[TREATMENTS])
+    _require_markers(rows[VISITS], patients.cohort)
+    _require_new(rows[VISITS], patients.cohort)
+    landmarks = _landmarks(rows, patients.cohort, day)
+    cohort = extended(patients.cohort, rows, landmarks)
+    return cohort, Change(patients, rows[VISITS], rows[EVENTS], rows[TREATMENTS])
 
 
 def _read(table: str, frame: pd.DataFrame | None, ids: tuple[str, ...]) -> pd.DataFrame:
@@ -202,52 +173,3 @@ def _landmarks(
         until = max(latest, before[patient]) if day is None else float(day)
         out[patient] = (until, LAST_CONTACT)
     return out
-
-
-def _joined(
-    cohort: Cohort, rows: dict[str, pd.DataFrame], landmarks: dict[str, tuple[float, str]]
-) -> Cohort:
-    """The cohort with the new rows, once these have passed the rules of the data contract.
-
-    What was known has passed them before.
-    """
-    who, kind = cohort.events[PATIENT_ID].tolist(), cohort.events[EVENT].tolist()
-    days = cohort.events[DAY].to_numpy(dtype=np.float64, copy=True)
-    for k, patient in enumerate(who):
-        if patient in landmarks and kind[k] in TERMINAL_EVENTS:
-            days[k], kind[k] = landmarks[patient]
-    events = cohort.events.assign(day=days, event=pd.Series(kind, dtype=cohort.events[EVENT].dtype))
-    fresh = {table: rows[table] for table in (VISITS, TREATMENTS) if len(rows[table])}
-    news = rows[EVENTS][~rows[EVENTS][EVENT].isin(TERMINAL_EVENTS)]
-    checked = _checked(cohort, news, events[[p in landmarks for p in who]], fresh)
-    joined = {table: _stacked([cohort.tables.get(table), checked[table]]) for table in fresh}
-    if len(news):
-        joined[EVENTS] = _stacked([events, checked[EVENTS].iloc[: len(news)]])
-    ordered = in_patient_order({PATIENTS: cohort.patients, **joined})
-    return cohort.with_rows({EVENTS: events} | {table: ordered[table] for table in joined})
-
-
-def _checked(
-    cohort: Cohort, news: pd.DataFrame, known: pd.DataFrame, fresh: dict[str, pd.DataFrame]
-) -> dict[str, pd.DataFrame]:
-    """New rows as typed by the data contract; it counts them as the tables that were given do.
-
-    `known` are the other events of the patients named, which end where the new record does.
-    """
-    tables = dict(fresh)
-    if len(news) or TREATMENTS in fresh:
-        tables[EVENTS] = _stacked([news, known])
-    faults, typed = Faults(), {VARIABLES: cohort.variables}
-    for table, frame in tables.items():
-        typed_rows = typed_table(by_row(frame), table_schema(table), (), faults)
-        if typed_rows is not None:
-            typed[table] = typed_rows
-    check_tables(typed, faults)
-    faults.raise_if_any(private=cohort.patient_ids)
-    return typed
-
-
-def _stacked(parts: list[pd.DataFrame | None]) -> pd.DataFrame:
-    """Rows one after the other."""
-    some = [p for p in parts if p is not None and len(p)]
-    return some[0] if len(some) == 1 else pd.concat(some, ignore_index=True)

@@ -16,11 +16,12 @@ from __future__ import annotations
 import numpy as np
 
 from twinbayes.model import ModelPlan
-from twinbayes.model.curves.families.family import MEASURED
+from twinbayes.model.curves.families.protocol import MEASURED
 from twinbayes.model.curves.marker import MarkerData
 from twinbayes.model.events.rows import Floats
 from twinbayes.twin.curves.patient import PatientCurves
-from twinbayes.twin.population.hazards import PatientRatios, Population
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import PatientRatios, course_loglik
 
 
 def record_log_marginal(
@@ -46,7 +47,7 @@ def record_log_marginal(
     ndarray
         Shape (draw,).
     """
-    out = _course(population, plan, ratios, i)
+    out = course_loglik(population, ratios, plan.events.data, i)
     if curves is not None and plan.curves is not None:
         out = out + curves.log_marginal + _visits(curves, plan.curves.visits, i)
     return out
@@ -64,31 +65,4 @@ def _visits(curves: PatientCurves, visits: tuple[MarkerData, ...], i: int) -> Fl
         sigma = parameter[0]
         constant = 0.5 * np.log(2 * np.pi) + np.log(data.scale.scale)
         out -= count * (constant + np.log(sigma)) + 0.5 * total / sigma**2
-    return out
-
-
-def _course(population: Population, plan: ModelPlan, ratios: PatientRatios, i: int) -> Floats:
-    """Log likelihood of the course so far, without what curves add to it.
-
-    Rows whose hazard follows a curve have no exposure of their own: the curves' share has their
-    cumulative hazard.
-    """
-    data = plan.events.data
-    at_event = population.rate if population.rate_at_event is None else population.rate_at_event
-    width = len(data.exposure) // max(data.n_rows, 1)
-    log_hazard, log_effect = np.log(ratios.hazard), np.log(ratios.effect)
-    out = np.zeros(population.n_draws)
-    mine = np.flatnonzero(data.patient == i)
-    fired = np.flatnonzero(data.patient[data.event_row] == i)
-    window_of = dict(zip(data.event_row[fired], data.event_window[fired], strict=True))
-    for r, e in zip(mine, np.searchsorted(data.row_start, mine, side="right") - 1, strict=True):
-        first, last = data.row_start[e], data.row_start[e + 1]
-        block = data.exposure[width * first : width * last].reshape(width, last - first)
-        days = block[:, r - first]
-        log_ratio = log_hazard[e] + log_effect[data.acting[data.acting_row == r]].sum(axis=0)
-        passed = np.flatnonzero(days)
-        if len(passed):
-            out -= np.exp(log_ratio) * (days[passed] @ population.rate[e, passed])
-        if r in window_of:
-            out += log_ratio + np.log(at_event[e, window_of[r]])
     return out

@@ -6,15 +6,11 @@ from dataclasses import dataclass
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
-from twinbayes.model import ModelSpec
-from twinbayes.model.courses.history import Present
 from twinbayes.model.events.rows import Floats
 from twinbayes.names import DAY, DEATH, EVENT, TERMINAL_EVENTS
-from twinbayes.twin.curves.patient import PatientCurves, along_curves
-from twinbayes.twin.occupation.paths import Path, follow
-from twinbayes.twin.occupation.places import Chart
-from twinbayes.twin.population.hazards import PatientRatios, Population
-from twinbayes.twin.scenario import Scenario
+from twinbayes.twin.curves.patient import PatientCurves
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.population.ratios import PatientRatios
 from twinbayes.twin.weighting.importance import Weights, importance_weights
 
 
@@ -49,19 +45,6 @@ class PatientDraws:
             None if self.curves is None else self.curves.under(index),
             weights,
         )
-
-    def turning(self, scenario: Scenario) -> PatientCurves | None:
-        """Curves that turn as a scenario has it; None without trajectories."""
-        return None if self.curves is None else self.curves.turning(scenario)
-
-    def path(
-        self, spec: ModelSpec, chart: Chart, present: Present, scenario: Scenario, nodes: Floats
-    ) -> Path:
-        """Occupation at the nodes, days since the landmark; hazards follow the curves."""
-        population, turned = self.population, self.turning(scenario)
-        if spec.associations and turned is not None:
-            population = along_curves(population, turned, spec.graph, present.day + nodes)
-        return follow(spec.graph, chart, population, self.ratios, present, scenario, nodes)
 
 
 def require_followed(cohort: Cohort, at: float) -> None:

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from twinbayes.cohort import Cohort
+from twinbayes.cohort.extending import last_days
+from twinbayes.inference.densities.prior_draws import sample_priors
+from twinbayes.model import Learnt, ModelSpec
 from twinbayes.model.events.rows import Floats
-from twinbayes.names import (
-    CENTRE,
-    DAY,
-    EVENT,
-    EVENTS,
-    PATIENT_ID,
-    SUBGROUP,
-    TERMINAL_EVENTS,
-    TREATMENTS,
-    VISITS,
-)
+from twinbayes.names import CENTRE, DAY, EVENTS, PATIENT_ID, SUBGROUP, TREATMENTS, VISITS
 from twinbayes.priors import PriorSet
-
-if TYPE_CHECKING:
-    from twinbayes.twin.twin import Twin
+from twinbayes.twin.population.hazards import Population
 
 
 @dataclass(frozen=True)
@@ -49,6 +40,9 @@ class SeenByFit:
     weight: Floats = field(repr=False)
     manifest: Mapping[str, Any] = field(repr=False)
     priors: PriorSet | None = field(default=None, repr=False)
+    _under_priors: dict[int, Population] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )  # by number of draws: found once for all twins of the fit
 
     @cached_property
     def longest(self) -> float:
@@ -87,50 +81,23 @@ class SeenByFit:
         mine = self.cohort.select(cohort.patient_ids)
         return mine.until(last_days(cohort))
 
+    def under_priors(self, spec: ModelSpec, learnt: Learnt, draws: int) -> Population:
+        """Draws of the priors of the fitted model, laid out like the posterior.
 
-def as_fitted(twin: Twin, shares: Floats) -> Twin | None:
-    """Twins, as the fit has seen them, of the patients whose record is another in this twin.
-
-    Parameters
-    ----------
-    shares
-        How much the fit has seen of each patient.
-    """
-    fit, ids = twin.seen, twin.patient_ids
-    known = [p for p, share in zip(ids, shares, strict=True) if share > 0.0]
-    if fit is None or not known:
-        return None
-    if (whole := _last_as_fitted(twin, shares)) is not None:
-        return whole
-    mine = twin.cohort if len(known) == len(ids) else twin.cohort.select(known)
-    seen = fit.record_of(mine)
-    changed = differing(mine, seen)
-    counted = dict(zip(ids, shares, strict=True))
-    other = [p for p in known if p in changed or counted[p] != 1.0]
-    if not other:
-        return None
-    return replace(twin, cohort=seen.select(other), seen=None, change=None)
-
-
-def _last_as_fitted(twin: Twin, shares: Floats) -> Twin | None:
-    """The twin before the updates, if it has the whole record that the fit has of everybody.
-
-    It spares cutting the fitted cohort again: no later landmark shows more of it.
-    """
-    if twin.change is None or twin.seen is None or not np.all(shares == 1.0):
-        return None
-    before = twin.change.before
-    if before.change is not None:
-        return _last_as_fitted(before, shares)
-    seen = twin.seen.last_days
-    as_long = all(seen[p] <= day for p, day in last_days(before.cohort).items())
-    return before if as_long and before.is_as_fitted else None
-
-
-def last_days(cohort: Cohort) -> dict[str, float]:
-    """Day of each patient's death or last contact."""
-    ends = cohort.events[cohort.events[EVENT].isin(TERMINAL_EVENTS)]
-    return dict(zip(ends[PATIENT_ID].astype(str), ends[DAY].astype(float), strict=True))
+        Parameters
+        ----------
+        spec, learnt
+            The fitted model, and what it learnt before sampling.
+        draws
+            How many; the same number gives the same draws.
+        """
+        if draws not in self._under_priors:
+            drawn = sample_priors(spec, self.cohort, priors=self.priors, draws=draws, seed=0)
+            varying = spec.events.varying(learnt.encoding, learnt.edges)
+            self._under_priors[draws] = Population.from_posterior(
+                drawn, learnt.encoding, learnt.edges, varying
+            )
+        return self._under_priors[draws]
 
 
 def differing(a: Cohort, b: Cohort) -> set[str]:

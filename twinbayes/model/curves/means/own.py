@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -19,12 +18,12 @@ from twinbayes.model.curves.means.mean_function import (
     require_labels,
 )
 from twinbayes.model.curves.means.shapes import MEANS
-
-ENTRY_POINTS: Final = "twinbayes.mean_functions"
+from twinbayes.model.registration import OWN_TYPES, Registered
 
 type Formula = Callable[[Any, Sequence[Any]], Any]
 
-_OWN: Final[dict[str, Formula]] = {}
+#: Mean functions, by the `kind` of their `OwnMean`.
+OWN_FUNCTIONS: Final = Registered[Formula]("mean function", "twinbayes.mean_functions")
 
 
 def register_mean_function[F: Formula](kind: str) -> Callable[[F], F]:
@@ -60,13 +59,7 @@ def register_mean_function[F: Formula](kind: str) -> Callable[[F], F]:
     """
 
     def register(function: F) -> F:
-        known = _OWN.get(kind)
-        if not kind or (known is not None and _named(known) != _named(function)):
-            raise ModelError(
-                f"A mean function of the name {kind!r} cannot be registered: the name is empty, or "
-                "another function has it. Choose another name."
-            )
-        _OWN[kind] = function
+        OWN_FUNCTIONS.add(kind, function)
         return function
 
     return register
@@ -97,12 +90,12 @@ class OwnMean:
     shared: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not _is_found(self.kind):
+        if _found(self.kind) is None:
             raise ModelError(
                 f"The mean function {self.kind!r} is not registered. Known: "
-                f"{', '.join(map(repr, _OWN)) or 'none'}. Register it with "
+                f"{', '.join(map(repr, OWN_FUNCTIONS)) or 'none'}. Register it with "
                 "register_mean_function, before a stored fit is loaded, or install a package that "
-                f"has it among its entry points {ENTRY_POINTS!r}."
+                f"has it among its entry points {OWN_FUNCTIONS.entry_points!r}."
             )
         if not self.labels:
             raise ModelError(
@@ -122,7 +115,9 @@ class OwnMean:
 
     def value(self, years: Any, parameters: Sequence[Any]) -> Any:
         """f(t)."""
-        return _OWN[self.kind](years, parameters)
+        function = _found(self.kind)
+        assert function is not None  # noqa: S101 - refused where it was described
+        return function(years, parameters)
 
     def curve(
         self, years: Any, parameters: Sequence[Any], transform: str, form: str = VALUE
@@ -165,7 +160,8 @@ def require_supported(mean: MeanFunction, marker: str, *, is_plain: bool) -> Non
     ModelError
         The curve is not plain, or the function neither one of the package's nor an `OwnMean`.
     """
-    if not isinstance(mean, (*MEANS, OwnMean)):
+    own = OWN_TYPES.get(type(mean).__name__)
+    if not isinstance(mean, (*MEANS, OwnMean)) and type(mean) is not own:
         raise ModelError(
             f"Marker {marker!r}: a mean function of the type {type(mean).__name__} cannot be "
             f"stored. Use {', '.join(t.__name__ for t in MEANS)}, or register your function with "
@@ -178,13 +174,9 @@ def require_supported(mean: MeanFunction, marker: str, *, is_plain: bool) -> Non
         )
 
 
-def _is_found(kind: str) -> bool:
-    """Whether a function is registered here, or by an installed package."""
-    if kind not in _OWN:
-        for point in entry_points(group=ENTRY_POINTS, name=kind):
-            _OWN[kind] = point.load()
-    return kind in _OWN
-
-
-def _named(function: Formula) -> tuple[str, str]:
-    return str(function.__module__), str(getattr(function, "__qualname__", function))
+def _found(kind: str) -> Formula | None:
+    """Return the function that is registered here, or by an installed package."""
+    known = OWN_FUNCTIONS.get(kind)
+    if known is None and (known := OWN_FUNCTIONS.installed(kind)) is not None:
+        OWN_FUNCTIONS.add(kind, known)
+    return known

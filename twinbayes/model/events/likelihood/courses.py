@@ -11,14 +11,16 @@ so that the gradient is that of single courses, each counted by its posterior pr
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from itertools import accumulate
+from typing import Any, Final
 
 import numba
 import numpy as np
 
 from twinbayes.machine.jit import jit, native
 from twinbayes.machine.native import pointer, view
-from twinbayes.model.events.likelihood.kernel import course_loglik
+from twinbayes.model.events import packed
+from twinbayes.model.events.likelihood.kernel import course_loglik, part_of
 
 _jit = jit(fast={"contract"})
 
@@ -49,7 +51,7 @@ def event_loglik(  # type: ignore[no-untyped-def]
         Outputs, shaped as their inputs; `per_patient` is unweighted and (patient,), or empty
         where nobody wants it.
     """
-    patient = index[index[15] : index[16]]
+    patient = part_of(index, packed.AT_COURSE_PATIENT)
     if len(patient) == 0:
         return course_loglik(
             log_event, log_mean, coef, effect, trail, weight, index, values,
@@ -60,9 +62,9 @@ def event_loglik(  # type: ignore[no-untyped-def]
         log_event, log_mean, coef, effect, trail, np.ones(len(patient)), index, values,
         grad_event, grad_mean, grad_coef, grad_effect, grad_trail, each,
     )  # fmt: skip
-    first = int(values[6])
+    log_share = part_of(values, packed.AT_LOG_SHARE)
     for c in range(len(patient)):
-        each[c] += values[first + c]
+        each[c] += log_share[c]
     total = _summed(patient, each, len(weight))
     counted = np.empty(len(patient))
     for c in range(len(patient)):
@@ -92,6 +94,32 @@ def _summed(patient, each, n):  # type: ignore[no-untyped-def]
     return total
 
 
+# What `native_entry` is given, in order, and the number of dims of each. An array takes one word
+# for its address and one for each dim.
+_GIVEN: Final = {
+    "log_event": 2, "log_mean": 2, "coef": 2, "effect": 2, "trail": 1, "weight": 1,
+    "index": 1, "values": 1, "loglik": 0,
+    "grad_event": 2, "grad_mean": 2, "grad_coef": 2, "grad_effect": 2, "grad_trail": 1,
+}  # fmt: skip
+_ENDS: Final = dict(zip(_GIVEN, accumulate(1 + n for n in _GIVEN.values()), strict=True))
+_FIRST: Final = {name: end - 1 - _GIVEN[name] for name, end in _ENDS.items()}
+_N_WORDS: Final = max(_ENDS.values())
+_AT_LOG_EVENT: Final = _FIRST["log_event"]
+_AT_LOG_MEAN: Final = _FIRST["log_mean"]
+_AT_COEF: Final = _FIRST["coef"]
+_AT_EFFECT: Final = _FIRST["effect"]
+_AT_TRAIL: Final = _FIRST["trail"]
+_AT_WEIGHT: Final = _FIRST["weight"]
+_AT_INDEX: Final = _FIRST["index"]
+_AT_VALUES: Final = _FIRST["values"]
+_AT_LOGLIK: Final = _FIRST["loglik"]
+_AT_GRAD_EVENT: Final = _FIRST["grad_event"]
+_AT_GRAD_MEAN: Final = _FIRST["grad_mean"]
+_AT_GRAD_COEF: Final = _FIRST["grad_coef"]
+_AT_GRAD_EFFECT: Final = _FIRST["grad_effect"]
+_AT_GRAD_TRAIL: Final = _FIRST["grad_trail"]
+
+
 @_jit
 def _vector(frame, at):  # type: ignore[no-untyped-def]
     return view(pointer(frame[at]), (frame[at + 1],), np.float64)
@@ -103,14 +131,17 @@ def _matrix(frame, at):  # type: ignore[no-untyped-def]
 
 
 def _event_loglik_native(words):  # type: ignore[no-untyped-def]
-    frame = view(words, (35,))
-    index = view(pointer(frame[16]), (frame[17],), np.int64)
-    value = view(pointer(frame[20]), (1,), np.float64)
+    frame = view(words, (_N_WORDS,))
+    index = view(pointer(frame[_AT_INDEX]), (frame[_AT_INDEX + 1],), np.int64)
+    value = view(pointer(frame[_AT_LOGLIK]), (1,), np.float64)
     value[0] = event_loglik(
-        _matrix(frame, 0), _matrix(frame, 3), _matrix(frame, 6), _matrix(frame, 9),
-        _vector(frame, 12), _vector(frame, 14), index, _vector(frame, 18),
-        _matrix(frame, 21), _matrix(frame, 24), _matrix(frame, 27), _matrix(frame, 30),
-        _vector(frame, 33), np.empty(0),
+        _matrix(frame, _AT_LOG_EVENT), _matrix(frame, _AT_LOG_MEAN),
+        _matrix(frame, _AT_COEF), _matrix(frame, _AT_EFFECT),
+        _vector(frame, _AT_TRAIL), _vector(frame, _AT_WEIGHT),
+        index, _vector(frame, _AT_VALUES),
+        _matrix(frame, _AT_GRAD_EVENT), _matrix(frame, _AT_GRAD_MEAN),
+        _matrix(frame, _AT_GRAD_COEF), _matrix(frame, _AT_GRAD_EFFECT),
+        _vector(frame, _AT_GRAD_TRAIL), np.empty(0),
     )  # fmt: skip
 
 
@@ -118,7 +149,7 @@ def _event_loglik_native(words):  # type: ignore[no-untyped-def]
 def native_entry() -> Any:
     """`event_loglik` as a C function of one array of words.
 
-    The words are address and shape of the eight inputs, then of the value and five gradients.
+    The words are address and shape of each array in `_GIVEN`.
     """
     signature = numba.types.void(numba.types.CPointer(numba.types.int64))
     return native(signature, _event_loglik_native, error_model="python")

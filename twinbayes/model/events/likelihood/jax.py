@@ -1,6 +1,6 @@
 """JAX version of the fused event likelihood, for NumPyro and GPUs.
 
-The same formula as `event_kernel`, written with segment sums; tests hold both against the
+The same formula as `kernel`, written with segment sums; tests hold both against the
 plain PyMC expression.
 """
 
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from twinbayes.model.events.rows import EventData, unpack
+from twinbayes.model.events.packed import EventData, unpack
 
 
 def jax_event_likelihood(
@@ -43,29 +43,26 @@ def _loglik(
     data: EventData,
 ) -> Any:
     columns = coef.shape[0]
-    intensity = np.repeat(np.arange(coef.shape[1]), np.diff(data.row_start))
     design = _dense(data.column_start, data.column, data.value, columns)
     design[:, data.dense_column] = data.dense.reshape(len(data.dense_column), -1).T
     eta = (design - data.shift) @ coef
     moments = _dense(data.moment_start, data.moment_column, data.moment, columns)
     eta = eta + 0.5 * moments @ coef**2
-    predictor = eta[data.patient, intensity]
+    predictor = eta[data.patient, data.intensity]
     if len(data.acting):
         group = data.subgroup[data.patient[data.acting_row]]
         shift = effect[data.acting, group]
         predictor = predictor + jax.ops.segment_sum(shift, data.acting_row, data.n_rows)
     # (row, window) exposures, from one (window, row) block an intensity
-    width = log_mean.shape[1]
-    blocks = np.split(data.exposure, data.row_start[1:-1] * width)
-    days = np.concatenate([block.reshape(width, -1).T for block in blocks])
-    cumulative = jnp.sum(days * jnp.exp(log_mean)[intensity], axis=1) * jnp.exp(predictor)
+    days = np.concatenate([data.days_at_risk(e).T for e in range(coef.shape[1])])
+    cumulative = jnp.sum(days * jnp.exp(log_mean)[data.intensity], axis=1) * jnp.exp(predictor)
     if len(data.node_row):
-        rate = log_mean[intensity[data.node_row], data.node_window]
+        rate = log_mean[data.intensity[data.node_row], data.node_window]
         along = rate + predictor[data.node_row] + trail[: len(data.node_row)]
         own = jnp.exp(along) * data.node_days
         cumulative = cumulative + jax.ops.segment_sum(own, data.node_row, data.n_rows)
     fired = data.event_row
-    at_event = log_event[intensity[fired], data.event_window] + predictor[fired]
+    at_event = log_event[data.intensity[fired], data.event_window] + predictor[fired]
     if len(trail):
         moved = data.event_point >= 0
         at_event = at_event + jnp.where(moved, trail[data.event_point], 0.0)

@@ -20,13 +20,10 @@ takes numba a second or two to compile, with what it says when shapes differ.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twinbayes.machine.jit import jit
 from twinbayes.machine.special import exponentials
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from twinbayes.model.events import packed
 
 _LANES = 8
 _jit = jit(fast={"contract", "nsz", "arcp", "reassoc", "nnan"})
@@ -160,40 +157,51 @@ def _add_patients(patient, first, last, values, out):  # type: ignore[no-untyped
 
 
 @_jit
+def part_of(vector, k):  # type: ignore[no-untyped-def]
+    """Return part `k` of a vector of packed arrays; see `EventData.pack`."""
+    return vector[int(vector[k]) : int(vector[k + 1])]
+
+
+@_jit
 def _design_of(index, values):  # type: ignore[no-untyped-def]
     """Unpack the design: compressed rows, moments, dense columns, centring."""
     sparse = (
-        index[index[0] : index[1]],
-        index[index[1] : index[2]],
-        values[int(values[0]) : int(values[1])],
+        part_of(index, packed.AT_COLUMN_START),
+        part_of(index, packed.AT_COLUMN),
+        part_of(values, packed.AT_VALUE),
     )
     moments = (
-        index[index[2] : index[3]],
-        index[index[3] : index[4]],
-        values[int(values[1]) : int(values[2])],
+        part_of(index, packed.AT_MOMENT_START),
+        part_of(index, packed.AT_MOMENT_COLUMN),
+        part_of(values, packed.AT_MOMENT),
     )
-    columns = index[index[11] : index[12]]
-    n_patients = index[5] - index[4]
-    dense = values[int(values[4]) : int(values[5])].reshape((len(columns), n_patients))
-    return sparse, moments, columns, dense, values[int(values[3]) : int(values[4])]
+    columns = part_of(index, packed.AT_DENSE_COLUMN)
+    n_patients = len(part_of(index, packed.AT_SUBGROUP))
+    dense = part_of(values, packed.AT_DENSE).reshape((len(columns), n_patients))
+    return sparse, moments, columns, dense, part_of(values, packed.AT_SHIFT)
 
 
 @_jit
 def _rows_of(index):  # type: ignore[no-untyped-def]
     """Unpack the rows: where each intensity's start, their patients, events, acting effects."""
-    subgroup = index[index[4] : index[5]]
-    row_start = index[index[5] : index[6]]
-    patient = index[index[6] : index[7]]
-    events = (index[index[7] : index[8]], index[index[8] : index[9]], index[index[14] : index[15]])
-    acting = (index[index[9] : index[10]], index[index[10] : index[11]])
-    return subgroup, row_start, patient, events, acting
+    subgroup, patient = part_of(index, packed.AT_SUBGROUP), part_of(index, packed.AT_PATIENT)
+    events = (
+        part_of(index, packed.AT_EVENT_ROW),
+        part_of(index, packed.AT_EVENT_WINDOW),
+        part_of(index, packed.AT_EVENT_POINT),
+    )
+    acting = part_of(index, packed.AT_ACTING_ROW), part_of(index, packed.AT_ACTING)
+    return subgroup, part_of(index, packed.AT_ROW_START), patient, events, acting
 
 
 @_jit
 def _nodes_of(index, values):  # type: ignore[no-untyped-def]
     """Unpack the nodes of rows whose hazard follows the trail: row, window, days."""
-    days = values[int(values[5]) : int(values[6])]
-    return index[index[12] : index[13]], index[index[13] : index[14]], days
+    return (
+        part_of(index, packed.AT_NODE_ROW),
+        part_of(index, packed.AT_NODE_WINDOW),
+        part_of(values, packed.AT_NODE_DAYS),
+    )
 
 
 @_jit
@@ -311,36 +319,70 @@ def _pull_back(design, rows, coef, residual, eta, grad_coef, grad_effect):  # ty
 
 
 @_jit
+def _in_lanes(coef):  # type: ignore[no-untyped-def]
+    """Widen coefficients to whole registers of intensities."""
+    lanes = -(-coef.shape[1] // _LANES) * _LANES
+    wide = np.zeros((coef.shape[0], lanes))
+    for k in range(coef.shape[0]):
+        _copy(coef[k], wide[k])
+    return wide
+
+
+@_jit
+def _fill_hazards(  # type: ignore[no-untyped-def]
+    design, rows, log_mean, wide, effect, trail, weight, index, values,
+    eta, predictor, cumulative, grad_mean, grad_trail,
+):  # fmt: skip
+    """Fill log hazard ratio and cumulative hazard of each row, and the gradients of the latter."""
+    row_start, patient = rows[1], rows[2]
+    ratio, weighted = np.empty(len(patient)), np.empty(len(patient))
+    _predict(design, rows, wide, effect, eta, predictor)
+    exponentials(predictor, ratio)
+    _fill(cumulative, 0.0)
+    _counted(weight, patient, 1.0, ratio, weighted)
+    exposure = part_of(values, packed.AT_EXPOSURE)
+    _accrue(row_start, exposure, log_mean, weighted, cumulative, grad_mean)
+    for r in range(len(patient)):
+        cumulative[r] *= ratio[r]
+    nodes = _nodes_of(index, values)
+    _accrue_along(
+        rows, nodes, log_mean, predictor, trail, weight, cumulative, grad_mean, grad_trail
+    )
+
+
+@_jit
+def cumulative_hazards(  # type: ignore[no-untyped-def]
+    log_mean, coef, effect, trail, index, values, cumulative
+):
+    """Fill the cumulative hazard of each row at risk; inputs as in `course_loglik`."""
+    design, rows, wide = _design_of(index, values), _rows_of(index), _in_lanes(coef)
+    n = len(rows[0])
+    _fill_hazards(
+        design, rows, log_mean, wide, effect, trail, np.ones(n), index, values,
+        np.empty((n, wide.shape[1])), np.empty(len(cumulative)), cumulative,
+        np.empty_like(log_mean), np.empty_like(trail),
+    )  # fmt: skip
+
+
+@_jit
 def course_loglik(  # type: ignore[no-untyped-def]
     log_event, log_mean, coef, effect, trail, weight, index, values,
     grad_event, grad_mean, grad_coef, grad_effect, grad_trail, per_patient,
 ):  # fmt: skip
     """Return the weighted log-likelihood; fill its gradients and each patient's term.
 
-    Inputs and outputs are those of `event_courses.event_loglik`, for patients with one course each;
+    Inputs and outputs are those of `courses.event_loglik`, for patients with one course each;
     where some have more, `weight` and `per_patient` are by course.
     """
-    design, rows = _design_of(index, values), _rows_of(index)
-    row_start, patient = rows[1], rows[2]
-    n_rows, n_intensities = len(patient), log_mean.shape[0]
-    lanes = -(-n_intensities // _LANES) * _LANES
-    wide = np.zeros((coef.shape[0], lanes))
-    for k in range(coef.shape[0]):
-        _copy(coef[k], wide[k])
-    eta = np.empty((len(weight), lanes))
-    predictor, ratio, weighted = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
-    _predict(design, rows, wide, effect, eta, predictor)
-    exponentials(predictor, ratio)
-    cumulative = np.zeros(n_rows)
-    _counted(weight, patient, 1.0, ratio, weighted)
-    exposure = values[int(values[2]) : int(values[3])]
-    _accrue(row_start, exposure, log_mean, weighted, cumulative, grad_mean)
-    for r in range(n_rows):
-        cumulative[r] *= ratio[r]
-    nodes = _nodes_of(index, values)
-    _accrue_along(
-        rows, nodes, log_mean, predictor, trail, weight, cumulative, grad_mean, grad_trail
-    )
+    design, rows, wide = _design_of(index, values), _rows_of(index), _in_lanes(coef)
+    patient = rows[2]
+    n_rows = len(patient)
+    eta = np.empty((len(weight), wide.shape[1]))
+    predictor, cumulative = np.empty(n_rows), np.empty(n_rows)
+    _fill_hazards(
+        design, rows, log_mean, wide, effect, trail, weight, index, values,
+        eta, predictor, cumulative, grad_mean, grad_trail,
+    )  # fmt: skip
     if len(per_patient) > 0:
         _fill(per_patient, 0.0)
         for r in range(n_rows):

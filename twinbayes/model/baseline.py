@@ -23,7 +23,7 @@ from pytensor.tensor.variable import TensorVariable
 from scipy.interpolate import BSpline
 
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.codec import UNSET_IS_ABSENT
+from twinbayes.model.fields import UNSET_IS_ABSENT
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 from twinbayes.priors.prior_tags import note_prior

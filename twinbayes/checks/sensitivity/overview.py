@@ -1,4 +1,4 @@
-"""What a review says of priors: how much parameters and forecasts depend on them."""
+"""How much parameters and forecasts depend on the priors, summed up for a reader."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from twinbayes.checks import CheckResult
-from twinbayes.checks.result import CheckVerdict
+from twinbayes.checks.result import SENSITIVITY, CheckResult, CheckVerdict
 from twinbayes.checks.sensitivity.power_scaling import NAME, NO_SIGN
-from twinbayes.checks.sensitivity.priors import Densities, patient_survival, with_fewer_draws
+from twinbayes.checks.sensitivity.priors import Densities, patient_survival
 from twinbayes.inference import Fit
 from twinbayes.names import PATIENT, PATIENT_ID, SUBGROUP
 
@@ -29,15 +28,15 @@ def sensitivity_of(fit: Fit, horizons: Sequence[float]) -> tuple[CheckResult, Ch
     Parameters come with the most sensitive first. Rows of forecasts are means over patients of each
     subgroup; of single patients the text says how many are flagged, and names nobody.
     """
-    few = with_fewer_draws(fit, _DRAWS)
+    few = fit.thinned(_DRAWS)
     densities = Densities.of(few)
     return _parameters(few, densities), _forecasts(few, densities, horizons)
 
 
 def _parameters(fit: Fit, densities: Densities) -> CheckResult:
     found = densities.scale(densities.parameters(fit))
-    told = found.table[found.table["diagnosis"] != NO_SIGN]
-    shown = told if len(told) else found.table
+    signs = found.table[found.table["diagnosis"] != NO_SIGN]
+    shown = signs if len(signs) else found.table
     table = shown.sort_values("prior", ascending=False, kind="stable").head(_SHOWN)
     return replace(found, name=OF_PARAMETERS, table=table.reset_index(drop=True))
 
@@ -57,7 +56,7 @@ def _forecasts(fit: Fit, densities: Densities, horizons: Sequence[float]) -> Che
     )
     verdict: CheckVerdict = "warn" if flagged or found.verdict == "warn" else "pass"
     table = found.table.sort_values(["entry", "prior"], ascending=[True, False], kind="stable")
-    return CheckResult(OF_FORECASTS, verdict, table.reset_index(drop=True), text)
+    return CheckResult(OF_FORECASTS, verdict, table.reset_index(drop=True), text, SENSITIVITY)
 
 
 def _spread(fit: Fit) -> tuple[list[str], list[str]]:

@@ -15,44 +15,63 @@ The curve is the linear predictor η. What is measured is
 Quality-of-life scores from 0 to 100 are ``Normal(floor=0, ceiling=100)``: many patients give the
 lowest or the highest answer, which then says "at least as bad" or "at least as good", differences
 are in points of the score, and no forecast leaves its range.
+
+Each family is one file. What the fit reads (`loglik`) and what twins read (`branch`) are the same
+density, written for PyTensor and for numba; a test differentiates and compares them.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol, runtime_checkable
+from abc import abstractmethod
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twinbayes.errors import ModelError
+from twinbayes.model.curves.families.branch import TwinBranch
+from twinbayes.model.curves.families.parameter import FamilyParameter, Floats
 from twinbayes.model.events.likelihood.op import Tensor
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# What one visit contributes, as compiled code knows it.
-MEASURED, LEFT, RIGHT, STUDENT_T, BINARY, ORDINAL, POISSON, NEGATIVE_BINOMIAL = range(8)
-SD: Final = "sd"
-SHAPE: Final = "shape"
-GAP: Final = "gap"
+# What one visit contributes. Densities are on the scale of the curve: the normal one, of which
+# sums over visits say all, and only `Normal` has; those of the values beyond a limit of it; and any
+# other. From PROBABILITY on it is a probability. The codes enter the seeds of patients.
+MEASURED, LEFT, RIGHT, DENSITY, PROBABILITY = range(5)
 
 
 @runtime_checkable
 class MarkerFamily(Protocol):
-    """How measurements scatter around a curve."""
+    """How measurements scatter around a curve; derive families of your own from it."""
+
+    __slots__ = ()
 
     @property
+    @abstractmethod
     def kind(self) -> str:
         """Short name, as printed in reports."""
 
     @property
-    def parameter(self) -> str:
-        """Which parameter it has beside the curve: ``sd``, ``shape``, ``gap``, or none."""
+    @abstractmethod
+    def transformable(self) -> bool:
+        """Whether a transform of the values makes sense.
+
+        The curve is then on the transformed scale, and the standard deviation of errors is the
+        first of the parameters.
+        """
 
     @property
-    def transformable(self) -> bool:
-        """Whether a transform of the values makes sense."""
+    def parameters(self) -> tuple[FamilyParameter, ...]:
+        """What the family has beside the curve."""
+        return ()
 
+    @property
+    def number(self) -> float:
+        """A number of the description that `branch` reads beside each value."""
+        return 0.0
+
+    @abstractmethod
     def codes(self, values: Floats, censored: NDArray[np.str_]) -> Ints:
         """Return what each visit contributes.
 
@@ -62,18 +81,32 @@ class MarkerFamily(Protocol):
             Values that the family does not have, or censoring that it cannot use.
         """
 
+    @abstractmethod
     def standard(self, values: Floats) -> tuple[float, float]:
         """Centre and scale of the curve, from values after their transform."""
 
+    @abstractmethod
     def information(self, codes: Ints, values: Floats) -> Floats:
         """How much each visit says of the curve, about 1 for a measured value."""
 
-    def loglik(self, eta: Tensor, values: Floats, codes: Ints, parameter: Tensor | None) -> Tensor:
-        """(visit,) log density; `values` on the sampling scale."""
+    def read(self, values: Floats) -> Floats:
+        """Values as the likelihood has them, after their transform."""
+        return values
 
+    @abstractmethod
+    def loglik(self, eta: Tensor, values: Floats, codes: Ints, *parameters: Tensor) -> Tensor:
+        """(visit,) log density; `values` on the sampling scale, `parameters` as declared."""
+
+    @property
+    @abstractmethod
+    def branch(self) -> TwinBranch:
+        """The same for one visit, with its derivatives, as twins read it."""
+
+    @abstractmethod
     def mean(self, eta: Floats, parameter: Floats) -> Floats:
         """Return what the curve (time, draw) stands for on the marker's own, transformed scale."""
 
+    @abstractmethod
     def draw(self, eta: Floats, parameter: Floats, generator: np.random.Generator) -> Floats:
         """Draw one measurement for each value of the curve; `parameter` is (width, draw)."""
 

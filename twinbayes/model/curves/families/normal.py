@@ -1,31 +1,34 @@
-"""Families of continuous markers: normal with censoring, and Student's t."""
+"""Normal errors, with censoring."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pytensor.tensor as pt
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from twinbayes.errors import ModelError
-from twinbayes.model.curves.families.family import (
-    LEFT,
-    MEASURED,
-    RIGHT,
+from twinbayes.machine.jit import jit
+from twinbayes.machine.special import log_ndtr_with_slope
+from twinbayes.model.curves.families.branch import TwinBranch, twin_branch
+from twinbayes.model.curves.families.parameter import (
     SD,
-    STUDENT_T,
+    STANDARD_DEVIATION,
+    FamilyParameter,
     Floats,
-    Ints,
-    refuse_censored,
+    require_parameter,
 )
+from twinbayes.model.curves.families.protocol import LEFT, MEASURED, RIGHT, Ints, MarkerFamily
 from twinbayes.tensors import Tensor, log_ndtr
+
+_HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Normal:
+class Normal(MarkerFamily):
     """Normal errors, with censoring.
 
     Parameters
@@ -39,6 +42,14 @@ class Normal:
     kind: str = "normal"
     parameter: str = SD
     transformable: bool = True
+
+    def __post_init__(self) -> None:
+        require_parameter(self.parameter, SD, self.kind)
+
+    @property
+    def parameters(self) -> tuple[FamilyParameter, ...]:
+        """The standard deviation of errors."""
+        return (STANDARD_DEVIATION,)
 
     def codes(self, values: Floats, censored: NDArray[np.str_]) -> Ints:
         """Measured, or censored to the left or right."""
@@ -64,18 +75,23 @@ class Normal:
         out: Floats = (codes == MEASURED).astype(np.float64)
         return out
 
-    def loglik(self, eta: Tensor, values: Floats, codes: Ints, parameter: Tensor | None) -> Tensor:
+    def loglik(self, eta: Tensor, values: Floats, codes: Ints, *parameters: Tensor) -> Tensor:
         """Log density of measured visits, unless they are summed up, and probability of others."""
-        assert parameter is not None  # noqa: S101
+        (sd,) = parameters
         side = np.where(codes == LEFT, 1.0, -1.0)
-        beyond = log_ndtr(side * (values - eta) / parameter)
+        beyond = log_ndtr(side * (values - eta) / sd)
         measured = codes == MEASURED
         if not measured.any():
             return beyond
-        z = (values - eta) / parameter
-        density = -0.5 * np.log(2 * np.pi) - pt.log(parameter) - 0.5 * z**2
+        z = (values - eta) / sd
+        density = -0.5 * np.log(2 * np.pi) - pt.log(sd) - 0.5 * z**2
         out: Tensor = density if measured.all() else pt.switch(measured, density, beyond)
         return out
+
+    @property
+    def branch(self) -> TwinBranch:
+        """Density of a measured visit, or the tail."""
+        return _visit
 
     def mean(self, eta: Floats, parameter: Floats) -> Floats:
         """The curve itself."""
@@ -87,49 +103,15 @@ class Normal:
         return out
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StudentT:
-    """Student's t errors with known degrees of freedom."""
-
-    df: float = 4.0
-    kind: str = "Student's t"
-    parameter: str = SD
-    transformable: bool = True
-
-    def __post_init__(self) -> None:
-        if not self.df > 0:
-            raise ModelError(f"df must be positive, not {self.df!r}.")
-
-    def codes(self, values: Floats, censored: NDArray[np.str_]) -> Ints:
-        """All measured."""
-        refuse_censored(censored, self.kind)
-        return np.full(len(values), STUDENT_T)
-
-    def standard(self, values: Floats) -> tuple[float, float]:
-        """Median, and the scale of the middle half, which gross errors do not move."""
-        low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-        return float(middle), float((high - low) / 1.349 or values.std())
-
-    def information(self, codes: Ints, values: Floats) -> Floats:
-        """Fisher information of the location against a normal's."""
-        return np.full(len(values), (self.df + 1) / (self.df + 3))
-
-    def loglik(self, eta: Tensor, values: Floats, codes: Ints, parameter: Tensor | None) -> Tensor:
-        """Log density."""
-        assert parameter is not None  # noqa: S101
-        z = (values - eta) / parameter
-        constant = gammaln((self.df + 1) / 2) - gammaln(self.df / 2) - 0.5 * np.log(np.pi * self.df)
-        out: Tensor = constant - pt.log(parameter) - (self.df + 1) / 2 * pt.log1p(z**2 / self.df)
-        return out
-
-    def mean(self, eta: Floats, parameter: Floats) -> Floats:
-        """The curve itself."""
-        return eta
-
-    def draw(self, eta: Floats, parameter: Floats, generator: np.random.Generator) -> Floats:
-        """Curve plus error."""
-        out: Floats = eta + parameter[0] * generator.standard_t(self.df, eta.shape)
-        return out
-
-
-FAMILIES: Final = (Normal, StudentT)
+@twin_branch
+@jit(nogil=True)
+def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
+    y = value[0]
+    if code == MEASURED:
+        z = (y - eta) / parameter[0]
+        log_density = -_HALF_LOG_2PI - math.log(parameter[0]) - 0.5 * z * z
+        return log_density, z / parameter[0], 1.0 / (parameter[0] * parameter[0])
+    side = (1.0 if code == LEFT else -1.0) / parameter[0]
+    z = side * (y - eta)
+    log_tail, rate = log_ndtr_with_slope(z)
+    return log_tail, -side * rate, side * side * rate * (z + rate)

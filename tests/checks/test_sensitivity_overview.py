@@ -1,13 +1,13 @@
-"""Prior sensitivity in a review: parameters and forecasts, and no patient by name."""
+"""Prior sensitivity summed up: parameters and forecasts, and no patient by name."""
 
 from __future__ import annotations
 
 import pytest
 
 from twinbayes.checks import CheckResult
+from twinbayes.checks.sensitivity.overview import sensitivity_of
 from twinbayes.checks.sensitivity.power_scaling import ALL_PRIORS
 from twinbayes.inference import Fit
-from twinbayes.report.reviewer.sensitivity import sensitivity_of
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from twinbayes.names import NEEDS_REFIT
 from twinbayes.report.figures.look import interval_words
-from twinbayes.report.figures.markers import markers_over_time, patient_markers
+from twinbayes.report.figures.markers import markers_over_time
 from twinbayes.report.html import fragments as f
-from twinbayes.report.patient.evidence import PatientEvidence
-from twinbayes.report.reviewer.evidence import ReviewEvidence
-
-KIND: Final = "equal-tailed"
+from twinbayes.report.reviewer.evidence import KIND, ReviewEvidence
 
 
 def trajectories(evidence: ReviewEvidence) -> f.Block:
@@ -44,18 +38,3 @@ def trajectories(evidence: ReviewEvidence) -> f.Block:
             "Coefficients", f.table(curves, formats=dict.fromkeys(curves.columns[1:], number))
         ),
     )
-
-
-def measurements(evidence: PatientEvidence) -> f.Block:
-    """Return one patient's measurements, their forecast, and whether the fit still serves."""
-    forecast, visits = evidence.forecast, evidence.twin.cohort.visits
-    trust = evidence.twin.reliability().iloc[0]
-    told = (
-        f"A refit is needed: {trust['reason']}."
-        if trust[NEEDS_REFIT]
-        else "The fit can be used for this patient as the record stands."
-    )
-    if "marker_curve" not in forecast or visits is None:
-        return f.block(f.not_provided("The model has no measurements."), f.paragraph(told, "note"))
-    picture = patient_markers(forecast, visits, evidence.present.day)
-    return f.block(picture.marked(*evidence.marks), f.paragraph(told, "note"))

@@ -1,0 +1,74 @@
+"""A check of one's own, with a section of its own: one file, and one line of the table."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import twinbayes as tb
+from twinbayes.inference import Fit
+from twinbayes.report.html.page import require_self_contained
+from twinbayes.report.reviewer import sections
+
+ONE_FILE = '''
+"""How many patients each centre of a fit has."""
+
+import pandas as pd
+
+from twinbayes.checks import CheckResult
+from twinbayes.inference import Fit
+from twinbayes.report.html import fragments as f
+from twinbayes.report.html.section import Section
+from twinbayes.report.reviewer.evidence import ReviewEvidence
+
+
+def centre_sizes(fit: Fit) -> CheckResult:
+    """Count the patients of each centre; warn where one has half of them."""
+    sizes = fit.cohort.patients["centre"].value_counts()
+    table = pd.DataFrame({"centre": sizes.index, "patients": sizes.to_numpy()})
+    largest = sizes.max() / sizes.sum()
+    verdict = "warn" if largest >= 0.5 else "pass"
+    text = f"{len(table)} centres; the largest has {largest:.0%} of the patients."
+    return CheckResult("sizes of centres", verdict, table, text)
+
+
+def show(evidence: ReviewEvidence) -> f.Block:
+    """Return the check."""
+    return f.check(centre_sizes(evidence.fit))
+
+
+CENTRES = Section(heading="Centres", prose="Whether <one> centre speaks for all.", show=show)
+'''
+
+
+def test_a_check_with_its_section_is_one_file_and_one_line_of_the_table(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "centres.py"
+    path.write_text(ONE_FILE, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("centres", path)
+    assert spec is not None
+    assert spec.loader is not None
+    centres = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "centres", centres)
+    spec.loader.exec_module(centres)
+    table = (sections.REVIEW[0], sections.REVIEW[1], centres.CENTRES, *sections.REVIEW[-2:])
+    monkeypatch.setattr(sections, "REVIEW", table)
+
+    page = tb.review(fit, tmp_path / "review.html", show_code=True).read_text(encoding="utf-8")
+
+    require_self_contained(page)
+    expected = ["Data and exclusions", "Centres", "Limits", "Provenance"]
+    assert re.findall(r"<h2>(.*?)</h2>", page) == expected
+    assert re.findall(r'<a href="#(.*?)">Centres</a>', page) == ["centres"]
+    section = page[page.index('<section id="centres">') : page.index('<section id="limits">')]
+    assert "Whether &lt;one&gt; centre speaks for all." in section
+    assert "<strong>sizes of centres</strong>. " in section
+    assert "def show(evidence: ReviewEvidence)" in section
+    sizes = fit.cohort.patients["centre"].value_counts()
+    largest = sizes.max() / sizes.sum()
+    assert f"{len(sizes)} centres; the largest has {largest:.0%}" in section

@@ -1,0 +1,22 @@
+"""What the help lists, from the files that declare it and without importing them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twinbayes.discovery import declared_names
+
+
+def known_diseases() -> str:
+    """Return the names of the diseases as a phrase."""
+    return _either(declared_names("twinbayes.diseases", "DISEASES"))
+
+
+def known_adapters() -> str:
+    """Return the names of the adapters as a phrase."""
+    return _either(declared_names("twinbayes.cohort.adapters", "ADAPTERS"))
+
+
+def _either(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

@@ -1,0 +1,92 @@
+"""What adapters share: published tables of text, and refusing what is not one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame, Series
+
+from twinbayes import names
+from twinbayes.errors import CohortError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publication:
+    """Where the files of a source format come from, as its errors tell.
+
+    Attributes
+    ----------
+    adapter
+        Name of the adapter.
+    give
+        What the path must be: "Give the folder of ...".
+    remedy
+        What to do where a file does not hold what was published.
+    """
+
+    adapter: str
+    give: str
+    remedy: str
+
+    def place(self, path: Path | None) -> Path:
+        """Return the path.
+
+        Raises
+        ------
+        CohortError
+            If there is none.
+        """
+        if path is None:
+            raise CohortError(f"{self.adapter}: no path. {self.give}")
+        return path
+
+    def read(self, file: Path, columns: Sequence[str], **options: Any) -> DataFrame:
+        """Return a table of text.
+
+        Parameters
+        ----------
+        file
+            CSV file, or with `options` another table of text.
+        columns
+            Columns that must be there.
+        **options
+            Passed on to `pandas.read_csv`.
+
+        Raises
+        ------
+        CohortError
+            If the file is missing, is no table of UTF-8 text, or lacks a column.
+        """
+        try:
+            table = pd.read_csv(file, **options)
+        except (OSError, ValueError) as error:  # decoding and parsing errors are ValueErrors
+            raise CohortError(
+                f"{self.adapter}: {file.name} is not a readable CSV file. {self.give}"
+            ) from error
+        return self.complete(table, columns, file.name)
+
+    def complete(self, table: DataFrame, columns: Sequence[str], name: str) -> DataFrame:
+        """Return a table if it has the columns.
+
+        Raises
+        ------
+        CohortError
+            If it lacks one.
+        """
+        missing = [column for column in columns if column not in table.columns]
+        if missing:
+            raise CohortError(
+                f"{self.adapter}: {name} lacks columns {', '.join(missing)}. {self.remedy}"
+            )
+        return table
+
+
+def dated(patients: Series | pd.Index, day: Series, event: str) -> DataFrame:
+    """Return the rows of an event: who had it, and on which day."""
+    return DataFrame(
+        {names.PATIENT_ID: patients.to_numpy(), names.DAY: day.to_numpy(), names.EVENT: event}
+    )

@@ -1,0 +1,251 @@
+"""What all answers share: output times, the loop over patients, bounds, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from twinbayes.errors import TwinError
+from twinbayes.model.events.rows import Floats, Ints
+from twinbayes.names import CENTRE, MARKER, NEEDS_REFIT, PATIENT, STATE, SUBGROUP, TIME
+from twinbayes.twin.answers.summaries import Draws, summarise
+from twinbayes.twin.occupation.paths import over_patients, time_nodes
+from twinbayes.twin.occupation.places import Chart
+from twinbayes.twin.patients import Patients
+from twinbayes.twin.scenario import Scenario
+from twinbayes.twin.weighting.patient_draws import PatientDraws
+
+_DEFAULT_STEPS = 60
+_FEW_TIMES = 16  # output times that become nodes of the time grid, so that they are exact
+_MAX_DRAWS_BYTES = 2 * 1024**3
+_DAYS: Final = ("rmst", "mean_time", "adjusted_time")  # in names of what is in days
+
+type Data = dict[str, tuple[tuple[str, ...], Floats]]
+
+
+@dataclass(frozen=True)
+class OutputGrid:
+    """Output times and where they lie among the nodes.
+
+    Attributes
+    ----------
+    times
+        Days since the landmark.
+    interval
+        Probability of the intervals.
+    """
+
+    times: Floats
+    interval: float
+
+    @property
+    def tails(self) -> tuple[float, float]:
+        """Probabilities of the lower and the upper bound."""
+        return (1 - self.interval) / 2, (1 + self.interval) / 2
+
+    @property
+    def exact(self) -> Floats:
+        """Output times to be computed, not interpolated: all, where they are few."""
+        return self.times if len(self.times) <= _FEW_TIMES else self.times[:0]
+
+    def read_off(self, nodes: Floats, values: Draws) -> Floats:
+        """Values at the output times, linear between the nodes along the first axis.
+
+        For means this is exact; a bound between two nodes is interpolated between their bounds.
+        """
+        step = self._step(nodes)
+        share = np.clip((self.times - nodes[step]) / np.diff(nodes)[step], 0.0, 1.0)
+        weight = share.reshape(-1, *([1] * (values.ndim - 1)))
+        out: Floats = (1 - weight) * values[step] + weight * values[step + 1]
+        return out
+
+    def _step(self, nodes: Floats) -> Ints:
+        """Node at or before each output time, never the last one."""
+        out: Ints = np.searchsorted(nodes, self.times, side="right") - 1
+        return np.clip(out, 0, len(nodes) - 2)
+
+    def summarise(self, nodes: Floats, path: Draws) -> Floats:
+        """(node, column, draw) -> (time, column, 3): mean, lower, upper."""
+        step = self._step(nodes)
+        beside = np.unique([step, step + 1])
+        return self.read_off(nodes, summarise(path, *self.tails, beside))
+
+    def summarise_total(self, draws: Draws) -> Floats:
+        """(row, draw) -> (row, 3): mean, lower, upper."""
+        out: Floats = summarise(draws[None].astype(np.float32), *self.tails)[0]
+        return out
+
+
+def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> OutputGrid:
+    """Check horizon, grid and interval.
+
+    Raises
+    ------
+    TwinError
+        Naming what is wrong and what would be right.
+    """
+    if not (np.isfinite(until) and until > 0):
+        raise TwinError(f"until must be a positive number of days, not {until!r}.")
+    if not 0 < interval < 1:
+        raise TwinError(f"interval must be a probability between 0 and 1, not {interval!r}.")
+    if grid is None or isinstance(grid, int | np.integer):
+        count = _DEFAULT_STEPS if grid is None else int(grid)
+        if count < 1:
+            raise TwinError(f"grid must be at least one step, not {count}.")
+        return OutputGrid(np.linspace(0.0, until, count + 1), interval)
+    times = np.asarray(grid, dtype=float)
+    ordered = times.ndim == 1 and len(times) > 0 and np.all(np.diff(times) > 0)
+    if not ordered or not (times[0] >= 0 and times[-1] <= until):
+        raise TwinError(
+            "grid must be increasing days since the landmark, from 0 to `until` "
+            f"({until:g}), or a number of steps."
+        )
+    return OutputGrid(times, interval)
+
+
+def survival_of(path: Draws, fatal: Sequence[int]) -> Draws:
+    """(node, 1, draw): probability of being alive."""
+    alive: Draws = 1.0 - path[:, [fatal[0]]]
+    for state in fatal[1:]:
+        alive -= path[:, [state]]
+    return alive
+
+
+def with_bounds(
+    out: Data,
+    name: str,
+    dims: tuple[str, ...],
+    summary: Floats,
+) -> None:
+    """Store mean and bounds; `summary` has them along its last axis."""
+    for k, suffix in enumerate(("", "_lower", "_upper")):
+        out[f"{name}{suffix}"] = (dims, np.array(summary[..., k]))
+
+
+def scenario_nodes(
+    until: float, chart: Chart, scenarios: Sequence[Scenario], landmark: float, grid: OutputGrid
+) -> Floats:
+    """The time grid of one patient, with a node where a scenario acts or an era of entry ends."""
+    days = [a.day for s in scenarios for a in s.assumptions if a.day is not None]
+    return time_nodes(until, [*(d - landmark for d in (*days, *chart.cuts)), *grid.exact])
+
+
+def each_patient[T](
+    patients: Patients,
+    scenarios: Sequence[Scenario],
+    until: float,
+    grid: OutputGrid,
+    work: Callable[[int, PatientDraws, Floats], T],
+) -> Iterator[T]:
+    """Results of `work` for every patient in order, several at a time; see `over_patients`.
+
+    Parameters
+    ----------
+    work
+        Takes the position of the patient, the patient's draws, and the nodes of the patient's
+        time grid under the scenarios, in days since the landmark.
+    """
+
+    def of(i: int) -> T:
+        day = patients.present[i].day
+        nodes = scenario_nodes(until, patients.chart, scenarios, day, grid)
+        return work(i, patients.patient_draws(i), nodes)
+
+    return over_patients(len(patients.patient_ids), of)
+
+
+def require_scenarios(patients: Patients, *scenarios: Scenario) -> None:
+    """Refuse scenarios that some of the patients cannot be given at their landmark.
+
+    Raises
+    ------
+    ScenarioError
+        See `Scenario.require_valid`.
+    """
+    landmarks = [p.day for p in patients.present]
+    for scenario in scenarios:
+        if scenario.assumptions or scenario.settings:  # the policy itself needs nothing
+            scenario.require_valid(patients.graph, landmarks)
+
+
+def label(
+    patients: Patients,
+    data: Data,
+    grid: OutputGrid,
+    attrs: dict[str, str],
+) -> xr.Dataset:
+    """Add coordinates, units and provenance."""
+    table, trust = patients.cohort.patients, patients.trust_table
+    landmarks = np.array([p.day for p in patients.present])
+    dataset = xr.Dataset(
+        data,
+        coords={
+            PATIENT: list(patients.patient_ids),
+            TIME: (TIME, grid.times, {"units": "days", "long_name": "time since the landmark"}),
+            **({STATE: list(patients.graph.states)} if STATE in _dims(data) else {}),
+            **_marker_coord(patients, data),
+            "landmark_day": (PATIENT, landmarks, {"units": "days"}),
+            SUBGROUP if SUBGROUP not in _dims(data) else "patient_subgroup": (
+                PATIENT,
+                table[SUBGROUP].astype(str).to_numpy(dtype=object),
+            ),
+            CENTRE: (PATIENT, table[CENTRE].astype(str).to_numpy(dtype=object)),
+            NEEDS_REFIT: (PATIENT, trust[NEEDS_REFIT].to_numpy(dtype=bool)),
+        },
+        attrs={
+            "interval_probability": grid.interval,
+            "interval_kind": "equal-tailed",
+            "disease": patients.spec.name,
+            "simulated_data": int(patients.cohort.simulated),
+            "verdict": "usable" if patients.usable else "not for use",
+            **warning_of(trust),
+            **attrs,
+        },
+    )
+    for name in dataset.data_vars:
+        if any(word in str(name) for word in _DAYS):
+            dataset[name].attrs["units"] = "days"
+    return dataset
+
+
+def _marker_coord(patients: Patients, data: Data) -> dict[str, list[str]]:
+    if MARKER not in _dims(data) or patients.learnt.curves is None:
+        return {}
+    return {MARKER: [m.marker for m in patients.learnt.curves.markers]}
+
+
+def _dims(data: Data) -> set[str]:
+    return {dim for dims, _ in data.values() for dim in dims}
+
+
+def warning_of(reliability: pd.DataFrame) -> dict[str, str]:
+    """Return an attribute `warning` for datasets where some patient needs a refit."""
+    bad = reliability[reliability[NEEDS_REFIT]]
+    if bad.empty:
+        return {}
+    reasons = dict.fromkeys(r for some in bad["reason"] for r in some.split("; "))
+    return {
+        "warning": f"NEEDS REFIT: {len(bad)} of {len(reliability)} patient(s), see the coordinate "
+        f"{NEEDS_REFIT!r}. Found: {'; '.join(reasons)}."
+    }
+
+
+def require_room(patients: Patients, numbers: int) -> None:
+    """Refuse to return every draw of this many numbers where memory may not hold them.
+
+    Raises
+    ------
+    TwinError
+        They would take more than 2 GiB.
+    """
+    if 8 * numbers * patients.population.n_draws > _MAX_DRAWS_BYTES:
+        raise TwinError(
+            "Every draw of this forecast would take more than 2 GiB. Ask for fewer patients or "
+            "times, or leave draws=False: means and intervals use every draw anyway."
+        )

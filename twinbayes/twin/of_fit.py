@@ -1,0 +1,117 @@
+"""Twins of a fit: its populations, what it has seen, and the likelihood of joint models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+
+from twinbayes.cohort import Cohort
+from twinbayes.errors import OptionError
+from twinbayes.inference.densities.likelihood import by_patient
+from twinbayes.inference.fit import Fit, provide_twins
+from twinbayes.inference.thinning import evenly_spaced
+from twinbayes.model import Learnt, ModelSpec
+from twinbayes.names import POSTERIOR
+from twinbayes.twin.population.curves import CurvePopulation
+from twinbayes.twin.population.hazards import Population
+from twinbayes.twin.twin import Twin
+from twinbayes.twin.weighting.seen import SeenByFit
+
+type Populations = tuple[Population, CurvePopulation | None]
+
+
+@dataclass(frozen=True)
+class FitTwins:
+    """Twins under the draws of one fit, which share its populations.
+
+    Attributes
+    ----------
+    spec, learnt
+        The model, and what it learnt before sampling.
+    posterior
+        Its draws.
+    usable
+        Whether the fit's verdict was "usable".
+    seen
+        Whom the fit has seen, and its provenance.
+    """
+
+    spec: ModelSpec
+    learnt: Learnt = field(repr=False)
+    posterior: xr.Dataset = field(repr=False)
+    usable: bool
+    seen: SeenByFit = field(repr=False)
+
+    @classmethod
+    def of(cls, fit: Fit) -> FitTwins:
+        """Take from a fit what its twins need; not the fit itself, which holds them."""
+        seen = SeenByFit(fit.cohort, fit.weights, fit.manifest, fit.priors)
+        posterior = fit.datatree[POSTERIOR].to_dataset()
+        return cls(fit.spec, fit.learnt, posterior, fit.verdict.usable, seen)
+
+    @cached_property
+    def population(self) -> Population:
+        """Posterior draws laid out for forecasts."""
+        encoding, edges = self.learnt.encoding, self.learnt.edges
+        varying = self.spec.events.varying(encoding, edges)
+        return Population.from_posterior(self.posterior, encoding, edges, varying)
+
+    @cached_property
+    def curve_population(self) -> CurvePopulation | None:
+        """Posterior draws of what curves have in common, None without trajectories."""
+        if self.learnt.curves is None:
+            return None
+        return CurvePopulation.from_posterior(self.posterior, self.learnt.curves, self.spec)
+
+    @cached_property
+    def _thinned(self) -> dict[int, Populations]:
+        """Thinned populations by number of draws, as they are asked for."""
+        return {}
+
+    def populations(self, draws: int | None) -> Populations:
+        """Both populations, thinned to evenly spaced draws of all chains together.
+
+        Raises
+        ------
+        OptionError
+            More draws than there are, or fewer than 1.
+        """
+        whole = self.population, self.curve_population
+        n = whole[0].n_draws
+        if draws is None or draws == n:
+            return whole
+        if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
+            raise OptionError(f"draws must be a whole number of at least 1, not {draws!r}.")
+        if draws > n:
+            raise OptionError(
+                f"draws={draws} is more than the {n} draws of this fit. Ask for at most {n}, or "
+                "leave draws=None for all."
+            )
+        if draws not in self._thinned:
+            index = evenly_spaced(n, int(draws))
+            curves = None if whole[1] is None else whole[1].take(index)
+            self._thinned[int(draws)] = whole[0].take(index), curves
+        return self._thinned[int(draws)]
+
+    def twin(self, cohort: Cohort, at: float | None = None, draws: int | None = None) -> Twin:
+        """Twins of the patients of a cohort; see `Fit.twin`."""
+        populations = self.populations(draws)
+        return Twin.at_landmark(
+            self.spec, self.learnt, populations, cohort, at, self.usable, self.seen
+        )
+
+    def log_likelihood(self) -> xr.DataArray:
+        """Log marginal likelihood of every record of the fit, (chain, draw, patient)."""
+        twin = self.twin(self.seen.cohort)
+        each = [twin.record_log_marginal(i) for i in range(len(twin.patient_ids))]
+        return by_patient(self.posterior, twin.patient_ids, each)
+
+    def has_seen(self, cohort: Cohort) -> np.ndarray:
+        """Which patients of a cohort the fit has seen, (patient,); by identifier and baseline."""
+        return np.asarray(self.seen.shares(cohort) > 0.0)
+
+
+provide_twins(FitTwins.of)
