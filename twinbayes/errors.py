@@ -57,6 +57,10 @@ class FitError(TwinbayesError, RuntimeError):
     """Sampling could not start or did not finish."""
 
 
+class CompilationWarning(TwinbayesError, UserWarning):  # noqa: N818 - an error where asked for
+    """A model is compiled, which takes minutes, where most are recorded in a second."""
+
+
 class StorageError(TwinbayesError, OSError):
     """A saved file is missing, truncated or altered."""
 

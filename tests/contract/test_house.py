@@ -152,7 +152,7 @@ def test_every_error_is_a_twinbayes_error_and_a_builtin() -> None:
     assert raised
     for error in raised:
         assert issubclass(error, errors.TwinbayesError)
-        assert issubclass(error, ValueError | RuntimeError | OSError)
+        assert issubclass(error, ValueError | RuntimeError | OSError | UserWarning)
 
 
 def test_the_public_names_are_exactly_the_promised_ones_and_all_resolve() -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-import numba
+from llvmlite import ir
+from numba import carray, types  # type: ignore[attr-defined]
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-_ir: Any = import_module("llvmlite.ir")
-_codegen: Any = import_module("numba.core.cgutils")
-_intrinsic: Any = import_module("numba.extending").intrinsic
+_intrinsic: Any = intrinsic  # whose type is that of a call from Python
 
-view: Any = numba.__dict__["carray"]
+view: Any = carray
 """``view(pointer, shape, dtype)``: an array over memory that somebody else owns."""
 
 
@@ -20,9 +20,9 @@ def pointer(typing_context: Any, address: Any) -> Any:
     """Take an integer for a pointer."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], _codegen.voidptr_t)
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
-    return numba.types.voidptr(numba.types.int64), generate
+    return types.voidptr(types.int64), generate
 
 
 @_intrinsic  # type: ignore[untyped-decorator]
@@ -30,9 +30,9 @@ def call_native(typing_context: Any, address: Any, words: Any) -> Any:
     """Call the C function ``void f(int64_t *words)`` at an address; both are integers."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = _ir.FunctionType(_ir.VoidType(), [_ir.IntType(64)])
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)])
         function = builder.inttoptr(arguments[0], kind.as_pointer())
         builder.call(function, [arguments[1]])
         return context.get_dummy_value()
 
-    return numba.types.void(numba.types.int64, numba.types.int64), generate
+    return types.void(types.int64, types.int64), generate

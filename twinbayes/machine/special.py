@@ -6,7 +6,7 @@ They are compiled into the kernels that call them.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,6 +17,9 @@ _ROUND = 6755399441055744.0
 _LOG2E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _LARGEST = 700.0  # exp beyond it overflows; a sampler only meets it on its way out
+_ROOT2: Final = math.sqrt(2.0)
+_LOG_ROOT_2PI: Final = 0.5 * math.log(2.0 * math.pi)
+_FAR: Final = 35.0  # standard deviations beyond which a tail is nothing
 
 _plain: Any = jit()
 # Without re-association: it would cancel the rounding constant against itself.
@@ -71,6 +74,37 @@ def erfcx(x):  # type: ignore[no-untyped-def]
     for k in range(30, 0, -1):
         tail = x + 0.5 * k / tail
     return 0.5641895835477563 / tail
+
+
+@_plain
+def log_ndtr(x):  # type: ignore[no-untyped-def]
+    """Log of the standard normal distribution function."""
+    if x > -5.0:
+        return (
+            math.log1p(-0.5 * math.erfc(x / _ROOT2))
+            if x > 0.0
+            else math.log(0.5 * math.erfc(-x / _ROOT2))
+        )
+    # Continued fraction of Mills' ratio (A&S 26.2.14).
+    y = -x
+    ratio = y
+    for k in range(40, 0, -1):
+        ratio = y + k / ratio
+    return -0.5 * x * x - _LOG_ROOT_2PI - math.log(ratio)
+
+
+@_plain
+def log_ndtr_with_slope(x):  # type: ignore[no-untyped-def]
+    """Log of the standard normal distribution function, and its first derivative.
+
+    Both from one call of `erfcx`, so that the value may differ from `log_ndtr` in its last digits.
+    """
+    x = min(x, _FAR)
+    if x < 0.0:
+        scaled = erfcx(-x / _ROOT2)
+        return math.log(0.5 * scaled) - 0.5 * x * x, math.sqrt(2.0 / math.pi) / scaled
+    area = 1.0 - 0.5 * math.erfc(x / _ROOT2)
+    return math.log(area), math.exp(-0.5 * x * x) / (math.sqrt(2.0 * math.pi) * area)
 
 
 @_plain

@@ -16,7 +16,7 @@ from pytensor.raise_op import Assert
 from scipy import special
 
 import twinbayes as tb
-from twinbayes.errors import FitError
+from twinbayes.errors import CompilationWarning, FitError
 from twinbayes.inference import compile_model
 from twinbayes.inference.samplers.tree import kept_names
 from twinbayes.machine.tape.model import ModelTapes, record_model
@@ -322,7 +322,8 @@ def unrecordable() -> pm.Model:
 
 
 def test_a_model_beyond_the_tape_is_compiled_and_says_so() -> None:
-    compiled = compile_model(unrecordable())
+    with pytest.warns(CompilationWarning, match=r"Cholesky.*takes minutes"):
+        compiled = compile_model(unrecordable())
     assert compiled.options["backend"] == "numba"
     tree = compiled.sample(draws=20, tune=20, chains=1, progressbar=False)
     assert tree["posterior"]["x"].shape == (1, 20, 2)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, Final, Self
+from weakref import WeakSet
 
 import numpy as np
 import pymc as pm
@@ -16,7 +18,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from pytensor.configdefaults import config
 
-from twinbayes.errors import FitError, require_known
+from twinbayes.arrays import Floats
+from twinbayes.errors import CompilationWarning, FitError, require_known
 from twinbayes.inference.samplers.protocol import (
     require_run,
     require_shared,
@@ -27,7 +30,6 @@ from twinbayes.inference.samplers.threads import cores_for, one_thread_each, sho
 from twinbayes.inference.samplers.tree import build_tree, kept_names
 from twinbayes.machine.tape.model import ModelTapes, record_model
 from twinbayes.machine.tape.player import density_entry, record_entry
-from twinbayes.machine.tape.recorder import Floats
 from twinbayes.machine.tape.rules import UnknownOperationError
 
 NAME: Final = "nutpie"
@@ -158,7 +160,13 @@ class NutpieCompiled:
         """Return the same compiled functions on other values of the model's `pm.Data`."""
         require_shared(updates, self.model)
         if self.tapes is not None:
-            tapes = self.tapes.with_data(updates)
+            try:
+                tapes = self.tapes.with_data(updates)
+            except UnknownOperationError as error:
+                raise FitError(
+                    f"The model cannot be put on a tape with these data: {error}. Check their "
+                    "shapes, or compile the model with backend='numba'."
+                ) from error
             return dataclasses.replace(self, inner=_playing(self.model, tapes), tapes=tapes)
         used = {v.name: self.inner.shared_data[k] for v, k in self.inner.shared_var_keys.items()}
         arrays = {name: np.asarray(value) for name, value in updates.items() if name in used}
@@ -185,8 +193,8 @@ def compile_model(model: pm.Model, options: Mapping[str, object]) -> NutpieCompi
     """Make a model ready for nutpie; `options` update `DEFAULTS`.
 
     ``backend`` is ``"tape"``, which takes a second; ``"numba"`` or ``"jax"``, which take
-    minutes and know every model; or ``"auto"``, the first where it can be had. The one in force
-    is in the options of the result.
+    minutes and know every model; or ``"auto"``, the first where it can be had, and a
+    `CompilationWarning` where it cannot. The one in force is in the options of the result.
     """
     resolved = resolve_options(options, DEFAULTS, NAME)
     require_known(resolved["adaptation"], ADAPTATIONS, "adaptation")
@@ -210,6 +218,7 @@ def compile_model(model: pm.Model, options: Mapping[str, object]) -> NutpieCompi
                 raise FitError(
                     f"The model cannot be put on a tape: {error}. Use backend='numba'."
                 ) from error
+            _warn_of_compiling(model, error)
             backend = "numba"
     with one_thread_each():
         inner = (
@@ -223,6 +232,22 @@ def compile_model(model: pm.Model, options: Mapping[str, object]) -> NutpieCompi
         options=MappingProxyType({**resolved, "backend": backend}),
         compile_seconds=time.perf_counter() - started,
         tapes=tapes,
+    )
+
+
+# Models are compiled anew for other options: that one is beyond the tape is said once.
+_WARNED: Final[WeakSet[pm.Model]] = WeakSet()
+
+
+def _warn_of_compiling(model: pm.Model, reason: UnknownOperationError) -> None:
+    if model in _WARNED:
+        return
+    _WARNED.add(model)
+    warnings.warn(
+        f"The model cannot be put on a tape: {reason}. It is compiled, which takes minutes and "
+        "changes no result. Use backend='numba' to ask for that.",
+        CompilationWarning,
+        stacklevel=4,
     )
 
 

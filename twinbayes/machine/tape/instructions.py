@@ -17,14 +17,14 @@ REDUCE_ROWS: Final = 5  # out[r] = f over columns of a (n rows, p columns)
 REDUCE_COLUMNS: Final = 6  # out[c] = f over rows of a (p rows, n columns)
 CUMULATE: Final = 7  # running f along the columns of a (n rows, p columns)
 MATMUL: Final = 8  # out (n, q) = a (n, p) @ b (p, q)
-CALL: Final = 9  # native function at address b, see `tape_kernel.play`; n words at integers[p]
+CALL: Final = 9  # native function at address b, see `player.play`; n words at integers[p]
 REQUIRE: Final = 10  # stop unless every one of n elements of a is true
 
 # Functions of reductions and running reductions.
 SUM, PRODUCT, LARGEST, SMALLEST = 0, 1, 2, 3
 
 FAILED: Final = 1  # what playing returns where a `REQUIRE` does not hold; else 0
-HEAD_SIZE: Final = 10  # words by which native callers find a tape, see `tape_kernel.evaluate`
+HEAD_SIZE: Final = 10  # words by which native callers find a tape, see `player.evaluate`
 
 UNARY_FUNCTIONS: Final = (
     "Neg", "Exp", "Log", "Log1p", "Expm1", "Sqr", "Sqrt", "Reciprocal", "Abs", "Sign", "Sigmoid",

@@ -22,9 +22,10 @@ from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import FitError
-from twinbayes.machine.tape.recorder import Floats, Ints, Tape
-from twinbayes.machine.tape.rules import prepare, record
+from twinbayes.machine.tape.recorder import Tape
+from twinbayes.machine.tape.rules import UnknownOperationError, prepare, record
 
 STARTS: Final = 10
 """Starting points looked at before a model is said to have none."""
@@ -90,7 +91,7 @@ class ModelTapes:
 
     @property
     def heads(self) -> Ints:
-        """Both tapes for native callers, see `tape_kernel.density_entry`; keep the tapes alive."""
+        """Both tapes for native callers, see `player.density_entry`; keep the tapes alive."""
         return np.concatenate([self.density.head, self.draw.head])
 
     @property
@@ -127,12 +128,22 @@ def record_model(model: pm.Model, kept: Sequence[str]) -> ModelTapes:
     Raises
     ------
     UnknownOperationError
-        The model holds an operation that tapes do not have.
+        The model holds an operation that tapes do not have, or one that fails while recorded.
     """
+    logp = model.logp()
+    try:
+        return _of_density(model, kept, logp)
+    except UnknownOperationError:
+        raise
+    except Exception as error:  # before any operation is recorded: in rewriting or the gradient
+        raise UnknownOperationError(f"the graph as a whole ({type(error).__name__})") from error
+
+
+def _of_density(model: pm.Model, kept: Sequence[str], logp: _Variable) -> ModelTapes:
+    """Record a model of this log density."""
     values = [model.rvs_to_values[rv] for rv in model.free_RVs]
     free = {v.name for v in values}
     others = [v for v in model.unobserved_value_vars if v.name not in free and v.name in kept]
-    logp = model.logp()
     shared = [v for v in graph_inputs([logp, *others]) if isinstance(v, SharedVariable)]
     outline = _Outline.of(model, values, shared, [logp, *others])
     ready = _PREPARED.get(outline)

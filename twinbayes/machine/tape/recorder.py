@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import FitError
 from twinbayes.machine.tape import instructions as op
 from twinbayes.machine.tape.player import evaluate
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +30,7 @@ class Tape:
     n_inputs
         Length of the vector of inputs.
     code, constants, integers
-        As `tape_kernel.play` takes them.
+        As `player.play` takes them.
     n_work
         Numbers in the workspace.
     output
@@ -40,7 +38,7 @@ class Tape:
     shapes
         Shape of each output.
     head
-        The above for native callers, see `tape_kernel.evaluate`.
+        The above for native callers, see `player.evaluate`.
     keep
         Arrays that native operations read in place.
     """
@@ -81,7 +79,7 @@ class Tape:
 
 @dataclass
 class TapeRecorder:
-    """Records instructions; rules for the operations are in `tape_rules`."""
+    """Records instructions; rules for the operations are in `rules`."""
 
     n_inputs: int
     code: list[tuple[int, ...]] = field(default_factory=list)

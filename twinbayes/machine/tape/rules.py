@@ -1,7 +1,8 @@
 """How each PyTensor operation is recorded, and the graphs of a model that are.
 
-What is not here cannot be recorded: `UnknownOperationError` names it, and samplers then compile
-the model in the ordinary way.
+What is not here, or fails while it is recorded, cannot be: `UnknownOperationError` names it, and
+samplers then compile the model in the ordinary way. An Op from elsewhere brings its own machine
+code by being a `NativeOp`.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from pytensor.tensor import basic, elemwise, extra_ops, math, subtensor
 from pytensor.tensor.linalg.solvers.triangular import SolveTriangular
 from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 
+from twinbayes.arrays import Ints
+from twinbayes.errors import TwinbayesError
 from twinbayes.machine.tape import instructions as tape_code
 from twinbayes.machine.tape.linalg import solve_entry
-from twinbayes.machine.tape.recorder import Ints, Tape, TapeRecorder
+from twinbayes.machine.tape.recorder import Tape, TapeRecorder
 
 
-class UnknownOperationError(Exception):
-    """The graph holds an operation that a tape cannot record."""
+class UnknownOperationError(TwinbayesError, RuntimeError):
+    """The graph holds an operation that a tape cannot record; the message names it."""
 
 
 @runtime_checkable
@@ -91,10 +94,15 @@ class _Walk:
     def over(self, graph: FunctionGraph) -> list[Ints]:
         """Record every node of a graph whose inputs are there; return places of its outputs."""
         for node in graph.toposort():
-            if all(self._is_known(v) for v in node.inputs):
-                self._compute(node)
-            else:
-                self._record(node)
+            try:
+                if all(self._is_known(v) for v in node.inputs):
+                    self._compute(node)
+                else:
+                    self._record(node)
+            except UnknownOperationError:
+                raise
+            except Exception as error:  # of the Op's own code, or of a rule that it does not fit
+                raise UnknownOperationError(f"{node.op} ({type(error).__name__})") from error
         return [self.places(v) for v in graph.outputs]
 
     def inside(self, node: Apply[Any]) -> list[Ints]:
@@ -118,7 +126,8 @@ class _Walk:
         if isinstance(variable, Constant):
             return np.asarray(variable.data)
         if variable not in self.known:
-            raise UnknownOperationError("an index or shape that depends on parameters")
+            source = "" if variable.owner is None else f", by {variable.owner.op}"
+            raise UnknownOperationError(f"an index or shape that depends on parameters{source}")
         return self.known[variable]
 
     def _is_known(self, variable: Variable[Any, Any]) -> bool:

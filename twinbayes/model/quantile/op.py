@@ -19,12 +19,11 @@ from pytensor.gradient import disconnected_grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
-from pytensor.tensor.variable import TensorVariable
 
 from twinbayes.machine.jit import jit, kernel_version, native
 from twinbayes.machine.native import pointer, view
-
-type Tensor = TensorVariable[Any, Any]
+from twinbayes.machine.special import log_ndtr
+from twinbayes.tensors import Tensor
 
 _ROOT2: Final = math.sqrt(2.0)
 _LOG_ROOT_2PI: Final = 0.5 * math.log(2.0 * math.pi)
@@ -32,23 +31,6 @@ _STEPS: Final = 200
 _CLOSE: Final = 1e-14
 
 _jit: Any = jit()
-
-
-@_jit
-def _log_tail(x):  # type: ignore[no-untyped-def]
-    """Log of the standard normal distribution function."""
-    if x > -5.0:
-        return (
-            math.log1p(-0.5 * math.erfc(x / _ROOT2))
-            if x > 0.0
-            else math.log(0.5 * math.erfc(-x / _ROOT2))
-        )
-    # Continued fraction of Mills' ratio (A&S 26.2.14).
-    y = -x
-    ratio = y
-    for k in range(40, 0, -1):
-        ratio = y + k / ratio
-    return -0.5 * x * x - _LOG_ROOT_2PI - math.log(ratio)
 
 
 @_jit
@@ -60,7 +42,7 @@ def _log_sum(weight, mean, sd, side, x, tails):  # type: ignore[no-untyped-def]
     largest = -np.inf
     for k in range(len(weight)):
         if weight[k] > 0.0:
-            tails[k] = _log_tail((x - side * mean[k]) / sd[k])
+            tails[k] = log_ndtr((x - side * mean[k]) / sd[k])
             largest = max(largest, math.log(weight[k]) + tails[k])
     tail, density = 0.0, 0.0
     for k in range(len(weight)):
@@ -84,7 +66,7 @@ def _quantile(z, weight, mean, sd, tails):  # type: ignore[no-untyped-def]
             low, high = min(low, own), max(high, own)
     if not (math.isfinite(low) and math.isfinite(high)):
         return np.nan
-    wanted = _log_tail(side * z)
+    wanted = log_ndtr(side * z)
     x = 0.5 * (low + high)
     for _ in range(_STEPS):
         if high - low <= _CLOSE * (1.0 + abs(low) + abs(high)):

@@ -11,8 +11,8 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 
 from twinbayes.errors import ModelError
-from twinbayes.machine.jit import inner, jit
-from twinbayes.machine.special import erfcx
+from twinbayes.machine.jit import jit
+from twinbayes.machine.special import log_ndtr_with_slope
 from twinbayes.model.curves.families.branch import TwinBranch, twin_branch
 from twinbayes.model.curves.families.parameter import (
     SD,
@@ -22,11 +22,9 @@ from twinbayes.model.curves.families.parameter import (
     require_parameter,
 )
 from twinbayes.model.curves.families.protocol import LEFT, MEASURED, RIGHT, Ints, MarkerFamily
-from twinbayes.model.events.likelihood.op import Tensor
+from twinbayes.tensors import Tensor, log_ndtr
 
-_ROOT2: Final = math.sqrt(2.0)
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
-_FAR: Final = 35.0  # standard deviations beyond which a tail is nothing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +79,7 @@ class Normal(MarkerFamily):
         """Log density of measured visits, unless they are summed up, and probability of others."""
         (sd,) = parameters
         side = np.where(codes == LEFT, 1.0, -1.0)
-        beyond = _log_ndtr(side * (values - eta) / sd)
+        beyond = log_ndtr(side * (values - eta) / sd)
         measured = codes == MEASURED
         if not measured.any():
             return beyond
@@ -105,26 +103,6 @@ class Normal(MarkerFamily):
         return out
 
 
-def _log_ndtr(x: Tensor) -> Tensor:
-    """Log of the standard normal distribution function, with a gradient that is finite."""
-    root = np.sqrt(2.0)
-    left = pt.log(pt.erfcx(pt.maximum(-x, 0.0) / root) / 2) - 0.5 * x**2
-    right = pt.log1p(-pt.erfc(pt.maximum(x, -1.0) / root) / 2)
-    out: Tensor = pt.switch(pt.lt(x, 0.0), left, right)
-    return out
-
-
-@inner(nogil=True)
-def _normal_tail(x):  # type: ignore[no-untyped-def]
-    """Log of the standard normal distribution function, and its first derivative."""
-    x = min(x, _FAR)
-    if x < 0.0:
-        scaled = erfcx(-x / _ROOT2)
-        return math.log(0.5 * scaled) - 0.5 * x * x, math.sqrt(2.0 / math.pi) / scaled
-    area = 1.0 - 0.5 * math.erfc(x / _ROOT2)
-    return math.log(area), math.exp(-0.5 * x * x) / (math.sqrt(2.0 * math.pi) * area)
-
-
 @twin_branch
 @jit(nogil=True)
 def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
@@ -135,5 +113,5 @@ def _visit(code, value, eta, parameter):  # type: ignore[no-untyped-def]
         return log_density, z / parameter[0], 1.0 / (parameter[0] * parameter[0])
     side = (1.0 if code == LEFT else -1.0) / parameter[0]
     z = side * (y - eta)
-    log_tail, rate = _normal_tail(z)
+    log_tail, rate = log_ndtr_with_slope(z)
     return log_tail, -side * rate, side * side * rate * (z + rate)
