@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtri
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.events.rows import Floats
 from twinbayes.names import TIME
 from twinbayes.twin.scenario import as_names
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
+from twinbayes.arrays import Floats
 from twinbayes.effects.confounding import Bias
 from twinbayes.effects.eligible import Chosen, choose
 from twinbayes.effects.estimand import SUMMARIES, Estimand, Reading
@@ -21,7 +22,6 @@ from twinbayes.effects.standardise import FIXED_SAMPLE, PatientWeights, Sums
 from twinbayes.effects.support import Support, require_supported, support_of
 from twinbayes.errors import TwinError
 from twinbayes.inference import Fit
-from twinbayes.model.events.rows import Floats
 from twinbayes.names import PATIENT, RMST, SAMPLE, SUBGROUP, TIME
 from twinbayes.twin.answers.grid import (
     Data,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import TwinError
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.events.rows import Floats
 from twinbayes.twin.occupation.paths import Path
 
 

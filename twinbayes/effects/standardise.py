@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import require_known
-from twinbayes.model.events.rows import Floats
 
 FIXED_SAMPLE: Final = "fixed_sample"
 BAYESIAN_BOOTSTRAP: Final = "bayesian_bootstrap"

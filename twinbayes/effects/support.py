@@ -13,11 +13,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from twinbayes.arrays import Floats
 from twinbayes.effects.estimand import Reading
 from twinbayes.errors import TwinError
 from twinbayes.model.courses.graph import EARLIER, StateGraph
 from twinbayes.model.courses.history import Episode, trace_histories
-from twinbayes.model.events.rows import Floats
 from twinbayes.names import SUBGROUP
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.scenario import Setting

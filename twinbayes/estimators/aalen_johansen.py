@@ -16,8 +16,9 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import norm
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import CohortError, OptionError, require_known
-from twinbayes.estimators.counting import CENSORED, CountingProcess, FloatArray
+from twinbayes.estimators.counting import CENSORED, CountingProcess
 from twinbayes.names import STATE, TIME
 
 BANDS: Final = ("plain", "cloglog")
@@ -39,17 +40,17 @@ class Increments:
         ``events / at_risk``, with minus the row sum on the diagonal.
     """
 
-    time: FloatArray
-    at_risk: FloatArray
-    events: FloatArray
-    hazard: FloatArray
+    time: Floats
+    at_risk: Floats
+    events: Floats
+    hazard: Floats
 
-    def covariance(self) -> FloatArray:
+    def covariance(self) -> Floats:
         """Greenwood covariance of the jumps out of one state, shape (times, from, to, to)."""
         n = np.maximum(self.at_risk, 1.0)[:, :, None, None]
         d = self.events
         size = d.shape[1]
-        cov: FloatArray = -d[:, :, :, None] * d[:, :, None, :] / n**3
+        cov: Floats = -d[:, :, :, None] * d[:, :, None, :] / n**3
         i = np.arange(size)
         cov[:, :, i, i] += d / n[..., 0] ** 2
         # The diagonal of the jump matrix is minus the row sum: its covariances follow.
@@ -81,31 +82,31 @@ class StateOccupation:
     """
 
     origin: float
-    time: FloatArray
-    probability: FloatArray
-    covariance: FloatArray
+    time: Floats
+    probability: Floats
+    covariance: Floats
     states: tuple[str, ...]
     level: float
     band: str
     last_observed: float
 
     @property
-    def standard_error(self) -> FloatArray:
+    def standard_error(self) -> Floats:
         """Square root of the diagonal of the covariance."""
         variance = np.diagonal(self.covariance, axis1=1, axis2=2)
         return np.sqrt(np.maximum(variance, 0.0))
 
     @property
-    def lower(self) -> FloatArray:
+    def lower(self) -> Floats:
         """Lower limit of the pointwise band."""
         return _limits(self.probability, self.standard_error, self.level, self.band)[0]
 
     @property
-    def upper(self) -> FloatArray:
+    def upper(self) -> Floats:
         """Upper limit of the pointwise band."""
         return _limits(self.probability, self.standard_error, self.level, self.band)[1]
 
-    def at(self, times: npt.ArrayLike) -> FloatArray:
+    def at(self, times: npt.ArrayLike) -> Floats:
         """Return probabilities at the given times, shape (times, states)."""
         return self.probability[self._index(times)]
 
@@ -226,7 +227,7 @@ def aalen_johansen(
     # Σ_h π_h² cov(dA_h): what each event time adds to the covariance.
     shock = np.einsum("uh,uhjk->ujk", probability[:-1] ** 2, jumps.covariance())
     step = np.eye(size) + jumps.hazard
-    covariance: FloatArray = np.empty((jumps.time.size + 1, size, size))
+    covariance: Floats = np.empty((jumps.time.size + 1, size, size))
     covariance[0] = current = c0
     transposed = np.ascontiguousarray(step.transpose(0, 2, 1))
     for u in range(jumps.time.size):
@@ -322,10 +323,10 @@ def restricted_mean_time(
     )
 
 
-def propagate(p0: FloatArray, hazard: FloatArray) -> FloatArray:
+def propagate(p0: Floats, hazard: Floats) -> Floats:
     """Product integral: row u + 1 is p0 (I + dA_0) … (I + dA_u)."""
     probability = np.empty((hazard.shape[0] + 1, p0.size))
-    current: FloatArray = p0
+    current: Floats = p0
     probability[0] = p0
     for u in range(hazard.shape[0]):
         current = current + current @ hazard[u]
@@ -335,7 +336,7 @@ def propagate(p0: FloatArray, hazard: FloatArray) -> FloatArray:
 
 def initial_distribution(
     process: CountingProcess, origin: float, initial: str | int | npt.ArrayLike | None
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Floats, Floats]:
     """Return the initial distribution and its covariance; see `aalen_johansen`."""
     size = len(process.states)
     if initial is None:
@@ -357,9 +358,7 @@ def initial_distribution(
     return p0, np.zeros((size, size))
 
 
-def _limits(
-    p: FloatArray, standard_error: FloatArray, level: float, band: str
-) -> tuple[FloatArray, FloatArray]:
+def _limits(p: Floats, standard_error: Floats, level: float, band: str) -> tuple[Floats, Floats]:
     z = float(norm.ppf(0.5 + level / 2))
     if band == "plain":
         half = z * standard_error

@@ -10,11 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.errors import CohortError
-
-type FloatArray = npt.NDArray[np.float64]
-type IntArray = npt.NDArray[np.int64]
-type BoolArray = npt.NDArray[np.bool_]
 
 CENSORED: Final = -1
 
@@ -46,10 +43,10 @@ class CountingProcess:
         transition leads from a state into itself.
     """
 
-    start: FloatArray
-    stop: FloatArray
-    from_state: IntArray
-    to_state: IntArray
+    start: Floats
+    stop: Floats
+    from_state: Ints
+    to_state: Ints
     states: tuple[str, ...]
     patient: npt.NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=object))
     absorbing: tuple[str, ...] | None = None
@@ -122,7 +119,7 @@ class CountingProcess:
             raise CohortError(f"state {name_or_index} is outside 0..{len(self.states) - 1}.")
         return int(name_or_index)
 
-    def select(self, rows: BoolArray) -> CountingProcess:
+    def select(self, rows: Bools) -> CountingProcess:
         """Return the process of the rows where `rows` is true."""
         return self._take(np.flatnonzero(rows))
 
@@ -153,7 +150,7 @@ class CountingProcess:
         later = self.select(self.stop > day)
         return replace(later, start=np.maximum(later.start, day))
 
-    def present(self, day: float) -> BoolArray:
+    def present(self, day: float) -> Bools:
         """Rows under observation just after `day`: ``start <= day < stop``."""
         return (self.start <= day) & (day < self.stop)
 
@@ -175,7 +172,7 @@ class CountingProcess:
             row_owner=rank[code],
         )
 
-    def state_at(self, day: float) -> IntArray:
+    def state_at(self, day: float) -> Ints:
         """Return each patient's state on `day`, -1 where it is not known."""
         follow_up = self.follow_up()
         state = np.where(follow_up.exit <= day, follow_up.absorbed_in, CENSORED)
@@ -183,7 +180,7 @@ class CountingProcess:
         state[follow_up.row_owner[here]] = self.from_state[here]
         return state
 
-    def n_known(self, times: npt.ArrayLike) -> IntArray:
+    def n_known(self, times: npt.ArrayLike) -> Ints:
         """Count patients whose state at each time is known: under observation or absorbed."""
         days = np.asarray(times, dtype=np.float64)
         ends = self.follow_up()
@@ -206,13 +203,13 @@ class FollowUp:
         For each row of the process, the position of its patient.
     """
 
-    entry: FloatArray
-    exit: FloatArray
-    absorbed_in: IntArray
-    row_owner: IntArray
+    entry: Floats
+    exit: Floats
+    absorbed_in: Ints
+    row_owner: Ints
 
     @property
-    def censored(self) -> BoolArray:
+    def censored(self) -> Bools:
         """Patients whose follow-up ended without an absorbing state."""
         return np.asarray(self.absorbed_in == CENSORED)
 
@@ -252,7 +249,7 @@ def competing_process(
 
 def spread_same_day(
     start: npt.ArrayLike, stop: npt.ArrayLike, patient: npt.ArrayLike, *, gap: float = 0.5
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Floats, Floats]:
     """Give rows without length the length `gap`, moving the patient's next rows along.
 
     Two events of one day (a relapse found at death) leave a row without length, at which nobody
@@ -274,7 +271,7 @@ def spread_same_day(
     return begin, end
 
 
-def _require_no_row(bad: BoolArray, what: str, remedy: str) -> None:
+def _require_no_row(bad: Bools, what: str, remedy: str) -> None:
     if bad.any():
         raise CohortError(
             f"counting process: {int(bad.sum())} rows {what}, first at row {int(np.argmax(bad))}. "

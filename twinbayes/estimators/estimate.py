@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import OptionError
-from twinbayes.estimators.counting import FloatArray
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Estimate:
     """
 
     value: float
-    influence: FloatArray = field(repr=False)
+    influence: Floats = field(repr=False)
     low: float = 0.0
     high: float = 1.0
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
+from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.errors import CohortError, OptionError, require_known
-from twinbayes.estimators.counting import BoolArray, FloatArray, IntArray
 
 BANDS: Final = ("log-log", "plain")
 
@@ -32,21 +32,21 @@ class SurvivalCurve:
         Probability and scale of the band: ``"log-log"`` or ``"plain"`` (clipped to [0, 1]).
     """
 
-    time: FloatArray
-    n_risk: IntArray
-    n_event: IntArray
-    survival: FloatArray
-    standard_error: FloatArray
-    lower: FloatArray
-    upper: FloatArray
+    time: Floats
+    n_risk: Ints
+    n_event: Ints
+    survival: Floats
+    standard_error: Floats
+    lower: Floats
+    upper: Floats
     level: float
     band: str
 
-    def at(self, times: npt.ArrayLike) -> FloatArray:
+    def at(self, times: npt.ArrayLike) -> Floats:
         """Return S(t) at the given times, 1 before the first step."""
         return self._step(self.survival, times, 1.0)
 
-    def before(self, times: npt.ArrayLike) -> FloatArray:
+    def before(self, times: npt.ArrayLike) -> Floats:
         """Return the left limit S(t−) at the given times."""
         return self._step(self.survival, times, 1.0, side="left")
 
@@ -85,8 +85,8 @@ class SurvivalCurve:
         return float(areas.sum()), float(np.sqrt(np.sum(remaining**2 * terms)))
 
     def _step(
-        self, values: FloatArray, times: npt.ArrayLike, first: float, side: str = "right"
-    ) -> FloatArray:
+        self, values: Floats, times: npt.ArrayLike, first: float, side: str = "right"
+    ) -> Floats:
         days = np.asarray(times, dtype=np.float64)
         if side == "right":
             index = np.searchsorted(self.time, days, side="right")
@@ -144,7 +144,7 @@ def reverse_kaplan_meier(
 
 def _checked(
     time: npt.ArrayLike, event: npt.ArrayLike, entry: npt.ArrayLike | None
-) -> tuple[FloatArray, BoolArray, FloatArray]:
+) -> tuple[Floats, Bools, Floats]:
     stop = np.asarray(time, dtype=np.float64)
     died = np.asarray(event).astype(np.bool_)
     # A patient with an event on day 0 is at risk on day 0, so entry is just before it.
@@ -164,13 +164,13 @@ def _checked(
 
 
 def _curve(
-    stop: FloatArray,
-    counted: BoolArray,
-    start: FloatArray,
+    stop: Floats,
+    counted: Bools,
+    start: Floats,
     level: float,
     band: str,
     *,
-    gone_first: BoolArray | None = None,
+    gone_first: Bools | None = None,
 ) -> SurvivalCurve:
     require_known(band, BANDS, "band")
     if not 0.0 < level < 1.0:
@@ -194,9 +194,7 @@ def _curve(
     )  # fmt: skip
 
 
-def _band(
-    survival: FloatArray, greenwood: FloatArray, z: float, band: str
-) -> tuple[FloatArray, FloatArray]:
+def _band(survival: Floats, greenwood: Floats, z: float, band: str) -> tuple[Floats, Floats]:
     """Limits from the standard error of log S(t), which Greenwood's sum is the square of."""
     if band == "plain":
         half = z * survival * greenwood

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from twinbayes.arrays import Floats
 from twinbayes.estimators.aalen_johansen import increments, initial_distribution, propagate
-from twinbayes.estimators.counting import CENSORED, CountingProcess, FloatArray
+from twinbayes.estimators.counting import CENSORED, CountingProcess
 
 
 def pseudo_values(
@@ -20,7 +21,7 @@ def pseudo_values(
     *,
     origin: float = 0.0,
     initial: str | int | npt.ArrayLike | None = None,
-) -> FloatArray:
+) -> Floats:
     """Return the pseudo-values of state occupation at `horizon`.
 
     Without censoring, and with the initial distribution estimated, a pseudo-value is exactly the

@@ -7,13 +7,13 @@ from typing import Final
 
 import numpy as np
 
-from twinbayes.estimators.counting import FloatArray
+from twinbayes.arrays import Floats
 
 #: Harrell's quantiles for four knots.
 FOUR_KNOTS: Final = (0.05, 0.35, 0.65, 0.95)
 
 
-def natural_spline_term(x: FloatArray, knots: Sequence[float] | FloatArray, k: int) -> FloatArray:
+def natural_spline_term(x: Floats, knots: Sequence[float] | Floats, k: int) -> Floats:
     """Return one column of a natural cubic spline's basis (Harrell 2015, eq. 2.25).
 
     With an intercept and x itself, the columns of all knots but the last two are the basis.

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pytensor.tensor.variable import TensorVariable
 from scipy.interpolate import BSpline
 
 from twinbayes.errors import ModelError, require_known
@@ -27,8 +26,8 @@ from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 from twinbayes.priors.prior_tags import note_prior
+from twinbayes.tensors import Tensor
 
-type Tensor = TensorVariable[Any, Any]
 type Rates = tuple[Tensor, Tensor]
 
 

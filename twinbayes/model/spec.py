@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model.catalogue import known_type
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.covariates.design import Encoding, Floats
+from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.curves.association import (
     Association,
     Feature,

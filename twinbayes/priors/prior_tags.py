@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from twinbayes.arrays import Floats
 
 _TAG: Final = "twinbayes_prior"
 

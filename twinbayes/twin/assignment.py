@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError, ScenarioError
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.model.covariates.design import Encoding
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.twin.scenario import Setting
 from twinbayes.twin.weighting.patient_draws import PatientDraws
 

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.extending import last_days
 from twinbayes.errors import TwinError
@@ -16,7 +17,6 @@ from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Present, trace_histories
 from twinbayes.model.covariates.design import DesignMatrix
-from twinbayes.model.events.rows import Floats
 from twinbayes.names import CENTRE, MARKER, PATIENT, PATIENT_ID, SUBGROUP
 from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
 from twinbayes.twin.curves.patient import PatientCurves, along_curves, patient_curves

@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
+from twinbayes.arrays import Floats
 from twinbayes.checks.borrowing.record_scores import RecordScores
 from twinbayes.checks.result import CheckResult
 from twinbayes.errors import ModelError
@@ -25,8 +25,6 @@ from twinbayes.model import Complete, Exchangeable, ExNex, NoPooling
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.names import CHAIN, DRAW, EFFECT, SUBGROUP, TREATMENT_SUBGROUP_EFFECT
 from twinbayes.priors import PriorEntry
-
-Floats = NDArray[np.float64]
 
 _SYMMETRIC: Final = (NoPooling, Complete, Exchangeable, ExNex)
 _MEANS: Final = 80  # quantiles of the prior of the mean, of that of the spread,

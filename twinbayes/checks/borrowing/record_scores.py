@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
 from twinbayes.inference.densities.likelihood import patient_loglik
@@ -32,9 +32,6 @@ from twinbayes.names import (
     TREATMENT_HETEROGENEITY,
     TREATMENT_SUBGROUP_EFFECT,
 )
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 _STEP: Final = 1e-3  # of the derivatives; their error is its square
 _EFFECT_LAWS: Final = (TREATMENT_EFFECT, TREATMENT_HETEROGENEITY)

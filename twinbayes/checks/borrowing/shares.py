@@ -26,6 +26,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats
 from twinbayes.checks.borrowing.record_scores import RecordScores, stacked
 from twinbayes.checks.borrowing.source_scores import aggregate_scores
 from twinbayes.checks.result import BORROWING, CheckResult
@@ -47,8 +48,6 @@ from twinbayes.names import (
     TREATMENT_SUBGROUP_EFFECT,
 )
 from twinbayes.twin import Twin
-
-Floats = NDArray[np.float64]
 
 OWN: Final = "own data"
 OWN_SUBGROUP: Final = "own subgroup"

@@ -6,10 +6,11 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort.aggregate import OUTCOMES, RESPONSE
 from twinbayes.inference import AggregateFit
 from twinbayes.model import LatentExchangeability, PowerPrior
-from twinbayes.model.aggregate.likelihood import Floats, row_logp, row_slopes
+from twinbayes.model.aggregate.likelihood import row_logp, row_slopes
 from twinbayes.model.aggregate.power_limit import NormalSource
 from twinbayes.model.aggregate.rows import OTHER_CLASS, POWER, SHARE
 from twinbayes.names import CHAIN, DRAW, POSTERIOR, SUBGROUP

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from twinbayes.estimators.counting import FloatArray
+from twinbayes.arrays import Floats
 from twinbayes.estimators.splines import FOUR_KNOTS, natural_spline_term
 
 # Predictions beyond these are moved here. The scale is short towards 1 (log(−log) of the upper edge
@@ -22,25 +22,25 @@ _FLOOR: Final = 0.05  # see `_working`
 class CloglogRegression:
     """Regression of pseudo-values: coefficients and their sandwich covariance."""
 
-    coefficients: FloatArray
-    covariance: FloatArray
+    coefficients: Floats
+    covariance: Floats
 
     @property
-    def standard_errors(self) -> FloatArray:
+    def standard_errors(self) -> Floats:
         """Square roots of the diagonal of the covariance."""
         return np.sqrt(np.diag(self.covariance))
 
-    def mean(self, design: FloatArray, offset: FloatArray | float = 0.0) -> FloatArray:
+    def mean(self, design: Floats, offset: Floats | float = 0.0) -> Floats:
         """Return the fitted probability, 1 − exp(−exp(design · coefficients + offset))."""
         return np.asarray(-np.expm1(-np.exp(design @ self.coefficients + offset)))
 
 
 def regress(
-    y: FloatArray,
-    design: FloatArray,
+    y: Floats,
+    design: Floats,
     *,
-    offset: FloatArray | float = 0.0,
-    begin: FloatArray | None = None,
+    offset: Floats | float = 0.0,
+    begin: Floats | None = None,
 ) -> CloglogRegression:
     """Solve the quasi-score equations with a complementary log–log link.
 
@@ -75,7 +75,7 @@ def regress(
     return CloglogRegression(beta, bread @ (scores.T @ scores) @ bread)
 
 
-def _working(y: FloatArray, eta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _working(y: Floats, eta: Floats) -> tuple[Floats, Floats, Floats]:
     """Return the derivative of the mean, the residual and the working variance.
 
     The floor under the variance: pseudo-values of censored patients stay noisy where the mean is
@@ -87,17 +87,17 @@ def _working(y: FloatArray, eta: FloatArray) -> tuple[FloatArray, FloatArray, Fl
     return rate * np.exp(-rate), y - mean, mean * (1.0 - mean) + _FLOOR
 
 
-def cloglog(p: FloatArray) -> FloatArray:
+def cloglog(p: Floats) -> Floats:
     """Return log(−log(1 − p)), with p moved off 0 and 1."""
     return np.log(-np.log1p(-np.clip(p, _LOWEST, _HIGHEST)))
 
 
-def spline_knots(x: FloatArray) -> FloatArray:
+def spline_knots(x: Floats) -> Floats:
     """Knots of the restricted cubic spline; few distinct predictions give few knots."""
     return np.unique(np.quantile(x, FOUR_KNOTS))
 
 
-def spline(x: FloatArray, knots: FloatArray) -> FloatArray:
+def spline(x: Floats, knots: Floats) -> Floats:
     """Natural cubic spline with intercept and linear term; two knots leave a straight line."""
     terms = [natural_spline_term(x, knots, k) for k in range(knots.size - 2)]
     return np.column_stack([np.ones_like(x), x, *terms])

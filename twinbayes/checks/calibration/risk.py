@@ -16,12 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
+from twinbayes.arrays import Floats
 from twinbayes.checks.calibration.cloglog import cloglog, regress, spline, spline_knots
 from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
 from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import CohortError
 from twinbayes.estimators.aalen_johansen import aalen_johansen
-from twinbayes.estimators.counting import CountingProcess, FloatArray
+from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.pseudo_values import pseudo_values
 
 
@@ -251,7 +252,7 @@ def hazard_slope(
     return slope, information**-0.5
 
 
-def _in_the_large(observed: FloatArray, p: FloatArray, z: float) -> dict[str, float]:
+def _in_the_large(observed: Floats, p: Floats, z: float) -> dict[str, float]:
     ratio = observed.mean() / p.mean()
     spread = np.std(observed - ratio * p, ddof=1) / (np.sqrt(p.size) * p.mean())
     shift = regress(observed, np.ones((p.size, 1)), offset=cloglog(p))
@@ -268,14 +269,14 @@ def _in_the_large(observed: FloatArray, p: FloatArray, z: float) -> dict[str, fl
     }
 
 
-def _slope(observed: FloatArray, p: FloatArray, z: float) -> dict[str, float]:
+def _slope(observed: Floats, p: Floats, z: float) -> dict[str, float]:
     fit = regress(observed, np.column_stack([np.ones(p.size), cloglog(p)]))
     value, error = float(fit.coefficients[1]), float(fit.standard_errors[1])
     return {"slope": value, "slope_lower": value - z * error, "slope_upper": value + z * error}
 
 
 def _curve_errors(
-    observed: FloatArray, p: FloatArray, level: float, draws: int, rng: np.random.Generator
+    observed: Floats, p: Floats, level: float, draws: int, rng: np.random.Generator
 ) -> dict[str, float]:
     x = cloglog(p)
     design = spline(x, spline_knots(x))

@@ -15,15 +15,13 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import binom
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.checks.result import SIMULATION_BASED, CheckResult
 from twinbayes.errors import OptionError
 from twinbayes.inference.thinning import evenly_spaced
-
-type Floats = NDArray[np.float64]
-type Ints = NDArray[np.int64]
 
 _POINTS: Final = 50  # at which an ECDF is looked at, where there are more ranks than that
 _SIMULATIONS: Final = 50_000

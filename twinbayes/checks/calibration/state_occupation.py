@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from twinbayes.arrays import Floats
 from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.aalen_johansen import aalen_johansen
-from twinbayes.estimators.counting import CountingProcess, FloatArray
+from twinbayes.estimators.counting import CountingProcess
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, SUBGROUP, TIME
 
 ALL: Final = "all"
@@ -106,7 +107,7 @@ def _aligned(
     process: CountingProcess,
     times: Sequence[float],
     subgroup: Sequence[Any] | npt.NDArray[Any] | None,
-) -> tuple[FloatArray, npt.NDArray[Any], npt.NDArray[Any]]:
+) -> tuple[Floats, npt.NDArray[Any], npt.NDArray[Any]]:
     """Values (patient, time, state) in the order of the process' states, labels and groups."""
     if set(predicted.dims) != {PATIENT, TIME, STATE}:
         raise CohortError(f"predictions have dims {predicted.dims}; expected patient, time, state.")
@@ -132,7 +133,7 @@ def _aligned(
 
 def _compare(
     name: str,
-    values: FloatArray,
+    values: Floats,
     process: CountingProcess,
     origin: float,
     times: Sequence[float],

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats
 from twinbayes.checks.result import CheckResult, CheckVerdict
 from twinbayes.errors import CohortError
-from twinbayes.estimators.counting import FloatArray
 from twinbayes.names import DAYS_PER_YEAR, MARKER, SUBGROUP
 
 _BINS: Final = 6
@@ -40,11 +40,11 @@ class PredictedVisits:
     """
 
     marker: str
-    day: FloatArray
-    value: FloatArray
+    day: Floats
+    value: Floats
     censored: NDArray[np.str_]
     subgroup: NDArray[Any]
-    replicated: FloatArray
+    replicated: Floats
 
     def __post_init__(self) -> None:
         n = len(self.value)
@@ -148,7 +148,7 @@ def visual_predictive(one: PredictedVisits) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _inside(one: PredictedVisits, level: float) -> FloatArray:
+def _inside(one: PredictedVisits, level: float) -> Floats:
     """(visit,) share of the value's range of transforms within the interval; 0 or 1 without ties.
 
     A value on one side of a limit, or tied with others, may be anywhere in its range. Counting it
@@ -159,17 +159,17 @@ def _inside(one: PredictedVisits, level: float) -> FloatArray:
     overlap = np.clip(np.minimum(last, high) - np.maximum(first, low), 0.0, None)
     width = last - first
     held = ((low <= first) & (first <= high)).astype(float)
-    inside: FloatArray = np.divide(overlap, width, out=held, where=width > 0)
+    inside: Floats = np.divide(overlap, width, out=held, where=width > 0)
     return inside
 
 
-def _pit(one: PredictedVisits) -> FloatArray:
+def _pit(one: PredictedVisits) -> Floats:
     """(visit,) middle of the value's range of transforms."""
     first, last = _transform(one)
     return 0.5 * (first + last)
 
 
-def _transform(one: PredictedVisits) -> tuple[FloatArray, FloatArray]:
+def _transform(one: PredictedVisits) -> tuple[Floats, Floats]:
     """(visit,) ends of the range of the probability integral transform that a value stands for.
 
     Shares of replicated values below the measured one, and at most as large; from 0 or up to 1

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from twinbayes.arrays import Bools, Floats
 from twinbayes.checks.result import OUT_OF_SAMPLE, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError, OptionError
-from twinbayes.estimators.counting import BoolArray, FloatArray
 from twinbayes.estimators.estimate import Estimate
 
 POOLED: Final = "pooled"
 
-type Score = Callable[[tuple[Any, ...], FloatArray], Mapping[str, Estimate | float]]
+type Score = Callable[[tuple[Any, ...], Floats], Mapping[str, Estimate | float]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CrossValidation:
     """
 
     patients: tuple[Any, ...]
-    predictions: FloatArray = field(repr=False)
+    predictions: Floats = field(repr=False)
     folds: tuple[Fold, ...] = field(repr=False)
     result: CheckResult
 
@@ -111,7 +111,7 @@ def cross_validate[F](
     patients: Sequence[Any],
     folds: Sequence[Fold],
     *,
-    refit: Callable[[FloatArray], F],
+    refit: Callable[[Floats], F],
     predict: Callable[[F, tuple[Any, ...]], npt.ArrayLike],
     score: Score,
     usable: Callable[[F], bool] | None = None,
@@ -153,7 +153,7 @@ def cross_validate[F](
     held = [label for fold in folds for label in fold.held_out]
     if len(held) != len(position) or set(held) != set(position):
         raise CohortError("the folds must hold out each patient exactly once.")
-    predictions: FloatArray | None = None
+    predictions: Floats | None = None
     rows: list[dict[str, Any]] = []
     unusable = 0
     for fold in folds:
@@ -180,7 +180,7 @@ def cross_validate[F](
     return CrossValidation(tuple(patients), predictions, tuple(folds), result)
 
 
-def _chosen(patients: Sequence[Any], keep: BoolArray) -> tuple[Any, ...]:
+def _chosen(patients: Sequence[Any], keep: Bools) -> tuple[Any, ...]:
     return tuple(label for label, kept in zip(patients, keep, strict=True) if kept)
 
 

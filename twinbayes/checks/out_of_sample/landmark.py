@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from twinbayes.arrays import Floats
 from twinbayes.checks.calibration.expected_events import counting_process
 from twinbayes.checks.calibration.risk import calibration_errors
 from twinbayes.checks.result import SCORES, CheckResult, CheckVerdict
@@ -25,8 +25,6 @@ from twinbayes.twin import Scenario, Twin
 from twinbayes.twin.occupation.paths import over_patients, time_nodes
 from twinbayes.twin.occupation.places import fatal_states
 from twinbayes.twin.weighting.patient_draws import PatientDraws
-
-type FloatArray = npt.NDArray[np.float64]
 
 ANY_DEATH: Final = "any death"
 ANY_FINAL: Final = "any final state"
@@ -119,12 +117,12 @@ class Landmark:
             )
 
     @property
-    def times(self) -> FloatArray:
+    def times(self) -> Floats:
         """Days since the landmark to forecast: the middle of each window, then its end."""
         ends = np.asarray(self.horizons)
         return np.concatenate([ends / 2, ends])
 
-    def forecast(self, fit: Fit, patients: Sequence[str]) -> FloatArray:
+    def forecast(self, fit: Fit, patients: Sequence[str]) -> Floats:
         """Forecast patients at risk, from the landmark and, where censored, from their last day.
 
         Only the record up to the landmark, or up to the last day, conditions a forecast; the
@@ -144,7 +142,7 @@ class Landmark:
         own, windows = ends.exit - self.day, self.day + np.asarray(self.horizons)
         final = np.isin(fit.spec.graph.states, fit.spec.graph.absorbing)
 
-        def ahead(i: int) -> FloatArray:
+        def ahead(i: int) -> Floats:
             drawn = at_landmark.patient_draws(i)
             state = mean_occupation(at_landmark, i, self.times, drawn)
             free = 1.0 - state[len(self.horizons) :, final].sum(axis=1)
@@ -168,11 +166,11 @@ class Landmark:
             given[lost] = self._from_last_day(fit, [patients[int(k)] for k in lost], groups)
         return np.concatenate([parts[:, :width], given, parts[:, width:]], axis=1)
 
-    def _from_last_day(self, fit: Fit, patients: Sequence[str], groups: FloatArray) -> FloatArray:
+    def _from_last_day(self, fit: Fit, patients: Sequence[str], groups: Floats) -> Floats:
         """Probabilities of the targets given the whole record; NaN for times already seen."""
         twin: Twin = fit.twin(list(patients))
 
-        def ahead(i: int) -> FloatArray:
+        def ahead(i: int) -> Floats:
             left = self.day + self.times - twin.present[i].day
             out = np.full((self.times.size, groups.shape[1]), np.nan)
             out[left >= 0] = mean_occupation(twin, i, left[left >= 0]) @ groups
@@ -180,14 +178,14 @@ class Landmark:
 
         return np.stack(list(over_patients(len(patients), ahead)))
 
-    def _groups(self, fit: Fit) -> FloatArray:
+    def _groups(self, fit: Fit) -> Floats:
         """(state, target): 1 where the target has the state."""
         states = fit.spec.graph.states
         columns = [np.isin(states, some) for some in self.targets.values()]
         return np.stack(columns, axis=1).astype(np.float64)
 
     def scores(
-        self, patients: Sequence[str], forecast: FloatArray
+        self, patients: Sequence[str], forecast: Floats
     ) -> dict[tuple[str, float, str], Estimate | float]:
         """Score forecasts of patients at risk, as `forecast` returns them.
 
@@ -208,7 +206,7 @@ class Landmark:
                 days, both = self.day + np.array([horizon / 2, horizon]), [j, n_ends + j]
                 last = both[1:]
 
-                def how(columns: list[int], w: FloatArray = w) -> dict[str, Any]:
+                def how(columns: list[int], w: Floats = w) -> dict[str, Any]:
                     if self.weights == "ipcw":
                         return {}
                     return {"weights": self.weights, "conditional": w[:, columns]}
@@ -318,9 +316,7 @@ def landmark_accuracy(
     return CheckResult("accuracy of predictions at a landmark", verdict, table, text, SCORES)
 
 
-def mean_occupation(
-    twin: Twin, i: int, times: FloatArray, drawn: PatientDraws | None = None
-) -> FloatArray:
+def mean_occupation(twin: Twin, i: int, times: Floats, drawn: PatientDraws | None = None) -> Floats:
     """Posterior mean occupation of patient `i` at days since the landmark, (time, state)."""
     graph, day = twin.spec.graph, twin.present[i].day
     asked = np.round(times, _DECIMALS)

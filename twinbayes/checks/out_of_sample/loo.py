@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from twinbayes.arrays import Floats
 from twinbayes.checks.result import SCORES, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError
-from twinbayes.estimators.counting import FloatArray
 from twinbayes.names import CHAIN, DRAW, LOG_LIKELIHOOD, PATIENT, POSTERIOR
 
 
@@ -40,9 +40,9 @@ class PatientLoo:
     """
 
     patients: npt.NDArray[Any]
-    elpd: FloatArray
+    elpd: Floats
     p_loo: float
-    pareto_k: FloatArray
+    pareto_k: Floats
     good_k: float
 
     @property

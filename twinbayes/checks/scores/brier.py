@@ -14,11 +14,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from twinbayes.arrays import Floats
 from twinbayes.checks.scores.censoring import HorizonOutcome, outcomes_at
 from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import OptionError, require_known
 from twinbayes.estimators.aalen_johansen import aalen_johansen
-from twinbayes.estimators.counting import CountingProcess, FloatArray
+from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.estimate import Estimate
 
 type Labels = Sequence[Any] | npt.NDArray[Any]
@@ -150,15 +151,15 @@ def _relative(own: Estimate, null: Estimate) -> Estimate:
     return Estimate(1.0 - ratio, -moved / null.value, -np.inf, 1.0)
 
 
-def _trapezoid(days: FloatArray) -> FloatArray:
+def _trapezoid(days: Floats) -> Floats:
     if days.size < 2 or np.any(np.diff(days) <= 0):
         raise OptionError("the integrated Brier score needs two or more increasing horizons.")
     gaps = np.diff(days)
-    share: FloatArray = (np.append(gaps, 0.0) + np.append(0.0, gaps)) / (2 * gaps.sum())
+    share: Floats = (np.append(gaps, 0.0) + np.append(0.0, gaps)) / (2 * gaps.sum())
     return share
 
 
-def _simpson(days: FloatArray, origin: float) -> FloatArray:
+def _simpson(days: Floats, origin: float) -> Floats:
     if days.size != 2 or not days[1] > origin or not np.isclose(2 * days[0], origin + days[1]):
         raise OptionError(
             "Simpson's rule needs two horizons: the middle and the end of the window that begins "
@@ -167,7 +168,7 @@ def _simpson(days: FloatArray, origin: float) -> FloatArray:
     return np.array([2 / 3, 1 / 6])
 
 
-def _score(p: FloatArray, outcome: HorizonOutcome) -> Estimate:
+def _score(p: Floats, outcome: HorizonOutcome) -> Estimate:
     part = (outcome.case * (1.0 - p) ** 2 + outcome.control * p**2) / p.size
     value = float(part.sum())
     influence = part - value / p.size + outcome.influence(part)

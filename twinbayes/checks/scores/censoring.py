@@ -19,9 +19,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from twinbayes.arrays import Bools, Floats
 from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import CohortError, OptionError, require_known
-from twinbayes.estimators.counting import BoolArray, CountingProcess, FloatArray, FollowUp
+from twinbayes.estimators.counting import CountingProcess, FollowUp
 from twinbayes.estimators.kaplan_meier import SurvivalCurve, reverse_kaplan_meier
 
 CONTROLS: Final = ("all_others", "event_free")
@@ -37,10 +38,10 @@ class CensoringModel:
     """
 
     follow_up: FollowUp
-    strata: tuple[BoolArray, ...]
+    strata: tuple[Bools, ...]
     curves: tuple[SurvivalCurve, ...]
 
-    def weight(self, at: FloatArray, strict: BoolArray) -> FloatArray:
+    def weight(self, at: Floats, strict: Bools) -> Floats:
         """Return 1/G(at), or 1/G(at−) where `strict`; zero where `at` is NaN."""
         weight = np.zeros(at.shape)
         for members, curve in zip(self.strata, self.curves, strict=True):
@@ -50,7 +51,7 @@ class CensoringModel:
             weight[use] = 1.0 / seen[use]
         return weight
 
-    def influence(self, part: FloatArray, at: FloatArray, strict: BoolArray) -> FloatArray:
+    def influence(self, part: Floats, at: Floats, strict: Bools) -> Floats:
         """Return how each patient moves a sum through the estimated weights.
 
         Parameters
@@ -139,13 +140,13 @@ class HorizonOutcome:
     """
 
     horizon: float
-    case: FloatArray
-    control: FloatArray
-    at: FloatArray
-    strict: BoolArray
+    case: Floats
+    control: Floats
+    at: Floats
+    strict: Bools
     model: CensoringModel | None
 
-    def influence(self, part: FloatArray) -> FloatArray:
+    def influence(self, part: Floats) -> Floats:
         """Return how each patient moves the sum of `part` through estimated weights.
 
         Weights of the predicting model are taken as known, as its predictions are.
@@ -157,7 +158,7 @@ class HorizonOutcome:
 
 def outcomes_at(
     process: CountingProcess,
-    horizons: FloatArray,
+    horizons: Floats,
     target: str | Sequence[str],
     *,
     weights: str = "ipcw",
@@ -255,7 +256,7 @@ def _known_at(
 
 def _outcomes_by_model(
     process: CountingProcess,
-    horizons: FloatArray,
+    horizons: Floats,
     codes: list[int],
     conditional: npt.ArrayLike | None,
     strata: object,

@@ -14,10 +14,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from twinbayes.arrays import Bools, Floats
 from twinbayes.checks.scores.censoring import censoring_model
 from twinbayes.checks.scores.predictions import as_scores
 from twinbayes.errors import OptionError, require_known
-from twinbayes.estimators.counting import BoolArray, CountingProcess, FloatArray
+from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.estimate import Estimate
 
 WEIGHTS: Final = ("harrell", "uno")
@@ -94,21 +95,21 @@ class _PairSums:
     reads the censoring curve on the patient's day, once a reading.
     """
 
-    excess_agreeing: FloatArray
-    excess_total: FloatArray
-    reads_agreeing: FloatArray
-    reads_total: FloatArray
+    excess_agreeing: Floats
+    excess_total: Floats
+    reads_agreeing: Floats
+    reads_total: Floats
     agreeing: float = 0.0
     total: float = 0.0
 
 
 def _pair_sums(
-    score: FloatArray,
-    day: FloatArray,
-    earlier: BoolArray,
-    case: BoolArray,
-    competing: BoolArray,
-    weight: FloatArray,
+    score: Floats,
+    day: Floats,
+    earlier: Bools,
+    case: Bools,
+    competing: Bools,
+    weight: Floats,
 ) -> _PairSums:
     n = score.size
     sums = _PairSums(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n))

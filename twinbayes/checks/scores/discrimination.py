@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from twinbayes.arrays import Floats
 from twinbayes.checks.scores.censoring import HorizonOutcome, outcomes_at
 from twinbayes.checks.scores.predictions import as_scores
 from twinbayes.errors import OptionError
-from twinbayes.estimators.counting import CountingProcess, FloatArray
+from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.estimate import Estimate
 
 
@@ -117,7 +118,7 @@ def roc_curve(
     return pd.DataFrame(curve)
 
 
-def _area(m: FloatArray, outcome: HorizonOutcome) -> Estimate:
+def _area(m: Floats, outcome: HorizonOutcome) -> Estimate:
     case, control = outcome.case, outcome.control
     if case.sum() == 0.0 or control.sum() == 0.0:
         return Estimate.undefined(m.size)
@@ -128,7 +129,7 @@ def _area(m: FloatArray, outcome: HorizonOutcome) -> Estimate:
     return Estimate(value, part + outcome.influence(part))
 
 
-def _share_below(m: FloatArray, weight: FloatArray) -> FloatArray:
+def _share_below(m: Floats, weight: Floats) -> Floats:
     """Weighted share of a group with a marker below each patient's, ties counting one half."""
     group = weight > 0.0
     order = np.argsort(m[group], kind="stable")

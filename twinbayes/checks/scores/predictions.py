@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import CohortError, OptionError
-from twinbayes.estimators.counting import FloatArray
 
 
-def as_scores(values: npt.ArrayLike, n_patients: int, n_horizons: int) -> FloatArray:
+def as_scores(values: npt.ArrayLike, n_patients: int, n_horizons: int) -> Floats:
     """Return finite scores as an array (patients, horizons).
 
     One score a patient serves every horizon.
@@ -35,7 +35,7 @@ def as_scores(values: npt.ArrayLike, n_patients: int, n_horizons: int) -> FloatA
     return score
 
 
-def as_probabilities(values: npt.ArrayLike, n_patients: int, n_horizons: int) -> FloatArray:
+def as_probabilities(values: npt.ArrayLike, n_patients: int, n_horizons: int) -> Floats:
     """Return probabilities as an array (patients, horizons).
 
     Raises

@@ -19,9 +19,9 @@ import pandas as pd
 import xarray as xr
 from arviz_stats.base.array import array_stats
 
+from twinbayes.arrays import Floats
 from twinbayes.checks.result import SENSITIVITY, CheckResult, CheckVerdict
 from twinbayes.errors import FitError, OptionError
-from twinbayes.estimators.counting import FloatArray
 from twinbayes.names import CHAIN, DRAW
 
 NAME: Final = "power-scaling sensitivity"
@@ -124,7 +124,7 @@ def power_scaling(
 class _Scaled:
     """Smoothed weights of draws whose prior, or likelihood, is raised to either power."""
 
-    weights: tuple[FloatArray, FloatArray]
+    weights: tuple[Floats, Floats]
     k: float
     noise: float = 0.0
 
@@ -157,7 +157,7 @@ class _Scaled:
         chance = [plain.sensitivity(x, alphas) for x in idle]
         return cls(plain.weights, plain.k, float(np.quantile(chance, _CHANCE)))
 
-    def sensitivity(self, values: FloatArray, alphas: tuple[float, float]) -> float:
+    def sensitivity(self, values: Floats, alphas: tuple[float, float]) -> float:
         """Change of a quantity (chain, draw) per doubling of the power."""
         if np.ptp(values) == 0.0:
             return 0.0
@@ -189,7 +189,7 @@ def _require_matching(
     return first
 
 
-def _entries(quantities: xr.Dataset) -> list[tuple[str, str, FloatArray]]:
+def _entries(quantities: xr.Dataset) -> list[tuple[str, str, Floats]]:
     """Name, place and (chain, draw) draws of every entry."""
     out = []
     for name in map(str, quantities.data_vars):

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+from twinbayes.arrays import Floats
 from twinbayes.names import CLOCK_ENTRY
-
-Floats = NDArray[np.float64]
 
 INDUCTION: Final = "induction"
 REMISSION: Final = "remission"

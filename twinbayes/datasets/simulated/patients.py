@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from twinbayes import names
-
-Floats = NDArray[np.float64]
+from twinbayes.arrays import Floats
 
 CLINICAL: Final = "clinical"
 GENE: Final = "gene"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.arrays import Floats
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
 from twinbayes.datasets.simulated.numbers import registry_truth
@@ -29,8 +30,6 @@ from twinbayes.datasets.simulated.truth import RegistryTruth
 from twinbayes.datasets.simulated.visits import simulate_visits
 from twinbayes.errors import OptionError
 from twinbayes.names import DAYS_PER_YEAR
-
-Floats = NDArray[np.float64]
 
 NAME: Final = "simulated_registry"
 _SOURCE: Final = {

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.arrays import Floats
 from twinbayes.cohort.record import Cohort
 from twinbayes.datasets.simulated.paths import STATES, Intensity, Paths, simulate_paths
 from twinbayes.datasets.simulated.patients import draw_patients
 from twinbayes.errors import CohortError
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

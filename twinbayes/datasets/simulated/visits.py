@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.arrays import Bools, Floats
 from twinbayes.datasets.simulated.paths import INDUCTION, RELAPSE, REMISSION
 from twinbayes.datasets.simulated.patients import FAR_CENTRES
 from twinbayes.datasets.simulated.truth import MarkerTruth, RegistryTruth
 from twinbayes.names import CENSORED, DAYS_PER_YEAR, VISIT_VALUE
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 # Planned days since diagnosis. Blood values at diagnosis are baseline covariates instead.
 _PLANNED: Final = np.array(
@@ -133,7 +131,7 @@ def _values(
     return value + rng.normal(0, marker.error_sd, days.shape)
 
 
-def _recorded(marker: str, value: Floats) -> tuple[Floats, Mask]:
+def _recorded(marker: str, value: Floats) -> tuple[Floats, Bools]:
     """Return values in units and within bounds, and which of them stand for a limit."""
     low, high, digits = _RANGE[marker]
     limit = _LIMIT.get(marker, -np.inf)
@@ -142,7 +140,7 @@ def _recorded(marker: str, value: Floats) -> tuple[Floats, Mask]:
     return np.where(below, limit, shown), below
 
 
-def _before_dropout(health: Floats, taken: Mask, rng: np.random.Generator) -> Mask:
+def _before_dropout(health: Floats, taken: Bools, rng: np.random.Generator) -> Bools:
     """Mark the visits up to the last questionnaire that a patient fills in.
 
     Whether it is the last depends on the score just given, which is on record: missing at
@@ -155,7 +153,7 @@ def _before_dropout(health: Floats, taken: Mask, rng: np.random.Generator) -> Ma
     return filled_in
 
 
-def _long(ids: pd.Index, days: Floats, value: Floats, below: Mask, taken: Mask) -> DataFrame:
+def _long(ids: pd.Index, days: Floats, value: Floats, below: Bools, taken: Bools) -> DataFrame:
     who, visit = np.nonzero(taken)
     return DataFrame(
         {

@@ -11,10 +11,10 @@ import pytensor.tensor as pt
 import xarray as xr
 from pytensor.configdefaults import config
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import FitError
 from twinbayes.inference.fit import Fit
 from twinbayes.model import assemble_plan
-from twinbayes.model.events.rows import Floats
 from twinbayes.names import (
     CHAIN,
     CONSTANT_DATA,

@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import OptionError
 from twinbayes.inference.gate.diagnostics import MIN_DRAWS, diagnose, ebfmi
 from twinbayes.inference.gate.verdict import EBFMI_MIN
 from twinbayes.inference.samplers.protocol import Compiled
 from twinbayes.names import HIDDEN_POSTERIOR, POSTERIOR, SAMPLE_STATS
 
-type Floats = NDArray[np.float64]
 DIVERGING: Final = "diverging"
 ENERGY: Final = "energy"
 

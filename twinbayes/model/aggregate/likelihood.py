@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
-from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort.aggregate import RATE, RESPONSE
-
-Floats = NDArray[np.float64]
 
 
 def row_logp(outcome: str, eta: Any, first: Any, second: Any, unit: float) -> Any:

@@ -15,10 +15,11 @@ import numpy as np
 import pytensor.tensor as pt
 from scipy import linalg
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError
-from twinbayes.model.aggregate.likelihood import Floats, row_logp, row_slopes
-from twinbayes.model.pooling.protocol import Tensor
+from twinbayes.model.aggregate.likelihood import row_logp, row_slopes
 from twinbayes.priors import PriorEntry
+from twinbayes.tensors import Tensor
 
 _STEPS: Final = 100
 _DONE: Final = 1e-9

@@ -13,15 +13,13 @@ from typing import Any, Final
 import numpy as np
 import pytensor.tensor as pt
 from numpy.polynomial import chebyshev
-from numpy.typing import NDArray
 from scipy import special, stats
 
+from twinbayes.arrays import Floats
 from twinbayes.model.aggregate.likelihood import row_logp, row_slopes
 from twinbayes.model.aggregate.power_limit import normal_priors
-from twinbayes.model.pooling.protocol import Tensor
 from twinbayes.priors import PriorEntry
-
-Floats = NDArray[np.float64]
+from twinbayes.tensors import Tensor
 
 _SMALL: Final = 1e-4  # powers well below it count as 0
 _DEGREE: Final = 24

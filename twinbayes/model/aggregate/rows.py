@@ -10,16 +10,18 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort.aggregate import RESPONSE
-from twinbayes.model.aggregate.likelihood import Floats, row_logp
+from twinbayes.model.aggregate.likelihood import row_logp
 from twinbayes.model.aggregate.power_limit import NormalSource
 from twinbayes.model.aggregate.power_normaliser import LogNormaliser
 from twinbayes.model.pooling.power import LatentExchangeability, PowerPrior
-from twinbayes.model.pooling.protocol import BELONGS, Pooling, Tensor
+from twinbayes.model.pooling.protocol import BELONGS, Pooling
 from twinbayes.model.pooling.table import discounts
 from twinbayes.model.quantile.op import log_sum_exp
 from twinbayes.names import COEFFICIENT
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 EFFECT_MEAN: Final = "effect_mean"
 POWER: Final = "power"

@@ -26,10 +26,11 @@ from twinbayes.errors import ModelError, require_known
 from twinbayes.model.aggregate.rows import EFFECT_MEAN, POWER, Rows, loglik
 from twinbayes.model.catalogue import known_type
 from twinbayes.model.pooling.basic import Exchangeable
-from twinbayes.model.pooling.protocol import EffectNames, Pooling, Tensor
+from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing import codec
 from twinbayes.names import COEFFICIENT, ROW, SUBGROUP
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 INTERCEPT: Final = "intercept"
 HETEROGENEITY: Final = "effect_heterogeneity"

@@ -8,12 +8,10 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
 from twinbayes.estimators.splines import FOUR_KNOTS, natural_spline_term
-
-Floats = NDArray[np.float64]
 
 TRANSFORMS: Final = ("standardise", "log", "binary", "category", "spline")
 

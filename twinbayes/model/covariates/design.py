@@ -16,13 +16,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model.covariates.columns import Column, CovariateTerm, learn_columns
 from twinbayes.model.covariates.missing import NormalModel
 from twinbayes.names import CENTRE, SUBGROUP
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

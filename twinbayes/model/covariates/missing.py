@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from twinbayes.arrays import Floats
 
 _RIDGE = 0.05  # share of the diagonal added: keeps rare lesions from predicting each other
 _ITERATIONS = 12

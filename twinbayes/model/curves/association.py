@@ -16,18 +16,19 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
-from twinbayes.model.curves.basis import FORMS, VALUE, Floats
+from twinbayes.model.curves.basis import FORMS, VALUE
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.trajectory import CurvePlan, Trajectories
-from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.events.quadrature import TrailPoints
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import ASSOCIATION, DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 EFFECTS: Final = "effects"
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import BSpline
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError
-
-Floats = NDArray[np.float64]
 
 VALUE: Final = "value"
 SLOPE: Final = "slope"

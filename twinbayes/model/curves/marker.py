@@ -15,23 +15,17 @@ import numpy as np
 import pandas as pd
 import pytensor.tensor as pt
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.curves.basis import VALUE, Floats, TimeBasis
+from twinbayes.model.curves.basis import VALUE, TimeBasis
 from twinbayes.model.curves.families.normal import Normal
-from twinbayes.model.curves.families.protocol import (
-    DENSITY,
-    LEFT,
-    MEASURED,
-    RIGHT,
-    Ints,
-    MarkerFamily,
-)
+from twinbayes.model.curves.families.protocol import DENSITY, LEFT, MEASURED, RIGHT, MarkerFamily
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.turns import Since, first_days, require_dated
-from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.model.storing.codec import Known, decode, encode
 from twinbayes.names import CENSORED, DAY, DAYS_PER_YEAR, PATIENT_ID, VISIT_VALUE
+from twinbayes.tensors import Tensor
 
 TRANSFORMS: Final = ("identity", "log")
 _NEVER: Final = 1e-9  # a column that no visit sees keeps its scale

@@ -12,13 +12,13 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, PriorError
-from twinbayes.model.curves.basis import Floats
 from twinbayes.model.curves.families.parameter import FamilyParameter
 from twinbayes.model.curves.marker import MarkerScale
-from twinbayes.model.events.likelihood.op import Tensor
 from twinbayes.names import SAMPLE
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 
 def parameter_coords(markers: Sequence[MarkerScale]) -> dict[str, tuple[str, ...]]:

@@ -23,11 +23,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
-from twinbayes.model.curves.basis import Floats, Polynomial, TimeBasis
+from twinbayes.model.curves.basis import Polynomial, TimeBasis
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.families.protocol import MarkerFamily
 from twinbayes.model.curves.marker import TRANSFORMS, MarkerData, MarkerScale
@@ -36,8 +37,6 @@ from twinbayes.model.curves.means.own import require_supported
 from twinbayes.model.curves.parameters import parameter_coords, sample_parameters
 from twinbayes.model.curves.turns import Since
 from twinbayes.model.curves.waves import add_waves, beside_waves, line_terms
-from twinbayes.model.events.likelihood.op import Tensor
-from twinbayes.model.events.quadrature import Ints
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing.codec import Known
@@ -60,6 +59,7 @@ from twinbayes.names import (
 )
 from twinbayes.priors import PriorSet
 from twinbayes.priors.prior_tags import note_prior, row_norms
+from twinbayes.tensors import Tensor
 
 _COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, without the level
 

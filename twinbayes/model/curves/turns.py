@@ -8,9 +8,10 @@ from typing import Final
 
 import numpy as np
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.curves.basis import AREA, SLOPE, Floats
+from twinbayes.model.curves.basis import AREA, SLOPE
 from twinbayes.names import DAY, DAYS_PER_YEAR, EVENT, PATIENT_ID, TERMINAL_EVENTS
 
 STEP: Final = "step"

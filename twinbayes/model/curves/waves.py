@@ -23,12 +23,12 @@ import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
 from scipy.linalg import block_diag
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.curves.basis import AREA, SLOPE, VALUE, Floats
+from twinbayes.model.curves.basis import AREA, SLOPE, VALUE
 from twinbayes.model.curves.marker import MarkerData, MarkerScale
-from twinbayes.model.events.likelihood.op import Tensor
-from twinbayes.model.events.quadrature import Ints
 from twinbayes.names import CURVE_LINE, CURVE_TERM, CURVE_WAVE, MARKER_WITH_WAVES
+from twinbayes.tensors import Tensor
 
 _MEDIAN: Final = 0.67  # of a half-normal variable
 _TOLD: Final = 0.5  # information of visits on a wave's weight, over that of its prior

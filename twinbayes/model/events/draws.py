@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.model.covariates.design import Encoding
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import (
     BETA,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from twinbayes.arrays import Floats
 from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.likelihood.courses import event_loglik
 from twinbayes.model.events.likelihood.kernel import cumulative_hazards
 from twinbayes.model.events.packed import EventData
-from twinbayes.model.events.rows import Floats
 
 
 def log_likelihood(draws: EventDraws, data: EventData, trails: Floats | None = None) -> Floats:

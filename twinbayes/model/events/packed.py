@@ -17,10 +17,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.model.courses.open_courses import Courses
 from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.model.events.quadrature import TrailPoints
-from twinbayes.model.events.rows import Floats, Ints, RowTable
+from twinbayes.model.events.rows import RowTable
 
 # Share of non-zero entries above which a column is stored in full.
 _DENSE: Final = 0.5

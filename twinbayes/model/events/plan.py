@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twinbayes.arrays import Floats
 from twinbayes.model.courses.history import Histories
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.packed import EventData
 from twinbayes.model.events.quadrature import TrailPoints
-from twinbayes.model.events.rows import Floats, RowTable
+from twinbayes.model.events.rows import RowTable
 
 
 @dataclass(frozen=True)

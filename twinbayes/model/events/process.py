@@ -20,6 +20,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.baseline import Baseline
@@ -28,11 +29,11 @@ from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
 from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import Encoding
-from twinbayes.model.events.likelihood.op import Tensor, loglik
+from twinbayes.model.events.likelihood.op import loglik
 from twinbayes.model.events.packed import event_data
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.quadrature import Followed, require_time_at_risk, trail_points
-from twinbayes.model.events.rows import Floats, rows_at_risk, window_edges
+from twinbayes.model.events.rows import rows_at_risk, window_edges
 from twinbayes.model.events.time_varying import (
     TimeVarying,
     VaryingEffect,
@@ -65,6 +66,7 @@ from twinbayes.names import (
     WINDOW,
 )
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 EVENT_INDEX = "event_index"
 EVENT_VALUES = "event_values"

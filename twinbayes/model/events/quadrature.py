@@ -14,11 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError
 from twinbayes.model.events.rows import RowTable
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 type Followed = Mapping[int, Sequence[float]]
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.model.courses.graph import StateGraph, Transition
 from twinbayes.model.courses.history import Histories
 from twinbayes.model.courses.open_courses import Courses
 from twinbayes.names import CLOCK_ENTRY
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

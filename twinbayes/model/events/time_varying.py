@@ -10,14 +10,15 @@ import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
-from twinbayes.model.events.likelihood.op import Tensor
-from twinbayes.model.events.rows import Floats, Ints, RowTable
+from twinbayes.model.events.rows import RowTable
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import SUBGROUP, TIME_VARYING, TIME_VARYING_EFFECT, TIME_VARYING_WINDOW
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,6 @@ import pytensor.tensor as pt
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.pooling.protocol import (
     EffectNames,
-    Tensor,
     around,
     lean_together,
     report,
@@ -20,6 +19,7 @@ from twinbayes.model.pooling.protocol import (
 )
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from twinbayes.errors import ModelError
 from twinbayes.model.pooling.protocol import (
     BELONGS,
     EffectNames,
-    Tensor,
     group_labels,
     report,
     require_group,
@@ -27,6 +26,7 @@ from twinbayes.model.pooling.protocol import (
 from twinbayes.model.quantile.op import log_memberships, log_sum_exp, mixture_quantile
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

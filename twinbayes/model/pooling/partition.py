@@ -15,13 +15,13 @@ from twinbayes.errors import ModelError
 from twinbayes.model.pooling.protocol import (
     BELONGS,
     EffectNames,
-    Tensor,
     report,
     require_positive,
     unknown_group,
 )
 from twinbayes.model.quantile.op import log_sum_exp, mixture_quantile
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 #: Seven subgroups can be grouped in 877 ways, eight in 4,140, fourteen in 190,899,322.
 MOST_GROUPS: Final = 8

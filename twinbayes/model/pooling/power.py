@@ -11,13 +11,13 @@ from twinbayes.errors import ModelError
 from twinbayes.model.pooling.basic import Complete
 from twinbayes.model.pooling.protocol import (
     EffectNames,
-    Tensor,
     group_labels,
     require_group,
     require_positive,
 )
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 
 class _OneEffect:

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pytensor.tensor.variable import TensorVariable
 
 from twinbayes.errors import ModelError
 from twinbayes.priors import PriorSet
-
-type Tensor = TensorVariable[Any, Any]
+from twinbayes.tensors import Tensor
 
 #: Appended to a block's name for the probability that a group belongs with the others.
 BELONGS: Final = "exchangeable"

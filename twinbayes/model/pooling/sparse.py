@@ -10,14 +10,9 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
-from twinbayes.model.pooling.protocol import (
-    EffectNames,
-    Tensor,
-    around,
-    require_positive,
-    unknown_group,
-)
+from twinbayes.model.pooling.protocol import EffectNames, around, require_positive, unknown_group
 from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

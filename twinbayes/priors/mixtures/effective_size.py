@@ -21,8 +21,9 @@ from typing import Any, Final
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import PriorError, require_known
-from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Floats, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture
 
 _CUTS: Final = np.array([1e-12, 1e-8, 1e-5, 1e-3, 0.02, 0.1, 0.3])  # and the same from above
 _NODES: Final = 60  # between two of them

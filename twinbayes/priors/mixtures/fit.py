@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaln, digamma, gammaln, polygamma
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import PriorError, require_known
-from twinbayes.priors.mixtures.mixture import BETA, GAMMA, KINDS, NORMAL, Floats, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, GAMMA, KINDS, NORMAL, Mixture
 
 _ROUNDS: Final = 500
 _CLOSE: Final = 1e-7  # gain in mean log-likelihood below which it has converged

@@ -16,13 +16,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import betaln, gammaln, logsumexp, softmax
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import PriorError, require_known
-
-Floats = NDArray[np.float64]
 
 BETA, NORMAL, GAMMA = "beta", "normal", "gamma"
 KINDS: Final = (BETA, NORMAL, GAMMA)

@@ -13,25 +13,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort.quality.suppression import SMALLEST_CELL, SUPPRESSED, part_words
 from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
-from twinbayes.report.figures.look import (
-    BLUE,
-    GREY,
-    ORANGE,
-    SKY,
-    VERMILION,
-    FloatArray,
-    styled,
-    words,
-)
+from twinbayes.report.figures.look import BLUE, GREY, ORANGE, SKY, VERMILION, styled, words
 from twinbayes.report.figures.picture import Picture
 
 _MAX_COLUMNS: Final = 24
 
 
 @styled
-def diagnostics(table: pd.DataFrame, energy: FloatArray) -> Picture:
+def diagnostics(table: pd.DataFrame, energy: Floats) -> Picture:
     """Draw R-hat and effective sample size by variable, and the energies of the chains.
 
     Parameters
@@ -146,7 +138,7 @@ def missingness(table: pd.DataFrame, *, place: str) -> Picture:
     )
 
 
-def _energies(ax: Axes, energy: FloatArray) -> float:
+def _energies(ax: Axes, energy: Floats) -> float:
     centred = energy - energy.mean(axis=1, keepdims=True)
     change = np.diff(energy, axis=1)
     edges = np.linspace(*_span(centred, change), 41).tolist()

@@ -14,10 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
+from twinbayes.arrays import Floats
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR, DEATH
-
-type FloatArray = npt.NDArray[np.float64]
 
 # Okabe & Ito 2008: told apart by readers with any of the common kinds of colour blindness.
 SKY: Final = "#56B4E9"
@@ -193,7 +192,7 @@ class Clock:
             return cls(DAYS_PER_YEAR / 12, "months")
         return cls(DAYS_PER_YEAR, "years")
 
-    def __call__(self, days: npt.ArrayLike) -> FloatArray:
+    def __call__(self, days: npt.ArrayLike) -> Floats:
         """Convert days to this unit."""
         return np.asarray(days, dtype=np.float64) / self.days
 

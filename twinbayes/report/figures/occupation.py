@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from twinbayes.arrays import Floats
 from twinbayes.names import PATIENT, SAMPLE, STATE, STATE_PROBABILITY, SURVIVAL, TIME
 from twinbayes.report.figures.look import (
     INK,
     Clock,
-    FloatArray,
     StateLook,
     duration_words,
     interval_words,
@@ -127,7 +127,7 @@ def prior_predictive(draws: xr.DataArray, look: StateLook) -> Picture:
     )
 
 
-def _stack(ax: Axes, x: FloatArray, probability: xr.DataArray, look: StateLook) -> None:
+def _stack(ax: Axes, x: Floats, probability: xr.DataArray, look: StateLook) -> None:
     values = [probability.sel({STATE: s}).to_numpy() for s in look.stacked]
     ax.stackplot(
         x, values, colors=[look.colour(s) for s in look.stacked], edgecolor="white", linewidth=0.6

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort.quality.suppression import part_words
 from twinbayes.names import SUBGROUP, TRANSITION
 from twinbayes.report.figures.look import (
@@ -18,7 +19,6 @@ from twinbayes.report.figures.look import (
     GREY,
     INK,
     ORANGE,
-    FloatArray,
     effect_words,
     interval_words,
     sentence,
@@ -175,7 +175,7 @@ def _shrinkage_panel(ax: Axes, mine: pd.DataFrame) -> None:
 
 
 def _intervals(
-    ax: Axes, table: pd.DataFrame, places: FloatArray, colour: str, marker: str, size: float = 6
+    ax: Axes, table: pd.DataFrame, places: Floats, colour: str, marker: str, size: float = 6
 ) -> None:
     ax.hlines(places, table["lower"], table["upper"], color=colour, linewidth=2.2)
     ax.plot(table["median"], places, linestyle="none", marker=marker, markersize=size, color=colour)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import PriorError
-from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Floats, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture
 from twinbayes.trials.exact.difference import Posteriors, require_same_kind
 
 MOST: Final = 20_000  # events of an arm that are told apart

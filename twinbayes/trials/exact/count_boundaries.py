@@ -10,8 +10,9 @@ from typing import Final
 
 import numpy as np
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import PriorError
-from twinbayes.priors.mixtures.mixture import BETA, GAMMA, Floats
+from twinbayes.priors.mixtures.mixture import BETA, GAMMA
 from twinbayes.trials.exact.arm import Arm
 from twinbayes.trials.exact.decisions import ABOVE, Condition
 from twinbayes.trials.exact.difference import differences_above

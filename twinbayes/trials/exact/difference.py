@@ -24,8 +24,9 @@ from scipy.special import (
     ndtr,
 )
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import PriorError
-from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Floats, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture
 
 _STEP: Final = 0.35  # between nodes, over the square root of the largest count behind a density
 _COARSEST: Final = 0.04

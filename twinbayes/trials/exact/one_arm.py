@@ -7,18 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.optimize import elementwise
 from scipy.special import ndtr
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import PriorError
-from twinbayes.priors.mixtures.mixture import BETA, Floats, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, Mixture
 from twinbayes.trials.exact.arm import Arm
 from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
 from twinbayes.trials.exact.difference import Posteriors
-
-Ints = NDArray[np.int64]
 
 _DOUBLINGS: Final = 60
 

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import PriorError
-from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Floats, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture
 from twinbayes.trials.exact.arm import MOST, Arm
 from twinbayes.trials.exact.count_boundaries import count_turns
 from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
 from twinbayes.trials.exact.difference import Posteriors, require_same_kind
-from twinbayes.trials.exact.one_arm import Ints, roots
+from twinbayes.trials.exact.one_arm import roots
 
 _STEP: Final = 0.25  # between control means, in standard errors: the rule is exact for a normal
 _REACH: Final = 9.0  # standard errors to either side

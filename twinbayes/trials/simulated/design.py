@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort.aggregate import (
     LOG_HAZARD_RATIO,
     MEAN,
@@ -21,8 +21,6 @@ from twinbayes.cohort.aggregate import (
 )
 from twinbayes.errors import OptionError, require_known
 from twinbayes.names import SUBGROUP
-
-type Floats = NDArray[np.float64]
 
 NULL: Final = "null"
 EXCHANGEABLE: Final = "exchangeable"

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats
 from twinbayes.trials.simulated.trials import AnalysisDecision
-
-type Floats = NDArray[np.float64]
 
 
 def figures(

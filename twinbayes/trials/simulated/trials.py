@@ -10,6 +10,7 @@ from typing import Final, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import Aggregate
 from twinbayes.errors import FitError, OptionError
@@ -26,7 +27,6 @@ from twinbayes.names import SUBGROUP
 from twinbayes.priors import PriorSet
 from twinbayes.trials.simulated.design import TrialDesign
 
-type Floats = NDArray[np.float64]
 type Spec = AggregateSpec | ModelSpec
 
 _KEPT: Final = 16  # compiled models that a worker keeps at most

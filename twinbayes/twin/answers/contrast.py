@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from twinbayes.model.events.rows import Floats
+from twinbayes.arrays import Floats
 from twinbayes.names import (
     PATIENT,
     QUALITY_ADJUSTED_TIME,

@@ -9,8 +9,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import TwinError
-from twinbayes.model.events.rows import Floats
 from twinbayes.names import (
     CUMULATIVE_INCIDENCE,
     MARKER,

@@ -11,8 +11,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import TwinError
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.names import (
     CENTRE,
     LANDMARK_DAY,

@@ -17,9 +17,9 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.stats import beta
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.curves.families.normal import Normal
-from twinbayes.model.events.rows import Floats
 from twinbayes.names import (
     PATIENT,
     QUALITY_ADJUSTED_SURVIVAL,

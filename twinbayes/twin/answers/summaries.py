@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.machine.jit import inner, jit
-from twinbayes.model.events.rows import Floats, Ints
 
 Draws = NDArray[np.floating[Any]]
 

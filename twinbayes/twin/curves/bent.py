@@ -20,12 +20,12 @@ from typing import Final
 
 import numpy as np
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.curves.association import acting_on
 from twinbayes.model.curves.basis import VALUE
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin.curves.kernel import away_from, log_densities, newton_steps
 from twinbayes.twin.curves.record import Single

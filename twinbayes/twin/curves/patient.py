@@ -7,13 +7,13 @@ from typing import Final
 
 import numpy as np
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.curves.association import acting_on, followed
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.names import CLOCK_ENTRY
 from twinbayes.twin.curves.bent import Bent, bends_of
 from twinbayes.twin.curves.kernel import sample_curves

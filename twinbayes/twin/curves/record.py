@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.curves.association import acting_on
 from twinbayes.model.curves.trajectory import CurvePlan
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import PatientRatios

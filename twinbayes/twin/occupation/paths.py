@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.inference.samplers.threads import usable_cores
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Present
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.twin.occupation.kernel import WAVES, occupy
 from twinbayes.twin.occupation.places import (
     BY_ENTRY,

@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError
 from twinbayes.model.courses.graph import EARLIER, HERE, HERE_EARLY, HERE_LATE, StateGraph
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.names import CLOCK_ENTRY, DEATH
 
 NOT_STARTED, STARTED_HERE, STARTED_EARLIER = 0, 1, 2

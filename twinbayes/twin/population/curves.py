@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import TwinError
 from twinbayes.model import CurveEncoding, ModelSpec
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.parameters import sampled_parameters
 from twinbayes.model.curves.trajectory import CurvePlan
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.names import (
     ASSOCIATION,

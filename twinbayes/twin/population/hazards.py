@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.machine.jit import jit
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.draws import EventDraws
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.events.time_varying import VaryingEffect
 from twinbayes.twin.population.time_varying import Walks, draws_last
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import TwinError
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.packed import EventData
 from twinbayes.model.events.process import EventProcess
-from twinbayes.model.events.rows import Floats
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.twin.occupation.places import Chart
 from twinbayes.twin.population.hazards import Population, add_columns

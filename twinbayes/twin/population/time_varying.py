@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.model.events.draws import EventDraws
-from twinbayes.model.events.rows import Floats, Ints
 from twinbayes.model.events.time_varying import VaryingEffect
 
 

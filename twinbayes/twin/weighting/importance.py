@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import TwinError
-from twinbayes.model.events.rows import Floats, Ints
 
 _FLAT: Final = 1e-9  # log weights that differ by rounding alone
 _FEWEST: Final = 25  # draws, below which there is no tail to smooth

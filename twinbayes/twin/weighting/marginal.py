@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from twinbayes.arrays import Floats
 from twinbayes.model import ModelPlan
 from twinbayes.model.curves.families.protocol import MEASURED
 from twinbayes.model.curves.marker import MarkerData
-from twinbayes.model.events.rows import Floats
 from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import PatientRatios, course_loglik

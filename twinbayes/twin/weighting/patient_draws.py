@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
-from twinbayes.model.events.rows import Floats
 from twinbayes.names import DAY, DEATH, EVENT, TERMINAL_EVENTS
 from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.population.hazards import Population

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.extending import last_days
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Learnt, ModelSpec
-from twinbayes.model.events.rows import Floats
 from twinbayes.names import CENTRE, DAY, EVENTS, PATIENT_ID, SUBGROUP, TREATMENTS, VISITS
 from twinbayes.priors import PriorSet
 from twinbayes.twin.population.hazards import Population

@@ -10,17 +10,17 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.machine.jit import jit
 from twinbayes.model.curves.families.branch import TwinBranch, log_logistic, twin_branch
-from twinbayes.model.curves.families.parameter import Floats, require_parameter
+from twinbayes.model.curves.families.parameter import require_parameter
 from twinbayes.model.curves.families.protocol import (
     PROBABILITY,
-    Ints,
     MarkerFamily,
     refuse,
     refuse_censored,
 )
-from twinbayes.model.events.likelihood.op import Tensor
+from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,18 +11,14 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.machine.jit import jit
 from twinbayes.model.curves.families.branch import TwinBranch, log_logistic, twin_branch
-from twinbayes.model.curves.families.parameter import (
-    SHAPE,
-    FamilyParameter,
-    Floats,
-    require_parameter,
-)
+from twinbayes.model.curves.families.parameter import SHAPE, FamilyParameter, require_parameter
 from twinbayes.model.curves.families.poisson import LARGEST, Poisson
-from twinbayes.model.curves.families.protocol import PROBABILITY, Ints, MarkerFamily
-from twinbayes.model.events.likelihood.op import Tensor
+from twinbayes.model.curves.families.protocol import PROBABILITY, MarkerFamily
 from twinbayes.names import COUNT_MARKER, MARKER_SHAPE
+from twinbayes.tensors import Tensor
 
 _COUNT: Final = PROBABILITY + 3
 _SHAPE: Final = FamilyParameter(name=MARKER_SHAPE, dim=COUNT_MARKER)

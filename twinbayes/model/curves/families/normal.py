@@ -10,6 +10,7 @@ import numpy as np
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError
 from twinbayes.machine.jit import jit
 from twinbayes.machine.special import log_ndtr_with_slope
@@ -18,10 +19,9 @@ from twinbayes.model.curves.families.parameter import (
     SD,
     STANDARD_DEVIATION,
     FamilyParameter,
-    Floats,
     require_parameter,
 )
-from twinbayes.model.curves.families.protocol import LEFT, MEASURED, RIGHT, Ints, MarkerFamily
+from twinbayes.model.curves.families.protocol import LEFT, MEASURED, RIGHT, MarkerFamily
 from twinbayes.tensors import Tensor, log_ndtr
 
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)

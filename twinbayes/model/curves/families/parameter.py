@@ -7,13 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError
 from twinbayes.names import MARKER_SD, MARKER_WITH_ERROR
-
-Floats = NDArray[np.float64]
 
 _NAME: Final = re.compile("marker_[a-z0-9_]+")
 

@@ -11,17 +11,17 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.machine.jit import jit
 from twinbayes.model.curves.families.branch import TwinBranch, twin_branch
-from twinbayes.model.curves.families.parameter import Floats, require_parameter
+from twinbayes.model.curves.families.parameter import require_parameter
 from twinbayes.model.curves.families.protocol import (
     PROBABILITY,
-    Ints,
     MarkerFamily,
     refuse,
     refuse_censored,
 )
-from twinbayes.model.events.likelihood.op import Tensor
+from twinbayes.tensors import Tensor
 
 #: Means of counts that are drawn stay below it.
 LARGEST: Final = 1e12

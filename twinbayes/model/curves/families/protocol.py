@@ -28,12 +28,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError
 from twinbayes.model.curves.families.branch import TwinBranch
-from twinbayes.model.curves.families.parameter import FamilyParameter, Floats
-from twinbayes.model.events.likelihood.op import Tensor
-
-Ints = NDArray[np.int64]
+from twinbayes.model.curves.families.parameter import FamilyParameter
+from twinbayes.tensors import Tensor
 
 # What one visit contributes. Densities are on the scale of the curve: the normal one, of which
 # sums over visits say all, and only `Normal` has; those of the values beyond a limit of it; and any

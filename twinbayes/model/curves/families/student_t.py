@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError
 from twinbayes.machine.jit import jit
 from twinbayes.model.curves.families.branch import TwinBranch, twin_branch
@@ -17,11 +18,10 @@ from twinbayes.model.curves.families.parameter import (
     SD,
     STANDARD_DEVIATION,
     FamilyParameter,
-    Floats,
     require_parameter,
 )
-from twinbayes.model.curves.families.protocol import DENSITY, Ints, MarkerFamily, refuse_censored
-from twinbayes.model.events.likelihood.op import Tensor
+from twinbayes.model.curves.families.protocol import DENSITY, MarkerFamily, refuse_censored
+from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

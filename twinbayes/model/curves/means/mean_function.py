@@ -13,8 +13,9 @@ from typing import Any, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.curves.basis import VALUE, Floats
+from twinbayes.model.curves.basis import VALUE
 
 LOG: Final = "log"
 _STEP: Final = 1e-5  # of numerical derivatives, in units of a parameter

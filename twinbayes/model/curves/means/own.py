@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError
-from twinbayes.model.curves.basis import VALUE, Floats
+from twinbayes.model.curves.basis import VALUE
 from twinbayes.model.curves.means.mean_function import (
     LOG,
     MeanFunction,

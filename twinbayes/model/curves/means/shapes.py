@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.curves.basis import SLOPE, VALUE, Floats
+from twinbayes.model.curves.basis import SLOPE, VALUE
 from twinbayes.model.curves.means.mean_function import (
     LOG,
     MeanFunction,

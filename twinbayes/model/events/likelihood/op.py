@@ -16,12 +16,10 @@ from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
-from pytensor.tensor.variable import TensorVariable
 
 from twinbayes.machine.jit import kernel_version
 from twinbayes.model.events.likelihood.courses import event_loglik, native_entry
-
-type Tensor = TensorVariable[Any, Any]
+from twinbayes.tensors import Tensor
 
 _N_PARAMETERS = 5  # log_event, log_mean, coef, effect, trail; weight and data carry no gradient
 
