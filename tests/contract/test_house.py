@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -312,16 +313,24 @@ def test_imports_follow_the_layers(root: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_module_map_equals_the_tree(root: Path) -> None:
+def test_the_table_of_rooms_is_that_of_the_folders(root: Path) -> None:
     text = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(twinbayes/[^`]*)` \| *(.*?) *\|$", text, re.MULTILINE)
-    described = [path for path, _ in rows]
-    assert len(described) == len(set(described))
-    assert all(purpose for _, purpose in rows)
-    package = root / "twinbayes"
-    files = {p.relative_to(root).as_posix() for p in package.rglob("*.py")}
-    tree = {f.removesuffix("__init__.py") for f in files}
-    assert set(described) == tree
+    assert len(text.splitlines()) <= 150
+    rows = dict(re.findall(r"^\| `(twinbayes/[^`]*)` \| *(.*?) *\|$", text, re.MULTILINE))
+    opened = {p: ast.parse(p.read_text(encoding="utf-8"))
+              for p in (root / "twinbayes").rglob("__init__.py")}  # fmt: skip
+    first = {f"{p.parent.relative_to(root).as_posix()}/": (ast.get_docstring(t) or "").splitlines()
+             for p, t in opened.items()}  # fmt: skip
+    assert rows == {folder: lines[0].rstrip(".") for folder, lines in first.items()}
+
+
+def test_every_place_that_the_architecture_names_is_there(root: Path) -> None:
+    text = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.(?:py|md))?)`", text)
+    tops = (root, root / "twinbayes")
+    # In the list of what is at the top, names of folders are relative to the one they stand beside.
+    tops += tuple(root / name for name in ("tests", "notebooks"))
+    assert [name for name in named if not any((top / name).exists() for top in tops)] == []
 
 
 def test_no_file_names_a_package_index_or_a_download_host(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tables in, a validated :class:`Cohort` out."""
+"""Tables in, a validated `Cohort` out."""
 
 from twinbayes.cohort.aggregate import Aggregate, read_aggregate
 from twinbayes.cohort.contract.validation import cohort_from_tables
