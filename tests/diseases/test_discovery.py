@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import twinbayes as tb
+from contributing import file_of
 from twinbayes import diseases
 from twinbayes.cohort import cohort_from_tables
 from twinbayes.discovery import collect, declared_names
@@ -20,24 +21,7 @@ from twinbayes.diseases import AGGREGATES, DISEASES
 from twinbayes.errors import OptionError
 from twinbayes.resources import priors_dir
 
-TOY = '''
-"""A disease that ends in death or does not."""
-
-from typing import Final
-
-from twinbayes.model import EventProcess, ModelSpec, PiecewiseConstant, StateGraph, Transition
-
-
-def toy(*, windows: int = 2) -> ModelSpec:
-    """Describe the toy."""
-    baseline = PiecewiseConstant(windows=windows)
-    death = Transition(source="well", target="dead", event="death", baseline=baseline)
-    graph = StateGraph(states=("well", "dead"), transitions=(death,))
-    return ModelSpec(name="toy", title="Toy", priors="toy", events=EventProcess(graph=graph))
-
-
-DISEASES: Final = {"toy": toy}
-'''
+TOY = file_of("A disease")
 
 
 @pytest.fixture

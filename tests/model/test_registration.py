@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 import twinbayes as tb
+from contributing import file_of
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
@@ -37,32 +38,7 @@ from twinbayes.model.pooling import table
 from twinbayes.model.pooling.table import POOLINGS, pooling_of
 from twinbayes.model.storing import registration
 
-POOLING: Final = '''
-from dataclasses import dataclass
-
-import pymc as pm
-
-from twinbayes.model import register
-from twinbayes.model.pooling.protocol import around
-
-
-@register
-@dataclass(frozen=True, slots=True)
-class Narrow:
-    """Exchangeable subgroups, with a part of the usual spread."""
-
-    part: float = 0.5
-    kind: str = "narrow"
-    reaches_new_subgroups: bool = True
-
-    def build(self, names, dims, rows, n_groups, priors):
-        scale = priors.make(names.scale, names.scale_prior, dims=dims[:1], qualifiers=rows)
-        offset = pm.Normal(names.offset, 0.0, 1.0, dims=dims)
-        return around(names, self.part * scale[:, None] * offset, dims, rows, priors)
-
-    def draw_new(self, mean, scale, generator):
-        return mean + self.part * scale * generator.standard_normal(mean.shape)
-'''
+POOLING: Final = file_of("A pooling strategy")
 BASELINE: Final = '''
 from dataclasses import dataclass
 

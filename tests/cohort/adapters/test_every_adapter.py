@@ -10,6 +10,7 @@ from types import MappingProxyType
 import pandas as pd
 import pytest
 
+from contributing import file_of
 from twinbayes.cohort import Cohort, read_cohort
 from twinbayes.cohort import adapters as package
 from twinbayes.cohort.adapters import ADAPTERS
@@ -33,34 +34,7 @@ SOURCES: dict[str, tuple[str, tuple[str, ...], bool]] = {
 FILES = [(name, file) for name, (_, files, _) in SOURCES.items() for file in files]
 TEXTS = [(name, file) for name, file in FILES if not file.endswith(".RData")]
 
-TOY = '''
-"""A source format of one file."""
-
-from pathlib import Path
-
-import pandas as pd
-
-from twinbayes.cohort.adapters.tables import Publication, dated
-from twinbayes.cohort.contract.validation import cohort_from_tables
-from twinbayes.cohort.record import Cohort
-
-TOY = Publication(adapter="toy", give="Give toy.csv.", remedy="Ask for it again.")
-
-
-def read_toy(path: Path | None) -> Cohort:
-    table = TOY.read(TOY.place(path), ("id", "days"), dtype={"id": str})
-    patients = pd.DataFrame({"patient_id": table["id"], "subgroup": "one", "centre": "one"})
-    events = dated(table["id"], table["days"], "death")
-    variables = pd.DataFrame(
-        [("fatigue", "visits", "qol", "quality", "1")],
-        columns=["name", "table", "role", "group", "unit"],
-    )
-    tables = {"patients": patients, "events": events, "variables": variables}
-    return cohort_from_tables("toy", tables, source={"title": "Toy"})
-
-
-ADAPTERS = {"toy": read_toy}
-'''
+TOY = file_of("A source format")
 
 
 @pytest.fixture

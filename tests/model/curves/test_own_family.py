@@ -20,6 +20,7 @@ import xarray as xr
 from scipy import stats
 
 import twinbayes as tb
+from contributing import file_of
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.errors import ModelError, PriorError
 from twinbayes.inference import Fit
@@ -28,70 +29,7 @@ from twinbayes.model.storing import registration
 from twinbayes.priors import PriorEntry, PriorSet
 
 #: Student's t, the degrees of freedom of which are not known.
-FAMILY: Final = '''
-import math
-from dataclasses import dataclass
-
-import numpy as np
-import pytensor.tensor as pt
-
-from twinbayes.model import MarkerFamily, register
-from twinbayes.model.curves.families.branch import twin_branch
-from twinbayes.model.curves.families.parameter import STANDARD_DEVIATION, FamilyParameter
-from twinbayes.model.curves.families.protocol import DENSITY, refuse_censored
-
-
-@register
-@dataclass(frozen=True, slots=True)
-class HeavyTails(MarkerFamily):
-    """Student's t errors with degrees of freedom that the visits tell."""
-
-    kind: str = "heavy tails"
-    transformable: bool = True
-
-    @property
-    def parameters(self):
-        return (STANDARD_DEVIATION, FamilyParameter(name="marker_df", dim="heavy_marker"),)
-
-    def codes(self, values, censored):
-        refuse_censored(censored, self.kind)
-        return np.full(len(values), DENSITY)
-
-    def standard(self, values):
-        return float(np.median(values)), float(values.std())
-
-    def information(self, codes, values):
-        return np.full(len(values), 0.7)
-
-    def loglik(self, eta, values, codes, *parameters):
-        sd, df = parameters
-        z = (values - eta) / sd
-        constant = pt.gammaln((df + 1) / 2) - pt.gammaln(df / 2) - 0.5 * pt.log(np.pi * df)
-        return constant - pt.log(sd) - (df + 1) / 2 * pt.log1p(z**2 / df)
-
-    @property
-    def branch(self):
-        return visit
-
-    def mean(self, eta, parameter):
-        return eta
-
-    def draw(self, eta, parameter, generator):
-        sd, df = parameter[0], parameter[1]
-        return eta + sd * generator.standard_t(np.broadcast_to(df, eta.shape))
-
-
-@twin_branch
-def visit(code, value, eta, parameter):
-    sd, df = parameter[0], parameter[1]
-    z = (value[0] - eta) / sd
-    spread = df + z * z
-    log_density = math.lgamma(0.5 * (df + 1.0)) - math.lgamma(0.5 * df)
-    log_density -= 0.5 * math.log(math.pi * df) + math.log(sd)
-    log_density -= 0.5 * (df + 1.0) * math.log1p(z * z / df)
-    slope = (df + 1.0) * z / (spread * sd)
-    return log_density, slope, max((df + 1.0) * (df - z * z) / (spread * sd) ** 2, 0.0)
-'''
+FAMILY: Final = file_of("A marker family")
 #: A process of its own, where nothing but the family's file has been run.
 ELSEWHERE: Final = """
 import json, runpy, sys

@@ -10,39 +10,12 @@ from pathlib import Path
 import pytest
 
 import twinbayes as tb
+from contributing import file_of
 from twinbayes.inference import Fit
 from twinbayes.report.html.page import require_self_contained
 from twinbayes.report.reviewer import sections
 
-ONE_FILE = '''
-"""How many patients each centre of a fit has."""
-
-import pandas as pd
-
-from twinbayes.checks import CheckResult
-from twinbayes.inference import Fit
-from twinbayes.report.html import fragments as f
-from twinbayes.report.html.section import Section
-from twinbayes.report.reviewer.evidence import ReviewEvidence
-
-
-def centre_sizes(fit: Fit) -> CheckResult:
-    """Count the patients of each centre; warn where one has half of them."""
-    sizes = fit.cohort.patients["centre"].value_counts()
-    table = pd.DataFrame({"centre": sizes.index, "patients": sizes.to_numpy()})
-    largest = sizes.max() / sizes.sum()
-    verdict = "warn" if largest >= 0.5 else "pass"
-    text = f"{len(table)} centres; the largest has {largest:.0%} of the patients."
-    return CheckResult("sizes of centres", verdict, table, text)
-
-
-def show(evidence: ReviewEvidence) -> f.Block:
-    """Return the check."""
-    return f.check(centre_sizes(evidence.fit))
-
-
-CENTRES = Section(heading="Centres", prose="Whether <one> centre speaks for all.", show=show)
-'''
+ONE_FILE = file_of("A check, and its section in reviews")
 
 
 def test_a_check_with_its_section_is_one_file_and_one_line_of_the_table(
