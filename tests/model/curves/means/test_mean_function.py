@@ -188,7 +188,7 @@ def test_visits_have_the_log_density_of_the_formula(
     drawn, sd = rng.normal(size=(cohort.n_patients, 3)), 0.4
     own = drawn * scale.natural() + scale.natural_level()
     weight = rng.uniform(0.5, 2.0, cohort.n_patients)
-    logp = data.logp(pt.as_tensor(drawn), pt.as_tensor(sd), pt.as_tensor(weight))
+    logp = data.logp(pt.as_tensor(drawn), (pt.as_tensor(sd),), pt.as_tensor(weight))
     total = 0.0
     for row in visits.itertuples():
         i = cohort.patient_ids.index(row.patient_id)
