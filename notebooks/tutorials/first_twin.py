@@ -35,7 +35,7 @@ from twinbayes.report.reviewer.checks import calibration, shrinkage
 # them at once. Here we take the embedded registry.
 
 # %%
-cohort = tb.datasets.registry()
+cohort = tb.datasets.simulated_registry()
 cohort
 
 # %% [markdown]

@@ -35,7 +35,7 @@ from twinbayes.twin import Ledger, Quality
 # *left-censored at the limit*, never as zero.
 
 # %%
-cohort = tb.datasets.registry()
+cohort = tb.datasets.simulated_registry()
 cohort.visits.groupby(["marker", "censored"]).size()
 
 # %% [markdown]
