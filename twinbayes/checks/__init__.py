@@ -1,4 +1,4 @@
-"""Checks of a fit against data: scores, calibration, sensitivity, borrowing, out-of-sample predictions.
+"""Checks of a fit: scores, calibration, sensitivity, borrowing, out-of-sample predictions.
 
 Pure functions of arrays and Datasets. A check returns a `CheckResult` and prints nothing.
 """
