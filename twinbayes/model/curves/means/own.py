@@ -163,8 +163,9 @@ def require_supported(mean: MeanFunction, marker: str, *, is_plain: bool) -> Non
     """
     own = OWN_TYPES.get(type(mean).__name__)
     if not isinstance(mean, (*MEANS, OwnMean)) and type(mean) is not own:
+        kind = type.__name__ if isinstance(mean, type) else type(mean).__name__
         raise ModelError(
-            f"Marker {marker!r}: a mean function of the type {type(mean).__name__} cannot be "
+            f"Marker {marker!r}: a mean function of the type {kind} cannot be "
             f"stored. Use {', '.join(t.__name__ for t in MEANS)}, or register your function with "
             "register_mean_function and name it in OwnMean(kind=...)."
         )

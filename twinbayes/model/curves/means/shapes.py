@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Self
@@ -24,7 +25,62 @@ _FAR: Final = 300.0  # exponents beyond it, which vague priors reach, are taken 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BiexponentialDecay:
+class _Positive(ABC):
+    """A positive function, given by its logarithm."""
+
+    forms: ClassVar[tuple[str, ...]] = FORMS
+    labels: ClassVar[tuple[str, ...]]
+    formula: ClassVar[str]
+    shared: tuple[str, ...] = ()
+    standard: tuple[Standard, ...] = ()
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        require_labels(self)
+
+    @abstractmethod
+    def log_value(self, years: Any, parameters: Sequence[Any]) -> Any:
+        """Log f(t)."""
+
+    @abstractmethod
+    def log_slope(self, years: Any, parameters: Sequence[Any]) -> Any:
+        """Slope of log f a year."""
+
+    @abstractmethod
+    def jacobian(
+        self, years: Floats, parameters: Sequence[Floats], transform: str, form: str = VALUE
+    ) -> Floats:
+        """Derivatives of `curve` by the parameters."""
+
+    @abstractmethod
+    def adapt(self, years: Floats, centre: float, scale: float, transform: str) -> Self:
+        """Take the units of the parameters from the visits."""
+
+    def value(self, years: Any, parameters: Sequence[Any]) -> Any:
+        """f(t)."""
+        return self.curve(years, parameters, "identity")
+
+    def curve(
+        self, years: Any, parameters: Sequence[Any], transform: str, form: str = VALUE
+    ) -> Any:
+        """f(t), or its logarithm; or the slope a year of either."""
+        return _formed(self, years, parameters, transform, form)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Tumour(_Positive):
+    """A positive function of a start and of rates."""
+
+    def adapt(self, years: Floats, centre: float, scale: float, transform: str) -> Self:
+        """Start at the marker's mean; change takes as long as the visits last."""
+        slow = -np.log(_period(years)), 1.0
+        start, *rates = self.labels
+        usual = {start: _logged(self, centre, scale, transform), **dict.fromkeys(rates, slow)}
+        return replace(self, standard=_standardised(self, usual))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BiexponentialDecay(_Positive):
     """Decay in two phases: f(t) = f0 (p exp(−(s + e) t) + (1 − p) exp(−s t)).
 
     Always positive; under ``transform="log"`` the curve is log f. The fast rate is the slow one, s,
@@ -46,7 +102,6 @@ class BiexponentialDecay:
     Source: Michor et al. (2005), Dynamics of chronic myeloid leukaemia, Nature 435, 1267-1270.
     """
 
-    forms: ClassVar[tuple[str, ...]] = FORMS
     labels: ClassVar[tuple[str, ...]] = (
         "log start",
         "logit fast share",
@@ -57,12 +112,7 @@ class BiexponentialDecay:
         "exp(log start) (p exp(−(s + e) t) + (1 − p) exp(−s t)), p the fast share, s the slow "
         "rate a year, e the excess of the fast one"
     )
-    shared: tuple[str, ...] = ()
-    standard: tuple[Standard, ...] = ()
     kind: str = "bi-exponential decay"
-
-    def __post_init__(self) -> None:
-        require_labels(self)
 
     def adapt(self, years: Floats, centre: float, scale: float, transform: str) -> Self:
         """Start at the marker's mean; the slow phase lasts as long as the visits."""
@@ -74,16 +124,6 @@ class BiexponentialDecay:
             "log fast excess": (np.log(10.0 / period), 1.0),
         }
         return replace(self, standard=_standardised(self, usual))
-
-    def value(self, years: Any, parameters: Sequence[Any]) -> Any:
-        """f(t)."""
-        return self.curve(years, parameters, "identity")
-
-    def curve(
-        self, years: Any, parameters: Sequence[Any], transform: str, form: str = VALUE
-    ) -> Any:
-        """f(t), or its logarithm; or the slope a year of either."""
-        return _formed(self, years, parameters, transform, form)
 
     def log_value(self, years: Any, parameters: Sequence[Any]) -> Any:
         """Log f(t)."""
@@ -114,7 +154,7 @@ class BiexponentialDecay:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SteinFojo:
+class SteinFojo(_Tumour):
     """Tumour growth inhibition: f(t) = f0 (exp(−d t) + exp(g t) − 1).
 
     A part of the tumour shrinks at the rate d, another grows at the rate g. Always positive; under
@@ -133,37 +173,11 @@ class SteinFojo:
     prostate cancer trials, Clinical Cancer Research 17, 907-917.
     """
 
-    forms: ClassVar[tuple[str, ...]] = FORMS
     labels: ClassVar[tuple[str, ...]] = ("log start", "log shrinkage", "log growth")
     formula: ClassVar[str] = (
         "exp(log start) (exp(−d t) + exp(g t) − 1), d shrinkage and g growth a year"
     )
-    shared: tuple[str, ...] = ()
-    standard: tuple[Standard, ...] = ()
     kind: str = "Stein-Fojo"
-
-    def __post_init__(self) -> None:
-        require_labels(self)
-
-    def adapt(self, years: Floats, centre: float, scale: float, transform: str) -> Self:
-        """Start at the marker's mean; change takes as long as the visits last."""
-        slow = -np.log(_period(years)), 1.0
-        usual = {
-            "log start": _logged(self, centre, scale, transform),
-            "log shrinkage": slow,
-            "log growth": slow,
-        }
-        return replace(self, standard=_standardised(self, usual))
-
-    def value(self, years: Any, parameters: Sequence[Any]) -> Any:
-        """f(t)."""
-        return self.curve(years, parameters, "identity")
-
-    def curve(
-        self, years: Any, parameters: Sequence[Any], transform: str, form: str = VALUE
-    ) -> Any:
-        """f(t), or its logarithm; or the slope a year of either."""
-        return _formed(self, years, parameters, transform, form)
 
     def log_value(self, years: Any, parameters: Sequence[Any]) -> Any:
         """Log f(t)."""
@@ -193,7 +207,7 @@ class SteinFojo:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Claret:
+class Claret(_Tumour):
     """Tumour growth inhibition with fading effect: f(t) = f0 exp(g t − (k / λ) (1 − exp(−λ t))).
 
     The tumour grows at the rate g, and treatment at constant exposure, which k includes, kills at
@@ -212,38 +226,11 @@ class Claret:
     cancer on the basis of phase II tumor dynamics, Journal of Clinical Oncology 27, 4103-4108.
     """
 
-    forms: ClassVar[tuple[str, ...]] = FORMS
     labels: ClassVar[tuple[str, ...]] = ("log start", "log growth", "log kill", "log fading")
     formula: ClassVar[str] = (
         "exp(log start + g t − (k / λ) (1 − exp(−λ t))), g growth, k kill, λ fading a year"
     )
-    shared: tuple[str, ...] = ()
-    standard: tuple[Standard, ...] = ()
     kind: str = "Claret"
-
-    def __post_init__(self) -> None:
-        require_labels(self)
-
-    def adapt(self, years: Floats, centre: float, scale: float, transform: str) -> Self:
-        """Start at the marker's mean; change takes as long as the visits last."""
-        slow = -np.log(_period(years)), 1.0
-        usual = {
-            "log start": _logged(self, centre, scale, transform),
-            "log growth": slow,
-            "log kill": slow,
-            "log fading": slow,
-        }
-        return replace(self, standard=_standardised(self, usual))
-
-    def value(self, years: Any, parameters: Sequence[Any]) -> Any:
-        """f(t)."""
-        return self.curve(years, parameters, "identity")
-
-    def curve(
-        self, years: Any, parameters: Sequence[Any], transform: str, form: str = VALUE
-    ) -> Any:
-        """f(t), or its logarithm; or the slope a year of either."""
-        return _formed(self, years, parameters, transform, form)
 
     def log_value(self, years: Any, parameters: Sequence[Any]) -> Any:
         """Log f(t)."""
@@ -275,8 +262,6 @@ class Claret:
         return _chained(log, self.curve(years, parameters, transform), transform)
 
 
-type Shape = BiexponentialDecay | SteinFojo | Claret
-
 MEANS: Final[Sequence[type[Any]]] = (BiexponentialDecay, SteinFojo, Claret)
 
 
@@ -306,7 +291,9 @@ def _logged(mean: MeanFunction, centre: float, scale: float, transform: str) -> 
     return float(np.log(centre)), scale / centre
 
 
-def _formed(mean: Shape, years: Any, parameters: Sequence[Any], transform: str, form: str) -> Any:
+def _formed(
+    mean: _Positive, years: Any, parameters: Sequence[Any], transform: str, form: str
+) -> Any:
     """Value or slope of a positive function or of its logarithm."""
     require_known(form, FORMS, f"form of the mean function {mean.kind!r}")
     if form == SLOPE and transform == LOG:
@@ -317,7 +304,9 @@ def _formed(mean: Shape, years: Any, parameters: Sequence[Any], transform: str, 
     return log if transform == LOG else _exp(log)
 
 
-def _of_slope(mean: Shape, years: Floats, parameters: Sequence[Floats], transform: str) -> Floats:
+def _of_slope(
+    mean: _Positive, years: Floats, parameters: Sequence[Floats], transform: str
+) -> Floats:
     units = [1.0] * len(parameters)
     return central_differences(
         lambda own: mean.curve(years, own, transform, SLOPE), parameters, units
