@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def code_hash(*files: Path) -> str:
-    """Hash of what files do: of their syntax trees without imports, docstrings and comments.
+    """Hash of what files do: of their syntax trees without imports, aliases of types, docstrings.
 
     Where a name is imported from, and how code is explained, may change without running anything
     again.
@@ -27,4 +27,4 @@ def code_hash(*files: Path) -> str:
 
 def _is_silent(line: ast.stmt, *, first: bool) -> bool:
     is_text = isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
-    return isinstance(line, ast.Import | ast.ImportFrom) or (first and is_text)
+    return isinstance(line, ast.Import | ast.ImportFrom | ast.TypeAlias) or (first and is_text)

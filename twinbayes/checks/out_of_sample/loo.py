@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import arviz as az
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -71,6 +70,8 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
     CohortError
         If dims are missing or values are not finite.
     """
+    import arviz as az  # slow to import, and needed here alone
+
     missing = {CHAIN, DRAW, PATIENT} - set(log_likelihood.dims)
     if missing or log_likelihood.ndim != 3:
         raise CohortError(

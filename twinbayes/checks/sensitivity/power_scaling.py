@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from arviz_stats.base.array import array_stats
 
 from twinbayes.arrays import Floats
 from twinbayes.checks.result import SENSITIVITY, CheckResult, CheckVerdict
@@ -130,6 +129,8 @@ class _Scaled:
 
     @classmethod
     def of(cls, log_density: xr.DataArray, alphas: tuple[float, float]) -> _Scaled:
+        from arviz_stats.base.array import array_stats  # slow to import
+
         values = log_density.transpose(CHAIN, DRAW).to_numpy().astype(np.float64)
         values = values - values.max()
         if np.ptp(values) < 1e-9:  # the same under every draw: nothing changes
@@ -159,6 +160,8 @@ class _Scaled:
 
     def sensitivity(self, values: Floats, alphas: tuple[float, float]) -> float:
         """Change of a quantity (chain, draw) per doubling of the power."""
+        from arviz_stats.base.array import array_stats
+
         if np.ptp(values) == 0.0:
             return 0.0
         found = array_stats.power_scale_sense(values, *self.weights, *alphas, 0, 1)  # type: ignore[no-untyped-call]
