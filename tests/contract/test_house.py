@@ -305,6 +305,10 @@ def test_the_circle_check_counts_imports_in_functions_and_for_types(
     )
 
 
+def test_no_modules_of_the_package_import_each_other(root: Path) -> None:
+    assert check(root, "check_cycles", root).stdout == ""
+
+
 def test_imports_follow_the_layers(root: Path) -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
