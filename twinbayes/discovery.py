@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 from twinbayes.errors import OptionError
@@ -35,11 +36,19 @@ def collect(package: str, table: str) -> dict[str, Any]:
     Raises
     ------
     OptionError
-        If two files declare the same name.
+        If two files declare the same name, a file cannot be read as Python, or declares what is
+        no dictionary of names.
     """
     rows: dict[str, Any] = {}
     for module in iter_modules(_folders(package)):
-        own = getattr(import_module(f"{package}.{module.name}"), table, {})
+        own = getattr(_import(f"{package}.{module.name}"), table, {})
+        if not isinstance(own, dict) or not all(
+            isinstance(n, str) and n.isidentifier() for n in own
+        ):
+            raise OptionError(
+                f"{package}.{module.name}: {table} must be a dictionary, and its keys names of "
+                "letters, digits and underscores."
+            )
         for name, value in own.items():
             if name in rows:
                 raise OptionError(
@@ -59,9 +68,28 @@ def declared_names(package: str, table: str) -> tuple[str, ...]:
     return tuple(
         key.value
         for folder, module in _files(package)
-        for key in _keys(ast.parse((folder / f"{module}.py").read_text(encoding="utf-8")), table)
+        for key in _keys(_parse(folder / f"{module}.py"), table)
         if isinstance(key, ast.Constant) and isinstance(key.value, str)
     )
+
+
+def _is_name(key: object) -> bool:
+    return isinstance(key, str) and key.isidentifier()
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except SyntaxError as error:
+        raise OptionError(f"{name} cannot be read as Python: {error}. Correct the file.") from error
+
+
+def _parse(path: Path) -> ast.Module:
+    """The tree of a file; an empty one of a file that `collect` refuses."""
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _folders(package: str) -> list[str]:

@@ -109,3 +109,24 @@ def test_the_help_lists_a_new_disease_without_importing_it(toy_folder: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "registry, survival or toy" in done.stdout
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("DISEASES = [('toy', None)]", "must be a dictionary"),
+        ("DISEASES = {'not a name': None}", "names of letters, digits and underscores"),
+        ("DISEASES = {", "cannot be read as Python"),
+        ("DISEASES = {'pbc': None}", "declares 'pbc', which another file"),
+    ],
+)
+def test_a_file_that_declares_nothing_usable_is_refused_by_name(
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "zz_wrong.py").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(diseases, "__path__", [*diseases.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"{diseases.__name__}.zz_wrong", raising=False)
+    with pytest.raises(OptionError, match=f"zz_wrong.*{message}"):
+        collect(diseases.__name__, "DISEASES")
+    declared_names(diseases.__name__, "DISEASES")  # help is shown all the same
+    sys.modules.pop(f"{diseases.__name__}.zz_wrong", None)

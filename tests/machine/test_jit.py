@@ -103,3 +103,13 @@ def test_every_kernel_of_the_package_is_compiled_here() -> None:
     }
     assert elsewhere <= {"machine/jit.py"}
     assert jit.kernel_version() == int(jit.kernel_hash()[:15], 16)
+
+
+def test_what_is_no_source_file_beside_the_sources_does_no_harm(package: Path) -> None:
+    call(package)
+    folder = package / "twinbayes"
+    (folder / ".#words.py").symlink_to("nobody@nowhere:1")  # a lock of an editor
+    (folder / "._words.py").write_bytes(b"\x00\xff")
+    (folder / "latin.py").write_bytes("# é\n".encode("latin-1"))
+    (folder / "folder.py").mkdir()
+    assert call(package) == "7.0 1"

@@ -343,3 +343,40 @@ def test_a_function_for_a_mean_is_registered_by_the_same_mechanism(tmp_path: Pat
     refused = elsewhere(READ, path)
     assert "'test: plateau' is not registered" in refused.stderr
     assert "register_mean_function" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "message"),
+    [
+        ("part: float = 0.5", "kind_of: str = 'Exchangeable'\n    part: float = 0.5", "reserved"),
+        ("part: float = 0.5", "part: float = field(default=0.5, init=False)", "not set when"),
+        ("part: float = 0.5", "part: InitVar[float] = 0.5", "InitVar"),
+    ],
+)
+def test_fields_that_would_not_come_back_are_refused_when_a_type_is_registered(
+    written: str, instead: str, message: str, tmp_path: Path
+) -> None:
+    assert written in POOLING
+    text = POOLING.replace("import dataclass", "import InitVar, dataclass, field")
+    path = tmp_path / "pooling.py"
+    path.write_text(text.replace(written, instead).replace("Narrow", "Bent"), encoding="utf-8")
+    with pytest.raises(ModelError, match=f"Bent cannot be registered: .*{message}"):
+        run_path(str(path))
+
+
+def test_a_kind_other_than_that_of_the_type_is_refused_before_sampling_and_on_loading() -> None:
+    spec = tb.disease("basket", pooling=Exchangeable(kind="mine"))
+    with pytest.raises(ModelError, match="is of the kind 'exchangeable', not 'mine'"):
+        tb.fit(spec, BASKET, progressbar=False)
+    registry = tb.disease("registry")
+    stored = json.loads(json.dumps(registry.to_dict()).replace('"exchangeable"', '"mine"'))
+    with pytest.raises(ModelError, match="not 'mine'"):
+        ModelSpec.from_dict(stored)
+
+
+def test_a_stored_type_that_has_other_fields_now_is_refused_with_their_names() -> None:
+    stored = json.loads(json.dumps(tb.disease("survival").to_dict()))
+    baseline = stored["events"]["graph"]["transitions"][0]["baseline"]
+    baseline["bends"] = 3
+    with pytest.raises(ModelError, match=r"has other fields than the type has now.*bends"):
+        ModelSpec.from_dict(stored)

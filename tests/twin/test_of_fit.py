@@ -6,6 +6,9 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import pytest
+
+from twinbayes.errors import TwinError
 from twinbayes.inference import Fit
 from twinbayes.names import TWINS_OF_FIT
 
@@ -35,3 +38,9 @@ def test_a_fit_keeps_the_plan_that_was_sampled_until_what_it_is_of_changes(
     assert registry_fit.thinned(20).plan is registry_fit.plan
     some = registry_fit.cohort.select(registry_fit.cohort.patient_ids[:5])
     assert replace(registry_fit, cohort=some).plan.patient_ids == some.patient_ids
+
+
+@pytest.mark.parametrize("at", ["today", [10, 20], -5, float("nan"), True])
+def test_a_landmark_that_is_no_day_is_refused(registry_fit: Fit, at: object) -> None:
+    with pytest.raises(TwinError, match="at must be one day since origin"):
+        registry_fit.twin(registry_fit.cohort.patient_ids[0], at=at)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, overload
 
 from twinbayes.discovery import collect
-from twinbayes.errors import require_known
+from twinbayes.errors import OptionError, require_known
 from twinbayes.model import ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
 
@@ -25,6 +25,9 @@ AGGREGATES: Final[Mapping[str, Callable[..., AggregateSpec]]] = MappingProxyType
     collect(__name__, "AGGREGATES")
 )
 """Every model of aggregate data by name."""
+
+for _name in DISEASES.keys() & AGGREGATES.keys():
+    raise OptionError(f"{_name!r} is declared as a disease and as a model of aggregate data.")
 
 type _Aggregate = Literal["basket", "historical"]
 

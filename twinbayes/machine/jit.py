@@ -32,7 +32,8 @@ type Decorator = Callable[[Callable[..., Any]], Any]
 @cache
 def kernel_files() -> tuple[Path, ...]:
     """Every file of the package that imports this one, and all that those import from."""
-    texts = {path: path.read_text(encoding="utf-8") for path in _PACKAGE.rglob("*.py")}
+    files = (path for path in _PACKAGE.rglob("*.py") if path.is_file() and path.name[0] != ".")
+    texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in files}
     kernels = {path: text for path, text in texts.items() if _MARK in text}
     imported = {path for text in kernels.values() for path in _imported(text)}
     return tuple(sorted({Path(__file__).resolve(), *kernels, *(imported & texts.keys())}))

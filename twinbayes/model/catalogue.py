@@ -7,7 +7,7 @@ functions are added with `register`, before they are fitted and before a stored 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -29,6 +29,7 @@ from twinbayes.model.events.process import EventProcess
 from twinbayes.model.events.time_varying import TimeVarying
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import FOR_AGGREGATES, POOLINGS, add_pooling
+from twinbayes.model.storing.codec import KIND
 from twinbayes.model.storing.registration import OWN_TYPES
 
 COMPONENTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
@@ -131,6 +132,7 @@ def register[T: type[Any]](component: T) -> T:
             "@dataclass(frozen=True) below @register."
         )
     name, role = component.__name__, _role(component)
+    _require_fields_to_come_back(component)
     if name in COMPONENTS or name in WHOLE_MODELS:
         raise ModelError(
             f"The type {name!r} cannot be registered: the package has one of this name. Choose "
@@ -199,7 +201,30 @@ def require_storable(description: object, *, whole: type[Any] | None = None) -> 
             "that its file is run, and describe the model after that."
         )
     for f in fields(kind):
-        require_storable(getattr(description, f.name))
+        part = getattr(description, f.name)
+        if f.name == "kind" and f.default is not MISSING and part != f.default:
+            raise ModelError(
+                f"{name} is of the kind {f.default!r}, not {part!r}: draws are named after the "
+                "kind of the type, and found by it. Leave `kind`, or register another type."
+            )
+        require_storable(part)
+
+
+def _require_fields_to_come_back(component: type[Any]) -> None:
+    """Refuse fields that would be written and not read, or read as something else."""
+    for f in fields(component):
+        if f.name == KIND or not f.init:
+            raise ModelError(
+                f"{component.__name__} cannot be registered: its field {f.name!r} is "
+                + ("reserved in stored models." if f.name == KIND else "not set when it is made.")
+                + " Give it another name, or make it a property."
+            )
+    for name, annotation in vars(component).get("__annotations__", {}).items():
+        if "InitVar" in str(annotation):
+            raise ModelError(
+                f"{component.__name__} cannot be registered: {name!r} is an InitVar, which is lost "
+                "when it is stored. Make it a field."
+            )
 
 
 def _is_frozen_dataclass(component: type[Any]) -> bool:

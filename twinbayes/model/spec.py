@@ -14,7 +14,7 @@ import numpy as np
 from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.catalogue import known_type
+from twinbayes.model.catalogue import known_type, require_storable
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.curves.association import (
@@ -194,6 +194,7 @@ class ModelSpec:
         spec = codec.decode(data, partial(known_type, whole=cls))
         if not isinstance(spec, cls):
             raise TypeError(f"Expected a ModelSpec, found {type(spec).__name__}.")
+        require_storable(spec, whole=cls)
         return spec
 
     def describe(self) -> str:

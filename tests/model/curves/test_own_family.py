@@ -237,14 +237,21 @@ def test_two_families_that_mean_different_things_by_one_name_are_refused(file: P
     ("written", "instead", "message"),
     [
         ('"marker_df"', '"df"', "cannot be named 'df'. Begin with 'marker_'"),
-        ("(STANDARD_DEVIATION, ", "(", "the first of its parameters has to be the standard"),
+        ("            STANDARD_DEVIATION,\n", "", "the first of its parameters has to be"),
         ("np.full(len(values), DENSITY)", "0 * values.astype(int)", "the code MEASURED"),
+        ("@twin_branch\n", "", "Put @twin_branch above the function"),
     ],
 )
 def test_a_family_that_breaks_a_rule_is_refused_before_sampling(
     file: Path, written: str, instead: str, message: str
 ) -> None:
+    assert written in FAMILY
     changed = FAMILY.replace(written, instead)
     file.write_text(changed, encoding="utf-8")
     with pytest.raises(ModelError, match=message):
         tb.assemble(described(run_path(str(file))["HeavyTails"]()), clinic())
+
+
+def test_a_family_that_is_none_is_refused_when_it_is_described() -> None:
+    with pytest.raises(ModelError, match="must be a family of markers, such as Normal"):
+        Trajectory(marker="level", family="skewed")  # type: ignore[arg-type]

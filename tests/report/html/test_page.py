@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat.v4 as nb
@@ -15,7 +17,13 @@ from twinbayes.checks.result import OUT_OF_SAMPLE
 from twinbayes.errors import ReportError
 from twinbayes.report import read_checks, write_checks
 from twinbayes.report.html import fragments as f
-from twinbayes.report.html.page import render_page, require_self_contained, write_page
+from twinbayes.report.html.page import (
+    render_page,
+    render_report,
+    require_self_contained,
+    write_page,
+)
+from twinbayes.report.html.section import Section
 
 EVIL = "<script>alert(1)</script>\"'&"
 
@@ -180,3 +188,32 @@ def test_a_failed_write_leaves_the_old_page_and_no_part_of_a_new_one(
         write_page(target, "new")
     assert target.read_text(encoding="utf-8") == "old"
     assert [p.name for p in target.parent.iterdir()] == ["page.html"]
+
+
+def fails() -> f.Block:
+    raise ZeroDivisionError("boom")
+
+
+def test_a_section_that_fails_is_named() -> None:
+    table = (Section(heading="Sizes", prose="", show=lambda _: fails()),)
+    with pytest.raises(ReportError, match="The section 'Sizes' failed: ZeroDivisionError: boom"):
+        render_report(table, lambda: None, title="t", lead="", usable=True, simulated=False)
+
+
+def test_reports_at_the_same_time_leave_the_warnings_of_others_alone() -> None:
+    def show(_: None) -> f.Block:
+        warnings.warn("in the report", stacklevel=1)
+        return f.paragraph("shown")
+
+    table = (Section(heading="Sizes", prose="", show=show),)
+
+    def make() -> str:
+        return render_report(table, lambda: None, title="t", lead="", usable=True, simulated=False)
+
+    before = warnings.showwarning
+    with ThreadPoolExecutor(4) as pool:
+        pages = list(pool.map(lambda _: make(), range(12)))
+    assert all("in the report" in page for page in pages)
+    assert warnings.showwarning is before
+    with pytest.warns(UserWarning, match="outside"):
+        warnings.warn("outside", stacklevel=1)

@@ -97,3 +97,23 @@ def test_subgroups_too_small_to_count_are_left_out_and_the_whole_stays() -> None
 def test_a_check_without_a_table_stays_as_it_is() -> None:
     check = CheckResult("x", "pass", pd.DataFrame(), "text")
     assert publishable(check) is check
+
+
+def test_counts_that_are_no_whole_numbers_to_the_computer_are_hidden_all_the_same() -> None:
+    for counts in ([3.0, 20.0, 9.0], pd.array([3, 20, 9], dtype="Int64"), [3, 20, None]):
+        table = pd.DataFrame({"centre": ["a", "b", "c"], "patients": counts})
+        shown = publishable(CheckResult("sizes", "info", table, "")).table["patients"]
+        assert shown[0] == "<5"
+        assert "hidden" in list(shown)
+
+
+def test_a_total_of_centres_does_not_give_the_small_one_away() -> None:
+    table = pd.DataFrame({"centre": ["a", "b", "c", "all"], "patients": [3, 20, 9, 32]})
+    shown = publishable(CheckResult("sizes", "info", table, "")).table
+    assert list(shown["patients"]) == ["<5", "20", "hidden", "32"]
+
+
+def test_a_table_put_together_from_two_may_repeat_its_index() -> None:
+    table = pd.concat([pd.DataFrame({"subgroup": ["a", "b"], "n": [3, 9]})] * 2)
+    shown = publishable(CheckResult("twice", "info", table, "")).table
+    assert list(shown["n"]) == ["<5", "hidden"] * 2

@@ -39,7 +39,8 @@ def suppress(counts: Series, total: Series | None = None) -> Series:
     """
     part = Series(True, index=counts.index) if total is None else ~total
     small = (counts > 0) & (counts < SMALLEST_CELL)
-    shown = counts.map("{:.0f}".format).astype(object).mask(small, SUPPRESSED)
+    shown = counts.map("{:.0f}".format, na_action="ignore").astype(object)
+    shown = shown.mask(small, SUPPRESSED)
     rest = (part & ~small & (counts > 0)).to_numpy()
     if (small & part).sum() == 1 and rest.any():
         next_smallest = np.where(rest, counts.to_numpy(dtype=float), np.inf).argmin()

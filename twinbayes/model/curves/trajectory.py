@@ -30,7 +30,7 @@ from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.curves.basis import Polynomial, TimeBasis
 from twinbayes.model.curves.families.normal import Normal
-from twinbayes.model.curves.families.protocol import MarkerFamily
+from twinbayes.model.curves.families.protocol import MarkerFamily, require_family
 from twinbayes.model.curves.marker import TRANSFORMS, MarkerData, MarkerScale
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.means.own import require_supported
@@ -102,6 +102,7 @@ class Trajectory:
 
     def __post_init__(self) -> None:
         require_known(self.transform, TRANSFORMS, f"transform of marker {self.marker!r}")
+        require_family(self.family, self.marker)
         if self.transform != "identity" and not self.family.transformable:
             raise ModelError(
                 f"Marker {self.marker!r}: the {self.family.kind} family has its own scale. "

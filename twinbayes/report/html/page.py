@@ -8,16 +8,18 @@ import re
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from html.parser import HTMLParser
 from importlib.metadata import version
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from twinbayes.errors import ReportError
+from twinbayes.errors import ReportError, TwinbayesError
 from twinbayes.report.html.fragments import Block, Shown, folded, paragraph, preformatted
 from twinbayes.report.html.section import Section
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 _HERE: Final = Path(__file__).parent
+#: Warnings are recorded for the whole process: two reports would take each other's.
+_ONE_AT_A_TIME: Final = RLock()
 _HIDDEN_TAGS: Final = {"parameters", "injected-parameters", "hidden"}
 _FORBIDDEN_TAGS: Final = frozenset(
     {"script", "link", "iframe", "object", "embed", "base", "form", "frame", "applet"}
@@ -79,18 +83,20 @@ def render_report[Evidence](
     Raises
     ------
     ReportError
-        If the page would refer to anything outside itself.
+        If a section fails, or the page would refer to anything outside itself.
     """
     sections = [PageSection()]
-    with warnings.catch_warnings(record=True) as caught:
-        evidence = collect()
+    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        evidence = _tried(collect, "The evidence")
         for row in table:
             if row.heading:
                 sections.append(PageSection(row.heading, _slug(row.heading)))
             shown: list[Block] = [paragraph(row.prose)] if row.prose else []
             if show_code:
                 shown.append(folded("Code", preformatted(_source(row.show))))
-            sections[-1].parts += map(_markup, [*shown, row.show(evidence)])
+            made = _tried(partial(row.show, evidence), f"The section {sections[-1].heading!r}")
+            sections[-1].parts += map(_markup, [*shown, made])
     return compose_page(
         title,
         sections,
@@ -100,6 +106,16 @@ def render_report[Evidence](
         lead=lead,
         messages="\n".join(f"{one.category.__name__}: {one.message}" for one in caught),
     )
+
+
+def _tried[T](make: Callable[[], T], what: str) -> T:
+    """Make a part of a report; what fails is told with its name."""
+    try:
+        return make()
+    except TwinbayesError:
+        raise
+    except Exception as error:
+        raise ReportError(f"{what} failed: {type(error).__name__}: {error}") from error
 
 
 def render_page(

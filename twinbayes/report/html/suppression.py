@@ -9,7 +9,7 @@ import pandas as pd
 
 from twinbayes.checks import CheckResult
 from twinbayes.cohort.quality.suppression import HIDDEN, SUPPRESSED, suppress
-from twinbayes.names import EFFECT, MARKER, STATE, SUBGROUP, TIME, TRANSITION
+from twinbayes.names import CENTRE, EFFECT, MARKER, STATE, SUBGROUP, TIME, TRANSITION
 
 #: Columns that count people or their events.
 _COUNTS: Final = (
@@ -18,7 +18,7 @@ _COUNTS: Final = (
 #: Numbers from which a suppressed number of events could be worked out again.
 _TELLING: Final = ("expected", "raw", "raw_lower", "raw_upper", "borrowed")
 #: Columns that name the parts of a whole, and the name of the whole.
-_WHOLES: Final = {SUBGROUP: "all", "fold": "pooled"}
+_WHOLES: Final = {SUBGROUP: "all", CENTRE: "all", "fold": "pooled"}
 #: Columns that set one breakdown into parts apart from the next.
 _KEYS: Final = (TRANSITION, EFFECT, STATE, TIME, MARKER, "target", "horizon", "score")
 
@@ -30,17 +30,17 @@ def publishable(check: CheckResult) -> CheckResult:
     subgroups that a check itself calls too small to count (column ``counts``) are left out; the
     rows of the whole stay.
     """
-    table = check.table
-    if table.empty:
+    if check.table.empty:
         return check
+    table = check.table.reset_index(drop=True)
     if {"counts", SUBGROUP} <= set(table.columns):
         table = table[table["counts"].astype(bool) | (table[SUBGROUP] == "all")]
     shown = table.astype(object)
     for name in _COUNTS:
         if name in table:
-            # A table that comes from a file may hold whole numbers as objects.
-            counts = table[name].infer_objects()
-            if not pd.api.types.is_integer_dtype(counts.dtype):
+            # Whole numbers may be held as objects, or as floats beside what is missing.
+            counts = pd.to_numeric(table[name], errors="coerce").astype(float)
+            if not (counts.dropna() % 1 == 0).all() or counts.notna().sum() < table[name].count():
                 continue
             shown[name] = _suppressed(table, counts)
             if name == "observed":

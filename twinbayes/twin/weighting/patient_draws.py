@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
@@ -53,8 +55,15 @@ def require_followed(cohort: Cohort, at: float) -> None:
     Raises
     ------
     TwinError
-        Some patient was last seen before day `at`, and alive.
+        `at` is no day, or some patient was last seen before it, and alive.
     """
+    day: object = at  # whatever a user has given
+    if (
+        isinstance(day, bool)
+        or not isinstance(day, int | float | np.number)
+        or not 0 <= day < np.inf
+    ):
+        raise TwinError(f"at must be one day since origin, a number of at least 0, not {at!r}.")
     last = cohort.events[cohort.events[EVENT].isin(TERMINAL_EVENTS)]
     lost = int(((last[DAY] < at) & (last[EVENT] != DEATH)).sum())
     if lost:
