@@ -372,6 +372,8 @@ def test_a_kind_other_than_that_of_the_type_is_refused_before_sampling_and_on_lo
     stored = json.loads(json.dumps(registry.to_dict()).replace('"exchangeable"', '"mine"'))
     with pytest.raises(ModelError, match="not 'mine'"):
         ModelSpec.from_dict(stored)
+    with pytest.raises(ModelError, match="not 'mine'"):
+        AggregateSpec.from_dict(spec.to_dict())
 
 
 def test_a_stored_type_that_has_other_fields_now_is_refused_with_their_names() -> None:

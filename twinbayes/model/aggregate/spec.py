@@ -24,7 +24,7 @@ import pytensor.tensor as pt
 from twinbayes.cohort.aggregate import LOG_HAZARD_RATIO, MEAN, OUTCOMES, RATE, RESPONSE, Aggregate
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.aggregate.rows import EFFECT_MEAN, POWER, Rows, loglik
-from twinbayes.model.catalogue import known_type
+from twinbayes.model.catalogue import known_type, require_storable
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing import codec
@@ -104,6 +104,7 @@ class AggregateSpec:
         spec = codec.decode(data, partial(known_type, whole=cls))
         if not isinstance(spec, cls):
             raise TypeError(f"Expected an AggregateSpec, found {type(spec).__name__}.")
+        require_storable(spec, whole=cls)
         return spec
 
     def describe(self) -> str:
