@@ -62,16 +62,8 @@ _WORSE: Final = (
 # Some never reach remission and yet live for years: their hazards are not those of the first year.
 _INDUCTION: Final = PiecewiseConstant(windows=9, tail=8)
 _BETTER: Final = ("induction->remission",)
-# Some entities are quite unlike the rest, each in its own way. A level that hundreds of events tell
-# is sampled as itself.
-_SUBGROUPS: Final = Exchangeable(
-    nu=4.0,
-    centred=(
-        "induction->remission",
-        "remission->relapse",
-        "remission->start:allogeneic_transplant",
-    ),
-)
+# Some entities are quite unlike the rest, each in its own way.
+_SUBGROUPS: Final = Exchangeable(nu=4.0)
 # The hazard of relapse climbs and falls within the first year.
 _RELAPSE: Final = PiecewiseConstant(windows=12)
 

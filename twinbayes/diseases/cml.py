@@ -27,7 +27,7 @@ def cml() -> ModelSpec:
     the patient's own. Values below the detection limit are censored there. Relapse is defined by
     the transcripts themselves, so that its hazard does not follow them as well.
     """
-    few = PiecewiseConstant(windows=4, centred=False)
+    few = PiecewiseConstant(windows=4)
     return ModelSpec(
         name="cml",
         title="Chronic myeloid leukaemia, BCR-ABL1 and treatment-free remission",

@@ -25,11 +25,6 @@ def _categories(*names: str, group: str = "clinical") -> tuple[CovariateTerm, ..
     return tuple(Term(name=n, group=group, transform="category") for n in names)
 
 
-def _baseline(event: str, windows: int) -> PiecewiseConstant:
-    # Relapses and deaths are rare from most of the four states: standardised steps suit them.
-    return PiecewiseConstant(windows, centred=event not in ("relapse", "death"))
-
-
 def hsct(*, windows: int = 20, unshrunk: tuple[str, ...] = ()) -> ModelSpec:
     """Describe the six-state model of the ``ebmt4`` data.
 
@@ -65,7 +60,7 @@ def hsct(*, windows: int = 20, unshrunk: tuple[str, ...] = ()) -> ModelSpec:
             "dead",
         ),
         transitions=tuple(
-            Transition(source=a, target=b, event=e, baseline=_baseline(e, windows))
+            Transition(source=a, target=b, event=e, baseline=PiecewiseConstant(windows))
             for a, b, e in arcs
         ),
     )

@@ -61,8 +61,8 @@ _MARKERS: Final = (
 )
 
 
-# Some transitions have twenty events: few windows, and standardised steps.
-_FEW_EVENTS: Final = PiecewiseConstant(windows=6, centred=False)
+# Some transitions have twenty events: few windows.
+_FEW_EVENTS: Final = PiecewiseConstant(windows=6)
 
 _COVARIATES: Final = (
     Term(name="age_years", group="clinical"),

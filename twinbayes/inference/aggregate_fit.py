@@ -20,6 +20,7 @@ from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.inference.samplers.protocol import Compiled, compile_model
+from twinbayes.inference.until import effort_of, sample_until
 from twinbayes.model.aggregate.rows import EFFECT_MEAN
 from twinbayes.model.aggregate.spec import HETEROGENEITY, SUBGROUP_VALUE, AggregateSpec
 from twinbayes.model.assemble import assemble_aggregate, require_finite_start
@@ -237,23 +238,12 @@ class CompiledAggregate:
         updates = {c: there[c].to_numpy(float) for c in columns}
         return replace(self, data=data, compiled=self.compiled.with_data(**updates))
 
-    def sample(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 1000,
-        chains: int = 4,
-        seed: int = 0,
-        cores: int | None = None,
-        progressbar: bool = True,
-    ) -> AggregateFit:
-        """Draw from the posterior."""
-        tree = self.compiled.sample(
-            draws=draws, tune=tune, chains=chains, seed=seed, cores=cores, progressbar=progressbar
-        )
-        verdict = judge(tree)
+    def sample(self, **effort: Any) -> AggregateFit:
+        """Draw from the posterior; `effort` is how long, as of `fit`: see `until.Effort`."""
+        tree, verdict, runs = sample_until(self.compiled, judge, effort_of(effort))
         manifest = build_manifest(
             run={str(key): value for key, value in tree.attrs.items()},
+            runs=runs,
             cohort_fingerprint=self.data.fingerprint,
             spec_hash=self.spec.content_hash,
             prior_ids=self.priors.ids,

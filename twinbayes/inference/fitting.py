@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, cast, overload
 
 import xarray as xr
@@ -26,6 +27,7 @@ from twinbayes.inference.files.sealed import read_tree
 from twinbayes.inference.fit import Fit, LaidOut
 from twinbayes.inference.gate.verdict import judge
 from twinbayes.inference.samplers.protocol import Compiled, compile_model
+from twinbayes.inference.until import Effort, effort_of, sample_until
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.assemble import assemble_plan, require_finite_start
@@ -45,16 +47,7 @@ class CompiledFit:
     plan: ModelPlan
     compiled: Compiled
 
-    def sample(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 1000,
-        chains: int = 4,
-        seed: int = 0,
-        progressbar: bool = True,
-        weights: ArrayLike | None = None,
-    ) -> Fit:
+    def sample(self, *, weights: ArrayLike | None = None, **effort: Any) -> Fit:
         """Draw from the posterior, by default with every patient counting once.
 
         Parameters
@@ -62,17 +55,21 @@ class CompiledFit:
         weights
             One number a patient: 0 leaves a patient out (cross-validation), 1 counts as
             observed. Power priors of the model discount on top of it.
+        **effort
+            How long, as of `fit`: see `until.Effort`.
         """
         weight = checked_weights(weights, len(self.cohort.patient_ids))
         weight = weight * self.spec.discounts(self.plan)
-        compiled = self.compiled.with_data(**{PATIENT_WEIGHT: weight})
-        tree = compiled.sample(
-            draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
+        allowed = self.spec.constants(self.plan.learnt)
+        tree, verdict, runs = sample_until(
+            self.compiled.with_data(**{PATIENT_WEIGHT: weight}),
+            partial(judge, constants=allowed),
+            effort_of(effort),
         )
         tree[CONSTANT_DATA] = xr.DataTree(constants(self.plan.events, self.cohort, weight))
-        verdict = judge(tree, constants=self.spec.constants(self.plan.learnt))
         manifest = build_manifest(
             run={str(key): value for key, value in tree.attrs.items()},
+            runs=runs,
             cohort_fingerprint=self.cohort.fingerprint,
             spec_hash=self.spec.content_hash,
             prior_ids=self.priors.ids,
@@ -141,10 +138,14 @@ def fit(
     *,
     priors: PriorSet | None = None,
     sampler: str = "nutpie",
-    draws: int = 1000,
+    draws: int | None = None,
     tune: int = 1000,
     chains: int = 4,
     seed: int = 0,
+    cores: int | None = None,
+    until: str | None = "default",
+    max_draws: int = 8000,
+    max_seconds: float | None = None,
     progressbar: bool = True,
     **options: Any,
 ) -> Fit | AggregateFit:
@@ -161,9 +162,19 @@ def fit(
     sampler
         ``"nutpie"`` (default), ``"pymc"`` or ``"numpyro"``.
     draws, tune, chains
-        Draws kept and warm-up draws of each chain; number of chains.
+        Draws kept (default 1,000) and warm-up draws of each chain; number of chains.
     seed
         The same seed gives identical draws on one machine.
+    cores
+        Chains that run at the same time; by default as many as this process may use.
+    until
+        ``"usable"``, the default where `draws` is not given: go on until the verdict is usable,
+        or the budget ends. A run that falls short is followed by one with more draws, or with
+        smaller steps after a longer warm-up; what was tried is in ``manifest["runs"]``. None, the
+        default where `draws` is given: one run of this length.
+    max_draws, max_seconds
+        The budget: draws of each chain of the longest run; seconds after which no further run
+        begins (the draws may then depend on the machine's speed).
     progressbar
         Show progress where somebody can see it.
     **options
@@ -179,12 +190,14 @@ def fit(
     ModelError, PriorError, OptionError, FitError
         Before sampling, wherever possible.
     """
+    effort = Effort(
+        draws=draws, tune=tune, chains=chains, seed=seed, cores=cores, until=until,
+        max_draws=max_draws, max_seconds=max_seconds, progressbar=progressbar,
+    )  # fmt: skip
     compiled: CompiledFit | CompiledAggregate = compile_fit(
         cast(Any, spec), cast(Any, data), priors=priors, sampler=sampler, **options
     )
-    return compiled.sample(
-        draws=draws, tune=tune, chains=chains, seed=seed, progressbar=progressbar
-    )
+    return compiled.sample(**vars(effort))
 
 
 def load_fit(path: str | os.PathLike[str]) -> Fit | AggregateFit:

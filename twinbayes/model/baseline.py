@@ -21,8 +21,10 @@ import pymc as pm
 import pytensor.tensor as pt
 from scipy.interpolate import BSpline
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.walks import AlongAxes, RatesTold
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 from twinbayes.priors.prior_tags import note_prior
@@ -55,10 +57,14 @@ class Baseline(Protocol):
         labels: Sequence[str],
         edges: np.ndarray,
         priors: PriorSet,
+        events: Floats,
+        days: Floats,
     ) -> Rates:
         """Add variables for these transitions; return ``(log_event, log_mean)``.
 
-        `edges` has shape (transition, window + 1).
+        `edges` has shape (transition, window + 1). `events` and `days` at risk are those of the
+        data in each window, (transition, window): the model does not depend on them, how it is
+        sampled may.
         """
 
 
@@ -102,9 +108,8 @@ class PiecewiseConstant:
     windows
         Number of pieces.
     centred
-        Sample the log hazards themselves (right when a window holds some ten events or more),
-        or their standardised steps (right when events are few). The model is the same; only
-        how well it samples differs.
+        Sample the log hazards as they are, or in units of the walk's standard deviation; default:
+        as the number of events asks. The model is the same; only how well it samples differs.
     tail
         Begin the last window where only so many events are left: for hazards that fall long
         after most events, such as those of the few who stay in a state for years. Default: the
@@ -112,7 +117,7 @@ class PiecewiseConstant:
     """
 
     windows: int = 8
-    centred: bool = True
+    centred: bool | None = field(default=None, metadata=UNSET_IS_ABSENT)
     kind: str = "piecewise-constant"
     tail: int | None = field(default=None, metadata=UNSET_IS_ABSENT)
 
@@ -131,9 +136,12 @@ class PiecewiseConstant:
         labels: Sequence[str],
         edges: np.ndarray,
         priors: PriorSet,
+        events: Floats,
+        days: Floats,
     ) -> Rates:
         """Add one random walk a transition."""
-        walk = _random_walk(name, dims, labels, edges.shape[1] - 1, priors, self.centred)
+        told = RatesTold.of(events, days)
+        walk = _random_walk(name, dims, labels, told, priors, self.centred)
         return walk, walk
 
 
@@ -162,7 +170,7 @@ class Spline:
 
     df: int = 7
     resolution: int = 40
-    centred: bool = False
+    centred: bool | None = field(default=None, metadata=UNSET_IS_ABSENT)
     kind: str = "spline"
     order: int = field(default=1, metadata=UNSET_IS_ABSENT)
     spacing: str = field(default="events", metadata=UNSET_IS_ABSENT)
@@ -200,17 +208,20 @@ class Spline:
         labels: Sequence[str],
         edges: np.ndarray,
         priors: PriorSet,
+        events: Floats,
+        days: Floats,
     ) -> Rates:
         """Add one random walk of basis weights a transition, and the curves they make."""
-        knot_dim = f"{dims[1]}_basis"
+        knot_dim, basis = f"{dims[1]}_basis", self.basis()
         pm.modelcontext(None).add_coord(knot_dim, np.arange(self.df))
         if self.order == 2:
             weights = _bending_walk(f"{name}_weight", (dims[0], knot_dim), labels, self.df, priors)
         else:
+            told = RatesTold.of(events, days, basis)
             weights = _random_walk(
-                f"{name}_weight", (dims[0], knot_dim), labels, self.df, priors, self.centred
+                f"{name}_weight", (dims[0], knot_dim), labels, told, priors, self.centred
             )
-        curve = pm.Deterministic(name, weights @ pt.as_tensor(self.basis().T), dims=dims)
+        curve = pm.Deterministic(name, weights @ pt.as_tensor(basis.T), dims=dims)
         return curve, curve
 
 
@@ -246,6 +257,8 @@ class Weibull:
         labels: Sequence[str],
         edges: np.ndarray,
         priors: PriorSet,
+        events: Floats,
+        days: Floats,
     ) -> Rates:
         """Add level and shape of each transition."""
         level = priors.make(f"{name}_level", "baseline_level", dims=dims[:1], qualifiers=labels)
@@ -298,29 +311,26 @@ def _random_walk(
     name: str,
     dims: tuple[str, str],
     labels: Sequence[str],
-    steps: int,
+    told: RatesTold,
     priors: PriorSet,
-    centred: bool,
+    centred: bool | None,
 ) -> Tensor:
     """Gaussian random walk along dims[1]; its first value has the prior of the level."""
-    if steps == 1:
+    if told.steps == 1:
         return priors.make(name, "baseline_level", dims=dims, qualifiers=labels, axis=0)
-    roughness = priors.make(
-        f"{name}_roughness", "baseline_roughness", dims=dims[:1], qualifiers=labels
+    prior = "baseline_roughness"
+    roughness = priors.make(f"{name}_roughness", prior, dims=dims[:1], qualifiers=labels)
+    first = priors.distribution("baseline_level", labels)
+    axes, along = told.along_axes()
+    share = np.ones(along.estimate.shape)
+    share[:, 1:] = along.shares(priors, prior, labels)[:, 1:] if centred is None else float(centred)
+    walk: Tensor = pm.GaussianRandomWalk(
+        name,
+        sigma=roughness,
+        init_dist=first,
+        steps=told.steps - 1,
+        dims=dims,
+        default_transform=AlongAxes(axes, share),
     )
-    if centred:
-        start = priors.distribution("baseline_level", labels)
-        centred_walk: Tensor = pm.GaussianRandomWalk(
-            name, sigma=roughness, init_dist=start, steps=steps - 1, dims=dims
-        )
-        note_prior(centred_walk, "baseline_level", start, lambda walk: walk[..., 0])
-        return centred_walk
-    first = priors.make(f"{name}_level", "baseline_level", dims=dims[:1], qualifiers=labels)
-    step_dim = f"{dims[1]}_step"
-    pm.modelcontext(None).add_coord(step_dim, np.arange(1, steps))
-    step = pm.Normal(f"{name}_step", 0.0, 1.0, dims=(dims[0], step_dim))
-    climb = roughness[:, None] * pt.cumsum(step, axis=1)
-    walk: Tensor = pm.Deterministic(
-        name, pt.concatenate([first[:, None], first[:, None] + climb], axis=1), dims=dims
-    )
+    note_prior(walk, "baseline_level", first, lambda values: values[..., 0])
     return walk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
@@ -34,6 +34,7 @@ def package_versions() -> dict[str, str]:
 def build_manifest(
     *,
     run: Mapping[str, Any],
+    runs: Sequence[Mapping[str, Any]] = (),
     cohort_fingerprint: str,
     spec_hash: str,
     prior_ids: Iterable[str],
@@ -48,6 +49,8 @@ def build_manifest(
     run
         The root attributes of a sampled tree (`sample(...).attrs`): sampler, options, seed,
         lengths, timings.
+    runs
+        What was tried, the run that was kept last: lengths, options, seconds and reasons of each.
     cohort_fingerprint, spec_hash, prior_hash
         SHA-256 of the data, the model specification and the resolved priors.
     prior_ids
@@ -77,6 +80,7 @@ def build_manifest(
             "options": json.loads(options) if isinstance(options, str) else dict(options),
             **{key: int(run[key]) for key in ("draws", "tune", "chains", "seed", "cores")},
         },
+        "runs": [dict(tried) for tried in runs],
         "timing": {key: float(run[key]) for key in ("compile_seconds", "sample_seconds")},
         "versions": package_versions(),
         "platform": {

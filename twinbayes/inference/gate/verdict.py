@@ -5,7 +5,9 @@ Whatever cannot be computed counts against the fit, never for it.
 
 from __future__ import annotations
 
+import hashlib
 import html
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +37,7 @@ COLUMNS: Final = (
     "variable", "n_scalars", "n_constant", "max_rhat", "worst_rhat_at", "min_ess_bulk",
     "worst_bulk_at", "min_ess_tail", "worst_tail_at",
 )  # fmt: skip
-_LISTED: Final = 3  # reasons in the banner; `reasons` has them all
+_LISTED: Final = 5  # reasons in the banner; `reasons` has them all
 _CONSTANT_SPREAD: Final = 16 * np.finfo(np.float64).eps
 
 
@@ -53,8 +55,8 @@ class Verdict:
         One row a variable: number of scalars, of constant ones, worst R-hat and smallest
         effective sample sizes with the place of each.
     summary
-        `max_rhat`, `min_ess_bulk`, `min_ess_tail`, `divergences`, `min_ebfmi`, `chains`, `draws`,
-        `n_scalars`, `n_constant`; NaN where it cannot be computed.
+        `max_rhat`, `min_ess_bulk`, `min_ess_tail`, `divergences`, `at_max_treedepth`, `min_ebfmi`,
+        `chains`, `draws`, `n_scalars`, `n_constant`; NaN where it cannot be computed.
     constants
         Labels of entries with the same value in every draw that were declared to be so.
     """
@@ -137,6 +139,7 @@ def judge(
     reasons = [] if judged else ["there are no draws: the group 'posterior' is missing or empty"]
     for one in judged:
         reasons += one.reasons(frozenset(constants), rhat_max=rhat_max, ess_min=ess_min)
+    reasons += _identical_chains(datatree)
     sampler, sampler_reasons = _judge_sampler(datatree, ebfmi_min)
     table = pd.DataFrame([one.row() for one in judged], columns=COLUMNS)
     summary = {
@@ -291,7 +294,7 @@ def _judge_sampler(datatree: xr.DataTree, ebfmi_min: float) -> tuple[dict[str, f
         if (POSTERIOR in datatree.children)
         else {CHAIN: 0, DRAW: 0}
     )
-    found = {"divergences": np.nan, "min_ebfmi": np.nan}
+    found = {"divergences": np.nan, "at_max_treedepth": 0.0, "min_ebfmi": np.nan}
     reasons = []
     if sizes[CHAIN] < 2:
         many = "is 1 chain" if sizes[CHAIN] == 1 else "are no chains"
@@ -303,6 +306,14 @@ def _judge_sampler(datatree: xr.DataTree, ebfmi_min: float) -> tuple[dict[str, f
         if found["divergences"] != 0:
             count = int(found["divergences"])
             reasons.append(f"{count} transition{'s' * (count > 1)} diverged")
+    most = _max_treedepth(datatree)
+    if most is not None and "tree_depth" in stats:
+        found["at_max_treedepth"] = count = float((stats["tree_depth"] >= most).sum())
+        if count:
+            reasons.append(
+                f"{count:.0f} transition{'s' * (count > 1)} went to the maximal tree depth of "
+                f"{most}"
+            )
     if "energy" not in stats or dict(stats["energy"].sizes) != sizes:
         reasons.append("energies were not recorded for every draw")
     else:
@@ -315,6 +326,33 @@ def _judge_sampler(datatree: xr.DataTree, ebfmi_min: float) -> tuple[dict[str, f
                 f"E-BFMI is below {ebfmi_min:g} in chain {chains} (lowest {values.min():.2f})"
             )
     return {**found, "chains": float(sizes[CHAIN]), "draws": float(sizes[DRAW])}, reasons
+
+
+def _max_treedepth(datatree: xr.DataTree) -> int | None:
+    """Depth at which the sampler stopped going on, where the tree tells."""
+    options = datatree.attrs.get("options")
+    if not isinstance(options, str):
+        return None
+    depth = json.loads(options).get("max_treedepth")
+    return depth if isinstance(depth, int) else None
+
+
+def _identical_chains(datatree: xr.DataTree) -> list[str]:
+    """Say which chains have the very same draws: they are one chain, counted twice."""
+    if POSTERIOR not in datatree.children:
+        return []
+    first: dict[bytes, int] = {}
+    found = []
+    posterior = datatree[POSTERIOR].to_dataset()
+    for chain in range(posterior.sizes.get(CHAIN, 0)):
+        digest = hashlib.sha256()
+        for variable in posterior.data_vars.values():
+            if CHAIN in variable.dims:
+                digest.update(np.ascontiguousarray(variable.isel({CHAIN: chain})).tobytes())
+        twin = first.setdefault(digest.digest(), chain)
+        if twin != chain:
+            found.append(f"chains {twin} and {chain} have the very same draws")
+    return found
 
 
 def _require_declared(constants: Collection[str], judged: list[_Judged]) -> None:

@@ -21,6 +21,8 @@ from pytensor.configdefaults import config
 from twinbayes.arrays import Floats
 from twinbayes.errors import CompilationWarning, FitError, require_known
 from twinbayes.inference.samplers.protocol import (
+    GaveUpError,
+    GiveUp,
     require_run,
     require_shared,
     resolve_options,
@@ -35,9 +37,10 @@ from twinbayes.machine.tape.rules import UnknownOperationError
 NAME: Final = "nutpie"
 ADAPTATIONS: Final = ("diag", "draw_diag", "low_rank")
 DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
-    {"target_accept": 0.8, "max_treedepth": 10, "adaptation": "diag", "backend": "auto"}
+    {"target_accept": 0.9, "max_treedepth": 10, "adaptation": "diag", "backend": "auto"}
 )
 BACKENDS: Final = ("auto", "tape", "numba", "jax")
+_LOOK_MS: Final = 50  # a run under way is looked at so often
 _STATISTICS: Final = {
     "diverging": "diverging",
     "energy": "energy",
@@ -74,6 +77,7 @@ class NutpieCompiled:
         seed: int = 0,
         cores: int | None = None,
         progressbar: bool = True,
+        give_up: GiveUp | None = None,
     ) -> xr.DataTree:
         """Draw from the posterior; each chain has its own stream, so `cores` changes no draw."""
         require_run(draws=draws, tune=tune, chains=chains, seed=seed, cores=cores)
@@ -81,6 +85,7 @@ class NutpieCompiled:
         started = time.perf_counter()
         with one_thread_each():
             result = self._run(
+                give_up or GiveUp(),
                 draws=draws,
                 tune=tune,
                 chains=chains,
@@ -124,8 +129,8 @@ class NutpieCompiled:
         """
         require_run(draws=draws, tune=tune, chains=chains, seed=seed, cores=1)
         result = self._run(
-            draws=draws, tune=tune, chains=chains, cores=1, seed=seed, progress_bar=False,
-            return_raw_trace=True,
+            GiveUp(), draws=draws, tune=tune, chains=chains, cores=1, seed=seed,
+            progress_bar=False, return_raw_trace=True,
         )  # fmt: skip
         drawn, told = result.get_arrow_trace()
         kept = [~np.asarray(batch.column("tuning").to_numpy(), dtype=bool) for batch in told]
@@ -134,10 +139,13 @@ class NutpieCompiled:
         values = {name: _stacked(drawn, kept, name) for name in kept_names(self.model)}
         return values, {name: _stacked(told, kept, name) for name in ("diverging", "energy")}
 
-    def _run(self, **settings: Any) -> Any:
+    def _run(self, give_up: GiveUp, **settings: Any) -> Any:
         """Let nutpie sample, with the options in force."""
         import nutpie
 
+        watch = _Watch(settings["tune"])
+        if give_up.at_divergence:
+            settings |= {"progress_callback": watch, "progress_rate": _LOOK_MS}
         running = nutpie.sample(
             self.inner,
             save_warmup=False,
@@ -149,12 +157,16 @@ class NutpieCompiled:
         )
         # nutpie's own blocking call turns an interrupt into a shorter trace; we stop instead.
         try:
-            return running.wait()
+            return running.wait() if give_up == GiveUp() else _attend(running, watch, give_up)
         except RuntimeError as error:
             raise stopped(NAME, error) from error
         except BaseException:
             running.cancel()
             raise
+
+    def with_options(self, **updates: object) -> Self:
+        """Return the same compiled functions under other values of some options."""
+        return dataclasses.replace(self, options=MappingProxyType({**self.options, **updates}))
 
     def with_data(self, **updates: ArrayLike) -> Self:
         """Return the same compiled functions on other values of the model's `pm.Data`."""
@@ -171,6 +183,31 @@ class NutpieCompiled:
         used = {v.name: self.inner.shared_data[k] for v, k in self.inner.shared_var_keys.items()}
         arrays = {name: np.asarray(value) for name, value in updates.items() if name in used}
         return dataclasses.replace(self, inner=self.inner.with_data(**arrays))
+
+
+class _Watch:
+    """Sees whether a transition has diverged after the warm-up; nutpie's threads call it."""
+
+    def __init__(self, tune: int) -> None:
+        self._tune = tune
+        self.diverged = False
+
+    def __call__(self, chains: Sequence[Any]) -> None:
+        self.diverged |= any(
+            int(draw) >= self._tune for chain in chains for draw in chain.divergent_draws
+        )
+
+
+def _attend(running: Any, watch: _Watch, give_up: GiveUp) -> Any:
+    """Wait for the end of a run, or leave it."""
+    while True:
+        try:
+            return running.wait(timeout=_LOOK_MS / 1000)
+        except TimeoutError:
+            if watch.diverged:
+                raise GaveUpError("a transition diverged", diverged=True) from None
+            if give_up.deadline is not None and time.monotonic() >= give_up.deadline:
+                raise GaveUpError("the time was over", diverged=False) from None
 
 
 def _stacked(batches: Sequence[Any], kept: Sequence[Any], name: str) -> Floats:

@@ -8,13 +8,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import ClassVar, Self
 
 import pymc as pm
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from twinbayes.inference.samplers.protocol import on_data, require_run, require_shared, stopped
+from twinbayes.inference.samplers.protocol import (
+    GiveUp,
+    on_data,
+    require_run,
+    require_shared,
+    stopped,
+)
 from twinbayes.inference.samplers.threads import one_thread_each, show_progress
 from twinbayes.inference.samplers.tree import STATISTICS, build_tree
 
@@ -53,8 +60,9 @@ class CompiledInOneCall(ABC):
         seed: int = 0,
         cores: int | None = None,
         progressbar: bool = True,
+        give_up: GiveUp | None = None,
     ) -> xr.DataTree:
-        """Draw from the posterior; see `protocol.sample` for what comes back."""
+        """Draw from the posterior, to the end; see `protocol.sample` for what comes back."""
         require_run(draws=draws, tune=tune, chains=chains, seed=seed, cores=cores)
         run = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
         run["cores"] = self.chains_at_once(chains, cores)
@@ -80,6 +88,10 @@ class CompiledInOneCall(ABC):
                 "sample_seconds": sampling,
             },
         )
+
+    def with_options(self, **updates: object) -> Self:
+        """Return the same model with other values of some options."""
+        return dataclasses.replace(self, options=MappingProxyType({**self.options, **updates}))
 
     def with_data(self, **updates: ArrayLike) -> Self:
         """Return the same model on other values of its `pm.Data`."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final, Protocol, Self
@@ -30,6 +31,43 @@ SAMPLERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Name of each sampler and the module that knows it."""
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """When a run may be left before its end.
+
+    Parameters
+    ----------
+    at_divergence
+        As soon as a transition has diverged after the warm-up.
+    deadline
+        After this moment of `time.monotonic`; None, never.
+    """
+
+    at_divergence: bool = False
+    deadline: float | None = None
+
+
+class GaveUpError(Exception):
+    """A run was left before its end, as had been asked for; never seen by users.
+
+    Attributes
+    ----------
+    summary
+        Of a verdict, so far as it is known: NaN for the rest.
+    """
+
+    def __init__(self, reason: str, *, diverged: bool) -> None:
+        super().__init__(reason)
+        self.summary = {
+            "divergences": 1.0 if diverged else 0.0,
+            "at_max_treedepth": 0.0,
+            "max_rhat": 1.0,
+            "min_ess_bulk": float("nan"),
+            "min_ess_tail": float("nan"),
+            "min_ebfmi": 1.0,
+        }
 
 
 class Compiled(Protocol):
@@ -60,8 +98,15 @@ class Compiled(Protocol):
         seed: int = 0,
         cores: int | None = None,
         progressbar: bool = True,
+        give_up: GiveUp | None = None,
     ) -> xr.DataTree:
-        """Draw from the posterior; see `sample` for what comes back."""
+        """Draw from the posterior; see `sample` for what comes back.
+
+        Raises `GaveUpError` where `give_up` asks for it; a sampler may go on to the end instead.
+        """
+
+    def with_options(self, **updates: object) -> Self:
+        """Return the same compiled model with other values of some options, not recompiled."""
 
     def with_data(self, **updates: ArrayLike) -> Self:
         """Return the same compiled model on other values of its `pm.Data`, not recompiled."""
@@ -77,7 +122,7 @@ def compile_model(model: pm.Model, *, sampler: str = "nutpie", **options: object
     sampler
         A key of `SAMPLERS`: `"nutpie"` (default), `"pymc"` or `"numpyro"`.
     **options
-        Options of that sampler; all know `target_accept` (default 0.8) and `max_treedepth`
+        Options of that sampler; all know `target_accept` (default 0.9) and `max_treedepth`
         (default 10). An unknown one raises an OptionError that lists the known.
 
     Raises

@@ -24,11 +24,14 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.baseline import Baseline
+from twinbayes.model.centring import Told
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
 from twinbayes.model.covariates.columns import CovariateTerm
 from twinbayes.model.covariates.design import Encoding
+from twinbayes.model.events.covariate_effects import CovariateEffects
+from twinbayes.model.events.crude import Crude
 from twinbayes.model.events.likelihood.op import loglik
 from twinbayes.model.events.packed import event_data
 from twinbayes.model.events.plan import EventPlan
@@ -42,10 +45,9 @@ from twinbayes.model.events.time_varying import (
     laid_out,
 )
 from twinbayes.model.pooling.basic import Exchangeable
-from twinbayes.model.pooling.protocol import EffectNames, Pooling, lean_together
+from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import (
-    BETA,
     CENTRE,
     COVARIATE,
     COVARIATE_GROUP,
@@ -178,7 +180,7 @@ class EventProcess:
         }
         if encoding.columns:
             out[COVARIATE] = encoding.labels
-        if groups := self._shrunk_groups(encoding):
+        if groups := self._covariate_effects(encoding).groups:
             out |= {COVARIATE_GROUP: groups, PRINCIPAL_AXIS: range(len(encoding.columns))}
         if self.graph.effects:
             out[EFFECT] = tuple(e.label for e in self.graph.effects)
@@ -196,23 +198,26 @@ class EventProcess:
         `weight` is that of each patient, `trail` what trajectories add at `EventPlan.points`.
         """
         index, values = plan.data.pack()
-        log_event, log_mean = self._baselines(plan, priors)
+        crude = Crude(plan)
+        log_event, log_mean = self._baselines(crude, priors)
         if log_event is not log_mean:
             log_event = pm.Deterministic(
                 LOG_BASELINE_AT_EVENT, log_event, dims=(TRANSITION, WINDOW)
             )
+        subgroups, centres = plan.encoding.subgroups, plan.encoding.centres
+        by_subgroup = crude.by_level(plan.design.subgroup, len(subgroups))
+        by_centre = crude.by_level(plan.design.centre, len(centres))
         coef = pt.concatenate(
             [
-                self._covariate_effects(plan.encoding, priors),
-                self._levels("subgroup", SUBGROUP, self.subgroup, plan.encoding.subgroups, priors),
-                self._levels("centre", CENTRE, self.centre, plan.encoding.centres, priors),
+                self._covariate_effects(plan.encoding).build(crude, priors),
+                self._levels("subgroup", self.subgroup, subgroups, by_subgroup, priors),
+                self._levels("centre", self.centre, centres, by_centre, priors),
             ]
         )
-        subgroups = plan.encoding.subgroups
         varying = self.varying(plan.encoding, plan.edges)
         effect = pt.concatenate(
             [
-                self._treatment_effects(subgroups, priors),
+                self._treatment_effects(subgroups, crude, priors),
                 self._era_effects(len(subgroups), priors),
                 build_walks(varying, subgroups, priors),
             ]
@@ -231,28 +236,35 @@ class EventProcess:
             ),
         )
 
-    def _baselines(self, plan: EventPlan, priors: PriorSet) -> tuple[Tensor, Tensor]:
+    def _baselines(self, crude: Crude, priors: PriorSet) -> tuple[Tensor, Tensor]:
         """Stack the baselines; intensities that share a shape are built in one go."""
         blocks: dict[Baseline, list[int]] = {}
         for k, intensity in enumerate(self.graph.intensities):
             blocks.setdefault(intensity.baseline, []).append(k)
-        width = max(len(e) for e in plan.edges) - 1
+        all_edges = crude.plan.edges
+        width = max(len(e) for e in all_edges) - 1
         if len(blocks) == 1:
             (baseline,) = blocks
             return baseline.build(
                 LOG_BASELINE,
                 (TRANSITION, WINDOW),
                 self.graph.labels,
-                np.stack(plan.edges),
+                np.stack(all_edges),
                 priors,
+                np.stack(crude.events),
+                np.stack(crude.days),
             )
         order, at_event, on_average = [], [], []
         for n, (baseline, members) in enumerate(blocks.items()):
-            edges = np.stack([plan.edges[k] for k in members])
+            edges, events, days = (
+                np.stack([of[k] for k in members]) for of in (all_edges, crude.events, crude.days)
+            )
             dims = (f"{TRANSITION}_{n}", f"{WINDOW}_{n}")
             labels = [self.graph.labels[k] for k in members]
             pm.modelcontext(None).add_coords({dims[0]: labels, dims[1]: range(edges.shape[1] - 1)})
-            log_event, log_mean = baseline.build(f"log_baseline_{n}", dims, labels, edges, priors)
+            log_event, log_mean = baseline.build(
+                f"{LOG_BASELINE}_{n}", dims, labels, edges, priors, events, days
+            )
             order += members
             on_average.append(_widen(log_mean, width))
             at_event.append(on_average[-1] if log_event is log_mean else _widen(log_event, width))
@@ -264,63 +276,21 @@ class EventProcess:
             return mean, mean
         return pt.concatenate(at_event)[back], mean
 
-    def _covariate_effects(self, encoding: Encoding, priors: PriorSet) -> Tensor:
-        """(covariate, transition) effects, one shrinkage scale per (group, transition)."""
-        if not encoding.columns:
-            return pt.zeros((0, len(self.graph.labels)))
-        dims = (COVARIATE, TRANSITION)
-        groups = self._shrunk_groups(encoding)
-        if not groups:
-            return priors.make(BETA, "covariate_effect", dims=dims)
-        scale = priors.make(
-            "covariate_scale",
-            "covariate_scale",
-            dims=(COVARIATE_GROUP, TRANSITION),
-            qualifiers=groups,
-        )
-        # Independent normal offsets look the same along any axes. Along the principal axes of
-        # each group, correlated covariates (white cells, blasts, LDH) no longer slow sampling.
-        offset = pm.Normal("beta_offset", 0.0, 1.0, dims=(PRINCIPAL_AXIS, TRANSITION))
-        shrunk = np.array([c.group in groups for c in encoding.columns])
-        rows = [groups.index(c.group) if c.group in groups else 0 for c in encoding.columns]
-        if self.worse or self.better:
-            offset = self._sharing(offset, encoding, groups, priors)
-        rotated = pt.as_tensor(encoding.principal_axes()) @ offset
-        effect: Tensor = scale[rows] * rotated
-        if not shrunk.all():
-            entry = priors.get_entry("covariate_effect")
-            if entry.distribution != "Normal" or entry.mixture:
-                raise ModelError(
-                    "Prior 'covariate_effect' must be one Normal where some groups are "
-                    "shrunk and others are not. Override it, or shrink all groups."
-                )
-            fixed = float(entry.arguments["mu"]) + float(entry.arguments["sigma"]) * rotated
-            effect = pt.where(pt.as_tensor(shrunk)[:, None], effect, fixed)
-        beta: Tensor = pm.Deterministic(BETA, effect, dims=dims)
-        return beta
-
-    def _sharing(
-        self, own: Tensor, encoding: Encoding, groups: list[str], priors: PriorSet
-    ) -> Tensor:
-        """Let offsets of `worse` and `better` lean together; each stays standard normal."""
-        ratio = priors.make(
-            "covariate_sharing", "covariate_sharing", dims=(COVARIATE_GROUP,), qualifiers=groups
-        )
-        # Axes stay within their group, so they can be counted like its columns.
-        rows = [groups.index(c.group) if c.group in groups else 0 for c in encoding.columns]
-        shrunk = np.array([float(c.group in groups) for c in encoding.columns])
-        return lean_together(own, (ratio[rows] * pt.as_tensor(shrunk))[:, None], self._signs)
+    def _covariate_effects(self, encoding: Encoding) -> CovariateEffects:
+        return CovariateEffects(encoding=encoding, unshrunk=self.unshrunk, signs=self._signs)
 
     @property
     def _signs(self) -> tuple[float, ...]:
         """Of each intensity: 1 in `worse`, -1 in `better`, else 0."""
         return tuple(float(x in self.worse) - float(x in self.better) for x in self.graph.labels)
 
-    def _shrunk_groups(self, encoding: Encoding) -> list[str]:
-        return [g for g in encoding.groups if g not in self.unshrunk]
-
     def _levels(
-        self, what: str, dim: str, pooling: Pooling, labels: Sequence[str], priors: PriorSet
+        self,
+        what: str,
+        pooling: Pooling,
+        labels: Sequence[str],
+        told: Told,
+        priors: PriorSet,
     ) -> Tensor:
         """(label, transition) levels of subgroups or centres; none where there is only one."""
         if len(labels) < 2:
@@ -333,12 +303,15 @@ class EventProcess:
             scale_prior=f"{what}_scale",
             sharing=f"{what}_sharing",
             signs=self._signs if what == "subgroup" else (),
+            told=told,
         )
-        levels = pooling.build(names, (TRANSITION, dim), self.graph.labels, len(labels), priors)
+        levels = pooling.build(names, (TRANSITION, what), self.graph.labels, len(labels), priors)
         by_label: Tensor = levels.T
         return by_label
 
-    def _treatment_effects(self, subgroups: Sequence[str], priors: PriorSet) -> Tensor:
+    def _treatment_effects(
+        self, subgroups: Sequence[str], crude: Crude, priors: PriorSet
+    ) -> Tensor:
         """(effect, subgroup) log hazard ratios, each effect under its own pooling."""
         effects = self.graph.effects
         if not effects:
@@ -346,6 +319,7 @@ class EventProcess:
         blocks: dict[Pooling, list[int]] = {}
         for k, effect in enumerate(effects):
             blocks.setdefault(effect.pooling, []).append(k)
+        told = crude.by_effect(len(effects))
         parts, order = [], []
         for pooling, members in blocks.items():
             suffix = "" if len(blocks) == 1 else f"_{pooling.kind}"
@@ -360,6 +334,7 @@ class EventProcess:
                 total=f"{TREATMENT_SUBGROUP_EFFECT}{suffix}",
                 scale_prior="treatment_heterogeneity",
                 mean_prior="treatment_effect",
+                told=told.take(members),
             )
             parts.append(pooling.build(names, dims, labels, len(subgroups), priors))
             order += members

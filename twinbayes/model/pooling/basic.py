@@ -9,7 +9,9 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
+from twinbayes.model.centring import power
 from twinbayes.model.pooling.protocol import (
     EffectNames,
     around,
@@ -93,8 +95,9 @@ class NoPooling:
 class Exchangeable:
     """Subgroups come from one distribution; its spread is learnt.
 
-    Non-centred: small subgroups, which this package is for, say little about their own effect,
-    and a centred version would trap the sampler when the spread is near zero.
+    Small subgroups, which this package is for, say little about their own effect, and are sampled
+    in units of the spread: a centred version would trap the sampler when the spread is near zero.
+    The more events a subgroup has, the more it is sampled as itself; see `centring`.
 
     Parameters
     ----------
@@ -102,14 +105,15 @@ class Exchangeable:
         Degrees of freedom of a Student's t distribution of the subgroups, whose long tails let
         one that differs go its own way; None for a normal distribution.
     centred
-        Labels of the rows whose data inform most subgroups: there the effects themselves are
-        sampled. The model is the same; only how well it samples differs.
+        Labels of the rows whose effects are sampled as themselves, all others in units of the
+        spread; default: each as its data ask. The model is the same; only how well it samples
+        differs.
     """
 
     kind: str = "exchangeable"
     reaches_new_subgroups: bool = True
     nu: float | None = field(default=None, metadata=UNSET_IS_ABSENT)
-    centred: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+    centred: tuple[str, ...] | None = field(default=None, metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         if self.nu is not None and not self.nu > 0:
@@ -138,13 +142,13 @@ class Exchangeable:
     ) -> Tensor:
         """Return effects around a learnt mean, shape (rows, groups); `names.scale` is learnt."""
         scale = priors.make(names.scale, names.scale_prior, dims=dims[:1], qualifiers=rows)
-        width = self._width(scale, rows)
+        width = power(scale[:, None], self._share_told(names, rows, n_groups, priors))
         if self.nu is not None:
             offset = pm.StudentT(names.offset, nu=self.nu, mu=0.0, sigma=width, dims=dims)
             own = self._leaning(offset / width, names, priors)
             return around(names, scale[:, None] * own, dims, rows, priors)
         if names.mean_prior is None:
-            offset = pm.ZeroSumNormal(names.offset, sigma=width, dims=dims, n_zerosum_axes=1)
+            offset = pm.ZeroSumNormal(names.offset, sigma=width[:, :1], dims=dims, n_zerosum_axes=1)
             total = scale[:, None] * self._leaning(offset / width, names, priors)
         else:
             mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
@@ -152,15 +156,21 @@ class Exchangeable:
             total = mean[:, None] + scale[:, None] * (offset / width)
         return report(names.total, total, dims)
 
-    def _width(self, scale: Tensor, rows: Sequence[str]) -> Tensor | float:
-        """(rows, 1) standard deviation of what is sampled: the spread where centred, else 1."""
-        for label in self.centred:
-            require_known(label, rows, "row to be centred")
-        if not self.centred:
-            return 1.0
-        inside = np.array([label in self.centred for label in rows])
-        width: Tensor = pt.switch(pt.as_tensor(inside), scale, 1.0)[:, None]
-        return width
+    def _share_told(
+        self, names: EffectNames, rows: Sequence[str], n_groups: int, priors: PriorSet
+    ) -> Floats:
+        """(row, group) share of the data in what is known of each effect."""
+        if self.centred is not None:
+            for label in self.centred:
+                require_known(label, rows, "row to be centred")
+            inside = np.array([float(label in self.centred) for label in rows])
+            return np.repeat(inside[:, None], n_groups, axis=1)
+        if names.told is None:
+            return np.zeros((len(rows), n_groups))
+        share = names.told.shares(priors, names.scale_prior, rows)
+        if names.mean_prior is None and self.nu is None:  # on the plane of sum zero: one a row
+            share[:] = share.mean(axis=1, keepdims=True)
+        return share
 
     @staticmethod
     def _leaning(offset: Tensor, names: EffectNames, priors: PriorSet) -> Tensor:

@@ -8,7 +8,7 @@ them all.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +16,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
+from twinbayes.model.centring import Told
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
@@ -29,7 +30,9 @@ class EffectNames:
 
     `mean_prior` is None for a block whose mean is carried elsewhere (subgroup levels, whose
     mean is the baseline): its rows then sum to zero. Rows of such a block with a sign other than
-    0 lean towards each other, or apart, by as much as the variable `sharing` says.
+    0 lean towards each other, or apart, by as much as the variable `sharing` says. `told`
+    are crude estimates of the effects, (row, group), None where there are none: the model does not
+    depend on them, how it is sampled may.
     """
 
     mean: str
@@ -40,6 +43,7 @@ class EffectNames:
     mean_prior: str | None = None
     sharing: str = ""
     signs: tuple[float, ...] = ()
+    told: Told | None = field(default=None, compare=False)
 
 
 @runtime_checkable

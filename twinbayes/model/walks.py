@@ -1,0 +1,122 @@
+"""Gaussian random walks along which data tell much here and little there, sampled as both need.
+
+Each walk is turned to the axes along which what the data tell and what the prior says are both
+independent, and sampled along each axis as `centring` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+import pytensor.tensor as pt
+from pymc.logprob.transforms import Transform
+from scipy.linalg import eigh
+
+from twinbayes.arrays import Floats
+from twinbayes.model.centring import Told
+from twinbayes.tensors import Tensor
+
+_MORE: Final = 0.25
+"""Events added to those of every window: what is expected is never nothing."""
+
+
+class AlongAxes(Transform):
+    """A random walk as coordinates along the axes of `axes_of`.
+
+    Coordinates are multiplied by the walk's standard deviation to the power ``1 - share``.
+
+    Parameters
+    ----------
+    axes
+        Directions, shape (row, step, axis).
+    share
+        How much of each coordinate the data tell, from 0 to 1, shape (row, axis).
+    """
+
+    name = "along_axes"
+    ndim_supp = 1
+
+    def __init__(self, axes: Floats, share: Floats) -> None:
+        self._axes = axes
+        self._back = np.linalg.inv(axes)
+        self._power = 1.0 - share
+        self._log_volume = np.linalg.slogdet(axes)[1]
+
+    def forward(self, value: Tensor, *inputs: Any) -> Tensor:
+        """Return the coordinates of a walk, (row, axis)."""
+        along = (pt.as_tensor(self._back) * value[:, None, :]).sum(axis=-1)
+        return along / pt.exp(self._log_scale(inputs))
+
+    def backward(self, value: Tensor, *inputs: Any) -> Tensor:
+        """Return the walk, (row, step)."""
+        along = value * pt.exp(self._log_scale(inputs))
+        return (pt.as_tensor(self._axes) * along[:, None, :]).sum(axis=-1)
+
+    def log_jac_det(self, value: Tensor, *inputs: Any) -> Tensor:
+        """Log of the volume that a unit of coordinates takes up, (row,)."""
+        return self._log_scale(inputs).sum(axis=-1) + pt.as_tensor(self._log_volume)
+
+    def _log_scale(self, inputs: Any) -> Tensor:
+        # a walk in PyMC is made of its first value, its steps, and their number
+        sd = inputs[1].owner.inputs[-1].flatten()
+        return self._power * pt.log(sd)[:, None]
+
+
+@dataclass(frozen=True)
+class RatesTold:
+    """What events and days at risk tell of log hazards, or of the coefficients of their basis.
+
+    Attributes
+    ----------
+    information
+        Of the data about the entries of each walk, shape (row, step, step).
+    score
+        Information times the estimated entries, (row, step).
+    """
+
+    information: Floats
+    score: Floats
+
+    @classmethod
+    def of(cls, events: Floats, days: Floats, basis: Floats | None = None) -> Self:
+        """Estimate from (row, window) counts; `basis`, (window, step), makes hazards of entries.
+
+        Every window has a quarter of an event more than it has, at the mean rate of its row.
+        """
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rate = events.sum(axis=1, keepdims=True) / days.sum(axis=1, keepdims=True)
+        rate = np.where(np.isfinite(rate) & (rate > 0.0), rate, 1.0)
+        counted = events + _MORE
+        log_ratio = np.log(counted / (days * rate + _MORE))
+        basis = np.eye(events.shape[1]) if basis is None else basis
+        information = np.einsum("wk,ew,wl->ekl", basis, counted, basis)
+        return cls(information, (counted * log_ratio) @ basis)
+
+    @property
+    def steps(self) -> int:
+        """Number of entries of a walk."""
+        return self.score.shape[1]
+
+    def along_axes(self) -> tuple[Floats, Told]:
+        """Axes along which both the data and the steps of a walk are independent.
+
+        Returns
+        -------
+        axes, told
+            (row, step, axis), the first axis being the level, and what is told of coordinates
+            along them, in units in which a walk with steps of standard deviation s has standard
+            deviation s too. The level has no such unit, and no information.
+        """
+        difference = np.diff(np.eye(self.steps), axis=0)
+        axes = np.empty_like(self.information)
+        estimate, information = np.zeros((2, *self.score.shape))
+        for row, (inverse, score) in enumerate(zip(self.information, self.score, strict=True)):
+            known = inverse + 1e-9 * np.trace(inverse) * np.eye(self.steps)
+            rough, axes[row] = eigh(difference.T @ difference, known)
+            unit = np.sqrt(rough[1:])
+            estimate[row, 1:] = (axes[row].T @ score)[1:] * unit
+            information[row, 1:] = 1.0 / rough[1:]
+            axes[row, :, 1:] /= unit
+        return axes, Told(estimate, information)
