@@ -23,7 +23,7 @@ from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
 _POINTS: Final = (np.arange(200) + 0.5) / 200
-_SMALLEST: Final = 0.1
+_SMALLEST: Final = 0.02
 """Probability of a scale below the one that shares are computed for."""
 
 

@@ -9,8 +9,7 @@ standard deviation 1:
 or m_ik(t) is a mean function with the parameters c_ik.
 
 The coefficients of all markers of a patient are drawn together, so that markers inform each
-other. They are sampled around their mean (centred), which mixes well where patients have several
-visits each.
+other.
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ from twinbayes.model.curves.marker import TRANSFORMS, MarkerData, MarkerScale
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.means.own import require_supported
 from twinbayes.model.curves.parameters import parameter_coords, sample_parameters
+from twinbayes.model.curves.patients import OwnCoefficients
 from twinbayes.model.curves.turns import Since
 from twinbayes.model.curves.waves import add_waves, beside_waves, line_terms
 from twinbayes.model.pooling.basic import Exchangeable
@@ -47,18 +47,11 @@ from twinbayes.names import (
     CURVE_EFFECT,
     CURVE_TERM,
     MARKER,
-    PATIENT,
-    PATIENT_CENTRED,
-    PATIENT_CORRELATION,
-    PATIENT_CURVE,
-    PATIENT_NON_CENTRED,
-    PATIENT_SD,
     PATIENT_TERM,
     PATIENT_TERM_AGAIN,
     SUBGROUP,
 )
 from twinbayes.priors import PriorSet
-from twinbayes.priors.prior_tags import note_prior, row_norms
 from twinbayes.tensors import Tensor
 
 _COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, without the level
@@ -258,7 +251,13 @@ class Trajectories:
         """Add curves and visits; return coefficients and their means, (patient, term) each."""
         learnt = plan.learnt
         mean = self._mean(plan, priors)
-        curve = self._patients(plan, mean, priors)
+        curve = OwnCoefficients(
+            labels=tuple(learnt.labels[k] for k in learnt.varying),
+            index=learnt.varying,
+            visits=plan.visits,
+            natural=learnt.natural(),
+            natural_level=learnt.natural_level(),
+        ).build(mean, priors)
         parameters = sample_parameters(learnt.markers, priors)
         for visits in plan.visits:
             name = visits.scale.marker
@@ -306,73 +305,3 @@ class Trajectories:
                 by = pooling.build(names, (PATIENT_TERM, dim), some, len(known), priors)
                 mean = pt.inc_subtensor(mean[:, learnt.varying], by.T[index])
         return mean
-
-    def _patients(self, plan: CurvePlan, mean: Tensor, priors: PriorSet) -> Tensor:
-        """(patient, term) coefficients of the patients."""
-        learnt, which = plan.learnt, plan.learnt.varying
-        labels = [learnt.labels[k] for k in which]
-        if len(labels) == 1:
-            spread = priors.make(
-                "_patient_sd", "patient_sd", dims=(PATIENT_TERM,), qualifiers=labels
-            )
-            root = spread[:, None]
-            correlation = pt.ones((1, 1))
-        else:
-            root, correlation, spread = pm.LKJCholeskyCov(
-                "_patient_root",
-                n=len(labels),
-                eta=float(priors.get_entry("patient_correlation").arguments["eta"]),
-                sd_dist=priors.distribution("patient_sd", labels),
-                compute_corr=True,
-                store_in_trace=False,
-            )
-            scatter = priors.distribution("patient_sd", labels)
-            note_prior(pm.modelcontext(None)["_patient_root"], "patient_sd", scatter, row_norms)
-        pm.Deterministic(PATIENT_SD, spread * learnt.natural()[which], dims=PATIENT_TERM)
-        pm.Deterministic(PATIENT_CORRELATION, correlation, dims=(PATIENT_TERM, PATIENT_TERM_AGAIN))
-        curve = self._around(plan, mean, root)
-        pm.Deterministic(
-            PATIENT_CURVE,
-            curve[:, which] * learnt.natural()[which] + learnt.natural_level()[which],
-            dims=(PATIENT, PATIENT_TERM),
-        )
-        return curve
-
-    def _around(self, plan: CurvePlan, mean: Tensor, root: Tensor) -> Tensor:
-        """(patient, term) coefficients drawn around their mean, those that vary."""
-        which = plan.learnt.varying
-        own = mean if len(which) == len(plan.learnt.labels) else mean[:, which]
-        well, sparsely = _by_data(plan)
-        model = pm.modelcontext(None)
-        pieces = []
-        if len(well):
-            model.add_coord(PATIENT_CENTRED, [model.coords[PATIENT][i] for i in well])
-            pieces.append(
-                pm.MvNormal(
-                    "_patient_curve", mu=own[well], chol=root, dims=(PATIENT_CENTRED, PATIENT_TERM)
-                )
-            )
-        if len(sparsely):
-            model.add_coord(PATIENT_NON_CENTRED, [model.coords[PATIENT][i] for i in sparsely])
-            offset = pm.Normal(
-                "_patient_offset", 0.0, 1.0, dims=(PATIENT_NON_CENTRED, PATIENT_TERM)
-            )
-            pieces.append(own[sparsely] + offset @ root.T)
-        drawn: Tensor = pt.concatenate(pieces)[np.argsort(np.concatenate([well, sparsely]))]
-        if own is mean:
-            return drawn
-        fixed = np.setdiff1d(np.arange(len(plan.learnt.labels)), which)
-        order = np.argsort(np.concatenate([which, fixed]))
-        whole: Tensor = pt.concatenate([drawn, mean[:, fixed]], axis=1)[:, order]
-        return whole
-
-
-def _by_data(plan: CurvePlan) -> tuple[Ints, Ints]:
-    """Patients whose visits determine their curves, and the others.
-
-    The curves of the first are sampled as they are, those of the others as offsets from their
-    mean: each mixes well where the other does not.
-    """
-    enough = [v.information > sum(v.scale.varies) for v in plan.visits]
-    every = np.logical_and.reduce(enough)
-    return np.flatnonzero(every), np.flatnonzero(~every)
