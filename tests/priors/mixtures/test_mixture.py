@@ -103,48 +103,6 @@ def test_the_crohn_trial_is_the_published_one_to_its_last_digit(reference: Refer
         assert found == pytest.approx(entry["value"], abs=entry["tolerance"]["value"]), quantity
 
 
-def test_a_conjugate_prior_is_worth_the_patients_it_stands_for() -> None:
-    beta = Mixture.of("beta", [(1.0, 11.0, 32.0)])
-    assert effective_sample_size(beta, "elir") == pytest.approx(43.0, abs=1e-9)
-    assert effective_sample_size(beta, "moment") == pytest.approx(43.0, abs=1e-9)
-    assert effective_sample_size(beta, "morita") == pytest.approx(41.0, abs=1e-4)  # at the mode
-    normal = Mixture.of("normal", [(1.0, 2.0, 0.5)], reference_sd=5.0)
-    gamma = Mixture.of("gamma", [(1.0, 5.0, 10.0)])
-    for method in ("elir", "moment"):
-        assert effective_sample_size(normal, method) == pytest.approx(100.0)
-        assert effective_sample_size(gamma, method) == pytest.approx(10.0)
-
-
-@pytest.mark.parametrize("mixture", [BETA, NORMAL, GAMMA], ids=lambda m: m.kind)
-def test_elir_is_what_quadrature_with_numerical_derivatives_finds(mixture: Mixture) -> None:
-    # Evenly spaced in the logarithm, or logit, of the parameter: its ends are far away then.
-    low, high = mixture.quantile([1e-9, 1 - 1e-9])
-    if mixture.kind == "beta":
-        x = 1 / (
-            1 + np.exp(-np.linspace(np.log(low / (1 - low)), np.log(high / (1 - high)), 20_001))
-        )
-    else:
-        x = np.geomspace(low, high, 20_001) if low > 0 else np.linspace(low, high, 20_001)
-    h = 1e-4 * mixture.sd * np.minimum(1.0, x / mixture.mean if low > 0 else 1.0)
-    bend = (mixture.logpdf(x + h) - 2 * mixture.logpdf(x) + mixture.logpdf(x - h)) / h**2
-    per_patient = {"beta": 1 / (x * (1 - x)), "normal": 1 / 25.0 + 0 * x, "gamma": 1 / x}
-    wanted = np.trapezoid(-bend / per_patient[mixture.kind] * np.exp(mixture.logpdf(x)), x)
-    assert effective_sample_size(mixture, "elir") == pytest.approx(wanted, abs=0.02)
-
-
-def test_equal_components_are_worth_one() -> None:
-    once = Mixture.of("beta", [(1.0, 11.0, 32.0)])
-    twice = Mixture.of("beta", [(0.3, 11.0, 32.0), (0.7, 11.0, 32.0)])
-    found = effective_sample_size(twice)
-    assert found == pytest.approx(effective_sample_size(once), abs=1e-6)
-
-
-def test_an_unbounded_component_is_warned_of() -> None:
-    open_ended = Mixture.of("beta", [(0.5, 0.6, 0.6), (0.5, 5.0, 15.0)])
-    with pytest.warns(UserWarning, match="not stable"):
-        effective_sample_size(open_ended)
-
-
 @settings(max_examples=15, deadline=None)
 @given(
     st.floats(0.5, 40.0), st.floats(0.5, 40.0), st.integers(0, 30), st.integers(1, 30),
