@@ -143,12 +143,13 @@ class AggregateFit:
         *,
         components: int | tuple[int, ...] = (1, 2, 3, 4),
         reference_sd: float | None = None,
+        bounded: bool = False,
         seed: int = 0,
     ) -> MixtureFit:
         """Approximate the meta-analytic-predictive prior of a new subgroup by a mixture.
 
-        Of beta distributions for a probability, gamma for a rate, normal for all else; see
-        `fit_mixture`.
+        Of beta distributions for a probability, gamma for a rate, normal for all else; `bounded`
+        keeps the density finite at 0 and 1. See `fit_mixture`.
 
         Source: Schmidli et al. (2014), Biometrics 70, 1023-1032.
         """
@@ -156,8 +157,9 @@ class AggregateFit:
             raise FitError(f"No prior is made of this fit. {self.verdict.banner()}")
         kind = {RESPONSE: BETA, RATE: GAMMA}.get(self.spec.outcome, NORMAL)
         return fit_mixture(
-            self.new_subgroup(seed), kind, components=components, reference_sd=reference_sd
-        )
+            self.new_subgroup(seed), kind,
+            components=components, reference_sd=reference_sd, bounded=bounded,
+        )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write one self-contained file: draws, model, priors, data, manifest."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from twinbayes.errors import OptionError, PriorError
 from twinbayes.priors import Mixture, effective_sample_size, fit_mixture
@@ -220,3 +220,47 @@ def test_unknown_kinds_and_methods_are_named_with_the_known() -> None:
         Mixture.of("cauchy", [(1.0, 0.0, 1.0)])
     with pytest.raises(OptionError, match="elir"):
         effective_sample_size(BETA, "best")
+
+
+@pytest.mark.parametrize("shapes", [(0.5, 4.0), (4.0, 0.5), (0.6, 0.8), (0.8, 0.6), (3.0, 2.0)])
+def test_a_bounded_component_is_the_likeliest_whose_shapes_are_at_least_one(
+    shapes: tuple[float, float],
+) -> None:
+    drawn = Mixture.of("beta", [(1.0, *shapes)]).draw(500, seed=4)
+    found = fit_mixture(drawn, "beta", components=1, bounded=True)
+    starts = [(1.0, 1.0), (2.0, 1.0), (1.0, 2.0)]
+    best = min(
+        (
+            optimize.minimize(
+                lambda p: -stats.beta.logpdf(drawn, *p).sum(), start, bounds=[(1.0, None)] * 2
+            )
+            for start in starts
+        ),
+        key=lambda result: result.fun,
+    )
+    assert found.log_likelihood == pytest.approx(-best.fun, abs=1e-4)
+    [a], [b] = found.mixture.first, found.mixture.second
+    np.testing.assert_allclose([a, b], best.x, rtol=1e-3)
+
+
+def test_a_bounded_gamma_component_has_a_shape_of_at_least_one() -> None:
+    drawn = Mixture.of("gamma", [(1.0, 0.5, 2.0)]).draw(500, seed=4)
+    found = fit_mixture(drawn, "gamma", components=1, bounded=True).mixture
+    assert (found.first[0], found.second[0]) == (1.0, pytest.approx(1 / drawn.mean()))
+
+
+def test_a_history_of_responders_alone_gives_a_prior_that_counts_patients() -> None:
+    """Logit of the rate in a new study after 30 of 30 in one: by weights of a grid, then draws."""
+    rng = np.random.default_rng(5)
+    mean, spread = rng.normal(0.0, 2.0, 400_000), np.abs(rng.normal(0.0, 1.0, 400_000))
+    seen, new = mean + spread * rng.standard_normal((2, 400_000))
+    weight = (1 + np.exp(-seen)) ** -30.0
+    logits = rng.choice(new, 8000, p=weight / weight.sum())
+    rates = 1 / (1 + np.exp(-4.0 * logits))  # so far out that some are rounded to 1
+    assert 0.0 < np.mean(rates == 1.0) < 0.05
+    for bounded, off in ((False, 0.005), (True, 0.03)):
+        found = fit_mixture(rates, "beta", bounded=bounded).mixture
+        assert found.mean == pytest.approx(rates.mean(), abs=off)
+        assert effective_sample_size(found, "moment") >= 0
+    assert min(found.first.min(), found.second.min()) >= 1.0
+    assert effective_sample_size(found.robust(0.2)) > 0

@@ -28,8 +28,8 @@ _SPREADS: Final = 40.0  # standard deviations beyond which a component is nothin
 _LOGS: Final = 60.0  # natural logarithms by which a tail has fallen when it is nothing
 _STEPS: Final = 2.0 ** np.arange(-2.0, 64.0)  # ends of panels, in spreads from every centre
 _REMEDY: Final = (
-    "Use method='moment', or a prior whose components have parameters above 1 (fewer of them, "
-    "when it was fitted to draws)."
+    "Use method='moment', or a prior whose parameters are 1 or more: of draws, "
+    "fit_mixture(..., bounded=True)."
 )
 _BEYOND: Final = (
     "The effective sample size by ELIR cannot be computed: parameters of the prior are too large, "
