@@ -97,8 +97,8 @@ aggregate_borrowing(exnex).table.round(2)
 # %% [markdown]
 # ## 4. A prior for the next study
 # What these subtypes say of one that has not been seen yet, as a mixture of beta distributions; how
-# many patients it is worth; and a robust version, which gives way where data contradict it. A bounded
-# mixture has no density that is infinite at 0 or 1, where no number of patients could be told.
+# many patients it is worth; and a robust version, which gives way where data contradict it. Bounded
+# is a mixture whose density is not infinite at 0 or 1; else that number need not exist.
 
 # %%
 prior = fits["exchangeable"]

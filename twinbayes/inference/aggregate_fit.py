@@ -63,7 +63,7 @@ class AggregateFit:
         """Posterior probability that each subgroup belongs with the others.
 
         One row a coefficient and subgroup. The means of how probable that is under each draw; a
-        draw never decides for one or the other.
+        draw never decides for one or the other. Prior probabilities of 0 and 1 stay what they are.
 
         Raises
         ------
@@ -72,6 +72,9 @@ class AggregateFit:
         """
         posterior = self.datatree[POSTERIOR].to_dataset()
         name = f"effect_{BELONGS}"
+        settled = getattr(self.spec.pooling, "settled", None)
+        if settled is not None:
+            return self._settled(settled)
         if name not in posterior:
             raise ModelError(
                 f"Pooling {self.spec.pooling.kind!r} has no probability of exchangeability. "
@@ -83,6 +86,13 @@ class AggregateFit:
             mean = mean.expand_dims({SUBGROUP: [target]}, axis=1)
         mean = mean.rename({mean.dims[1]: SUBGROUP})
         return mean.to_series().rename("probability").reset_index()
+
+    def _settled(self, probability: float) -> pd.DataFrame:
+        """The same probability for every subgroup of which the pooling asks."""
+        target, source = (getattr(self.spec.pooling, n, None) for n in ("target", "source"))
+        asked = [target] if target else [x for x in self.data.subgroups if x != source]
+        rows = [(c, x, probability) for c in self.spec.coefficients for x in asked]
+        return pd.DataFrame(rows, columns=[COEFFICIENT, SUBGROUP, "probability"])
 
     def table(self, level: float = 0.9) -> pd.DataFrame:
         """Estimates of the subgroups beside their data.
