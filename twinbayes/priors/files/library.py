@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Hashable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -52,6 +54,12 @@ def load_priors(name_or_path: str | Path, version: int | None = None) -> PriorSe
 def library_names() -> tuple[str, ...]:
     """List the names of the packaged prior sets."""
     return tuple(sorted(path.name for path in priors_dir().iterdir() if _versions(path)))
+
+
+def published_entries() -> Mapping[str, str]:
+    """Identity of every entry ever published, ``aml/v1:baseline_level@1.0.0`` -> its hash."""
+    lock = json.loads((priors_dir() / "LOCK.json").read_text(encoding="utf-8"))
+    return MappingProxyType(lock)
 
 
 def library_files(name: str) -> dict[int, Path]:

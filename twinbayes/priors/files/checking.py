@@ -14,14 +14,16 @@ from twinbayes.errors import PriorError
 from twinbayes.priors.derived import derived_faults
 from twinbayes.priors.elicitation.elicit import elicitation_faults
 from twinbayes.priors.entry import PriorEntry
-from twinbayes.priors.library import (
+from twinbayes.priors.files.library import (
     document_faults,
     library_files,
     parse,
+    published_entries,
     read_entries,
     shown,
 )
-from twinbayes.resources import priors_dir, resource_path
+from twinbayes.priors.files.names import slips_and_unheard
+from twinbayes.resources import resource_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,9 @@ def check_priors(name_or_path: str | Path, version: int | None = None) -> PriorF
         entries, wrong = read_entries(document)
         faults += wrong
     notes: list[str] = []
+    if not in_library:
+        slips, notes = slips_and_unheard(entries)
+        faults += slips
     for entry in entries.values():
         faults += [f"prior {entry.name!r}: {fault}" for fault in _entry_faults(entry, path, notes)]
     if not faults:
@@ -152,7 +157,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _lock_faults(path: Path, label: str, entries: Mapping[str, PriorEntry]) -> list[str]:
-    lock = json.loads((priors_dir() / "LOCK.json").read_text(encoding="utf-8"))
+    lock = published_entries()
     faults = []
     if label != f"{path.parent.name}/{path.stem}":
         faults.append(f"{shown(path)}: calls itself {label!r}.")
