@@ -24,8 +24,8 @@ from twinbayes.priors import (
     library_names,
     load_priors,
 )
-from twinbayes.priors.files import checking as module
 from twinbayes.priors.derived import derived_faults
+from twinbayes.priors.files import checking as module
 
 PLAIN = full(elicitation=None)
 

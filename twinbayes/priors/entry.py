@@ -37,7 +37,7 @@ from twinbayes.priors.records import (
 
 STATUSES: Final = ("default", "evidence", "approved", "deprecated")
 
-_SEMVER: Final = re.compile(r"\d+\.\d+\.\d+")
+_SEMVER: Final = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
 # A qualified name is stem.qualifier; the qualifier is a label of the model, which may
 # hold anything that a transition or covariate group may ("remission->start:transplant").
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.\S(.*\S)?)?")

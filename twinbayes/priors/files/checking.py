@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,17 @@ from typing import Any
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.derived import derived_faults
+from twinbayes.priors.dossier import PriorPredictive
 from twinbayes.priors.elicitation.elicit import elicitation_faults
 from twinbayes.priors.entry import PriorEntry
 from twinbayes.priors.files.library import (
     document_faults,
     library_files,
-    parse,
     published_entries,
     read_entries,
-    shown,
 )
 from twinbayes.priors.files.names import slips_and_unheard
+from twinbayes.priors.files.reading import parse, require_file, shown
 from twinbayes.resources import resource_path
 
 
@@ -110,8 +111,7 @@ def check_priors(name_or_path: str | Path, version: int | None = None) -> PriorF
 def _file(name_or_path: str | Path, version: int | None) -> tuple[Path, bool]:
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
-            raise PriorError(f"There is no prior file {path.name!r} at the path given.")
+        require_file(path)
         return path, False
     versions = library_files(str(name_or_path))
     wanted = max(versions) if version is None else version
@@ -128,16 +128,26 @@ def _entry_faults(entry: PriorEntry, path: Path, notes: list[str]) -> Iterator[s
         yield from derived_faults(entry.density, entry.derived)
     predictive = entry.prior_predictive
     if predictive is not None and predictive.path:
-        artefact = path.parent / predictive.path
-        if not artefact.is_file():
-            yield f"prior_predictive: there is no file {predictive.path!r} beside the prior file."
-        elif hashlib.sha256(artefact.read_bytes()).hexdigest() != predictive.sha256:
-            yield f"prior_predictive: {predictive.path!r} has another hash: it was changed."
+        yield from _artefact_faults(path.parent / predictive.path, predictive)
     if entry.elicitation is not None:
         if importlib.util.find_spec("preliz") is None:
             notes.append("What was elicited is not checked: PreliZ (extra 'elicit') is missing.")
             return
         yield from elicitation_faults(entry)
+
+
+def _artefact_faults(artefact: Path, stated: PriorPredictive) -> Iterator[str]:
+    if not os.path.isfile(artefact):
+        yield f"prior_predictive: there is no file {stated.path!r} beside the prior file."
+        return
+    try:
+        with artefact.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        yield f"prior_predictive: {stated.path!r} cannot be read ({error.strerror})."
+    else:
+        if found != stated.sha256:
+            yield f"prior_predictive: {stated.path!r} has another hash: it was changed."
 
 
 def _schema_faults(document: Mapping[Any, Any]) -> list[str]:
