@@ -185,9 +185,20 @@ def test_json_as_r_writes_it_is_read(tmp_path: Path) -> None:
         path.write_text(json.dumps(text | {"meta": text["meta"] | change}))
         with pytest.raises(PriorError, match=message):
             read_mixture(path)
-    path.write_text("{")
-    with pytest.raises(PriorError, match="no mixture that can be read"):
-        read_mixture(path)
+    for broken in (
+        "{", "3", "[" * 100_000, '{"meta": 1, "comp": 2}',
+        json.dumps(text).replace("0.2", "9" * 400), json.dumps(text).replace("0.2", "9" * 5000),
+        json.dumps(text | {"meta": text["meta"] | {"sigma": [[]]}}),
+        json.dumps(text | {"meta": text["meta"] | {"sigma": {"a": 1}}}),
+        json.dumps(text | {"meta": text["meta"] | {"class": None}}),
+    ):  # fmt: skip
+        path.write_text(broken)
+        with pytest.raises(PriorError, match=r"r\.json holds no mixture that can be read"):
+            read_mixture(path)
+    for infinite in ("Infinity", "NaN", "1e400"):
+        path.write_text(json.dumps(text).replace("0.2", infinite))
+        with pytest.raises(PriorError, match="must be finite numbers"):
+            read_mixture(path)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +209,14 @@ def test_json_as_r_writes_it_is_read(tmp_path: Path) -> None:
         (lambda: Mixture.of("normal", [(1.0, 0.0, -1.0)]), "must be positive"),
         (lambda: Mixture.of("beta", [(1.0, np.nan, 1.0)]), "finite"),
         (lambda: Mixture.of("beta", []), "as many weights"),
+        (lambda: Mixture.of("beta", [(1.0, "a", 1.0)]), "finite numbers"),  # type: ignore[list-item]
+        (lambda: Mixture.of("beta", [(1.0, 10**400, 1.0)]), "finite numbers"),
+        (lambda: Mixture.of("beta", [(1.0, 1.0)]), "three numbers"),  # type: ignore[list-item]
+        (lambda: NORMAL.after(np.inf, 1.0), "finite numbers"),
+        (lambda: BETA.after(3, np.inf), "finite numbers"),
+        (lambda: fit_mixture([], "beta"), "0 draws are too few"),
+        (lambda: fit_mixture(["a"] * 50, "beta"), "Draws must be finite numbers"),
+        (lambda: fit_mixture([0.0, 1.0] * 50, "beta"), "100 draws lie outside"),
         (lambda: BETA.after(5, 3), "5 responders among 3 patients"),
         (lambda: NORMAL.after(0.0, 0.0), "standard error of a mean must be positive"),
         (lambda: GAMMA.after(-1, 3), "-1 events"),

@@ -12,7 +12,7 @@ from scipy.special import betaln, digamma, gammaln, polygamma
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import PriorError, require_known
-from twinbayes.priors.mixtures.mixture import BETA, GAMMA, KINDS, NORMAL, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, GAMMA, KINDS, NORMAL, Mixture, as_floats
 
 _ROUNDS: Final = 500
 _CLOSE: Final = 1e-7  # gain in mean log-likelihood below which it has converged
@@ -79,7 +79,7 @@ def fit_mixture(
     """
     require_known(kind, KINDS, "kind of mixture")
     numbers = [components] if isinstance(components, int) else list(components)
-    x = _inside(np.ravel(np.asarray(draws, dtype=float)), kind)
+    x = _inside(np.ravel(as_floats(draws, "Draws")), kind)
     _require_draws(x, kind, numbers)
     least = 1.0 if bounded else _LEAST
     fits = [_expectation_maximisation(x, kind, k, reference_sd, least) for k in numbers]
@@ -90,7 +90,7 @@ def _inside(x: Floats, kind: str) -> Floats:
     """Draws at an end of the support, if few, as the nearest number inside it."""
     low, high = {BETA: (0.0, 1.0), NORMAL: (-np.inf, np.inf), GAMMA: (0.0, np.inf)}[kind]
     at_end = (x == low) | (x == high)
-    if kind == NORMAL or not np.mean(at_end) <= _ROUNDED:
+    if kind == NORMAL or at_end.sum() > _ROUNDED * len(x):
         return x
     return np.where(at_end & np.isfinite(x), np.nextafter(x, 0.5), x)
 
