@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+from scipy.special import expit
 
 import twinbayes as tb
 from twinbayes.errors import PriorError
@@ -140,3 +144,26 @@ def test_published_names_are_those_of_the_lock() -> None:
     assert {"baseline_level", "covariate_scale.gene"} <= published_names()
     assert "baseline_roughness.induction->start:allogeneic_transplant" in published_names()
     assert len(published_entries()) > len(published_names())
+
+
+def test_the_set_of_ones_own_in_the_documentation_is_right_and_serves_its_model(
+    tmp_path: Path, root: Path
+) -> None:
+    page = (root / "docs" / "priors.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```yml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "our_trial.yaml"
+    path.write_text(example, encoding="utf-8")
+    found = check_priors(path)
+    assert (found.faults, found.notes) == ((), ())
+    priors = load_priors(path)
+    table = {"subgroup": ["A", "B"], "n": [9, 9], "responders": [2, 4], "prior_lines": [1, 2]}
+    data = tb.read_aggregate(pd.DataFrame(table), covariates=["prior_lines"])
+    spec = replace(tb.disease("basket"), covariates=("prior_lines",))
+    with recorded_use() as use:
+        assemble_aggregate(spec, data, priors)
+    assert use.used == set(priors)
+    odds = stats.halfnorm(scale=0.5).ppf(0.5)
+    assert np.exp(odds) == pytest.approx(1.4, abs=0.01)  # as its rationale says
+    assert np.exp(stats.norm(0.0, 0.5).ppf(0.975)) == pytest.approx(2.7, abs=0.04)
+    low, high = expit(stats.norm(-1.0, 1.0).ppf([0.1, 0.9]))
+    assert (low, high) == (pytest.approx(0.1, abs=0.01), pytest.approx(0.57, abs=0.01))
