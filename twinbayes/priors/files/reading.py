@@ -65,7 +65,7 @@ def _text(path: Path) -> str:
         raise PriorError(f"{shown(path)}: cannot be read ({error.strerror}).") from error
     if len(content) > MOST_BYTES:
         raise PriorError(
-            f"{shown(path)}: is larger than {MOST_BYTES // 1024} KiB. Split it into several sets."
+            f"{shown(path)}: is larger than {MOST_BYTES // 1024} KiB. Split it, or shorten it."
         )
     return content.decode("utf-8")
 
@@ -84,7 +84,7 @@ class _StrictLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):
             raise self._refused("aliases are not allowed")
-        if getattr(self.peek_event(), "tag", None) is not None:
+        if getattr(self._next(), "tag", None) is not None:
             raise self._refused("tags are not allowed")
         if self._depth >= _DEEPEST:
             raise self._refused(f"keys and lists lie more than {_DEEPEST} deep in each other")
@@ -120,8 +120,11 @@ class _StrictLoader(yaml.SafeLoader):
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
+    def _next(self) -> Any:
+        return self.peek_event()  # type: ignore[no-untyped-call]
+
     def _refused(self, what: str) -> yaml.YAMLError:
-        return yaml.composer.ComposerError(None, None, what, self.peek_event().start_mark)
+        return yaml.composer.ComposerError(None, None, what, self._next().start_mark)
 
     def _unread(self, node: yaml.Node) -> yaml.YAMLError:
         value = str(node.value)[:_SHOWN].encode("utf-8", "backslashreplace").decode("utf-8")

@@ -11,6 +11,7 @@ information of one patient. Only the second term has to be integrated, and it is
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -53,7 +54,7 @@ def expected_local_information_ratio(prior: Mixture) -> float:
     with np.errstate(all="ignore"):  # what is not finite is refused below
         edges = _edges(prior, parts)
         found = tanhsinh(
-            lambda x: _lost(parts, x), edges[:-1], edges[1:],
+            partial(_lost, parts), edges[:-1], edges[1:],
             rtol=_PRECISION, atol=_PRECISION * worth / len(edges), maxlevel=_LEVELS,
         )  # fmt: skip
     ratio = worth - float(np.sum(found.integral))
