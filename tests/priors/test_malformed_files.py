@@ -164,6 +164,32 @@ def test_whole_numbers_beyond_floats_are_refused_in_python_too(number: int) -> N
         PriorEntry.from_dict({**record, "derived": {"mean": number}})
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scale": 3}, "key 'scale' must be text"),
+        ({"distribution": ["Normal"]}, "key 'distribution' must be text"),
+        ({"version": 1.0, "unit": None}, "key 'unit' must be text. key 'version' must be text"),
+        ({"derivation": {}}, "key 'derivation' must be text"),
+    ],
+)
+def test_an_entry_made_in_python_is_held_to_the_types_of_files(
+    change: dict[str, Any], said: str
+) -> None:
+    record = {"name": "effect_mean", **yaml.safe_load(GOOD)["entries"]["effect_mean"], **change}
+    with pytest.raises(PriorError, match=said):
+        PriorEntry(**record)
+    with pytest.raises(PriorError, match=said.partition(". ")[0]):
+        PriorEntry.from_dict(record)
+
+
+def test_what_is_no_entry_is_refused() -> None:
+    with pytest.raises(PriorError, match="a mapping of keys to values"):
+        PriorEntry.from_dict([1])  # type: ignore[arg-type]
+    with pytest.raises(PriorError, match="'a' is no PriorEntry"):
+        PriorSet("mine", 1, {"a": {"distribution": "Normal"}})  # type: ignore[dict-item]
+
+
 # Mutants of the library's own files: whatever comes, a set or a reason.
 NASTY: tuple[Any, ...] = (
     None, True, 0, -1, 10**300, 1e308, -1e308, 5e-324, float("nan"), float("inf"), "", " ", "x",

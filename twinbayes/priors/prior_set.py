@@ -50,6 +50,10 @@ class PriorSet(Mapping[str, PriorEntry]):
 
     def __post_init__(self) -> None:
         for key, entry in self.entries.items():
+            if not isinstance(entry, PriorEntry):
+                raise PriorError(
+                    f"{self.label}: {key!r} is no PriorEntry. Make one: PriorEntry.from_dict(...)."
+                )
             if key != entry.name:
                 raise PriorError(f"{self.label}: key {key!r} holds the entry {entry.name!r}.")
             if entry.status == "deprecated":
