@@ -97,12 +97,13 @@ aggregate_borrowing(exnex).table.round(2)
 # %% [markdown]
 # ## 4. A prior for the next study
 # What these subtypes say of one that has not been seen yet, as a mixture of beta distributions; how
-# many patients it is worth; and a robust version, which gives way where data contradict it.
+# many patients it is worth; and a robust version, which gives way where data contradict it. Bounded
+# is a mixture whose density is not infinite at 0 or 1; else that number need not exist.
 
 # %%
 prior = fits["exchangeable"]
 if prior.verdict.usable:
-    mixture = prior.prior_for_new_subgroup(components=(1, 2, 3)).mixture
+    mixture = prior.prior_for_new_subgroup(components=(1, 2, 3), bounded=True).mixture
 else:  # too few draws for a prior; a stand-in keeps the notebook running
     mixture = Mixture.of("beta", [(1.0, 4.0, 20.0)])
 robust = mixture.robust(0.2)

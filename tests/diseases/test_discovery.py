@@ -44,7 +44,7 @@ def library_with_toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (library / "toy" / "v1.yaml").write_text(
         text.replace("\nname: survival\n", "\nname: toy\n"), encoding="utf-8"
     )
-    monkeypatch.setattr("twinbayes.priors.library.priors_dir", lambda: library)
+    monkeypatch.setattr("twinbayes.priors.files.library.priors_dir", lambda: library)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ class AggregateFit:
         """Posterior probability that each subgroup belongs with the others.
 
         One row a coefficient and subgroup. The means of how probable that is under each draw; a
-        draw never decides for one or the other.
+        draw never decides for one or the other. Prior probabilities of 0 and 1 stay what they are.
 
         Raises
         ------
@@ -73,6 +73,9 @@ class AggregateFit:
         """
         posterior = self.datatree[POSTERIOR].to_dataset()
         name = f"effect_{BELONGS}"
+        settled = getattr(self.spec.pooling, "settled", None)
+        if settled is not None:
+            return self._settled(settled)
         if name not in posterior:
             raise ModelError(
                 f"Pooling {self.spec.pooling.kind!r} has no probability of exchangeability. "
@@ -84,6 +87,13 @@ class AggregateFit:
             mean = mean.expand_dims({SUBGROUP: [target]}, axis=1)
         mean = mean.rename({mean.dims[1]: SUBGROUP})
         return mean.to_series().rename("probability").reset_index()
+
+    def _settled(self, probability: float) -> pd.DataFrame:
+        """The same probability for every subgroup of which the pooling asks."""
+        target, source = (getattr(self.spec.pooling, n, None) for n in ("target", "source"))
+        asked = [target] if target else [x for x in self.data.subgroups if x != source]
+        rows = [(c, x, probability) for c in self.spec.coefficients for x in asked]
+        return pd.DataFrame(rows, columns=[COEFFICIENT, SUBGROUP, "probability"])
 
     def table(self, level: float = 0.9) -> pd.DataFrame:
         """Estimates of the subgroups beside their data.
@@ -144,12 +154,13 @@ class AggregateFit:
         *,
         components: int | tuple[int, ...] = (1, 2, 3, 4),
         reference_sd: float | None = None,
+        bounded: bool = False,
         seed: int = 0,
     ) -> MixtureFit:
         """Approximate the meta-analytic-predictive prior of a new subgroup by a mixture.
 
-        Of beta distributions for a probability, gamma for a rate, normal for all else; see
-        `fit_mixture`.
+        Of beta distributions for a probability, gamma for a rate, normal for all else; `bounded`
+        keeps the density finite at 0 and 1. See `fit_mixture`.
 
         Source: Schmidli et al. (2014), Biometrics 70, 1023-1032.
         """
@@ -157,8 +168,9 @@ class AggregateFit:
             raise FitError(f"No prior is made of this fit. {self.verdict.banner()}")
         kind = {RESPONSE: BETA, RATE: GAMMA}.get(self.spec.outcome, NORMAL)
         return fit_mixture(
-            self.new_subgroup(seed), kind, components=components, reference_sd=reference_sd
-        )
+            self.new_subgroup(seed), kind,
+            components=components, reference_sd=reference_sd, bounded=bounded,
+        )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write one self-contained file: draws, model, priors, data, manifest."""

@@ -16,6 +16,8 @@ from twinbayes.model.curves.association import build_trail
 from twinbayes.model.spec import ModelPlan, ModelSpec
 from twinbayes.names import PATIENT, PATIENT_WEIGHT
 from twinbayes.priors import PriorSet, load_priors
+from twinbayes.priors.files.names import require_known_entries
+from twinbayes.priors.prior_tags import recorded_use
 
 
 def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) -> pm.Model:
@@ -40,6 +42,8 @@ def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) ->
     ModelError
         The cohort does not fit the model, the start is not finite, or something in the
         description is of a type that no stored fit could be read with.
+    PriorError
+        An entry of the priors is of nothing in the model, or the model asks for one they lack.
     """
     priors = load_priors(spec.priors) if priors is None else priors
     model = assemble_plan(spec, spec.plan(cohort), priors)
@@ -49,6 +53,22 @@ def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) ->
 
 def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
     """Build the model from a plan that has been made already; its start is not looked at.
+
+    Raises
+    ------
+    ModelError
+        Something in the description is of a type that no stored fit could be read with.
+    PriorError
+        An entry of the priors is of nothing in the model.
+    """
+    with recorded_use() as use:
+        model = reassemble(spec, plan, priors)
+    require_known_entries(priors, use)
+    return model
+
+
+def reassemble(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
+    """Build the model of a fit again: as `assemble_plan`, whatever else the priors hold.
 
     Raises
     ------
@@ -86,7 +106,17 @@ def assemble_aggregate(spec: AggregateSpec, data: Aggregate, priors: PriorSet) -
     ModelError
         The data have another outcome, or lack covariates or a subgroup of the pooling; or the
         pooling is of a type that no stored fit could be read with.
+    PriorError
+        An entry of the priors is of nothing in the model.
     """
+    with recorded_use() as use:
+        model = reassemble_aggregate(spec, data, priors)
+    require_known_entries(priors, use)
+    return model
+
+
+def reassemble_aggregate(spec: AggregateSpec, data: Aggregate, priors: PriorSet) -> pm.Model:
+    """Build the model of a fit again: as `assemble_aggregate`, whatever else the priors hold."""
     require_storable(spec, whole=AggregateSpec)
     with pm.Model(coords=spec.coords(data)) as model:
         spec.build(data, priors)

@@ -1,6 +1,5 @@
 """Priors as versioned data: entries with their evidence, sets, and the packaged library."""
 
-from twinbayes.priors.checking import PriorFileCheck, check_priors
 from twinbayes.priors.density import Component, Density
 from twinbayes.priors.derived import derive
 from twinbayes.priors.distributions import FAMILIES, Family
@@ -17,7 +16,8 @@ from twinbayes.priors.dossier import (
 from twinbayes.priors.elicitation.elicit import elicit
 from twinbayes.priors.entry import STATUSES, PriorEntry
 from twinbayes.priors.evidence import EVIDENCE_KINDS, Evidence
-from twinbayes.priors.library import library_names, load_priors
+from twinbayes.priors.files.checking import PriorFileCheck, check_priors
+from twinbayes.priors.files.library import library_names, load_priors
 from twinbayes.priors.mixtures.effective_size import effective_sample_size
 from twinbayes.priors.mixtures.fit import MixtureFit, fit_mixture
 from twinbayes.priors.mixtures.mixture import Mixture

@@ -10,7 +10,7 @@ from typing import Any, Final
 from twinbayes.errors import PriorError
 from twinbayes.priors.distributions import FAMILIES
 from twinbayes.priors.mixtures.mixture import BETA, GAMMA, NORMAL, Mixture
-from twinbayes.priors.records import listed, refuse, word_fault
+from twinbayes.priors.records import is_float, listed, refuse, word_fault
 
 MIXED: Final[Mapping[str, str]] = MappingProxyType({"Beta": BETA, "Normal": NORMAL, "Gamma": GAMMA})
 """Distributions of which there are mixtures -> kind of `Mixture`."""
@@ -140,6 +140,8 @@ def _numbers(arguments: object) -> tuple[dict[str, float], list[str]]:
         if isinstance(value, bool) or not isinstance(value, int | float):
             # YAML reads 1e-3 as text: it wants 1.0e-3.
             faults.append(f"argument {key!r} is not a number (write 1.0e-3, not 1e-3).")
+        elif not is_float(value):
+            faults.append(f"argument {key!r} is too large a number.")
         else:
             numbers[str(key)] = float(value)
     return numbers, faults

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Final
 
@@ -37,16 +37,15 @@ def derive(
     Notes
     -----
     Sample sizes are those of Beta, Normal and Gamma priors (`effective_sample_size`); those that
-    are not stable, or are none, are left out, and so are moments that do not exist.
+    do not exist are left out, and so are moments that do not exist.
     """
     sizes = {}
     counted = density.distribution in MIXED and (
         MIXED[density.distribution] != NORMAL or reference_sd is not None
     )
     for method in ESS_METHODS if counted else ():
-        size, unstable = _size(density, method, reference_sd)
-        if math.isfinite(size) and not unstable:
-            sizes[method] = size
+        with contextlib.suppress(PriorError):
+            sizes[method] = effective_sample_size(density.as_mixture(reference_sd), method)
     return Derived(
         mean=density.mean if math.isfinite(density.mean) else None,
         sd=density.sd if math.isfinite(density.sd) else None,
@@ -70,20 +69,12 @@ def derived_faults(density: Density, stated: Derived) -> list[str]:
             faults += _differs(key, float(said), found, size)
     for method, said in stated.ess.items():
         try:
-            found, _ = _size(density, method, stated.reference_sd)
+            found = effective_sample_size(density.as_mixture(stated.reference_sd), method)
         except PriorError as error:
             faults.append(f"derived ess {method!r}: {error}")
         else:
             faults += _differs(f"ess {method}", float(said), found, _LEAST_SIZE)
     return faults
-
-
-def _size(density: Density, method: str, reference_sd: float | None) -> tuple[float, bool]:
-    """Effective sample size, and whether its computation warned."""
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        size = effective_sample_size(density.as_mixture(reference_sd), method)
-    return size, bool(warned)
 
 
 def _differs(name: str, said: float, found: float, size: float) -> list[str]:

@@ -37,12 +37,13 @@ from twinbayes.priors.records import (
 
 STATUSES: Final = ("default", "evidence", "approved", "deprecated")
 
-_SEMVER: Final = re.compile(r"\d+\.\d+\.\d+")
+_SEMVER: Final = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
 # A qualified name is stem.qualifier; the qualifier is a label of the model, which may
 # hold anything that a transition or covariate group may ("remission->start:transplant").
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.\S(.*\S)?)?")
 _MEANING: Final = ("parameter", "scale", "unit", "population", "rationale")
-_TEXTS: Final = ("name", "distribution", *_MEANING, "version", "status")
+_LATER: Final = ("distribution", *_MEANING, "version", "status", "supersedes", "derivation")
+_TEXTS: Final = ("name", *_LATER)
 _BLOCKS: Final[Mapping[str, type]] = MappingProxyType({
     "estimand": PriorEstimand, "derived": Derived, "robustness": Robustness,
     "elicitation": Elicitation, "prior_predictive": PriorPredictive,
@@ -129,6 +130,8 @@ class PriorEntry:
         faults: list[str] = []
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             faults.append("the name must be 'stem' or 'stem.qualifier' with a lower-case stem.")
+        faults += [f"key {k!r} must be text." for k in _LATER if not _is_text(getattr(self, k))]
+        refuse(where, faults)
         made = attempt(faults, lambda: self.density)
         faults += [f"key {k!r} is empty." for k in _MEANING if not getattr(self, k).strip()]
         faults += self._status_faults()
@@ -231,11 +234,13 @@ class PriorEntry:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> PriorEntry:
         """Read what `to_dict` writes; unknown keys and wrong types are refused, all at once."""
+        if not isinstance(record, Mapping):
+            raise PriorError(f"A prior is a mapping of keys to values, not {record!r:.40}.")
         where = f"prior {record.get('name', '')!r}"
         given = dict(record)
         faults = key_faults(given, [f.name for f in fields(cls)])
-        for key in (*_TEXTS, "supersedes", "derivation"):
-            if key in given and not isinstance(given[key], str):
+        for key in _TEXTS:
+            if key in given and not _is_text(given[key]):
                 faults.append(f"key {key!r} must be text.")
         required = [f.name for f in fields(cls) if _is_required(f)]
         missing = [key for key in required if key not in given]
@@ -282,6 +287,10 @@ def hash_of(record: object) -> str:
     """SHA-256 of plain data in canonical JSON."""
     text = json.dumps(record, sort_keys=True, ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _order(version: str) -> tuple[int, ...]:

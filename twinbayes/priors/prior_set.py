@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.entry import PriorEntry, hash_of
-from twinbayes.priors.prior_tags import note_prior
+from twinbayes.priors.prior_tags import note_prior, note_use
 from twinbayes.priors.variable import mixture_variable
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
+_BREAK = re.compile(r":| on |, entered ")  # ends of shorter names for what a label names
 _OVERRIDE_RATIONALE = "Set by the analyst in place of the library's entry."
 # What an override keeps of the entry it changes: the meaning, and none of the reasons.
 _CARRIED = (
@@ -48,6 +50,10 @@ class PriorSet(Mapping[str, PriorEntry]):
 
     def __post_init__(self) -> None:
         for key, entry in self.entries.items():
+            if not isinstance(entry, PriorEntry):
+                raise PriorError(
+                    f"{self.label}: {key!r} is no PriorEntry. Make one: PriorEntry.from_dict(...)."
+                )
             if key != entry.name:
                 raise PriorError(f"{self.label}: key {key!r} holds the entry {entry.name!r}.")
             if entry.status == "deprecated":
@@ -108,18 +114,21 @@ class PriorSet(Mapping[str, PriorEntry]):
     def get_entry(self, name: str, qualifier: str | None = None) -> PriorEntry:
         """Return the most specific entry: ``name.qualifier`` if there is one, else ``name``.
 
+        In between are entries whose qualifier is the beginning of this one, up to a colon,
+        ``" on "`` or ``", entered "``, the longest first: ``treatment_effect.transplant`` holds
+        for ``transplant:early on remission->relapse``.
+
         Raises
         ------
         PriorError
-            If neither exists; the message lists the known names.
+            If there is none of them; the message lists the known names.
         """
-        if qualifier is not None:
-            entry = self.entries.get(f"{name}.{qualifier}")
-            if entry is not None:
-                return entry
-        if name not in self.entries:
+        names = [name] if qualifier is None else [*_qualified(name, qualifier), name]
+        found = next((self.entries[n] for n in names if n in self.entries), None)
+        if found is None:
             raise PriorError(self._unknown(name))
-        return self.entries[name]
+        note_use(name, qualifier, found.name)
+        return found
 
     def override(self, mapping: Mapping[str, PriorEntry | Mapping[str, Any]]) -> PriorSet:
         """Return a new set with some entries replaced.
@@ -299,6 +308,12 @@ class PriorSet(Mapping[str, PriorEntry]):
     def _unknown(self, name: str) -> str:
         known = ", ".join(map(repr, self.entries))
         return f"{self.label}: prior {name!r} is unknown. Known: {known}."
+
+
+def _qualified(stem: str, qualifier: str) -> list[str]:
+    """Names of entries that hold for a qualifier, the most specific first."""
+    ends = [found.start() for found in _BREAK.finditer(qualifier)]
+    return [f"{stem}.{qualifier[:end]}" for end in (None, *reversed(ends))]
 
 
 def _changed(base: PriorEntry, name: str, change: Mapping[str, Any]) -> PriorEntry:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from twinbayes.errors import PriorError
+
+_MOST_SAID: Final = 20  # faults that one message repeats
 
 
 def listed(options: Sequence[str] | Mapping[str, object]) -> str:
@@ -17,10 +19,15 @@ def listed(options: Sequence[str] | Mapping[str, object]) -> str:
 
 
 def refuse(where: str, faults: Sequence[str]) -> None:
-    """Raise one error with all the faults of a place; without faults do nothing."""
+    """Raise one error with all the faults of a place; without faults do nothing.
+
+    The message repeats the first of them, the error's `faults` hold all.
+    """
     if faults:
+        more = f" And {len(faults) - _MOST_SAID} more." if len(faults) > _MOST_SAID else ""
         raise PriorError(
-            f"{where}: {' '.join(faults)}", tuple(f"{where}: {fault}" for fault in faults)
+            f"{where}: {' '.join(faults[:_MOST_SAID])}{more}",
+            tuple(f"{where}: {fault}" for fault in faults),
         )
 
 
@@ -103,11 +110,22 @@ def number_fault(key: str, value: object, low: float = -math.inf, high: float = 
     if isinstance(value, bool) or not isinstance(value, int | float):
         # YAML reads 1e-3 as text: it wants 1.0e-3.
         return f"key {key!r} is not a number (write 1.0e-3, not 1e-3)."
+    if not is_float(value):
+        return f"key {key!r} is too large a number."
     if not math.isfinite(value):
         return f"key {key!r} is not finite."
     if not low <= value <= high:
         return f"key {key!r} is {value:g}, but must lie from {low:g} to {high:g}."
     return ""
+
+
+def is_float(value: float) -> bool:
+    """Whether a number has a value as a float; whole numbers of 400 digits have none."""
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def numbers_fault(key: str, values: object, low: float = -math.inf, high: float = math.inf) -> str:

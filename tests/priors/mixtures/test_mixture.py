@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from twinbayes.errors import OptionError, PriorError
 from twinbayes.priors import Mixture, effective_sample_size, fit_mixture
@@ -103,48 +103,6 @@ def test_the_crohn_trial_is_the_published_one_to_its_last_digit(reference: Refer
         assert found == pytest.approx(entry["value"], abs=entry["tolerance"]["value"]), quantity
 
 
-def test_a_conjugate_prior_is_worth_the_patients_it_stands_for() -> None:
-    beta = Mixture.of("beta", [(1.0, 11.0, 32.0)])
-    assert effective_sample_size(beta, "elir") == pytest.approx(43.0, abs=1e-9)
-    assert effective_sample_size(beta, "moment") == pytest.approx(43.0, abs=1e-9)
-    assert effective_sample_size(beta, "morita") == pytest.approx(41.0, abs=1e-4)  # at the mode
-    normal = Mixture.of("normal", [(1.0, 2.0, 0.5)], reference_sd=5.0)
-    gamma = Mixture.of("gamma", [(1.0, 5.0, 10.0)])
-    for method in ("elir", "moment"):
-        assert effective_sample_size(normal, method) == pytest.approx(100.0)
-        assert effective_sample_size(gamma, method) == pytest.approx(10.0)
-
-
-@pytest.mark.parametrize("mixture", [BETA, NORMAL, GAMMA], ids=lambda m: m.kind)
-def test_elir_is_what_quadrature_with_numerical_derivatives_finds(mixture: Mixture) -> None:
-    # Evenly spaced in the logarithm, or logit, of the parameter: its ends are far away then.
-    low, high = mixture.quantile([1e-9, 1 - 1e-9])
-    if mixture.kind == "beta":
-        x = 1 / (
-            1 + np.exp(-np.linspace(np.log(low / (1 - low)), np.log(high / (1 - high)), 20_001))
-        )
-    else:
-        x = np.geomspace(low, high, 20_001) if low > 0 else np.linspace(low, high, 20_001)
-    h = 1e-4 * mixture.sd * np.minimum(1.0, x / mixture.mean if low > 0 else 1.0)
-    bend = (mixture.logpdf(x + h) - 2 * mixture.logpdf(x) + mixture.logpdf(x - h)) / h**2
-    per_patient = {"beta": 1 / (x * (1 - x)), "normal": 1 / 25.0 + 0 * x, "gamma": 1 / x}
-    wanted = np.trapezoid(-bend / per_patient[mixture.kind] * np.exp(mixture.logpdf(x)), x)
-    assert effective_sample_size(mixture, "elir") == pytest.approx(wanted, abs=0.02)
-
-
-def test_equal_components_are_worth_one() -> None:
-    once = Mixture.of("beta", [(1.0, 11.0, 32.0)])
-    twice = Mixture.of("beta", [(0.3, 11.0, 32.0), (0.7, 11.0, 32.0)])
-    found = effective_sample_size(twice)
-    assert found == pytest.approx(effective_sample_size(once), abs=1e-6)
-
-
-def test_an_unbounded_component_is_warned_of() -> None:
-    open_ended = Mixture.of("beta", [(0.5, 0.6, 0.6), (0.5, 5.0, 15.0)])
-    with pytest.warns(UserWarning, match="not stable"):
-        effective_sample_size(open_ended)
-
-
 @settings(max_examples=15, deadline=None)
 @given(
     st.floats(0.5, 40.0), st.floats(0.5, 40.0), st.integers(0, 30), st.integers(1, 30),
@@ -227,9 +185,20 @@ def test_json_as_r_writes_it_is_read(tmp_path: Path) -> None:
         path.write_text(json.dumps(text | {"meta": text["meta"] | change}))
         with pytest.raises(PriorError, match=message):
             read_mixture(path)
-    path.write_text("{")
-    with pytest.raises(PriorError, match="no mixture that can be read"):
-        read_mixture(path)
+    for broken in (
+        "{", "3", "[" * 100_000, '{"meta": 1, "comp": 2}',
+        json.dumps(text).replace("0.2", "9" * 400), json.dumps(text).replace("0.2", "9" * 5000),
+        json.dumps(text | {"meta": text["meta"] | {"sigma": [[]]}}),
+        json.dumps(text | {"meta": text["meta"] | {"sigma": {"a": 1}}}),
+        json.dumps(text | {"meta": text["meta"] | {"class": None}}),
+    ):  # fmt: skip
+        path.write_text(broken)
+        with pytest.raises(PriorError, match=r"r\.json holds no mixture that can be read"):
+            read_mixture(path)
+    for infinite in ("Infinity", "NaN", "1e400"):
+        path.write_text(json.dumps(text).replace("0.2", infinite))
+        with pytest.raises(PriorError, match="must be finite numbers"):
+            read_mixture(path)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +209,14 @@ def test_json_as_r_writes_it_is_read(tmp_path: Path) -> None:
         (lambda: Mixture.of("normal", [(1.0, 0.0, -1.0)]), "must be positive"),
         (lambda: Mixture.of("beta", [(1.0, np.nan, 1.0)]), "finite"),
         (lambda: Mixture.of("beta", []), "as many weights"),
+        (lambda: Mixture.of("beta", [(1.0, "a", 1.0)]), "finite numbers"),  # type: ignore[list-item]
+        (lambda: Mixture.of("beta", [(1.0, 10**400, 1.0)]), "finite numbers"),
+        (lambda: Mixture.of("beta", [(1.0, 1.0)]), "three numbers"),  # type: ignore[list-item]
+        (lambda: NORMAL.after(np.inf, 1.0), "finite numbers"),
+        (lambda: BETA.after(3, np.inf), "finite numbers"),
+        (lambda: fit_mixture([], "beta"), "0 draws are too few"),
+        (lambda: fit_mixture(["a"] * 50, "beta"), "Draws must be finite numbers"),
+        (lambda: fit_mixture([0.0, 1.0] * 50, "beta"), "100 draws lie outside"),
         (lambda: BETA.after(5, 3), "5 responders among 3 patients"),
         (lambda: NORMAL.after(0.0, 0.0), "standard error of a mean must be positive"),
         (lambda: GAMMA.after(-1, 3), "-1 events"),
@@ -262,3 +239,47 @@ def test_unknown_kinds_and_methods_are_named_with_the_known() -> None:
         Mixture.of("cauchy", [(1.0, 0.0, 1.0)])
     with pytest.raises(OptionError, match="elir"):
         effective_sample_size(BETA, "best")
+
+
+@pytest.mark.parametrize("shapes", [(0.5, 4.0), (4.0, 0.5), (0.6, 0.8), (0.8, 0.6), (3.0, 2.0)])
+def test_a_bounded_component_is_the_likeliest_whose_shapes_are_at_least_one(
+    shapes: tuple[float, float],
+) -> None:
+    drawn = Mixture.of("beta", [(1.0, *shapes)]).draw(500, seed=4)
+    found = fit_mixture(drawn, "beta", components=1, bounded=True)
+    starts = [(1.0, 1.0), (2.0, 1.0), (1.0, 2.0)]
+    best = min(
+        (
+            optimize.minimize(
+                lambda p: -stats.beta.logpdf(drawn, *p).sum(), start, bounds=[(1.0, None)] * 2
+            )
+            for start in starts
+        ),
+        key=lambda result: result.fun,
+    )
+    assert found.log_likelihood == pytest.approx(-best.fun, abs=1e-4)
+    [a], [b] = found.mixture.first, found.mixture.second
+    np.testing.assert_allclose([a, b], best.x, rtol=1e-3)
+
+
+def test_a_bounded_gamma_component_has_a_shape_of_at_least_one() -> None:
+    drawn = Mixture.of("gamma", [(1.0, 0.5, 2.0)]).draw(500, seed=4)
+    found = fit_mixture(drawn, "gamma", components=1, bounded=True).mixture
+    assert (found.first[0], found.second[0]) == (1.0, pytest.approx(1 / drawn.mean()))
+
+
+def test_a_history_of_responders_alone_gives_a_prior_that_counts_patients() -> None:
+    """Logit of the rate in a new study after 30 of 30 in one: by weights of a grid, then draws."""
+    rng = np.random.default_rng(5)
+    mean, spread = rng.normal(0.0, 2.0, 400_000), np.abs(rng.normal(0.0, 1.0, 400_000))
+    seen, new = mean + spread * rng.standard_normal((2, 400_000))
+    weight = (1 + np.exp(-seen)) ** -30.0
+    logits = rng.choice(new, 8000, p=weight / weight.sum())
+    rates = 1 / (1 + np.exp(-4.0 * logits))  # so far out that some are rounded to 1
+    assert 0.0 < np.mean(rates == 1.0) < 0.05
+    for bounded, off in ((False, 0.005), (True, 0.03)):
+        found = fit_mixture(rates, "beta", bounded=bounded).mixture
+        assert found.mean == pytest.approx(rates.mean(), abs=off)
+        assert effective_sample_size(found, "moment") >= 0
+    assert min(found.first.min(), found.second.min()) >= 1.0
+    assert effective_sample_size(found.robust(0.2)) > 0

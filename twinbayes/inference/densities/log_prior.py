@@ -13,8 +13,9 @@ from pytensor.configdefaults import config
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import FitError
+from twinbayes.inference.aggregate_fit import AggregateFit
 from twinbayes.inference.fit import Fit
-from twinbayes.model import assemble_plan
+from twinbayes.model.assemble import reassemble, reassemble_aggregate
 from twinbayes.names import (
     CHAIN,
     CONSTANT_DATA,
@@ -24,7 +25,7 @@ from twinbayes.names import (
     PATIENT_WEIGHT,
     POSTERIOR,
 )
-from twinbayes.priors.prior_tags import NotedPrior, noted_prior
+from twinbayes.priors.prior_tags import NotedPrior, noted_prior, recorded_use
 
 UNSCALED = "without_entry"
 
@@ -49,7 +50,7 @@ def log_prior(fit: Fit) -> xr.Dataset:
     FitError
         The fit lacks draws of a variable.
     """
-    model = assemble_plan(fit.spec, fit.spec.plan(fit.cohort, fit.learnt), fit.priors)
+    model = reassemble(fit.spec, fit.spec.plan(fit.cohort, fit.learnt), fit.priors)
     return log_prior_of(model, fit.datatree)
 
 
@@ -76,6 +77,16 @@ def log_prior_of(model: pm.Model, tree: xr.DataTree) -> xr.Dataset:
         {name: ((CHAIN, DRAW), value) for name, value in terms.items()},
         attrs={UNSCALED: tuple(left_out)},
     )
+
+
+def used_priors(fit: Fit | AggregateFit) -> frozenset[str]:
+    """Names of the entries of the fit's prior set that its model took; the others did nothing."""
+    with recorded_use() as use:
+        if isinstance(fit, AggregateFit):
+            reassemble_aggregate(fit.spec, fit.data, fit.priors)
+        else:
+            reassemble(fit.spec, fit.spec.plan(fit.cohort, fit.learnt), fit.priors)
+    return frozenset(use.used)
 
 
 def summed_likelihood(fit: Fit) -> xr.DataArray:

@@ -2,6 +2,7 @@
 
 Which of the two holds is never drawn: an effect is the quantile of the mixture at a standard
 normal number, and the probability that it belongs with the others is computed from each draw.
+Where its prior probability is 0 or 1 it is no variable of the model: it would never move.
 """
 
 from __future__ import annotations
@@ -87,9 +88,15 @@ class ExNex:
         weight = np.array(self.weights)
         offset = pm.Normal(names.offset, 0.0, 1.0, dims=dims)
         theta = mixture_quantile(offset, weight, mean, sd)
-        log_member = log_memberships(theta, weight, mean, sd)
-        report(f"{names.total}_{BELONGS}", -pt.expm1(log_member[..., -1]), dims)
+        if self.settled is None:
+            log_member = log_memberships(theta, weight, mean, sd)
+            report(f"{names.total}_{BELONGS}", -pt.expm1(log_member[..., -1]), dims)
         return _centred(names, theta, dims)
+
+    @property
+    def settled(self) -> float | None:
+        """Probability of belonging with the others where no data change it, 0 or 1; else None."""
+        return _settled(1.0 - self.weights[-1])
 
     def draw_new(
         self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
@@ -162,10 +169,16 @@ class RobustMap:
             theta, log_weight = self._row_by_row(
                 [offset[k, target] for k in range(len(rows))], mean, sd
             )
-        follows = pt.exp(log_weight - log_sum_exp(log_weight))[0]
-        pm.Deterministic(f"{names.total}_{BELONGS}", follows + pt.zeros(len(rows)), dims=dims[:1])
+        if self.settled is None:
+            follows = pt.exp(log_weight - log_sum_exp(log_weight))[0] + pt.zeros(len(rows))
+            pm.Deterministic(f"{names.total}_{BELONGS}", follows, dims=dims[:1])
         history = centre[:, None] + spread[:, None] * offset
         return _centred(names, pt.set_subtensor(history[:, target], theta), dims)
+
+    @property
+    def settled(self) -> float | None:
+        """Probability of belonging with the others where no data change it, 0 or 1; else None."""
+        return _settled(self.weight)
 
     def law(self, name: str, mean: Tensor, sd: Tensor, dim: str) -> Tensor:
         """Add the target's effects, all of one component; mean and sd are (row, component)."""
@@ -288,13 +301,16 @@ class Commensurate:
         else:
             offset = pm.Normal(names.offset, 0.0, 1.0, dims=along)
             theta = mixture_quantile(offset, weight, mean, sd)
-        report(
-            f"{names.total}_{BELONGS}",
-            pt.exp(log_memberships(theta, weight, mean, sd)[..., 0]),
-            along,
-        )
+        if self.settled is None:
+            belongs = pt.exp(log_memberships(theta, weight, mean, sd)[..., 0])
+            report(f"{names.total}_{BELONGS}", belongs, along)
         before, after = theta[:, :source], theta[:, source:]
         return _centred(names, pt.concatenate([before, at[:, None], after], axis=1), dims)
+
+    @property
+    def settled(self) -> float | None:
+        """Probability of belonging with the source where no data change it, 0 or 1; else None."""
+        return _settled(self.spike)
 
     def draw_new(
         self, mean: np.ndarray, scale: np.ndarray, generator: np.random.Generator
@@ -320,6 +336,11 @@ def _centred(names: EffectNames, theta: Tensor, dims: tuple[str, str]) -> Tensor
     if names.mean_prior is None:
         theta = theta - theta.mean(axis=1, keepdims=True)
     return report(names.total, theta, dims)
+
+
+def _settled(weight: float) -> float | None:
+    """A prior probability that is also the posterior one, whatever the data; None if it is not."""
+    return weight if weight in (0.0, 1.0) else None
 
 
 def _require_weights(weights: Sequence[float], what: str) -> None:

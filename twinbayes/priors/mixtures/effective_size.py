@@ -4,8 +4,9 @@ Three answers, which agree for a single conjugate distribution of rates and mean
 which looks at the mode):
 
 ``elir``    expected local information ratio, the mean over the prior of its local information
-            over that of one patient (Neuenschwander, Weber, Schmidli & O'Hagan 2020). The only one
-            of the three that is predictively consistent: after n patients it is n more on average.
+            over that of one patient (Neuenschwander, Weber, Schmidli & O'Hagan 2020), on the
+            canonical scale (logit, logarithm, mean). The only one of the three that is
+            predictively consistent: after n patients it is n more on average.
 ``moment``  the conjugate distribution with the same mean and variance.
 ``morita``  the information ratio at the prior mode (Morita, Thall & Müller 2008, as modified in
             Neuenschwander et al. 2020). Optimistic for mixtures with sharp components.
@@ -13,21 +14,22 @@ which looks at the mode):
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import PriorError, require_known
+from twinbayes.priors.mixtures.canonical import canonical
+from twinbayes.priors.mixtures.elir import expected_local_information_ratio
 from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture
 
-_CUTS: Final = np.array([1e-12, 1e-8, 1e-5, 1e-3, 0.02, 0.1, 0.3])  # and the same from above
-_NODES: Final = 60  # between two of them
-_UNSTABLE: Final = 1e-3  # error of the integral, relative to it, above which a warning is given
+_FAR: Final = np.geomspace(6.5, 64.0, 24)
+_ABOUT: Final = np.concatenate([-_FAR[::-1], np.linspace(-6.0, 6.0, 121), _FAR])
+"""Points about a component where a mode is looked for, in its spreads."""
 
 
 def effective_sample_size(prior: Mixture, method: str = "elir") -> float:
@@ -43,14 +45,26 @@ def effective_sample_size(prior: Mixture, method: str = "elir") -> float:
     Raises
     ------
     PriorError
-        A normal mixture without the standard deviation of a patient.
+        A normal mixture without the standard deviation of a patient; a prior without such a size:
+        ELIR does not exist, or is below 0, for some mixtures of components that are unbounded at
+        an end of the range, and Morita's method needs a mode inside it.
     OptionError
         Unknown method.
 
     Notes
     -----
-    A component that is unbounded at an end of the support has no local information ratio there;
-    the integral then need not exist: a warning says so, and the result may be NaN.
+    ELIR on the canonical scale is a + b for every Beta(a, b), and does not jump where a parameter
+    becomes 1. Where all parameters are above 1, it is the same on the scale of the parameter
+    itself. RBesT integrates there: of a mixture with uniform component it gives less, by the
+    height of the density at 0 plus that at 1.
+
+    Examples
+    --------
+    >>> history = Mixture.of("beta", [(1.0, 10.0, 2.0)])
+    >>> round(effective_sample_size(history), 6)
+    12.0
+    >>> round(effective_sample_size(history.robust(0.2)), 4)
+    8.0515
     """
     require_known(method, METHODS, "method of effective sample size")
     if prior.kind == NORMAL and prior.reference_sd is None:
@@ -58,7 +72,14 @@ def effective_sample_size(prior: Mixture, method: str = "elir") -> float:
             "The effective sample size of a normal prior is counted in patients: give the "
             "mixture its reference_sd, the standard deviation of one patient."
         )
-    return METHODS[method](prior)
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        size = METHODS[method](prior)
+    if not np.isfinite(size):
+        raise PriorError(
+            f"The effective sample size by {method!r} cannot be computed: parameters of the prior "
+            "are too large or too small. Check them."
+        )
+    return size
 
 
 def information_ratio(prior: Mixture, x: Floats) -> Floats:
@@ -96,44 +117,15 @@ def _of_one_patient(prior: Mixture, x: Floats) -> Floats:
     )
 
 
-def _elir(prior: Mixture) -> float:
-    """Component by component, between quantiles of each: there all is smooth."""
-    if len(prior.weights) == 1:
-        return _moment(prior)
-    fine, coarse = (
-        sum(
-            float(weight) * _expected(prior, part, nodes)
-            for weight, part in zip(prior.weights, prior.components, strict=True)
-            if weight > 0.0
-        )
-        for nodes in (_NODES, _NODES // 2)
-    )
-    if not abs(fine - coarse) <= _UNSTABLE * max(abs(fine), 1.0):
-        warnings.warn(
-            "The effective sample size by ELIR is not stable: a component of the prior is "
-            "unbounded at an end of its range. Use method='moment', or another prior.",
-            stacklevel=3,
-        )
-    return float(fine)
-
-
-def _expected(prior: Mixture, part: Any, nodes: int) -> float:
-    """Mean of the information ratio over one component, by Gauss-Legendre rules."""
-    edges = np.concatenate([part.ppf(_CUTS), part.isf(_CUTS[::-1])])
-    at, weight = np.polynomial.legendre.leggauss(nodes)
-    half = 0.5 * np.diff(edges)[:, None]
-    x = 0.5 * (edges[1:] + edges[:-1])[:, None] + half * at
-    with np.errstate(all="ignore"):  # where a component is unbounded; the caller sees it
-        return float(np.sum(half * weight * information_ratio(prior, x) * part.pdf(x)))
-
-
 def _moment(prior: Mixture) -> float:
-    mean, variance = prior.mean, prior.sd**2
+    mean, variance = np.float64(prior.mean), np.float64(prior.sd**2)
+    if not np.isfinite(variance):
+        return float("nan")
     if prior.kind == BETA:
         return float(mean * (1 - mean) / variance - 1)
     if prior.kind == NORMAL:
-        return float(prior.reference_sd or 1) ** 2 / variance
-    return mean / variance
+        return float(np.float64(prior.reference_sd or 1) ** 2 / variance)
+    return float(mean / variance)
 
 
 def _morita(prior: Mixture) -> float:
@@ -141,18 +133,34 @@ def _morita(prior: Mixture) -> float:
 
 
 def _mode(prior: Mixture) -> float:
-    """Highest point of the density, from a fine grid on."""
-    grid = prior.quantile((np.arange(2000) + 0.5) / 2000)
-    at = int(np.argmax(prior.logpdf(grid)))
-    low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
+    """Highest point of the density, from a grid on that is fine about every component.
+
+    Raises
+    ------
+    PriorError
+        The density is highest at an end of its range, or the same everywhere.
+    """
+    parts = canonical(prior)
+    about = parts.centre[:, None] + parts.spread[:, None] * _ABOUT
+    grid = np.unique(parts.to_parameter(about.ravel()))
+    grid = grid[(grid > prior.support[0]) & (grid < prior.support[1])]
+    height = prior.logpdf(grid)
+    at = int(np.argmax(height))
+    if at in (0, len(grid) - 1) or np.all(height == height[0]):
+        raise PriorError(
+            "The effective sample size by Morita's method does not exist: the density is highest "
+            "at an end of its range, where it has no mode. Use method='elir' or 'moment'."
+        )
+    low, width = grid[at - 1], grid[at + 1] - grid[at - 1]
     found = minimize_scalar(
-        lambda x: -float(prior.logpdf(x)), bounds=(low, high), method="bounded",
-        options={"xatol": 1e-12 * max(1.0, abs(high))},
+        lambda u: -float(prior.logpdf(low + u * width)), bounds=(0.0, 1.0), method="bounded",
+        options={"xatol": 1e-12},
     )  # fmt: skip
-    return float(found.x)
+    best = float(low + found.x * width)
+    return best if prior.logpdf(best) >= height[at] else float(grid[at])
 
 
 METHODS: Final[Mapping[str, Callable[[Mixture], float]]] = MappingProxyType(
-    {"elir": _elir, "moment": _moment, "morita": _morita}
+    {"elir": expected_local_information_ratio, "moment": _moment, "morita": _morita}
 )
 """Ways of counting, by name."""

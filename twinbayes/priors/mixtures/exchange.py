@@ -53,9 +53,10 @@ def read_mixture(path: str | os.PathLike[str]) -> Mixture:
         meta = found["meta"]
         rows = np.array(found["comp"], dtype=float)
         classes, likelihood, link = (_texts(meta, n) for n in ("class", "likelihood", "link"))
-    except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        reference = _reference_sd(meta.get("sigma"))
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise PriorError(
-            f"{Path(path).name} holds no mixture that can be read ({type(error).__name__}). "
+            f"{Path(path).name[:80]} holds no mixture that can be read ({type(error).__name__}). "
             "Write it with RBesT's write_mix_json, or with write_mixture."
         ) from error
     kinds = [kind for kind, name in _CLASSES.items() if name in classes]
@@ -71,13 +72,16 @@ def read_mixture(path: str | os.PathLike[str]) -> Mixture:
             f"{'/'.join(link)}. Mixtures here are on the scale of the parameter: {kind} ones of a "
             f"{_LIKELIHOODS[kind]} likelihood with link {_LINK}."
         )
-    sigma = meta.get("sigma")
-    reference = None if sigma in (None, []) else float(np.ravel(sigma)[0])
     total = rows[0].sum()
-    weights = rows[0] if total == 1.0 or not total > 0 else rows[0] / total
+    weights = rows[0] if total == 1.0 or not 0 < total < np.inf else rows[0] / total
     return Mixture(kind, weights, rows[1], rows[2], reference)
 
 
 def _texts(meta: dict[str, Any], name: str) -> list[str]:
     value = meta[name]
-    return [value] if isinstance(value, str) else [str(v) for v in value]
+    texts = [value] if isinstance(value, str) else [str(v) for v in value]
+    return [text.encode("ascii", "backslashreplace").decode("ascii") for text in texts]
+
+
+def _reference_sd(sigma: Any) -> float | None:
+    return None if sigma in (None, []) else float(np.ravel(sigma)[0])

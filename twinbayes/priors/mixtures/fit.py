@@ -12,11 +12,13 @@ from scipy.special import betaln, digamma, gammaln, polygamma
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import PriorError, require_known
-from twinbayes.priors.mixtures.mixture import BETA, GAMMA, KINDS, NORMAL, Mixture
+from twinbayes.priors.mixtures.mixture import BETA, GAMMA, KINDS, NORMAL, Mixture, as_floats
 
 _ROUNDS: Final = 500
 _CLOSE: Final = 1e-7  # gain in mean log-likelihood below which it has converged
 _NEWTON: Final = 50
+_DIGITS: Final = 1e-15  # rounding error of a mean square
+_ROUNDED: Final = 0.05  # share of draws that may lie at an end of the support
 _LEAST: Final = 1e-3  # smallest a and b, and share of the draws' spread that a component keeps
 
 
@@ -51,19 +53,24 @@ def fit_mixture(
     *,
     components: int | Sequence[int] = (1, 2, 3, 4),
     reference_sd: float | None = None,
+    bounded: bool = False,
 ) -> MixtureFit:
     """Approximate draws by a mixture of conjugate distributions.
 
     Parameters
     ----------
     draws
-        Any shape; all draws count the same.
+        Any shape; all draws count the same. A few may lie at an end of the support, to which
+        probabilities near it are rounded.
     kind
         ``beta``, ``normal`` or ``gamma``.
     components
         Number of components; of several, the one of smallest AIC.
     reference_sd
         Of a normal mixture: standard deviation of one patient.
+    bounded
+        Keep a and b of beta components, and shapes of gamma components, from falling below 1: no
+        density is unbounded then, and `effective_sample_size` exists, also of a robust version.
 
     Raises
     ------
@@ -72,10 +79,20 @@ def fit_mixture(
     """
     require_known(kind, KINDS, "kind of mixture")
     numbers = [components] if isinstance(components, int) else list(components)
-    x = np.ravel(np.asarray(draws, dtype=float))
+    x = _inside(np.ravel(as_floats(draws, "Draws")), kind)
     _require_draws(x, kind, numbers)
-    fits = [_expectation_maximisation(x, kind, k, reference_sd) for k in numbers]
+    least = 1.0 if bounded else _LEAST
+    fits = [_expectation_maximisation(x, kind, k, reference_sd, least) for k in numbers]
     return min(fits, key=lambda fit: fit.aic)
+
+
+def _inside(x: Floats, kind: str) -> Floats:
+    """Draws at an end of the support, if few, as the nearest number inside it."""
+    low, high = {BETA: (0.0, 1.0), NORMAL: (-np.inf, np.inf), GAMMA: (0.0, np.inf)}[kind]
+    at_end = (x == low) | (x == high)
+    if kind == NORMAL or at_end.sum() > _ROUNDED * len(x):
+        return x
+    return np.where(at_end & np.isfinite(x), np.nextafter(x, 0.5), x)
 
 
 def _require_draws(x: Floats, kind: str, numbers: list[int]) -> None:
@@ -95,14 +112,14 @@ def _require_draws(x: Floats, kind: str, numbers: list[int]) -> None:
 
 
 def _expectation_maximisation(
-    x: Floats, kind: str, k: int, reference_sd: float | None
+    x: Floats, kind: str, k: int, reference_sd: float | None, least: float
 ) -> MixtureFit:
     """Start from equal slices of the sorted draws; components of a kind keep a least spread."""
     which = np.minimum(np.argsort(np.argsort(x)) * k // len(x), k - 1)
     share = np.full((k, len(x)), 0.1 / k)
     share[which, np.arange(len(x))] += 0.9
     terms = _sufficient(x, kind)
-    mixture, before, rounds, converged = _maximised(terms, share, kind), -np.inf, 0, False
+    mixture, before, rounds, converged = _maximised(terms, share, kind, least), -np.inf, 0, False
     while rounds < _ROUNDS and not converged:
         rounds += 1
         log_each = _log_each(mixture, terms)
@@ -113,7 +130,7 @@ def _expectation_maximisation(
         now = float(np.mean(np.log(density) + top))
         converged, before = now - before < _CLOSE, now
         if not converged:
-            mixture = _maximised(terms, share, kind)
+            mixture = _maximised(terms, share, kind, least)
     order = np.argsort(-mixture.weights, kind="stable")
     total = float(mixture.logpdf(x).sum())
     ordered = Mixture(
@@ -147,18 +164,19 @@ def _log_each(mixture: Mixture, terms: Floats) -> Floats:
     return np.asarray(np.stack(slopes, axis=1) @ terms[:2] + constant[:, None])
 
 
-def _maximised(terms: Floats, share: Floats, kind: str) -> Mixture:
-    """Weighted maximum likelihood of every component."""
+def _maximised(terms: Floats, share: Floats, kind: str, least: float) -> Mixture:
+    """Weighted maximum likelihood of every component; `least` is the smallest a, b or shape."""
     counted = share.sum(axis=1)
     one, other, mean, square = (share @ terms.T / counted[:, None]).T
     weights = counted / share.shape[1]
     if kind == NORMAL:
-        least = (_LEAST * terms[2].std()) ** 2
-        return Mixture(kind, weights, mean, np.sqrt(np.maximum(square - mean**2, least)))
+        narrowest = (_LEAST * terms[2].std()) ** 2
+        return Mixture(kind, weights, mean, np.sqrt(np.maximum(square - mean**2, narrowest)))
     if kind == GAMMA:
-        shape = _gamma_shape(np.log(mean) - one)
+        shape = np.maximum(_gamma_shape(np.log(mean) - one), least)
         return Mixture(kind, weights, shape, shape / mean)
-    return Mixture(kind, weights, *_beta_shapes(one, other, mean, square))
+    shapes = _beta_shapes(one, other, mean, square)
+    return Mixture(kind, weights, *(_bounded(*shapes, one, other) if least == 1.0 else shapes))
 
 
 def _gamma_shape(gap: Floats) -> Floats:
@@ -176,14 +194,17 @@ def _beta_shapes(
     log_x: Floats, log_rest: Floats, mean: Floats, square: Floats
 ) -> tuple[Floats, Floats]:
     """Solve digamma(a) − digamma(a + b) = E log x, and the like for b, by Newton's method."""
-    size = np.maximum(mean * (1 - mean) / np.maximum(square - mean**2, 1e-300) - 1, 2 * _LEAST)
+    variance = np.maximum(square - mean**2, _DIGITS * square)
+    size = np.maximum(mean * (1 - mean) / variance - 1, 2 * _LEAST)
     a, b = mean * size, (1 - mean) * size
     for _ in range(_NEWTON):
         whole, bend = digamma(a + b), polygamma(1, a + b)
         e, f = digamma(a) - whole - log_x, digamma(b) - whole - log_rest
         p, q = polygamma(1, a) - bend, polygamma(1, b) - bend
         determinant = p * q - bend**2
-        step_a, step_b = (q * e + bend * f) / determinant, (p * f + bend * e) / determinant
+        solvable = determinant > 0  # not so where a and b differ by more than floats can tell
+        inverse = np.divide(1.0, determinant, out=np.zeros_like(a), where=solvable)
+        step_a, step_b = (q * e + bend * f) * inverse, (p * f + bend * e) * inverse
         # In logarithms, so that both stay positive.
         a_new = a * np.exp(np.clip(-step_a / a, -1, 1))
         b_new = b * np.exp(np.clip(-step_b / b, -1, 1))
@@ -191,3 +212,19 @@ def _beta_shapes(
         if np.all(np.abs(step_a) < 1e-10 * a) and np.all(np.abs(step_b) < 1e-10 * b):
             break
     return a, b
+
+
+def _bounded(a: Floats, b: Floats, log_x: Floats, log_rest: Floats) -> tuple[Floats, Floats]:
+    """Likeliest shapes of at least 1, from the likeliest of all, a and b.
+
+    The log-likelihood is concave: where a is below 1 alone, a becomes 1 and b = -1 / E log (1 - x);
+    the other way round likewise; where both are, the better of the two.
+    """
+    with_a, with_b = np.maximum(-1.0 / log_rest, 1.0), np.maximum(-1.0 / log_x, 1.0)
+    gain_a = np.log(with_a) + (with_a - 1.0) * log_rest
+    gain_b = np.log(with_b) + (with_b - 1.0) * log_x
+    a_is_one = (a < 1.0) & ((b >= 1.0) | (gain_a >= gain_b))
+    b_is_one = (b < 1.0) & ~a_is_one
+    bounded_a = np.where(a_is_one, 1.0, np.where(b_is_one, with_b, a))
+    bounded_b = np.where(b_is_one, 1.0, np.where(a_is_one, with_a, b))
+    return bounded_a, bounded_b

@@ -52,7 +52,7 @@ class Mixture:
 
     def __post_init__(self) -> None:
         require_known(self.kind, KINDS, "kind of mixture")
-        parts = {n: np.atleast_1d(np.asarray(getattr(self, n), float)) for n in _PARTS}
+        parts = {n: np.atleast_1d(as_floats(getattr(self, n))) for n in _PARTS}
         for name, values in parts.items():
             values.setflags(write=False)
             object.__setattr__(self, name, values)
@@ -67,7 +67,7 @@ class Mixture:
             )
         if np.any(self.second <= 0) or (self.kind != NORMAL and np.any(self.first <= 0)):
             raise PriorError(f"Parameters of a {self.kind} mixture must be positive.")
-        if self.reference_sd is not None and not 0 < self.reference_sd < np.inf:
+        if self.reference_sd is not None and not 0 < float(as_floats(self.reference_sd)) < np.inf:
             raise PriorError(f"reference_sd must be positive, not {self.reference_sd!r}.")
 
     @classmethod
@@ -79,7 +79,10 @@ class Mixture:
         reference_sd: float | None = None,
     ) -> Self:
         """Make a mixture of components ``(weight, first, second)``."""
-        table = np.array(list(components), dtype=float).reshape(-1, 3)
+        rows = [tuple(component) for component in components]
+        if any(len(row) != 3 for row in rows):
+            raise PriorError("A component of a mixture is (weight, first, second): three numbers.")
+        table = as_floats(rows).reshape(-1, 3)
         return cls(kind, table[:, 0], table[:, 1], table[:, 2], reference_sd)
 
     @property
@@ -157,7 +160,7 @@ class Mixture:
 
         Source: Schmidli et al. (2014), Biometrics 70, 1023-1032.
         """
-        if not 0.0 <= weight <= 1.0:
+        if not 0.0 <= float(as_floats(weight)) <= 1.0:
             raise PriorError(f"The weight of the vague component is {weight!r}, not in [0, 1].")
         if component is None and self.kind != BETA:
             raise PriorError(f"Give the vague component of a {self.kind} mixture, (first, second).")
@@ -206,7 +209,9 @@ class Mixture:
 
     def _conjugate(self, observed: ArrayLike, n: float) -> tuple[Floats, Floats, Floats]:
         """(outcome, component) parameters after each outcome, and its log probability before."""
-        y = np.asarray(observed, dtype=float).reshape(-1, 1)
+        y = as_floats(observed, "Observations").reshape(-1, 1)
+        if not np.isfinite(n) or (self.kind == NORMAL and not np.all(np.isfinite(y))):
+            raise PriorError("Observations, and the size that they are of, must be finite numbers.")
         a, b = np.broadcast_arrays(self.first, self.second + 0.0 * y)
         if self.kind == BETA:
             if not np.all((y >= 0) & (y <= n)):
@@ -235,6 +240,20 @@ class Mixture:
 
 
 _PARTS: Final = ("weights", "first", "second")
+
+
+def as_floats(values: ArrayLike, what: str = "Weights and parameters of a mixture") -> Floats:
+    """Return values as an array of floats.
+
+    Raises
+    ------
+    PriorError
+        They are no numbers, or too large ones; the message begins with `what`.
+    """
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise PriorError(f"{what} must be finite numbers.") from error
 
 
 def _one(y: Floats, most: float) -> str:

@@ -12,15 +12,13 @@ from twinbayes.checks.borrowing.shares import aggregate_borrowing
 from twinbayes.checks.result import BORROWING
 from twinbayes.errors import TwinbayesError
 from twinbayes.inference import AggregateFit, fit
-from twinbayes.model.aggregate.rows import EFFECT_MEAN
-from twinbayes.model.aggregate.spec import HETEROGENEITY
 from twinbayes.model.pooling.table import pooling_of
 from twinbayes.report.figures.borrowing import estimates as estimates_picture
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.look import words
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.section import Section
-from twinbayes.report.reviewer.fit import judged_words
+from twinbayes.report.reviewer.fit import judged_words, priors_of, provenance_words
 
 _LABELS = {
     "response": "Probability of response",
@@ -100,10 +98,13 @@ def data(evidence: AggregateEvidence) -> f.Block:
 def model(evidence: AggregateEvidence) -> f.Block:
     """Return the model in words, and its priors with their reasons."""
     found = evidence.fit
-    used = [name for name in found.priors if name.partition(".")[0] in (EFFECT_MEAN, HETEROGENEITY)]
-    frame = found.priors.to_frame().loc[used].reset_index()
+    frame = priors_of(found)
     shown = ["prior", "distribution", "q05", "q95", "unit", "rationale", "status"]
-    return f.block(f.preformatted(found.spec.describe()), f.table(frame[shown]))
+    return f.block(
+        f.preformatted(found.spec.describe()),
+        f.paragraph(f"Prior set {found.priors.label}. {provenance_words(frame)}"),
+        f.table(frame[[*shown, "from", "in the model"]]),
+    )
 
 
 def estimates(evidence: AggregateEvidence) -> f.Block:

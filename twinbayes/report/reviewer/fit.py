@@ -15,10 +15,12 @@ from twinbayes.checks.result import (
     SIMULATION_BASED,
 )
 from twinbayes.cohort.quality.suppression import part_words, size_words
-from twinbayes.inference import Verdict
+from twinbayes.inference import AggregateFit, Fit, Verdict
+from twinbayes.inference.densities.log_prior import used_priors
 from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
 from twinbayes.names import SUBGROUP
 from twinbayes.priors import PriorEntry
+from twinbayes.priors.files.names import LIBRARY, OVERRIDDEN, OWN, origin_of
 from twinbayes.report.figures.diagnostics import missingness
 from twinbayes.report.figures.graph import state_graph
 from twinbayes.report.figures.look import (
@@ -136,24 +138,42 @@ def model(evidence: ReviewEvidence) -> f.Block:
 
 def priors(evidence: ReviewEvidence) -> f.Block:
     """Return every prior with its unit, range, reasons and evidence."""
-    frame = evidence.fit.priors.to_frame().reset_index()
-    shown = ["prior", "distribution", "q05", "q95", "unit", "status"]
-    changed = [str(n) for n in frame.loc[frame["overridden"], "prior"]]
-    note = (
-        f"Overridden by the analyst: {', '.join(changed)}."
-        if changed
-        else "As in the prior library; none was overridden."
-    )
+    fit = evidence.fit
+    frame = priors_of(fit)
+    shown = ["prior", "distribution", "q05", "q95", "unit", "status", "from", "in the model"]
     return f.block(
-        f.paragraph(f"Prior set {evidence.fit.priors.label}. {note}"),
+        f.paragraph(f"Prior set {fit.priors.label}. {provenance_words(frame)}"),
         f.table(frame[shown], names={"q05": "5% quantile", "q95": "95% quantile"}),
         f.heading("Reasons and evidence"),
-        f.definitions((f"{n} ~ {e.text()}", _reasons(e)) for n, e in evidence.fit.priors.items()),
+        f.definitions((f"{n} ~ {e.text()}", _reasons(e)) for n, e in fit.priors.items()),
         f.folded(
             "Identity and meaning of each",
             f.table(frame[["id", "parameter", "scale", "population"]]),
         ),
     )
+
+
+def priors_of(fit: Fit | AggregateFit) -> pd.DataFrame:
+    """List the priors of a fit, one row an entry, with where each comes from and if it is used."""
+    frame, used = fit.priors.to_frame().reset_index(), used_priors(fit)
+    frame["from"] = [origin_of(fit.priors, str(name)) for name in frame["prior"]]
+    frame["in the model"] = ["yes" if name in used else "no" for name in frame["prior"]]
+    return frame
+
+
+def provenance_words(frame: pd.DataFrame) -> str:
+    """Say which priors are the library's, the analyst's, and of nothing in the model."""
+    by = {o: list(frame.loc[frame["from"] == o, "prior"]) for o in (LIBRARY, OVERRIDDEN, OWN)}
+    said = [
+        f"Distributions as published in the library: {len(by[LIBRARY])} of {len(frame)}.",
+        f"Overridden by the analyst: {', '.join(by[OVERRIDDEN]) or 'none'}.",
+    ]
+    if by[OWN]:
+        said.append(f"Of the analyst's own set: {', '.join(by[OWN])}.")
+    idle = list(frame.loc[frame["in the model"] == "no", "prior"])
+    if idle:
+        said.append(f"Nothing in the model has these priors: {', '.join(idle)}.")
+    return " ".join(said)
 
 
 def prior_predictive(evidence: ReviewEvidence) -> f.Block:

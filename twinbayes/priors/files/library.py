@@ -1,17 +1,18 @@
-"""Reading prior files: strictly, and with a safe YAML loader."""
+"""Sets of priors from the library and from files of one's own."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
-
-import yaml
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.entry import PriorEntry
+from twinbayes.priors.files.reading import parse, require_file, shown
 from twinbayes.priors.prior_set import PriorSet
 from twinbayes.priors.records import attempt, refuse
 from twinbayes.resources import priors_dir
@@ -41,8 +42,7 @@ def load_priors(name_or_path: str | Path, version: int | None = None) -> PriorSe
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
         return _from_library(str(name_or_path), version)
-    if not path.is_file():
-        raise PriorError(f"There is no prior file {path.name!r} at the path given.")
+    require_file(path)
     priors = _read(path)
     if version is not None and priors.version != version:
         raise PriorError(f"{path.name}: holds version {priors.version}, not {version}.")
@@ -52,6 +52,12 @@ def load_priors(name_or_path: str | Path, version: int | None = None) -> PriorSe
 def library_names() -> tuple[str, ...]:
     """List the names of the packaged prior sets."""
     return tuple(sorted(path.name for path in priors_dir().iterdir() if _versions(path)))
+
+
+def published_entries() -> Mapping[str, str]:
+    """Identity of every entry ever published, ``aml/v1:baseline_level@1.0.0`` -> its hash."""
+    lock = json.loads((priors_dir() / "LOCK.json").read_text(encoding="utf-8"))
+    return MappingProxyType(lock)
 
 
 def library_files(name: str) -> dict[int, Path]:
@@ -99,11 +105,6 @@ def _read(path: Path) -> PriorSet:
         return PriorSet(document["name"], document["version"], entries)
     except PriorError as error:
         raise PriorError(f"{file}: {error}") from error
-
-
-def shown(path: Path) -> str:
-    """Name a file in messages by its folder and itself."""
-    return f"{path.parent.name}/{path.name}"
 
 
 def document_faults(document: Mapping[Any, Any]) -> list[str]:
@@ -157,32 +158,3 @@ def _entry(name: object, record: object) -> PriorEntry:
     if entry is None or faults:
         raise PriorError(" ".join(faults), tuple(faults))
     return entry
-
-
-def parse(path: Path) -> Mapping[Any, Any]:
-    """Read a YAML file strictly: no tags, no aliases, no repeated keys."""
-    file = shown(path)
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PriorError(f"{file}: not valid YAML: {error}") from error
-    if not isinstance(document, Mapping):
-        raise PriorError(f"{file}: expected keys and values at the top.")
-    return document
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """The safe loader, which moreover refuses repeated keys, aliases and merges."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        # An alias can grow a small file without bound, and no prior needs one.
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases are not allowed")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        repeated = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if repeated:
-            raise yaml.YAMLError(f"key {repeated[0]!r} appears twice")
-        return super().construct_mapping(node, deep=deep)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +13,18 @@ from typing import Any
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.derived import derived_faults
+from twinbayes.priors.dossier import PriorPredictive
 from twinbayes.priors.elicitation.elicit import elicitation_faults
 from twinbayes.priors.entry import PriorEntry
-from twinbayes.priors.library import (
+from twinbayes.priors.files.library import (
     document_faults,
     library_files,
-    parse,
+    published_entries,
     read_entries,
-    shown,
 )
-from twinbayes.resources import priors_dir, resource_path
+from twinbayes.priors.files.names import slips_and_unheard
+from twinbayes.priors.files.reading import parse, require_file, shown
+from twinbayes.resources import resource_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,9 @@ def check_priors(name_or_path: str | Path, version: int | None = None) -> PriorF
         entries, wrong = read_entries(document)
         faults += wrong
     notes: list[str] = []
+    if not in_library:
+        slips, notes = slips_and_unheard(entries)
+        faults += slips
     for entry in entries.values():
         faults += [f"prior {entry.name!r}: {fault}" for fault in _entry_faults(entry, path, notes)]
     if not faults:
@@ -105,8 +111,7 @@ def check_priors(name_or_path: str | Path, version: int | None = None) -> PriorF
 def _file(name_or_path: str | Path, version: int | None) -> tuple[Path, bool]:
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
-            raise PriorError(f"There is no prior file {path.name!r} at the path given.")
+        require_file(path)
         return path, False
     versions = library_files(str(name_or_path))
     wanted = max(versions) if version is None else version
@@ -123,16 +128,26 @@ def _entry_faults(entry: PriorEntry, path: Path, notes: list[str]) -> Iterator[s
         yield from derived_faults(entry.density, entry.derived)
     predictive = entry.prior_predictive
     if predictive is not None and predictive.path:
-        artefact = path.parent / predictive.path
-        if not artefact.is_file():
-            yield f"prior_predictive: there is no file {predictive.path!r} beside the prior file."
-        elif hashlib.sha256(artefact.read_bytes()).hexdigest() != predictive.sha256:
-            yield f"prior_predictive: {predictive.path!r} has another hash: it was changed."
+        yield from _artefact_faults(path.parent / predictive.path, predictive)
     if entry.elicitation is not None:
         if importlib.util.find_spec("preliz") is None:
             notes.append("What was elicited is not checked: PreliZ (extra 'elicit') is missing.")
             return
         yield from elicitation_faults(entry)
+
+
+def _artefact_faults(artefact: Path, stated: PriorPredictive) -> Iterator[str]:
+    if not os.path.isfile(artefact):
+        yield f"prior_predictive: there is no file {stated.path!r} beside the prior file."
+        return
+    try:
+        with artefact.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        yield f"prior_predictive: {stated.path!r} cannot be read ({error.strerror})."
+    else:
+        if found != stated.sha256:
+            yield f"prior_predictive: {stated.path!r} has another hash: it was changed."
 
 
 def _schema_faults(document: Mapping[Any, Any]) -> list[str]:
@@ -152,7 +167,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _lock_faults(path: Path, label: str, entries: Mapping[str, PriorEntry]) -> list[str]:
-    lock = json.loads((priors_dir() / "LOCK.json").read_text(encoding="utf-8"))
+    lock = published_entries()
     faults = []
     if label != f"{path.parent.name}/{path.stem}":
         faults.append(f"{shown(path)}: calls itself {label!r}.")

@@ -1,0 +1,1 @@
+"""Prior files: read strictly, checked, and held against what models ask for."""
