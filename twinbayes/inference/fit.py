@@ -185,8 +185,8 @@ class Fit:
             A patient of the fitted cohort, several, a cohort of other patients, or None for
             everybody in the fitted cohort.
         at
-            Landmark day since origin; nothing later is used. Default: each patient's last day
-            known.
+            Landmark day since origin; nothing later is used of a patient, whatever the fit has
+            seen. Default: each patient's last day known.
         draws
             Thin the posterior to this many draws, evenly spaced over all chains; default: all.
 
@@ -203,9 +203,12 @@ class Fit:
 
         Notes
         -----
-        The population of the fit has seen its own patients. For one it has not seen, or whose
-        record is another now, the draws are weighted by how well they bear out the record; see
-        `Twin.reliability`.
+        The draws of the fit have seen its own patients to the end of their records. They count as
+        they are for a patient whose record is that of the fit. For any other they are weighted by
+        how well they bear out the record; for a patient of the fit, at an earlier landmark or with
+        a longer or corrected record, over how well they bear out what the fit has seen. The
+        patient's own curves are drawn anew from the record. Look at `Twin.reliability`: a record
+        on which the fit hangs cannot be taken out of it.
         """
         cohort = who if isinstance(who, Cohort) else self._select(who)
         return self._twins.twin(cohort, at, draws)

@@ -72,8 +72,8 @@ class Patients:
     usable
         Whether the fit's verdict was "usable"; carried into every result.
     seen
-        The fit itself. Where it has not seen a patient's record as it is here, the draws are
-        weighted by how well they bear it out; without `seen` each counts the same.
+        The fit itself. Where it has not seen a patient's record as it is here, neither less nor
+        more, draws are weighted by how well they bear it out; without `seen` each counts the same.
     change
         The last update, and the patients before it; None if there was none.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import xarray as xr
@@ -183,6 +183,14 @@ class Twin(Patients):
             without any), `needs_refit`, and the `reason` in words.
         """
         return self.trust_table.copy()
+
+    def as_drawn(self) -> Twin:
+        """Return the same patients with every draw of the fit counting the same.
+
+        For checks of a fit against the patients that it was fitted to: the draws have then seen
+        all that the fit has, later than the landmark too.
+        """
+        return replace(self, seen=None, change=None)
 
     def survival_frame(self, horizons: Sequence[float]) -> pd.DataFrame:
         """Posterior mean survival, patients x horizons (days since the landmark)."""

@@ -9,111 +9,35 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 from scipy.integrate import quad
 from scipy.stats import norm
 
-import twinbayes as tb
-from twinbayes.cohort import Cohort, cohort_from_tables
-from twinbayes.inference import Fit, Verdict
+from flat_hazard import DIED, LOST, counted, fit_of, flat, registry, without
+from twinbayes.cohort import Cohort
+from twinbayes.inference import Fit
 from twinbayes.inference.densities.likelihood import patient_loglik
 from twinbayes.inference.densities.prior_draws import sample_priors
-from twinbayes.model import EventProcess, ModelSpec, PiecewiseConstant, StateGraph, Transition
 from twinbayes.model.covariates.columns import Term
 from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.twin.population.ratios import fitted_ratios
 
 YEAR = DAYS_PER_YEAR
-SHAPE, RATE = 2.0, 20.0  # of the gamma prior, per year
-DIED, LOST, FEW = "p00", "p02", 30
-
-
-def registry(n: int = FEW, *, seed: int = 4) -> Cohort:
-    """Patients followed for 3 to 9 years, of whom every other one dies; `score` is a covariate."""
-    rng = np.random.default_rng(seed)
-    ids = [f"p{k:02d}" for k in range(n)]
-    score = rng.normal(size=n)
-    score[::5] = np.nan
-    tables = {
-        "patients": pd.DataFrame(
-            {"patient_id": ids, "subgroup": "one", "centre": "one", "score": score}
-        ),
-        "events": pd.DataFrame(
-            {
-                "patient_id": ids,
-                "day": rng.uniform(3.0, 9.0, n) * YEAR,
-                "event": np.where(np.arange(n) % 2 == 0, "death", "last_contact"),
-            }
-        ),
-        "variables": pd.DataFrame(
-            [("score", "patients", "covariate", "clinical", None)],
-            columns=["name", "table", "role", "group", "levels"],
-        ),
-    }
-    tables["events"].loc[ids.index(LOST), "event"] = "last_contact"
-    return cohort_from_tables("made up", tables, simulated=True)
-
-
-def flat(covariates: tuple[Term, ...] = ()) -> ModelSpec:
-    death = Transition(
-        source="alive", target="dead", event="death", baseline=PiecewiseConstant(windows=1)
-    )
-    graph = StateGraph(states=("alive", "dead"), transitions=(death,))
-    process = EventProcess(graph=graph, covariates=covariates)
-    return ModelSpec(name="flat", title="Flat", priors="survival", events=process)
-
-
-def fit_of(spec: ModelSpec, cohort: Cohort, posterior: xr.Dataset) -> Fit:
-    return Fit(
-        spec,
-        cohort,
-        tb.load_priors("survival"),
-        xr.DataTree.from_dict({"posterior": posterior}),
-        Verdict(True, (), pd.DataFrame(), {}),
-        {"manifest_version": 1},
-        spec.plan(cohort).learnt,
-    )
-
-
-def counted(cohort: Cohort) -> tuple[float, float]:
-    """Shape and rate (years) of the gamma posterior of the hazard."""
-    deaths = float((cohort.events["event"] == "death").sum())
-    return SHAPE + deaths, RATE + float(cohort.events["day"].sum()) / YEAR
-
-
-@pytest.fixture(scope="module")
-def exact() -> Fit:
-    """The fit whose draws are evenly spread over its exact posterior."""
-    cohort, spec, n = registry(), flat(), 8000
-    shape, rate = counted(cohort)
-    from scipy.stats import gamma
-
-    hazard = gamma.ppf((np.arange(n) + 0.5) / n, shape, scale=1.0 / rate)
-    np.random.default_rng(1).shuffle(hazard)
-    draws = sample_priors(spec, cohort, draws=n, seed=1)
-    draws["log_baseline"] = draws["log_baseline"] * 0.0 + xr.DataArray(
-        np.log(hazard / YEAR)[None], dims=("chain", "draw")
-    )
-    return fit_of(spec, cohort, draws)
 
 
 def survival(shape: float, rate: float, years: float) -> float:
     return float((rate / (rate + years)) ** shape)
 
 
-def without(cohort: Cohort, patient: str) -> Cohort:
-    return cohort.select([p for p in cohort.patient_ids if p != patient])
-
-
 @pytest.mark.parametrize("patient", [DIED, LOST])
 @pytest.mark.parametrize("at", [0.0, 1.5 * YEAR])
 def test_a_landmark_has_the_posterior_without_the_later_record(
-    exact: Fit, patient: str, at: float
+    exact_fit: Fit, patient: str, at: float
 ) -> None:
-    twin = exact.twin(patient, at=at)
+    twin = exact_fit.twin(patient, at=at)
     forecast = twin.forecast(5 * YEAR, [YEAR, 5 * YEAR], draws=True)
-    shape, rate = counted(without(exact.cohort, patient))
+    shape, rate = counted(without(exact_fit.cohort, patient))
     rate += at / YEAR  # alive so far
     for k, years in enumerate((1.0, 5.0)):
         wanted = survival(shape, rate, years)
@@ -126,10 +50,10 @@ def test_a_landmark_has_the_posterior_without_the_later_record(
     assert not row["needs_refit"]
 
 
-def test_the_landmark_of_a_death_does_not_know_of_it(exact: Fit) -> None:
+def test_the_landmark_of_a_death_does_not_know_of_it(exact_fit: Fit) -> None:
     """With the death the hazard is higher; the difference is one death in the shape."""
-    known = survival(*counted(exact.cohort), 5.0)
-    found = float(exact.twin(DIED, at=0.0).forecast(5 * YEAR, 2)["survival"][0, -1])
+    known = survival(*counted(exact_fit.cohort), 5.0)
+    found = float(exact_fit.twin(DIED, at=0.0).forecast(5 * YEAR, 2)["survival"][0, -1])
     assert found - known > 0.007
 
 
@@ -140,40 +64,40 @@ def events_of(cohort: Cohort, patient: str, day: float, event: str) -> Cohort:
 
 @pytest.mark.parametrize(("years", "event"), [(11.0, "last_contact"), (2.0, "death")])
 def test_a_longer_or_a_corrected_record_takes_the_place_of_that_of_the_fit(
-    exact: Fit, years: float, event: str
+    exact_fit: Fit, years: float, event: str
 ) -> None:
-    one = events_of(exact.cohort, LOST, years * YEAR, event)
-    twin = exact.twin(one)
+    one = events_of(exact_fit.cohort, LOST, years * YEAR, event)
+    twin = exact_fit.twin(one)
     index = twin.patient_draws(0).weights
     assert index is not None
     hazard = twin.population.rate[0, 0, index.index] * YEAR
-    shape, rate = counted(without(exact.cohort, LOST))
+    shape, rate = counted(without(exact_fit.cohort, LOST))
     shape, rate = shape + (event == "death"), rate + years
     assert hazard.mean() == pytest.approx(shape / rate, rel=0.003)
     assert hazard.std() == pytest.approx(np.sqrt(shape) / rate, rel=0.02)
 
 
-def test_the_record_of_the_fit_itself_changes_nothing(exact: Fit) -> None:
-    last = float(exact.cohort.events["day"].iloc[2])
-    bare = replace(exact.twin(LOST), seen=None).forecast(YEAR, 3)
-    for who, at in ((LOST, None), (LOST, last), (exact.cohort.select([LOST]), None)):
-        twin = exact.twin(who, at=at)
+def test_the_record_of_the_fit_itself_changes_nothing(exact_fit: Fit) -> None:
+    last = float(exact_fit.cohort.events["day"].iloc[2])
+    bare = replace(exact_fit.twin(LOST), seen=None).forecast(YEAR, 3)
+    for who, at in ((LOST, None), (LOST, last), (exact_fit.cohort.select([LOST]), None)):
+        twin = exact_fit.twin(who, at=at)
         assert twin.is_as_fitted
         assert twin.patient_draws(0).weights is None
         xr.testing.assert_identical(twin.forecast(YEAR, 3), bare)
-    assert exact.twin(DIED, at=30 * YEAR).is_as_fitted  # dead, and nothing later
-    assert not exact.twin(LOST, at=0.5 * last).is_as_fitted
+    assert exact_fit.twin(DIED, at=30 * YEAR).is_as_fitted  # dead, and nothing later
+    assert not exact_fit.twin(LOST, at=0.5 * last).is_as_fitted
 
 
-def test_a_patient_is_the_same_alone_and_among_all(exact: Fit) -> None:
-    every = exact.twin(at=YEAR).forecast(YEAR, 2)
-    alone = exact.twin(DIED, at=YEAR).forecast(YEAR, 2)
+def test_a_patient_is_the_same_alone_and_among_all(exact_fit: Fit) -> None:
+    every = exact_fit.twin(at=YEAR).forecast(YEAR, 2)
+    alone = exact_fit.twin(DIED, at=YEAR).forecast(YEAR, 2)
     xr.testing.assert_identical(every.sel(patient=[DIED]), alone)
 
 
-def test_updated_up_to_the_end_it_is_as_fitted_again(exact: Fit) -> None:
-    end = exact.cohort.select([LOST]).events
-    twin = exact.twin(LOST, at=YEAR).update(events=end[["day", "event"]])
+def test_updated_up_to_the_end_it_is_as_fitted_again(exact_fit: Fit) -> None:
+    end = exact_fit.cohort.select([LOST]).events
+    twin = exact_fit.twin(LOST, at=YEAR).update(events=end[["day", "event"]])
     assert twin.is_as_fitted
     assert twin.patient_draws(0).weights is None
 
@@ -225,7 +149,6 @@ def test_the_variance_of_a_missing_covariate_is_what_quadrature_says_for_small_h
     draws = sample_priors(spec, cohort, draws=20, seed=2)
     fit = fit_of(spec, cohort, draws)
     twin = fit.twin(DIED, at=1.0)
-    from twinbayes.twin.population.ratios import fitted_ratios
 
     found = fitted_ratios(twin.population, twin.unweighted(0).ratios, twin._design, 0).hazard[0]
     beta = draws["beta"].to_numpy().ravel()

@@ -152,7 +152,7 @@ def patient_survival(
             "The fit has not seen these records, or not in full weight: sensitivity needs patients "
             "of the fitted cohort that counted once."
         )
-    twin: Twin = replace(fit.twin(list(patients), at=at), seen=None)
+    twin: Twin = fit.twin(list(patients), at=at).as_drawn()
     forecast = twin.forecast(float(days[-1]), np.concatenate([[0.0], days]), draws=True)
     drawn = forecast["survival_draws"].isel({TIME: slice(1, None)})
     posterior = fit.datatree[POSTERIOR].to_dataset()
