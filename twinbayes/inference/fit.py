@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -237,15 +237,25 @@ class Fit:
     def _select(self, who: str | Sequence[str] | None) -> Cohort:
         if who is None:
             return self.cohort
+        if isinstance(who, Mapping) or not isinstance(who, Iterable):
+            raise TwinError(
+                f"A twin is of one identifier, of a sequence of them or of a Cohort, not of a "
+                f"{type(who).__name__}."
+            )
         wanted = [who] if isinstance(who, str) else list(who)
+        if not wanted:
+            raise TwinError(
+                "No patient is named. Give identifiers from fit.cohort.patient_ids, or leave `who` "
+                "out for everybody in the fitted cohort."
+            )
         known = set(self.cohort.patient_ids)
-        unknown = sum(w not in known for w in wanted)
-        if unknown or not wanted:
+        unknown = sum(w not in known for w in map(str, wanted))
+        if unknown:
             raise TwinError(
                 f"{unknown} of {len(wanted)} patients asked for are not in the fitted cohort. "
                 "Give identifiers from fit.cohort.patient_ids, or a Cohort with the new patients."
             )
-        return self.cohort.select(wanted)
+        return self.cohort.select([str(w) for w in wanted])
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write one self-contained file: draws, model, priors, cohort, manifest.

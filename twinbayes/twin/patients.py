@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.courses.history import Present, trace_histories
+from twinbayes.model.courses.history import Histories, Present, trace_histories
 from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.names import CENTRE, PATIENT, SUBGROUP
 from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
@@ -36,6 +37,8 @@ from twinbayes.twin.weighting.seen import SeenByFit
 from twinbayes.twin.weighting.trust import Trust, surprises
 
 _FEW = 16  # patients whose draws are kept once they are found
+_OF_COHORT = ("cohort.patients", "cohort.genomics", "cohort.variables")
+_BASELINE = (*_OF_COHORT, "spec", "learnt", "population", "seen")
 
 
 @dataclass(frozen=True)
@@ -126,11 +129,16 @@ class Patients:
         return self.cohort.patient_ids
 
     @cached_property
+    def histories(self) -> Histories:
+        """Courses up to the landmark, and the rows that have no place in them."""
+        if "_plan" in self.__dict__:  # the plan has traced the courses already
+            return self._plan.events.histories
+        return trace_histories(self.graph, self.cohort)
+
+    @property
     def present(self) -> tuple[Present, ...]:
         """State, day and treatments of each patient at the landmark."""
-        if "_plan" in self.__dict__:  # the plan has traced the courses already
-            return self._plan.events.histories.present
-        return trace_histories(self.graph, self.cohort).present
+        return self.histories.present
 
     @cached_property
     def _plan(self) -> ModelPlan:
@@ -144,15 +152,7 @@ class Patients:
         if self.change is None:
             return None
         before = self.change.before
-        same = (
-            before.cohort.patients is self.cohort.patients
-            and before.cohort.genomics is self.cohort.genomics
-            and before.cohort.variables is self.cohort.variables
-            and before.spec is self.spec
-            and before.learnt is self.learnt
-            and before.population is self.population
-            and before.seen is self.seen
-        )
+        same = all(part(before) is part(self) for part in map(attrgetter, _BASELINE))
         return before if same else None
 
     @cached_property
