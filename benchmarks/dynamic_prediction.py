@@ -84,12 +84,18 @@ def agreement(fit: tb.Fit, ids: list[str]) -> dict[str, Any]:
     """What was published of these patients, from all draws of the fit."""
     survival = fit.twin(ids, at=LANDMARK).as_drawn().forecast(UNTIL, days_ahead(YEARS))["survival"]
     died = 1.0 - survival.transpose("patient", "time").to_numpy()
-    own = fit.twin(ONE, at=LANDMARK).as_drawn().forecast(UNTIL, days_ahead(YEARS_OF_ONE), interval=0.95)
+    own = (
+        fit.twin(ONE, at=LANDMARK)
+        .as_drawn()
+        .forecast(UNTIL, days_ahead(YEARS_OF_ONE), interval=0.95)
+    )
     own = own.isel(patient=0, drop=True)
     risks = zip(
         *(1.0 - own[f"survival{end}"].to_numpy() for end in ("", "_upper", "_lower")), strict=True
     )
-    now = fit.twin(ONE, at=LANDMARK).as_drawn().forecast(1.0, [0.0]).isel(patient=0, time=0, marker=0)
+    now = (
+        fit.twin(ONE, at=LANDMARK).as_drawn().forecast(1.0, [0.0]).isel(patient=0, time=0, marker=0)
+    )
     bounds = [float(now[f"marker_curve_{end}"]) for end in ("lower", "upper")]
     return {
         "cumulative_incidence": dict(zip(map(str, YEARS), died.mean(0).tolist(), strict=True)),

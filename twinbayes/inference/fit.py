@@ -198,6 +198,8 @@ class Fit:
         ------
         TwinError
             Unknown patient, or one no longer followed at the landmark.
+        ModelError
+            A covariate or a measurement that the model cannot take, with its row.
         OptionError
             More draws than there are, or fewer than 1.
 

@@ -105,7 +105,7 @@ class FitTwins:
         populations = self.populations(draws)
         return Twin.at_landmark(
             self.spec, self.learnt, populations, cohort, at, self.usable, self.seen
-        )
+        ).checked()
 
     def log_likelihood(self) -> xr.DataArray:
         """Log marginal likelihood of every record of the fit, (chain, draw, patient)."""

@@ -217,6 +217,19 @@ class Twin(Patients):
         """
         return self.trust_table.copy()
 
+    def checked(self) -> Twin:
+        """Return this twin once it is known that the model can take its records.
+
+        Raises
+        ------
+        ModelError
+            A covariate or a measurement that the model cannot take, with its row.
+        """
+        _ = self._design
+        if self.learnt.curves is not None:
+            _ = self._plan
+        return self
+
     def as_drawn(self) -> Twin:
         """Return the same patients with every draw of the fit counting the same.
 

@@ -80,10 +80,11 @@ def test_an_event_that_came_late_is_followed_from_its_own_day(stored: Fit) -> No
 
 
 def test_rows_that_lose_their_place_by_new_ones_are_not_dropped(stored: Fit) -> None:
-    twin = somebody(stored, "relapse")
-    entry = twin.present[0].entry
-    with pytest.raises(TwinError, match="known before have no place"):
-        twin.update(events=rows(entry - 1.0, "relapse"))
+    twin = somebody(stored, "remission")
+    day = twin.present[0].day
+    relapsed = twin.update(events=rows(day - 1.0, "relapse"))
+    with pytest.raises(TwinError, match="known before have no place beside the new ones"):
+        relapsed.update(events=rows(day - 2.0, "relapse"))
 
 
 def test_the_rows_of_a_cohort_that_have_no_place_are_named(stored: Fit) -> None:

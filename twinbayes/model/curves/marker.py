@@ -18,6 +18,7 @@ import pytensor.tensor as pt
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
+from twinbayes.model.covariates.columns import in_rows, is_constant
 from twinbayes.model.curves.basis import VALUE, TimeBasis
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.families.protocol import DENSITY, LEFT, MEASURED, RIGHT, MarkerFamily
@@ -93,7 +94,7 @@ class MarkerScale:
                 "an end of the scale: they tell of no curve. Leave the marker out."
             )
         values = _transformed(marker, transform, visits[VISIT_VALUE])
-        if not values.std() > 0:
+        if is_constant(values):
             raise ModelError(f"Marker {marker!r} has one and the same value at all visits.")
         centre, scale = family.standard(values)
         require_dated(turns, cohort, marker)
@@ -364,9 +365,11 @@ def _transformed(marker: str, transform: str, values: pd.Series) -> Floats:
     if transform == "identity":
         return numbers
     if np.any(numbers <= 0):
+        rows = np.zeros(int(values.index.max()) + 1, dtype=bool)
+        rows[values.index[numbers <= 0]] = True
         raise ModelError(
-            f"Marker {marker!r} has values of 0 or less and cannot be logged. "
-            "Correct them, or use transform='identity'."
+            f"Marker {marker!r} has values of 0 or less in {in_rows(rows)}, the visits, and cannot "
+            "be logged. Correct them, leave them out, or use transform='identity'."
         )
     logged: Floats = np.log(numbers)
     return logged
