@@ -3,8 +3,8 @@
     python benchmarks/in_sample_twins.py [--disease NAME ...] [--patients N] [--group N]
         [--draws N] [--seed N] [--write]
 
-Of the joint model of PBC and of the simulated registry. Patients are drawn at random, by a seed that
-is itself drawn unless one is given, among those who are alive and followed beyond the later of two
+Of the joint model of PBC and of the simulated registry. Patients are drawn at random, by a seed
+that is itself drawn unless one is given, among those who are followed beyond the later of two
 landmarks. The fit has seen all records to their end. At each landmark the patients go in groups:
 a refit has the records of a group up to the landmark, and all others whole. Compared are forecasts
 of survival over the next 5 years: the largest differences over patients and times, and their
@@ -12,10 +12,10 @@ averages. Bars: 0.02 for means, 0.05 for the ends of 90 % intervals, as for upda
 
 `own_weights`: each patient's twin, whose draws count without that patient's later record, against
 the refit, which lacks those of the others of the group as well. `weights_of_the_group`: draws that
-count without the later records of all of the group, which is what the refit is of. `no_weights`: the
-draws of the fit as they are. With `--group 1` the first two are the same, at one refit a patient and
-landmark. `--write` keeps the figures as docs/evidence/in_sample_twins.json. PBC needs the published
-files; set TWINBAYES_SHARED to where they are.
+count without the later records of all of the group, which is what the refit is of. `no_weights`:
+the draws of the fit as they are. With `--group 1` the first two are the same, at one refit a
+patient and landmark. `--write` keeps the figures as docs/evidence/in_sample_twins.json. PBC needs
+the published files; set TWINBAYES_SHARED to where they are.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ import xarray as xr
 import twinbayes as tb
 from joint_pbc import pbc_folder
 from twinbayes.checks.borrowing.as_of import with_record
-from twinbayes.names import DAYS_PER_YEAR, LAST_CONTACT, TERMINAL_EVENTS
+from twinbayes.names import DAYS_PER_YEAR, DEATH, TERMINAL_EVENTS
 from update_against_refit import BARS, TIMES, UNTIL
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "in_sample_twins.json"
@@ -126,12 +126,12 @@ def compare(disease: str, options: argparse.Namespace, seed: int) -> dict[str, A
                   gaps(so_far["weights_of_the_group"], so_far["refit"]), flush=True)  # fmt: skip
     whole = {name: together(parts) for name, parts in found.items()}
     k = np.concatenate([t["pareto_k"] for t in tables])
-    ends = cohort.select(ids).events
+    dead = cohort.events.loc[cohort.events["event"] == DEATH, "patient_id"]
     return {
         "model": fit.spec.content_hash,
         "priors": fit.priors.distribution_hash,
         "patients": len(ids),
-        "died_later": int((~ends["event"].isin([LAST_CONTACT]) & ends["event"].isin(TERMINAL_EVENTS)).sum()),
+        "died_later": int(dead.isin(ids).sum()),
         "landmarks_days": list(LANDMARKS[disease]),
         "draws": fit.population.n_draws,
         "refits": counted,

@@ -12,5 +12,6 @@ type Bools = NDArray[np.bool_]
 
 def is_number(value: object) -> bool:
     """Whether a value is one finite real number; True and False are none."""
-    real = isinstance(value, int | float | np.integer | np.floating)
-    return real and not isinstance(value, bool) and bool(np.isfinite(value))
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return bool(np.isfinite(float(value)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Final
 
 import numpy as np
@@ -106,14 +105,12 @@ def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> 
     TwinError
         Naming what is wrong and what would be right.
     """
-    if not (
-        isinstance(until, Real) and not isinstance(until, bool) and _SHORTEST <= until <= _LONGEST
-    ):
+    if not _lies_between(until, _SHORTEST, _LONGEST):
         raise TwinError(
             f"until must be a positive number of days after the landmark, from {_SHORTEST:g} to "
             f"{_LONGEST:g}, not {until!r}."
         )
-    if not (isinstance(interval, Real) and 0 < interval < 1):
+    if not _lies_between(interval, 0.0, 1.0) or interval in (0.0, 1.0):
         raise TwinError(f"interval must be a probability between 0 and 1, not {interval!r}.")
     if grid is None or isinstance(grid, int | np.integer):
         count = _DEFAULT_STEPS if grid is None else int(grid)
@@ -131,6 +128,13 @@ def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> 
             f"({until:g}), or a number of steps."
         )
     return OutputGrid(times, interval)
+
+
+def _lies_between(value: object, low: float, high: float) -> bool:
+    """Whether a value is a real number between two others, which may be it too."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return low <= float(value) <= high
 
 
 def as_days(values: object, what: str) -> Floats:
