@@ -81,7 +81,7 @@ def by_group(fit: tb.Fit, group: Sequence[str], day: float) -> xr.Dataset:
     parts = []
     for patient in group:
         twin = fit.twin(patient, at=day).as_drawn()
-        twin._held[0] = twin.unweighted(0).weighted(total)  # in the place of its own draws
+        twin._held[0] = twin.patient_draws(0).weighted(total)  # in the place of its own draws
         parts.append(twin.forecast(UNTIL, TIMES))
     return together(parts)
 
