@@ -47,7 +47,7 @@ def calibration(options: argparse.Namespace) -> dict[str, Any]:
     process = counting_process(fit)
     days = np.array([0.0, *(y * DAYS_PER_YEAR for y in YEARS)])
     started = time.perf_counter()
-    forecast = fit.twin(at=0.0).forecast(float(days[-1]), days)
+    forecast = fit.twin(at=0.0).as_drawn().forecast(float(days[-1]), days)
     seconds = time.perf_counter() - started
     ids = [str(p) for p in process.patients]
     predicted = forecast["state_probability"].sel(patient=ids)

@@ -82,14 +82,20 @@ def days_ahead(years: Sequence[float]) -> list[float]:
 
 def agreement(fit: tb.Fit, ids: list[str]) -> dict[str, Any]:
     """What was published of these patients, from all draws of the fit."""
-    survival = fit.twin(ids, at=LANDMARK).forecast(UNTIL, days_ahead(YEARS))["survival"]
+    survival = fit.twin(ids, at=LANDMARK).as_drawn().forecast(UNTIL, days_ahead(YEARS))["survival"]
     died = 1.0 - survival.transpose("patient", "time").to_numpy()
-    own = fit.twin(ONE, at=LANDMARK).forecast(UNTIL, days_ahead(YEARS_OF_ONE), interval=0.95)
+    own = (
+        fit.twin(ONE, at=LANDMARK)
+        .as_drawn()
+        .forecast(UNTIL, days_ahead(YEARS_OF_ONE), interval=0.95)
+    )
     own = own.isel(patient=0, drop=True)
     risks = zip(
         *(1.0 - own[f"survival{end}"].to_numpy() for end in ("", "_upper", "_lower")), strict=True
     )
-    now = fit.twin(ONE, at=LANDMARK).forecast(1.0, [0.0]).isel(patient=0, time=0, marker=0)
+    now = (
+        fit.twin(ONE, at=LANDMARK).as_drawn().forecast(1.0, [0.0]).isel(patient=0, time=0, marker=0)
+    )
     bounds = [float(now[f"marker_curve_{end}"]) for end in ("lower", "upper")]
     return {
         "cumulative_incidence": dict(zip(map(str, YEARS), died.mean(0).tolist(), strict=True)),
@@ -125,11 +131,11 @@ def main() -> None:
     ends = fit.cohort.events[fit.cohort.events["event"].isin(TERMINAL_EVENTS)]
     ids = [str(p) for p in ends.loc[ends["day"] > LANDMARK, "patient_id"]][:PATIENTS]
     times = np.linspace(0.0, UNTIL, TIMES)
-    one = fit.twin(ids[0], at=LANDMARK, draws=options.draws)
+    one = fit.twin(ids[0], at=LANDMARK, draws=options.draws).as_drawn()
     cold = milliseconds(lambda: one.forecast(UNTIL, times))
     cpu, wall = [], []
     for _ in range(4):
-        twin = fit.twin(ids, at=LANDMARK, draws=options.draws)
+        twin = fit.twin(ids, at=LANDMARK, draws=options.draws).as_drawn()
         started = time.process_time()
         wall.append(milliseconds(lambda t=twin: t.forecast(UNTIL, times)))
         cpu.append(time.process_time() - started)

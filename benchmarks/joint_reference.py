@@ -129,7 +129,7 @@ def contrast(fit: tb.Fit) -> dict[str, xr.DataArray]:
     for label in (0.0, 1.0):
         one = fit.cohort.select(["2"])
         one = replace(one, patients=one.patients.assign(d_penicillamine=label))
-        twin = fit.twin(one, at=4 * DAYS_PER_YEAR)
+        twin = fit.twin(one, at=4 * DAYS_PER_YEAR).as_drawn()
         forecast = twin.forecast(2 * DAYS_PER_YEAR, [2 * DAYS_PER_YEAR], draws=True)
         risk[label] = 1.0 - forecast["survival_draws"].isel(patient=0, time=0, drop=True)
     sizes = fit.datatree["posterior"].sizes

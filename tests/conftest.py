@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twinbayes.priors import PriorSet
 
 # Fixtures that tests of several rooms take; the modules lie in tests/support.
-pytest_plugins = ("conjugate_model", "illness_death", "known_twins")
+pytest_plugins = ("conjugate_model", "flat_hazard", "illness_death", "known_twins")
 
 ROOT = Path(__file__).resolve().parents[1]
 

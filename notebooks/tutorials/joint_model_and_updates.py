@@ -64,7 +64,8 @@ trajectories(evidence)
 
 # %% [markdown]
 # ## 3. A twin, as of one year
-# Somebody followed for more than two years, as they stood after one. Nothing later is used.
+# Somebody followed for more than two years, as they stood after one. Nothing later is used: the
+# draws of the fit, which has seen it, are weighted so that it does not count.
 
 # %%
 visits = cohort.visits.groupby("patient_id")["day"].max()

@@ -23,7 +23,7 @@ TwinOf = Callable[..., Twin]
 
 @pytest.fixture(scope="module")
 def at_diagnosis(registry_fit: Fit) -> Twin:
-    return registry_fit.twin(registry_fit.cohort.patient_ids[:16], at=0.0)
+    return registry_fit.twin(registry_fit.cohort.patient_ids[:16], at=0.0).as_drawn()
 
 
 @pytest.mark.parametrize(

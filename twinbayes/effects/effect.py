@@ -102,7 +102,9 @@ def treatment_effect(
         require_supported(support)
     data, groups = _standardised(_Sides.of(chosen.twin, reading, grid, bias), weights, keep_draws)
     attrs = _attrs(reading, chosen, population, bias)
-    dataset = label(chosen.twin, data, grid, attrs).assign_coords({SUBGROUP: list(groups)})
+    summary = reading.estimand.summary
+    ratios = () if summary.endswith("_difference") else [name for name in data if summary in name]
+    dataset = label(chosen.twin, data, grid, attrs, ratios).assign_coords({SUBGROUP: list(groups)})
     return _with_support(dataset, support)
 
 
@@ -227,7 +229,7 @@ def _standardised(
     ) -> tuple[Floats, Floats, dict[str, Floats]]:
         a, b = sides.levels(i, drawn, nodes)
         found = _summaries(sides, names, a, b)
-        if drawn.weights is not None:
+        if drawn.weights is not None and len(twin.patient_ids) > 1:
             # Weights reorder the draws of one patient; means need the same draw of everybody.
             a, b = sides.levels(i, twin.unweighted(i), nodes)
         return a, b, found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -185,8 +185,8 @@ class Fit:
             A patient of the fitted cohort, several, a cohort of other patients, or None for
             everybody in the fitted cohort.
         at
-            Landmark day since origin; nothing later is used. Default: each patient's last day
-            known.
+            Landmark day since origin; nothing later is used of a patient, whatever the fit has
+            seen. Default: each patient's last day known.
         draws
             Thin the posterior to this many draws, evenly spaced over all chains; default: all.
 
@@ -198,14 +198,19 @@ class Fit:
         ------
         TwinError
             Unknown patient, or one no longer followed at the landmark.
+        ModelError
+            A covariate or a measurement that the model cannot take, with its row.
         OptionError
             More draws than there are, or fewer than 1.
 
         Notes
         -----
-        The population of the fit has seen its own patients. For one it has not seen, or whose
-        record is another now, the draws are weighted by how well they bear out the record; see
-        `Twin.reliability`.
+        The draws of the fit have seen its own patients to the end of their records. They count as
+        they are for a patient whose record is that of the fit. For any other they are weighted by
+        how well they bear out the record; for a patient of the fit, at an earlier landmark or with
+        a longer or corrected record, over how well they bear out what the fit has seen. The
+        patient's own curves are drawn anew from the record. Look at `Twin.reliability`: a record
+        on which the fit hangs cannot be taken out of it.
         """
         cohort = who if isinstance(who, Cohort) else self._select(who)
         return self._twins.twin(cohort, at, draws)
@@ -234,15 +239,25 @@ class Fit:
     def _select(self, who: str | Sequence[str] | None) -> Cohort:
         if who is None:
             return self.cohort
+        if isinstance(who, Mapping) or not isinstance(who, Iterable):
+            raise TwinError(
+                f"A twin is of one identifier, of a sequence of them or of a Cohort, not of a "
+                f"{type(who).__name__}."
+            )
         wanted = [who] if isinstance(who, str) else list(who)
+        if not wanted:
+            raise TwinError(
+                "No patient is named. Give identifiers from fit.cohort.patient_ids, or leave `who` "
+                "out for everybody in the fitted cohort."
+            )
         known = set(self.cohort.patient_ids)
-        unknown = sum(w not in known for w in wanted)
-        if unknown or not wanted:
+        unknown = sum(w not in known for w in map(str, wanted))
+        if unknown:
             raise TwinError(
                 f"{unknown} of {len(wanted)} patients asked for are not in the fitted cohort. "
                 "Give identifiers from fit.cohort.patient_ids, or a Cohort with the new patients."
             )
-        return self.cohort.select(wanted)
+        return self.cohort.select([str(w) for w in wanted])
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write one self-contained file: draws, model, priors, cohort, manifest.

@@ -18,6 +18,7 @@ from twinbayes.names import POSTERIOR
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.twin import Twin
+from twinbayes.twin.weighting.patient_draws import require_patients
 from twinbayes.twin.weighting.seen import SeenByFit
 
 type Populations = tuple[Population, CurvePopulation | None]
@@ -81,7 +82,7 @@ class FitTwins:
         """
         whole = self.population, self.curve_population
         n = whole[0].n_draws
-        if draws is None or draws == n:
+        if draws is None:
             return whole
         if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
             raise OptionError(f"draws must be a whole number of at least 1, not {draws!r}.")
@@ -90,6 +91,8 @@ class FitTwins:
                 f"draws={draws} is more than the {n} draws of this fit. Ask for at most {n}, or "
                 "leave draws=None for all."
             )
+        if draws == n:
+            return whole
         if draws not in self._thinned:
             index = evenly_spaced(n, int(draws))
             curves = None if whole[1] is None else whole[1].take(index)
@@ -98,10 +101,11 @@ class FitTwins:
 
     def twin(self, cohort: Cohort, at: float | None = None, draws: int | None = None) -> Twin:
         """Twins of the patients of a cohort; see `Fit.twin`."""
+        require_patients(cohort)
         populations = self.populations(draws)
         return Twin.at_landmark(
             self.spec, self.learnt, populations, cohort, at, self.usable, self.seen
-        )
+        ).checked()
 
     def log_likelihood(self) -> xr.DataArray:
         """Log marginal likelihood of every record of the fit, (chain, draw, patient)."""

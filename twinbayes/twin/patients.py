@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Self
 
 import numpy as np
@@ -11,27 +12,33 @@ import pandas as pd
 
 from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.extending import last_days
 from twinbayes.errors import TwinError
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.courses.history import Present, trace_histories
+from twinbayes.model.courses.history import Histories, Present, trace_histories
 from twinbayes.model.covariates.design import DesignMatrix
-from twinbayes.names import CENTRE, MARKER, PATIENT, PATIENT_ID, SUBGROUP
+from twinbayes.names import CENTRE, PATIENT, SUBGROUP
 from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
 from twinbayes.twin.curves.patient import PatientCurves, along_curves, patient_curves
 from twinbayes.twin.occupation.paths import Path, follow
 from twinbayes.twin.occupation.places import Chart, draw_chart
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
-from twinbayes.twin.population.ratios import PatientRatios, own_hazards, patient_ratios
+from twinbayes.twin.population.ratios import (
+    PatientRatios,
+    fitted_ratios,
+    own_hazards,
+    patient_ratios,
+)
 from twinbayes.twin.scenario import Scenario, Setting
 from twinbayes.twin.weighting.marginal import record_log_marginal
 from twinbayes.twin.weighting.patient_draws import PatientDraws, require_followed
-from twinbayes.twin.weighting.seen import SeenByFit, differing
-from twinbayes.twin.weighting.trust import Trust, surprise_of
+from twinbayes.twin.weighting.seen import SeenByFit
+from twinbayes.twin.weighting.trust import Trust, surprises
 
 _FEW = 16  # patients whose draws are kept once they are found
+_OF_COHORT = ("cohort.patients", "cohort.genomics", "cohort.variables")
+_BASELINE = (*_OF_COHORT, "spec", "learnt", "population", "seen")
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,8 @@ class Patients:
     usable
         Whether the fit's verdict was "usable"; carried into every result.
     seen
-        The fit itself. Where it has not seen a patient's record as it is here, the draws are
-        weighted by how well they bear it out; without `seen` each counts the same.
+        The fit itself. Where it has not seen a patient's record as it is here, neither less nor
+        more, draws are weighted by how well they bear it out; without `seen` each counts the same.
     change
         The last update, and the patients before it; None if there was none.
     """
@@ -122,11 +129,16 @@ class Patients:
         return self.cohort.patient_ids
 
     @cached_property
+    def histories(self) -> Histories:
+        """Courses up to the landmark, and the rows that have no place in them."""
+        if "_plan" in self.__dict__:  # the plan has traced the courses already
+            return self._plan.events.histories
+        return trace_histories(self.graph, self.cohort)
+
+    @property
     def present(self) -> tuple[Present, ...]:
         """State, day and treatments of each patient at the landmark."""
-        if "_plan" in self.__dict__:  # the plan has traced the courses already
-            return self._plan.events.histories.present
-        return trace_histories(self.graph, self.cohort).present
+        return self.histories.present
 
     @cached_property
     def _plan(self) -> ModelPlan:
@@ -140,15 +152,7 @@ class Patients:
         if self.change is None:
             return None
         before = self.change.before
-        same = (
-            before.cohort.patients is self.cohort.patients
-            and before.cohort.genomics is self.cohort.genomics
-            and before.cohort.variables is self.cohort.variables
-            and before.spec is self.spec
-            and before.learnt is self.learnt
-            and before.population is self.population
-            and before.seen is self.seen
-        )
+        same = all(part(before) is part(self) for part in map(attrgetter, _BASELINE))
         return before if same else None
 
     @cached_property
@@ -188,39 +192,26 @@ class Patients:
     # --- what the fit has seen ---------------------------------------------------------------
     @cached_property
     def _as_fitted(self) -> Patients | None:
-        """As the fit has seen them, those of its patients whose record is another here."""
-        fit, ids = self.seen, self.patient_ids
-        known = [p for p, share in zip(ids, self._shares, strict=True) if share > 0.0]
-        if fit is None or not known:
+        """As the fit has seen them to the end, those of its patients with another record here."""
+        if self.seen is None:
             return None
-        if (whole := self._last_as_fitted()) is not None:
-            return whole
-        mine = self.cohort if len(known) == len(ids) else self.cohort.select(known)
-        seen = fit.record_of(mine)
-        changed = differing(mine, seen)
-        counted = dict(zip(ids, self._shares, strict=True))
-        other = [p for p in known if p in changed or counted[p] != 1.0]
-        if not other:
-            return None
-        return replace(self, cohort=seen.select(other), seen=None, change=None)
+        if (before := self._last_as_fitted()) is not None:
+            return before
+        fitted = self.seen.other_records(self.cohort, self._shares)
+        return None if fitted is None else replace(self, cohort=fitted, seen=None, change=None)
 
     def _last_as_fitted(self) -> Patients | None:
-        """The patients before the updates, if they have the whole record that the fit has.
-
-        It spares cutting the fitted cohort again: no later landmark shows more of it.
-        """
-        if self.change is None or self.seen is None or not np.all(self._shares == 1.0):
+        """The patients before the updates, if their records are those of the fit: no new search."""
+        if self.change is None or not np.all(self._shares == 1.0):
             return None
         before = self.change.before
         while before.change is not None:
             before = before.change.before
-        seen = self.seen.last_days
-        as_long = all(seen[p] <= day for p, day in last_days(before.cohort).items())
-        return before if as_long and before.is_as_fitted else None
+        return before if before.is_as_fitted else None
 
     @property
     def is_as_fitted(self) -> bool:
-        """Whether the fit has seen just these records, up to the last day of each."""
+        """Whether the fit has seen just these records, and nothing later."""
         return self._as_fitted is None and bool(np.all(self._shares == 1.0))
 
     # --- draws of one patient ----------------------------------------------------------------
@@ -249,9 +240,8 @@ class Patients:
         if self._shares[i] == 0.0:
             drawn = drawn.weighted(self._log_marginal(i, drawn))
         elif seen is not None and patient in seen.patient_ids:
-            before = seen.record_log_marginal(seen.patient_ids.index(patient))
-            gain = self._log_marginal(i, drawn) - self._shares[i] * before
-            drawn = drawn.weighted(gain)
+            counted = self._shares[i] * seen.fitted_log_marginal(seen.patient_ids.index(patient))
+            drawn = drawn.weighted(self.fitted_log_marginal(i) - counted)
         self._trust[i] = Trust.of(drawn)
         if len(self.patient_ids) <= _FEW:
             self._held[i] = drawn
@@ -269,6 +259,19 @@ class Patients:
         Draws are those of the population, in its own order.
         """
         return self._log_marginal(i, self.unweighted(i))
+
+    def fitted_log_marginal(self, i: int) -> Floats:
+        """As `record_log_marginal`, as the likelihood of the fit has it, (draw,).
+
+        Missing covariates are integrated out, not drawn: this is what the draws of the fit were
+        weighted by where it has seen the record. Events that lie between two days are in the
+        middle.
+        """
+        drawn = self.unweighted(i)
+        if not self._design.variances[i].any():
+            return self._log_marginal(i, drawn)
+        ratios = fitted_ratios(self.population, drawn.ratios, self._design, i)
+        return self._log_marginal(i, self._under(ratios, i))
 
     def _log_marginal(self, i: int, unweighted: PatientDraws) -> Floats:
         return record_log_marginal(
@@ -288,14 +291,18 @@ class Patients:
             i,
             (str(row[SUBGROUP]), str(row[CENTRE])),
         )
+        unweighted = self._under(ratios, i)
+        if len(self.patient_ids) <= _FEW:
+            self._unweighted[i] = unweighted
+        return unweighted
+
+    def _under(self, ratios: PatientRatios, i: int) -> PatientDraws:
+        """Hazards and curves of patient `i` under hazard ratios, each draw counting the same."""
         known, curves = self.curve_population, None
         if known is not None and (plan := self._plan).curves is not None:
             curves = patient_curves(known, self.population, self.spec, plan, plan.curves, ratios, i)
         own = own_hazards(self.population, ratios, self._design, i)
-        unweighted = PatientDraws(own, ratios, curves, None)
-        if len(self.patient_ids) <= _FEW:
-            self._unweighted[i] = unweighted
-        return unweighted
+        return PatientDraws(own, ratios, curves, None)
 
     def ratios(self, i: int) -> PatientRatios:
         """Hazard ratios of patient `i`, by intensity and draw."""
@@ -382,14 +389,12 @@ class Patients:
         out: dict[str, float] = {}
         change = self.change
         while change is not None:
-            before, learnt = change.before, change.before.learnt.curves
-            modelled = [] if learnt is None else [m.marker for m in learnt.markers]
-            for (patient, marker), some in change.visits.groupby([PATIENT_ID, MARKER], sort=False):
-                if marker not in modelled:
-                    continue
-                curves = before.curves(before.patient_ids.index(str(patient)))
-                z = surprise_of(curves, str(marker), some)
-                if z is not None:
-                    out[str(patient)] = max(out.get(str(patient), 0.0), z)
+            before = change.before
+
+            def curves_of(patient: str, before: Patients = before) -> PatientCurves:
+                return before.curves(before.patient_ids.index(patient))
+
+            for patient, z in surprises(before.learnt.curves, curves_of, change.visits).items():
+                out[patient] = max(out.get(patient, 0.0), z)
             change = before.change
         return out

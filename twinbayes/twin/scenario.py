@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from twinbayes.arrays import is_number
 from twinbayes.errors import OptionError, ScenarioError, require_known
 from twinbayes.model.courses.graph import StateGraph
 
@@ -67,11 +68,11 @@ class Scenario:
         Without `states`, in any state in which it can start. A patient in another state on that
         day goes on without it.
         """
-        if isinstance(states, str):
+        if isinstance(states, str) or not isinstance(states, Sequence | np.ndarray):
             raise ScenarioError(
                 "states must be a sequence of state names, such as states=('remission',)."
             )
-        if not np.isfinite(day):
+        if not is_number(day):
             raise ScenarioError(f"day must be a number of days since origin, not {day!r}.")
         where = f" in {' or '.join(states)}" if states else ""
         label = f"{treatment} on day {day:g}{where}"
@@ -83,8 +84,7 @@ class Scenario:
 
         Such as the arm of a trial. All else that was known at the origin stays as it was.
         """
-        number = isinstance(value, int | float | np.number) and np.isfinite(value)
-        if not isinstance(value, str) and not number:
+        if not isinstance(value, str) and not is_number(value):
             raise ScenarioError(f"{covariate!r} must be given a number or a level, not {value!r}.")
         written = value if isinstance(value, str) else f"{value:g}"
         kept = value if isinstance(value, str) else float(value)
@@ -97,6 +97,8 @@ class Scenario:
 
     def __and__(self, other: Scenario) -> Scenario:
         """Both assumptions together; each treatment may be named once."""
+        if not isinstance(other, Scenario):
+            raise ScenarioError(f"A scenario goes together with another one, not with {other!r}.")
         twice = sorted(set(self.named) & set(other.named))
         if twice:
             raise ScenarioError(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from twinbayes.errors import OptionError
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin.answers.contrast import contrast_patients
 from twinbayes.twin.answers.forecast import forecast_patients, survival_frame
 from twinbayes.twin.answers.quality_of_life import Quality, quality_patients
 from twinbayes.twin.patients import Patients
 from twinbayes.twin.scenario import POLICY, Scenario
+from twinbayes.twin.set_aside import require_placed, set_aside
 from twinbayes.twin.updates.update import updated_record
 
 
@@ -67,7 +69,9 @@ class Twin(Patients):
         TwinError, ScenarioError
             Impossible horizon, grid or scenario.
         """
-        return forecast_patients(self, until, grid, scenario or POLICY, interval, draws)
+        return forecast_patients(
+            self, until, grid, POLICY if scenario is None else scenario, interval, draws
+        )
 
     def contrast(
         self,
@@ -87,11 +91,19 @@ class Twin(Patients):
             Per patient: `survival_difference`, `risk_difference` (its negative: risk of death)
             and `survival_a`, `survival_b` (patient, time), `state_probability_difference`
             (patient, time, state), `rmst_difference`, `rmst_a`, `rmst_b` (patient; days).
-            Standardised over the patients of this twin, all under the same draws of the fit:
+            Standardised over the patients of this twin, all under the same draws, which where
+            there are several are those of the fit as they are, not weighted for anybody's record:
             `subgroup_survival_difference` (subgroup, time), `subgroup_rmst_difference` (subgroup),
             `overall_survival_difference` (time), `overall_rmst_difference`. Each with bounds.
             With `quality`, all that there is of `rmst` also of `quality_adjusted_time`.
+
+        Raises
+        ------
+        TwinError, OptionError, ScenarioError
+            As `forecast` and `quality_adjusted_time`.
         """
+        if quality is not None:
+            _require_quality(quality)
         return contrast_patients(self, a, b, until, grid, interval, quality)
 
     def quality_adjusted_time(
@@ -134,7 +146,10 @@ class Twin(Patients):
             A marker without bounds, weights that do not fit the states of the model, or an
             impossible horizon, grid or scenario.
         """
-        return quality_patients(self, quality, until, grid, scenario or POLICY, interval, draws)
+        _require_quality(quality)
+        return quality_patients(
+            self, quality, until, grid, POLICY if scenario is None else scenario, interval, draws
+        )
 
     def update(
         self,
@@ -162,13 +177,31 @@ class Twin(Patients):
         Raises
         ------
         TwinError
-            Nothing new; an unknown patient or marker; a value or day that is not finite; a visit
-            that is there already; days before the origin or the landmark, after death, or after
-            `day`.
+            Nothing new; a patient who is not in this twin, or a marker unknown to the cohort; a
+            value or day that is not finite; a visit that is there already; a row before the origin,
+            after death or after `day`, or a `day` before the landmark; an event or treatment start
+            with no place in the model, such as a relapse of somebody who was never in remission.
         CohortError, ModelError
             Another rule of the data contract, or of the model, is broken.
+
+        Notes
+        -----
+        Rows may be dated before the landmark, as results that come late: the record is read anew,
+        and the landmark stays. What the model does not have, such as a marker without a curve, is
+        kept in the record and named in `set_aside`.
         """
-        return self.updated(*updated_record(self, visits, events, treatments, day))
+        cohort, change = updated_record(self, visits, events, treatments, day)
+        after = self.updated(cohort, change)
+        require_placed(after, change)
+        return after
+
+    @property
+    def set_aside(self) -> pd.DataFrame:
+        """Rows of the records up to the landmark that say nothing to the model, and why.
+
+        Columns ``table, row, rule, reason``; `row` counts the rows of the twin's `cohort` from 0.
+        """
+        return set_aside(self)
 
     def reliability(self) -> pd.DataFrame:
         """How far the draws of each patient can be trusted without fitting again.
@@ -184,6 +217,34 @@ class Twin(Patients):
         """
         return self.trust_table.copy()
 
+    def checked(self) -> Twin:
+        """Return this twin once it is known that the model can take its records.
+
+        Raises
+        ------
+        ModelError
+            A covariate or a measurement that the model cannot take, with its row.
+        """
+        _ = self._design
+        if self.learnt.curves is not None:
+            _ = self._plan
+        return self
+
+    def as_drawn(self) -> Twin:
+        """Return the same patients with every draw of the fit counting the same.
+
+        For checks of a fit against the patients that it was fitted to: the draws have then seen
+        all that the fit has, later than the landmark too.
+        """
+        return replace(self, seen=None, change=None)
+
     def survival_frame(self, horizons: Sequence[float]) -> pd.DataFrame:
         """Posterior mean survival, patients x horizons (days since the landmark)."""
         return survival_frame(self, horizons)
+
+
+def _require_quality(quality: object) -> None:
+    if not isinstance(quality, Quality):
+        raise OptionError(
+            f"quality must be a Quality, such as Quality(marker=...), not {quality!r}."
+        )

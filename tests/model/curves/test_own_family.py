@@ -177,7 +177,7 @@ def test_it_is_fitted_stored_forecast_elsewhere_and_updated(file: Path, tmp_path
     assert posterior["marker_with_error"].to_numpy().tolist() == ["plain", "level"]
 
     twin, days = fit.twin(["p00", "p01"], at=250.0), np.array([300.0, 500.0])
-    read = twin.curves(1).population.parameter
+    read = twin.as_drawn().curves(1).population.parameter
     np.testing.assert_array_equal(read[1, 1], posterior["marker_df"].to_numpy().ravel())
     np.testing.assert_array_equal(read[0, 1], 0.0)
     measured = twin.curves(1).measured("level", days)

@@ -136,12 +136,12 @@ def test_a_wrong_hazard_scores_worse(constant_hazard: Fit) -> None:
         assert (shifted(by)[["brier", "epce", "ici"]] > truth[["brier", "epce", "ici"]]).all()
 
 
-def test_forecasts_are_the_twins_and_look_at_nothing_after_the_landmark(fit: Fit) -> None:
+def test_forecasts_are_the_twins_of_the_record_so_far_under_the_draws_of_the_fit(fit: Fit) -> None:
     known = {"remission": ["remission"], "death": list(fit.spec.graph.absorbing)}
     asked = Landmark.of(fit, DAY, HORIZONS, targets=known)
     chance, given, free, density = parts_of(asked, asked.forecast(fit, asked.patients))
     past = fit.cohort.select(asked.patients).until(DAY)
-    twin = fit.twin(past)
+    twin = fit.twin(past).as_drawn()
     predicted = twin.forecast(365.0, np.unique(asked.times))["state_probability"]
     for k, some in enumerate(known.values()):
         wanted = predicted.sel(state=some).sum("state").sel({TIME: asked.times}).to_numpy()
@@ -156,7 +156,7 @@ def test_forecasts_are_the_twins_and_look_at_nothing_after_the_landmark(fit: Fit
     assert len(set(ends.absorbed_in[died])) > 1
     for k in died:
         until = float(ends.exit[k]) - DAY
-        one = fit.twin(past.select([asked.patients[k]]))
+        one = fit.twin(past.select([asked.patients[k]])).as_drawn()
         around = one.forecast(until, [max(until - 1.0, 0.0), until])["state_probability"]
         rise = around.isel(patient=0, state=ends.absorbed_in[k]).diff(TIME).item()
         assert density[k] == pytest.approx(rise / min(until, 1.0), rel=0.01)

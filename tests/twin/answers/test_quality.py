@@ -101,7 +101,7 @@ def value(result: xr.Dataset, name: str = "quality_adjusted_time") -> float:
 
 @pytest.fixture(scope="module")
 def registry(registry_fit: Fit) -> Twin:
-    return registry_fit.twin(registry_fit.cohort.patient_ids[:6], at=60.0)
+    return registry_fit.twin(registry_fit.cohort.patient_ids[:6], at=60.0).as_drawn()
 
 
 def test_a_weight_of_1_gives_the_restricted_mean_survival_time(registry: Twin) -> None:
@@ -222,7 +222,7 @@ def test_where_the_hazard_follows_the_score_every_draw_is_what_quadrature_finds(
     posterior = joint_fit.datatree["posterior"].to_dataset().stack(sample=("chain", "draw"))
     assert joint_fit.learnt.curves is not None
     centre = joint_fit.learnt.curves.get("bilirubin").centre
-    twin = joint_fit.twin("p05", at=2.0 * DAYS_PER_YEAR)
+    twin = joint_fit.twin("p05", at=2.0 * DAYS_PER_YEAR).as_drawn()
     first, later = twin.curves(0).marker("bilirubin", np.array([2.0, 3.0]) * DAYS_PER_YEAR)
     years = np.linspace(0.0, 3.0, 4001)
     line = first + (later - first) * years[:, None]

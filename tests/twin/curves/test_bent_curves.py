@@ -267,7 +267,7 @@ def strangers(make_tumours: Callable[..., Cohort]) -> Cohort:
 
 
 def test_hazards_and_forecasts_follow_the_drawn_curves(fit: Fit) -> None:
-    twin = fit.twin("p05", at=YEAR)
+    twin = fit.twin("p05", at=YEAR).as_drawn()
     own, days = own_of(twin), np.array([YEAR, 2.0 * YEAR])
     curves, learnt = twin.curves(0), fit.learnt.curves
     assert learnt is not None

@@ -94,7 +94,7 @@ def test_the_ratios_of_a_known_patient_are_the_linear_predictor(
     registry_fit: Fit, somebody: Cohort
 ) -> None:
     posterior = registry_fit.datatree["posterior"].to_dataset().stack(sample=("chain", "draw"))
-    twin = registry_fit.twin(somebody, at=0.0)
+    twin = registry_fit.twin(somebody, at=0.0).as_drawn()
     columns = registry_fit.encoding.encode(somebody).values[0][: posterior.sizes["covariate"]]
     expected = (posterior["beta"] * xr.DataArray(columns, dims="covariate")).sum("covariate")
     expected = (

@@ -87,11 +87,14 @@ def test_an_update_leaves_the_twin_as_it_was(joint_fit: Fit) -> None:
 
 def test_what_the_fit_has_seen_already_does_not_count_twice(joint_fit: Fit) -> None:
     last = joint_fit.twin("p02").present[0].day
-    day = 0.9 * last
+    one = joint_fit.cohort.select(["p02"])
     start = joint_fit.twin("p02", at=0.3 * last)
-    updated = start.update(later(joint_fit.cohort.select(["p02"]), 0.3 * last, day), day=day)
-    assert updated.patient_draws(0).weights is None
-    xr.testing.assert_identical(numbers(updated), numbers(joint_fit.twin("p02", at=day)))
+    part = start.update(later(one, 0.3 * last, 0.9 * last), day=0.9 * last)
+    xr.testing.assert_identical(numbers(part), numbers(joint_fit.twin("p02", at=0.9 * last)))
+    end = one.events[["day", "event"]]
+    whole = start.update(later(one, 0.3 * last, last), events=end)
+    assert whole.patient_draws(0).weights is None
+    xr.testing.assert_identical(numbers(whole), numbers(joint_fit.twin("p02")))
 
 
 def test_a_patient_of_the_fit_is_weighted_by_what_is_new(joint_fit: Fit) -> None:

@@ -50,7 +50,7 @@ def visits_of(twin: Twin) -> tuple[np.ndarray, np.ndarray]:
 
 def exponential(twin: Twin, d: int) -> float:
     """Log likelihood of a constant hazard of 0.1 a year times the patient's hazard ratio."""
-    present, ratio = twin.present[0], float(twin.ratios(0).hazard[0, d])
+    present, ratio = twin.present[0], float(twin.unweighted(0).ratios.hazard[0, d])
     died = float(present.state == "dead")
     return died * np.log(0.1 / YEAR * ratio) - 0.1 * ratio * present.day / YEAR
 

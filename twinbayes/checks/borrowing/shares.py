@@ -27,6 +27,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from twinbayes.arrays import Floats
+from twinbayes.checks.borrowing.as_of import fit_as_of
 from twinbayes.checks.borrowing.record_scores import RecordScores, stacked
 from twinbayes.checks.borrowing.source_scores import aggregate_scores
 from twinbayes.checks.result import BORROWING, CheckResult
@@ -173,6 +174,7 @@ def patient_borrowing(
     fit: Fit,
     who: str | Cohort,
     *,
+    at: float | None = None,
     transitions: Sequence[str] | None = None,
     draws: int = 1000,
 ) -> CheckResult:
@@ -183,7 +185,10 @@ def patient_borrowing(
     fit
         A fit of patients.
     who
-        A patient of the fitted cohort, or a cohort of one from outside.
+        A patient of the fitted cohort, or a cohort of one.
+    at
+        Landmark day, as for `Fit.twin`: what the fit has seen of the patient later has no share.
+        Default: the last day known.
     transitions
         Labels of the intensities to tell of; default: all.
     draws
@@ -202,13 +207,20 @@ def patient_borrowing(
     ------
     OptionError
         Not one patient, one that the fit does not know, or an unknown intensity.
+    TwinError
+        The patient was no longer followed at the landmark.
     """
     labels = fit.spec.graph.labels
     asked = labels if transitions is None else tuple(transitions)
     for label in asked:
         require_known(label, labels, "intensity")
-    scores = RecordScores(fit.thinned(draws))
-    twin: Twin = scores.fit.twin(_as_fitted(fit, who))
+    _require_one(fit, who)
+    some = fit.thinned(draws)
+    twin: Twin = some.twin(who, at=at)
+    if fit.has_seen(twin.cohort)[0] and not twin.is_as_fitted:
+        some = fit_as_of(some, twin)
+        twin = some.twin(twin.patient_ids[0])
+    scores = RecordScores(some)
     drawn, seen = twin.unweighted(0), fit.has_seen(twin.cohort)[0]
     own = seen & (np.array(fit.cohort.patient_ids) == twin.patient_ids[0])
     group = fit.cohort.patients[SUBGROUP].astype(str).to_numpy()
@@ -233,7 +245,7 @@ def patient_borrowing(
         "borrowing of one patient",
         "info",
         table,
-        "Shares of the patient's own data, all that the fit has seen of them, of the other "
+        f"Shares of the patient's own data up to day {twin.present[0].day:g}, of the other "
         "patients of the subgroup, of other subgroups and of the prior in the patient's log "
         "hazards. "
         f"{_errors(table)}",
@@ -241,17 +253,15 @@ def patient_borrowing(
     )
 
 
-def _as_fitted(fit: Fit, who: str | Cohort) -> str | Cohort:
-    """A patient of the fit by identifier, one from outside by the record."""
-    if isinstance(who, str):
-        if who not in fit.cohort.patient_ids:
-            raise OptionError(
-                "This patient is not in the fitted cohort. Give a Cohort with the one patient."
-            )
-        return who
-    if who.n_patients != 1:
-        raise OptionError(f"Shares are told of one patient, not of {who.n_patients}.")
-    return who.patient_ids[0] if fit.has_seen(who)[0] else who
+def _require_one(fit: Fit, who: str | Cohort) -> None:
+    """Refuse whatever is not one patient."""
+    if isinstance(who, Cohort):
+        if who.n_patients != 1:
+            raise OptionError(f"Shares are told of one patient, not of {who.n_patients}.")
+    elif who not in fit.cohort.patient_ids:
+        raise OptionError(
+            "This patient is not in the fitted cohort. Give a Cohort with the one patient."
+        )
 
 
 def _row(answer: Floats, score: Floats, mine: NDArray[np.bool_]) -> dict[str, float]:

@@ -125,8 +125,9 @@ class Landmark:
     def forecast(self, fit: Fit, patients: Sequence[str]) -> Floats:
         """Forecast patients at risk, from the landmark and, where censored, from their last day.
 
-        Only the record up to the landmark, or up to the last day, conditions a forecast; the
-        draws of the population come from the fit.
+        Only the record up to the landmark, or up to the last day, conditions a patient's own
+        curves and state; the draws of the population come from the fit, with all that it has seen.
+        Those of patients whom it has not seen are weighted by the same record.
 
         Returns
         -------
@@ -139,6 +140,8 @@ class Landmark:
         ends = self.process.of_patients(patients).follow_up()
         groups = self._groups(fit)
         at_landmark: Twin = fit.twin(list(patients), at=self.day)
+        if fit.has_seen(at_landmark.cohort).all():
+            at_landmark = at_landmark.as_drawn()
         own, windows = ends.exit - self.day, self.day + np.asarray(self.horizons)
         final = np.isin(fit.spec.graph.states, fit.spec.graph.absorbing)
 
@@ -244,9 +247,10 @@ def landmark_accuracy(
 ) -> CheckResult:
     """Score what the fit says at a landmark of the patients then at risk.
 
-    Each is forecast from the record up to the landmark only. The draws of the population are those
-    of the fit, which saw all records to their end: the scores are in-sample. For scores of
-    patients that the fit has not seen use `cross_validate_landmark`.
+    Each is forecast from the state and the curves that the record up to the landmark gives. The
+    draws of the population are those of the fit as they are, which saw all records to their end:
+    the scores are in-sample. (`Fit.twin` weights them anew for each patient; here nobody's are.)
+    For scores of patients that the fit has not seen use `cross_validate_landmark`.
 
     Parameters
     ----------

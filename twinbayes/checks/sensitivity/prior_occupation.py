@@ -41,7 +41,8 @@ def occupation_under_priors(fit: Fit, grid: np.ndarray) -> xr.DataArray:
     under_priors = replace(fit, datatree=xr.DataTree.from_dict({POSTERIOR: prior}))
     ids = fit.cohort.patient_ids
     some = [ids[k] for k in np.unique(np.linspace(0, len(ids) - 1, _PATIENTS).astype(int))]
-    forecast = under_priors.twin(some, at=0.0).forecast(float(grid[-1]), grid, draws=True)
+    twin = under_priors.twin(some, at=0.0).as_drawn()  # priors have seen nobody
+    forecast = twin.forecast(float(grid[-1]), grid, draws=True)
     mean: xr.DataArray = forecast["state_probability_draws"].mean(PATIENT)
     return mean.transpose(SAMPLE, TIME, STATE)
 

@@ -124,6 +124,9 @@ def patient_survival(
 ) -> xr.DataArray:
     """Survival of patients of a fit under each of its draws, (chain, draw, patient, time).
 
+    A function of the draws as they are, which have seen the patients' whole records: what is
+    sensitive to the priors is the fit. `Fit.twin` weights them anew where the landmark is earlier.
+
     Parameters
     ----------
     patients
@@ -144,12 +147,12 @@ def patient_survival(
     days = np.asarray(times, dtype=np.float64)
     if not days.size or np.any(np.diff([0.0, *days]) <= 0):
         raise OptionError(f"times {list(times)!r}: give days since the landmark that rise from 0.")
-    twin: Twin = fit.twin(list(patients), at=at)
-    if not twin.is_as_fitted:
+    if not fit.twin(list(patients)).is_as_fitted:
         raise TwinError(
             "The fit has not seen these records, or not in full weight: sensitivity needs patients "
             "of the fitted cohort that counted once."
         )
+    twin: Twin = fit.twin(list(patients), at=at).as_drawn()
     forecast = twin.forecast(float(days[-1]), np.concatenate([[0.0], days]), draws=True)
     drawn = forecast["survival_draws"].isel({TIME: slice(1, None)})
     posterior = fit.datatree[POSTERIOR].to_dataset()

@@ -8,12 +8,16 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
 from twinbayes.estimators.splines import FOUR_KNOTS, natural_spline_term
 
 TRANSFORMS: Final = ("standardise", "log", "binary", "category", "spline")
+#: Largest range, or spread, of values that differ by rounding alone, as a share of their size.
+ROUNDING: Final = 1e-12
+_ROWS_NAMED: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,8 +99,9 @@ class Column:
         if self.function == "log":
             if np.any(product <= 0):
                 raise ModelError(
-                    f"Covariate {self.sources[0]!r} has values ≤ 0 and cannot be logged. "
-                    "Correct them, leave them blank, or use transform='standardise'."
+                    f"Covariate {self.sources[0]!r} has values ≤ 0 in {in_rows(product <= 0)} and "
+                    "cannot be logged. Correct them, leave them blank, or use "
+                    "transform='standardise'."
                 )
             logged: Floats = np.log(product)
             return logged
@@ -110,7 +115,9 @@ class Column:
         if unseen:
             raise ModelError(
                 f"Covariate {self.sources[0]!r} has levels that the fit has not seen: "
-                f"{', '.join(map(repr, unseen))}. Known: {', '.join(map(repr, self.levels))}. "
+                f"{', '.join(map(repr, unseen))}, in "
+                f"{in_rows(known & ~values.astype(str).isin(self.levels).to_numpy())}. "
+                f"Known: {', '.join(map(repr, self.levels))}. "
                 "Leave the cell blank to treat it as missing."
             )
         is_level = (values.astype(str) == self.level).to_numpy(dtype=float)
@@ -118,8 +125,35 @@ class Column:
         return out
 
     def encode(self, table: pd.DataFrame) -> Floats:
-        """Values after centring and scaling, NaN where any source is missing."""
+        """Values after centring and scaling, NaN where any source is missing.
+
+        Raises
+        ------
+        ModelError
+            A value that the column cannot take, or one that says nothing: the covariate did not
+            vary in the fit.
+        """
+        if abs(self.scale) <= ROUNDING * abs(self.centre):
+            raise ModelError(
+                f"Covariate {self.sources[0]!r} had one and the same value in all patients of the "
+                f"fit ({self.centre:g}), which then knows nothing of others. Fit again without it."
+            )
         return (self.raw(table) - self.centre) / self.scale
+
+
+def is_constant(values: Floats) -> bool:
+    """Whether known values are one and the same but for rounding, or none."""
+    if not len(values):
+        return True
+    return bool(np.ptp(values) <= ROUNDING * np.max(np.abs(values)))
+
+
+def in_rows(mask: NDArray[np.bool_]) -> str:
+    """Say which rows of a table are meant, as people count in files: the header is row 1."""
+    rows = np.flatnonzero(mask) + 2
+    more = f" and {len(rows) - _ROWS_NAMED} more" if len(rows) > _ROWS_NAMED else ""
+    named = ", ".join(map(str, rows[:_ROWS_NAMED]))
+    return f"row {named}{more} of the cohort's table (the header is row 1)"
 
 
 def learn_columns(
@@ -208,12 +242,10 @@ def _term_columns(term: Term, table: pd.DataFrame, variables: pd.DataFrame) -> l
 def _standardised(
     label: str, term: Term, function: str, known: Floats, knots: tuple[float, ...] = ()
 ) -> Column:
-    scale = float(np.std(known)) if len(known) else 0.0
-    if scale <= 0:
+    if is_constant(known):
         raise ModelError(f"Covariate {term.name!r} is constant in this cohort. Leave it out.")
-    return Column(
-        label, term.group, (term.name,), function, float(np.mean(known)), scale, False, knots=knots
-    )
+    centre, scale = float(np.mean(known)), float(np.std(known))
+    return Column(label, term.group, (term.name,), function, centre, scale, False, knots=knots)
 
 
 def _category_columns(term: Term, table: pd.DataFrame, variables: pd.DataFrame) -> list[Column]:
@@ -281,7 +313,7 @@ def _interaction_column(term: Interaction, table: pd.DataFrame) -> Column:
         product = product * _numeric(table, name)
     known = product[~np.isnan(product)]
     binary = bool(np.all((known == 0) | (known == 1)))
-    scale = 1.0 if binary else float(np.std(known)) or 1.0
+    scale = 1.0 if binary or is_constant(known) else float(np.std(known))
     return Column(
         ":".join(term.names),
         term.group,
@@ -302,7 +334,7 @@ def _require_binary(known: Floats, name: str) -> None:
 
 
 def _mean(known: Floats, name: str) -> float:
-    if not len(known) or np.all(known == known[0]):
+    if is_constant(known):
         raise ModelError(
             f"Covariate {name!r} is constant or missing in every patient. Leave it out."
         )

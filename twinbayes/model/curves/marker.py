@@ -18,7 +18,7 @@ import pytensor.tensor as pt
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.centring import Told
+from twinbayes.model.covariates.columns import in_rows, is_constant
 from twinbayes.model.curves.basis import VALUE, TimeBasis
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.families.protocol import DENSITY, LEFT, MEASURED, RIGHT, MarkerFamily
@@ -29,7 +29,6 @@ from twinbayes.names import CENSORED, DAY, DAYS_PER_YEAR, PATIENT_ID, VISIT_VALU
 from twinbayes.tensors import Tensor
 
 TRANSFORMS: Final = ("identity", "log")
-_WIDE: Final = 10.0  # of what patients may differ by before anything is known, standardised
 _NEVER: Final = 1e-9  # a column that no visit sees keeps its scale
 
 
@@ -95,7 +94,7 @@ class MarkerScale:
                 "an end of the scale: they tell of no curve. Leave the marker out."
             )
         values = _transformed(marker, transform, visits[VISIT_VALUE])
-        if not values.std() > 0:
+        if is_constant(values):
             raise ModelError(f"Marker {marker!r} has one and the same value at all visits.")
         centre, scale = family.standard(values)
         require_dated(turns, cohort, marker)
@@ -299,29 +298,6 @@ class MarkerData:
         out: Floats = self.square.sum(axis=0) + own.T @ own
         return out
 
-    def told(self, patients: Ints) -> Told | None:
-        """Estimate the coefficients that vary of some patients, each from its measured values.
-
-        Returns
-        -------
-        Told or None
-            (coefficient, patient) deviations from the mean; None where errors cannot be estimated.
-        """
-        fitted = np.linalg.pinv(self.square, hermitian=True) @ self.product[:, :, None]
-        left = self.total - (self.product[:, None] @ fitted)[:, 0, 0]
-        rank = np.linalg.matrix_rank(self.square, hermitian=True)
-        degrees = np.maximum(self.count - rank, 0.0).sum()
-        if not degrees or not len(patients):
-            return None
-        error = max(float(left.sum() / degrees), 1e-9)
-        wide = np.eye(self.square.shape[1]) / _WIDE**2
-        variance = np.linalg.inv(self.square[patients] / error + wide)
-        estimate = (variance @ self.product[patients, :, None])[:, :, 0].T / error
-        varies = np.flatnonzero(self.scale.varies)
-        information = 1.0 / np.diagonal(variance, axis1=1, axis2=2).T[varies]
-        mean = (estimate[varies] * information).sum(axis=1) / information.sum(axis=1)
-        return Told(estimate[varies] - mean[:, None], information)
-
     def logp(self, curve: Tensor, parameters: Sequence[Tensor], weight: Tensor) -> Tensor:
         """Log density of all visits, given curves (patient, column) and weights (patient,)."""
         total = pt.as_tensor(0.0)
@@ -389,9 +365,11 @@ def _transformed(marker: str, transform: str, values: pd.Series) -> Floats:
     if transform == "identity":
         return numbers
     if np.any(numbers <= 0):
+        rows = np.zeros(int(values.index.max()) + 1, dtype=bool)
+        rows[values.index[numbers <= 0]] = True
         raise ModelError(
-            f"Marker {marker!r} has values of 0 or less and cannot be logged. "
-            "Correct them, or use transform='identity'."
+            f"Marker {marker!r} has values of 0 or less in {in_rows(rows)}, the visits, and cannot "
+            "be logged. Correct them, leave them out, or use transform='identity'."
         )
     logged: Floats = np.log(numbers)
     return logged

@@ -15,6 +15,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.arrays import Floats, Ints
+from twinbayes.model.centring import Told
 from twinbayes.model.curves.marker import MarkerData
 from twinbayes.names import (
     PATIENT,
@@ -30,6 +31,7 @@ from twinbayes.priors import PriorSet
 from twinbayes.priors.prior_tags import note_prior, row_norms
 from twinbayes.tensors import Tensor
 
+_WIDE: Final = 10.0  # of what patients may differ by before anything is known, standardised
 _TOLD: Final = 0.5  # share of the data below which a coefficient is sampled in units of its spread
 
 
@@ -155,7 +157,31 @@ class OwnCoefficients:
         for visits in self.visits:
             mine = slice(start, start + sum(visits.scale.varies))
             start = mine.stop
-            if visits.scale.mean is None and (told := visits.told(well)) is not None:
+            if visits.scale.mean is None and (told := _told(visits, well)) is not None:
                 share = told.shares(priors, "patient_sd", self.labels[mine])
                 found[mine] = share.mean(axis=1)
         return found
+
+
+def _told(visits: MarkerData, patients: Ints) -> Told | None:
+    """Estimate the coefficients that vary of some patients, each from its measured values.
+
+    Returns
+    -------
+    Told or None
+        (coefficient, patient) deviations from the mean; None where errors cannot be estimated.
+    """
+    fitted = np.linalg.pinv(visits.square, hermitian=True) @ visits.product[:, :, None]
+    left = visits.total - (visits.product[:, None] @ fitted)[:, 0, 0]
+    rank = np.linalg.matrix_rank(visits.square, hermitian=True)
+    degrees = np.maximum(visits.count - rank, 0.0).sum()
+    if not degrees or not len(patients):
+        return None
+    error = max(float(left.sum() / degrees), 1e-9)
+    wide = np.eye(visits.square.shape[1]) / _WIDE**2
+    variance = np.linalg.inv(visits.square[patients] / error + wide)
+    estimate = (variance @ visits.product[patients, :, None])[:, :, 0].T / error
+    varies = np.flatnonzero(visits.scale.varies)
+    information = 1.0 / np.diagonal(variance, axis1=1, axis2=2).T[varies]
+    mean = (estimate[varies] * information).sum(axis=1) / information.sum(axis=1)
+    return Told(estimate[varies] - mean[:, None], information)

@@ -183,7 +183,7 @@ def collect_patient(
         else twin.quality_adjusted_time(quality, until, grid, interval=interval),
         horizons=horizons,
         rests_on=_rests_on(fit, str(twin.cohort.patients[SUBGROUP].iloc[0]), interval),
-        borrowing=_borrowing(fit, who, present.state),
+        borrowing=_borrowing(fit, who, at, present.state),
         missing=_missing(twin),
         show_patient_ids=show_patient_ids,
     )
@@ -288,7 +288,7 @@ def _rests_on(fit: Fit, subgroup: str, interval: float) -> pd.DataFrame:
     )
 
 
-def _borrowing(fit: Fit, who: str | Cohort, state: str) -> CheckResult:
+def _borrowing(fit: Fit, who: str | Cohort, at: float | None, state: str) -> CheckResult:
     """Shares in the hazards that the patient faces now."""
     faced = [t.label for t in fit.spec.graph.transitions if t.source == state]
     if fit.spec.associations and fit.cohort.n_patients > _MOST_CURVES:
@@ -298,7 +298,7 @@ def _borrowing(fit: Fit, who: str | Cohort, state: str) -> CheckResult:
             topic=BORROWING,
         )
     try:
-        found = patient_borrowing(fit, who, transitions=faced, draws=_SHARE_DRAWS)
+        found = patient_borrowing(fit, who, at=at, transitions=faced, draws=_SHARE_DRAWS)
     except TwinbayesError as error:
         return CheckResult.not_provided(_OF_ONE, str(error), topic=BORROWING)
     error_of_shares = float(found.table["mcse"].max())

@@ -254,7 +254,7 @@ def limits(evidence: PatientEvidence) -> f.Block:
     """Return what this report cannot say."""
     said = [
         "A forecast is under the registry's own treatment policy unless a scenario replaces it.",
-        "The record up to today is used, and nothing later.",
+        f"The record up to today is used, and nothing later. {_seen_later(evidence)}",
         "This is research software, not a medical device. It does not replace a clinician.",
     ]
     if evidence.contrast is not None:
@@ -291,6 +291,24 @@ PATIENT_REPORT: Final[tuple[Section[PatientEvidence], ...]] = (
     Section(heading="What the answer rests on", show=rests_on),
     Section(heading="Limits", show=limits),
 )
+
+
+def _seen_later(evidence: PatientEvidence) -> str:
+    """Whether the fit has seen another record of the patient, and what was done about it."""
+    twin = evidence.twin
+    if not evidence.fit.has_seen(twin.cohort)[0]:
+        return "The fit has not seen this patient: its draws count as the record bears them out."
+    if twin.is_as_fitted:
+        return "The fit has seen this record, and no more of this patient."
+    trust = twin.reliability().iloc[0]
+    size = "" if pd.isna(trust["pareto_k"]) else f" (Pareto k {trust['pareto_k']:.2f})"
+    kept = "That cannot be relied on here" if trust[NEEDS_REFIT] else "That holds here"
+    return (
+        "The fit has seen another record of this patient, such as one that goes on after today. "
+        "Its draws count by how well they bear out the record up to today, over how well they "
+        f"bear out what the fit has seen{size}. {kept}: {trust['ess']:.0f} effective draws"
+        + (f"; {trust['reason']}." if trust[NEEDS_REFIT] else ".")
+    )
 
 
 def _names(evidence: PatientEvidence) -> tuple[str, str]:

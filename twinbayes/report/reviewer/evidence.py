@@ -247,10 +247,13 @@ def _horizons(process: CountingProcess) -> tuple[float, ...]:
 
 
 def _predicted(fit: Fit, process: CountingProcess, horizons: Sequence[float]) -> xr.DataArray:
-    """Posterior mean state occupation of every patient with time at risk, from day 0 on."""
+    """Posterior mean state occupation of every patient with time at risk, from day 0 on.
+
+    In-sample: under the draws of the fit, which have seen how these patients fared.
+    """
     grid = np.unique(np.concatenate([np.linspace(0, max(horizons), _STEPS + 1), horizons]))
     ids = [str(p) for p in process.patients]
-    twin: Twin = fit.thinned(_FORECAST_DRAWS).twin(ids, at=0.0)
+    twin: Twin = fit.thinned(_FORECAST_DRAWS).twin(ids, at=0.0).as_drawn()
     predicted = twin.forecast(float(grid[-1]), grid)[STATE_PROBABILITY]
     # One subgroup is the whole: comparing it again would only repeat the first row.
     return predicted if len(fit.cohort.subgroups) > 1 else predicted.drop_vars(SUBGROUP)

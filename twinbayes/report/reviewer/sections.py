@@ -64,14 +64,16 @@ REVIEW: Final[tuple[Section[ReviewEvidence], ...]] = (
         heading="Calibration",
         topic=CALIBRATION,
         prose="Predictions are made at origin for every patient, under the registry's own "
-        "treatment policy, and averaged. Observed is the Aalen–Johansen estimate, which assumes no "
+        "treatment policy and under draws that have seen how these patients fared, and averaged. "
+        "Observed is the Aalen–Johansen estimate, which assumes no "
         "model.",
         show=checks.calibration,
     ),
     Section(
         heading="Scores",
         topic=SCORES,
-        prose="How well predictions made at origin tell patients apart, and how close they come.",
+        prose="How well predictions made at origin tell patients apart, and how close they come. "
+        "The draws have seen how these patients fared, except where a score says otherwise.",
         show=checks.scores,
     ),
     Section(

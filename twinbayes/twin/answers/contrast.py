@@ -71,7 +71,7 @@ def contrast_patients(
 
     def work(i: int, drawn: PatientDraws, nodes: Floats) -> _Part:
         found = share(i, drawn, nodes)
-        if drawn.weights is None:
+        if drawn.weights is None or len(patients.patient_ids) == 1:
             return found
         # Weights reorder the draws of one patient; means need the same draw of everybody.
         unweighted = share(i, patients.unweighted(i), nodes)

@@ -28,6 +28,7 @@ from twinbayes.names import (
 from twinbayes.twin.answers.grid import (
     Data,
     OutputGrid,
+    as_days,
     each_patient,
     label,
     output_grid,
@@ -127,9 +128,9 @@ def _markers(curves: PatientCurves, grid: OutputGrid, landmark: float) -> dict[s
 
 def survival_frame(patients: Patients, horizons: Sequence[float]) -> pd.DataFrame:
     """Posterior mean survival of every patient; see `Twin.survival_frame`."""
-    times = np.asarray(horizons, dtype=float)
-    if times.ndim != 1 or len(times) == 0:
-        raise TwinError("horizons must be a sequence of at least one number of days.")
+    times = as_days(horizons, "horizons")
+    if not times.min() >= 0.0:
+        raise TwinError("horizons are days since the landmark: give none below 0.")
     result = forecast_patients(patients, float(times.max()), np.unique(times), POLICY, 0.9, False)
     frame = pd.DataFrame(
         result[SURVIVAL].to_numpy(),

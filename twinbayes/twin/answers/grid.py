@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,9 +12,10 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.errors import TwinError
+from twinbayes.errors import ScenarioError, TwinError
 from twinbayes.names import (
     CENTRE,
+    CUMULATIVE_INCIDENCE,
     LANDMARK_DAY,
     MARKER,
     NEEDS_REFIT,
@@ -35,6 +36,9 @@ from twinbayes.twin.weighting.patient_draws import PatientDraws
 _DEFAULT_STEPS = 60
 _FEW_TIMES = 16  # output times that become nodes of the time grid, so that they are exact
 _MAX_DRAWS_BYTES = 2 * 1024**3
+_SHORTEST: Final = 1e-3  # days to forecast, well above the rounding of the time grid
+_LONGEST: Final = 365_250.0  # days, a thousand years
+_MOST_STEPS: Final = 10_000
 _DAYS: Final = (RMST, "mean_time", "adjusted_time")  # in names of what is in days
 
 type Data = dict[str, tuple[tuple[str, ...], Floats]]
@@ -101,23 +105,56 @@ def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> 
     TwinError
         Naming what is wrong and what would be right.
     """
-    if not (np.isfinite(until) and until > 0):
-        raise TwinError(f"until must be a positive number of days, not {until!r}.")
-    if not 0 < interval < 1:
+    if not _lies_between(until, _SHORTEST, _LONGEST):
+        raise TwinError(
+            f"until must be a positive number of days after the landmark, from {_SHORTEST:g} to "
+            f"{_LONGEST:g}, not {until!r}."
+        )
+    if not _lies_between(interval, 0.0, 1.0) or interval in (0.0, 1.0):
         raise TwinError(f"interval must be a probability between 0 and 1, not {interval!r}.")
     if grid is None or isinstance(grid, int | np.integer):
         count = _DEFAULT_STEPS if grid is None else int(grid)
-        if count < 1:
-            raise TwinError(f"grid must be at least one step, not {count}.")
+        if isinstance(grid, bool) or not 1 <= count <= _MOST_STEPS:
+            raise TwinError(
+                f"grid must be a number of steps from 1 to {_MOST_STEPS}, or increasing days since "
+                f"the landmark, not {grid!r}."
+            )
         return OutputGrid(np.linspace(0.0, until, count + 1), interval)
-    times = np.asarray(grid, dtype=float)
-    ordered = times.ndim == 1 and len(times) > 0 and np.all(np.diff(times) > 0)
+    times = as_days(grid, "grid")
+    ordered = np.all(np.diff(times) > 0)
     if not ordered or not (times[0] >= 0 and times[-1] <= until):
         raise TwinError(
             "grid must be increasing days since the landmark, from 0 to `until` "
             f"({until:g}), or a number of steps."
         )
     return OutputGrid(times, interval)
+
+
+def _lies_between(value: object, low: float, high: float) -> bool:
+    """Whether a value is a real number between two others, which may be it too."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return low <= float(value) <= high
+
+
+def as_days(values: object, what: str) -> Floats:
+    """Read one or more days, (time,).
+
+    Raises
+    ------
+    TwinError
+        They are no sequence of finite numbers, or none.
+    """
+    try:
+        days = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        days = np.zeros(0)
+    if days.ndim != 1 or not len(days) or not np.isfinite(days).all():
+        raise TwinError(
+            f"{what} must be a sequence of at least one finite number of days since the landmark, "
+            f"such as [365.25, 1826.25]; found {type(values).__name__}."
+        )
+    return days
 
 
 def survival_of(path: Draws, fatal: Sequence[int]) -> Draws:
@@ -177,8 +214,13 @@ def require_scenarios(patients: Patients, *scenarios: Scenario) -> None:
     Raises
     ------
     ScenarioError
-        See `Scenario.require_valid`.
+        What is no scenario; otherwise see `Scenario.require_valid`.
     """
+    for given in scenarios:
+        if not isinstance(given, Scenario):
+            raise ScenarioError(
+                f"A scenario is made by Scenario.policy, none, start or given, not {given!r}."
+            )
     landmarks = [p.day for p in patients.present]
     for scenario in scenarios:
         if scenario.assumptions or scenario.settings:  # the policy itself needs nothing
@@ -190,8 +232,21 @@ def label(
     data: Data,
     grid: OutputGrid,
     attrs: dict[str, str],
+    undefined: Collection[str] = (),
 ) -> xr.Dataset:
-    """Add coordinates, units and provenance."""
+    """Add coordinates, units and provenance, once nothing undefined is among the numbers.
+
+    Parameters
+    ----------
+    undefined
+        Names of what may be without a value, such as a ratio to 0.
+
+    Raises
+    ------
+    TwinError
+        A number is not finite, naming the variable.
+    """
+    require_finite(data, undefined)
     table, trust = patients.cohort.patients, patients.trust_table
     landmarks = np.array([p.day for p in patients.present])
     dataset = xr.Dataset(
@@ -216,6 +271,7 @@ def label(
             "simulated_data": int(patients.cohort.simulated),
             "verdict": "usable" if patients.usable else "not for use",
             **warning_of(trust),
+            **_ended(patients),
             **attrs,
         },
     )
@@ -223,6 +279,44 @@ def label(
         if any(word in str(name) for word in _DAYS):
             dataset[name].attrs["units"] = "days"
     return dataset
+
+
+def require_finite(data: Data, undefined: Collection[str] = ()) -> None:
+    """Refuse an answer of which a number is not finite.
+
+    Only the initial state has no cumulative incidence: nobody enters it.
+
+    Raises
+    ------
+    TwinError
+        Naming the variable, and of how many patients it is.
+    """
+    for name, (dims, values) in data.items():
+        if name in undefined:
+            continue
+        numbers = values[..., 1:] if name.startswith(CUMULATIVE_INCIDENCE) else values
+        bad = ~np.isfinite(numbers)
+        if not bad.any():
+            continue
+        axes = tuple(range(1, bad.ndim))
+        who = f" of {int(bad.any(axis=axes).sum())} patient(s)" if dims[:1] == (PATIENT,) else ""
+        raise TwinError(
+            f"{name}{who} is not finite under some draws of the fit, so that there is no answer. "
+            "Look for covariates and measurements far from those of the fit, for a horizon far "
+            "beyond its follow-up, and for a family or a mean function without a value there."
+        )
+
+
+def _ended(patients: Patients) -> dict[str, str]:
+    """An attribute `ended` for datasets where nothing is left to forecast for some patient."""
+    final = [p.state for p in patients.present if p.state in patients.chart.absorbing]
+    if not final:
+        return {}
+    return {
+        "ended": f"{len(final)} of {len(patients.patient_ids)} patient(s) are in a state that is "
+        f"never left at their landmark ({', '.join(sorted(set(final)))}): nothing is left to "
+        "forecast for them. An earlier landmark, fit.twin(..., at=day), shows what was expected."
+    }
 
 
 def _marker_coord(patients: Patients, data: Data) -> dict[str, list[str]]:

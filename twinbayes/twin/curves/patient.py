@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
+from twinbayes.errors import TwinError
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.curves.association import acting_on, followed
@@ -156,6 +157,11 @@ def patient_curves(
 
     All random numbers are seeded by the patient's own record, so the result is the same whoever
     else is in the batch.
+
+    Raises
+    ------
+    TwinError
+        A density or a curve has no value under some draw.
     """
     varying = population.learnt.varying
     mean = population.mean(curves, i)
@@ -194,6 +200,7 @@ def patient_curves(
             )
         if spread.mean() < _CLOSE:
             break
+    _require_defined(np.isfinite(out).all() and not np.isnan(evidence).any(), population)
     whole = mean.copy()
     whole[:, varying] = out
     return PatientCurves(
@@ -228,6 +235,7 @@ def along_curves(
     middle = 0.5 * (days[:-1] + days[1:])
     for e in moved:
         trail = curves.trail(graph.labels[e], middle)
+        _require_defined(not np.isnan(trail).any(), curves.population)
         if graph.intensities[e].clock == CLOCK_ENTRY:
             with np.errstate(divide="ignore"):
                 certain = np.log(_CERTAIN) - np.log(population.rate[e].max(axis=0))
@@ -244,3 +252,13 @@ def along_curves(
         own_rate = mean * np.exp(np.minimum(trail, _LOG_CERTAIN))
         rate[e, : len(days) - 1] = np.minimum(own_rate, _CERTAIN)
     return replace(population, rate=rate, edges=edges, moving=moving)
+
+
+def _require_defined(is_defined: bool | np.bool_, population: CurvePopulation) -> None:
+    if not is_defined:
+        markers = ", ".join(m.marker for m in population.learnt.markers)
+        raise TwinError(
+            f"The curves of a patient ({markers}) have no value under some draws of the fit. Look "
+            "for measurements that the family of a marker gives no density, and for a mean "
+            "function that is not defined on every day asked for."
+        )

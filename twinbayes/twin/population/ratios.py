@@ -8,7 +8,7 @@ multiplied out here and read by all of the twin; baselines are those of the `Pop
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,27 @@ def patient_ratios(
     if population.walks is not None:
         acting.append(population.walks.in_subgroup(design.subgroup[i], labels[0], generator))
     return PatientRatios(np.exp(predictor), np.exp(np.concatenate(acting)))
+
+
+def fitted_ratios(
+    population: Population, drawn: PatientRatios, design: DesignMatrix, i: int
+) -> PatientRatios:
+    """Hazard ratios of patient `i` as the likelihood of the fit has them.
+
+    Missing covariates are integrated out there, not drawn: each adds half its variance times the
+    square of its effect to a log hazard.
+
+    Parameters
+    ----------
+    drawn
+        From `patient_ratios`, for a patient whose subgroup and centre the fit has seen.
+    """
+    stored, variances = design.values[i] + design.shift, design.variances[i]
+    predictor = population.at_stored_zero.copy()
+    add_columns(predictor, population.coef, np.flatnonzero(stored), stored)
+    for k in np.flatnonzero(variances > 0.0):
+        predictor += 0.5 * variances[k] * population.coef[k] ** 2
+    return replace(drawn, hazard=np.exp(predictor))
 
 
 def own_hazards(

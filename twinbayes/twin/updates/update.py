@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from twinbayes.arrays import is_number
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.extending import extended, last_days
 from twinbayes.errors import TwinError
@@ -139,13 +140,16 @@ def _landmarks(
     rows: dict[str, pd.DataFrame], cohort: Cohort, day: float | None
 ) -> dict[str, tuple[float, str]]:
     """New last day of each patient named, and the event on it."""
-    if day is not None and not (np.isfinite(day) and day >= 0):
+    if day is not None and not (is_number(day) and day >= 0):
         raise TwinError(f"update: day must be a finite number of days since origin, not {day!r}.")
     events, before = rows[EVENTS], last_days(cohort)
     gone = cohort.events[cohort.events[EVENT] == DEATH]
     deaths = dict(zip(gone[PATIENT_ID], gone[DAY].astype(float), strict=True))
     if len(events):
         is_death = events[EVENT] == DEATH
+        again = events[PATIENT_ID].where(is_death).duplicated()
+        _refuse(EVENTS, is_death & again, "an earlier row has the patient's death already",
+                "Keep one of them")  # fmt: skip
         _refuse(EVENTS, is_death & events[PATIENT_ID].isin(deaths),
                 "the patient's death is there already", "Leave it out")  # fmt: skip
         _refuse(EVENTS, is_death & (events[DAY] < events[PATIENT_ID].map(before)),

@@ -1,10 +1,11 @@
 """Importance weights: the population's draws, as a patient's record bears them out.
 
 The population of a fit has not seen a patient from outside. Given that patient's record, draw s
-counts in proportion to the marginal likelihood of the record under it. The weights are smoothed
-(Vehtari et al. 2024, Pareto smoothed importance sampling, JMLR 25(72)) and become draws of equal
-weight by systematic resampling (Kitagawa 1996, JCGS 5:1-25) at fixed positions, so that no chance
-is involved, equal weights change nothing, and slots stay near their own draw.
+counts in proportion to the marginal likelihood of the record under it; for a patient of the fit,
+over that of the record that the fit has seen, which takes what is later out again. The weights are
+smoothed (Vehtari et al. 2024, Pareto smoothed importance sampling, JMLR 25(72)) and become draws of
+equal weight by systematic resampling (Kitagawa 1996, JCGS 5:1-25) at fixed positions, so that no
+chance is involved, equal weights change nothing, and slots stay near their own draw.
 """
 
 from __future__ import annotations

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Floats, is_number
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError
 from twinbayes.names import DAY, DEATH, EVENT, TERMINAL_EVENTS
@@ -49,6 +47,18 @@ class PatientDraws:
         )
 
 
+def require_patients(cohort: Cohort) -> None:
+    """Refuse a cohort of nobody.
+
+    Raises
+    ------
+    TwinError
+        It has no patients.
+    """
+    if not cohort.n_patients:
+        raise TwinError("The cohort has no patients. Give one of at least one patient.")
+
+
 def require_followed(cohort: Cohort, at: float) -> None:
     """Refuse a landmark on which some patient's state is not known.
 
@@ -57,9 +67,8 @@ def require_followed(cohort: Cohort, at: float) -> None:
     TwinError
         `at` is no day, or some patient was last seen before it, and alive.
     """
-    day: object = at  # whatever a user has given
-    if isinstance(day, bool) or not isinstance(day, int | float | np.number):
-        raise TwinError(f"at must be one day since origin, a number, not {at!r}.")
+    if not (is_number(at) and at >= 0.0):
+        raise TwinError(f"at must be one day since origin, a number from 0 on, not {at!r}.")
     last = cohort.events[cohort.events[EVENT].isin(TERMINAL_EVENTS)]
     lost = int(((last[DAY] < at) & (last[EVENT] != DEATH)).sum())
     if lost:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.extending import last_days
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.names import CENTRE, DAY, EVENTS, PATIENT_ID, SUBGROUP, TREATMENTS, VISITS
@@ -52,11 +51,6 @@ class SeenByFit:
         return float(days.max()) if len(days) else 0.0
 
     @cached_property
-    def last_days(self) -> dict[str, float]:
-        """Day of each patient's death or last contact, as fitted."""
-        return last_days(self.cohort)
-
-    @cached_property
     def _baseline(self) -> pd.DataFrame:
         return _baseline(self.cohort)
 
@@ -76,10 +70,30 @@ class SeenByFit:
         same = (position >= 0) & equal.all(axis=1)
         return np.where(same, self.weight[np.maximum(position, 0)], 0.0)
 
-    def record_of(self, cohort: Cohort) -> Cohort:
-        """What the fit has seen of the patients of a cohort, up to the last day of each there."""
-        mine = self.cohort.select(cohort.patient_ids)
-        return mine.until(last_days(cohort))
+    def other_records(self, cohort: Cohort, shares: Floats) -> Cohort | None:
+        """What the fit has seen, to the end, of those whose record it has not seen as it is here.
+
+        Parameters
+        ----------
+        cohort
+            Patients, with records of any length.
+        shares
+            From `shares`, of the same cohort.
+
+        Returns
+        -------
+        Cohort or None
+            Those of the fit's patients whose visits, events or treatments are not the same in the
+            two cohorts, or who did not count once; None if there are none.
+        """
+        counted = dict(zip(cohort.patient_ids, shares, strict=True))
+        known = [p for p, share in counted.items() if share > 0.0]
+        if not known:
+            return None
+        fitted = self.cohort.select(known)
+        changed = differing(cohort if len(known) == len(counted) else cohort.select(known), fitted)
+        other = [p for p in known if p in changed or counted[p] != 1.0]
+        return fitted.select(other) if other else None
 
     def under_priors(self, spec: ModelSpec, learnt: Learnt, draws: int) -> Population:
         """Draws of the priors of the fitted model, laid out like the posterior.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from twinbayes.names import CENSORED, DAY, NEEDS_REFIT, VISIT_VALUE
+from twinbayes.model import CurveEncoding
+from twinbayes.names import CENSORED, DAY, MARKER, NEEDS_REFIT, PATIENT_ID, VISIT_VALUE
 from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.weighting.importance import largest_shape
 from twinbayes.twin.weighting.patient_draws import PatientDraws
@@ -84,6 +86,30 @@ class Trust:
         if surprise > _SURPRISING:
             reasons.append(f"a new visit lies more than {_SURPRISING:.0f} standard deviations off")
         return reasons
+
+
+def surprises(
+    learnt: CurveEncoding | None, curves_of: Callable[[str], PatientCurves], visits: pd.DataFrame
+) -> dict[str, float]:
+    """Largest absolute z of each patient's new visits, by patient; see `surprise_of`.
+
+    Parameters
+    ----------
+    learnt
+        The markers that have curves.
+    curves_of
+        The curves of a patient before the visits were known.
+    visits
+        The new visits, with patient_id.
+    """
+    out: dict[str, float] = {}
+    modelled = [] if learnt is None else [m.marker for m in learnt.markers]
+    mine = visits[visits[MARKER].isin(modelled)]
+    for (patient, marker), some in mine.groupby([PATIENT_ID, MARKER], sort=False):
+        z = surprise_of(curves_of(str(patient)), str(marker), some)
+        if z is not None:
+            out[str(patient)] = max(out.get(str(patient), 0.0), z)
+    return out
 
 
 def surprise_of(curves: PatientCurves, marker: str, visits: pd.DataFrame) -> float | None:
