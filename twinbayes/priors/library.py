@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from twinbayes.documents import read_yaml
 from twinbayes.errors import PriorError
 from twinbayes.priors.entry import PriorEntry
 from twinbayes.priors.prior_set import PriorSet
@@ -161,28 +160,4 @@ def _entry(name: object, record: object) -> PriorEntry:
 
 def parse(path: Path) -> Mapping[Any, Any]:
     """Read a YAML file strictly: no tags, no aliases, no repeated keys."""
-    file = shown(path)
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PriorError(f"{file}: not valid YAML: {error}") from error
-    if not isinstance(document, Mapping):
-        raise PriorError(f"{file}: expected keys and values at the top.")
-    return document
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """The safe loader, which moreover refuses repeated keys, aliases and merges."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        # An alias can grow a small file without bound, and no prior needs one.
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases are not allowed")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        repeated = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if repeated:
-            raise yaml.YAMLError(f"key {repeated[0]!r} appears twice")
-        return super().construct_mapping(node, deep=deep)
+    return read_yaml(path, PriorError, shown(path))
