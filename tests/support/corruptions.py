@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -327,6 +328,39 @@ def an_age_that_no_variable_declares(folder: Path, k: int) -> Expected:
 
 
 @corruption
+def a_table_that_is_a_pipe_a_folder_or_a_link(folder: Path, k: int) -> Expected:
+    path = folder / "visits.csv"
+    path.unlink()
+    if k % 4 == 0:
+        os.mkfifo(path)
+    elif k % 4 == 1:
+        path.mkdir()
+    else:
+        outside = folder.parent / f"{folder.name}-outside.csv"
+        outside.write_text("patient_id,day,marker,value,censored\n")
+        path.symlink_to(outside if k % 4 == 2 else path)
+    return "file-irregular", "visits", None
+
+
+@corruption
+def a_descriptor_that_is_a_pipe(folder: Path, k: int) -> Expected:
+    (folder / "datapackage.json").unlink()
+    os.mkfifo(folder / "datapackage.json")
+    return "file-irregular", "datapackage.json", None
+
+
+@corruption
+def a_list_in_a_cell(folder: Path, k: int) -> Expected:
+    pytest.importorskip("pyarrow")
+    frame = load(folder, "patients")
+    (folder / "patients.csv").unlink()
+    wrong = ([1.5], b"SECRET-001")[k % 2]
+    frame.assign(wbc=[wrong] * len(frame)).to_parquet(folder / "patients.parquet")
+    change_descriptor(folder, resources=[])
+    return "not-a-cell", "patients", -1
+
+
+@corruption
 def no_patient_at_all(folder: Path, k: int) -> Expected:
     store(folder, "patients", load(folder, "patients").head(0))
     return "no-patients", "patients", None
@@ -338,9 +372,15 @@ def no_descriptor(folder: Path, k: int) -> Expected:
     return "descriptor-missing", "datapackage.json", None
 
 
+ENDLESS = (
+    b"[]", b"{", b"\xff", b"3", b"[" * 10**5, b"[" * 5000 + b"]" * 5000,
+    b'{"a": ' + b"7" * 5000 + b"}", b'{"name": "\\ud800"}',
+)  # fmt: skip
+
+
 @corruption
 def a_descriptor_that_is_no_object(folder: Path, k: int) -> Expected:
-    (folder / "datapackage.json").write_bytes((b"[]", b"{", b"\xff", b"3", b"[" * 10**5)[k % 5])
+    (folder / "datapackage.json").write_bytes(ENDLESS[k % len(ENDLESS)])
     return "descriptor-unreadable", "datapackage.json", None
 
 
