@@ -74,7 +74,9 @@ def _of_csv(content: bytes, table: str, faults: Faults) -> DataFrame | None:
         faults.add("row-length", table, f"the row has not {width} cells", rows=rows[~fits])
     kept = [record for record, fit in zip(body, fits, strict=True) if fit]
     frame = DataFrame(kept, index=rows[fits], columns=range(width), dtype=object)
-    return with_unique_columns(frame.set_axis(pd.Index(header, dtype=object), axis=1), table, faults)
+    return with_unique_columns(
+        frame.set_axis(pd.Index(header, dtype=object), axis=1), table, faults
+    )
 
 
 def _of_parquet(content: bytes, table: str, faults: Faults) -> DataFrame | None:
