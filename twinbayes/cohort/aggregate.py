@@ -28,9 +28,9 @@ from twinbayes.cohort.contract.raw_tables import (
     without_blank_rows,
 )
 from twinbayes.cohort.contract.schema import Field, TableSchema
-from twinbayes.cohort.contract.unknown_columns import nearest
 from twinbayes.errors import CohortError, OptionError, require_known
 from twinbayes.names import SUBGROUP
+from twinbayes.spelling import nearest
 
 RESPONSE: Final = "response"
 MEAN: Final = "mean"

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import corrupted_files  # noqa: F401 - joins its own ways to the others
 from corruptions import CORRUPTIONS, Expected, load, put, store
 from twinbayes.cohort import read_cohort
 from twinbayes.cohort.contract.faults import RULES

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.schema import TableSchema
-from twinbayes.documents import is_writable
+from twinbayes.spelling import nearest
 
-_LIKE: Final = 0.8  # from 0 to 1
-_COMPARED: Final = 64  # columns, and characters of a name
+_COMPARED: Final = 64  # columns with known names: the rest of a huge header is counted
 _PLACES: Final = 5
 
 
@@ -48,12 +46,3 @@ def note_unknown_columns(
         places = ", ".join(map(str, unnamed[:_PLACES])) + ", …" * (len(unnamed) > _PLACES)
         problem = f"{len(unnamed)} columns, in places {places}: each {what}"
         faults.add("column-unknown", schema.table, problem)
-
-
-def nearest(name: str, known: Sequence[str]) -> str | None:
-    """Return the known name that `name` is a misspelling of, or None."""
-    if len(name) > _COMPARED or not is_writable(name):
-        return None
-    lower = {k.lower(): k for k in reversed(known)}
-    found = get_close_matches(name.strip().lower(), list(lower), n=1, cutoff=_LIKE)
-    return lower[found[0]] if found else None

@@ -39,6 +39,7 @@ from twinbayes.names import (
     TERMINAL_EVENTS,
     TREATMENTS,
 )
+from twinbayes.spelling import nearest
 
 CENSORED = -1
 _SHOWN: Final = 5
@@ -304,12 +305,20 @@ def _exits(graph: StateGraph) -> Mapping[tuple[str, str, str], int]:
 def _require_events_known(graph: StateGraph, cohort: Cohort) -> None:
     known = {event for t in graph.transitions for event in t.events}
     known |= {LAST_CONTACT, DEATH, *graph.ignored_events}
+    # A name that is a patient's got into the column by mistake, and is not repeated.
     unknown = sorted(set(cohort.events[EVENT]) - known)
+    private = set(cohort.patient_ids)
     if unknown:
+        meant = {event: nearest(event, known) for event in unknown if event not in private}
+        named = [
+            f"{event!r}" if to is None else f"{event!r} (meant for {to!r}?)"
+            for event, to in meant.items()
+        ]
+        hidden = [f"{len(unknown) - len(named)} more"] * (len(named) < len(unknown))
         raise ModelError(
-            f"events: {', '.join(map(repr, unknown))} not known to this disease, which has "
-            f"{', '.join(sorted(map(repr, known)))}. Choose the disease that fits the cohort, or "
-            "declare the transition."
+            f"events: {', '.join([*named, *hidden])} not known to this disease, which has "
+            f"{', '.join(sorted(map(repr, known)))}. Correct the spelling, choose the disease that "
+            "fits the cohort, or declare the transition."
         )
 
 
