@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -29,7 +28,9 @@ _DATE: Final = re.compile(
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _BLANKS: Final = (type(None), type(pd.NA), type(pd.NaT))
 _NUMBERS: Final = (bool, np.bool_, int, np.integer, float, np.floating, Decimal)
+_FRACTIONAL: Final = (float, np.floating, Decimal)
 _CELLS: Final = (str, date, *_NUMBERS, *_BLANKS)
+_LONGEST: Final = 2000  # characters of a text: labels are printed in messages and reports
 _COUNTABLE: Final = 10**300  # beyond it an integer is no float
 # What other programs write for "missing". Refused, not guessed: "none" may be a category.
 _MISSING_CODES: Final = frozenset({"nan", "null", "none", "n/a", "#n/a", "na", ".", "?", "-"})
@@ -110,10 +111,11 @@ class _Cells:
         self._faults, self._table, self._column = faults, schema.table, column
         self._dtype, self._rows = raw.dtype, raw.index.to_numpy()
         cells = raw.to_numpy(dtype=object)
-        strange = np.array([not _is_cell(kind) for kind in map(type, cells)], dtype=bool)
+        strange = np.array([not _is_cell(cell) for cell in cells], dtype=bool)
         codes, values = pd.factorize(np.where(strange, None, cells))
         odd = np.array([not _can_be_spelt(value) for value in values] + [False])[codes]
         codes = np.where(odd, -1, codes)
+        self._given = list(values)
         self._values = ["" if not _can_be_spelt(value) else str(value) for value in values]
         problem = "the cell holds something else than text or a number"
         self._note("not-a-cell", problem, strange | odd)
@@ -123,12 +125,12 @@ class _Cells:
 
     def text(self) -> NDArray[Any]:
         """Cells as text, NaN where blank."""
-        if pd.api.types.is_datetime64_any_dtype(self._dtype):
-            self._note("calendar-date", "the column holds calendar dates", self._codes >= 0)
-        elif pd.api.types.is_float_dtype(self._dtype):
-            self._note("not-text", "the column holds fractional numbers", self._codes >= 0)
+        self._note("not-text", "the cell is a number with a fraction", self._of_kind(_FRACTIONAL))
+        self._note("calendar-date", "the cell is a calendar date", self._of_kind((date,)))
         problem = "blanks surround the text, or control characters are in it"
         self._note("padded", problem, self._where(lambda v: v != v.strip() or _CONTROL.search(v)))
+        problem = f"the text has more than {_LONGEST} characters"
+        self._note("too-long", problem, self._where(lambda v: len(v) > _LONGEST))
         return np.array([*self._values, np.nan], dtype=object)[self._codes]
 
     def number(self) -> NDArray[Any]:
@@ -192,6 +194,10 @@ class _Cells:
         judged = [bool(judge(value)) for value in self._values]
         return np.array([*judged, False], dtype=bool)[self._codes]
 
+    def _of_kind(self, kinds: tuple[type, ...]) -> NDArray[np.bool_]:
+        judged = [isinstance(value, kinds) for value in self._given]
+        return np.array([*judged, False], dtype=bool)[self._codes]
+
     def _where_kind(self, values: list[str], kind: str) -> NDArray[np.bool_]:
         judged = [_kind(value) == kind for value in values]
         return np.array([*judged, False], dtype=bool)[self._codes]
@@ -202,9 +208,9 @@ class _Cells:
             self._faults.add(rule, self._table, problem, column=self._column, rows=rows)
 
 
-@cache
-def _is_cell(kind: type) -> bool:
-    return issubclass(kind, _CELLS)
+def _is_cell(cell: object) -> bool:
+    # A signalling NaN refuses to be compared.
+    return isinstance(cell, _CELLS) and not (isinstance(cell, Decimal) and cell.is_snan())
 
 
 def _can_be_spelt(value: object) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-import pandas as pd
 from pandas import DataFrame, Series
 
 from twinbayes import names
@@ -92,9 +91,9 @@ def check_columns_exist(variables: DataFrame, raw: Mapping[str, DataFrame], faul
     """Note variables whose column, or whose whole table, is missing."""
     for table in (names.PATIENTS, names.GENOMICS):
         declared = variables[variables["table"] == table]
-        there = raw[table].columns if table in raw else pd.Index([])
-        absent = declared["name"].notna() & ~declared["name"].isin(there)
-        rows = declared.index[absent.to_numpy(dtype=bool)]
+        there = set(raw[table].columns) if table in raw else set()
+        absent = [isinstance(name, str) and name not in there for name in declared["name"]]
+        rows = declared.index[np.array(absent, dtype=bool)]
         if len(rows):
             problem = f"no column of {table} has the name"
             rule = "variable-without-column"

@@ -42,6 +42,7 @@ RULES: Final[dict[str, str]] = {
     # --- cells
     "blank": "Fill in the cell; this column may not be blank.",
     "padded": "Remove blanks around the text, and control characters within.",
+    "too-long": "Shorten the text, and check whether a quotation is left open.",
     "missing-code": "Leave the cell blank; only blank and NA mean missing.",
     "not-a-cell": "Store plain text and numbers in the table: no lists, objects, bytes or integers "
     "beyond all measure.",

@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandas import DataFrame
 
 from twinbayes.cohort.contract.faults import Faults
@@ -94,7 +95,9 @@ def _of_parquet(content: bytes, table: str, faults: Faults) -> DataFrame | None:
 
 def raw_frame(frame: DataFrame, table: str, faults: Faults) -> DataFrame:
     """Return a frame as if it had been read from a file: rows by number, columns by text."""
-    header = pd.Index([str(column) for column in frame.columns], dtype=object)
+    # Half of a surrogate pair has no encoding, in messages or anywhere.
+    names = [str(column).encode(errors="replace").decode() for column in frame.columns]
+    header = pd.Index(names, dtype=object)
     return with_unique_columns(by_row(frame).set_axis(header, axis=1), table, faults)
 
 
@@ -118,7 +121,21 @@ def without_blank_rows(
     kept: dict[str, DataFrame] = {}
     blank: list[tuple[str, int, str, str]] = []
     for table, frame in raw.items():
-        empty = (frame.isna() | frame.eq("")).all(axis=1).to_numpy(dtype=bool)
+        empty = _blank_throughout(frame)
         blank += [(table, int(row), "blank-row", _EMPTY) for row in frame.index[empty]]
         kept[table] = frame[~empty]
     return kept, DataFrame(blank, columns=list(EXCLUDED_COLUMNS))
+
+
+def _blank_throughout(frame: DataFrame) -> NDArray[np.bool_]:
+    """(row,) whether every cell is blank; only rows that still may be are looked at."""
+    maybe = np.arange(len(frame))
+    for position in range(frame.shape[1]):
+        if not len(maybe):
+            break
+        cells = frame.iloc[maybe, position]
+        blank = [isinstance(cell, str) and not cell for cell in cells]
+        maybe = maybe[cells.isna().to_numpy(dtype=bool) | np.array(blank, dtype=bool)]
+    empty = np.zeros(len(frame), dtype=bool)
+    empty[maybe] = True
+    return empty
