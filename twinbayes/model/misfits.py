@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from twinbayes.cohort import Cohort
@@ -27,11 +28,14 @@ def misfits(spec: ModelSpec, cohort: Cohort) -> tuple[str, ...]:
     """
     plan = spec.plan(cohort)
     aside = plan.events.histories.set_aside
-    counts = aside.groupby(["table", "rule", "reason"], sort=True).size()
+    counts = Counter(zip(aside["table"], aside["rule"], aside["reason"], strict=True))
     curves = spec.trajectories
     markers = () if curves is None else tuple(t.marker for t in curves.markers)
     return (
-        *(f"{t}: {n} row(s) not used, {rule}: {why}." for (t, rule, why), n in counts.items()),
+        *(
+            f"{t}: {n} row(s) not used, {rule}: {why}."
+            for (t, rule, why), n in sorted(counts.items())
+        ),
         *_unused(cohort, "treatments", TREATMENT, [t.name for t in spec.graph.treatments]),
         *_unused(cohort, "visits", MARKER, markers),
         *(f"Covariate left out, {reason}." for reason in plan.events.encoding.left_out),

@@ -110,9 +110,10 @@ class _Cells:
     def __init__(self, raw: Series, schema: TableSchema, column: str, faults: Faults) -> None:
         self._faults, self._table, self._column = faults, schema.table, column
         self._dtype, self._rows = raw.dtype, raw.index.to_numpy()
-        cells = raw.to_numpy(dtype=object)
+        cells = raw.to_numpy(dtype=object, copy=True)
         strange = np.array([not _is_cell(cell) for cell in cells], dtype=bool)
-        codes, values = pd.factorize(np.where(strange, None, cells))
+        cells[strange] = None
+        codes, values = pd.factorize(cells)
         odd = np.array([not _can_be_spelt(value) for value in values] + [False])[codes]
         codes = np.where(odd, -1, codes)
         self._given = list(values)

@@ -65,7 +65,8 @@ def cohort_from_tables(
         if table not in tables:
             faults.add("table-missing", table, "the table is not given")
     raw: dict[str, DataFrame] = {}
-    for table, frame in tables.items():
+    given_tables: Mapping[str, object] = tables  # of users, who may give anything
+    for table, frame in given_tables.items():
         if isinstance(frame, DataFrame):
             raw[table] = raw_frame(frame, table, faults)
         else:

@@ -135,7 +135,7 @@ class Walker:
         order = graph_order(self.state, [entry.what for entry in moving], self._step)
         if order is None:
             self.ambiguous = tuple(sorted(entry.what for entry in moving))
-            order = range(len(moving))
+            order = tuple(range(len(moving)))
         return [*(e for e in tied if e.what not in moves), *(moving[k] for k in order)]
 
     def _step(self, state: str, event: str) -> tuple[str, int | None, bool]:
