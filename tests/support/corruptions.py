@@ -146,6 +146,11 @@ CORRUPTIONS |= {
         "levels-and-range", "variables",
         put_where(f, "variables", ("name", "stage"), "min", "0"),
     ),
+    "a range for sex, or levels of age": lambda f, k: (
+        "kind-fixed", "variables",
+        put_where(f, "variables", ("name", ("sex", "age_years")[k % 2]), ("min", "levels")[k % 2],
+                  ("0", "18|19")[k % 2]),
+    ),
     "a marker declared for patients": lambda f, k: (
         "role-table", "variables", put_where(f, "variables", ("name", "wbc"), "role", "marker")
     ),

@@ -18,7 +18,7 @@ from twinbayes.cohort.contract.faults import RULES
 from twinbayes.errors import CohortError
 
 SECONDS = 5.0  # of one processor
-SAMPLE = range(0, 1200, 20)
+SAMPLE = (537, *range(0, 1200, 20))  # 537 once ended in an error that is none of ours
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def typed_table(
         cells = _Cells(raw[name], schema, name, faults)
         values = cells.text() if field.kind == "string" else cells.number()
         cells.check(values, field)
-        if name in extra and not field.declared:
+        if name in extra and not field.declared and extra[name].kind == field.kind:
             cells.check(values, extra[name])
         columns[name] = _series(values, field, raw.index)
     return DataFrame(columns, index=raw.index)

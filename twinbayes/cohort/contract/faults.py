@@ -65,6 +65,8 @@ RULES: Final[dict[str, str]] = {
     "range-inverted": "Exchange min and max.",
     "levels-malformed": "List distinct, non-blank levels separated by |, or none.",
     "levels-and-range": "Give levels for a category, or min and max for a number; not both.",
+    "kind-fixed": "Give levels for sex, which is text, and a range for age_years, which is a "
+    "number.",
     "role-table": "Covariates live in patients or genomics, markers and qol in visits, "
     "treatments in treatments.",
     "variable-without-column": "Add the column to its table, or remove the variable.",
