@@ -149,7 +149,7 @@ class EventProcess:
         followed: Followed | None,
     ) -> EventPlan:
         histories = trace_histories(self.graph, cohort)
-        rows = require_events_after_origin(rows_at_risk(self.graph, histories))
+        rows = require_events_after_origin(self.graph, rows_at_risk(self.graph, histories))
         edges = window_edges(self.graph, rows) if edges is None else edges
         courses = trace_courses(self.graph, cohort)
         possible = rows if courses is None else rows_at_risk(self.graph, courses)

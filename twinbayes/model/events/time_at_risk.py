@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError
 from twinbayes.model.baseline import PiecewiseConstant, Weibull
-from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.courses.graph import StateGraph, Transition
 from twinbayes.model.events.quadrature import Followed
 from twinbayes.model.events.rows import RowTable
 
@@ -27,18 +27,20 @@ _REMEDY: Final = (
 )
 
 
-def require_events_after_origin(rows: RowTable) -> RowTable:
-    """Return the rows if no event or treatment start is on day 0, before which nobody is at risk.
+def require_events_after_origin(graph: StateGraph, rows: RowTable) -> RowTable:
+    """Return the rows if no event is on day 0, before which nobody is at risk.
+
+    A treatment may start on day 0: nobody's state changes by that.
 
     Raises
     ------
     ModelError
         Says how many patients there are, and which by their number.
     """
+    moves = np.array([isinstance(i, Transition) for i in graph.intensities], dtype=bool)
     _refuse(
-        rows.patient[rows.is_event & (rows.stop + rows.clock_start <= 0.0)],
-        "an event or a treatment start on day 0, and were at risk for no time before it: no "
-        "hazard gives that a density",
+        rows.patient[rows.is_event & moves[rows.intensity] & (rows.stop + rows.clock_start <= 0.0)],
+        "an event on day 0, and were at risk for no time before it: no hazard gives that a density",
     )
     return rows
 
@@ -46,7 +48,7 @@ def require_events_after_origin(rows: RowTable) -> RowTable:
 def require_time_at_risk(
     graph: StateGraph, rows: RowTable, edges: tuple[Floats, ...], followed: Followed
 ) -> None:
-    """Refuse events at the moment of entry into a state, where nothing bounds their hazard.
+    """Refuse events and starts at the moment of coming to be at risk, if nothing bounds the hazard.
 
     That is so where a Weibull hazard begins at the entry, being 0 or infinite there; where nobody
     was at risk of it for any time, ever or within the piece of a piecewise constant one; and where
@@ -70,8 +72,9 @@ def require_time_at_risk(
         unbounded[mine] = sudden[mine] & (empty[window] | begins)
     _refuse(
         rows.patient[unbounded],
-        "an event at the moment at which they came to be at risk of it, where their hazard has no "
-        "bound: it is of Weibull shape since then, or nobody was at risk for any time",
+        "an event or a treatment start at the moment at which they came to be at risk of it, where "
+        "its hazard has no bound: it is of Weibull shape since then, or nobody was at risk of it for "
+        "any time",
     )
     _refuse(
         _never_at_risk(rows, followed),
