@@ -73,8 +73,8 @@ def require_time_at_risk(
     _refuse(
         rows.patient[unbounded],
         "an event or a treatment start at the moment at which they came to be at risk of it, where "
-        "its hazard has no bound: it is of Weibull shape since then, or nobody was at risk of it for "
-        "any time",
+        "its hazard has no bound: it is of Weibull shape since then, or nobody was at risk of it "
+        "for any time",
     )
     _refuse(
         _never_at_risk(rows, followed),
