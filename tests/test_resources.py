@@ -32,3 +32,9 @@ def test_an_unknown_kind_and_a_missing_file_are_refused_with_a_remedy() -> None:
         resources.resource_path("models")
     with pytest.raises(StorageError, match="Reinstall twinbayes"):
         resources.resource_path("priors", "absent.yaml")
+
+
+@pytest.mark.parametrize("name", ["../priors/aml/v1.yaml", "/etc/passwd", "a/../../README.md"])
+def test_names_that_lead_out_of_their_folder_are_refused(name: str) -> None:
+    with pytest.raises(StorageError, match=r"without '\.\.'"):
+        resources.resource_path("notebooks", name)

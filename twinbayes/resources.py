@@ -36,11 +36,15 @@ def resource_path(kind: str, *parts: str) -> Path:
     OptionError
         If `kind` is unknown.
     StorageError
-        If neither place has it.
+        If neither place has it, or the names lead out of the folder.
     """
     packaged, in_repository = _PLACES[require_known(kind, _PLACES, "kind of resource")]
     for root in (_PACKAGE / packaged, _REPOSITORY / in_repository):
         path = root.joinpath(*parts)
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise StorageError(
+                f"A shipped file lies within {in_repository!r}: name it from there, without '..'."
+            )
         if path.exists():
             return path
     wanted = "/".join((in_repository, *parts))

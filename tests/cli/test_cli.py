@@ -47,10 +47,11 @@ class MadeUpFit(SimpleNamespace):
 def fitted(monkeypatch: pytest.MonkeyPatch) -> MadeUpFit:
     """A fit in place of every one that is made or loaded."""
     made = MadeUpFit(verdict=verdict(), manifest={"seed": 1})
-    made.calls = []
+    made.calls, made.specs = [], []
 
     def fit(spec: Any, cohort: Any, **options: Any) -> MadeUpFit:
         made.calls.append(("fit", spec.name, cohort.name, options))
+        made.specs.append(spec)
         return made
 
     def page(name: str) -> Any:
@@ -136,6 +137,39 @@ def test_bad_input_is_two_and_one_message(arguments: tuple[str, ...], tmp_path: 
     assert "Traceback" not in result.output
     assert result.stdout == ""
     assert json.loads(as_json.stdout)["message"] in result.stderr
+
+
+def test_check_says_whether_a_disease_fits_and_what_a_misspelt_event_means(tmp_path: Path) -> None:
+    registry = tb.datasets.registry()
+    said = run("check", "registry", "--disease", "registry")
+    assert said.exit_code == 0, said.output
+    assert "The model 'registry' can be fitted to these data." in said.output
+    events = registry.events
+    relapses = events.index[events["event"] == "relapse"]
+    wrong = events.assign(event=events["event"].where(events.index != relapses[3], "relaps"))
+    folder = registry.with_rows({"events": wrong}).write(tmp_path / "cohort")
+    assert run("check", folder).exit_code == 0
+    said = run("check", folder, "--disease", "registry")
+    assert said.exit_code == 2
+    assert "'relaps' (meant for 'relapse'?)" in said.stderr
+    assert run("check", "registry", "--disease", "basket").exit_code == 2
+
+
+def test_a_cohort_of_one_sex_is_fitted_without_sex(fitted: MadeUpFit, tmp_path: Path) -> None:
+    registry = tb.datasets.registry()
+    women = registry.patients.loc[registry.patients["sex"] == "female", "patient_id"]
+    folder = registry.select(list(women)).write(tmp_path / "women")
+    said = run("check", folder, "--disease", "registry")
+    assert said.exit_code == 2
+    assert "--without sex" in said.stderr
+    assert run("check", folder, "--disease", "registry", "--without", "sex").exit_code == 0
+    out = tmp_path / "fit.nc"
+    said = run("fit", folder, "--disease", "registry", "--without", "sex", "--out", out)
+    assert said.exit_code == 0, said.output
+    assert "sex" not in {getattr(t, "name", "") for t in fitted.specs[-1].events.covariates}
+    assert (
+        run("fit", folder, "--disease", "basket", "--without", "sex", "--out", out).exit_code == 2
+    )
 
 
 def test_fit_saves_and_reports_the_verdict(fitted: MadeUpFit, tmp_path: Path) -> None:

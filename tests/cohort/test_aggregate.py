@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -40,11 +42,25 @@ def test_good_results_of_every_kind_are_read(outcome: str, tmp_path: Path) -> No
         ("response", {"responders": [2, 14, 1]}, "responders-above-n", 3, "responders"),
         ("response", {"responders": [2, -1, 1]}, "negative", 3, "responders"),
         ("response", {"n": [15.5, 13, 12]}, "count-whole", 2, "n"),
-        ("response", {"n": [15, None, 12]}, "number", 3, "n"),
-        ("response", {"n": [15, "many", 12]}, "number", 3, "n"),
-        ("response", {"subgroup": ["a", " ", "c"]}, "subgroup-blank", 3, "subgroup"),
+        ("response", {"n": [15, None, 12]}, "blank", 3, "n"),
+        ("response", {"n": [15, "many", 12]}, "not-a-number", 3, "n"),
+        ("response", {"n": [15, [1], 12]}, "not-a-cell", 3, "n"),
+        ("response", {"n": [15, 10**400, 12]}, "not-a-cell", 3, "n"),
+        ("response", {"n": ["15", "2020-03-01", "12"]}, "calendar-date", 3, "n"),
+        ("response", {"subgroup": ["a", " ", "c"]}, "padded", 3, "subgroup"),
+        ("response", {"subgroup": ["a", "", "c"]}, "blank", 3, "subgroup"),
+        ("response", {"subgroup": ["a", "NA", "c"]}, "blank", 3, "subgroup"),
+        ("response", {"subgroup": ["a", "None", "c"]}, "missing-code", 3, "subgroup"),
+        (
+            "response",
+            {"subgroup": pd.Series(["a", "\ud800", "c"], dtype=object)},
+            "not-a-cell",
+            3,
+            "subgroup",
+        ),
+        ("response", {"subgroup": [1.0, 2.0, 3.5]}, "not-text", 3, "subgroup"),
         ("mean", {"se": [0.1, 0.0, 0.3]}, "se-positive", 3, "se"),
-        ("mean", {"mean": [1.0, float("inf"), 0.0]}, "number", 3, "mean"),
+        ("mean", {"mean": [1.0, float("inf"), 0.0]}, "not-finite", 3, "mean"),
         ("rate", {"time": [0.0, 4.0, 7.0]}, "time-zero", 2, "time"),
         ("rate", {"time": [1.0, 4.0, -7.0]}, "negative", 4, "time"),
         ("log_hazard_ratio", {"se": [-0.1, 0.2, 0.3]}, "se-positive", 2, "se"),
@@ -57,7 +73,7 @@ def test_each_fault_is_named_with_place_rule_and_remedy(
         tb.read_aggregate(table(outcome, **changed), outcome=outcome)
     faults = caught.value.faults
     assert faults is not None
-    (found,) = faults[faults["rule"] == rule].to_dict("records")
+    found = next(f for f in faults[faults["rule"] == rule].to_dict("records") if f["row"] == row)
     assert (found["table"], found["row"], found["column"]) == ("results", row, column)
     assert found["remedy"] == RULES[rule]
 
@@ -68,7 +84,7 @@ def test_all_faults_are_told_at_once() -> None:
         tb.read_aggregate(bad)
     assert caught.value.faults is not None
     assert set(caught.value.faults["rule"]) == {
-        "negative", "responders-above-n", "count-whole", "number",
+        "negative", "responders-above-n", "count-whole", "blank",
     }  # fmt: skip
 
 
@@ -89,11 +105,60 @@ def test_a_file_that_is_no_table_and_columns_that_are_no_covariates_are_refused(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "blank.csv").write_text("")
-    with pytest.raises(CohortError, match=r"blank\.csv cannot be read as a table"):
+    with pytest.raises(CohortError, match="results: file-empty: it has no header"):
         tb.read_aggregate(tmp_path / "blank.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(CohortError, match="There is no file"):
+        tb.read_aggregate(tmp_path / "pipe.csv")
     for wrong in (("n",), ("x", "x"), "x"):
         with pytest.raises(OptionError, match="name each further column once"):
             tb.read_aggregate(table(x=[0, 1, 2]), covariates=wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "row"),
+    [
+        ("subgroup,responders,n\na,2,15\nb,0,13,7\n", "row-length", 3),
+        ("subgroup,responders,n\na,2,15,1\nb,0,13,7\n", "row-length", 2),
+        ("subgroup,responders,n\na,2\n", "row-length", 2),
+        ("subgroup,n,responders,n\na,15,2,30\n", "column-twice", None),
+        ("subgroup;responders;n\na;2;15\n", "delimiter", None),
+        ('subgroup,responders,n\n"a,2,15\n', "file-unreadable", None),
+        ("subgroup,responders,n\na,2," + "7" * 20_000 + "x\n", "not-a-number", 2),
+        ("subgroup,responders,n\nNone,2,15\n", "missing-code", 2),
+    ],
+)
+def test_files_are_read_as_strictly_as_those_of_cohorts(
+    text: str, rule: str, row: int | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "trial.csv"
+    path.write_text(text)
+    begun = time.process_time()
+    with pytest.raises(CohortError) as caught:
+        tb.read_aggregate(path)
+    assert time.process_time() - begun < 1.0
+    assert caught.value.faults is not None
+    found = caught.value.faults[caught.value.faults["rule"] == rule]
+    assert found["row"].isna().all() if row is None else row in set(found["row"])
+    assert set(found["remedy"]) == {RULES[rule]}
+
+
+def test_a_file_in_another_encoding_is_refused_and_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "trial.csv"
+    path.write_bytes("subgroup,responders,n\nKöln,2,15\n".encode("latin-1"))
+    with pytest.raises(CohortError, match="results: encoding"):
+        tb.read_aggregate(path)
+    path.write_text("subgroup,responders,n\n\nKöln,2,15\n,,\nNone here,1,7\n", encoding="utf-8")
+    assert tb.read_aggregate(path).subgroups == ("Köln", "None here")
+
+
+def test_other_columns_are_counted_and_only_slips_are_repeated() -> None:
+    wrong = table().rename(columns={"responders": "Responder"}).assign(Hildegard_Secret=1)
+    with pytest.raises(CohortError) as caught:
+        tb.read_aggregate(wrong)
+    assert "Is 'Responder' meant for 'responders'?" in str(caught.value)
+    assert "2 others" in str(caught.value)
+    assert "Hildegard" not in str(caught.value)
 
 
 def test_strategies_that_are_none_and_names_that_models_use_are_refused() -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from twinbayes.documents import MOST_YAML_BYTES as MOST_BYTES
 from twinbayes.errors import PriorError
 from twinbayes.priors import PriorEntry, PriorSet, check_priors, library_names, load_priors
 from twinbayes.priors.files.library import library_files
-from twinbayes.priors.files.reading import MOST_BYTES
 
 SECONDS = 5.0
 GOOD = """\

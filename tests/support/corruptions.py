@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import pytest
 from pandas import DataFrame
 
 # A corruption spoils a valid folder at a place chosen by `k` and returns the fault it must
@@ -73,6 +71,10 @@ CORRUPTIONS |= {
     ),
     "a padded identifier": cell("padded", "events", "patient_id", " SECRET-001", "SECRET-001\t"),
     "a control character": cell("padded", "patients", "centre", "north\x07", "nor\nth"),
+    "a text without end": cell("too-long", "patients", "centre", "9" * 20_000, "x" * 9_000),
+    "digits without end": cell(
+        "not-a-number", "visits", "value", "9" * 20_000 + "x", "9" * 20_000 + ".", "1." * 9_000
+    ),
     "a code for missing in text": cell("missing-code", "patients", "subgroup", "n/a", "null", "."),
     "a day in words": cell("not-a-number", "events", "day", "ten", "10 days", "1_0", "٣"),
     "a decimal comma": cell("not-a-number", "visits", "value", "3,5"),
@@ -144,6 +146,11 @@ CORRUPTIONS |= {
         "levels-and-range", "variables",
         put_where(f, "variables", ("name", "stage"), "min", "0"),
     ),
+    "a range for sex, or levels of age": lambda f, k: (
+        "kind-fixed", "variables",
+        put_where(f, "variables", ("name", ("sex", "age_years")[k % 2]), ("min", "levels")[k % 2],
+                  ("0", "18|19")[k % 2]),
+    ),
     "a marker declared for patients": lambda f, k: (
         "role-table", "variables", put_where(f, "variables", ("name", "wbc"), "role", "marker")
     ),
@@ -205,169 +212,3 @@ def an_interval_that_ends_the_record(folder: Path, k: int) -> Expected:
 @corruption
 def an_interval_over_an_earlier_event(folder: Path, k: int) -> Expected:
     return "interval-overlap", "events", interval(folder, "relapse", ("0", "12.5")[k % 2], k)
-
-
-@corruption
-def a_required_table_is_missing(folder: Path, k: int) -> Expected:
-    table = ("patients", "events", "variables")[k % 3]
-    (folder / f"{table}.csv").unlink()
-    return "table-missing", table, None
-
-
-@corruption
-def a_table_twice(folder: Path, k: int) -> Expected:
-    (folder / "events.parquet").write_bytes(b"")
-    return "table-twice", "events", None
-
-
-@corruption
-def a_misspelt_table(folder: Path, k: int) -> Expected:
-    (folder / ("visit.csv", "SECRET-001.csv", "Events.CSV")[k % 3]).write_text("patient_id\n")
-    return "table-unknown", "folder", None
-
-
-@corruption
-def another_encoding(folder: Path, k: int) -> Expected:
-    path = folder / "patients.csv"
-    text = path.read_text().replace("north", "Köln")
-    path.write_bytes(text.encode(("latin-1", "utf-16")[k % 2]))
-    return "encoding", "patients", None
-
-
-@corruption
-def another_delimiter(folder: Path, k: int) -> Expected:
-    path = folder / "visits.csv"
-    path.write_text(path.read_text().replace(",", (";", "\t", "|")[k % 3]))
-    return "delimiter", "visits", None
-
-
-@corruption
-def an_empty_file(folder: Path, k: int) -> Expected:
-    (folder / "treatments.csv").write_text(("", "\n", "\ufeff")[k % 3], encoding="utf-8")
-    return "file-empty", "treatments", None
-
-
-@corruption
-def an_unclosed_quotation(folder: Path, k: int) -> Expected:
-    path = folder / "events.csv"
-    path.write_text(path.read_text() + '"SECRET-001,3,relapse\n')
-    return "file-unreadable", "events", None
-
-
-@corruption
-def a_damaged_parquet_file(folder: Path, k: int) -> Expected:
-    pytest.importorskip("pyarrow")
-    (folder / "events.csv").unlink()
-    (folder / "events.parquet").write_bytes(b"PAR1 SECRET-001"[: k % 16])
-    return "file-unreadable", "events", None
-
-
-@corruption
-def a_row_with_a_cell_too_many(folder: Path, k: int) -> Expected:
-    path = folder / "events.csv"
-    lines = path.read_text().splitlines()
-    at = 1 + k % (len(lines) - 1)
-    lines[at] = lines[at] + ",extra" if k % 2 else lines[at].rsplit(",", 1)[0]
-    path.write_text("\n".join(lines) + "\n")
-    return "row-length", "events", at + 1
-
-
-@corruption
-def a_missing_column(folder: Path, k: int) -> Expected:
-    table, column = (
-        ("patients", "centre"), ("events", "day"), ("visits", "censored"), ("variables", "role"),
-        ("treatments", "treatment"), ("genomics", "patient_id"),
-    )[k % 6]  # fmt: skip
-    store(folder, table, load(folder, table).drop(columns=column))
-    return "column-missing", table, None
-
-
-@corruption
-def a_file_without_header(folder: Path, k: int) -> Expected:
-    path = folder / ("events", "patients", "visits")[k % 3]
-    path = path.with_suffix(".csv")
-    path.write_text(path.read_text().split("\n", 1)[1])
-    return "column-missing", path.stem, None
-
-
-@corruption
-def a_column_twice(folder: Path, k: int) -> Expected:
-    path = folder / "events.csv"
-    path.write_text("\n".join(f"{line},{line.split(',')[1]}" for line in path.read_text().split()))
-    return "column-twice", "events", None
-
-
-@corruption
-def an_undeclared_covariate(folder: Path, k: int) -> Expected:
-    table = ("patients", "genomics")[k % 2]
-    store(folder, table, load(folder, table).assign(ldh="200"))
-    return "column-unknown", table, None
-
-
-@corruption
-def an_unknown_column_of_events(folder: Path, k: int) -> Expected:
-    store(folder, "events", load(folder, "events").assign(date="x"))
-    return "column-unknown", "events", None
-
-
-@corruption
-def patients_as_columns(folder: Path, k: int) -> Expected:
-    frame = load(folder, "genomics")
-    for patient in list(frame["patient_id"]):
-        frame[patient] = "0"
-    store(folder, "genomics", frame)
-    return "column-unknown", "genomics", None
-
-
-@corruption
-def an_age_that_no_variable_declares(folder: Path, k: int) -> Expected:
-    frame = load(folder, "variables")
-    store(folder, "variables", frame[frame["name"] != "age_years"])
-    return "column-unknown", "patients", None
-
-
-@corruption
-def no_patient_at_all(folder: Path, k: int) -> Expected:
-    store(folder, "patients", load(folder, "patients").head(0))
-    return "no-patients", "patients", None
-
-
-@corruption
-def no_descriptor(folder: Path, k: int) -> Expected:
-    (folder / "datapackage.json").unlink()
-    return "descriptor-missing", "datapackage.json", None
-
-
-@corruption
-def a_descriptor_that_is_no_object(folder: Path, k: int) -> Expected:
-    (folder / "datapackage.json").write_bytes((b"[]", b"{", b"\xff", b"3", b"[" * 10**5)[k % 5])
-    return "descriptor-unreadable", "datapackage.json", None
-
-
-def change_descriptor(folder: Path, **changes: object) -> None:
-    path = folder / "datapackage.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-@corruption
-def a_descriptor_of_another_contract(folder: Path, k: int) -> Expected:
-    wrong = ({"contract": "cohort/v2"}, {}, None, {"contract": "cohort/v1", "simulated": "no"})
-    change_descriptor(folder, twinbayes=wrong[k % 4])
-    return "descriptor-contract", "datapackage.json", None
-
-
-@corruption
-def a_descriptor_that_points_elsewhere(folder: Path, k: int) -> Expected:
-    wrong = ("../../etc/passwd", "data/events.csv", "excluded.csv", 3, None)[k % 5]
-    change_descriptor(folder, resources=[{"path": wrong}])
-    return "descriptor-path", "datapackage.json", None
-
-
-@corruption
-def a_number_stored_as_identifier(folder: Path, k: int) -> Expected:
-    pytest.importorskip("pyarrow")
-    frame = load(folder, "patients")
-    (folder / "patients.csv").unlink()
-    frame.assign(centre=1.5).to_parquet(folder / "patients.parquet")
-    change_descriptor(folder, resources=[])
-    return "not-text", "patients", -1

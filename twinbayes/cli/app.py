@@ -62,22 +62,32 @@ Adapter = Annotated[
     typer.Option(help=f"Read a published data set: {known_adapters()} ('-' as its place: the "
                  "installed package)."),
 ]  # fmt: skip
+Without = Annotated[
+    list[str] | None,
+    typer.Option(help="Leave out a covariate of the model, such as sex; may be repeated."),
+]
 Out = Annotated[Path, typer.Option(help="File to write.")]
 FitPath = Annotated[Path, typer.Argument(help="A fit that `twinbayes fit` wrote.")]
 Interval = Annotated[float, typer.Option(help="Probability of the equal-tailed intervals.")]
 
 
-@app.command(epilog="Example:  twinbayes check my_cohort --out quality.html")
+@app.command(epilog="Example:  twinbayes check my_cohort --disease aml --out quality.html")
 @reports_errors
 def check(
     cohort: CohortPath,
     adapter: Adapter = None,
+    disease: Annotated[
+        str | None,
+        typer.Option(help=f"Also say whether the model fits the data: {known_diseases()}."),
+    ] = None,
+    without: Without = None,
     out: Annotated[Path | None, typer.Option(help="Write the quality report as HTML.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Read a cohort: all faults at once, or what its data look like."""
     data = _read(cohort, adapter)
     report = data.quality()
+    misfits = () if disease is None else _misfits(data, disease, without)
     if out is not None:
         from twinbayes.report.quality_page import write_quality_page
 
@@ -88,12 +98,17 @@ def check(
             "subgroups": len(data.subgroups), "centres": len(data.centres),
             "excluded_rows": len(data.excluded), "fingerprint": data.fingerprint,
             "flags": list(report.flags), "report": None if out is None else str(out),
+            "disease": disease, "misfits": list(misfits),
         })  # fmt: skip
         return USABLE
     typer.echo(repr(data))
     typer.echo(f"Excluded rows: {len(data.excluded)}. Fingerprint: {data.fingerprint}")
     for flag in report.flags or ("Nothing stands out.",):
         typer.echo(f"- {flag}")
+    if disease is not None:
+        typer.echo(f"The model {disease!r} can be fitted to these data.")
+    for misfit in misfits:
+        typer.echo(f"- {misfit}")
     if out is not None:
         typer.echo(f"Quality report: {out}")
     return USABLE
@@ -106,6 +121,7 @@ def fit(
     disease: Annotated[str, typer.Option(help=f"{known_diseases()}.")],
     out: Out,
     adapter: Adapter = None,
+    without: Without = None,
     priors: Annotated[
         str | None, typer.Option(help="Prior library name or YAML file; default: the disease's.")
     ] = None,
@@ -124,7 +140,8 @@ def fit(
 
     data = _read(cohort, adapter)
     fitted = tb.fit(
-        tb.disease(disease), data, priors=None if priors is None else tb.load_priors(priors),
+        _described(disease, without), data,
+        priors=None if priors is None else tb.load_priors(priors),
         sampler=sampler, draws=draws, tune=tune, chains=chains, seed=seed,
         progressbar=not as_json, target_accept=target_accept,
     )  # fmt: skip
@@ -308,6 +325,32 @@ def _read(cohort: str, adapter: str | None) -> Cohort:
 
         return datasets.registry()
     return read_cohort(None if cohort == "-" else cohort, adapter)
+
+
+def _described(disease: str, without: list[str] | None) -> Any:
+    """The model of a disease, without some covariates."""
+    import twinbayes as tb
+    from twinbayes.errors import OptionError
+    from twinbayes.model import ModelSpec
+
+    spec = tb.disease(disease)
+    if not without:
+        return spec
+    if not isinstance(spec, ModelSpec):
+        raise OptionError(f"--without is for models of patients, and {disease!r} is none.")
+    return spec.without_covariates(*without)
+
+
+def _misfits(data: Cohort, disease: str, without: list[str] | None) -> tuple[str, ...]:
+    """What a model does not use of a cohort; raises what hinders a fit."""
+    from twinbayes.errors import OptionError
+    from twinbayes.model import ModelSpec
+    from twinbayes.model.misfits import misfits
+
+    spec = _described(disease, without)
+    if not isinstance(spec, ModelSpec):
+        raise OptionError(f"check: {disease!r} is no model of patients.")
+    return misfits(spec, data)
 
 
 def _of_patients(fitted: Fit | AggregateFit) -> Fit:

@@ -12,16 +12,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pandas import DataFrame
 
+from twinbayes.cohort.contract.cells import typed_table
+from twinbayes.cohort.contract.faults import RULES as RULES_OF_COHORTS
 from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.contract.raw_tables import (
+    is_ordinary_file,
+    raw_frame,
+    read_table_file,
+    without_blank_rows,
+)
+from twinbayes.cohort.contract.schema import Field, TableSchema
 from twinbayes.errors import CohortError, OptionError, require_known
 from twinbayes.names import SUBGROUP
+from twinbayes.spelling import nearest
 
 RESPONSE: Final = "response"
 MEAN: Final = "mean"
@@ -38,10 +47,15 @@ OUTCOMES: Final[MappingProxyType[str, tuple[str, str]]] = MappingProxyType(
 """What can be observed of a subgroup, and the two columns that hold it."""
 
 TABLE: Final = "results"
+_OF_TABLES: Final = (
+    "encoding", "delimiter", "file-empty", "file-unreadable", "row-length", "column-twice",
+    "padded", "not-text", "not-a-cell", "not-a-number", "calendar-date", "not-finite",
+)  # fmt: skip
 RULES: Final[MappingProxyType[str, str]] = MappingProxyType(
-    {
-        "subgroup-blank": "Name the subgroup of every row.",
-        "number": "Write a finite number in every row; leave out rows without a result.",
+    {rule: remedy for rule, remedy in RULES_OF_COHORTS.items() if rule in _OF_TABLES}
+    | {
+        "blank": "Fill in the cell, or leave out the row where there is no result.",
+        "missing-code": "Name the subgroup in other words: these read as if it were not known.",
         "negative": "Counts and times are 0 or more: check the sign.",
         "count-whole": "Write counts, not percentages.",
         "responders-above-n": "Check whether the two columns are swapped.",
@@ -49,7 +63,7 @@ RULES: Final[MappingProxyType[str, str]] = MappingProxyType(
         "se-positive": "Give the standard error of the estimate; a blank is not 0.",
     }
 )
-"""Every rule of these tables with its remedy. Rows are counted with the header as row 1."""
+"""Every rule of these tables with its remedy: those of a cohort's, and what results must be."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,7 +123,8 @@ def read_aggregate(
     ----------
     data
         A table, or the path of a CSV file: ``subgroup`` and, by outcome, ``responders, n``;
-        ``mean, se``; ``events, time``; ``estimate, se``. Other columns are left out.
+        ``mean, se``; ``events, time``; ``estimate, se``. It is read as the tables of a cohort are.
+        Other columns are left out, and lines without any entry are no rows.
     outcome
         A key of `OUTCOMES`.
     covariates
@@ -130,43 +145,66 @@ def read_aggregate(
     what the others and the prior say.
     """
     require_known(outcome, OUTCOMES, "outcome")
-    if not isinstance(data, DataFrame):
-        path = Path(data)
-        if not path.is_file():
-            raise CohortError(f"There is no file {path.name!r} at the path given.")
-        try:
-            data, name = pd.read_csv(path, dtype={SUBGROUP: str}), name or path.stem
-        except ValueError as error:  # pandas' own errors, and bytes that are no text
-            raise CohortError(
-                f"{path.name} cannot be read as a table ({error}). Write plain CSV in UTF-8: a "
-                "header, and one row a result."
-            ) from error
     _require_covariates(outcome, covariates)
     wanted = (SUBGROUP, *OUTCOMES[outcome], *covariates)
-    missing = [column for column in wanted if column not in data.columns]
-    if missing:
-        raise CohortError(
-            f"Results with outcome {outcome!r} need the columns {', '.join(wanted)}; missing: "
-            f"{', '.join(missing)}. Found: {', '.join(map(str, data.columns))}."
-        )
-    if data.empty:
-        raise CohortError("The table of results has no rows. Give at least one subgroup.")
     faults = Faults(RULES)
-    labels = data[SUBGROUP].astype("string").str.strip()
-    _note(faults, "subgroup-blank", SUBGROUP, (labels.isna() | (labels == "")).to_numpy(bool))
-    numbers = {c: pd.to_numeric(data[c], errors="coerce").to_numpy(float) for c in wanted[1:]}
-    for column, values in numbers.items():
-        _note(faults, "number", column, ~np.isfinite(values))
-    _check_outcome(faults, outcome, *(numbers[c] for c in OUTCOMES[outcome]))
+    raw = _raw(data, faults)
     faults.raise_if_any()
-    table = DataFrame({SUBGROUP: labels.astype(str).to_numpy(object), **numbers})
+    _require_columns(list(raw.columns), wanted, outcome)
+    if raw.empty:
+        raise CohortError("The table of results has no rows. Give at least one subgroup.")
+    table = _typed(raw[list(wanted)], wanted, faults)
+    first, second = (table[column].to_numpy() for column in OUTCOMES[outcome])
+    _check_outcome(faults, outcome, table.index.to_numpy(), first, second)
+    faults.raise_if_any()
     return Aggregate(
-        table=table,
+        table=table.reset_index(drop=True),
         outcome=outcome,
         covariates=tuple(covariates),
-        name=name or "aggregate data",
-        not_read=tuple(str(c) for c in data.columns if c not in wanted),
+        name=name or ("aggregate data" if isinstance(data, DataFrame) else Path(data).stem),
+        not_read=tuple(c for c in raw.columns if c not in wanted),
     )
+
+
+def _raw(data: DataFrame | str | os.PathLike[str], faults: Faults) -> DataFrame:
+    """Cells as they were given, indexed by row number."""
+    if isinstance(data, DataFrame):
+        frame: DataFrame | None = raw_frame(data, TABLE, faults)
+    else:
+        path = Path(data)
+        if not is_ordinary_file(path):
+            raise CohortError(f"There is no file {path.name!r} at the path given.")
+        frame = read_table_file(path, TABLE, faults)
+    if frame is None:  # and the fault is noted
+        return DataFrame()
+    tables, _ = without_blank_rows({TABLE: frame})
+    return tables[TABLE]
+
+
+def _require_columns(found: Sequence[str], wanted: Sequence[str], outcome: str) -> None:
+    missing = [column for column in wanted if column not in found]
+    if missing:
+        others = [column for column in found if column not in wanted]
+        meant = [(name, nearest(name, missing)) for name in others]
+        slips = "".join(f" Is {name!r} meant for {to!r}?" for name, to in meant if to is not None)
+        raise CohortError(
+            f"Results with outcome {outcome!r} need the columns {', '.join(wanted)}; missing: "
+            f"{', '.join(missing)}. Found beside them: {len(others)} others.{slips}"
+        )
+
+
+def _typed(raw: DataFrame, wanted: Sequence[str], faults: Faults) -> DataFrame:
+    """Labels as text and all else as floats, indexed by row number."""
+    label, *numbers = wanted
+    fields = (
+        Field(name=label, kind="string", required=True),
+        *(Field(name=column, kind="number", required=True) for column in numbers),
+    )
+    schema = TableSchema(
+        table=TABLE, fields=fields, open=False, key=(), missing=frozenset({"", "NA"})
+    )
+    typed = cast(DataFrame, typed_table(raw, schema, (), faults))  # every column is there
+    return typed.astype({label: object})
 
 
 def _require_covariates(outcome: str, covariates: Sequence[str]) -> None:
@@ -179,31 +217,32 @@ def _require_covariates(outcome: str, covariates: Sequence[str]) -> None:
         )
 
 
-def _note(faults: Faults, rule: str, column: str, bad: NDArray[np.bool_]) -> None:
-    if bad.any():
-        faults.add(rule, TABLE, _PROBLEMS[rule], column=column, rows=np.flatnonzero(bad) + 2)
-
-
 def _check_outcome(
-    faults: Faults, outcome: str, first: NDArray[np.float64], second: NDArray[np.float64]
+    faults: Faults,
+    outcome: str,
+    rows: NDArray[np.int64],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
 ) -> None:
+    def note(rule: str, column: str, bad: NDArray[np.bool_]) -> None:
+        if bad.any():
+            faults.add(rule, TABLE, _PROBLEMS[rule], column=column, rows=rows[bad])
+
     one, two = OUTCOMES[outcome]
     counts = {RESPONSE: ((one, first), (two, second)), RATE: ((one, first),)}.get(outcome, ())
     for column, values in counts:
-        _note(faults, "negative", column, values < 0)
-        _note(faults, "count-whole", column, np.isfinite(values) & (values != np.round(values)))
+        note("negative", column, values < 0)
+        note("count-whole", column, np.isfinite(values) & (values != np.round(values)))
     if outcome == RESPONSE:
-        _note(faults, "responders-above-n", one, first > second)
+        note("responders-above-n", one, first > second)
     elif outcome == RATE:
-        _note(faults, "negative", two, second < 0)
-        _note(faults, "time-zero", two, (second == 0) & (first > 0))
+        note("negative", two, second < 0)
+        note("time-zero", two, (second == 0) & (first > 0))
     else:
-        _note(faults, "se-positive", two, second <= 0)
+        note("se-positive", two, second <= 0)
 
 
 _PROBLEMS: Final = {
-    "subgroup-blank": "a row has no subgroup",
-    "number": "not a finite number",
     "negative": "below 0",
     "count-whole": "not a whole number",
     "responders-above-n": "more responders than patients",

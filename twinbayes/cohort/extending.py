@@ -10,7 +10,7 @@ from pandas import DataFrame
 
 from twinbayes.cohort.contract.cells import typed_table
 from twinbayes.cohort.contract.faults import Faults
-from twinbayes.cohort.contract.files import by_row
+from twinbayes.cohort.contract.raw_tables import by_row
 from twinbayes.cohort.contract.rules import check_tables, in_patient_order
 from twinbayes.cohort.contract.schema import table_schema
 from twinbayes.cohort.record import Cohort

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,9 +13,10 @@ import numpy as np
 
 from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
-from twinbayes.errors import ModelError
+from twinbayes.errors import ModelError, require_known
 from twinbayes.model.catalogue import known_type, require_storable
 from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.covariates.columns import Term, without_covariates
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.curves.association import (
     Association,
@@ -126,6 +127,34 @@ class ModelSpec:
             Multiplier.of(a, events.encoding, events.design) for a in self.associations
         )
         return ModelPlan(cohort.patient_ids, events, curves, multipliers)
+
+    def without_covariates(self, *names: str) -> ModelSpec:
+        """Return the model without these covariates, and without interactions that have them.
+
+        For cohorts in which a covariate does not vary, such as those of one sex. A covariate of a
+        `Group` need not be named: it is left out by itself where it has too few carriers.
+
+        Raises
+        ------
+        OptionError
+            A name is no covariate of a term.
+
+        Examples
+        --------
+        >>> spec = tb.disease("aml").without_covariates("sex")  # doctest: +SKIP
+        """
+        curves, events = self.trajectories, self.events
+        terms = (*events.covariates, *(curves.covariates if curves is not None else ()))
+        known = dict.fromkeys(t.name for t in terms if isinstance(t, Term))
+        for name in names:
+            require_known(name, known, "covariate")
+        kept = without_covariates(events.covariates, names)
+        groups = {term.group for term in kept}
+        unshrunk = tuple(group for group in events.unshrunk if group in groups)
+        if curves is not None:
+            curves = replace(curves, covariates=without_covariates(curves.covariates, names))
+        fewer = replace(events, covariates=kept, unshrunk=unshrunk)
+        return replace(self, events=fewer, trajectories=curves)
 
     @property
     def graph(self) -> StateGraph:

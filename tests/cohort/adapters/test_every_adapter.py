@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +132,29 @@ def test_a_file_of_other_bytes_is_refused(
     folder = copy_of(name)
     content = (folder / file).read_bytes()
     (folder / file).write_bytes(content[:40] + b"\xff\xfe\xe9" + content[40:])
+    assert file in refused(path_in(folder, name), name)
+
+
+@pytest.mark.parametrize(("name", "file"), TEXTS)
+def test_rows_longer_than_the_header_are_not_shifted_in_silence(
+    name: str, file: str, copy_of: Callable[[str], Path]
+) -> None:
+    folder = copy_of(name)
+    separator = "\t" if file.endswith(".txt") else ","
+    header, *rows = (folder / file).read_text().splitlines()
+    (folder / file).write_text("\n".join([header, *(f"{row}{separator}1" for row in rows)]))
+    assert f"{file} has rows with more cells than its header" in refused(
+        path_in(folder, name), name
+    )
+
+
+@pytest.mark.parametrize(("name", "file"), FILES)
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(
+    name: str, file: str, copy_of: Callable[[str], Path]
+) -> None:
+    folder = copy_of(name)
+    (folder / file).unlink()
+    os.mkfifo(folder / file)
     assert file in refused(path_in(folder, name), name)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from twinbayes import disease, read_cohort
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model import StateGraph, Transition
 from twinbayes.model.courses.history import CENSORED, Histories, trace_histories
+from twinbayes.model.courses.same_day import graph_order
 from twinbayes.model.events.rows import rows_at_risk
 
 TRANSPLANT = "allogeneic_transplant"
@@ -234,3 +237,100 @@ def test_events_of_the_aml_patients_equal_the_reference(amlsg: Cohort, reference
     assert amlsg.treatments is not None
     given = (amlsg.treatments["treatment"] == TRANSPLANT).sum()
     assert sum(v for k, v in found.items() if "start:" in k) == given
+
+
+@pytest.mark.parametrize("patients", [1, 3])
+def test_events_of_one_day_are_followed_as_the_graph_allows_in_any_order_of_rows(
+    patients: int, make_cohort: Callable[..., Cohort]
+) -> None:
+    kinds = ("complete_remission", "relapse", "death")
+    for order in permutations(kinds):
+        rows = [(f"p{i}", 50, kind) for i in range(patients) for kind in order]
+        histories = trace_histories(AML, make_cohort(rows))
+        assert [AML.labels[e.exit] for e in histories.episodes] == patients * [
+            "induction->remission", "remission->relapse", "relapse->death_after_relapse"
+        ]  # fmt: skip
+        assert histories.set_aside.empty
+
+
+def test_the_order_of_a_day_follows_from_the_state_before_it(
+    make_cohort: Callable[..., Cohort],
+) -> None:
+    cycle = StateGraph(
+        states=("well", "ill"),
+        transitions=(
+            Transition(source="well", target="ill", event="relapse"),
+            Transition(source="ill", target="well", event="recovery"),
+        ),
+    )
+    days = [("a", 10, "relapse"), ("a", 50, "recovery"), ("a", 50, "relapse")]
+    for order in ([0, 1, 2], [0, 2, 1]):
+        rows = [*(days[k] for k in order), ("a", 90, "last_contact")]
+        lines = told(trace_histories(cycle, make_cohort(rows)), cycle)
+        assert [(e[0], e[2]) for e in lines] == [
+            ("well", 10), ("ill", 50), ("well", 50), ("ill", 90)
+        ]  # fmt: skip
+
+
+def test_events_of_one_day_that_the_graph_allows_in_two_orders_are_refused(
+    make_cohort: Callable[..., Cohort],
+) -> None:
+    graph = disease("hsct").graph
+    both = ["platelet_recovery", "adverse_event"]
+    for order in (both, both[::-1]):
+        rows = [(f"p{i}", 30, kind) for i in range(7) for kind in order]
+        rows = [("o", 9, "relapse"), *rows, *((f"p{i}", 99, "death") for i in range(7))]
+        rows.insert(1, ("o", 20, "last_contact"))
+        with pytest.raises(ModelError, match=r"7 patient\(s\) .*adverse_event, platelet_rec") as e:
+            trace_histories(graph, make_cohort(rows))
+        assert "number in the cohort: 2, 3, 4, 5, 6, …" in str(e.value)
+        assert "Date them apart, half a day" in str(e.value)
+    apart = [("a", 30, both[0]), ("a", 30.5, both[1]), ("a", 99, "death")]
+    assert told(trace_histories(graph, make_cohort(apart)), graph)[1][0] == "recovered"
+
+
+def test_of_events_that_cannot_all_be_followed_as_many_as_can_are(
+    make_cohort: Callable[..., Cohort],
+) -> None:
+    graph = disease("hsct").graph
+    for order in permutations(["relapse", "platelet_recovery"]):
+        rows = [*(("a", 30, kind) for kind in order), ("a", 60, "death")]
+        histories = trace_histories(graph, make_cohort(rows))
+        assert [e.state for e in histories.episodes] == ["transplanted", "recovered"]
+        assert histories.set_aside.empty
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    graph=st.lists(st.tuples(*[st.integers(0, 3)] * 2, st.integers(0, 4)), min_size=1, max_size=9),
+    events=st.lists(st.integers(0, 5), min_size=1, max_size=5, unique=True),
+)
+def test_the_order_found_is_the_one_that_trying_all_finds(
+    graph: list[tuple[int, int, int]], events: list[int]
+) -> None:
+    moves = {(str(source), str(event)): str(target) for source, target, event in graph}
+    labels = {key: number for number, key in enumerate(sorted(moves))}
+
+    def step(state: str, event: str) -> tuple[str, int | None, bool]:
+        key = (state, event)
+        return (moves[key], labels[key], True) if key in moves else (state, None, False)
+
+    def path(order: Sequence[str]) -> tuple[int, ...]:
+        state, fired = "0", []
+        for event in order:
+            state, exit_index, _ = step(state, event)
+            fired += [] if exit_index is None else [exit_index]
+        return tuple(fired)
+
+    names = [str(event) for event in events]
+    tried = {path(order) for order in permutations(names)}
+    longest = {p for p in tried if len(p) == max(map(len, tried))}
+    found = graph_order("0", names, step)
+    if found is None:
+        assert len(longest) > 1
+    else:
+        assert sorted(found) == list(range(len(names)))
+        assert {path([names[k] for k in found])} == longest
+        again = graph_order("0", names[::-1], step)
+        assert again is not None
+        assert [names[k] for k in found] == [names[::-1][k] for k in again]

@@ -136,6 +136,7 @@ def test_a_stored_encoding_encodes_alike(cohort: Cohort) -> None:
         (Term(name="stage", group="clinical"), "text levels: use transform='category'"),
         (Term(name="same", group="clinical"), "constant"),
         (Term(name="same", group="clinical", transform="binary"), "constant"),
+        (Term(name="TP53", group="gene", transform="spline"), "only 2 distinct values, too few"),
         (Term(name="dose", group="dose", transform="log"), "cannot be logged"),
         (Term(name="age", group="clinical", transform="binary"), "other than 0 and 1"),
         (Group(group="dose"), "'dose' has values other than 0 and 1"),

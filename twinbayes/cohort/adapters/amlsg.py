@@ -18,7 +18,7 @@ from pandas import DataFrame, Series
 
 from twinbayes import names
 from twinbayes.cohort.adapters.tables import Publication, dated
-from twinbayes.cohort.contract.files import FIRST_DATA_ROW
+from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
 from twinbayes.cohort.tables import ROLE_COVARIATE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from twinbayes import names
+from twinbayes.cohort.contract.raw_tables import is_ordinary_file
 from twinbayes.errors import CohortError
 
 
@@ -59,10 +61,21 @@ class Publication:
         Raises
         ------
         CohortError
-            If the file is missing, is no table of UTF-8 text, or lacks a column.
+            If the file is missing, is no table of UTF-8 text, has rows longer than its header, or
+            lacks a column.
         """
         try:
-            table = pd.read_csv(file, **options)
+            if not is_ordinary_file(file):
+                raise OSError(file.name)
+            with warnings.catch_warnings():
+                # Otherwise the first cells would name the rows, and the others be shifted.
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                table = pd.read_csv(file, index_col=False, **options)
+        except pd.errors.ParserWarning as error:
+            raise CohortError(
+                f"{self.adapter}: {file.name} has rows with more cells than its header. "
+                f"{self.remedy}"
+            ) from error
         except (OSError, ValueError) as error:  # decoding and parsing errors are ValueErrors
             raise CohortError(
                 f"{self.adapter}: {file.name} is not a readable CSV file. {self.give}"

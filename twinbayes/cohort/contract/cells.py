@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -14,13 +16,22 @@ from pandas import DataFrame, Series
 from twinbayes import names
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.schema import Field, TableSchema
+from twinbayes.cohort.contract.unknown_columns import note_unknown_columns
+from twinbayes.documents import is_writable
 
-_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# No two parts of it can match the same digits, so that a long cell takes no longer than its length.
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[+-]?(inf|infinity)", re.IGNORECASE)
 _DATE: Final = re.compile(
     r"([0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2,4})([ T].*)?"
 )
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_BLANKS: Final = (type(None), type(pd.NA), type(pd.NaT))
+_NUMBERS: Final = (bool, np.bool_, int, np.integer, float, np.floating, Decimal)
+_FRACTIONAL: Final = (float, np.floating, Decimal)
+_CELLS: Final = (str, date, *_NUMBERS, *_BLANKS)
+_LONGEST: Final = 2000  # characters of a text: labels are printed in messages and reports
+_COUNTABLE: Final = 10**300  # beyond it an integer is no float
 # What other programs write for "missing". Refused, not guessed: "none" may be a category.
 _MISSING_CODES: Final = frozenset({"nan", "null", "none", "n/a", "#n/a", "na", ".", "?", "-"})
 _DAY_COLUMNS: Final = frozenset({names.DAY, names.DAY_LOWER, "start_day", "stop_day"})
@@ -46,16 +57,15 @@ def typed_table(
     missing = [f.name for f in schema.fields if f.required and f.name not in raw.columns]
     for name in missing:
         faults.add("column-missing", schema.table, "the column is not there", column=name)
-    if missing:
-        return None
     extra = {field.name: field for field in declared}
     fields = {**extra, **{field.name: field for field in schema.fields}}
-    for name in raw.columns:
-        if name not in fields or _undeclared(raw[name], fields[name], schema, extra):
+    note_unknown_columns(list(raw.columns), list(fields), schema, faults)
+    if missing:
+        return None
+    for name, field in fields.items():
+        if name in raw.columns and _undeclared(raw[name], field, schema, extra):
             problem = "the variables table does not declare the column"
-            if not schema.open:
-                problem = "the column is not in the contract"
-            faults.add("column-unknown", schema.table, problem, column=str(name))
+            faults.add("column-unknown", schema.table, problem, column=name)
     order = [*schema.columns, *(name for name in extra if name not in schema.columns)]
     columns = {}
     for name in order:
@@ -66,7 +76,7 @@ def typed_table(
         cells = _Cells(raw[name], schema, name, faults)
         values = cells.text() if field.kind == "string" else cells.number()
         cells.check(values, field)
-        if name in extra and not field.declared:
+        if name in extra and not field.declared and extra[name].kind == field.kind:
             cells.check(values, extra[name])
         columns[name] = _series(values, field, raw.index)
     return DataFrame(columns, index=raw.index)
@@ -100,20 +110,28 @@ class _Cells:
     def __init__(self, raw: Series, schema: TableSchema, column: str, faults: Faults) -> None:
         self._faults, self._table, self._column = faults, schema.table, column
         self._dtype, self._rows = raw.dtype, raw.index.to_numpy()
-        codes, values = pd.factorize(raw.to_numpy(dtype=object))
-        self._values = [str(value) for value in values]
+        cells = raw.to_numpy(dtype=object, copy=True)
+        strange = np.array([not _is_cell(cell) for cell in cells], dtype=bool)
+        cells[strange] = None
+        codes, values = pd.factorize(cells)
+        odd = np.array([not _can_be_spelt(value) for value in values] + [False])[codes]
+        codes = np.where(odd, -1, codes)
+        self._given = list(values)
+        self._values = ["" if not _can_be_spelt(value) else str(value) for value in values]
+        problem = "the cell holds something else than text or a number"
+        self._note("not-a-cell", problem, strange | odd)
         # One more value stands for every blank cell, whose code is -1.
         missing = np.array([value in schema.missing for value in self._values] + [True])
         self._codes = np.where(missing[codes], -1, codes)
 
     def text(self) -> NDArray[Any]:
         """Cells as text, NaN where blank."""
-        if pd.api.types.is_datetime64_any_dtype(self._dtype):
-            self._note("calendar-date", "the column holds calendar dates", self._codes >= 0)
-        elif pd.api.types.is_float_dtype(self._dtype):
-            self._note("not-text", "the column holds fractional numbers", self._codes >= 0)
+        self._note("not-text", "the cell is a number with a fraction", self._of_kind(_FRACTIONAL))
+        self._note("calendar-date", "the cell is a calendar date", self._of_kind((date,)))
         problem = "blanks surround the text, or control characters are in it"
         self._note("padded", problem, self._where(lambda v: v != v.strip() or _CONTROL.search(v)))
+        problem = f"the text has more than {_LONGEST} characters"
+        self._note("too-long", problem, self._where(lambda v: len(v) > _LONGEST))
         return np.array([*self._values, np.nan], dtype=object)[self._codes]
 
     def number(self) -> NDArray[Any]:
@@ -177,6 +195,10 @@ class _Cells:
         judged = [bool(judge(value)) for value in self._values]
         return np.array([*judged, False], dtype=bool)[self._codes]
 
+    def _of_kind(self, kinds: tuple[type, ...]) -> NDArray[np.bool_]:
+        judged = [isinstance(value, kinds) for value in self._given]
+        return np.array([*judged, False], dtype=bool)[self._codes]
+
     def _where_kind(self, values: list[str], kind: str) -> NDArray[np.bool_]:
         judged = [_kind(value) == kind for value in values]
         return np.array([*judged, False], dtype=bool)[self._codes]
@@ -185,6 +207,18 @@ class _Cells:
         if mask.any():
             rows = self._rows[mask]
             self._faults.add(rule, self._table, problem, column=self._column, rows=rows)
+
+
+def _is_cell(cell: object) -> bool:
+    # A signalling NaN refuses to be compared.
+    return isinstance(cell, _CELLS) and not (isinstance(cell, Decimal) and cell.is_snan())
+
+
+def _can_be_spelt(value: object) -> bool:
+    """Tell text that has an encoding, and integers that a float can hold, as everything else."""
+    if isinstance(value, str):
+        return is_writable(value)
+    return not isinstance(value, int) or abs(value) < _COUNTABLE
 
 
 def _kind(value: str) -> str:

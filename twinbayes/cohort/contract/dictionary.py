@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-import pandas as pd
 from pandas import DataFrame, Series
 
 from twinbayes import names
 from twinbayes.cohort.contract.faults import Faults
-from twinbayes.cohort.contract.schema import Field
+from twinbayes.cohort.contract.schema import Field, table_schema
 from twinbayes.cohort.tables import PLACE_COLUMNS, ROLE_COVARIATE
 
 LEVEL_SEPARATOR: Final = "|"
@@ -44,6 +43,21 @@ def check_dictionary(variables: DataFrame, faults: Faults) -> None:
     note("name-reserved", "the name is a fixed column", "name", name.isin(PLACE_COLUMNS))
     note("range-inverted", "min is above max", "min", variables["min"] > variables["max"])
     note("levels-and-range", "both levels and a range are given", "levels", levels.notna() & ranged)
+    for table in (names.PATIENTS, names.GENOMICS):
+        fixed = {field.name: field.kind for field in table_schema(table).fields}
+        kind = name.map(fixed).where(variables["table"] == table)
+        note(
+            "kind-fixed",
+            "the column holds text by contract, and a range is given",
+            "min",
+            (kind == "string") & ranged,
+        )
+        note(
+            "kind-fixed",
+            "the column holds numbers by contract, and levels are given",
+            "levels",
+            kind.isin(["number", "integer"]) & levels.notna(),
+        )
     malformed = levels.map(_malformed).astype(bool)
     note("levels-malformed", "levels are blank, padded or repeated", "levels", malformed)
     note(
@@ -92,9 +106,9 @@ def check_columns_exist(variables: DataFrame, raw: Mapping[str, DataFrame], faul
     """Note variables whose column, or whose whole table, is missing."""
     for table in (names.PATIENTS, names.GENOMICS):
         declared = variables[variables["table"] == table]
-        there = raw[table].columns if table in raw else pd.Index([])
-        absent = declared["name"].notna() & ~declared["name"].isin(there)
-        rows = declared.index[absent.to_numpy(dtype=bool)]
+        there = set(raw[table].columns) if table in raw else set()
+        absent = [isinstance(name, str) and name not in there for name in declared["name"]]
+        rows = declared.index[np.array(absent, dtype=bool)]
         if len(rows):
             problem = f"no column of {table} has the name"
             rule = "variable-without-column"

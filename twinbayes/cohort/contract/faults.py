@@ -31,6 +31,9 @@ RULES: Final[dict[str, str]] = {
     "delimiter": "Separate columns by commas and write decimals with a point.",
     "file-empty": "Write a header row and at least one data row, or remove the optional table.",
     "file-unreadable": "Write the table again as plain CSV or Parquet.",
+    "file-irregular": "Put the file itself into the folder: pipes, folders and links that lead out "
+    "of it are not read.",
+    "not-a-table": "Give a pandas DataFrame, one row a patient, event or visit.",
     "row-length": "Give the row as many cells as the header has; quote cells that contain commas.",
     # --- columns
     "column-missing": "Add the column; see the table's schema in data_schemas/cohort/v1.",
@@ -39,7 +42,10 @@ RULES: Final[dict[str, str]] = {
     # --- cells
     "blank": "Fill in the cell; this column may not be blank.",
     "padded": "Remove blanks around the text, and control characters within.",
+    "too-long": "Shorten the text, and check whether a quotation is left open.",
     "missing-code": "Leave the cell blank; only blank and NA mean missing.",
+    "not-a-cell": "Store plain text and numbers in the table: no lists, objects, bytes or integers "
+    "beyond all measure.",
     "not-text": "Store the column as text.",
     "not-a-number": "Write a plain number with a decimal point, or leave the cell blank.",
     "calendar-date": "Convert calendar dates to days since the patient's origin.",
@@ -59,6 +65,8 @@ RULES: Final[dict[str, str]] = {
     "range-inverted": "Exchange min and max.",
     "levels-malformed": "List distinct, non-blank levels separated by |, or none.",
     "levels-and-range": "Give levels for a category, or min and max for a number; not both.",
+    "kind-fixed": "Give levels for sex, which is text, and a range for age_years, which is a "
+    "number.",
     "role-table": "Covariates live in patients or genomics, markers and qol in visits, "
     "treatments in treatments.",
     "variable-without-column": "Add the column to its table, or remove the variable.",

@@ -1,27 +1,28 @@
-"""A cohort folder's files as raw frames, indexed by row number (the header is row 1)."""
+"""A cohort folder: its descriptor, and its tables as raw frames."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import pandas as pd
 from pandas import DataFrame
 
 from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.contract.raw_tables import (
+    CSV,
+    PARQUET,
+    is_ordinary_file,
+    read_table_file,
+    without_blank_rows,
+)
 from twinbayes.cohort.contract.schema import CONTRACT, READABLE_TABLES, REQUIRED_TABLES
+from twinbayes.documents import read_json
 from twinbayes.errors import CohortError
 
 DESCRIPTOR: Final = "datapackage.json"
-SUFFIXES: Final = (".csv", ".parquet")
-FIRST_DATA_ROW: Final = 2
-_OTHER_DELIMITERS: Final = ";\t|"
+SUFFIXES: Final = (CSV, PARQUET)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,33 +41,33 @@ def read_folder(folder: Path, faults: Faults) -> RawFolder:
             "read_cohort: the path is not a folder. Give a folder with datapackage.json and the "
             "tables, or name an adapter for another format."
         )
-    descriptor = _descriptor(folder, faults)
-    files = _table_files(folder, faults)
-    tables: dict[str, DataFrame] = {}
-    blank: list[tuple[str, int, str, str]] = []
+    try:
+        descriptor, files = _descriptor(folder, faults), _table_files(folder, faults)
+    except OSError as error:
+        raise CohortError(
+            "read_cohort: the folder may not be read. Give yourself the right to list it and to "
+            "read its files."
+        ) from error
+    raw: dict[str, DataFrame] = {}
     for table, path in files.items():
-        raw = _read_csv(path, table, faults) if path.suffix == ".csv" else None
-        raw = _read_parquet(path, table, faults) if path.suffix == ".parquet" else raw
-        if raw is None:
-            continue
-        empty = raw.isna().all(axis=1) | (raw == "").all(axis=1)
-        blank += [(table, int(row), "blank-row", "every cell is blank") for row in raw.index[empty]]
-        tables[table] = raw[~empty]
-    return RawFolder(
-        tables=tables,
-        descriptor=descriptor,
-        blank_rows=DataFrame(blank, columns=["table", "row", "rule", "reason"]),
-    )
+        frame = read_table_file(path, table, faults)
+        if frame is not None:
+            raw[table] = frame
+    tables, blank_rows = without_blank_rows(raw)
+    return RawFolder(tables=tables, descriptor=descriptor, blank_rows=blank_rows)
 
 
 def _descriptor(folder: Path, faults: Faults) -> Mapping[str, Any]:
     path = folder / DESCRIPTOR
-    if not path.is_file():
+    if not path.exists():
         faults.add("descriptor-missing", DESCRIPTOR, "the file is not there")
         return {}
+    if not is_ordinary_file(path, folder):
+        faults.add("file-irregular", DESCRIPTOR, "it is no file of this folder")
+        return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        content = read_json(path, CohortError)
+    except CohortError:
         content = None
     if not isinstance(content, dict):
         faults.add("descriptor-unreadable", DESCRIPTOR, "the file is not a JSON object")
@@ -86,7 +87,7 @@ def _descriptor(folder: Path, faults: Faults) -> Mapping[str, Any]:
     ]
     # Only plain names are read, so that a descriptor cannot point outside its folder.
     wrong = sum(
-        not isinstance(name, str) or name not in known or not (folder / name).is_file()
+        not isinstance(name, str) or name not in known or not (folder / name).exists()
         for name in paths
     )
     if wrong:
@@ -97,78 +98,26 @@ def _descriptor(folder: Path, faults: Faults) -> Mapping[str, Any]:
 def _table_files(folder: Path, faults: Faults) -> dict[str, Path]:
     files: dict[str, Path] = {}
     unknown = 0
-    for path in sorted(folder.iterdir()):
+    paths = sorted(folder.iterdir())
+    for path in paths:
         if path.suffix.lower() not in SUFFIXES:
             continue
         if path.suffix not in SUFFIXES or path.stem not in READABLE_TABLES:
             unknown += 1
         elif path.stem in files:
             faults.add("table-twice", path.stem, "it is there as CSV and as Parquet")
+        elif not is_ordinary_file(path, folder):
+            faults.add("file-irregular", path.stem, "it is no file of this folder")
         else:
             files[path.stem] = path
     if unknown:
         # File names are not quoted: one file a patient is a common export.
         faults.add("table-unknown", "folder", f"{unknown} table files have no known name")
+    there = {path.stem for path in paths if path.suffix in SUFFIXES}
     for table in REQUIRED_TABLES:
-        if table not in files:
+        if table not in there:
             faults.add("table-missing", table, "the file is not there")
     return files
-
-
-def _read_csv(path: Path, table: str, faults: Faults) -> DataFrame | None:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        faults.add("encoding", table, "the file is not UTF-8")
-        return None
-    try:
-        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error:
-        faults.add("file-unreadable", table, "a quotation does not end, or a cell is too long")
-        return None
-    if not records or not any(records[0]):
-        faults.add("file-empty", table, "it has no header")
-        return None
-    header, *body = records
-    if len(header) == 1 and any(mark in header[0] for mark in _OTHER_DELIMITERS):
-        faults.add("delimiter", table, "the header is one cell with semicolons, tabs or bars")
-        return None
-    width = len(header)
-    rows = np.arange(FIRST_DATA_ROW, FIRST_DATA_ROW + len(body))
-    # The csv module gives an empty record for an empty line.
-    body = [record or [""] * width for record in body]
-    fits = np.array([len(record) == width for record in body], dtype=bool)
-    if not fits.all():
-        faults.add("row-length", table, f"the row has not {width} cells", rows=rows[~fits])
-    kept = [record for record, fit in zip(body, fits, strict=True) if fit]
-    frame = DataFrame(kept, columns=header, index=rows[fits], dtype=object)
-    return _unique_columns(frame, table, faults)
-
-
-def _read_parquet(path: Path, table: str, faults: Faults) -> DataFrame | None:
-    try:
-        frame = pd.read_parquet(path)
-    except ImportError as error:
-        raise CohortError(
-            f"{table}: reading Parquet needs pyarrow. Install twinbayes[parquet], or write CSV."
-        ) from error
-    except (OSError, ValueError, NotImplementedError):  # pyarrow's own errors inherit these
-        faults.add("file-unreadable", table, "it is not a readable Parquet file")
-        return None
-    frame = frame.reset_index(drop=True).rename(columns=str)
-    return _unique_columns(by_row(frame), table, faults)
-
-
-def by_row(frame: DataFrame) -> DataFrame:
-    """Index a frame by the row numbers that a file of it would have."""
-    return frame.set_axis(np.arange(FIRST_DATA_ROW, FIRST_DATA_ROW + len(frame)), axis=0)
-
-
-def _unique_columns(frame: DataFrame, table: str, faults: Faults) -> DataFrame:
-    repeated = frame.columns.duplicated()
-    if repeated.any():
-        faults.add("column-twice", table, f"{repeated.sum()} column names occur twice")
-    return frame.loc[:, ~repeated]
 
 
 def source_of(descriptor: Mapping[str, Any]) -> dict[str, str]:

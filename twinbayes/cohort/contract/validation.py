@@ -15,7 +15,7 @@ from twinbayes.cohort.contract.dictionary import (
     declared_fields,
 )
 from twinbayes.cohort.contract.faults import Faults
-from twinbayes.cohort.contract.files import by_row
+from twinbayes.cohort.contract.raw_tables import raw_frame, without_blank_rows
 from twinbayes.cohort.contract.rules import check_tables, in_patient_order
 from twinbayes.cohort.contract.schema import (
     EXCLUDED,
@@ -64,11 +64,19 @@ def cohort_from_tables(
     for table in REQUIRED_TABLES:
         if table not in tables:
             faults.add("table-missing", table, "the table is not given")
-    typed = typed_tables({table: by_row(frame) for table, frame in tables.items()}, faults)
+    raw: dict[str, DataFrame] = {}
+    given_tables: Mapping[str, object] = tables  # of users, who may give anything
+    for table, frame in given_tables.items():
+        if isinstance(frame, DataFrame):
+            raw[table] = raw_frame(frame, table, faults)
+        else:
+            faults.add("not-a-table", table, "what is given is no DataFrame")
+    raw, blank = without_blank_rows(raw)
+    given = [part for part in (excluded, blank) if part is not None and len(part)]
     return finish_cohort(
         name=name,
-        typed=typed,
-        excluded=no_exclusions() if excluded is None else excluded,
+        typed=typed_tables(raw, faults),
+        excluded=pd.concat(given, ignore_index=True) if given else no_exclusions(),
         simulated=simulated,
         source=source or {},
         faults=faults,

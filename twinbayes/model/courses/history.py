@@ -9,9 +9,11 @@ silently: they are returned in `Histories.set_aside`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
+from typing import Final
 
 import pandas as pd
 
@@ -25,6 +27,7 @@ from twinbayes.model.courses.graph import (
     StateGraph,
     Transition,
 )
+from twinbayes.model.courses.same_day import graph_order
 from twinbayes.names import (
     DAY,
     DAY_LOWER,
@@ -36,8 +39,10 @@ from twinbayes.names import (
     TERMINAL_EVENTS,
     TREATMENTS,
 )
+from twinbayes.spelling import nearest
 
 CENSORED = -1
+_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,25 @@ class Walker:
     entry: float = 0.0
     started: dict[str, tuple[float, bool]] = field(default_factory=dict)
     episodes: list[Episode] = field(default_factory=list)
+    ambiguous: tuple[str, ...] = ()  # events of a day that the graph allows in several orders
+
+    def in_order(self, tied: Record) -> Record:
+        """Entries of one day and kind, events in the only order that the graph allows now."""
+        if len(tied) == 1 or tied[0].table == TREATMENTS:
+            return tied
+        moves = {event for t in self.graph.transitions for event in t.events}
+        moving = [entry for entry in tied if entry.what in moves]
+        order = graph_order(self.state, [entry.what for entry in moving], self._step)
+        if order is None:
+            self.ambiguous = tuple(sorted(entry.what for entry in moving))
+            order = tuple(range(len(moving)))
+        return [*(e for e in tied if e.what not in moves), *(moving[k] for k in order)]
+
+    def _step(self, state: str, event: str) -> tuple[str, int | None, bool]:
+        exit_index = self.exits.get((EVENTS, state, event))
+        if exit_index is None:
+            return state, None, False
+        return self.graph.transitions[exit_index].target, exit_index, True
 
     def take_event(self, day: float, event: str) -> str | None:
         """Follow one row of the events table; return why it has no place, or None."""
@@ -209,13 +233,14 @@ def trace_histories(graph: StateGraph, cohort: Cohort) -> Histories:
     """Follow every patient through the graph.
 
     On one day, disease events come before treatment starts, so a transplant on the day of
-    remission is a transplant in remission.
+    remission is a transplant in remission; and disease events come in the order that the graph
+    allows, whatever that of their rows.
 
     Raises
     ------
     ModelError
         An event of the cohort is not known to the graph at all: a disease file that does not
-        belong to these data.
+        belong to these data. Or the graph allows events of one day in several orders.
     """
     records = records_of(graph, cohort, dated=True)
     walks: list[Walker] = []
@@ -224,6 +249,7 @@ def trace_histories(graph: StateGraph, cohort: Cohort) -> Histories:
         walk, unplaced = follow(graph, index, records.get(patient, []))
         walks.append(walk)
         aside += unplaced
+    _require_one_order(walks)
     return Histories(
         tuple(episode for walk in walks for episode in walk.episodes),
         tuple(walk.present for walk in walks),
@@ -237,16 +263,31 @@ def follow(
     """Walk one record through the graph; return the walk, and the rows with no place in it."""
     walk = Walker(graph, _exits(graph), patient, graph.initial)
     aside = []
-    for entry in record:
-        done = walk.state in graph.absorbing
-        is_event = entry.table == EVENTS
-        take = walk.take_event if is_event else walk.take_start
-        reason = take(entry.day, entry.what)
-        if reason is not None:
-            outside = f"{'event' if is_event else 'treatment start'} outside the graph"
-            rule = "after an absorbing state" if done else outside
-            aside.append((entry.table, entry.row, rule, reason))
+    for _, one_day in groupby(record, key=lambda entry: entry.order[:2]):
+        for entry in walk.in_order(list(one_day)):
+            done = walk.state in graph.absorbing
+            is_event = entry.table == EVENTS
+            take = walk.take_event if is_event else walk.take_start
+            reason = take(entry.day, entry.what)
+            if reason is not None:
+                outside = f"{'event' if is_event else 'treatment start'} outside the graph"
+                rule = "after an absorbing state" if done else outside
+                aside.append((entry.table, entry.row, rule, reason))
     return walk, aside
+
+
+def _require_one_order(walks: Sequence[Walker]) -> None:
+    unclear = [walk for walk in walks if walk.ambiguous]
+    if unclear:
+        kinds = sorted({walk.ambiguous for walk in unclear})
+        told = "; ".join(", ".join(kind) for kind in kinds[:_SHOWN])
+        numbers = ", ".join(str(walk.patient + 1) for walk in unclear[:_SHOWN])
+        raise ModelError(
+            f"{len(unclear)} patient(s) had events on one day that may have come in several "
+            f"orders, along different paths: {told}. By their number in the cohort: {numbers}"
+            f"{', …' * (len(unclear) > _SHOWN)}. Date them apart, half a day where nothing else "
+            "is known, or declare one event that stands for both."
+        )
 
 
 @cache
@@ -264,12 +305,20 @@ def _exits(graph: StateGraph) -> Mapping[tuple[str, str, str], int]:
 def _require_events_known(graph: StateGraph, cohort: Cohort) -> None:
     known = {event for t in graph.transitions for event in t.events}
     known |= {LAST_CONTACT, DEATH, *graph.ignored_events}
+    # A name that is a patient's got into the column by mistake, and is not repeated.
     unknown = sorted(set(cohort.events[EVENT]) - known)
+    private = set(cohort.patient_ids)
     if unknown:
+        meant = {event: nearest(event, known) for event in unknown if event not in private}
+        named = [
+            f"{event!r}" if to is None else f"{event!r} (meant for {to!r}?)"
+            for event, to in meant.items()
+        ]
+        hidden = [f"{len(unknown) - len(named)} more"] * (len(named) < len(unknown))
         raise ModelError(
-            f"events: {', '.join(map(repr, unknown))} not known to this disease, which has "
-            f"{', '.join(sorted(map(repr, known)))}. Choose the disease that fits the cohort, or "
-            "declare the transition."
+            f"events: {', '.join([*named, *hidden])} not known to this disease, which has "
+            f"{', '.join(sorted(map(repr, known)))}. Correct the spelling, choose the disease that "
+            "fits the cohort, or declare the transition."
         )
 
 
@@ -287,11 +336,11 @@ class Entry:
     lower: float
 
     @property
-    def order(self) -> tuple[float, int]:
+    def order(self) -> tuple[float, int, str]:
         """By day; on one day disease events, then death, treatment starts, last contact."""
         if self.table == TREATMENTS:
-            return self.day, 2
-        return self.day, {DEATH: 1, LAST_CONTACT: 3}.get(self.what, 0)
+            return self.day, 2, self.what
+        return self.day, {DEATH: 1, LAST_CONTACT: 3}.get(self.what, 0), self.what
 
 
 type Record = list[Entry]

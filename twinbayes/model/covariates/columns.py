@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +34,8 @@ class Term:
         ``standardise`` (mean 0, sd 1), ``log`` (log, then standardise), ``binary`` (0/1,
         centred), ``category`` (one centred 0/1 column a level but the reference: the first level
         of the variables dictionary, or the commonest where none are declared),
-        ``spline`` (standardised, plus two natural cubic spline columns).
+        ``spline`` (standardised, plus two natural cubic spline columns; knots are quantiles, of
+        the distinct values where those of all coincide, as with ages capped at 90).
     """
 
     name: str
@@ -229,7 +230,7 @@ def _term_columns(term: Term, table: pd.DataFrame, variables: pd.DataFrame) -> l
         return [_standardised(label, term, "log", logged[~np.isnan(logged)])]
     columns = [_standardised(term.name, term, "identity", known)]
     if term.transform == "spline":
-        q = tuple(float(x) for x in np.quantile(known, FOUR_KNOTS))
+        q = _spline_knots(known, term.name)
         for k in range(2):
             knots = (float(k), *q)
             curve = natural_spline_term(known, q, k)
@@ -239,11 +240,27 @@ def _term_columns(term: Term, table: pd.DataFrame, variables: pd.DataFrame) -> l
     return columns
 
 
+def _spline_knots(known: Floats, name: str) -> tuple[float, ...]:
+    """Four increasing knots."""
+    knots = np.quantile(known, FOUR_KNOTS)
+    if not np.all(np.diff(knots) > 0):
+        distinct = np.unique(known)
+        if len(distinct) <= len(FOUR_KNOTS):
+            raise ModelError(
+                f"Covariate {name!r} has only {len(distinct)} distinct values, too few for a "
+                "spline. Use transform='standardise', or 'category' with declared levels."
+            )
+        knots = np.quantile(distinct, FOUR_KNOTS)
+    return tuple(float(x) for x in knots)
+
+
 def _standardised(
     label: str, term: Term, function: str, known: Floats, knots: tuple[float, ...] = ()
 ) -> Column:
     if is_constant(known):
-        raise ModelError(f"Covariate {term.name!r} is constant in this cohort. Leave it out.")
+        raise ModelError(
+            f"Covariate {term.name!r} is constant in this cohort. {_leave_out(term.name)}"
+        )
     centre, scale = float(np.mean(known)), float(np.std(known))
     return Column(label, term.group, (term.name,), function, centre, scale, False, knots=knots)
 
@@ -257,7 +274,8 @@ def _category_columns(term: Term, table: pd.DataFrame, variables: pd.DataFrame) 
     share = table[term.name].value_counts(normalize=True)
     if len(share) < 2:
         raise ModelError(
-            f"Covariate {term.name!r} has fewer than two levels in this cohort. Leave it out."
+            f"Covariate {term.name!r} has fewer than two levels in this cohort. "
+            f"{_leave_out(term.name)}"
         )
     declared = variables.loc[variables["name"] == term.name, "levels"].dropna()
     order = str(declared.iloc[0]).split("|") if len(declared) else []
@@ -336,6 +354,23 @@ def _require_binary(known: Floats, name: str) -> None:
 def _mean(known: Floats, name: str) -> float:
     if is_constant(known):
         raise ModelError(
-            f"Covariate {name!r} is constant or missing in every patient. Leave it out."
+            f"Covariate {name!r} is constant or missing in every patient. {_leave_out(name)}"
         )
     return float(np.mean(known))
+
+
+def _leave_out(name: str) -> str:
+    return f"Leave it out: spec.without_covariates({name!r}), or `fit --without {name}`."
+
+
+def without_covariates(
+    terms: Sequence[CovariateTerm], names: Collection[str]
+) -> tuple[CovariateTerm, ...]:
+    """Return the terms that use none of the covariates named; groups stay."""
+
+    def uses(term: CovariateTerm) -> bool:
+        if isinstance(term, Term):
+            return term.name in names
+        return isinstance(term, Interaction) and not set(term.names).isdisjoint(names)
+
+    return tuple(term for term in terms if not uses(term))

@@ -35,8 +35,9 @@ from twinbayes.model.events.crude import Crude
 from twinbayes.model.events.likelihood.op import loglik
 from twinbayes.model.events.packed import event_data
 from twinbayes.model.events.plan import EventPlan
-from twinbayes.model.events.quadrature import Followed, require_time_at_risk, trail_points
+from twinbayes.model.events.quadrature import Followed, trail_points
 from twinbayes.model.events.rows import rows_at_risk, window_edges
+from twinbayes.model.events.time_at_risk import require_events_after_origin, require_time_at_risk
 from twinbayes.model.events.time_varying import (
     TimeVarying,
     VaryingEffect,
@@ -129,7 +130,7 @@ class EventProcess:
                 f"Known: {list(encoding.groups)}."
             )
         plan = self._planned(cohort, encoding, None, followed)
-        require_time_at_risk(plan.rows, followed or {})
+        require_time_at_risk(self.graph, plan.rows, plan.edges, followed or {})
         return plan
 
     def plan_like(
@@ -150,7 +151,7 @@ class EventProcess:
         followed: Followed | None,
     ) -> EventPlan:
         histories = trace_histories(self.graph, cohort)
-        rows = rows_at_risk(self.graph, histories)
+        rows = require_events_after_origin(self.graph, rows_at_risk(self.graph, histories))
         edges = window_edges(self.graph, rows) if edges is None else edges
         courses = trace_courses(self.graph, cohort)
         possible = rows if courses is None else rows_at_risk(self.graph, courses)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.errors import ModelError
 from twinbayes.model.events.rows import RowTable
 
 type Followed = Mapping[int, Sequence[float]]
@@ -87,30 +86,6 @@ def trail_points(rows: RowTable, edges: tuple[Floats, ...], followed: Followed) 
         intensity=intensity[point_row],
         day=time + clock_start[point_row],
     )
-
-
-def require_time_at_risk(rows: RowTable, followed: Followed) -> None:
-    """Refuse events of patients who were at risk for no time, where hazards follow curves.
-
-    The likelihood of such a record has no bound in the patient's curve, and the posterior none in
-    the spread of curves.
-
-    Raises
-    ------
-    ModelError
-        Says how many patients there are.
-    """
-    mine = np.isin(rows.intensity, list(followed))
-    size = int(rows.patient.max(initial=-1)) + 1
-    days = np.bincount(rows.patient[mine], (rows.stop - rows.start)[mine], size)
-    events = np.bincount(rows.patient[mine & rows.is_event], minlength=size)
-    n = int(((events > 0) & (days <= 0.0)).sum())
-    if n:
-        raise ModelError(
-            f"{n} patient(s) had an event on the day on which they came to be at risk of it, and "
-            "were at risk for no time: where hazards follow curves, the model has no answer to "
-            "that. Date the event later (half a day counts), or leave these patients out."
-        )
 
 
 def _joined(parts: list[NDArray[np.float64]] | list[NDArray[np.int64]], kind: type) -> NDArray[Any]:

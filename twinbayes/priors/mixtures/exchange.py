@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from twinbayes.documents import read_json
 from twinbayes.errors import PriorError
 from twinbayes.priors.mixtures.mixture import BETA, GAMMA, NORMAL, Mixture
 
@@ -49,12 +50,12 @@ def read_mixture(path: str | os.PathLike[str]) -> Mixture:
         No such file, no mixture in it, or one of another kind, likelihood or link.
     """
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = read_json(Path(path), PriorError)
         meta = found["meta"]
         rows = np.array(found["comp"], dtype=float)
         classes, likelihood, link = (_texts(meta, n) for n in ("class", "likelihood", "link"))
         reference = _reference_sd(meta.get("sigma"))
-    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise PriorError(
             f"{Path(path).name[:80]} holds no mixture that can be read ({type(error).__name__}). "
             "Write it with RBesT's write_mix_json, or with write_mixture."

@@ -14,6 +14,8 @@ import xarray as xr
 
 from twinbayes.checks import CheckResult
 from twinbayes.checks.result import FURTHER
+from twinbayes.documents import read_json
+from twinbayes.errors import ReportError
 from twinbayes.names import PATIENT
 
 
@@ -39,7 +41,7 @@ def read_checks(path: str | Path) -> tuple[CheckResult, ...]:
     """Read what `write_checks` wrote; an empty path means that there are none."""
     if not str(path):
         return ()
-    records = json.loads(Path(path).read_text(encoding="utf-8"))
+    records = read_json(Path(path), ReportError)
     return tuple(
         CheckResult(
             r["name"],
@@ -66,7 +68,7 @@ def read_effects(path: str | Path) -> tuple[xr.Dataset, ...]:
     """Read what `write_effects` wrote; an empty path means that there are none."""
     if not str(path):
         return ()
-    records = json.loads(Path(path).read_text(encoding="utf-8"))
+    records = read_json(Path(path), ReportError)
     return tuple(xr.Dataset.from_dict(_nested(record, _number)) for record in records)
 
 

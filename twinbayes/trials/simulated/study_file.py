@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from twinbayes.diseases import disease
+from twinbayes.documents import read_yaml
 from twinbayes.errors import OptionError, TwinbayesError, require_known
 from twinbayes.inference.files.manifest import package_versions
 from twinbayes.inference.samplers.short_run import Sampling
@@ -76,7 +75,7 @@ def read_study(path: str | os.PathLike[str]) -> StudyFile:
     file = Path(path)
     if not file.is_file():
         raise OptionError(f"There is no study {file.name!r} at the path given.")
-    found = _parse(file)
+    found = read_yaml(file, OptionError)
     _require_keys(found, KEYS, _REQUIRED, file.name)
     try:
         design = _design(found)
@@ -111,31 +110,6 @@ def write_results(
     }
     out.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return out
-
-
-def _parse(file: Path) -> Mapping[str, Any]:
-    text = file.read_text(encoding="utf-8")
-    try:
-        _refuse_repeated(yaml.compose(text, Loader=yaml.SafeLoader), file.name)
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise OptionError(f"{file.name}: not valid YAML: {error}") from error
-    if not isinstance(found, Mapping):
-        raise OptionError(f"{file.name}: expected keys and values at the top.")
-    return found
-
-
-def _refuse_repeated(node: Any, file: str) -> None:
-    """YAML keeps the last of two equal keys without a word."""
-    if isinstance(node, yaml.MappingNode):
-        keys = [key.value for key, _ in node.value]
-        repeated = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if repeated:
-            raise OptionError(f"{file}: key {repeated[0]!r} appears twice.")
-    parts = node.value if isinstance(node, yaml.CollectionNode) else []
-    for part in parts:
-        for inner in part if isinstance(part, tuple) else (part,):
-            _refuse_repeated(inner, file)
 
 
 def _design(found: Mapping[str, Any]) -> TrialDesign:

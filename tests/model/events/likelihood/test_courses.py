@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import integrate
+from scipy import integrate, linalg
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
@@ -220,5 +221,69 @@ def test_more_open_events_than_the_rule_can_take_are_refused() -> None:
         ),
     )
     rows: list[Row] = [("p", 10.0 * k + 5, f"to_{s}", 10.0 * k) for k, s in enumerate("bcde")]
-    with pytest.raises(ModelError, match="4 events with a day_lower; at most 3"):
+    with pytest.raises(ModelError, match="up to 4 events with a day_lower; at most 3"):
         EventProcess(graph=graph).plan(cohort_of([*rows, ("p", 60.0, "last_contact", None)]))
+
+
+STAGES = ("mild", "moderate", "severe")
+
+
+def stages(*moves: tuple[str, str]) -> StateGraph:
+    return StateGraph(
+        states=STAGES,
+        transitions=tuple(Transition(source=a, target=b, event=f"to_{b}") for a, b in moves),
+    )
+
+
+CIRCLE = stages(("mild", "moderate"), ("moderate", "mild"), ("moderate", "severe"))
+
+
+@pytest.mark.parametrize("moves", [2, 4])
+def test_stages_that_come_and_go_between_visits_are_refused_as_panel_data(moves: int) -> None:
+    kinds = ("to_moderate", "to_mild") * 2
+    rows: list[Row] = [
+        (p, 90.0 * (k + 1), kinds[k], 90.0 * k) for p in ("a", "b") for k in range(moves)
+    ]
+    rows += [(p, 500.0, "last_contact", None) for p in ("a", "b")]
+    with pytest.raises(ModelError) as caught:
+        EventProcess(graph=CIRCLE).plan(cohort_of(rows))
+    message = str(caught.value)
+    assert "mild->moderate, moderate->mild lead in a circle" in message
+    assert "severe" not in message
+    assert "panel data are not supported" in message
+    assert "would bias the hazards" in message
+    assert "exact days" in message
+    # With one of the two moves dated, nobody can go round unseen.
+    dated = [(p, day, kind, None if kind == "to_mild" else low) for p, day, kind, low in rows]
+    EventProcess(graph=CIRCLE).plan(cohort_of(dated))
+
+
+def test_what_a_circle_leaves_out_between_two_visits_is_a_seventh_of_the_probability() -> None:
+    rate, days = 0.01, 100.0
+    generator = np.array([[-rate, rate], [rate, -rate]])
+    all_paths = linalg.expm(days * generator)[0, 1]
+    recorded = integrate.quad(
+        lambda t: rate * np.exp(-rate * t) * np.exp(-rate * (days - t)), 0.0, days
+    )[0]
+    assert all_paths == pytest.approx(0.5 * (1.0 - np.exp(-2.0 * rate * days)), abs=1e-12)
+    assert recorded / all_paths == pytest.approx(0.851, abs=1e-3)
+
+
+def test_more_open_events_than_can_be_integrated_over_are_refused_with_the_patients() -> None:
+    line = StateGraph(
+        states=tuple("abcdef"),
+        transitions=tuple(
+            Transition(source=s, target=t, event=f"to_{t}") for s, t in pairwise("abcdef")
+        ),
+    )
+    rows: list[Row] = [("p", 50.0, "last_contact", None)]
+    for who in "qrstuv":
+        rows += [(who, 90.0 * (k + 1), f"to_{t}", 90.0 * k) for k, t in enumerate("bcdef")]
+        rows.append((who, 500.0, "last_contact", None))
+    with pytest.raises(ModelError) as caught:
+        EventProcess(graph=line).plan(cohort_of(rows))
+    message = str(caught.value)
+    assert "6 patient(s) have up to 5 events with a day_lower; at most 3" in message
+    assert "number in the cohort: 2, 3, 4, 5, 6, …" in message
+    assert "would bias the hazards" in message
+    assert "Date the others" not in message

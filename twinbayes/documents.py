@@ -1,0 +1,161 @@
+"""YAML and JSON files, read strictly and in bounded time: whatever is wrong is one error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from twinbayes.errors import TwinbayesError
+
+#: Lists and mappings within each other; no file of this package comes near.
+MAX_DEPTH: Final = 32
+MOST_YAML_BYTES: Final = 512 * 1024
+"""Size of the largest YAML file that is read."""
+_LARGEST: Final = 2**63  # whole numbers from there on are no count of anything
+_SHOWN: Final = 40  # characters of a value that a message repeats
+
+
+def read_yaml(path: Path, error: type[TwinbayesError], name: str = "") -> Mapping[Any, Any]:
+    """Read a YAML file strictly: no tags, no aliases, no repeated keys, keys at the top.
+
+    Parameters
+    ----------
+    path
+        The file.
+    error
+        What to raise; its message names the file and the rule.
+    name
+        What to call the file; default: its own name.
+    """
+    name = name or path.name
+    try:
+        found = yaml.load(_text(path, MOST_YAML_BYTES), Loader=_StrictLoader)  # noqa: S506
+    except (OSError, RecursionError, ValueError, yaml.YAMLError) as problem:
+        raise error(f"{name}: not valid YAML: {_reason(problem)}") from problem
+    if not isinstance(found, Mapping):
+        raise error(f"{name}: expected keys and values at the top.")
+    _require_plain(found, error, name)
+    return found
+
+
+def read_json(path: Path, error: type[TwinbayesError], name: str = "") -> Any:
+    """Read a JSON file; parameters as of `read_yaml`."""
+    name = name or path.name
+    try:
+        found = json.loads(_text(path))
+    except (OSError, RecursionError, ValueError) as problem:
+        raise error(f"{name}: not valid JSON: {_reason(problem)}") from problem
+    _require_plain(found, error, name)
+    return found
+
+
+def _text(path: Path, most_bytes: int | None = None) -> str:
+    """Text of an ordinary file: a pipe would be waited for."""
+    if not path.is_file():
+        raise OSError("there is no such file")
+    with path.open("rb") as file:
+        content = file.read(-1 if most_bytes is None else most_bytes + 1)
+    if most_bytes is not None and len(content) > most_bytes:
+        raise OSError(f"it is larger than {most_bytes // 1024} KiB: split it, or shorten it")
+    return content.decode("utf-8")
+
+
+def _reason(problem: Exception) -> str:
+    if isinstance(problem, RecursionError):
+        return f"lists within lists, more than {MAX_DEPTH} deep."
+    if isinstance(problem, UnicodeDecodeError):
+        return "the file is not UTF-8."
+    if isinstance(problem, OSError):
+        return f"{problem.strerror or problem}."
+    return str(problem)
+
+
+def _require_plain(found: object, error: type[TwinbayesError], name: str) -> None:
+    """Refuse what nests deeper than anything of ours, and text that cannot be written."""
+    layer, depth = [found], 0
+    while layer:
+        if depth > MAX_DEPTH:
+            raise error(f"{name}: lists or mappings within each other, more than {MAX_DEPTH} deep.")
+        texts = [part for part in layer if isinstance(part, str)]
+        if any(not is_writable(text) for text in texts):
+            raise error(f"{name}: half of a surrogate pair, which is no text. Write characters.")
+        layer = [inner for part in layer for inner in _parts(part)]
+        depth += 1
+
+
+def _parts(value: object) -> list[object]:
+    if isinstance(value, Mapping):
+        return [*value.keys(), *value.values()]
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def is_writable(text: str) -> bool:
+    """Whether text has neither lone surrogates, which no encoding can hold, nor null characters."""
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """The safe loader, which moreover refuses what no file of this package needs.
+
+    An alias can grow a small file without bound, a tag makes something else of a value, deep
+    nesting exhausts the stack, and a lone surrogate is text that cannot be written again.
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise self._refused("aliases are not allowed")
+        if getattr(self._next(), "tag", None) is not None:
+            raise self._refused("tags are not allowed")
+        if self._depth >= MAX_DEPTH:
+            raise self._refused(f"keys and lists lie more than {MAX_DEPTH} deep in each other")
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError) as error:  # days that are none, digits without end
+            raise self._unread(node) from error
+        if isinstance(value, int) and abs(value) >= _LARGEST:
+            raise self._unread(node)
+        if isinstance(value, str) and not is_writable(value):
+            raise self._unread(node)
+        return value
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a list or a mapping cannot be a key", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {str(key)[:_SHOWN]!r} appears twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+    def _next(self) -> Any:
+        return self.peek_event()  # type: ignore[no-untyped-call]
+
+    def _refused(self, what: str) -> yaml.YAMLError:
+        return yaml.composer.ComposerError(None, None, what, self._next().start_mark)
+
+    def _unread(self, node: yaml.Node) -> yaml.YAMLError:
+        value = str(node.value)[:_SHOWN].encode("utf-8", "backslashreplace").decode("utf-8")
+        return yaml.constructor.ConstructorError(
+            None, None, f"the value {value!r} cannot be read", node.start_mark
+        )

@@ -1,0 +1,102 @@
+"""Events need time at risk: what no hazard gives a density is refused before sampling.
+
+A hazard is a rate, and an event after no time at all has probability zero under any. On the day of
+entry into a *later* state the day before counts: a relapse and a death of one day follow each
+other at that moment, and their hazards are those of that day, if others were at risk on it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twinbayes.arrays import Floats
+from twinbayes.errors import ModelError
+from twinbayes.model.baseline import PiecewiseConstant, Weibull
+from twinbayes.model.courses.graph import StateGraph, Transition
+from twinbayes.model.events.quadrature import Followed
+from twinbayes.model.events.rows import RowTable
+
+_SHOWN: Final = 5
+_REMEDY: Final = (
+    "Date the event half a day later, in the middle of its day; or start the clock earlier, where "
+    "patients came to be at risk before their day 0. What was there at the origin already is no "
+    "event: make it a covariate, or leave these patients out."
+)
+
+
+def require_events_after_origin(graph: StateGraph, rows: RowTable) -> RowTable:
+    """Return the rows if no event is on day 0, before which nobody is at risk.
+
+    A treatment may start on day 0: nobody's state changes by that.
+
+    Raises
+    ------
+    ModelError
+        Says how many patients there are, and which by their number.
+    """
+    moves = np.array([isinstance(i, Transition) for i in graph.intensities], dtype=bool)
+    _refuse(
+        rows.patient[rows.is_event & moves[rows.intensity] & (rows.stop + rows.clock_start <= 0.0)],
+        "an event on day 0, and were at risk for no time before it: no hazard gives that a density",
+    )
+    return rows
+
+
+def require_time_at_risk(
+    graph: StateGraph, rows: RowTable, edges: tuple[Floats, ...], followed: Followed
+) -> None:
+    """Refuse events and starts at the moment of coming to be at risk, if nothing bounds the hazard.
+
+    That is so where a Weibull hazard begins at the entry, being 0 or infinite there; where nobody
+    was at risk of it for any time, ever or within the piece of a piecewise constant one; and where
+    the hazard follows curves of a patient who never was at risk of it: the likelihood has no bound
+    in that patient's curve.
+
+    Raises
+    ------
+    ModelError
+        Says how many patients there are, and which by their number.
+    """
+    sudden = rows.is_event & (rows.stop <= rows.start)
+    unbounded = np.zeros(len(sudden), dtype=bool)
+    for k in np.unique(rows.intensity[sudden]):
+        baseline, mine = graph.intensities[k].baseline, rows.intensity == k
+        grid = edges[k] if isinstance(baseline, PiecewiseConstant) else edges[k][[0, -1]]
+        cut = np.clip(grid[:, None], rows.start[mine], rows.stop[mine])
+        empty = np.diff(cut, axis=0).sum(axis=1) <= 0.0
+        window = np.maximum(np.searchsorted(grid, rows.stop[mine], side="left") - 1, 0)
+        begins = isinstance(baseline, Weibull) & (rows.stop[mine] <= 0.0)
+        unbounded[mine] = sudden[mine] & (empty[window] | begins)
+    _refuse(
+        rows.patient[unbounded],
+        "an event or a treatment start at the moment at which they came to be at risk of it, where "
+        "its hazard has no bound: it is of Weibull shape since then, or nobody was at risk of it "
+        "for any time",
+    )
+    _refuse(
+        _never_at_risk(rows, followed),
+        "an event at the moment at which they came to be at risk of it, for no time: where hazards "
+        "follow curves, the model has no answer to that",
+    )
+
+
+def _never_at_risk(rows: RowTable, followed: Followed) -> NDArray[np.int64]:
+    """Patients with events, but no days at risk, of what follows curves."""
+    mine = np.isin(rows.intensity, list(followed))
+    size = int(rows.patient.max(initial=-1)) + 1
+    days = np.bincount(rows.patient[mine], (rows.stop - rows.start)[mine], size)
+    events = np.bincount(rows.patient[mine & rows.is_event], minlength=size)
+    return np.flatnonzero((events > 0) & (days <= 0.0))
+
+
+def _refuse(patients: NDArray[np.int64], what: str) -> None:
+    found = np.unique(patients)
+    if len(found):
+        numbers = ", ".join(str(k + 1) for k in found[:_SHOWN]) + ", …" * (len(found) > _SHOWN)
+        raise ModelError(
+            f"{len(found)} patient(s) had {what}. By their number in the cohort: {numbers}. "
+            f"{_REMEDY}"
+        )
