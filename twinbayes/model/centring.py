@@ -23,8 +23,10 @@ from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
 _POINTS: Final = (np.arange(200) + 0.5) / 200
-_SMALLEST: Final = 0.02
+_SMALLEST: Final = 0.001
 """Probability of a scale below the one that shares are computed for."""
+_LITTLE: Final = 0.3
+"""Shares below this one count as none."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Told:
                 told = self.information[mine]
                 least = np.square(_smallest(points, self.estimate[mine], told)) * told
                 share[mine] = least / (1.0 + least)
-        return share
+        # between the two, a chain that has come near a scale of nothing takes long to leave it
+        return np.where(share < _LITTLE, 0.0, share)
 
 
 def _smallest(points: Floats, estimate: Floats, information: Floats) -> float:

@@ -7,6 +7,7 @@ tell little, such as a level long before the first visit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -83,6 +84,37 @@ class OwnCoefficients:
         whole: Tensor = pt.concatenate([own, mean[:, fixed]], axis=1)[:, columns]
         return whole
 
+    def told_by_level(self, level: Ints, n_levels: int, priors: PriorSet) -> Told:
+        """Estimate how levels differ in each coefficient, (term, level).
+
+        `level` is that of each patient, -1 of none.
+        """
+        every = np.arange(len(level))
+        totals = np.zeros((2, len(self.labels), n_levels))
+        for mine, visits in self._by_marker():
+            told = None if visits.scale.mean is not None else _told(visits, every)
+            if told is None:
+                continue
+            spread = [priors.get_entry("patient_sd", x).quantile(0.5) for x in self.labels[mine]]
+            weight = 1.0 / (1.0 / told.information + np.square(spread)[:, None])
+            for k in range(n_levels):
+                here = level == k
+                totals[0, mine, k] = (weight * told.estimate)[:, here].sum(axis=1)
+                totals[1, mine, k] = weight[:, here].sum(axis=1)
+        information = totals[1]
+        estimate = np.divide(
+            totals[0], information, out=np.zeros_like(information), where=information > 0.0
+        )
+        return Told(estimate, information)
+
+    def _by_marker(self) -> Iterator[tuple[slice, MarkerData]]:
+        """Which of the coefficients belong to each marker, and its visits."""
+        start = 0
+        for visits in self.visits:
+            mine = slice(start, start + sum(visits.scale.varies))
+            start = mine.stop
+            yield mine, visits
+
     def _spread(self, order: Ints, priors: PriorSet) -> tuple[Tensor, Tensor, Tensor]:
         """Cholesky root, correlations and standard deviations, in an order of coefficients."""
         labels = [self.labels[k] for k in order]
@@ -153,10 +185,8 @@ class OwnCoefficients:
 
     def _shares(self, priors: PriorSet, well: Ints) -> Floats:
         """(term,) share of the data in what is known of the coefficients of these patients."""
-        found, start = np.ones(len(self.labels)), 0
-        for visits in self.visits:
-            mine = slice(start, start + sum(visits.scale.varies))
-            start = mine.stop
+        found = np.ones(len(self.labels))
+        for mine, visits in self._by_marker():
             if visits.scale.mean is None and (told := _told(visits, well)) is not None:
                 share = told.shares(priors, "patient_sd", self.labels[mine])
                 found[mine] = share.mean(axis=1)

@@ -250,14 +250,15 @@ class Trajectories:
     def build(self, plan: CurvePlan, priors: PriorSet, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Add curves and visits; return coefficients and their means, (patient, term) each."""
         learnt = plan.learnt
-        mean = self._mean(plan, priors)
-        curve = OwnCoefficients(
+        own = OwnCoefficients(
             labels=tuple(learnt.labels[k] for k in learnt.varying),
             index=learnt.varying,
             visits=plan.visits,
             natural=learnt.natural(),
             natural_level=learnt.natural_level(),
-        ).build(mean, priors)
+        )
+        mean = self._mean(plan, own, priors)
+        curve = own.build(mean, priors)
         parameters = sample_parameters(learnt.markers, priors)
         for visits in plan.visits:
             name = visits.scale.marker
@@ -265,7 +266,7 @@ class Trajectories:
             pm.Potential(f"loglik_{name}", logp)
         return curve, mean
 
-    def _mean(self, plan: CurvePlan, priors: PriorSet) -> Tensor:
+    def _mean(self, plan: CurvePlan, own: OwnCoefficients, priors: PriorSet) -> Tensor:
         """(patient, term) mean of the patients' coefficients."""
         learnt, columns = plan.learnt, plan.learnt.encoding.columns
         labels, natural = learnt.labels, learnt.natural()
@@ -300,6 +301,7 @@ class Trajectories:
                     offset=f"curve_{what}_offset",
                     total=f"curve_{what}_effect",
                     scale_prior=f"curve_{what}_scale",
+                    told=own.told_by_level(index, len(known), priors),
                 )
                 some = [labels[k] for k in learnt.varying]
                 by = pooling.build(names, (PATIENT_TERM, dim), some, len(known), priors)
