@@ -347,7 +347,7 @@ def mutate(file: h5py.File, rng: np.random.Generator) -> None:
         found[...] = values
     elif kind == 4:
         names = ["units", "scale_factor", "dtype", "_FillValue", "coordinates", "calendar"]
-        found.attrs[str(rng.choice(names))] = rng.choice(["days since 2000-01-01", "7", "x"])
+        found.attrs[str(rng.choice(names))] = str(rng.choice(["days since 2000-01-01", "7", "x"]))
     elif kind == 5:
         del file[place]
         file.create_dataset(place, data=np.array(["text"], dtype=object), dtype=h5py.string_dtype())
