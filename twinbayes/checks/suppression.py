@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from twinbayes.cohort.quality.suppression import HIDDEN, SUPPRESSED, suppress
-from twinbayes.names import CENTRE, EFFECT, MARKER, STATE, SUBGROUP, TIME, TRANSITION
+from twinbayes.cohort.quality.suppression import (
+    HIDDEN,
+    SUPPRESSED,
+    suppress,
+    suppress_crossed,
+)
+from twinbayes.names import CENTRE, DEATH, EFFECT, MARKER, STATE, SUBGROUP, TIME, TRANSITION
 
 #: Whole numbers that count nobody. Every other column of whole numbers is taken to count people.
 _NO_COUNTS: Final = (
@@ -24,7 +30,7 @@ _TELLING: Final = {
     "observed": ("expected", "raw", "raw_lower", "raw_upper", "borrowed"),
     "n": ("observed", "lower", "upper", "difference", "inside"),
 }
-#: How many patients a part has: the smallest parts are hidden first, in every table alike.
+#: How many patients a part has: where that is hidden, so is all that is counted of it.
 _SIZES: Final = ("n", "patients")
 #: Columns that name the parts of a whole, and the name of the whole.
 _WHOLES: Final = {SUBGROUP: "all", CENTRE: "all", "fold": "pooled"}
@@ -55,6 +61,18 @@ def publishable(table: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
+def ways_of(labels: Sequence[str]) -> list[list[int]]:
+    """Positions of transitions that lead to the same: a state, the start of a treatment, or death.
+
+    Their sums are known from tables of events.
+    """
+    ways: dict[str, list[int]] = {}
+    for k, label in enumerate(labels):
+        target = label.rpartition("->")[2]
+        ways.setdefault(DEATH if target.startswith(DEATH) else target, []).append(k)
+    return list(ways.values())
+
+
 def _counts(column: pd.Series) -> pd.Series | None:
     """A column as counts, None if it is something else."""
     if column.name in _NO_COUNTS or pd.api.types.is_bool_dtype(column.dtype):
@@ -75,19 +93,37 @@ def _suppressed(table: pd.DataFrame, counts: pd.Series) -> pd.Series:
     part = next((c for c in _WHOLES if c in table), None)
     if part is None:
         return suppress(counts, pd.Series(True, index=counts.index))
+    size = next((table[c] for c in _SIZES if c in table and c != counts.name), None)
+    sizes = None if size is None else pd.to_numeric(size, errors="coerce").astype(float)
     keys = [c for c in _KEYS if c in table]
+    is_crossed = part == SUBGROUP and keys == [TRANSITION] and sizes is not None
+    if is_crossed and (texts := _crossed(table, counts, sizes)) is not None:
+        return texts
     # Keys that are not known to us: a part that comes again begins the next breakdown.
     again = table.groupby([*keys, part], sort=False, dropna=False).cumcount()
     blocks = [table[c] for c in keys] + [again]
     whole = table[part] == _WHOLES[part]
-    size = next((table[c] for c in _SIZES if c in table), None)
-    rank = None if size is None else pd.to_numeric(size, errors="coerce").fillna(np.inf)
     pieces = [
         suppress(
             counts.loc[rows.index],
             whole.loc[rows.index],
-            rank=None if rank is None else rank.loc[rows.index],
+            sizes=None if sizes is None else sizes.loc[rows.index],
         )
         for _, rows in table.groupby(blocks, sort=False, dropna=False)
     ]
     return pd.Series(pd.concat(pieces).reindex(counts.index))
+
+
+def _crossed(table: pd.DataFrame, counts: pd.Series, sizes: pd.Series) -> pd.Series | None:
+    """Counts by transition and subgroup as text; None unless each pair is there once."""
+    way, labels = pd.factorize(table[TRANSITION])
+    group, groups = pd.factorize(table[SUBGROUP])
+    once = not table.duplicated([TRANSITION, SUBGROUP]).any()
+    if not once or len(table) != len(labels) * len(groups) or counts.isna().any():
+        return None
+    grid = np.zeros((len(labels), len(groups)))
+    grid[way, group] = counts
+    by_group = np.zeros(len(groups))
+    by_group[group] = sizes
+    texts = suppress_crossed(grid, by_group, ways_of([str(label) for label in labels]))
+    return pd.Series(texts[way, group], counts.index, dtype=object)

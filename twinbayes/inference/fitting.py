@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast, overload
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import Aggregate
-from twinbayes.errors import ModelError
+from twinbayes.errors import ModelError, TwinError
 from twinbayes.inference.aggregate_fit import (
     DATA,
     AggregateFit,
@@ -23,7 +24,7 @@ from twinbayes.inference.aggregate_fit import (
 from twinbayes.inference.files.archive import read_description, require_description, unpack_fit
 from twinbayes.inference.files.constants import checked_weights, constants
 from twinbayes.inference.files.manifest import build_manifest
-from twinbayes.inference.files.provenance import require_content, with_whole_run
+from twinbayes.inference.files.provenance import CONTENT, require_content, with_whole_run
 from twinbayes.inference.files.sealed import malformed_is_refused, read_tree
 from twinbayes.inference.fit import Fit, LaidOut
 from twinbayes.inference.gate.verdict import judge
@@ -224,7 +225,15 @@ def load_fit(path: str | os.PathLike[str], *, key: bytes | None = None) -> Fit |
         spec, cohort, learnt = unpack_fit(tree, text, manifest)
         judged = judge(draws, constants=spec.constants(learnt))
         verdict = with_whole_run(judged, manifest)
-        return Fit(spec, cohort, priors, draws, verdict, manifest, learnt)
+        found = Fit(spec, cohort, priors, draws, verdict, manifest, learnt)
+        return found if CONTENT in stored else _tried(found)
+
+
+def _tried(found: Fit) -> Fit:
+    """A fit of a file that has no hashes of its content: one forecast shows that nothing lacks."""
+    with suppress(TwinError):  # the patient may be dead: then the record is read all the same
+        found.twin(found.cohort.patient_ids[0]).forecast(until=1.0, grid=1)
+    return found
 
 
 _DATA: Final = {True: "aggregate data", False: "patients"}

@@ -11,7 +11,8 @@ from pandas import DataFrame
 from twinbayes import names
 from twinbayes.cohort.quality.report import QualityReport
 from twinbayes.cohort.quality.suppression import (
-    SMALLEST_CELL,
+    HIDDEN,
+    SUPPRESSED,
     part_words,
     size_words,
     suppress,
@@ -32,9 +33,9 @@ _STYLE: Final = """<style>
 def render(report: QualityReport) -> str:
     """Return the report as HTML.
 
-    Counts below 5 are suppressed, and so is what rests on fewer than 5 patients: fractions
-    missing and follow-up. Single values are summed up by variable; rows of single patients stay
-    in ``report.tables``.
+    Counts below 5 are suppressed, and so is what is said of groups whose size is: events,
+    fractions missing and follow-up. Single values are summed up by variable; rows of single
+    patients stay in ``report.tables``.
     """
     kind = "simulated data: no row describes a real person" if report.simulated else "real data"
     tables = report.tables
@@ -75,22 +76,23 @@ def _overview(overview: DataFrame) -> DataFrame:
 def _events(events: DataFrame) -> DataFrame:
     # Last contacts are the patients less the deaths: shown, they would undo a suppression.
     shown = events.drop(columns=names.LAST_CONTACT, errors="ignore").astype(object)
-    total = events[names.SUBGROUP] == "all"
-    for column in shown.columns.drop(names.SUBGROUP):
-        shown[column] = suppress(events[column], total, rank=events["patients"])
+    total, sizes = events[names.SUBGROUP] == "all", events["patients"]
+    shown["patients"] = suppress(sizes, total)
+    for column in shown.columns.drop([names.SUBGROUP, "patients"]):
+        shown[column] = suppress(events[column], total, sizes=sizes)
     return shown
 
 
 def _follow_up(follow_up: DataFrame) -> DataFrame:
     # The largest follow-up is one person's.
     shown = follow_up.drop(columns="max").astype(object)
-    few = follow_up["patients"] < SMALLEST_CELL
-    rank = follow_up["patients"]
+    total, sizes = follow_up[names.SUBGROUP] == "all", follow_up["patients"]
+    shown["patients"] = suppress(sizes, total)
+    shown["deaths"] = suppress(follow_up["deaths"], total, sizes=sizes)
+    unknown = shown["patients"].isin((SUPPRESSED, HIDDEN))
     for column in ("quartile_1", "median", "quartile_3"):
         days = follow_up[column].map("{:.0f}".format).astype(object)
-        shown[column] = days.mask(few | follow_up[column].isna(), "")
-    for column in ("patients", "deaths"):
-        shown[column] = suppress(follow_up[column], follow_up[names.SUBGROUP] == "all", rank=rank)
+        shown[column] = days.mask(unknown | follow_up[column].isna(), "")
     return shown
 
 
