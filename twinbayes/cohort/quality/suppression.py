@@ -127,11 +127,20 @@ def suppress_crossed(
     lines = [Line(row, most, most) for row in counts]
     few = np.array([line.small & ~withheld for line in lines])
     hidden = np.array([line.worth_hiding(withheld) for line in lines])
+    several = [list(rows) for rows in ways if len(rows) > 1]
+    for rows in several:
+        # Whose sum over ways is hidden where it is shown has nothing to be added up here.
+        sums = Line(counts[rows].sum(axis=0), most, most)
+        unknown = sums.closed(sums.small & ~withheld, sums.worth_hiding(withheld))[1] & ~withheld
+        where = np.zeros(counts.shape, dtype=np.bool_)
+        where[np.ix_(rows, np.flatnonzero(unknown))] = True
+        where &= counts > 0
+        few, hidden = few & ~where, hidden | where
     while True:
         before = hidden.sum()
         for k, line in enumerate(lines):
             few[k], hidden[k], _ = line.closed(few[k], hidden[k])
-        for rows in (list(rows) for rows in ways if len(rows) > 1):
+        for rows in several:
             for g in np.flatnonzero(~withheld):
                 line = Line(counts[rows, g], counts[rows, g])
                 few[rows, g], hidden[rows, g], _ = line.closed(few[rows, g], hidden[rows, g])
