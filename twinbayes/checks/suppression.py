@@ -96,8 +96,12 @@ def _suppressed(table: pd.DataFrame, counts: pd.Series) -> pd.Series:
     size = next((table[c] for c in _SIZES if c in table and c != counts.name), None)
     sizes = None if size is None else pd.to_numeric(size, errors="coerce").astype(float)
     keys = [c for c in _KEYS if c in table]
-    is_crossed = part == SUBGROUP and keys == [TRANSITION] and sizes is not None
-    if is_crossed and (texts := _crossed(table, counts, sizes)) is not None:
+    if (
+        part == SUBGROUP
+        and keys == [TRANSITION]
+        and sizes is not None
+        and (texts := _crossed(table, counts, sizes)) is not None
+    ):
         return texts
     # Keys that are not known to us: a part that comes again begins the next breakdown.
     again = table.groupby([*keys, part], sort=False, dropna=False).cumcount()
