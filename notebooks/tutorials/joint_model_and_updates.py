@@ -136,7 +136,7 @@ Path(out).mkdir(parents=True, exist_ok=True)
 path = Path(out) / "updates.jsonl"
 path.unlink(missing_ok=True)
 path.with_name(f"{path.name}.head").unlink(missing_ok=True)
-kept = Ledger(path).append(later)
+kept = Ledger.begin(path).append(later)
 {key: kept[key] for key in list(kept)[:6]}
 
 # %% [markdown]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -85,6 +86,12 @@ def cohort() -> Cohort:
     for name, n in zip((*whole.subgroups[:2], whole.subgroups[-1]), (28, 22, 3), strict=True):
         chosen += list(whole.patients.loc[groups == name, "patient_id"])[:n]
     return whole.select(chosen)
+
+
+@pytest.fixture(scope="session")
+def fit_of() -> Callable[[Cohort], Fit]:
+    """Make up a short fit of any part of the registry."""
+    return partial(made_up_fit, draws=40)
 
 
 @pytest.fixture(scope="session")

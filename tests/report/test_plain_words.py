@@ -95,10 +95,10 @@ def test_a_clear_difference_names_the_better_side(
 
 
 def test_doubts_are_told_simulated_first_then_how_many_patients() -> None:
-    told = list(uncertainty_sentences(simulated=True, subgroup_size=3, subgroups=8))
+    told = list(uncertainty_sentences(simulated=True, subgroup_size="<5", subgroups=8))
     assert "simulated" in told[0]
     assert "fewer than 5 patients of the same subgroup" in told[1]
-    [told] = uncertainty_sentences(simulated=False, subgroup_size=40, subgroups=1)
+    [told] = uncertainty_sentences(simulated=False, subgroup_size="40", subgroups=1)
     assert "on 40 patients. Nobody" in told
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Final, Literal
 
 import pandas as pd
 
+from twinbayes.checks.suppression import publishable
 from twinbayes.errors import require_known
 
 type CheckVerdict = Literal["pass", "warn", "fail", "info", "not_provided"]
@@ -68,7 +69,8 @@ class CheckResult:
         ``"pass"``, ``"warn"``, ``"fail"``, ``"info"`` (numbers without a bar to clear) or
         ``"not_provided"`` (no evidence was given).
     table
-        The numbers behind the verdict; may be empty.
+        The numbers behind the verdict; may be empty. Reports, files and notebooks show it as
+        `published` has it: without counts from 1 to 4.
     text
         One or two sentences: what was compared, and with what outcome.
     topic
@@ -101,6 +103,11 @@ class CheckResult:
         """The verdict in capitals, as reports print it."""
         return _LABELS[self.verdict]
 
+    @property
+    def published(self) -> CheckResult:
+        """The same check with a table that shows no small cell, nor a way back to one."""
+        return replace(self, table=publishable(self.table)) if len(self.table) else self
+
     def __str__(self) -> str:
         return f"{self.name}: {self.label}. {self.text}"
 
@@ -112,5 +119,5 @@ class CheckResult:
         if self.table.empty:
             return banner
         return banner + str(
-            self.table.to_html(index=False, escape=True, float_format="{:.4g}".format)
+            self.published.table.to_html(index=False, escape=True, float_format="{:.4g}".format)
         )

@@ -323,4 +323,5 @@ def _with_support(dataset: xr.Dataset, support: Support) -> xr.Dataset:
     table = support.table.loc[[str(g) for g in dataset[SUBGROUP].to_numpy()]]
     columns = {str(c): ((SUBGROUP,), table[c].to_numpy()) for c in table.columns}
     columns["support"] = ((SUBGROUP,), table["support"].to_numpy(dtype=object))
-    return dataset.assign(columns).assign_attrs(support=support.overall)
+    n = int(table["n_patients"].sum())
+    return dataset.assign(columns).assign_attrs(support=support.overall, patients=n)

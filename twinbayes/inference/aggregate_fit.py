@@ -17,6 +17,12 @@ from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE, Aggregate
 from twinbayes.errors import FitError, ModelError, OptionError
 from twinbayes.inference.files.archive import with_description
 from twinbayes.inference.files.manifest import build_manifest
+from twinbayes.inference.files.provenance import (
+    require_draws,
+    require_part,
+    with_content,
+    with_whole_run,
+)
 from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.inference.samplers.protocol import Compiled, compile_model
@@ -172,9 +178,19 @@ class AggregateFit:
             components=components, reference_sd=reference_sd, bounded=bounded,
         )  # fmt: skip
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write one self-contained file: draws, model, priors, data, manifest."""
-        return write_tree(path, pack_aggregate(self), self.manifest)
+    def save(self, path: str | os.PathLike[str], *, key: bytes | None = None) -> Path:
+        """Write one self-contained file: draws, model, priors, data, manifest.
+
+        Parameters
+        ----------
+        path
+            The file; an earlier one of that name is replaced.
+        key
+            A secret of at least 16 bytes. `load_fit` with the same key then refuses the file if
+            anybody without it has changed it. It hides nothing.
+        """
+        tree = pack_aggregate(self)
+        return write_tree(path, tree, with_content(self.manifest, tree), key=key)
 
     def describe(self) -> str:
         """The model in formulae, the priors and the verdict, as text."""
@@ -300,7 +316,7 @@ def pack_aggregate(fit: AggregateFit) -> xr.DataTree:
 def unpack_aggregate(
     text: Mapping[str, Any], priors: PriorSet, draws: xr.DataTree, manifest: Mapping[str, Any]
 ) -> AggregateFit:
-    """Rebuild a fit from its stored description and draws."""
+    """Rebuild a fit from its stored description and draws, which must be those of the manifest."""
     stored = text[DATA]
     table = pd.read_csv(StringIO(stored["table"]), dtype={SUBGROUP: str}, keep_default_na=False)
     data = Aggregate(
@@ -310,5 +326,8 @@ def unpack_aggregate(
         name=stored["name"],
         not_read=tuple(stored["not_read"]),
     )
+    require_part(manifest, "data", cohort_fingerprint=data.fingerprint)
+    require_draws(draws, manifest, {SUBGROUP: data.subgroups})
     spec = AggregateSpec.from_dict(text["spec"])
-    return AggregateFit(spec, data, priors, draws, judge(draws), manifest)
+    verdict = with_whole_run(judge(draws), manifest)
+    return AggregateFit(spec, data, priors, draws, verdict, manifest)

@@ -18,6 +18,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference.densities.likelihood import patient_loglik
 from twinbayes.inference.files.archive import pack_fit
+from twinbayes.inference.files.provenance import with_content
 from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.inference.thinning import evenly_spaced
@@ -223,6 +224,7 @@ class Fit:
         """Return this fit with at most so many draws (one a chain at least), evenly spaced.
 
         Every chain gives as many; all that goes with a draw, such as its energy, stays with it.
+        The verdict stays that of the whole run, also in a file.
         """
         if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1:
             raise OptionError(f"Ask for a whole number of draws of at least 1, not {most!r}.")
@@ -259,16 +261,21 @@ class Fit:
             )
         return self.cohort.select([str(w) for w in wanted])
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, key: bytes | None = None) -> Path:
         """Write one self-contained file: draws, model, priors, cohort, manifest.
 
         It holds the patients' records and must not leave their centre.
+
+        Parameters
+        ----------
+        path
+            The file; an earlier one of that name is replaced.
+        key
+            A secret of at least 16 bytes. `load_fit` with the same key then refuses the file if
+            anybody without it has changed it. It hides nothing.
         """
-        return write_tree(
-            path,
-            pack_fit(self.datatree, self.spec, self.priors, self.cohort, self.learnt),
-            self.manifest,
-        )
+        tree = pack_fit(self.datatree, self.spec, self.priors, self.cohort, self.learnt)
+        return write_tree(path, tree, with_content(self.manifest, tree), key=key)
 
     def describe(self) -> str:
         """The model in formulae, the priors and the verdict, as text."""

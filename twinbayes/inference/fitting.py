@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, cast, overload
 
 import xarray as xr
@@ -12,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import Aggregate
-from twinbayes.errors import ModelError
+from twinbayes.errors import ModelError, TwinError
 from twinbayes.inference.aggregate_fit import (
     DATA,
     AggregateFit,
@@ -20,10 +22,11 @@ from twinbayes.inference.aggregate_fit import (
     compile_aggregate,
     unpack_aggregate,
 )
-from twinbayes.inference.files.archive import read_description, unpack_fit
+from twinbayes.inference.files.archive import read_description, require_description, unpack_fit
 from twinbayes.inference.files.constants import checked_weights, constants
 from twinbayes.inference.files.manifest import build_manifest
-from twinbayes.inference.files.sealed import read_tree
+from twinbayes.inference.files.provenance import CONTENT, require_content, with_whole_run
+from twinbayes.inference.files.sealed import malformed_is_refused, read_tree
 from twinbayes.inference.fit import Fit, LaidOut
 from twinbayes.inference.gate.verdict import judge
 from twinbayes.inference.samplers.protocol import Compiled, compile_model
@@ -200,21 +203,50 @@ def fit(
     return compiled.sample(**vars(effort))
 
 
-def load_fit(path: str | os.PathLike[str]) -> Fit | AggregateFit:
+def load_fit(path: str | os.PathLike[str], *, key: bytes | None = None) -> Fit | AggregateFit:
     """Read a fit that `Fit.save` wrote; the checksum is verified before anything is parsed.
+
+    Model, priors, data and draws are hashed again and compared with the manifest, and the draws
+    are judged again. Where they are not all that were sampled, the verdict is the worse of theirs
+    and of the whole run's.
+
+    Parameters
+    ----------
+    path
+        The file.
+    key
+        The secret that it was saved with. Only with it is a change noticed that was made by
+        somebody who meant it to pass: whoever rewrites a whole file can compute its checksums.
 
     Raises
     ------
     StorageError
-        Missing, truncated, altered, or written by a newer version.
+        Missing, truncated, altered, written by a newer version, not saved with this key, or made
+        of parts that do not belong together.
+    ModelError
+        The model has a type of one's own that is not registered here.
+    OptionError
+        The key is shorter than 16 bytes.
     """
-    tree, manifest = read_tree(path)
-    text, priors, draws = read_description(tree)
-    if DATA in text:
-        return unpack_aggregate(text, priors, draws, manifest)
-    spec, cohort, learnt = unpack_fit(tree, text)
-    verdict = judge(draws, constants=spec.constants(learnt))
-    return Fit(spec, cohort, priors, draws, verdict, manifest, learnt)
+    tree, stored = read_tree(path, key=key)
+    with malformed_is_refused(Path(path).name):
+        text, priors, draws = read_description(tree)
+        manifest = require_content(tree, stored)
+        require_description(text, priors, manifest)
+        if DATA in text:
+            return unpack_aggregate(text, priors, draws, manifest)
+        spec, cohort, learnt = unpack_fit(tree, text, manifest)
+        judged = judge(draws, constants=spec.constants(learnt))
+        verdict = with_whole_run(judged, manifest)
+        found = Fit(spec, cohort, priors, draws, verdict, manifest, learnt)
+        return found if CONTENT in stored else _tried(found)
+
+
+def _tried(found: Fit) -> Fit:
+    """A fit of a file that has no hashes of its content: one forecast shows that nothing lacks."""
+    with suppress(TwinError):  # the patient may be dead: then the record is read all the same
+        found.twin(found.cohort.patient_ids[0]).forecast(until=1.0, grid=1)
+    return found
 
 
 _DATA: Final = {True: "aggregate data", False: "patients"}

@@ -8,6 +8,7 @@ from typing import Final
 
 import xarray as xr
 
+from twinbayes.cohort.quality.suppression import HIDDEN, SMALLEST_CELL, SUPPRESSED
 from twinbayes.names import PATIENT, STATE, STATE_PROBABILITY, SURVIVAL, TIME
 from twinbayes.report.figures.look import (
     StateLook,
@@ -146,14 +147,16 @@ NOT_FOR_USE: Final = (
 )
 
 
-def uncertainty_sentences(*, simulated: bool, subgroup_size: int, subgroups: int) -> Iterator[str]:
-    """Say plainly how far all this may be trusted."""
+def uncertainty_sentences(*, simulated: bool, subgroup_size: str, subgroups: int) -> Iterator[str]:
+    """Say plainly how far all this may be trusted; sizes as they may be shown."""
     if simulated:
         yield (
             "All data behind this are simulated. The numbers describe no real disease and no real "
             "person, and must not be used for care."
         )
-    few = "fewer than 5" if 0 < subgroup_size < 5 else str(subgroup_size)
+    few = {SUPPRESSED: f"fewer than {SMALLEST_CELL}", HIDDEN: "some"}.get(
+        subgroup_size, subgroup_size
+    )
     lent = " of the same subgroup and on what related subgroups lend" if subgroups > 1 else ""
     yield (
         "These numbers are averages over what the model cannot tell apart. They rest on "

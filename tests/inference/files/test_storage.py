@@ -147,9 +147,9 @@ def test_a_newer_format_is_refused_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "VERSION", 2)
+        patch.setattr(storage, "VERSION", storage.VERSION + 1)
         path = write_tree(tmp_path / "fit.nc", make_tree(), {})
-    with pytest.raises(StorageError, match=r"version 2 is newer than 1.*Update twinbayes"):
+    with pytest.raises(StorageError, match=r"version 3 is newer than 2.*Update twinbayes"):
         read_tree(path)
 
 

@@ -90,11 +90,11 @@ PICTURES: dict[str, Callable[[], Picture]] = {
         LOOK,
     ),
     "state graph": lambda: state_graph(
-        LOOK, {("induction", "remission"): 40.0, ("induction", "death"): 3.0}
+        LOOK, {("induction", "remission"): "40", ("induction", "death"): "<5"}
     ),
     "ring graph": lambda: state_graph(
         LOOK,
-        {("induction", "remission"): 9.0, ("induction", "death"): 7.0, ("remission", "death"): 8.0},
+        {("induction", "remission"): "9", ("induction", "death"): "7", ("remission", "death"): "8"},
     ),
     "calibration": lambda: calibration_overall(occupation_table(), LOOK, level=0.95),
     "calibration by subgroup": lambda: calibration_by_subgroup(

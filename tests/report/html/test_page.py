@@ -101,7 +101,7 @@ def test_checks_survive_the_way_into_the_notebook(tmp_path: Path) -> None:
             "subgroup": ["A", EVIL],
             "value": [0.5, np.nan],
             "limit": [-np.inf, 1.0],
-            "n": [1, 2],
+            "n": [12, 3],
             "inside": pd.array([True, pd.NA], dtype="boolean"),
         }
     )
@@ -112,7 +112,7 @@ def test_checks_survive_the_way_into_the_notebook(tmp_path: Path) -> None:
         (c.name, c.verdict, c.text, c.topic) for c in given
     ]
     assert list(back[0].table["subgroup"]) == ["A", EVIL]
-    assert list(back[0].table["n"]) == [1, 2]
+    assert list(back[0].table["n"]) == ["hidden", "<5"]
     assert list(back[0].table["inside"]) == [True, None]
     np.testing.assert_array_equal(back[0].table["value"].astype(float), [0.5, np.nan])
     np.testing.assert_array_equal(back[0].table["limit"], [-np.inf, 1.0])

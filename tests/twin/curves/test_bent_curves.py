@@ -318,7 +318,7 @@ def test_an_update_equals_a_twin_built_anew_and_its_ledger_is_reproduced(
     for name in ("survival", "marker_curve", "marker_value_upper"):
         np.testing.assert_array_equal(a[name].values, b[name].values)
     assert np.isfinite(updated.reliability()["surprise"].iloc[0])
-    ledger = Ledger(tmp_path / "updates.jsonl")
+    ledger = Ledger.begin(tmp_path / "updates.jsonl")
     ledger.append(updated)
     assert replay(fit, updated.cohort, ledger.records()) == []
 

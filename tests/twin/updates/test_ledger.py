@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +23,7 @@ from twinbayes.errors import StorageError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Ledger, Twin, replay
+from twinbayes.twin.updates import ledger as ledger_module
 from twinbayes.twin.updates.ledger import canonical
 
 YEAR = DAYS_PER_YEAR
@@ -37,7 +41,7 @@ def story(
     """A ledger of four updates: of a stranger, twice, once with a late result; of one of the fit;
     and of two strangers at once."""
     path = tmp_path_factory.mktemp("ledger") / "updates.jsonl"
-    ledger = Ledger(path)
+    ledger = Ledger.begin(path)
     first = joint_fit.twin(strangers.select(["q01"]), at=YEAR, draws=200).update(
         visits((1.5 * YEAR, 3.0), (1.7 * YEAR, 9.0))
     )
@@ -171,12 +175,92 @@ def test_tampering_is_detected_by_reading_and_by_appending(
     assert copy.path.read_bytes() == before
 
 
-def test_a_ledger_without_its_head_is_refused(copy: Ledger, story: tuple[Path, list[Twin]]) -> None:
+@pytest.mark.parametrize(
+    ("suffixes", "named"),
+    [
+        ([".head"], r"^updates\.jsonl\.head: missing"),
+        ([""], r"^updates\.jsonl: missing"),
+        (["", ".head"], r"^updates\.jsonl and updates\.jsonl\.head: missing"),
+    ],
+)
+def test_a_ledger_without_one_or_both_of_its_files_is_refused_and_not_begun_anew(
+    copy: Ledger, story: tuple[Path, list[Twin]], suffixes: list[str], named: str
+) -> None:
+    for suffix in suffixes:
+        copy.path.with_name(f"{copy.path.name}{suffix}").unlink()
+    there = sorted(p.name for p in copy.path.parent.iterdir())
+    with pytest.raises(StorageError, match=named):
+        copy.records()
+    with pytest.raises(StorageError, match=named):
+        copy.append(story[1][0])
+    assert sorted(p.name for p in copy.path.parent.iterdir()) == there
+
+
+def test_an_emptied_ledger_without_its_head_is_not_a_new_one(
+    copy: Ledger, story: tuple[Path, list[Twin]]
+) -> None:
+    copy.path.write_bytes(b"")
     copy.head_path.unlink()
     with pytest.raises(StorageError, match="cut off"):
-        copy.records()
-    with pytest.raises(StorageError, match="cut off"):
         copy.append(story[1][0])
+
+
+@pytest.mark.parametrize("suffix", ["", ".head"])
+def test_a_ledger_is_begun_once(copy: Ledger, suffix: str) -> None:
+    copy.path.with_name(f"{copy.path.name}{suffix}").unlink()
+    with pytest.raises(StorageError, match="already there"):
+        Ledger.begin(copy.path)
+    with pytest.raises(StorageError, match="could not be begun"):
+        Ledger.begin(copy.path.parent / "nowhere" / "updates.jsonl")
+
+
+APPENDING = """
+import sys
+from twinbayes.twin.updates import ledger
+ledger.describe_update = lambda twin: {"fit": {}, "patients": [], "note": twin}
+kept = ledger.Ledger(sys.argv[1])
+for k in range(int(sys.argv[2])):
+    kept.append("x" * (k % 7) * 400)
+"""
+
+
+def test_a_ledger_is_read_while_two_processes_append_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, many = Ledger.begin(tmp_path / "updates.jsonl"), 60
+    read = ledger_module._read
+
+    def slowly(file: int) -> bytes:
+        content = read(file)
+        time.sleep(0.01)  # time enough for an append between the ledger and its head
+        return content
+
+    monkeypatch.setattr(ledger_module, "_read", slowly)
+    command = [sys.executable, "-c", APPENDING, str(ledger.path), str(many)]
+    writers = [subprocess.Popen(command) for _ in range(2)]
+    seen = [0]
+    while any(w.poll() is None for w in writers):
+        seen.append(len(ledger.records()))
+    assert [w.returncode for w in writers] == [0, 0]
+    assert seen == sorted(seen)
+    assert len(ledger.records()) == 2 * many
+    assert len(set(seen)) > 5  # it was read in the middle
+
+
+def test_a_head_that_cannot_be_written_leaves_the_ledger_as_it_was(
+    copy: Ledger, story: tuple[Path, list[Twin]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = copy.path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StorageError, match="No space left"):
+        copy.append(story[1][0])
+    monkeypatch.undo()
+    assert copy.path.read_bytes() == before
+    assert len(copy.records()) == 4
 
 
 def test_an_end_cut_off_in_both_files_is_detected_by_a_hash_kept_elsewhere(copy: Ledger) -> None:
@@ -226,9 +310,7 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(
 
 def test_only_updates_are_recorded(joint_fit: Fit, tmp_path: Path) -> None:
     with pytest.raises(TwinError, match="was not updated"):
-        Ledger(tmp_path / "x.jsonl").append(joint_fit.twin("p01"))
-    with pytest.raises(StorageError, match="could not be read"):
-        Ledger(tmp_path / "x.jsonl").records()
+        Ledger.begin(tmp_path / "x.jsonl").append(joint_fit.twin("p01"))
 
 
 def test_the_command_verifies_a_ledger_and_says_what_is_wrong(

@@ -131,8 +131,8 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     Returns
     -------
     CheckResult
-        One row an effect and subgroup: ``n_treated`` patients at risk under the treatment, and
-        shares, Monte Carlo error and conflict as in `aggregate_borrowing`.
+        One row an effect and subgroup: ``n`` patients, ``n_treated`` of them at risk under the
+        treatment, and shares, Monte Carlo error and conflict as in `aggregate_borrowing`.
     """
     scores = RecordScores(fit.thinned(draws))
     posterior = scores.posterior
@@ -153,6 +153,7 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
                 {
                     EFFECT: f.label,
                     SUBGROUP: label,
+                    "n": int(mine.sum()),
                     "n_treated": int((mine & treated).sum()),
                     **_row(theta[:, j], score, mine),
                     "conflict": _effect_conflict(

@@ -10,7 +10,14 @@ from pandas import DataFrame
 
 from twinbayes import names
 from twinbayes.cohort.quality.report import QualityReport
-from twinbayes.cohort.quality.suppression import SMALLEST_CELL, SUPPRESSED, suppress
+from twinbayes.cohort.quality.suppression import (
+    HIDDEN,
+    SUPPRESSED,
+    part_words,
+    size_words,
+    suppress,
+    suppress_fractions,
+)
 
 _ROWS: Final = 60
 _COVARIATES: Final = 12
@@ -26,16 +33,16 @@ _STYLE: Final = """<style>
 def render(report: QualityReport) -> str:
     """Return the report as HTML.
 
-    Counts below 5 are suppressed, and so is what rests on fewer than 5 patients: fractions
-    missing and follow-up. Single values are summed up by variable; rows of single patients stay
-    in ``report.tables``.
+    Counts below 5 are suppressed, and so is what is said of groups whose size is: events,
+    fractions missing and follow-up. Single values are summed up by variable; rows of single
+    patients stay in ``report.tables``.
     """
     kind = "simulated data: no row describes a real person" if report.simulated else "real data"
     tables = report.tables
     parts = [
         f"<h3>Data quality of {escape(report.name)}</h3><p><strong>{kind}</strong></p>",
         _flags(report.flags),
-        _section("Overview", tables["overview"], {}),
+        _section("Overview", _overview(tables["overview"]), {}),
         _section("Patients with each event", _events(tables["events"]), {}),
         _section(
             "Follow-up by reverse Kaplan–Meier, days (deaths censored)",
@@ -62,24 +69,30 @@ def _flags(flags: tuple[str, ...]) -> str:
     return f"<p>To look at:</p><ul>{items}</ul>"
 
 
+def _overview(overview: DataFrame) -> DataFrame:
+    return overview.assign(n=overview["n"].map(size_words))
+
+
 def _events(events: DataFrame) -> DataFrame:
     # Last contacts are the patients less the deaths: shown, they would undo a suppression.
     shown = events.drop(columns=names.LAST_CONTACT, errors="ignore").astype(object)
-    total = events[names.SUBGROUP] == "all"
-    for column in shown.columns.drop(names.SUBGROUP):
-        shown[column] = suppress(events[column], total)
+    total, sizes = events[names.SUBGROUP] == "all", events["patients"]
+    shown["patients"] = suppress(sizes, total)
+    for column in shown.columns.drop([names.SUBGROUP, "patients"]):
+        shown[column] = suppress(events[column], total, sizes=sizes)
     return shown
 
 
 def _follow_up(follow_up: DataFrame) -> DataFrame:
     # The largest follow-up is one person's.
     shown = follow_up.drop(columns="max").astype(object)
-    few = follow_up["patients"] < SMALLEST_CELL
+    total, sizes = follow_up[names.SUBGROUP] == "all", follow_up["patients"]
+    shown["patients"] = suppress(sizes, total)
+    shown["deaths"] = suppress(follow_up["deaths"], total, sizes=sizes)
+    unknown = shown["patients"].isin((SUPPRESSED, HIDDEN))
     for column in ("quartile_1", "median", "quartile_3"):
         days = follow_up[column].map("{:.0f}".format).astype(object)
-        shown[column] = days.mask(few | follow_up[column].isna(), "")
-    for column in ("patients", "deaths"):
-        shown[column] = suppress(follow_up[column], follow_up[names.SUBGROUP] == "all")
+        shown[column] = days.mask(unknown | follow_up[column].isna(), "")
     return shown
 
 
@@ -91,12 +104,8 @@ def _missing(title: str, table: DataFrame) -> str:
     overall = table[covariates].mul(weights, axis=0).sum().sort_values(ascending=False)
     columns = list(overall.index[:_COVARIATES])
     shown = table[[place, "patients", *columns]].astype(object)
-    for column in columns:
-        count = (table[column] * table["patients"]).round()
-        percent = table[column].map("{:.0%}".format).astype(object)
-        small = count.between(1, SMALLEST_CELL - 1)
-        shown[column] = percent.mask(small, SUPPRESSED).mask(table["patients"] < SMALLEST_CELL, "")
-    shown["patients"] = suppress(table["patients"], table[place].isna())
+    shown[columns] = suppress_fractions(table[columns], table["patients"])
+    shown["patients"] = suppress(table["patients"])
     note = f" ({len(columns)} most often missing of {len(covariates)})"
     return _section(title + (note if len(covariates) > len(columns) else ""), shown, {})
 
@@ -105,8 +114,7 @@ def _by_variable(implausible: DataFrame) -> DataFrame:
     if implausible.empty:
         return DataFrame()
     counts = implausible.groupby("variable", sort=False).size()
-    values = list(suppress(counts))
-    return DataFrame({"variable": counts.index, "values": values})
+    return DataFrame({"variable": counts.index, "values": part_words(counts)})
 
 
 def _by_rule(excluded: DataFrame) -> DataFrame:

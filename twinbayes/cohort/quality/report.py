@@ -11,7 +11,13 @@ import pandas as pd
 from pandas import DataFrame, Series
 
 from twinbayes import names
-from twinbayes.cohort.quality.suppression import SMALLEST_CELL
+from twinbayes.cohort.quality.suppression import (
+    HIDDEN,
+    SMALLEST_CELL,
+    SUPPRESSED,
+    part_words,
+    size_words,
+)
 from twinbayes.cohort.tables import CohortTables
 from twinbayes.estimators import reverse_kaplan_meier
 
@@ -24,6 +30,7 @@ _UNIT_TOLERANCE: Final = 1.5
 _UNIT_MIN_VALUES: Final = 5
 _MISSING_LIMIT: Final = 0.2
 _SMALL_SUBGROUP: Final = 20
+_IN_WORDS: Final = {SUPPRESSED: f"fewer than {SMALLEST_CELL}", HIDDEN: "some"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -239,20 +246,18 @@ def _flags(cohort: CohortTables, tables: dict[str, DataFrame]) -> Iterator[str]:
             f"{row.variable}: the median of {row.centre} is {row.ratio_of_medians:.3g} times that "
             f"of the others, near {row.suspected_factor:g}: check the unit."
         )
-    for name, n in tables["implausible"]["variable"].value_counts(sort=False).items():
+    far = tables["implausible"]["variable"].value_counts(sort=False)
+    for name, n in zip(far.index, part_words(far), strict=True):
         limit = f"{_MAD_LIMIT:g} robust standard deviations"
-        yield f"{name}: values beyond {limit} from the median: {_few(int(n))}."
+        yield f"{name}: values beyond {limit} from the median: {_IN_WORDS.get(n, n)}."
     missing = cohort.covariates().isna().mean()
     for name, fraction in missing[missing > _MISSING_LIMIT].items():
         yield f"{name}: missing in {fraction:.0%} of patients."
     terminal = _terminal(cohort)
     if n := int((terminal[names.DAY] == 0).sum()):
-        yield f"Patients whose record ends on day 0, and who say nothing on events: {_few(n)}."
+        few = _IN_WORDS.get(size_words(n), str(n))
+        yield f"Patients whose record ends on day 0, and who say nothing on events: {few}."
     sizes = cohort.patients[names.SUBGROUP].value_counts()
     small = int((sizes < _SMALL_SUBGROUP).sum())
     if small and len(sizes) > 1:
         yield f"Subgroups of fewer than {_SMALL_SUBGROUP} patients, which will borrow: {small}."
-
-
-def _few(n: int) -> str:
-    return f"fewer than {SMALLEST_CELL}" if n < SMALLEST_CELL else str(n)

@@ -1,18 +1,38 @@
-"""Small cells: what a table or a picture may show of a handful of people."""
+"""Small cells: what a table or a picture may show of a handful of people.
+
+Two steps, the same in every table, picture and file:
+
+1. Groups of 1 to 4 people are withheld, and with them so many of the next smallest groups that
+   their sum leaves all four sizes possible. Nothing is counted within a withheld group.
+2. Elsewhere, counts from 1 to 4 are shown as ``<5``. Whoever knows the sum of a line must not find
+   them by subtraction: withheld groups are hidden already, and more counts are where these are not
+   enough.
+
+``<5`` says from 1 to 4; ``hidden`` says nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from pandas import Series
+from numpy.typing import NDArray
+from pandas import DataFrame, Series
+
+from twinbayes.arrays import Floats
 
 #: Counts from 1 to 4 can identify people and are not shown.
 SMALLEST_CELL: Final = 5
 SUPPRESSED: Final = f"<{SMALLEST_CELL}"
 #: Shown in place of a count that would give a suppressed one away.
 HIDDEN: Final = "hidden"
+_LEAST: Final = 1
+_MOST: Final = SMALLEST_CELL - 1
+_SPAN: Final = _MOST - _LEAST  # of what must stay possible
+
+type Mask = NDArray[np.bool_]
 
 
 def size_words(n: float) -> str:
@@ -20,29 +40,190 @@ def size_words(n: float) -> str:
     return SUPPRESSED if 0 < n < SMALLEST_CELL else f"{n:.0f}"
 
 
-def part_words(counts: Iterable[float]) -> list[str]:
-    """Return the counts of all parts of a whole as tables and pictures may show them."""
-    return list(map(str, suppress(Series(list(counts), dtype=float))))
+def part_words(counts: Iterable[float], sizes: Iterable[float] | None = None) -> list[str]:
+    """Return the counts of all parts of a whole as tables and pictures may show them.
+
+    What is not known, or was hidden before, stays hidden.
+    """
+    known = Series(list(counts), dtype=float)
+    of = None if sizes is None else Series(list(sizes), dtype=float)
+    return list(map(str, suppress(known, sizes=of).fillna(HIDDEN)))
 
 
-def suppress(counts: Series, total: Series | None = None) -> Series:
-    """Return the counts as text, with those from 1 to 4 replaced by ``<5``.
+def suppress(counts: Series, total: Series | None = None, *, sizes: Series | None = None) -> Series:
+    """Return the counts of groups as text, small ones and what tells them hidden.
 
     Parameters
     ----------
     counts
         One count a group, and their total.
     total
-        True where the count is a total; by default none is among them. A single suppressed group
-        could be had from the total by subtraction, here or elsewhere in a report, so the next
-        smallest is hidden with it.
+        True where the count is a total; by default none is among them, but it may stand elsewhere
+        in a report. Where there are not enough groups to hide, the total is.
+    sizes
+        People in each group, where the counts are not these themselves: nothing is counted in
+        groups whose size is withheld.
     """
-    part = Series(True, index=counts.index) if total is None else ~total
-    small = (counts > 0) & (counts < SMALLEST_CELL)
+    part = (Series(True, index=counts.index) if total is None else ~total).to_numpy(dtype=bool)
+    values = counts.to_numpy(dtype=float, na_value=np.nan)
+    own = values if sizes is None else sizes.to_numpy(dtype=float, na_value=np.nan)
+    order = np.where(np.isnan(own), np.inf, own)
+    line = Line(values[part], order[part], None if sizes is None else order[part])
+    withheld = np.zeros(len(line.values), dtype=np.bool_) if sizes is None else _withheld(own[part])
+    few, hidden, is_enough = line.closed(line.small & ~withheld, line.worth_hiding(withheld))
     shown = counts.map("{:.0f}".format, na_action="ignore").astype(object)
-    shown = shown.mask(small, SUPPRESSED)
-    rest = (part & ~small & (counts > 0)).to_numpy()
-    if (small & part).sum() == 1 and rest.any():
-        next_smallest = np.where(rest, counts.to_numpy(dtype=float), np.inf).argmin()
-        shown.iloc[int(next_smallest)] = HIDDEN
+    shown[part] = shown[part].mask(hidden, HIDDEN).mask(few, SUPPRESSED)
+    rest = values[~part]
+    shown[~part] = shown[~part].mask((rest > 0) & (not is_enough), HIDDEN)
+    return shown.mask(~part & (values > 0) & (values < SMALLEST_CELL), SUPPRESSED)
+
+
+def suppress_fractions(fractions: DataFrame, sizes: Series) -> DataFrame:
+    """Return fractions of groups as per cent, what they tell of small counts left out.
+
+    Parameters
+    ----------
+    fractions
+        One row a group, one column a question.
+    sizes
+        People in each group. Where a group's size is not shown, nor are its fractions: together
+        they would tell it.
+
+    Returns
+    -------
+    DataFrame
+        ``12%``; ``<5`` and ``hidden`` where the count behind it is; empty where the size is.
+    """
+    unknown = _withheld(sizes.to_numpy(dtype=float))
+    out = {}
+    for name, column in fractions.items():
+        words = suppress((column * sizes).round(), sizes=sizes)
+        percent = column.map("{:.0%}".format, na_action="ignore").astype(object)
+        out[name] = percent.mask(words.isin((SUPPRESSED, HIDDEN)), words).mask(unknown, "")
+    return DataFrame(out, index=fractions.index)
+
+
+def suppress_crossed(
+    counts: Floats, sizes: Floats, ways: Sequence[Sequence[int]]
+) -> NDArray[np.object_]:
+    """Return counts by way and group as text, where sums over ways are known as well.
+
+    Parameters
+    ----------
+    counts
+        (way, group).
+    sizes
+        People in each group.
+    ways
+        Ways that add up to something that is shown elsewhere, such as all ways to die.
+
+    Returns
+    -------
+    ndarray
+        (way, group) of texts.
+    """
+    withheld = _withheld(sizes)
+    most = np.where(np.isnan(sizes), np.inf, sizes)
+    lines = [Line(row, most, most) for row in counts]
+    few = np.array([line.small & ~withheld for line in lines])
+    hidden = np.array([line.worth_hiding(withheld) for line in lines])
+    several = [list(rows) for rows in ways if len(rows) > 1]
+    for rows in several:
+        # Whose sum over ways is hidden where it is shown has nothing to be added up here.
+        sums = Line(counts[rows].sum(axis=0), most, most)
+        unknown = sums.closed(sums.small & ~withheld, sums.worth_hiding(withheld))[1] & ~withheld
+        where = np.zeros(counts.shape, dtype=np.bool_)
+        where[np.ix_(rows, np.flatnonzero(unknown))] = True
+        where &= counts > 0
+        few, hidden = few & ~where, hidden | where
+    while True:
+        before = hidden.sum()
+        for k, line in enumerate(lines):
+            few[k], hidden[k], _ = line.closed(few[k], hidden[k])
+        for rows in several:
+            for g in np.flatnonzero(~withheld):
+                line = Line(counts[rows, g], counts[rows, g])
+                few[rows, g], hidden[rows, g], _ = line.closed(few[rows, g], hidden[rows, g])
+        if hidden.sum() == before:
+            break
+    shown = np.array([[f"{x:.0f}" for x in row] for row in counts], dtype=object)
+    shown[hidden] = HIDDEN
+    shown[few] = SUPPRESSED
     return shown
+
+
+def _withheld(sizes: Floats) -> Mask:
+    """Groups whose size is not shown."""
+    line = Line(sizes, sizes)
+    few, hidden, _ = line.closed(line.small, np.zeros(len(sizes), dtype=np.bool_))
+    return few | hidden | np.isnan(sizes)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Counts whose sum is known.
+
+    Attributes
+    ----------
+    values
+        The counts.
+    order
+        Which are hidden first: those of the lowest order.
+    most
+        What each can be at most, as far as that is known: the people there are.
+    """
+
+    values: Floats
+    order: Floats
+    most: Floats | None = None
+
+    @property
+    def small(self) -> Mask:
+        """Counts from 1 to 4."""
+        return (self.values > 0) & (self.values < SMALLEST_CELL)
+
+    def worth_hiding(self, withheld: Mask) -> Mask:
+        """Withheld groups, unless nobody in any of them is counted here."""
+        return withheld if np.nansum(self.values[withheld]) > 0 else np.zeros_like(withheld)
+
+    def closed(self, few: Mask, hidden: Mask) -> tuple[Mask, Mask, bool]:
+        """Hide more until the sum leaves enough possible; and whether it does then.
+
+        Parameters
+        ----------
+        few, hidden
+            Counts that are said to be from 1 to 4, and counts of which nothing is said.
+        """
+        few, hidden = few.copy(), hidden.copy()
+        if self._is_small_itself:  # not more than one of them can say "at least 1"
+            several = np.flatnonzero(few)[1:]
+            few[several], hidden[several] = False, True
+        empty = ~(self.values > 0)  # hidden last: they add nothing to the sum
+        waiting = [k for k in np.lexsort((self.order, empty)) if not (few[k] or hidden[k])]
+        while not (is_enough := self._leaves_enough(few, hidden)) and waiting:
+            hidden[waiting.pop(0)] = True
+        while not is_enough and few.any():  # say nothing of a count rather than that it is few
+            last = np.flatnonzero(few)[-1]
+            few[last], hidden[last] = False, True
+            is_enough = self._leaves_enough(few, hidden)
+        return few, hidden, is_enough
+
+    @property
+    def _is_small_itself(self) -> bool:
+        """Whether the sum is not shown either, but as ``<5``."""
+        return bool(np.nansum(self.values) < SMALLEST_CELL)
+
+    def _leaves_enough(self, few: Mask, hidden: Mask) -> bool:
+        """Whether whoever knows the sum can still believe in all values of what is hidden."""
+        n_few = int(few.sum())
+        if not (few | hidden).any() or self._is_small_itself:
+            return True
+        rest = float(np.nansum(self.values[few | hidden]))
+        most = np.full(int(hidden.sum()), np.inf) if self.most is None else self.most[hidden]
+        above = rest - n_few  # to be shared out beyond 1 for each that is few
+        highest = np.minimum(np.maximum(most, _MOST), above)
+        others = np.array([np.delete(most, k).sum() for k in range(len(most))])
+        lowest = np.maximum(0.0, rest - _MOST * n_few - others)
+        below = rest - _MOST * (n_few - 1) - most.sum()  # least of one that is few
+        is_open = not n_few or (above >= _SPAN and below <= _LEAST)
+        return bool(is_open and np.all(highest - lowest >= _SPAN))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -13,9 +14,21 @@ import xarray as xr
 
 from twinbayes.cohort import Cohort, read_cohort
 from twinbayes.errors import StorageError
+from twinbayes.inference.files.constants import checked_weights
+from twinbayes.inference.files.provenance import require_draws, require_part
 from twinbayes.model import CurveEncoding, Encoding, Learnt, ModelSpec
 from twinbayes.model.catalogue import known_type
+from twinbayes.names import (
+    CENTRE,
+    CONSTANT_DATA,
+    PATIENT,
+    PATIENT_WEIGHT,
+    SUBGROUP,
+    TRANSITION,
+    WINDOW_EDGE,
+)
 from twinbayes.priors import PriorEntry, PriorSet
+from twinbayes.priors.entry import hash_of
 
 _DESCRIPTION: Final = "description"
 _COHORT: Final = "cohort"
@@ -75,24 +88,72 @@ def read_description(tree: xr.DataTree) -> tuple[dict[str, Any], PriorSet, xr.Da
     return text, known, tree.filter(lambda node: node.name not in (_DESCRIPTION, _COHORT))
 
 
-def unpack_fit(tree: xr.DataTree, text: Mapping[str, Any]) -> tuple[ModelSpec, Cohort, Learnt]:
-    """Undo `pack_fit` where it goes beyond the description: spec, cohort, what was learnt."""
+def require_description(
+    text: Mapping[str, Any], priors: PriorSet, manifest: Mapping[str, Any]
+) -> None:
+    """Refuse a description whose model or priors are not those that the manifest names.
+
+    Hashed as it is stored: a later version may write the same model in another way.
+
+    Raises
+    ------
+    StorageError
+        Names what differs.
+    """
+    spec = json.dumps(text["spec"], sort_keys=True)
+    require_part(manifest, "model", spec_hash=hashlib.sha256(spec.encode()).hexdigest())
+    entries = {e["name"]: e for e in text["priors"]["entries"]}
+    require_part(manifest, "priors", prior_hash=hash_of(entries), prior_ids=list(priors.ids))
+
+
+def unpack_fit(
+    tree: xr.DataTree, text: Mapping[str, Any], manifest: Mapping[str, Any]
+) -> tuple[ModelSpec, Cohort, Learnt]:
+    """Undo `pack_fit` where it goes beyond the description: spec, cohort, what was learnt.
+
+    Raises
+    ------
+    StorageError
+        There is no cohort, or it is not that of the manifest; draws or constants do not fit to
+        model and cohort.
+    """
     if _COHORT not in tree:
         raise StorageError("The file holds a fit without its cohort. Use Fit.save.")
     with tempfile.TemporaryDirectory() as folder:
         for name, content in tree[_COHORT].data_vars.items():
             (Path(folder) / Path(str(name)).name).write_bytes(content.to_numpy().tobytes())
         cohort = read_cohort(folder)
-    edges = tuple(np.array([np.inf if x is None else x for x in e]) for e in text["edges"])
-    return (
-        ModelSpec.from_dict(text["spec"]),
-        cohort,
-        Learnt(
-            Encoding.from_dict(text["encoding"]),
-            edges,
-            CurveEncoding.from_dict(text["curves"], known_type) if text.get("curves") else None,
-        ),
+    require_part(manifest, "data", cohort_fingerprint=cohort.fingerprint)
+    spec = ModelSpec.from_dict(text["spec"])
+    learnt = Learnt(
+        Encoding.from_dict(text["encoding"]),
+        tuple(np.array([np.inf if x is None else x for x in e]) for e in text["edges"]),
+        CurveEncoding.from_dict(text["curves"], known_type) if text.get("curves") else None,
     )
+    labels = {
+        PATIENT: cohort.patient_ids,
+        SUBGROUP: cohort.subgroups,
+        CENTRE: cohort.centres,
+        TRANSITION: spec.graph.labels,
+    }
+    require_draws(tree, manifest, labels)
+    _require_constants(tree, cohort, learnt)
+    return spec, cohort, learnt
+
+
+def _require_constants(tree: xr.DataTree, cohort: Cohort, learnt: Learnt) -> None:
+    """Refuse constants of a fit that are not those of its cohort and of what it has learnt."""
+    stored = tree[CONSTANT_DATA].to_dataset()
+    checked_weights(stored[PATIENT_WEIGHT].to_numpy(), cohort.n_patients)
+    same = stored[PATIENT].to_numpy().tolist() == list(cohort.patient_ids) and all(
+        np.array_equal(row[: len(own)], own) and np.all(np.isinf(row[len(own) :]))
+        for row, own in zip(stored[WINDOW_EDGE].to_numpy(), learnt.edges, strict=True)
+    )
+    if not same:
+        raise StorageError(
+            "The patients or windows among the constants are not those of data and model. Copy "
+            "the file again from where it was saved, or refit."
+        )
 
 
 def _as_bytes(parts: dict[str, Any]) -> xr.DataTree:

@@ -302,7 +302,7 @@ def _judge_sampler(datatree: xr.DataTree, ebfmi_min: float) -> tuple[dict[str, f
     if "diverging" not in stats or dict(stats["diverging"].sizes) != sizes:
         reasons.append("divergences were not recorded for every draw")
     else:
-        found["divergences"] = float(stats["diverging"].sum())
+        found["divergences"] = float((stats["diverging"] != 0).sum())  # NaN is not "no"
         if found["divergences"] != 0:
             count = int(found["divergences"])
             reasons.append(f"{count} transition{'s' * (count > 1)} diverged")

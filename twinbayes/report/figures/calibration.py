@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from twinbayes.cohort.quality.suppression import size_words
+from twinbayes.cohort.quality.suppression import part_words
 from twinbayes.names import STATE, SUBGROUP, TIME
 from twinbayes.report.figures.look import (
     BLUE,
@@ -93,13 +93,15 @@ def calibration_by_subgroup(
     Picture
     """
     parts = table[(table[SUBGROUP] != "all") & (table["n"] >= smallest)]
+    everybody = table[table[SUBGROUP] != "all"].drop_duplicates(SUBGROUP)
+    said = dict(zip(everybody[SUBGROUP], part_words(everybody["n"]), strict=True))
     sizes = parts.drop_duplicates(SUBGROUP).sort_values("n", ascending=False, kind="stable")
     last = float(table[TIME].max())
     clock = Clock.covering(last)
     rows, columns = len(sizes), len(look.states)
     figure = Figure(figsize=(1.55 * columns + 0.4, 1.2 * rows + 0.75), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for r, (group, n) in enumerate(zip(sizes[SUBGROUP], sizes["n"], strict=True)):
+    for r, group in enumerate(sizes[SUBGROUP]):
         for c, state in enumerate(look.states):
             ax = axes[r, c]
             mine = parts[(parts[SUBGROUP] == group) & (parts[STATE] == state)]
@@ -110,7 +112,7 @@ def calibration_by_subgroup(
             ax.set_xlabel(clock.unit if r == rows - 1 else "")
             if r == 0:
                 ax.set_title(_two_lines(sentence(state)), fontsize=8.5)
-        axes[r, 0].set_ylabel(f"{_two_lines(words(str(group)), 18)}\n{size_words(n)}", fontsize=8)
+        axes[r, 0].set_ylabel(f"{_two_lines(words(str(group)), 18)}\n{said[group]}", fontsize=8)
     figure.legend(handles=_handles(), loc="outside upper left", ncols=3)
     inside = parts["inside"].dropna().astype(bool)
     return Picture(

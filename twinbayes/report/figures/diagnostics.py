@@ -14,7 +14,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from twinbayes.arrays import Floats
-from twinbayes.cohort.quality.suppression import SMALLEST_CELL, SUPPRESSED, part_words
+from twinbayes.cohort.quality.suppression import (
+    HIDDEN,
+    SMALLEST_CELL,
+    SUPPRESSED,
+    part_words,
+    suppress_fractions,
+)
 from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
 from twinbayes.report.figures.look import BLUE, GREY, ORANGE, SKY, VERMILION, styled, words
 from twinbayes.report.figures.picture import Picture
@@ -102,8 +108,8 @@ def missingness(table: pd.DataFrame, *, place: str) -> Picture:
     overall = {c: float((table[c].fillna(0) * weight).sum()) for c in covariates}
     shown = sorted(covariates, key=lambda c: -overall[c])[:_MAX_COLUMNS]
     fraction = table[shown].to_numpy(dtype=np.float64)
-    counts = np.round(fraction * n[:, None])
-    hidden = ((counts > 0) & (counts < SMALLEST_CELL)) | (n < SMALLEST_CELL)[:, None]
+    said = suppress_fractions(table[shown], table["patients"]).to_numpy(dtype=object)
+    hidden = np.isin(said.astype(str), (SUPPRESSED, HIDDEN, ""))
     figure = Figure(figsize=(2.9 + 0.46 * len(shown), 1.5 + 0.3 * len(table)), layout="constrained")
     ax = figure.subplots()
     colours = LinearSegmentedColormap.from_list("missing", ["#FFFFFF", SKY, BLUE, "#00395A"])
@@ -111,7 +117,7 @@ def missingness(table: pd.DataFrame, *, place: str) -> Picture:
         np.where(hidden, np.nan, fraction), cmap=colours, vmin=0, vmax=1, aspect="auto"
     )
     for r, c in np.argwhere(hidden):
-        ax.text(c, r, SUPPRESSED, ha="center", va="center", fontsize=7, color=GREY)
+        ax.text(c, r, said[r, c] or SUPPRESSED, ha="center", va="center", fontsize=7, color=GREY)
     for r, c in np.argwhere(~hidden & (fraction > 0)):
         ax.text(c, r, f"{fraction[r, c] * 100:.0f}", ha="center", va="center", fontsize=7,
                 color="white" if fraction[r, c] > 0.4 else "#222222")  # fmt: skip

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from twinbayes.cohort.quality.suppression import part_words, size_words
+from twinbayes.cohort.quality.suppression import HIDDEN, SUPPRESSED, size_words
+from twinbayes.effects.published import count_words
 from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME
 from twinbayes.report.figures.look import (
     BLUE,
@@ -88,20 +89,21 @@ def effect_rows(effect: xr.Dataset, time: int = -1) -> list[EffectRow]:
         )
         return m, low, high
 
-    rows = []
-    for group, n in zip(at[SUBGROUP].to_numpy(), part_words(at["n_patients"].values), strict=True):
+    rows, counts = [], count_words(effect)
+    for k, group in enumerate(at[SUBGROUP].to_numpy()):
         one = at.sel({SUBGROUP: group})
+        said = {name: texts[k] for name, texts in counts.items()}
         rows.append(
             EffectRow(
                 str(group),
-                n,
-                _treated(one),
-                _events(one),
+                said["n_patients"],
+                _treated(one, said),
+                _events(one, said),
                 str(one["support"].item()),
                 numbers("subgroup", one),
             )
         )
-    total = size_words(float(at["n_patients"].sum()))
+    total = size_words(float(effect.attrs.get("patients", at["n_patients"].sum())))
     flag = str(effect.attrs["support"])
     return [*rows, EffectRow(_OVERALL, total, "", "", flag, numbers("overall", at))]
 
@@ -199,17 +201,22 @@ def _legend(rows: list[EffectRow]) -> list[Line2D]:
     ]
 
 
-def _treated(one: xr.Dataset) -> str:
+def _treated(one: xr.Dataset, said: Mapping[str, str]) -> str:
     """Share treated, unless it would tell how few were, or were not."""
-    if "n_treated" not in one or not np.isfinite(float(one["share_treated"])):
+    if "n_treated" not in one:
         return ""
-    sides = [size_words(float(one[name])) for name in ("n_treated", "n_untreated")]
-    if any(side.startswith("<") for side in sides):
+    sides = [said[name] for name in ("n_treated", "n_untreated")]
+    if not {SUPPRESSED, HIDDEN}.isdisjoint(sides):
         return "few"
-    return f"{float(one['share_treated']):.0%}"
+    share = float(one["share_treated"])
+    return f"{share:.0%}" if np.isfinite(share) else ""
 
 
-def _events(one: xr.Dataset) -> str:
+def _events(one: xr.Dataset, said: Mapping[str, str]) -> str:
+    """Events of both sides, unless one side's would follow from the other's."""
     if "events_treated" not in one:
         return ""
+    sides = [said[name] for name in ("events_treated", "events_untreated")]
+    if not {SUPPRESSED, HIDDEN}.isdisjoint(sides):
+        return HIDDEN
     return size_words(float(one["events_treated"]) + float(one["events_untreated"]))

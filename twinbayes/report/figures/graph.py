@@ -11,7 +11,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from twinbayes.cohort.quality.suppression import size_words
 from twinbayes.report.figures.look import (
     GREY,
     INK,
@@ -31,7 +30,7 @@ type Point = tuple[float, float]
 
 
 @styled
-def state_graph(look: StateLook, moves: Mapping[tuple[str, str], float]) -> Picture:
+def state_graph(look: StateLook, moves: Mapping[tuple[str, str], str]) -> Picture:
     """Draw states as boxes and transitions as arrows.
 
     Parameters
@@ -39,7 +38,7 @@ def state_graph(look: StateLook, moves: Mapping[tuple[str, str], float]) -> Pict
     look
         The states.
     moves
-        (source, target) → number of patients seen to move.
+        (source, target) → number of patients seen to move, as it may be shown.
 
     Returns
     -------
@@ -54,11 +53,11 @@ def state_graph(look: StateLook, moves: Mapping[tuple[str, str], float]) -> Pict
     ax = figure.subplots()
     boxes = {s: _box(ax, x, y, words(s), look.colour(s)) for s, (x, y) in places.items()}
     for (source, target), n in moves.items():
-        _arrow(ax, boxes[source], boxes[target], (places[source], places[target]), size_words(n))
+        _arrow(ax, boxes[source], boxes[target], (places[source], places[target]), n)
     ax.set_xlim(min(xs) - _WIDE / 2 - 0.1, max(xs) + _WIDE / 2 + 0.1)
     ax.set_ylim(min(ys) - _HIGH / 2 - 0.1, max(ys) + _HIGH / 2 + 0.1)
     ax.axis("off")
-    said = ", ".join(f"{words(a)} to {words(b)} {size_words(n)}" for (a, b), n in moves.items())
+    said = ", ".join(f"{words(a)} to {words(b)} {n}" for (a, b), n in moves.items())
     return Picture(
         figure,
         alt=f"States and transitions with the number of patients seen to move: {said}.",

@@ -40,9 +40,9 @@ def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture
     Parameters
     ----------
     levels
-        The table of `checks.shrinkage`: one row a transition and subgroup, with ``n`` patients
-        and log rate ratios ``raw``, ``raw_lower``, ``raw_upper``, ``pooled``, ``pooled_lower``,
-        ``pooled_upper``.
+        The published table of `checks.shrinkage`: one row a transition and subgroup, with ``n``
+        patients as they may be shown and log rate ratios ``raw``, ``raw_lower``, ``raw_upper``
+        (none where events are few), ``pooled``, ``pooled_lower``, ``pooled_upper``.
     probability, kind
         Of the intervals.
 
@@ -50,13 +50,14 @@ def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture
     -------
     Picture
     """
-    ratios = levels.assign(**{column: np.exp(levels[column]) for column in _LOGS})
+    ratios = levels.assign(**{c: np.exp(levels[c].astype(np.float64)) for c in _LOGS})
     transitions = list(dict.fromkeys(levels[TRANSITION]))
-    subgroups = levels.drop_duplicates(SUBGROUP).sort_values("n", kind="stable")
+    # Subgroups whose size is hidden come first, as the smallest ones.
+    by_size = pd.to_numeric(levels["n"], errors="coerce").fillna(0.0)
+    subgroups = levels.assign(size=by_size).drop_duplicates(SUBGROUP)
+    subgroups = subgroups.sort_values("size", kind="stable")
     names = list(subgroups[SUBGROUP])
-    labels = [
-        f"{words(str(s))}  {n}" for s, n in zip(names, part_words(subgroups["n"]), strict=True)
-    ]
+    labels = [f"{words(str(s))}  {n}" for s, n in zip(names, subgroups["n"], strict=True)]
     columns = min(4, len(transitions))
     rows = -(-len(transitions) // columns)
     height = 0.62 + 0.235 * len(names)
@@ -87,7 +88,7 @@ def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture
         caption=f"Number beside each name: patients. Lines: {interval_words(probability, kind)} "
         "(raw: exact Poisson for observed over expected events, the expected number from the model "
         "without this subgroup's own level; pooled: posterior). An arrow leads beyond the picture; "
-        f"subgroups without time at risk have no raw value. {moved}",
+        f"subgroups without time at risk, or with few events, have no raw value. {moved}",
     )
 
 

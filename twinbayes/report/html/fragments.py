@@ -13,7 +13,6 @@ import pandas as pd
 
 from twinbayes.checks import CheckResult
 from twinbayes.report.figures.look import words
-from twinbayes.report.html.suppression import publishable
 
 NOTHING: Final = "–"
 _SHORT: Final = 30
@@ -82,7 +81,7 @@ def check(result: CheckResult) -> Block:
     )
     if result.table.empty:
         return Block(line)
-    shown = publishable(result).table
+    shown = result.published.table
     return Block(line + folded(f"Table ({len(shown)} rows)", table(shown)).html)
 
 

@@ -15,6 +15,7 @@ from twinbayes.checks import CheckResult, patient_borrowing
 from twinbayes.checks.borrowing.shrinkage import shrinkage_of
 from twinbayes.checks.result import BORROWING
 from twinbayes.cohort import Cohort
+from twinbayes.cohort.quality.suppression import part_words
 from twinbayes.errors import OptionError, ScenarioError, TwinbayesError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
@@ -56,7 +57,7 @@ class PatientEvidence:
     horizons
         Days from now at which numbers are written out.
     rests_on
-        Transition → events of the subgroup, and how much its level borrows.
+        Transition → events of the subgroup as they may be shown, and how much its level borrows.
     borrowing
         Shares of the patient's own data, the subgroup, the others and the prior in the hazards of
         the present state.
@@ -100,9 +101,11 @@ class PatientEvidence:
         return str(self.twin.cohort.patients[SUBGROUP].iloc[0])
 
     @property
-    def subgroup_size(self) -> int:
-        """Number of patients of that subgroup in the fit."""
-        return int((self.fit.cohort.patients[SUBGROUP] == self.subgroup).sum())
+    def subgroup_size(self) -> str:
+        """Number of patients of that subgroup in the fit, as it may be shown."""
+        cohort = self.fit.cohort
+        sizes = cohort.patients[SUBGROUP].value_counts().reindex([*cohort.subgroups])
+        return dict(zip(sizes.index, part_words(sizes), strict=True)).get(self.subgroup, "0")
 
     @property
     def main_horizon(self) -> float:
@@ -271,11 +274,11 @@ def _pair(scenarios: Sequence[Scenario]) -> Pair:
 
 
 def _rests_on(fit: Fit, subgroup: str, interval: float) -> pd.DataFrame:
-    """Events of the subgroup by transition, and the share that its level borrows."""
+    """Events of the subgroup by transition as they may be shown, and how much its level borrows."""
     columns = [TRANSITION, "events", "borrowed"]
     if SUBGROUP_EFFECT not in fit.datatree[POSTERIOR] or subgroup not in fit.encoding.subgroups:
         return pd.DataFrame(columns=columns)
-    table = shrinkage_of(fit, interval).table
+    table = shrinkage_of(fit, interval).published.table
     if table.empty:
         return pd.DataFrame(columns=columns)
     mine = table[table[SUBGROUP] == subgroup]

@@ -8,7 +8,6 @@ from typing import Final
 import pandas as pd
 import xarray as xr
 
-from twinbayes.cohort.quality.suppression import size_words
 from twinbayes.names import (
     DAYS_PER_YEAR,
     MARKER_CURVE,
@@ -205,12 +204,11 @@ def borrowing_picture(evidence: PatientEvidence) -> Picture | None:
 
 def rests_on(evidence: PatientEvidence) -> f.Block:
     """Return what the answer rests on: subgroup, events, borrowing, missing inputs."""
-    n = evidence.subgroup_size
     table = evidence.rests_on
     known = evidence.subgroup in evidence.fit.encoding.subgroups
     centre = str(evidence.twin.cohort.patients["centre"].iloc[0])
     about = {
-        "patients of this subgroup in the fit": size_words(n),
+        "patients of this subgroup in the fit": evidence.subgroup_size,
         "patients in the fit": evidence.fit.cohort.n_patients,
         "subgroup": "known to the fit"
         if known
@@ -223,7 +221,7 @@ def rests_on(evidence: PatientEvidence) -> f.Block:
     shown = pd.DataFrame(
         {
             "transition": [words(str(t)) for t in table[TRANSITION]],
-            "events in this subgroup": [size_words(int(e)) for e in table["events"]],
+            "events in this subgroup": [str(e) for e in table["events"]],
             "borrowed from elsewhere": [
                 f.NOTHING if pd.isna(b) else f"{min(max(float(b), 0.0), 1.0):.0%}"
                 for b in table["borrowed"]

@@ -48,12 +48,12 @@ def diagnostics(evidence: ReviewEvidence) -> f.Block:
 def shrinkage(evidence: ReviewEvidence) -> f.Block:
     """Return raw against pooled subgroup levels, and hazard ratios that change with time."""
     checks = evidence.of(SHRINKAGE)
-    tables = [c.table for c in checks if not c.table.empty]
     changing = changing_ratios(evidence.fit, evidence.interval, KIND)
-    if not tables:
+    own = next((c for c in checks if not c.table.empty), None)
+    if own is None:
         shown = f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
         return f.block(shown, changing)
-    picture = shrinkage_picture(tables[0], probability=evidence.interval, kind=KIND)
+    picture = shrinkage_picture(own.published.table, probability=evidence.interval, kind=KIND)
     return f.block(picture.marked(*evidence.marks), *(f.check(c) for c in checks), changing)
 
 

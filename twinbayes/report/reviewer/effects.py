@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from twinbayes.cohort.quality.suppression import part_words, size_words
 from twinbayes.effects import e_value_of
+from twinbayes.effects.published import count_words, left_out_words
 from twinbayes.names import SUBGROUP, TIME
 from twinbayes.report.figures.effect import effect_forest, effect_rows, effect_unit
 from twinbayes.report.figures.look import (
@@ -58,7 +58,7 @@ def one_effect(effect: xr.Dataset) -> f.Block:
                 "support": str(attrs["support"]),
                 "the effect is that": population,
                 "bias taken away": str(attrs["bias"]),
-                "left out": _left_out(str(attrs["left_out"])),
+                "left out": left_out_words(str(attrs["left_out"])),
             }
         ),
         _over_time(effect),
@@ -83,16 +83,13 @@ def _over_time(effect: xr.Dataset) -> f.Block:
 
 def _support(effect: xr.Dataset) -> f.Block:
     """Counts as they may be shown."""
-    counts = {
-        name: part_words(effect[name].values)
-        for name in ("n_comparable", "n_treated", "n_untreated", "events_treated")
-        if name in effect
-    }
+    shown = ("n_comparable", "n_treated", "n_untreated", "events_treated")
+    counts = {name: texts for name, texts in count_words(effect).items() if name in shown}
     rows = []
     for k, group in enumerate(effect[SUBGROUP].to_numpy()):
         one = effect.sel({SUBGROUP: group})
         row = {"subgroup": words(str(group)), "support": str(one["support"].item())}
-        row |= {words(name.removeprefix("n_")): shown[k] for name, shown in counts.items()}
+        row |= {words(name.removeprefix("n_")): texts[k] for name, texts in counts.items()}
         if "prior_sd_ratio" in one and np.isfinite(float(one["prior_sd_ratio"])):
             row["spread after / before the data"] = f"{float(one['prior_sd_ratio']):.2f}"
         rows.append(row)
@@ -114,13 +111,4 @@ def _confounding(effect: xr.Dataset) -> f.Block:
         f"ratio of {found.estimate:.2f} with both treatment and outcome; to move the interval to "
         f"no effect, {found.interval:.2f}.",
         "note",
-    )
-
-
-def _left_out(text: str) -> str:
-    """Hide small counts of patients who were left out."""
-    parts = [part.split(" ", 1) for part in text.split("; ")]
-    return "; ".join(
-        f"{size_words(float(n))} {rest[0]}" if n.isdigit() and rest else " ".join([n, *rest])
-        for n, *rest in parts
     )

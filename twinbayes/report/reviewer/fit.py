@@ -14,7 +14,8 @@ from twinbayes.checks.result import (
     SCORES,
     SIMULATION_BASED,
 )
-from twinbayes.cohort.quality.suppression import part_words, size_words
+from twinbayes.checks.suppression import ways_of
+from twinbayes.cohort.quality.suppression import part_words
 from twinbayes.inference import AggregateFit, Fit, Verdict
 from twinbayes.inference.densities.log_prior import used_priors
 from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
@@ -106,16 +107,22 @@ def model(evidence: ReviewEvidence) -> f.Block:
     fit = evidence.fit
     graph, risk = fit.spec.graph, fit.plan.events.rows
     events = pd.Series(risk.intensity[risk.is_event]).value_counts()
+    # What leads to the same adds up to a number that the quality report shows.
+    counts = {
+        k: said
+        for some in ways_of(graph.labels)
+        for k, said in zip(some, part_words(events.get(k, 0) for k in some), strict=True)
+    }
     rows = [
         {
             "intensity": words(i.label),
             "clock": f"days since {i.clock}",
             "baseline hazard": words(i.baseline.kind),
-            "events": size_words(int(events.get(k, 0))),
+            "events": counts[k],
         }
         for k, i in enumerate(graph.intensities)
     ]
-    seen = {(t.source, t.target): float(events.get(k, 0)) for k, t in enumerate(graph.transitions)}
+    seen = {(t.source, t.target): counts[k] for k, t in enumerate(graph.transitions)}
     effects = [
         {"treatment effect": effect_words(e.label), "pooling over subgroups": e.pooling.kind}
         for e in graph.effects

@@ -15,12 +15,12 @@ import xarray as xr
 from twinbayes.checks import CheckResult
 from twinbayes.checks.result import FURTHER
 from twinbayes.documents import read_json
+from twinbayes.effects.published import publishable_effect
 from twinbayes.errors import ReportError
-from twinbayes.names import PATIENT
 
 
 def write_checks(path: str | Path, checks: Iterable[CheckResult]) -> Path:
-    """Write checks with their tables as plain JSON."""
+    """Write checks with their tables as plain JSON, small cells hidden as in a report."""
     records = [
         {
             "name": c.name,
@@ -30,7 +30,7 @@ def write_checks(path: str | Path, checks: Iterable[CheckResult]) -> Path:
             "columns": [str(k) for k in c.table.columns],
             "rows": [[_plain(v) for v in row] for row in c.table.itertuples(index=False)],
         }
-        for c in checks
+        for c in (given.published for given in checks)
     ]
     target = Path(path)
     target.write_text(json.dumps(records, allow_nan=False), encoding="utf-8")
@@ -55,10 +55,8 @@ def read_checks(path: str | Path) -> tuple[CheckResult, ...]:
 
 
 def write_effects(path: str | Path, effects: Iterable[xr.Dataset]) -> Path:
-    """Write treatment effects as plain JSON, without what they say of single patients."""
-    records = [
-        _nested(effect.drop_dims(PATIENT, errors="ignore").to_dict(), _plain) for effect in effects
-    ]
+    """Write treatment effects as plain JSON, without what they say of single or few patients."""
+    records = [_nested(publishable_effect(effect).to_dict(), _plain) for effect in effects]
     target = Path(path)
     target.write_text(json.dumps(records, allow_nan=False), encoding="utf-8")
     return target

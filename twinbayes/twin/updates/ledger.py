@@ -8,6 +8,10 @@ keep the last hash elsewhere (a report, a signed message) and verify with ``head
 
 A crash between the ledger's line and its head leaves one whole record, or a part of one, beyond
 the head. The whole one counts; the part is ignored, and removed by the next append.
+
+Appending locks the ledger for itself, and reading locks it against appending, so that nobody reads
+a line without its head. A ledger begins once, by `Ledger.begin`: where its files are missing later,
+they were lost, and no new ledger takes their place.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ _FIRST: Final = "0" * 64  # what the first record has as the hash of the one bef
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger at a path; the file is made by the first `append`.
+    """The ledger at a path; `begin` makes one.
 
     It names no patient, but holds days and forecasts of single patients: keep it where their
     records may be.
@@ -45,10 +49,46 @@ class Ledger:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         object.__setattr__(self, "path", Path(path))
 
+    @classmethod
+    def begin(cls, path: str | os.PathLike[str]) -> Ledger:
+        """Make an empty ledger: the file and its head.
+
+        Raises
+        ------
+        StorageError
+            One of the two files is there, or the folder cannot be written to.
+
+        Examples
+        --------
+        >>> ledger = Ledger.begin("updates.jsonl")
+        >>> ledger.append(twin.update(visits))
+        """
+        ledger = cls(path)
+        there = [p.name for p in ledger._files if p.exists()]
+        if there:
+            raise StorageError(
+                f"{' and '.join(there)}: already there. Append to the ledger that it belongs to, "
+                "or begin another under another name."
+            )
+        try:
+            file = os.open(ledger.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            os.close(file)
+            ledger._write_head(0, 0, _FIRST)
+        except OSError as error:
+            raise StorageError(
+                f"{ledger.path.name}: could not be begun ({error.strerror}). Its folder must "
+                "exist and have room."
+            ) from error
+        return ledger
+
     @property
     def head_path(self) -> Path:
         """The side file."""
         return self.path.with_name(f"{self.path.name}.head")
+
+    @property
+    def _files(self) -> tuple[Path, Path]:
+        return self.path, self.head_path
 
     def append(self, twin: Patients) -> dict[str, Any]:
         """Append the last update of a twin; on return it is on disk.
@@ -68,10 +108,11 @@ class Ledger:
         TwinError
             The twin was not updated, or does not come from a fit.
         StorageError
-            The ledger is not whole, or the disk refuses; it is then as it was.
+            The ledger is not whole, or one of its files is missing, or the disk refuses; it is
+            then as it was.
         """
         content = describe_update(twin)
-        with self._locked() as file:
+        with self._opened(os.O_RDWR | os.O_APPEND, fcntl.LOCK_EX) as file:
             records, size = self._whole(file)
             record = {
                 "format": FORMAT,
@@ -85,17 +126,18 @@ class Ledger:
             os.ftruncate(file, size)
             try:
                 _write(file, line)
+                self._write_head(len(records) + 1, size + len(line), record["hash"])
             except OSError as error:
-                os.ftruncate(file, size)
+                if self._head()[1] == size:  # else the head has it, and only a flush failed
+                    os.ftruncate(file, size)
                 raise StorageError(
-                    f"{self.path.name}: the record could not be written ({error.strerror}); the "
-                    "ledger is as it was. Make room and append again."
+                    f"{self.path.name}: the record could not be written ({error.strerror}). Make "
+                    "room, look with `records` whether it is there, and append it again if not."
                 ) from error
-            self._write_head(len(records) + 1, size + len(line), record["hash"])
         return record
 
     def records(self, *, head: str | None = None) -> list[dict[str, Any]]:
-        """Read and verify all records.
+        """Read and verify all records, waiting for an append that is under way.
 
         Parameters
         ----------
@@ -105,18 +147,11 @@ class Ledger:
         Raises
         ------
         StorageError
-            A line is altered, missing or out of place, or the end has been cut off.
+            A line is altered, missing or out of place, the end has been cut off, or one of the
+            files is missing.
         """
-        try:
-            file = os.open(self.path, os.O_RDONLY)
-        except OSError as error:
-            raise StorageError(
-                f"{self.path.name}: could not be read ({error.strerror})."
-            ) from error
-        try:
+        with self._opened(os.O_RDONLY, fcntl.LOCK_SH) as file:
             records, _ = self._whole(file)
-        finally:
-            os.close(file)
         if head is not None and head not in [r["hash"] for r in records]:
             raise StorageError(
                 f"{self.path.name}: truncated: the record with the hash that was kept elsewhere is "
@@ -125,18 +160,30 @@ class Ledger:
         return records
 
     @contextmanager
-    def _locked(self) -> Iterator[int]:
-        """The open ledger, for this process alone; made with an empty head if there is none."""
+    def _opened(self, flags: int, lock: int) -> Iterator[int]:
+        """The ledger, open and locked until the end of the block; both files must be there."""
+        missing = [p.name for p in self._files if not p.exists()]
+        if missing:
+            raise StorageError(
+                f"{' and '.join(missing)}: missing. A ledger is two files, and without its head "
+                "nobody can tell whether its end was cut off: restore both from a copy. A new "
+                "ledger is made by Ledger.begin."
+            )
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            file = os.open(self.path, flags)
         except OSError as error:
             raise StorageError(
-                f"{self.path.name}: could not be opened ({error.strerror}). Its folder must exist."
+                f"{self.path.name}: could not be opened ({error.strerror}). Check that it is a "
+                "file that you may read, and write to where you append."
             ) from error
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not os.fstat(file).st_size and not self.head_path.exists():
-                self._write_head(0, 0, _FIRST)
+            try:
+                fcntl.flock(file, lock)
+            except OSError as error:
+                raise StorageError(
+                    f"{self.path.name}: could not be locked ({error.strerror}). Keep the ledger "
+                    "on a disk that has locks."
+                ) from error
             yield file
         finally:
             os.close(file)
@@ -144,14 +191,7 @@ class Ledger:
     def _whole(self, file: int) -> tuple[list[dict[str, Any]], int]:
         """Every record, and how many bytes they take; refuse what is not whole."""
         content, name = _read(file), self.path.name
-        try:
-            head = json.loads(self.head_path.read_text(encoding="utf-8"))
-            count, size, last = int(head["records"]), int(head["bytes"]), str(head["hash"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StorageError(
-                f"{self.head_path.name}: missing or unreadable. Without it nobody can tell "
-                "whether the end of the ledger was cut off: restore both files from a copy."
-            ) from error
+        count, size, last = self._head()
         if len(content) < size:
             raise StorageError(
                 f"{name}: truncated: {len(content)} bytes where the head says {size}. Restore the "
@@ -173,6 +213,17 @@ class Ledger:
                 "append leaves one. Restore both files from a copy."
             )
         return records, len(content)
+
+    def _head(self) -> tuple[int, int, str]:
+        """Number of records, their bytes, and the hash of the last one, as the head has them."""
+        try:
+            head = json.loads(self.head_path.read_text(encoding="utf-8"))
+            return int(head["records"]), int(head["bytes"]), str(head["hash"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StorageError(
+                f"{self.head_path.name}: unreadable. Without it nobody can tell whether the end of "
+                "the ledger was cut off: restore both files from a copy."
+            ) from error
 
     def _write_head(self, count: int, size: int, last: str) -> None:
         text = canonical({"format": FORMAT, "records": count, "bytes": size, "hash": last})
