@@ -68,7 +68,7 @@ def test_curve_and_errors_equal_statsmodels_also_with_delayed_entry(late: bool) 
 
 
 def test_bad_input_and_options_are_refused() -> None:
-    with pytest.raises(CohortError, match="1 rows are negative"):
+    with pytest.raises(CohortError, match="1 rows have a 'time' that is negative, first at row 1"):
         kaplan_meier([1, -2], [1, 0])
     with pytest.raises(CohortError, match="not after entry"):
         kaplan_meier([1, 2], [1, 0], entry=[0, 2])
