@@ -16,15 +16,17 @@ from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.errors import CohortError, OptionError
 
 
-def as_numbers(values: npt.ArrayLike, place: str, name: str) -> Floats:
+def as_numbers(values: npt.ArrayLike, place: str, name: str, *, kinds: str = "iuf") -> Floats:
     """Return numbers as floats; NaN where one is masked.
 
     Parameters
     ----------
     values
-        Numbers of any kind; no text, no dates, nothing that is true or false.
+        Numbers; no text, no dates.
     place, name
         What the values belong to, and what they are called there.
+    kinds
+        NumPy's letters for what counts as a number; ``"biuf"`` takes True for 1 and False for 0.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def as_numbers(values: npt.ArrayLike, place: str, name: str) -> Floats:
             f"have a '{name}' that is no number",
             "Give numbers; no text, no missing values.",
         )
-    elif found.dtype.kind not in "iuf":
+    elif found.dtype.kind not in kinds:
         raise CohortError(
             f"{place}: '{name}' has values of type {found.dtype}. Give numbers: no text, no dates, "
             "nothing that is true or false."
