@@ -23,7 +23,7 @@ type Reader = Callable[[npt.ArrayLike, npt.ArrayLike], object]
 
 
 def _slope(time: npt.ArrayLike, event: npt.ArrayLike) -> object:
-    return hazard_slope(time, event, [0.2, 0.4, 0.6, 0.5], 9.0)
+    return hazard_slope(time, event, [0.2, 0.4, 0.6, 0.5], 8.0)
 
 
 READERS: dict[str, Reader] = {

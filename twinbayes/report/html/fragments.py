@@ -74,12 +74,12 @@ def not_provided(why: str) -> Block:
 
 def check(result: CheckResult) -> Block:
     """Return a check: its verdict, its sentence, and its table to unfold, small cells hidden."""
-    if result.verdict == "not_provided":
-        return not_provided(f"{result.name}: {result.text}")
     line = (
         f'<p class="check">{badge(result).html} '
         f"<strong>{escape(result.name)}</strong>. {escape(words(result.text))}</p>"
     )
+    if result.verdict == "not_provided":
+        line = not_provided(f"{result.name}: {result.text}").html
     if result.table.empty:
         return Block(line)
     shown = publishable(result).table

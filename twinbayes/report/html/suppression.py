@@ -17,6 +17,8 @@ _COUNTS: Final = (
 )  # fmt: skip
 #: Numbers from which a suppressed number of events could be worked out again.
 _TELLING: Final = ("expected", "raw", "raw_lower", "raw_upper", "borrowed")
+#: Columns beside which what was observed is a probability, and no count.
+_PROBABLE: Final = frozenset({"predicted", "prior_median"})
 #: Columns that name the parts of a whole, and the name of the whole.
 _WHOLES: Final = {SUBGROUP: "all", CENTRE: "all", "fold": "pooled"}
 #: Columns that set one breakdown into parts apart from the next.
@@ -36,8 +38,10 @@ def publishable(check: CheckResult) -> CheckResult:
     if {"counts", SUBGROUP} <= set(table.columns):
         table = table[table["counts"].astype(bool) | (table[SUBGROUP] == "all")]
     shown = table.astype(object)
-    for name in _COUNTS:
-        if name in table:
+    # Beside a prediction what was observed is a probability, even where all are 0 or 1.
+    counted = [c for c in _COUNTS if c in table and not (c == "observed" and _PROBABLE & set(table))]
+    for name in counted:
+        if table[name].notna().any():
             # Whole numbers may be held as objects, or as floats beside what is missing.
             counts = pd.to_numeric(table[name], errors="coerce").astype(float)
             if not (counts.dropna() % 1 == 0).all() or counts.notna().sum() < table[name].count():
