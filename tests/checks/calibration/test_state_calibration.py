@@ -74,7 +74,7 @@ def test_a_shift_of_the_whole_fails(cohort: tuple[CountingProcess, xr.DataArray]
     shift = xr.DataArray([-0.04, 0.0, 0.04], dims="state")
     result = state_occupation_calibration(predicted + shift, own, times=TIMES)
     assert result.verdict == "fail"
-    assert "0.04" in result.text
+    assert "4.0 percentage points (bar 3)" in result.text
 
 
 def test_a_subgroup_out_of_its_band_warns_and_is_named_unless_it_is_small(

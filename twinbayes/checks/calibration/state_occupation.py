@@ -102,7 +102,7 @@ def state_occupation_calibration(
         verdict = "warn"
     text = (
         f"Largest difference between mean predicted and Aalen–Johansen state occupation "
-        f"{largest:.3f} (bar {tolerance:g}) over {len(times) - len(unseen)} times; in subgroups of {smallest} "
+        f"{100 * largest:.1f} percentage points (bar {100 * tolerance:g}) over {len(times) - len(unseen)} times; in subgroups of {smallest} "
         f"patients or more {len(outside)} of {len(judged)} values lie outside the pointwise "
         f"{level:.0%} band."
     )

@@ -119,9 +119,11 @@ def prior_occupation(
     if len(outside):
         named = dict.fromkeys(f"{r.state} at {r.time:g} days" for r in outside.itertuples())
         text += f" Outside: {', '.join(named)}."
+    if not len(judged):
+        text = ""
     if not known.all():
         unseen = ", ".join(f"{t:g}" for t, k in zip(times, known, strict=True) if not k)
-        text += f" NOT PROVIDED at {unseen} days: nobody was followed so long."
+        text = f"{text} NOT PROVIDED at {unseen} days: nobody was followed so long.".strip()
     return CheckResult(
         "prior predictive of state occupation", verdict, table, text, PRIOR_PREDICTIVE
     )

@@ -38,19 +38,12 @@ _USABLE_MEANS: Final = (
 
 
 def verdict(evidence: ReviewEvidence) -> f.Block:
-    """Return the banner that every report starts with, and the checks at a glance."""
+    """Return the banner that every report starts with."""
     judged = evidence.fit.verdict
-    glance = [
-        {"section": topic, "check": c.name, "outcome": f.badge(c), "in words": words(c.text)}
-        for topic, some in evidence.checks.items()
-        for c in some
-    ]
     return f.block(
         f.banner(judged.usable, judged.reasons, simulated=evidence.fit.cohort.simulated),
         f.paragraph(judged_words(judged)),
         f.paragraph(_USABLE_MEANS, "note"),
-        f.heading("Checks at a glance"),
-        f.table(pd.DataFrame(glance)) if glance else f.not_provided("No check was run."),
     )
 
 
@@ -158,11 +151,13 @@ def priors(evidence: ReviewEvidence) -> f.Block:
 
 def prior_predictive(evidence: ReviewEvidence) -> f.Block:
     """Return the state occupation that the priors alone expect, and the check of it."""
-    draws = evidence.prior_occupation
+    draws, checks = evidence.prior_occupation, evidence.of(PRIOR_PREDICTIVE)
     if draws is None:
-        return f.not_provided("No draws of the priors.")
+        if not checks:
+            return f.not_provided("No draws of the priors.")
+        return f.block(*(f.check(c) for c in checks))
     picture = prior_predictive_picture(draws, evidence.look).marked(*evidence.marks)
-    return f.block(picture, *(f.check(c) for c in evidence.of(PRIOR_PREDICTIVE)))
+    return f.block(picture, *(f.check(c) for c in checks))
 
 
 def limits(evidence: ReviewEvidence) -> f.Block:
