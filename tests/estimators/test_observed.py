@@ -137,7 +137,7 @@ ANSWERS: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=list(ANSWERS))
 def test_a_day_of_which_nothing_is_known_is_refused(answer: Callable[[Any], object]) -> None:
     answer(400.0)
-    with pytest.raises(OptionError, match="nobody was followed until day 2000; .* is 400"):
+    with pytest.raises(OptionError, match=r"nobody was followed until day 2000; .* is 400"):
         answer(2000.0)
     for day in (-5.0, np.nan, np.inf, "400"):
         with pytest.raises(OptionError):

@@ -5,10 +5,10 @@ and some not. Where there are none, where the data hardly narrowed the prior, or
 few events to tell the two apart, it says so.
 
 The bar of events is that of regressions of hazards: ten events a coefficient (Peduzzi, Concato,
-Feinstein & Holford 1995, Journal of Clinical Epidemiology 48, 1503-1510), in the balanced comparison
-that says as much. What a comparison says of a log hazard ratio is events times share treated times
-share not treated (Schoenfeld 1981, Biometrika 68, 316-319), so that the bar counts positivity too: a
-share near 0 or 1 makes events count for little.
+Feinstein & Holford 1995, Journal of Clinical Epidemiology 48, 1503-1510), in the balanced
+comparison that says as much. What a comparison says of a log hazard ratio is events times share
+treated times share not treated (Schoenfeld 1981, Biometrika 68, 316-319), so that the bar counts
+positivity too: a share near 0 or 1 makes events count for little.
 """
 
 from __future__ import annotations

@@ -36,7 +36,9 @@ def as_numbers(values: npt.ArrayLike, place: str, name: str, *, kinds: str = "iu
     found = _array(values, place, name)
     if found.dtype.kind == "O":
         require_no_row(
-            np.array([isinstance(x, bool | np.bool_) or not isinstance(x, Real) for x in found.flat]),
+            np.array(
+                [isinstance(x, bool | np.bool_) or not isinstance(x, Real) for x in found.flat]
+            ),
             place,
             f"have a '{name}' that is no number",
             "Give numbers; no text, no missing values.",
@@ -59,7 +61,10 @@ def as_days(values: npt.ArrayLike, place: str, name: str) -> Floats:
     """
     days = as_numbers(values, place, name)
     require_no_row(
-        ~np.isfinite(days), place, f"have a '{name}' that is not finite", "Drop them, or repair the dates."
+        ~np.isfinite(days),
+        place,
+        f"have a '{name}' that is not finite",
+        "Drop them, or repair the dates.",
     )
     require_no_row(
         days < 0.0,
@@ -143,9 +148,7 @@ def require_alike(place: str, **columns: npt.NDArray[Any]) -> None:
     shapes = {column.shape for column in columns.values()}
     if len(shapes) > 1 or any(len(shape) != 1 or shape[0] == 0 for shape in shapes):
         said = ", ".join(f"{name} {column.shape}" for name, column in columns.items())
-        raise CohortError(
-            f"{place}: shapes differ or are empty: {said}. Give one value a patient."
-        )
+        raise CohortError(f"{place}: shapes differ or are empty: {said}. Give one value a patient.")
 
 
 def as_horizons(horizons: npt.ArrayLike, what: str, origin: float = 0.0) -> Floats:

@@ -197,7 +197,7 @@ def test_events_exactly_in_the_order_of_the_predictions_have_no_hazard_slope(
 
 def test_a_hazard_slope_needs_events_different_predictions_and_follow_up() -> None:
     time, event, p = [1.0, 2.0, 3.0, 4.0], [0, 1, 1, 0], [0.1, 0.2, 0.3, 0.25]
-    with pytest.raises(CohortError, match="no event by day 1.5"):
+    with pytest.raises(CohortError, match=r"no event by day 1\.5"):
         hazard_slope(time, event, p, 1.5)
     with pytest.raises(CohortError, match="the same prediction"):
         hazard_slope(time, event, np.full(4, 0.2), 4.0)

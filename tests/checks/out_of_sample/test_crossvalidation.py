@@ -156,15 +156,16 @@ def test_folds_and_predictions_that_do_not_fit_are_refused() -> None:
 
 def test_a_fold_without_events_has_no_slope_is_told_and_loses_no_other() -> None:
     # Nobody of the first fold has the event; in the second they come out of order.
-    time = dict(zip(PATIENTS, [*np.arange(1.0, 11.0), 3.0, 1.0, 2.0, 5.0, 4.0, *range(6, 11)]))
+    days = [*np.arange(1.0, 11.0), 3.0, 1.0, 2.0, 5.0, 4.0, *range(6, 11)]
+    time = dict(zip(PATIENTS, days, strict=True))
     folds = (Fold("quiet", PATIENTS[:10]), Fold("busy", PATIENTS[10:]))
 
     def score(labels: tuple[str, ...], p: np.ndarray) -> Scores:
         event = [int(x in PATIENTS[10:15]) for x in labels]
-        days = [time[x] for x in labels]
+        ends = [time[x] for x in labels]
         return {
-            "slope": attempt(lambda: hazard_slope(days, event, p, 10.0)[0]),
-            "concordance": concordance(survival_process(days, event), p, "dead"),
+            "slope": attempt(lambda: hazard_slope(ends, event, p, 10.0)[0]),
+            "concordance": concordance(survival_process(ends, event), p, "dead"),
         }
 
     def predict(fitted: float, labels: tuple[str, ...]) -> np.ndarray:

@@ -67,9 +67,7 @@ def test_whatever_fails_says_so_and_the_page_is_whole(
     assert "Provenance" in said
 
 
-def test_a_fit_of_ten_draws_has_a_review(
-    cohort: Cohort, make_fit: MakeFit, tmp_path: Path
-) -> None:
+def test_a_fit_of_ten_draws_has_a_review(cohort: Cohort, make_fit: MakeFit, tmp_path: Path) -> None:
     few = make_fit(cohort, draws=10)
     assert not few.verdict.usable
     said = words_of(tb.review(few, tmp_path / "review.html").read_text(encoding="utf-8"))
@@ -77,9 +75,7 @@ def test_a_fit_of_ten_draws_has_a_review(
     assert "Checks at a glance" in said
 
 
-def test_nothing_was_seen_of_a_patient_without_follow_up(
-    cohort: Cohort, make_fit: MakeFit
-) -> None:
+def test_nothing_was_seen_of_a_patient_without_follow_up(cohort: Cohort, make_fit: MakeFit) -> None:
     whole = make_fit(cohort)
     patient = next(
         p for p, x in zip(cohort.patient_ids, whole.log_likelihood().std(("chain", "draw")).values,
@@ -101,9 +97,7 @@ def test_nothing_was_seen_of_a_patient_without_follow_up(
 
 
 def test_patients_of_whom_nothing_varies_leave_nothing_to_smooth() -> None:
-    values = xr.DataArray(
-        np.tile([-1.5, 0.0], (4, 50, 1)), dims=("chain", "draw", "patient")
-    )
+    values = xr.DataArray(np.tile([-1.5, 0.0], (4, 50, 1)), dims=("chain", "draw", "patient"))
     found = patient_loo(values)
     assert found.elpd.tolist() == [-1.5, 0.0]
     assert (found.total, found.p_loo) == (-1.5, 0.0)
@@ -132,8 +126,10 @@ def test_energies_are_told_alike_by_picture_and_gate(fit: Fit) -> None:
     )
     energy = np.random.default_rng(0).normal(size=(2, 12))
     # By hand: mean squared change over the variance with n - 1.
-    by_hand = np.square(np.diff(energy)).sum(1) / 11 / (
-        np.square(energy - energy.mean(1, keepdims=True)).sum(1) / 11
+    by_hand = (
+        np.square(np.diff(energy)).sum(1)
+        / 11
+        / (np.square(energy - energy.mean(1, keepdims=True)).sum(1) / 11)
     )
     assert ebfmi(energy) == pytest.approx(by_hand)
     assert f"E-BFMI at least {by_hand.min():.2f}" in diagnostics(table, energy).alt

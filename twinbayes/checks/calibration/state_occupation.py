@@ -102,7 +102,8 @@ def state_occupation_calibration(
         verdict = "warn"
     text = (
         f"Largest difference between mean predicted and Aalen–Johansen state occupation "
-        f"{100 * largest:.1f} percentage points (bar {100 * tolerance:g}) over {len(times) - len(unseen)} times; in subgroups of {smallest} "
+        f"{100 * largest:.1f} percentage points (bar {100 * tolerance:g}) over "
+        f"{len(times) - len(unseen)} times; in subgroups of {smallest} "
         f"patients or more {len(outside)} of {len(judged)} values lie outside the pointwise "
         f"{level:.0%} band."
     )

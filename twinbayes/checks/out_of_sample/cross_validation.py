@@ -18,7 +18,6 @@ from twinbayes.estimators.estimate import Estimate
 POOLED: Final = "pooled"
 
 
-
 @dataclass(frozen=True)
 class Undefined:
     """A score that these patients do not define, and why."""

@@ -85,9 +85,7 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
     if not np.isfinite(values.to_numpy()).all():
         raise CohortError("the log likelihood is not finite for some patients and draws.")
     patients = (
-        values[PATIENT].to_numpy()
-        if PATIENT in values.coords
-        else np.arange(values.sizes[PATIENT])
+        values[PATIENT].to_numpy() if PATIENT in values.coords else np.arange(values.sizes[PATIENT])
     )
     size = values.sizes[CHAIN] * values.sizes[DRAW]
     tail = min(0.2 * size, 3.0 * np.sqrt(size / relative_efficiency))

@@ -66,8 +66,8 @@ def brier_score(
         If the predictions do not match the patients, or patients enter late.
     OptionError
         If nobody, or nobody of a stratum, is followed beyond a horizon and the last patient was
-        censored; if a horizon is no day from the origin on, a prediction is no probability, or an option has
-        no place beside the others.
+        censored; if a horizon is no day from the origin on, a prediction is no probability, or an
+        option has no place beside the others.
     """
     days = as_horizons(horizons, "horizons of a score", float(process.start.min()))
     outcomes = outcomes_at(

@@ -112,8 +112,8 @@ def prior_occupation(
     table["inside"] = table["inside"].astype("boolean").mask(table["observed"].isna())
     verdict: CheckVerdict = "warn" if len(outside) else "pass" if len(judged) else "not_provided"
     text = (
-        f"{len(judged) - len(outside)} of {len(judged)} observed state probabilities lie inside the "
-        f"{level:.0%} interval of the priors ({values.shape[0]} draws), whose mean width is "
+        f"{len(judged) - len(outside)} of {len(judged)} observed state probabilities lie inside "
+        f"the {level:.0%} interval of the priors ({values.shape[0]} draws), whose mean width is "
         f"{float((upper - lower).mean()):.2f}."
     )
     if len(outside):

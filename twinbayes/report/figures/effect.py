@@ -21,6 +21,7 @@ from twinbayes.report.figures.look import (
     INK,
     ORANGE,
     VERMILION,
+    beyond_words,
     duration_words,
     interval_words,
     sentence,
@@ -167,7 +168,8 @@ def effect_forest(effect: xr.Dataset, *, time: int = -1) -> Picture:
     return Picture(
         figure,
         alt=f"{sentence(effect.attrs['summary'])} at {when}, {a} against {b}, by subgroup: {said}.",
-        caption=f"{sentence(a)} against {b}. Lines: {interval}. Patients: those whose effect it "
+        caption=beyond_words(effect, float(effect[TIME][time]))
+        + f"{sentence(a)} against {b}. Lines: {interval}. Patients: those whose effect it "
         "is. Treated: share of the comparable patients of the fit who were. Events: how many of "
         "these reached the endpoint. Hollow: the data hardly narrowed the prior. Triangle: too few "
         "events to tell the treatments apart there. Cross: nobody in "

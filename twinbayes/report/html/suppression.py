@@ -39,7 +39,9 @@ def publishable(check: CheckResult) -> CheckResult:
         table = table[table["counts"].astype(bool) | (table[SUBGROUP] == "all")]
     shown = table.astype(object)
     # Beside a prediction what was observed is a probability, even where all are 0 or 1.
-    counted = [c for c in _COUNTS if c in table and not (c == "observed" and _PROBABLE & set(table))]
+    counted = [
+        c for c in _COUNTS if c in table and not (c == "observed" and _PROBABLE & set(table))
+    ]
     for name in counted:
         if table[name].notna().any():
             # Whole numbers may be held as objects, or as floats beside what is missing.

@@ -51,7 +51,6 @@ from twinbayes.names import (
     POSTERIOR,
     STATE_PROBABILITY,
     SUBGROUP,
-    TIME,
     TREATMENT_EFFECT,
     TREATMENT_SUBGROUP_EFFECT,
 )

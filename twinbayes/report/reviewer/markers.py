@@ -107,19 +107,17 @@ def _scatter(fit: Fit, interval: float) -> pd.DataFrame:
     parts = []
     for name, draws in posterior.data_vars.items():
         if str(name).startswith(_OF_FAMILIES):
-            rest = [d for d in draws.dims if d not in (CHAIN, DRAW)]
-            flat = draws.stack(entry=rest, create_index=False) if rest else draws.expand_dims("entry")
-            places = [draws[d].to_numpy() for d in rest]
-            labels = [": ".join(map(str, place)) for place in product(*places)]
-            labels = [f"{label}: {words(str(name))}".removeprefix(": ") for label in labels]
-            parts.append(_summed_up(labels, flat.transpose(..., "entry"), interval))
+            own = [d for d in draws.dims if d not in (CHAIN, DRAW)]
+            places = product(*(map(str, draws[d].to_numpy()) for d in own))
+            labels = [": ".join([*place, words(str(name))]) for place in places]
+            parts.append(_summed_up(labels, draws, interval))
     columns = ["coefficient", "mean", "lower", "upper"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def _summed_up(labels: list[str], draws: xr.DataArray, interval: float) -> pd.DataFrame:
-    low, high = (draws.quantile(q, (CHAIN, DRAW)).to_numpy() for q in _tails(interval))
-    mean = draws.mean((CHAIN, DRAW)).to_numpy()
+    low, high = (draws.quantile(q, (CHAIN, DRAW)).to_numpy().ravel() for q in _tails(interval))
+    mean = draws.mean((CHAIN, DRAW)).to_numpy().ravel()
     return pd.DataFrame({"coefficient": labels, "mean": mean, "lower": low, "upper": high})
 
 

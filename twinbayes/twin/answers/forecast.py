@@ -127,7 +127,10 @@ def _markers(curves: PatientCurves, grid: OutputGrid, landmark: float) -> dict[s
 
 def survival_frame(patients: Patients, horizons: Sequence[float]) -> pd.DataFrame:
     """Posterior mean survival of every patient; see `Twin.survival_frame`."""
-    times = np.asarray(horizons, dtype=float)
+    try:
+        times = np.asarray(horizons, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise TwinError(f"horizons must be days since the landmark: {error}.") from error
     if times.ndim != 1 or len(times) == 0:
         raise TwinError("horizons must be a sequence of at least one number of days.")
     result = forecast_patients(patients, float(times.max()), np.unique(times), POLICY, 0.9, False)
@@ -136,4 +139,7 @@ def survival_frame(patients: Patients, horizons: Sequence[float]) -> pd.DataFram
         index=pd.Index(patients.patient_ids, name=PATIENT),
         columns=pd.Index(result[TIME].to_numpy(), name=TIME),
     )
-    return frame[list(times)]
+    chosen = frame[list(times)]
+    if "warning" in result.attrs:
+        chosen.attrs["warning"] = result.attrs["warning"]
+    return chosen

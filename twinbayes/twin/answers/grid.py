@@ -25,6 +25,7 @@ from twinbayes.names import (
     SUBGROUP,
     TIME,
 )
+from twinbayes.twin.answers.follow_up import with_follow_up
 from twinbayes.twin.answers.summaries import Draws, summarise
 from twinbayes.twin.occupation.paths import over_patients, time_nodes
 from twinbayes.twin.occupation.places import Chart
@@ -191,7 +192,7 @@ def label(
     grid: OutputGrid,
     attrs: dict[str, str],
 ) -> xr.Dataset:
-    """Add coordinates, units and provenance."""
+    """Add coordinates, units and provenance, and say what lies beyond the follow-up."""
     table, trust = patients.cohort.patients, patients.trust_table
     landmarks = np.array([p.day for p in patients.present])
     dataset = xr.Dataset(
@@ -222,7 +223,7 @@ def label(
     for name in dataset.data_vars:
         if any(word in str(name) for word in _DAYS):
             dataset[name].attrs["units"] = "days"
-    return dataset
+    return with_follow_up(dataset, patients)
 
 
 def _marker_coord(patients: Patients, data: Data) -> dict[str, list[str]]:
