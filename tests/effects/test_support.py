@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from statsmodels.duration.hazard_regression import PHReg
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.effects import Bias, Estimand, Target, conditional_hazard_ratios, treatment_effect
-from twinbayes.effects.support import Support, effective_events
 from twinbayes.errors import OptionError, ScenarioError, TwinError
 from twinbayes.inference import Fit, Verdict
 from twinbayes.inference.densities.prior_draws import sample_priors
@@ -169,44 +167,6 @@ def test_the_flag_stays_on_the_result_where_it_is_allowed(fit: Fit) -> None:
     )
     alone = treatment_effect(fit, starting(subgroups=("known",)))
     assert alone.attrs["support"] == "too few events"
-
-
-@pytest.mark.parametrize(
-    ("treated", "untreated", "events", "wanted"),
-    [
-        (50, 50, 20, 10.0),  # balanced: half of the events in each arm
-        (3, 27, 13, 2 * 13 * 0.1 * 0.9),
-        (3, 300, 300, 3.0),  # no arm has more events than patients
-        (40, 10, 0, 0.0),
-        (0, 20, 10, 0.0),
-        (0, 0, 0, 0.0),
-    ],
-)
-def test_effective_events_are_those_of_the_balanced_comparison(
-    treated: int, untreated: int, events: int, wanted: float
-) -> None:
-    assert effective_events(treated, untreated, events) == pytest.approx(wanted)
-    assert effective_events(untreated, treated, events) == pytest.approx(wanted)
-
-
-def test_their_information_is_that_of_a_cox_regression_without_effect() -> None:
-    # At a hazard ratio of 1 the information of the partial likelihood is share · (1 - share) at
-    # every event; a tenth of 2,000 patients are treated, and 1 - exp(-1/4) of all die.
-    rng = np.random.default_rng(4)
-    treated = np.arange(2000) < 200
-    day = rng.exponential(1.0, 2000)
-    died = day < 0.25
-    found = PHReg(np.minimum(day, 0.25), treated.astype(float), died.astype(int)).fit()
-    balanced = effective_events(200, 1800, int(died.sum()))
-    assert 1.0 / found.bse[0] ** 2 == pytest.approx(balanced / 2, rel=0.1)
-
-
-def test_the_overall_support_says_how_much_of_it_there_is() -> None:
-    flags = ["supported"] * 6 + ["no comparable patients"] * 2
-    assert Support(pd.DataFrame({"support": flags})).overall == (
-        "supported in 6 of 8 subgroups; no comparable patients in 2"
-    )
-    assert Support(pd.DataFrame({"support": flags[:6]})).overall == "supported"
 
 
 def test_without_the_priors_nothing_counts_as_supported(fit: Fit) -> None:

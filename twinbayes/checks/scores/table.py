@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +22,7 @@ from twinbayes.estimators.observed import as_horizons
 from twinbayes.names import PATIENT, STATE, TIME
 
 _NAME: Final = "accuracy of predictions"
-_SCORES: Final = {
+_SCORES: Final[Mapping[str, Callable[..., tuple[Estimate, ...]]]] = {
     "auc": time_dependent_auc,
     "brier": brier_score,
     "scaled_brier": scaled_brier_score,
