@@ -222,13 +222,13 @@ def _numbers(value: Estimate | float | Undefined) -> dict[str, Any]:
 
 def _reasons(fold: str, scores: Scores) -> list[str]:
     """Say which scores a fold does not define, and why."""
-    out = []
+    names: dict[str, list[str]] = {}
     for name, value in scores.items():
         if isinstance(value, Undefined):
-            out.append(f"{name} of {fold} ({value.reason.rstrip('.')})")
+            names.setdefault(f" ({value.reason.rstrip('.')})", []).append(name)
         elif np.isnan(value.value if isinstance(value, Estimate) else value):
-            out.append(f"{name} of {fold}")
-    return out
+            names.setdefault("", []).append(name)
+    return [f"{', '.join(some)} of {fold}{why}" for why, some in names.items()]
 
 
 def _judge(

@@ -164,7 +164,8 @@ def cross_validate_landmark(
     ------
     CohortError, OptionError
         As `Landmark.of`; and, before anything is sampled, if nobody of a fold is at risk and
-        followed beyond the last horizon.
+        followed beyond the first horizon. Scores of a fold at a later horizon that nobody of it was
+        followed beyond are NaN, and told.
     """
     asked = Landmark.of(compiled, landmark, horizons, state=state, targets=targets, weights=weights)
     at_risk = set(asked.patients)

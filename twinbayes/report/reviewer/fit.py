@@ -8,6 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from twinbayes.checks.result import (
+    CALIBRATION,
     FURTHER,
     OUT_OF_SAMPLE,
     PRIOR_PREDICTIVE,
@@ -17,7 +18,7 @@ from twinbayes.checks.result import (
 from twinbayes.cohort.quality.suppression import part_words, size_words
 from twinbayes.inference import Verdict
 from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
-from twinbayes.names import SUBGROUP
+from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME
 from twinbayes.priors import PriorEntry
 from twinbayes.report.figures.diagnostics import missingness
 from twinbayes.report.figures.graph import state_graph
@@ -241,7 +242,13 @@ def _limits(evidence: ReviewEvidence) -> Iterator[str]:
     if fit.encoding.left_out:
         n = len(fit.encoding.left_out)
         yield f"{n} covariates with too few carriers to inform a model were left out."
-    last = max(evidence.horizons) / 365.25
+    judged = [
+        float(day)
+        for check in evidence.of(CALIBRATION)
+        if {TIME, "observed"} <= set(check.table.columns)
+        for day in check.table.loc[check.table["observed"].notna(), TIME]
+    ]
+    last = max(judged, default=0.0) / DAYS_PER_YEAR
     yield f"Predictions beyond {last:.1f} years since origin were not judged."
 
 
