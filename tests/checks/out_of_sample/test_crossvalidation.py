@@ -179,3 +179,9 @@ def test_a_fold_without_events_has_no_slope_is_told_and_loses_no_other() -> None
     assert np.isfinite(slopes[["busy", "pooled"]]).all()
     assert "Not defined: slope of quiet (hazard slope: no event by day 10" in found.text
     assert "concordance of quiet" in found.text
+    nothing = cross_validate(
+        PATIENTS, folds, refit=mean_of_the_others, predict=predict,
+        score=lambda _, __: {"none": float("nan")}, at_least={"none": 0.5},
+    ).result  # fmt: skip
+    assert nothing.verdict == "fail"
+    assert "none not defined (bar 0.5)" in nothing.text

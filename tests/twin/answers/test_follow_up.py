@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import twinbayes as tb
+from twinbayes.effects import Estimand
 from twinbayes.errors import TwinError
 from twinbayes.inference import Fit
+from twinbayes.report import collect_patient
 from twinbayes.report.figures.look import look_of
 from twinbayes.report.figures.occupation import occupation
 from twinbayes.report.words import Living, forecast_sentences
@@ -93,13 +96,19 @@ def test_without_the_fit_nothing_is_claimed(fit: Fit) -> None:
     assert "beyond_follow_up" not in alone.forecast(9000.0, [9000.0]).coords
 
 
-@pytest.mark.parametrize("until", [-5.0, 0.0, np.nan, np.inf])
-def test_a_horizon_that_is_no_length_of_time_is_refused(fit: Fit, until: float) -> None:
+@pytest.mark.parametrize("until", [-5.0, 0.0, np.nan, np.inf, "365", None, True, [1.0, 2.0]])
+def test_a_horizon_that_is_no_length_of_time_is_refused(fit: Fit, until: Any) -> None:
     twin = fit.twin(list(fit.cohort.patient_ids[:1]), at=0.0)
-    with pytest.raises(TwinError, match="until must be a positive number of days"):
+    with pytest.raises(TwinError, match="until"):
         twin.forecast(until)
+    with pytest.raises(TwinError, match="until"):
+        collect_patient(fit, fit.cohort.patient_ids[0], at=0.0, until=until)
+    with pytest.raises(TwinError):
+        Estimand.starting("drug", landmark=0.0, times=[until])
     with pytest.raises(TwinError):
         twin.survival_frame([until])
+    with pytest.raises(TwinError):
+        twin.forecast(10.0, ["a"])
 
 
 def test_sentences_and_captions_say_it_before_the_number(fit: Fit) -> None:

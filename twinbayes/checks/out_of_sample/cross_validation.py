@@ -252,7 +252,8 @@ def _judge(
     if unusable:
         verdict = "fail"
     scored = ", ".join(
-        f"{s} {pooled[s]:.3f}" + (f" (bar {at_least[s]:g})" if s in at_least else "")
+        f"{s} {f'{pooled[s]:.3f}' if np.isfinite(pooled[s]) else 'not defined'}"
+        + (f" (bar {at_least[s]:g})" if s in at_least else "")
         for s in map(str, pooled.index)
     )
     text = f"{n_folds} folds; out-of-sample, pooled: {scored}."

@@ -153,7 +153,8 @@ def concordance_check(
     Returns
     -------
     CheckResult
-        One row a kind of weights, ``harrell`` and ``uno``. Information, without a bar.
+        One row a kind of weights, ``harrell`` and ``uno``. Information, without a bar; not provided
+        where no two patients can be compared.
     """
     risk = predicted.sel({STATE: list(dead)}).sum(STATE).isel({TIME: -1})
     risk = risk.sel({PATIENT: list(process.patients)})
@@ -167,6 +168,9 @@ def concordance_check(
         for weights, limit in (("harrell", None), ("uno", horizon))
     ]
     table = pd.DataFrame(rows)
+    if not np.isfinite(table["value"].iloc[0]):
+        none = "No two patients can be compared: nobody died while another was still followed."
+        return CheckResult("concordance", "not_provided", table, none, SCORES)
     text = (
         f"Concordance of the predicted risk of {' or '.join(dead).replace('_', ' ')} with the "
         f"order of the events {table['value'].iloc[0]:.3f} ({level:.0%} interval "

@@ -28,6 +28,7 @@ from twinbayes.names import (
 from twinbayes.twin.answers.grid import (
     Data,
     OutputGrid,
+    as_days,
     each_patient,
     label,
     output_grid,
@@ -127,10 +128,7 @@ def _markers(curves: PatientCurves, grid: OutputGrid, landmark: float) -> dict[s
 
 def survival_frame(patients: Patients, horizons: Sequence[float]) -> pd.DataFrame:
     """Posterior mean survival of every patient; see `Twin.survival_frame`."""
-    try:
-        times = np.asarray(horizons, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise TwinError(f"horizons must be days since the landmark: {error}.") from error
+    times = as_days(horizons, "horizons")
     if times.ndim != 1 or len(times) == 0:
         raise TwinError("horizons must be a sequence of at least one number of days.")
     result = forecast_patients(patients, float(times.max()), np.unique(times), POLICY, 0.9, False)

@@ -12,7 +12,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.errors import TwinError
+from twinbayes.errors import CohortError, TwinError
+from twinbayes.estimators.observed import as_numbers
 from twinbayes.names import (
     CENTRE,
     LANDMARK_DAY,
@@ -102,7 +103,8 @@ def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> 
     TwinError
         Naming what is wrong and what would be right.
     """
-    if not (np.isfinite(until) and until > 0):
+    days = as_days(until, "until")
+    if days.ndim > 0 or not (np.isfinite(days) and days > 0):
         raise TwinError(f"until must be a positive number of days, not {until!r}.")
     if not 0 < interval < 1:
         raise TwinError(f"interval must be a probability between 0 and 1, not {interval!r}.")
@@ -111,7 +113,7 @@ def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> 
         if count < 1:
             raise TwinError(f"grid must be at least one step, not {count}.")
         return OutputGrid(np.linspace(0.0, until, count + 1), interval)
-    times = np.asarray(grid, dtype=float)
+    times = as_days(grid, "grid")
     ordered = times.ndim == 1 and len(times) > 0 and np.all(np.diff(times) > 0)
     if not ordered or not (times[0] >= 0 and times[-1] <= until):
         raise TwinError(
@@ -119,6 +121,20 @@ def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> 
             f"({until:g}), or a number of steps."
         )
     return OutputGrid(times, interval)
+
+
+def as_days(values: ArrayLike, what: str) -> Floats:
+    """Return numbers of days as an array.
+
+    Raises
+    ------
+    TwinError
+        Some are no numbers.
+    """
+    try:
+        return as_numbers(values, what, "day")
+    except CohortError as error:
+        raise TwinError(str(error)) from error
 
 
 def survival_of(path: Draws, fatal: Sequence[int]) -> Draws:
