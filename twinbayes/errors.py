@@ -5,6 +5,7 @@ A message names the place, the rule and the remedy, and never a patient identifi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,18 @@ class ReportError(TwinbayesError, RuntimeError):
 
 class NotUsableError(TwinbayesError, RuntimeError):
     """A result was demanded from a fit whose verdict is not "usable"."""
+
+
+def reason(error: Exception) -> str:
+    """Return what may be published of an error, and log the rest of one that is not ours.
+
+    Messages of this package never name a patient. Those of others may, so that only their type is
+    told; they are logged, with their place, under ``twinbayes``.
+    """
+    if isinstance(error, TwinbayesError):
+        return str(error)
+    logging.getLogger("twinbayes").warning("%s", error, exc_info=error)
+    return f"{type(error).__name__}. See the log for its place."
 
 
 def require_known(value: str, known: Iterable[str], what: str) -> str:

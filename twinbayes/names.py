@@ -89,6 +89,8 @@ DIFFERENCE: Final = "_difference"  # suffix: of the first scenario less the seco
 
 # --- coordinates of forecasts -----------------------------------------------------------
 LANDMARK_DAY: Final = "landmark_day"
+BEYOND_FOLLOW_UP: Final = "beyond_follow_up"  # of a time: whether nobody was followed so long
+FOLLOWED_UNTIL: Final = "followed_until"  # attribute: days from the landmark, of all patients
 NEEDS_REFIT: Final = "needs_refit"  # of a patient: whether the draws of the fit no longer serve
 
 # --- tables of a cohort -----------------------------------------------------------------

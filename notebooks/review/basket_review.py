@@ -21,8 +21,11 @@ interval = 0.9
 from IPython.display import Markdown, display
 
 from twinbayes import load_fit
+from twinbayes.report.html.fragments import glance
 from twinbayes.report.reviewer.aggregate import BASKET_REVIEW, collect_aggregate
 
 evidence = collect_aggregate(load_fit(fit_path), interval=interval)
-for section in BASKET_REVIEW:
-    display(Markdown(section.markdown), section.show(evidence))
+shown = [(section, section.show(evidence)) for section in BASKET_REVIEW]
+display(shown[0][1], glance((section.heading, block) for section, block in shown))
+for section, block in shown[1:]:
+    display(Markdown(section.markdown), block)

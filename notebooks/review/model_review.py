@@ -24,6 +24,7 @@ from IPython.display import Markdown, display
 
 from twinbayes import load_fit
 from twinbayes.report import collect, read_checks, read_effects
+from twinbayes.report.html.fragments import glance
 from twinbayes.report.reviewer.sections import REVIEW
 
 evidence = collect(
@@ -32,5 +33,7 @@ evidence = collect(
     effects=read_effects(effects_path),
     interval=interval,
 )
-for section in REVIEW:
-    display(Markdown(section.markdown), section.show(evidence))
+shown = [(section, section.show(evidence)) for section in REVIEW]
+display(shown[0][1], glance((section.heading, block) for section, block in shown))
+for section, block in shown[1:]:
+    display(Markdown(section.markdown), block)

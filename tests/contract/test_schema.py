@@ -122,7 +122,9 @@ def test_a_forecast_has_just_what_the_page_says(twin: Twin) -> None:
     for row in schema.FORECAST:
         assert found[row.name].dims == row.dims
     assert found[f"{names.SURVIVAL}{DRAWS}"].dims == (names.PATIENT, names.TIME, SAMPLE)
-    assert {names.LANDMARK_DAY, names.NEEDS_REFIT} <= set(found.coords)
+    told = {names.LANDMARK_DAY, names.NEEDS_REFIT, names.BEYOND_FOLLOW_UP}
+    assert told <= set(found.coords)
+    assert found[names.BEYOND_FOLLOW_UP].dims == (names.PATIENT, names.TIME)
 
 
 def test_a_contrast_and_quality_adjusted_time_have_just_what_the_page_says(twin: Twin) -> None:

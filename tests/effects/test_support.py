@@ -156,12 +156,17 @@ def test_the_flag_stays_on_the_result_where_it_is_allowed(fit: Fit) -> None:
     flags = dict(zip(found["subgroup"].to_numpy(), found["support"].to_numpy(), strict=True))
     assert flags == {
         "always": "no comparable patients",
-        "known": "supported",
+        "known": "too few events",
         "never": "no comparable patients",
         "vague": "prior-driven",
     }
-    assert found.attrs["support"] == "no comparable patients"
-    assert treatment_effect(fit, starting(subgroups=("known",))).attrs["support"] == "supported"
+    # three of six treated, four events: 2 · 4 · 1/2 · 1/2 in each arm
+    assert float(found["effective_events"].sel(subgroup="known")) == 2.0
+    assert found.attrs["support"] == (
+        "too few events in 1 of 4 subgroups; prior-driven in 1; no comparable patients in 2"
+    )
+    alone = treatment_effect(fit, starting(subgroups=("known",)))
+    assert alone.attrs["support"] == "too few events"
 
 
 def test_without_the_priors_nothing_counts_as_supported(fit: Fit) -> None:

@@ -68,7 +68,7 @@ def test_curve_and_errors_equal_statsmodels_also_with_delayed_entry(late: bool) 
 
 
 def test_bad_input_and_options_are_refused() -> None:
-    with pytest.raises(CohortError, match="1 rows are negative"):
+    with pytest.raises(CohortError, match="1 rows have a 'time' that is negative, first at row 1"):
         kaplan_meier([1, -2], [1, 0])
     with pytest.raises(CohortError, match="not after entry"):
         kaplan_meier([1, 2], [1, 0], entry=[0, 2])
@@ -80,3 +80,21 @@ def test_bad_input_and_options_are_refused() -> None:
         kaplan_meier(TIME, EVENT, band="logit")
     with pytest.raises(OptionError, match="probability"):
         kaplan_meier(TIME, EVENT, level=95)
+
+
+def test_the_curve_is_the_published_one_of_a_trial_in_leukaemia() -> None:
+    # Weeks in remission under 6-mercaptopurine (Freireich et al. 1963); survival and Greenwood
+    # errors as printed by Klein & Moeschberger 2003, table 4.1.
+    time = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]
+    event = [1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]
+    curve = kaplan_meier(time, event)
+    table = curve.table([6, 7, 10, 13, 16, 22, 23])
+    printed = [0.857, 0.807, 0.753, 0.690, 0.628, 0.538, 0.448]
+    errors = [0.076, 0.087, 0.096, 0.107, 0.114, 0.128, 0.135]
+    assert table["survival"].to_numpy() == pytest.approx(printed, abs=6e-4)
+    assert table["standard_error"].to_numpy() == pytest.approx(errors, abs=6e-4)
+    # The area by hand: weeks at each height.
+    weeks, heights = [6, 1, 3, 3, 3, 6, 1, 12], [1.0, *table["survival"]]
+    assert curve.restricted_mean(35.0)[0] == pytest.approx(np.dot(weeks, heights))
+    with pytest.raises(OptionError, match="nobody was followed until day 36"):
+        curve.restricted_mean(36.0)

@@ -95,6 +95,12 @@ def fit_of() -> Callable[[Cohort], Fit]:
 
 
 @pytest.fixture(scope="session")
+def make_fit() -> Callable[..., Fit]:
+    """Return the maker of fits with made-up draws: of a cohort, with so many draws a chain."""
+    return made_up_fit
+
+
+@pytest.fixture(scope="session")
 def fit(cohort: Cohort) -> Fit:
     """A usable fit of simulated data."""
     return made_up_fit(cohort)

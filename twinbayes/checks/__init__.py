@@ -10,12 +10,12 @@ from twinbayes.checks.borrowing.shares import (
     treatment_borrowing,
 )
 from twinbayes.checks.borrowing.shrinkage import shrinkage
+from twinbayes.checks.calibration.hazard_slope import hazard_slope
 from twinbayes.checks.calibration.risk import (
     calibration,
     calibration_by_group,
     calibration_curve,
     calibration_errors,
-    hazard_slope,
 )
 from twinbayes.checks.calibration.simulation_based import simulation_based_calibration
 from twinbayes.checks.calibration.state_occupation import state_occupation_calibration

@@ -226,6 +226,8 @@ def effect(
     if not as_json:
         numbers = [float(found[f"overall_{summary}{s}"][-1]) for s in ("", "_lower", "_upper")]
         typer.echo(found.attrs["estimand"])
+        if "warning" in found.attrs:
+            typer.echo(found.attrs["warning"])
         typer.echo("All: {:.4g} ({:.4g} to {:.4g}); ".format(*numbers) + found.attrs["support"])
     return _tell(fitted, page, "effect", as_json)
 

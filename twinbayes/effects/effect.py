@@ -85,7 +85,8 @@ def treatment_effect(
         are posterior means; ratios are exponentials of the mean logarithm, NaN where a side is 0
         in some draw. With `keep_draws`: `subgroup_S_draws`, `overall_S_draws` with dim sample.
         `support` (subgroup) and the numbers behind it, see `support_of`. Attributes: the estimand
-        in words, scenarios, verdict, interval_probability, population, bias, and who was left out.
+        in words, scenarios, verdict, interval_probability, population, bias, who was left out, and
+        `support` over the subgroups.
 
     Raises
     ------

@@ -17,6 +17,7 @@ from twinbayes.effects.intercurrent import Handled, handle
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import DAYS_PER_YEAR, DEATH
+from twinbayes.twin.answers.grid import as_days
 from twinbayes.twin.answers.quality_of_life import Quality
 from twinbayes.twin.occupation.places import fatal_states
 from twinbayes.twin.scenario import Scenario, as_names
@@ -76,7 +77,10 @@ class Target:
     def __post_init__(self) -> None:
         for name in ("subgroups", "patients", "states", "untreated"):
             object.__setattr__(self, name, as_names(getattr(self, name), f"Target: {name}"))
-        if self.landmark is not None and not (np.isfinite(self.landmark) and self.landmark >= 0):
+        if self.landmark is None:
+            return
+        day = as_days(self.landmark, "Target: landmark")
+        if day.ndim > 0 or not (np.isfinite(day) and day >= 0):
             raise OptionError(
                 f"Target: landmark must be a day since origin, at least 0, not {self.landmark!r}."
             )
@@ -144,7 +148,7 @@ class Estimand:
 
     def __post_init__(self) -> None:
         require_known(self.summary, SUMMARIES, "summary")
-        times = np.atleast_1d(np.asarray(self.times, dtype=float))
+        times = np.atleast_1d(as_days(self.times, "Estimand: times"))
         good = times.ndim == 1 and 0 < len(times) <= _MOST_TIMES and np.all(np.diff(times) > 0)
         if not good or not (np.all(np.isfinite(times)) and times[0] > 0):
             raise TwinError(

@@ -1,7 +1,14 @@
 """Support of an effect: who in the fit was treated so and otherwise, and what the prior alone says.
 
 An effect is estimated from patients of the same subgroup who were in the same state, some treated
-and some not. Where there are none, or where the data hardly narrowed the prior, it says so.
+and some not. Where there are none, where the data hardly narrowed the prior, or where there are too
+few events to tell the two apart, it says so.
+
+The bar of events is that of regressions of hazards: ten events a coefficient (Peduzzi, Concato,
+Feinstein & Holford 1995, Journal of Clinical Epidemiology 48, 1503-1510), in the balanced
+comparison that says as much. What a comparison says of a log hazard ratio is events times share
+treated times share not treated (Schoenfeld 1981, Biometrika 68, 316-319), so that the bar counts
+positivity too: a share near 0 or 1 makes events count for little.
 """
 
 from __future__ import annotations
@@ -26,10 +33,13 @@ from twinbayes.twin.weighting.seen import SeenByFit
 
 SUPPORTED: Final = "supported"
 PRIOR_DRIVEN: Final = "prior-driven"
+TOO_FEW: Final = "too few events"
 NOBODY: Final = "no comparable patients"
 UNCHECKED: Final = "not checked"
 _NARROWER: Final = 0.9  # of the prior's standard deviation, above which the data added little
+_EVENTS_AN_ARM: Final = 5.0  # of a balanced comparison: ten events for its one coefficient
 _PRIOR_DRAWS: Final = 1000
+_FLAGS: Final = (SUPPORTED, TOO_FEW, PRIOR_DRIVEN, UNCHECKED, NOBODY)
 
 
 @dataclass(frozen=True)
@@ -45,18 +55,25 @@ class Support:
         there, and who did not; of a covariate: who had the one value, and who the other),
         `events_treated`, `events_untreated` (reached the endpoint), `share_treated`,
         `effective_number` (harmonic mean of treated and untreated: the size of each arm of a
-        balanced comparison that says as much), `prior_sd_ratio` (spread of the subgroup's log
+        balanced comparison that says as much), `effective_events` (see that function),
+        `prior_sd_ratio` (spread of the subgroup's log
         hazard ratios after the data over that before), `n_patients` of the target, and
-        `support`: ``supported``, ``prior-driven``, ``no comparable patients``, ``not checked``.
+        `support`: ``supported``, ``too few events``, ``prior-driven``, ``no comparable patients``,
+        ``not checked``.
     """
 
     table: pd.DataFrame
 
     @property
     def overall(self) -> str:
-        """The worst of the subgroups."""
-        order = (NOBODY, UNCHECKED, PRIOR_DRIVEN, SUPPORTED)
-        return min((str(x) for x in self.table["support"]), key=order.index)
+        """The support of all subgroups where it is the same, else in how many it is which."""
+        counts = self.table["support"].value_counts()
+        found = [flag for flag in _FLAGS if flag in counts]
+        if len(found) == 1:
+            return found[0]
+        first, *rest = found
+        said = f"{first} in {counts[first]} of {len(self.table)} subgroups"
+        return "; ".join([said, *(f"{flag} in {counts[flag]}" for flag in rest)])
 
 
 def require_supported(support: Support) -> None:
@@ -78,6 +95,30 @@ def require_supported(support: Support) -> None:
             "allow_unsupported=True: the effect there is then that of the other subgroups and of "
             "the prior, and is marked so."
         )
+
+
+def effective_events(treated: int, untreated: int, events: int) -> float:
+    """Return the events in each arm of a balanced comparison that says as much.
+
+    A log hazard ratio has the information events · share treated · share untreated (Schoenfeld
+    1981), whichever arm the events are in. No arm has more events than patients.
+
+    Parameters
+    ----------
+    treated, untreated
+        Patients of each arm.
+    events
+        Of both arms together.
+
+    Examples
+    --------
+    >>> effective_events(50, 50, 20)
+    10.0
+    """
+    both = treated + untreated
+    if both == 0:
+        return 0.0
+    return min(2.0 * events * (treated / both) * (untreated / both), treated, untreated)
 
 
 def support_of(twin: Twin, reading: Reading) -> Support:
@@ -110,9 +151,17 @@ def support_of(twin: Twin, reading: Reading) -> Support:
         ratios = [_prior_ratio(twin, seen, reading, n, group) for n in reading.contrasted]
         ratio = float(np.max(ratios))  # not a number if any is not: then nothing is known
         bare = worst["effective_number"] == 0.0 or worst["n_comparable"] == 0
-        flag = NOBODY if bare else SUPPORTED if ratio <= _NARROWER else PRIOR_DRIVEN
-        rows.append({"n_patients": size, **worst, "prior_sd_ratio": ratio, "support": flag})
+        told = worst | {"effective_events": min(part["effective_events"] for part in parts)}
+        flag = NOBODY if bare else _flag(told["effective_events"], ratio)
+        rows.append({"n_patients": size, **told, "prior_sd_ratio": ratio, "support": flag})
     return Support(pd.DataFrame(rows, index=pd.Index(groups, name=SUBGROUP)))
+
+
+def _flag(events: float, prior_ratio: float) -> str:
+    """Support where there is somebody to compare."""
+    if not prior_ratio <= _NARROWER:
+        return PRIOR_DRIVEN
+    return SUPPORTED if events >= _EVENTS_AN_ARM else TOO_FEW
 
 
 def _courses(twin: Twin, seen: SeenByFit) -> list[list[Episode]]:
@@ -155,6 +204,7 @@ def _counts(
         "events_untreated": happened[1],
         "share_treated": treated / both if both else np.nan,
         "effective_number": 2.0 * treated * untreated / both if both else 0.0,
+        "effective_events": effective_events(treated, untreated, sum(happened)),
     }
 
 

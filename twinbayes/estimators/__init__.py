@@ -1,7 +1,6 @@
 """Non-parametric estimators of event histories, and the estimates they return."""
 
 from twinbayes.estimators.aalen_johansen import (
-    StateOccupation,
     aalen_johansen,
     landmark_aalen_johansen,
     nelson_aalen,
@@ -17,6 +16,7 @@ from twinbayes.estimators.counting import (
 from twinbayes.estimators.estimate import Estimate
 from twinbayes.estimators.kaplan_meier import SurvivalCurve, kaplan_meier, reverse_kaplan_meier
 from twinbayes.estimators.pseudo_values import pseudo_values
+from twinbayes.estimators.state_occupation import StateOccupation
 
 __all__ = [
     "CountingProcess",

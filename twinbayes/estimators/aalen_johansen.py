@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from scipy.stats import norm
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import CohortError, OptionError, require_known
 from twinbayes.estimators.counting import CENSORED, CountingProcess
-from twinbayes.names import STATE, TIME
+from twinbayes.estimators.observed import as_horizons, as_numbers, require_known_until
+from twinbayes.estimators.state_occupation import BANDS, StateOccupation
 
-BANDS: Final = ("plain", "cloglog")
+_NOBODY: Final = 1e-9  # a probability below it is one of rounding
 
 
 @dataclass(frozen=True)
@@ -59,82 +59,6 @@ class Increments:
         cov[:, i, :, i] = np.moveaxis(-leave, 1, 0)
         cov[:, i, i, i] = leave.sum(axis=2)
         return cov
-
-
-@dataclass(frozen=True)
-class StateOccupation:
-    """State-occupation probabilities over time; right-continuous steps.
-
-    Attributes
-    ----------
-    origin
-        Time from which the process is followed.
-    time
-        `origin`, then the event times, shape (times,).
-    probability, standard_error, lower, upper
-        Shape (times, states); pointwise equal-tailed band of probability `level`.
-    covariance
-        Shape (times, states, states).
-    states, level, band
-        Names of the states; probability and scale of the band.
-    last_observed
-        Last time at which anyone was under observation.
-    """
-
-    origin: float
-    time: Floats
-    probability: Floats
-    covariance: Floats
-    states: tuple[str, ...]
-    level: float
-    band: str
-    last_observed: float
-
-    @property
-    def standard_error(self) -> Floats:
-        """Square root of the diagonal of the covariance."""
-        variance = np.diagonal(self.covariance, axis1=1, axis2=2)
-        return np.sqrt(np.maximum(variance, 0.0))
-
-    @property
-    def lower(self) -> Floats:
-        """Lower limit of the pointwise band."""
-        return _limits(self.probability, self.standard_error, self.level, self.band)[0]
-
-    @property
-    def upper(self) -> Floats:
-        """Upper limit of the pointwise band."""
-        return _limits(self.probability, self.standard_error, self.level, self.band)[1]
-
-    def at(self, times: npt.ArrayLike) -> Floats:
-        """Return probabilities at the given times, shape (times, states)."""
-        return self.probability[self._index(times)]
-
-    def dataset(self, times: npt.ArrayLike) -> xr.Dataset:
-        """Return ``probability``, ``standard_error``, ``lower``, ``upper`` (time, state)."""
-        days = np.atleast_1d(np.asarray(times, dtype=np.float64))
-        index = self._index(days)
-        values = {
-            "probability": self.probability[index],
-            "standard_error": self.standard_error[index],
-            "lower": self.lower[index],
-            "upper": self.upper[index],
-        }
-        return xr.Dataset(
-            {name: ((TIME, STATE), value) for name, value in values.items()},
-            coords={TIME: days, STATE: list(self.states)},
-            attrs={
-                "interval_probability": self.level,
-                "interval_kind": f"pointwise, {self.band}",
-                "last_observed": self.last_observed,
-            },
-        )
-
-    def _index(self, times: npt.ArrayLike) -> npt.NDArray[np.intp]:
-        days = np.asarray(times, dtype=np.float64)
-        if np.any(days < self.origin):
-            raise OptionError(f"times before the origin {self.origin:g} were asked for.")
-        return np.searchsorted(self.time, days, side="right") - 1
 
 
 def increments(process: CountingProcess, *, origin: float = 0.0) -> Increments:
@@ -235,7 +159,7 @@ def aalen_johansen(
         covariance[u + 1] = current
     return StateOccupation(
         origin, np.concatenate([[origin], jumps.time]), probability, covariance, process.states,
-        level, band, float(process.stop.max()),
+        level, band, float(process.stop.max()), known_until(process, probability[-1]),
     )  # fmt: skip
 
 
@@ -294,9 +218,20 @@ def restricted_mean_time(
     DataFrame
         Columns ``state``, ``restricted_mean_time``, ``standard_error``; times add up to
         ``horizon - origin``.
+
+    Raises
+    ------
+    CohortError
+        As `aalen_johansen`.
+    OptionError
+        If the horizon is no day from the origin on, or nobody was followed so long and not all
+        had reached an absorbing state.
     """
+    (horizon,) = as_horizons(horizon, "restricted mean time", origin)
     p0, c0 = initial_distribution(process, origin, initial)
     jumps = increments(process, origin=origin)
+    last = known_until(process, propagate(p0, jumps.hazard)[-1])
+    require_known_until(np.array([horizon]), last, "restricted mean time")
     used = jumps.time <= horizon
     jumps = Increments(
         jumps.time[used], jumps.at_risk[used], jumps.events[used], jumps.hazard[used]
@@ -321,6 +256,22 @@ def restricted_mean_time(
             "standard_error": np.sqrt(np.maximum(np.diagonal(variance), 0.0)),
         }
     )
+
+
+def known_until(process: CountingProcess, probability: Floats) -> float:
+    """Return the last day of which an estimate from the process speaks.
+
+    Parameters
+    ----------
+    process
+        Counting-process rows.
+    probability
+        Of each state after the last event. With nothing left outside the absorbing states, which
+        nobody leaves, nothing can change any more.
+    """
+    final = np.isin(process.states, process.absorbing or ())
+    left = float(probability[~final].sum())
+    return float("inf") if left < _NOBODY else float(process.stop.max())
 
 
 def propagate(p0: Floats, hazard: Floats) -> Floats:
@@ -352,21 +303,7 @@ def initial_distribution(
         p0 = np.zeros(size)
         p0[index] = 1.0
     else:
-        p0 = np.asarray(initial, dtype=np.float64)
-    if p0.shape != (size,) or np.any(p0 < 0) or not np.isclose(p0.sum(), 1.0):
+        p0 = as_numbers(initial, "initial distribution", "probability")
+    if p0.shape != (size,) or not np.all(p0 >= 0) or not np.isclose(p0.sum(), 1.0):
         raise OptionError(f"the initial distribution must be {size} probabilities that sum to 1.")
     return p0, np.zeros((size, size))
-
-
-def _limits(p: Floats, standard_error: Floats, level: float, band: str) -> tuple[Floats, Floats]:
-    z = float(norm.ppf(0.5 + level / 2))
-    if band == "plain":
-        half = z * standard_error
-        return np.clip(p - half, 0.0, 1.0), np.clip(p + half, 0.0, 1.0)
-    inside = (p > 0.0) & (p < 1.0)
-    log_free = np.log1p(-np.where(inside, p, 0.5))
-    half = z * standard_error / np.abs((1.0 - np.where(inside, p, 0.5)) * log_free)
-    centre = np.log(-log_free)
-    lower = np.where(inside, -np.expm1(-np.exp(centre - half)), p)
-    upper = np.where(inside, -np.expm1(-np.exp(centre + half)), p)
-    return lower, upper

@@ -12,8 +12,18 @@ import pandas as pd
 
 from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.errors import CohortError
+from twinbayes.estimators.observed import (
+    as_causes,
+    as_days,
+    as_entry,
+    as_indicator,
+    as_numbers,
+    require_alike,
+    require_no_row,
+)
 
 CENSORED: Final = -1
+_PLACE: Final = "counting process"
 
 
 @dataclass(frozen=True)
@@ -39,8 +49,8 @@ class CountingProcess:
     Raises
     ------
     CohortError
-        If lengths differ, a time is not finite, a row has no length, a state is unknown, or a
-        transition leads from a state into itself.
+        If lengths differ, a time or a state is no number, a time is not finite, a row has no
+        length or no patient, a state is unknown, or a transition leads from a state into itself.
     """
 
     start: Floats
@@ -52,10 +62,18 @@ class CountingProcess:
     absorbing: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "start", np.asarray(self.start, dtype=np.float64))
-        object.__setattr__(self, "stop", np.asarray(self.stop, dtype=np.float64))
-        object.__setattr__(self, "from_state", np.asarray(self.from_state, dtype=np.int64))
-        object.__setattr__(self, "to_state", np.asarray(self.to_state, dtype=np.int64))
+        for name in ("start", "stop"):
+            days = as_numbers(getattr(self, name), _PLACE, name)
+            object.__setattr__(self, name, days)
+        for name in ("from_state", "to_state"):
+            codes = as_numbers(getattr(self, name), _PLACE, name)
+            require_no_row(
+                codes != np.round(codes),
+                _PLACE,
+                f"have a '{name}' that is no whole number",
+                "Give indices into 'states'.",
+            )
+            object.__setattr__(self, name, codes.astype(np.int64))
         object.__setattr__(self, "states", tuple(self.states))
         patient = np.asarray(self.patient)
         if patient.size == 0:
@@ -78,17 +96,34 @@ class CountingProcess:
                     f"counting process: '{name}' has shape {column.shape}, 'start' has "
                     f"{self.start.shape}. Give one value a row."
                 )
-        _require_no_row(~np.isfinite(self.start) | ~np.isfinite(self.stop), "have a time that is "
-                        "not finite", "Drop them, or repair the dates.")  # fmt: skip
-        _require_no_row(self.stop <= self.start, "have no length (stop <= start)",
-                        "`spread_same_day` sets events of one day half a day apart.")  # fmt: skip
+        require_no_row(pd.isna(self.patient), _PLACE, "have no patient", "Label them.")
+        require_no_row(
+            ~np.isfinite(self.start) | ~np.isfinite(self.stop),
+            _PLACE,
+            "have a time that is not finite",
+            "Drop them, or repair the dates.",
+        )
+        require_no_row(
+            self.stop <= self.start,
+            _PLACE,
+            "have no length (stop <= start)",
+            "`spread_same_day` sets events of one day half a day apart.",
+        )
         n = len(self.states)
         unknown = (self.from_state < 0) | (self.from_state >= n)
         unknown |= (self.to_state < CENSORED) | (self.to_state >= n)
-        _require_no_row(unknown, f"name a state outside 0..{n - 1}", "Use -1 for 'nothing "
-                        "happened', and indices into 'states' otherwise.")  # fmt: skip
-        _require_no_row(self.from_state == self.to_state, "lead from a state into itself",
-                        "Use -1 where nothing happened.")  # fmt: skip
+        require_no_row(
+            unknown,
+            _PLACE,
+            f"name a state outside 0..{n - 1}",
+            "Use -1 for 'nothing happened', and indices into 'states' otherwise.",
+        )
+        require_no_row(
+            self.from_state == self.to_state,
+            _PLACE,
+            "lead from a state into itself",
+            "Use -1 where nothing happened.",
+        )
 
     @property
     def n_rows(self) -> int:
@@ -217,10 +252,23 @@ class FollowUp:
 def survival_process(
     time: npt.ArrayLike, event: npt.ArrayLike, *, entry: npt.ArrayLike | None = None
 ) -> CountingProcess:
-    """Return the process with states ``alive`` and ``dead``; row i is patient i."""
-    stop = np.asarray(time, dtype=np.float64)
-    dead = np.asarray(event).astype(np.bool_)
-    start = np.zeros_like(stop) if entry is None else np.asarray(entry, dtype=np.float64)
+    """Return the process with states ``alive`` and ``dead``; row i is patient i.
+
+    Parameters
+    ----------
+    time, event
+        Days of follow-up, and whether they ended in death: True or 1, else False or 0.
+    entry
+        Day from which each patient is at risk; 0 if not given.
+
+    Raises
+    ------
+    CohortError
+        If lengths differ; a time is no number, not finite, negative or not after entry; or an
+        event is neither 0 nor 1 (False nor True).
+    """
+    stop, dead = as_days(time, "survival process", "time"), as_indicator(event, "survival process")
+    start = _entries(entry, stop, "survival process", event=dead)
     return CountingProcess(
         start, stop, np.zeros(stop.shape, np.int64), np.where(dead, 1, CENSORED), ("alive", "dead"),
         absorbing=("dead",),
@@ -236,15 +284,37 @@ def competing_process(
 ) -> CountingProcess:
     """Return the process with states ``event_free`` and one a cause; row i is patient i.
 
-    `cause` is 0 where censored, and k for the k-th of `causes` (counted from 1).
+    Parameters
+    ----------
+    time, cause
+        Days of follow-up, and what ended them: 0 where censored, k for the k-th of `causes`
+        (counted from 1).
+    causes
+        Names of the causes.
+    entry
+        Day from which each patient is at risk; 0 if not given.
+
+    Raises
+    ------
+    CohortError
+        If lengths differ; a time is no number, not finite, negative or not after entry; or a cause
+        is no whole number from 0 to the number of causes.
     """
-    stop = np.asarray(time, dtype=np.float64)
-    codes = np.asarray(cause, dtype=np.int64)
-    start = np.zeros_like(stop) if entry is None else np.asarray(entry, dtype=np.float64)
+    place = "competing process"
+    stop, codes = as_days(time, place, "time"), as_causes(cause, len(causes), place)
+    start = _entries(entry, stop, place, cause=codes)
     return CountingProcess(
         start, stop, np.zeros(stop.shape, np.int64), np.where(codes == 0, CENSORED, codes),
         ("event_free", *causes), absorbing=tuple(causes),
     )  # fmt: skip
+
+
+def _entries(
+    entry: npt.ArrayLike | None, stop: Floats, place: str, **ended: npt.NDArray[Any]
+) -> Floats:
+    """Days of entry, 0 where none are given, once the columns are found to be alike."""
+    require_alike(place, time=stop, **ended)
+    return as_entry(np.zeros_like(stop) if entry is None else entry, stop, place)
 
 
 def spread_same_day(
@@ -260,8 +330,8 @@ def spread_same_day(
     start, stop
         New arrays; rows that had a length and are not overtaken are unchanged.
     """
-    begin = np.array(start, dtype=np.float64)
-    end = np.array(stop, dtype=np.float64)
+    place = "rows of one day"
+    begin, end = as_numbers(start, place, "start"), as_numbers(stop, place, "stop")
     owner = np.asarray(patient)
     for row in range(begin.size):
         if row and owner[row] == owner[row - 1]:
@@ -269,11 +339,3 @@ def spread_same_day(
         if end[row] <= begin[row]:
             end[row] = begin[row] + gap
     return begin, end
-
-
-def _require_no_row(bad: Bools, what: str, remedy: str) -> None:
-    if bad.any():
-        raise CohortError(
-            f"counting process: {int(bad.sum())} rows {what}, first at row {int(np.argmax(bad))}. "
-            f"{remedy}"
-        )

@@ -11,9 +11,19 @@ import pandas as pd
 from scipy.stats import norm
 
 from twinbayes.arrays import Bools, Floats, Ints
-from twinbayes.errors import CohortError, OptionError, require_known
+from twinbayes.errors import OptionError, require_known
+from twinbayes.estimators.observed import (
+    as_days,
+    as_entry,
+    as_horizons,
+    as_indicator,
+    as_numbers,
+    require_alike,
+    require_known_until,
+)
 
 BANDS: Final = ("log-log", "plain")
+_PLACE: Final = "survival times"
 
 
 @dataclass(frozen=True)
@@ -42,17 +52,34 @@ class SurvivalCurve:
     level: float
     band: str
 
+    @property
+    def known_until(self) -> float:
+        """Last day of the curve: that of the longest follow-up, or none where the curve is at 0."""
+        return float("inf") if self.survival[-1] == 0.0 else float(self.time[-1])
+
     def at(self, times: npt.ArrayLike) -> Floats:
-        """Return S(t) at the given times, 1 before the first step."""
+        """Return S(t) at the given times, 1 before the first step.
+
+        Raises
+        ------
+        OptionError
+            If a time is no number, or beyond `known_until`.
+        """
         return self._step(self.survival, times, 1.0)
 
     def before(self, times: npt.ArrayLike) -> Floats:
-        """Return the left limit S(t−) at the given times."""
+        """Return the left limit S(t−) at the given times; errors as `at`."""
         return self._step(self.survival, times, 1.0, side="left")
 
     def table(self, times: npt.ArrayLike) -> pd.DataFrame:
-        """Return survival, standard error and band at the given times, and the number at risk."""
-        days = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        """Return survival, standard error and band at the given times, and the number at risk.
+
+        Raises
+        ------
+        OptionError
+            If a time lies before day 0 or beyond `known_until`.
+        """
+        days = as_horizons(times, "survival curve")
         later = np.searchsorted(self.time, days, side="left")
         risk = np.append(self.n_risk, 0)[later]
         return pd.DataFrame(
@@ -67,13 +94,29 @@ class SurvivalCurve:
         )
 
     def quantile(self, probability: float = 0.5) -> float:
-        """Return the first time at which 1 − S(t) ≥ `probability`; NaN if it is not reached."""
+        """Return the first time at which 1 − S(t) ≥ `probability`; NaN if it is not reached.
+
+        Raises
+        ------
+        OptionError
+            If `probability` is not between 0 and 1.
+        """
+        if not 0.0 < probability < 1.0:
+            raise OptionError(f"quantile: {probability!r} is not a probability between 0 and 1.")
         # The product of many factors may miss an exact half by rounding.
         reached = self.survival <= 1.0 - probability + 1e-12
         return float(self.time[np.argmax(reached)]) if reached.any() else float("nan")
 
     def restricted_mean(self, horizon: float) -> tuple[float, float]:
-        """Return the area under the curve up to `horizon`, and its Greenwood standard error."""
+        """Return the area under the curve up to `horizon`, and its Greenwood standard error.
+
+        Raises
+        ------
+        OptionError
+            If `horizon` is no day after day 0, or is beyond `known_until`.
+        """
+        (horizon,) = as_horizons(horizon, "restricted mean")
+        require_known_until(np.array([horizon]), self.known_until, "restricted mean")
         events = (self.n_event > 0) & (self.time <= horizon)
         steps = np.concatenate([[0.0], self.time[events], [horizon]])
         heights = np.concatenate([[1.0], self.survival[events]])
@@ -87,7 +130,10 @@ class SurvivalCurve:
     def _step(
         self, values: Floats, times: npt.ArrayLike, first: float, side: str = "right"
     ) -> Floats:
-        days = np.asarray(times, dtype=np.float64)
+        days = as_numbers(times, "survival curve", "time")
+        if np.isnan(days).any():
+            raise OptionError("survival curve: a time is NaN. Give days.")
+        require_known_until(days, self.known_until, "survival curve")
         if side == "right":
             index = np.searchsorted(self.time, days, side="right")
         else:
@@ -108,7 +154,7 @@ def kaplan_meier(
     Parameters
     ----------
     time, event
-        Days of follow-up and whether they ended in the event.
+        Days of follow-up, and whether they ended in the event: True or 1, else False or 0.
     entry
         Day from which each patient is at risk; 0 if not given.
     level, band
@@ -117,7 +163,8 @@ def kaplan_meier(
     Raises
     ------
     CohortError
-        If lengths differ or a time is not finite or not after entry.
+        If lengths differ; a time is no number, not finite, negative or not after entry; or an
+        event is neither 0 nor 1 (False nor True).
     OptionError
         If `band` or `level` is not allowed.
     """
@@ -145,22 +192,12 @@ def reverse_kaplan_meier(
 def _checked(
     time: npt.ArrayLike, event: npt.ArrayLike, entry: npt.ArrayLike | None
 ) -> tuple[Floats, Bools, Floats]:
-    stop = np.asarray(time, dtype=np.float64)
-    died = np.asarray(event).astype(np.bool_)
-    # A patient with an event on day 0 is at risk on day 0, so entry is just before it.
-    start = np.full(stop.shape, -np.inf) if entry is None else np.asarray(entry, dtype=np.float64)
-    if stop.ndim != 1 or died.shape != stop.shape or start.shape != stop.shape or stop.size == 0:
-        raise CohortError(
-            f"survival times: shapes {stop.shape}, {died.shape}, {start.shape} of time, event and "
-            "entry differ or are empty. Give one value a patient."
-        )
-    bad = ~np.isfinite(stop) | (stop < 0) | (start >= stop)
-    if bad.any():
-        raise CohortError(
-            f"survival times: {int(bad.sum())} rows are negative, not finite, or not after entry, "
-            f"first at row {int(np.argmax(bad))}. Repair or exclude them."
-        )
-    return stop, died, start
+    stop, died = as_days(time, _PLACE, "time"), as_indicator(event, _PLACE)
+    require_alike(_PLACE, time=stop, event=died)
+    if entry is None:
+        # A patient with an event on day 0 is at risk on day 0, so entry is just before it.
+        return stop, died, np.full(stop.shape, -np.inf)
+    return stop, died, as_entry(entry, stop, _PLACE)
 
 
 def _curve(

@@ -11,8 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from twinbayes.arrays import Floats
-from twinbayes.estimators.aalen_johansen import increments, initial_distribution, propagate
+from twinbayes.estimators.aalen_johansen import (
+    increments,
+    initial_distribution,
+    known_until,
+    propagate,
+)
 from twinbayes.estimators.counting import CENSORED, CountingProcess
+from twinbayes.estimators.observed import as_horizons, require_known_until
 
 
 def pseudo_values(
@@ -40,9 +46,20 @@ def pseudo_values(
     -------
     array
         Shape (patients, states), patients in the order of ``process.patients``.
+
+    Raises
+    ------
+    CohortError
+        As `aalen_johansen`.
+    OptionError
+        If the horizon is no day from the origin on, or nobody was followed so long and not all
+        had reached an absorbing state.
     """
+    (horizon,) = as_horizons(horizon, "pseudo-values", origin)
     p0, _ = initial_distribution(process, origin, initial)
     jumps = increments(process, origin=origin)
+    last = known_until(process, propagate(p0, jumps.hazard)[-1])
+    require_known_until(np.array([horizon]), last, "pseudo-values")
     used = int(np.searchsorted(jumps.time, horizon, side="right"))
     time, hazard = jumps.time[:used], jumps.hazard[:used]
     before = propagate(p0, hazard)

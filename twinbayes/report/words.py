@@ -18,6 +18,7 @@ from twinbayes.report.figures.look import (
     words,
 )
 from twinbayes.twin import Scenario
+from twinbayes.twin.answers.follow_up import is_beyond
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,18 @@ def forecast_sentences(
                 at[f"state_probability_{side}"].sel({STATE: largest}) for side in ("lower", "upper")
             )
             also = f", {m} of them {state_words(largest)} {range_words(low, high, 'interval')}"
+        if is_beyond(forecast, day):
+            yield beyond_sentence(day)
         yield f"{people} {n} {bounds} would {living.phrase} {duration_words(day)} from now{also}."
+
+
+def beyond_sentence(day: float) -> str:
+    """Say that nobody was followed so long, before a number that needs it."""
+    return (
+        f"Nobody in these data who was once where this person is now was followed for as long as "
+        f"{duration_words(day)} from now: what comes next is the model's guess, which nothing seen "
+        "could have checked."
+    )
 
 
 def contrast_sentences(
@@ -117,6 +129,8 @@ def contrast_sentences(
         difference.attrs["interval_probability"], difference.attrs["interval_kind"]
     )
     when = duration_words(horizon)
+    if is_beyond(difference, horizon):
+        yield beyond_sentence(horizon)
     a, b = per_hundred(at["survival_a"]), per_hundred(at["survival_b"])
     yield (
         f"{when[:1].upper()}{when[1:]} from now, about {a} of 100 would {living.phrase} under "

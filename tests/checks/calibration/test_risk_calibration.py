@@ -11,7 +11,7 @@ from twinbayes.checks import (
     calibration_errors,
     hazard_slope,
 )
-from twinbayes.errors import CohortError
+from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators import (
     CountingProcess,
     aalen_johansen,
@@ -183,3 +183,102 @@ def test_predictions_of_zero_and_one_do_not_break_the_regression(cohort: Cohort)
     p[:3] = (0.0, 1.0, 1.0 + 1e-12)
     table = calibration(own, p, [1.0], "dead", n_bootstrap=0).table
     assert np.isfinite(table.to_numpy(dtype=float)).all()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_events_exactly_in_the_order_of_the_predictions_have_no_hazard_slope(
+    reverse: bool,
+) -> None:
+    time, event = np.arange(1.0, 9.0), np.array([1, 1, 1, 1, 0, 0, 0, 0])
+    p = np.linspace(0.9, 0.2, 8)
+    with pytest.raises(CohortError, match="separation: the 4 events come exactly in"):
+        hazard_slope(time, event, p[::-1] if reverse else p, 6.0)
+
+
+def test_a_hazard_slope_needs_events_different_predictions_and_follow_up() -> None:
+    time, event, p = [1.0, 2.0, 3.0, 4.0], [0, 1, 1, 0], [0.1, 0.2, 0.3, 0.25]
+    with pytest.raises(CohortError, match=r"no event by day 1\.5"):
+        hazard_slope(time, event, p, 1.5)
+    with pytest.raises(CohortError, match="the same prediction"):
+        hazard_slope(time, event, np.full(4, 0.2), 4.0)
+    with pytest.raises(CohortError, match="the same prediction"):
+        hazard_slope([1.0], [1], [0.2], 1.0)
+    with pytest.raises(OptionError, match="nobody was followed until day 9; the last day is 4"):
+        hazard_slope(time, event, p, 9.0)
+    with pytest.raises(CohortError, match="shapes differ"):
+        hazard_slope(time, event[:3], p, 4.0)
+    with pytest.raises(CohortError, match="predictions have shape"):
+        hazard_slope(time, event, p[:3], 4.0)
+
+
+def test_a_hazard_slope_far_from_one_is_found() -> None:
+    # Predictions that hardly differ; statsmodels finds the slope on the same log hazards.
+    _, x, time, event = exponential_cohort(300, 45)
+    p = risk(0.002 * x)
+    theirs = PHReg(np.minimum(time, 1.0), 0.002 * x, (event & (time <= 1.0)).astype(int)).fit()
+    assert abs(theirs.params[0]) > 200
+    assert hazard_slope(time, event, p, 1.0)[0] == pytest.approx(theirs.params[0], rel=1e-4)
+
+
+def test_one_prediction_for_all_has_no_slope_and_does_not_pass(cohort: Cohort) -> None:
+    own, x, _, _ = cohort
+    mean = float(risk(x).mean())
+    result = calibration(own, np.full(3000, mean), [1.0], "dead", n_bootstrap=0)
+    assert result.verdict == "not_provided"
+    assert np.isnan(result.table["slope"][0])
+    assert result.table["ratio"][0] == pytest.approx(1.0, abs=0.05)
+    assert "slope at 1 days: the same prediction for everybody" in result.text
+    both = np.stack([np.full(3000, mean), risk(x)], axis=1)
+    mixed = calibration(own, both, [0.5, 1.0], "dead", n_bootstrap=0, slope_range=(0.5, 1.5))
+    assert mixed.verdict == "warn"
+
+
+def test_separation_nobody_and_everybody_leave_no_slope() -> None:
+    own = survival_process(np.arange(1.0, 11.0), np.repeat([1, 0], 5))
+    apart = calibration(own, np.linspace(0.9, 0.1, 10), [5.0], "dead", n_bootstrap=0)
+    assert apart.verdict == "not_provided"
+    assert "separation" in apart.text
+    p = np.linspace(0.1, 0.9, 10)
+    early = calibration(own, p, [0.5], "dead", n_bootstrap=0)
+    assert "nobody was in the target" in early.text
+    assert early.table[["slope", "intercept"]].isna().all(axis=None)
+    assert early.table["ratio"][0] == 0.0
+    all_dead = survival_process(np.arange(1.0, 11.0), np.ones(10))
+    late = calibration(all_dead, p, [20.0], "dead", n_bootstrap=0)
+    assert "everybody was in the target" in late.text
+    assert late.table["ratio"][0] == pytest.approx(2.0)
+
+
+def test_an_expectation_of_nothing_has_no_ratio() -> None:
+    own = survival_process(np.arange(1.0, 11.0), np.tile([1, 0], 5))
+    row = calibration(own, np.zeros(10), [5.0], "dead", n_bootstrap=0).table.iloc[0]
+    assert row[["ratio", "ratio_lower", "ratio_upper"]].isna().all()
+
+
+def test_a_single_patient_is_no_calibration() -> None:
+    result = calibration(survival_process([1.0], [1]), [0.4], [1.0], "dead", n_bootstrap=0)
+    assert result.verdict == "not_provided"
+    assert result.table["ratio"][0] == pytest.approx(2.5)
+
+
+def test_each_horizon_of_a_calibration_is_judged_by_itself(cohort: Cohort) -> None:
+    _, x, time, event = cohort
+    own = survival_process(np.minimum(time, 1.5), event & (time <= 1.5))
+    p = np.stack([risk(x), risk(x)], axis=1)
+    alone = calibration(own, risk(x), [1.0], "dead", n_bootstrap=20).table.iloc[0]
+    both = calibration(own, p, [1.0, 2000.0], "dead", n_bootstrap=20)
+    assert both.table.iloc[0].to_dict() == pytest.approx(alone.to_dict())
+    assert both.table.iloc[1].drop(["horizon", "n"]).isna().all()
+    assert "nobody was followed until day 2000" in both.text
+    assert both.verdict != "pass"
+    for day in (-5.0, np.nan):
+        with pytest.raises(OptionError, match="horizons of a calibration"):
+            calibration(own, risk(x), [day], "dead")
+
+
+def test_a_group_that_nobody_was_followed_in_shows_no_number() -> None:
+    own = survival_process([1.0, 2.0, 5.0, 6.0], [1, 0, 1, 0])
+    table = calibration_by_group(own, [0.4] * 4, 4.0, "dead", groups=["a", "a", "b", "b"])
+    assert table["observed"].isna().tolist() == [True, False]
+    with pytest.raises(OptionError, match="0 groups of 4 patients"):
+        calibration_by_group(own, [0.4] * 4, 4.0, "dead", groups=0)

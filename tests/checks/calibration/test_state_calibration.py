@@ -74,7 +74,7 @@ def test_a_shift_of_the_whole_fails(cohort: tuple[CountingProcess, xr.DataArray]
     shift = xr.DataArray([-0.04, 0.0, 0.04], dims="state")
     result = state_occupation_calibration(predicted + shift, own, times=TIMES)
     assert result.verdict == "fail"
-    assert "0.04" in result.text
+    assert "4.0 percentage points (bar 3)" in result.text
 
 
 def test_a_subgroup_out_of_its_band_warns_and_is_named_unless_it_is_small(
@@ -174,3 +174,57 @@ def test_every_state_and_every_union_is_scored_at_every_horizon(
     for score in ("auc", "brier", "scaled_brier"):
         assert wide["alive", 1.0, score] == pytest.approx(wide["dead", 1.0, score])
     assert ((table["lower"] <= table["value"]) & (table["value"] <= table["upper"])).all()
+
+
+def test_each_horizon_is_judged_by_itself_and_none_shows_half_a_number() -> None:
+    # Followed for 400 days at most; asked at 300, 2000 and, of the group in which all have died.
+    time = np.array([100.0, 200.0, 400.0, 400.0, 50.0, 150.0])
+    own = competing_process(time, [1, 1, 0, 0, 1, 1], causes=["dead"])
+    days = (300.0, 2000.0)
+    predicted = xr.DataArray(
+        np.full((6, 2, 2), 0.5),
+        dims=("patient", "time", "state"),
+        coords={
+            "patient": own.patients,
+            "time": list(days),
+            "state": list(own.states),
+            "subgroup": ("patient", ["open"] * 4 + ["ended"] * 2),
+        },
+    )
+    result = state_occupation_calibration(predicted, own, times=days, smallest=2)
+    table = result.table.set_index(["subgroup", "time", "state"]).sort_index()
+    assert table.loc[("all", 300.0, "dead"), "observed"] == pytest.approx(4 / 6)
+    assert table.loc[("open", 300.0, "dead"), "observed"] == pytest.approx(2 / 4)
+    numbers = ["observed", "lower", "upper", "difference", "inside"]
+    for group in ("all", "open"):
+        assert table.loc[(group, 2000.0), numbers].isna().all(axis=None)
+    assert table.loc[("ended", 2000.0, "dead"), "observed"] == 1.0  # all have died: known
+    assert "NOT PROVIDED at 2000 days: nobody was followed so long." in result.text
+    late = state_occupation_calibration(predicted, own, times=[2000.0])
+    assert late.verdict == "not_provided"
+    for day in (-5.0, np.nan):
+        with pytest.raises(OptionError, match="times of a calibration"):
+            state_occupation_calibration(predicted, own, times=[day])
+
+
+def test_scores_at_one_horizon_do_not_hang_on_another() -> None:
+    time = np.array([100.0, 200.0, 250.0, 400.0, 390.0, 150.0])
+    own = competing_process(time, [1, 1, 0, 0, 1, 0], causes=["dead"])
+    days = [160.0, 300.0, 2000.0]
+    p = np.random.default_rng(0).random((6, 3))
+    predicted = xr.DataArray(
+        np.stack([1 - p, p], axis=2),
+        dims=("patient", "time", "state"),
+        coords={"patient": own.patients, "time": days, "state": list(own.states)},
+    )
+    result = prediction_scores(predicted, own, days)
+    table = result.table.set_index(["target", "horizon", "score"])["value"]
+    alone = prediction_scores(predicted, own, [300.0]).table.set_index(
+        ["target", "horizon", "score"]
+    )["value"]
+    assert table.loc[alone.index].to_numpy() == pytest.approx(alone.to_numpy())
+    assert table.xs(2000.0, level="horizon").isna().all()
+    assert "NOT PROVIDED at 2000 days: nobody is followed beyond" in result.text
+    assert prediction_scores(predicted, own, [2000.0]).verdict == "not_provided"
+    with pytest.raises(OptionError, match="horizons of a score"):
+        prediction_scores(predicted, own, [-5.0])

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinbayes.checks import Fold, concordance, cross_validate, kfold, leave_one_group_out
+from twinbayes.checks import (
+    Fold,
+    concordance,
+    cross_validate,
+    hazard_slope,
+    kfold,
+    leave_one_group_out,
+)
+from twinbayes.checks.out_of_sample.cross_validation import Scores, attempt
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators import Estimate, survival_process
 
@@ -144,3 +152,36 @@ def test_folds_and_predictions_that_do_not_fit_are_refused() -> None:
         kfold(PATIENTS, 21)
     with pytest.raises(CohortError, match="19 strata labels"):
         kfold(PATIENTS, 2, strata=["a"] * 19)
+
+
+def test_a_fold_without_events_has_no_slope_is_told_and_loses_no_other() -> None:
+    # Nobody of the first fold has the event; in the second they come out of order.
+    days = [*np.arange(1.0, 11.0), 3.0, 1.0, 2.0, 5.0, 4.0, *range(6, 11)]
+    time = dict(zip(PATIENTS, days, strict=True))
+    folds = (Fold("quiet", PATIENTS[:10]), Fold("busy", PATIENTS[10:]))
+
+    def score(labels: tuple[str, ...], p: np.ndarray) -> Scores:
+        event = [int(x in PATIENTS[10:15]) for x in labels]
+        ends = [time[x] for x in labels]
+        return {
+            "slope": attempt(lambda: hazard_slope(ends, event, p, 10.0)[0]),
+            "concordance": concordance(survival_process(ends, event), p, "dead"),
+        }
+
+    def predict(fitted: float, labels: tuple[str, ...]) -> np.ndarray:
+        return np.array([0.9 - 0.03 * PATIENTS.index(x) for x in labels])
+
+    found = cross_validate(
+        PATIENTS, folds, refit=mean_of_the_others, predict=predict, score=score
+    ).result
+    slopes = found.table[found.table["score"] == "slope"].set_index("fold")["value"]
+    assert np.isnan(slopes["quiet"])
+    assert np.isfinite(slopes[["busy", "pooled"]]).all()
+    assert "Not defined: slope of quiet (hazard slope: no event by day 10" in found.text
+    assert "concordance of quiet" in found.text
+    nothing = cross_validate(
+        PATIENTS, folds, refit=mean_of_the_others, predict=predict,
+        score=lambda _, __: {"none": float("nan")}, at_least={"none": 0.5},
+    ).result  # fmt: skip
+    assert nothing.verdict == "fail"
+    assert "none not defined (bar 0.5)" in nothing.text

@@ -3,7 +3,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from twinbayes.checks import brier_score, integrated_brier_score, scaled_brier_score
+from twinbayes.checks import (
+    brier_score,
+    integrated_brier_score,
+    scaled_brier_score,
+    time_dependent_auc,
+)
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators import (
     CountingProcess,
@@ -146,3 +151,52 @@ def test_bad_input_is_refused(illness_death: Simulator) -> None:
         a.minus(b)
     with pytest.raises(OptionError, match="probability between"):
         a.interval(95)
+
+
+def test_a_stratum_that_ends_before_the_horizon_is_named() -> None:
+    # "new" was recruited late: its last patient is censored on day 2, the horizon is day 3.
+    time, event = [1.0, 2.0, 1.0, 5.0, 6.0, 4.0], [1, 0, 0, 0, 1, 1]
+    strata = ["new", "new", "new", "old", "old", "old"]
+    own, p = survival_process(time, event), np.full(6, 0.5)
+    for score in (brier_score, scaled_brier_score, time_dependent_auc):
+        with pytest.raises(OptionError, match=r"in stratum 'new' is followed beyond .* is 2"):
+            score(own, p, [3.0], "dead", strata=strata)
+    # A constant of one half earns a quarter wherever all are known.
+    (before,) = brier_score(own, p, [1.5], "dead", strata=strata)
+    assert before.value == pytest.approx(0.25)
+
+
+def test_a_stratum_whose_last_patient_died_is_known_at_every_later_day() -> None:
+    time, event = [1.0, 2.0, 2.5, 5.0, 6.0], [0, 1, 1, 0, 1]
+    strata = ["new", "new", "new", "old", "old"]
+    own, p = survival_process(time, event), np.full(5, 0.3)
+    (found,) = brier_score(own, p, [3.0], "dead", strata=strata)
+    # The one censored on day 1 is stood for by the two who died: weight 3/2 each.
+    assert found.value == pytest.approx((3 * 0.7**2 + 2 * 0.3**2) / 5)
+
+
+def test_where_nobody_is_censored_and_all_have_died_each_counts_one() -> None:
+    own = survival_process([1.0, 2.0, 3.0, 4.0], [1, 1, 1, 1])
+    p = np.array([0.9, 0.8, 0.6, 0.7])
+    (found,) = brier_score(own, p, [2000.0], "dead")
+    assert found.value == pytest.approx(np.mean((1 - p) ** 2))
+    assert np.isnan(time_dependent_auc(own, p, [2000.0], "dead")[0].value)  # no controls
+    lost = survival_process([1.0, 2.0, 4.0, 4.0], [1, 1, 1, 0])
+    with pytest.raises(OptionError, match="nobody is followed beyond the horizon 4"):
+        brier_score(lost, p, [4.0], "dead")
+
+
+@pytest.mark.parametrize("day", [-5.0, np.nan, np.inf, "3"])
+def test_a_horizon_that_is_no_day_is_refused(day: object) -> None:
+    own = survival_process([1.0, 2.0, 5.0], [True, False, True])
+    for score in (brier_score, scaled_brier_score, time_dependent_auc):
+        with pytest.raises(OptionError, match="horizons of a score"):
+            score(own, np.full(3, 0.5), [day], "dead")
+
+
+def test_predictions_and_strata_that_are_none_are_refused() -> None:
+    own = survival_process([1.0, 2.0, 5.0], [True, False, True])
+    with pytest.raises(CohortError, match="no text"):
+        brier_score(own, ["0.1", "0.2", "0.3"], [1.5], "dead")
+    with pytest.raises(CohortError, match="1 rows have no stratum, first at row 1"):
+        brier_score(own, [0.1, 0.2, 0.3], [1.5], "dead", strata=["a", None, "a"])

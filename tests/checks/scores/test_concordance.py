@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 from twinbayes.checks import concordance
+from twinbayes.checks.scores.table import concordance_check
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators import (
     CountingProcess,
@@ -104,3 +106,15 @@ def test_bad_input_is_refused() -> None:
     )
     with pytest.raises(OptionError, match="b can be left"):
         concordance(ill, [1.0, 2.0], "b")
+
+
+def test_where_no_two_patients_can_be_compared_there_is_no_concordance() -> None:
+    own = competing_process([2.0, 2.0], [0, 0], causes=["dead"])
+    predicted = xr.DataArray(
+        np.full((2, 1, 2), 0.5),
+        dims=("patient", "time", "state"),
+        coords={"patient": own.patients, "time": [1.0], "state": list(own.states)},
+    )
+    result = concordance_check(predicted, own, ["dead"], 1.0)
+    assert result.verdict == "not_provided"
+    assert "nan" not in result.text

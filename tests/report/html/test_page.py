@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import nbformat.v4 as nb
@@ -14,7 +16,7 @@ import pytest
 
 from twinbayes.checks import CheckResult
 from twinbayes.checks.result import OUT_OF_SAMPLE
-from twinbayes.errors import ReportError
+from twinbayes.errors import OptionError, ReportError
 from twinbayes.report import read_checks, write_checks
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.page import (
@@ -194,10 +196,40 @@ def fails() -> f.Block:
     raise ZeroDivisionError("boom")
 
 
-def test_a_section_that_fails_is_named() -> None:
-    table = (Section(heading="Sizes", prose="", show=lambda _: fails()),)
-    with pytest.raises(ReportError, match="The section 'Sizes' failed: ZeroDivisionError: boom"):
-        render_report(table, lambda: None, title="t", lead="", usable=True, simulated=False)
+def test_a_section_that_fails_is_named_and_loses_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    def refuses(_: None) -> f.Block:
+        raise OptionError("no such <day>. Give another.")
+
+    table = (
+        Section(heading="Sizes", show=lambda _: fails()),
+        Section(heading="Days", show=refuses),
+        Section(heading="Rest", show=lambda _: f.paragraph("still here")),
+    )
+    page = render_report(table, lambda: None, title="t", lead="", usable=True, simulated=False)
+    assert "The section &#x27;Sizes&#x27; failed: ZeroDivisionError" in page
+    assert "boom" not in page  # what others say may name a patient
+    assert "boom" in caplog.text
+    assert "The section &#x27;Days&#x27; failed: no such &lt;day&gt;. Give another." in page
+    assert "still here" in page
+
+
+def test_the_checks_of_every_section_are_listed_at_a_glance() -> None:
+    def show(_: None) -> f.Block:
+        one = CheckResult("outer", "pass", pd.DataFrame(), "all well")
+        two = CheckResult("inner", "warn", pd.DataFrame({"x": [1.0]}), "look <here>")
+        return f.block(f.paragraph("before"), f.check(one), f.folded("more", f.check(two)))
+
+    table = (Section(show=lambda _: f.paragraph("first")), Section(heading="Own", show=show))
+    made = partial(
+        render_report, table, lambda: None, title="t", lead="", usable=True, simulated=False
+    )
+    page = made(at_a_glance=True)
+    glance = page[page.index("Checks at a glance") : page.index('<section id="own">')]
+    rows = re.findall(r"<td[^>]*>(.*?)</td>", glance)
+    assert [re.sub("<.*?>", "", x) for x in rows] == [
+        "Own", "outer", "PASS", "all well", "Own", "inner", "WARNING", "look &lt;here&gt;",
+    ]  # fmt: skip
+    assert "Checks at a glance" not in made()
 
 
 def test_reports_at_the_same_time_leave_the_warnings_of_others_alone() -> None:

@@ -45,3 +45,6 @@ def test_a_check_with_its_section_is_one_file_and_one_line_of_the_table(
     sizes = fit.cohort.patients["centre"].value_counts()
     largest = sizes.max() / sizes.sum()
     assert f"{len(sizes)} centres; the largest has {largest:.0%}" in section
+    first = page[: page.index('<section id="data-and-exclusions">')]
+    assert "Checks at a glance" in first
+    assert "sizes of centres" in first

@@ -144,3 +144,19 @@ def test_a_bias_is_told(fit: Fit) -> None:
         bias=Bias(mean=-0.2, sd=0.1),
     )
     assert "normal(mean -0.2, sd 0.1) on the log hazard ratio" in estimands([found]).html
+
+
+def test_effects_beyond_the_follow_up_say_so_before_their_number(fit: Fit) -> None:
+    asked_late = replace(asked(), times=(365.25, 20 * 365.25))
+    found = treatment_effect(fit, asked_late, allow_unsupported=True, draws=20)
+    events = fit.cohort.events
+    had = events.loc[events["event"] == "complete_remission", "patient_id"]
+    longest = float(events[events["patient_id"].isin(had)]["day"].max()) - 60.0
+    assert found.attrs["followed_until"] == pytest.approx(longest)
+    assert found["beyond_follow_up"].to_numpy()[0].tolist() == [False, True]
+    page = estimands([found]).html
+    assert "20 years, beyond the follow-up" in page
+    assert "1 year, beyond the follow-up" not in page
+    assert page.index("Beyond the follow-up: from") < page.index("<td")
+    assert effect_forest(found).caption.startswith("Beyond ")
+    assert not effect_forest(found, time=0).caption.startswith("Beyond ")

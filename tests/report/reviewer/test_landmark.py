@@ -263,12 +263,27 @@ def test_held_out_patients_are_forecast_by_the_fit_without_them(constant_hazard:
     assert epce == pytest.approx(again["dead", 365.0, "epce"].value)  # type: ignore[union-attr]
 
 
+def test_each_horizon_after_a_landmark_is_judged_by_itself(constant_hazard: Fit) -> None:
+    alone = landmark_accuracy(constant_hazard, DAY, HORIZONS[:1], draws=4)
+    both = landmark_accuracy(constant_hazard, DAY, (HORIZONS[0], 5000.0), draws=4)
+    keys = ["target", "horizon", "score"]
+    wanted = alone.table.set_index(keys)["value"]
+    found = both.table.set_index(keys)["value"]
+    np.testing.assert_allclose(found[wanted.index], wanted, rtol=1e-5)
+    assert found.drop(wanted.index).isna().all()
+    assert "NOT PROVIDED within 5000 days: nobody was followed so long." in both.text
+    assert "nan" not in both.text
+    for horizons in ((-5.0,), (0.0,), (np.nan,), (np.inf,), ("365",)):
+        with pytest.raises(OptionError, match="horizons"):
+            landmark_accuracy(constant_hazard, DAY, horizons)  # type: ignore[arg-type]
+
+
 def test_what_cannot_be_scored_is_refused_before_anything_is_sampled(
     constant_hazard: Fit,
 ) -> None:
     with pytest.raises(OptionError, match="increasing days since the landmark"):
         Landmark.of(constant_hazard, DAY, [365.0, 180.0])
-    with pytest.raises(OptionError, match="increasing days"):
+    with pytest.raises(OptionError, match="give one day or more"):
         Landmark.of(constant_hazard, DAY, [])
     with pytest.raises(OptionError, match="nobody is at risk on day 5000"):
         Landmark.of(constant_hazard, 5000.0, [365.0])

@@ -79,6 +79,13 @@ def test_visits_are_predicted_and_told_in_a_review(fit: Fit, tmp_path: Path) -> 
     found = marker_evidence(fit, 0.9)
     assert found is not None
     assert "tumour: log growth" in found.curves["coefficient"].tolist()
+    sd = fit.datatree["posterior"]["marker_sd"]
+    told = found.scatter.set_index("coefficient")
+    for marker in sd["marker_with_error"].to_numpy():
+        own = sd.sel(marker_with_error=marker).to_numpy()
+        row = told.loc[f"{marker}: marker sd"]
+        assert row["mean"] == pytest.approx(own.mean())
+        assert row["upper"] == pytest.approx(np.quantile(own, 0.95))
     whole = found.coverage.table.query("subgroup == 'all'").set_index("marker")
     assert 0.8 < whole.loc["tumour", "inside"] <= 1.0
     (tumour, _) = replicated_visits(fit, draws=40)
@@ -87,3 +94,5 @@ def test_visits_are_predicted_and_told_in_a_review(fit: Fit, tmp_path: Path) -> 
     page = tb.review(fit, tmp_path / "review.html").read_text(encoding="utf-8")
     assert "exp(log start) (exp(−d t) + exp(g t) − 1)" in page
     assert "tumour: log shrinkage" in page
+    assert "How measurements scatter around the curves" in page
+    assert "<mi>α</mi>" in page  # the formula has the association

@@ -9,7 +9,7 @@ and state occupation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,17 @@ from twinbayes.arrays import Floats
 from twinbayes.checks.calibration.cloglog import cloglog, regress, spline, spline_knots
 from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
 from twinbayes.checks.scores.predictions import as_probabilities
-from twinbayes.errors import CohortError
+from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess
+from twinbayes.estimators.observed import as_horizons, require_no_row
 from twinbayes.estimators.pseudo_values import pseudo_values
+
+_LARGE: Final = (
+    "ratio", "ratio_lower", "ratio_upper", "intercept", "intercept_lower", "intercept_upper",
+)  # fmt: skip
+_SLOPES: Final = ("slope", "slope_lower", "slope_upper")
+_ROUNDING: Final = 1e-9
 
 
 def calibration(
@@ -64,37 +71,41 @@ def calibration(
     -------
     CheckResult
         One row a horizon: mean ``observed`` and ``predicted``, ``ratio`` observed to expected,
-        ``intercept`` (slope held at 1), ``slope``, ``ici``, ``e50``, ``e90``, with bounds.
+        ``intercept`` (slope held at 1), ``slope``, ``ici``, ``e50``, ``e90``, with bounds. NaN
+        where there is none, and the text says why: a ratio to an expectation of 0; an intercept
+        where nobody or everybody was in the target; a slope there, of one prediction for all, or
+        where predictions separate those in the target from the others; anything at a horizon
+        beyond the last follow-up. Such a check does not pass; it is not provided where no slope is
+        defined at all.
+
+    Raises
+    ------
+    CohortError, OptionError
+        If the predictions do not match the patients or are no probabilities, or a horizon is no day
+        from the origin on.
     """
-    days = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
-    columns = _columns(process, target)
+    days = as_horizons(horizons, "horizons of a calibration", _origin(process))
     p = as_probabilities(probability, process.patients.size, days.size)
     z = float(norm.ppf(0.5 + level / 2))
     rng = np.random.default_rng(seed)
-    rows = []
+    rows, undefined = [], []
     for k, day in enumerate(days):
-        observed = pseudo_values(process, float(day), origin=_origin(process))[:, columns].sum(1)
-        rows.append(
-            {
-                "horizon": day,
-                "n": p.shape[0],
-                **_in_the_large(observed, p[:, k], z),
-                **_slope(observed, p[:, k], z),
-                **_curve_errors(observed, p[:, k], level, n_bootstrap, rng),
-            }
-        )
-    table = pd.DataFrame(rows)
-    low, high = slope_range
-    verdict: CheckVerdict = "pass"
-    if not table["slope"].between(low, high).all():
-        reaches = (table["slope_lower"] <= high) & (table["slope_upper"] >= low)
-        verdict = "warn" if reaches.all() else "fail"
-    slopes = ", ".join(f"{s:.2f} at {d:g}" for s, d in zip(table["slope"], days, strict=True))
-    text = (
-        f"Calibration slope {slopes} days (between {low:g} and {high:g} passes); largest "
-        f"integrated calibration index {table['ici'].max():.3f}; intervals are {level:.0%}."
-    )
-    return CheckResult(name, verdict, table, text, CALIBRATION)
+        row: dict[str, float] = {"horizon": day, "n": p.shape[0]}
+        try:
+            observed = _observed(process, float(day), target)
+        except OptionError as error:
+            undefined.append(str(error).removeprefix("pseudo-values: ").rstrip("."))
+            rows.append(row | dict.fromkeys(_SLOPES, np.nan))
+            continue
+        row |= _in_the_large(observed, p[:, k], z)
+        why = _no_slope(observed, p[:, k])
+        if why:
+            undefined.append(f"slope at {day:g} days: {why}")
+            row |= dict.fromkeys(_SLOPES, np.nan)
+        else:
+            row |= _slope(observed, p[:, k], z)
+        rows.append(row | _curve_errors(observed, p[:, k], level, n_bootstrap, rng))
+    return _judge(name, pd.DataFrame(rows), slope_range, level, undefined)
 
 
 def calibration_errors(
@@ -113,12 +124,11 @@ def calibration_errors(
     DataFrame
         Columns ``horizon, ici, e50, e90``.
     """
-    days = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
-    columns = _columns(process, target)
+    days = as_horizons(horizons, "horizons of a calibration", _origin(process))
     p = as_probabilities(probability, process.patients.size, days.size)
     rows = []
     for k, day in enumerate(days):
-        observed = pseudo_values(process, float(day), origin=_origin(process))[:, columns].sum(1)
+        observed = _observed(process, float(day), target)
         none = np.random.default_rng(0)  # nothing is drawn
         rows.append({"horizon": day, **_curve_errors(observed, p[:, k], 0.95, 0, none)})
     return pd.DataFrame(rows)
@@ -144,10 +154,10 @@ def calibration_curve(
         Columns ``predicted, observed, lower, upper``.
     """
     p = as_probabilities(probability, process.patients.size, 1)[:, 0]
-    observed = pseudo_values(process, horizon, origin=_origin(process))
+    observed = _observed(process, horizon, target)
     x = cloglog(p)
     knots = spline_knots(x)
-    fit = regress(observed[:, _columns(process, target)].sum(1), spline(x, knots))
+    fit = regress(observed, spline(x, knots))
     if grid is None:
         grid = np.linspace(np.quantile(p, 0.01), np.quantile(p, 0.99), 50)
     at = np.asarray(grid, dtype=np.float64)
@@ -182,97 +192,121 @@ def calibration_by_group(
     Returns
     -------
     DataFrame
-        Columns ``group, n, predicted, observed, lower, upper``.
+        Columns ``group, n, predicted, observed, lower, upper``; the last three NaN for a group
+        of whom nobody was followed until the horizon.
+
+    Raises
+    ------
+    CohortError, OptionError
+        If predictions or labels do not match the patients, `groups` is no number from 1 to that of
+        the patients, or the horizon is no day from the origin on.
     """
     p = as_probabilities(probability, process.patients.size, 1)[:, 0]
     if isinstance(groups, int):
+        if not 1 <= groups <= p.size:
+            raise OptionError(f"{groups} groups of {p.size} patients: give from 1 to {p.size}.")
         rank = np.argsort(np.argsort(p, kind="stable"), kind="stable")
         labels: npt.NDArray[Any] = rank * groups // p.size + 1
     else:
         labels = np.asarray(groups)
     if labels.shape != p.shape:
         raise CohortError(f"{labels.size} group labels for {p.size} patients; give one a patient.")
+    (day,) = as_horizons(horizon, "horizon of a calibration", _origin(process))
+    require_no_row(pd.isna(labels), "groups", "have no group", "Label every patient.")
     columns, patients, rows = _columns(process, target), process.patients, []
     z = float(norm.ppf(0.5 + level / 2))
     for label in np.unique(labels):
         members = labels == label
         own = process.of_patients(patients[members])
         curve = aalen_johansen(own, origin=_origin(process), level=level)
-        index = int(np.searchsorted(curve.time, horizon, side="right")) - 1
+        row = {"group": label, "n": int(members.sum()), "predicted": float(p[members].mean())}
+        if day > curve.known_until:
+            rows.append(row | dict.fromkeys(("observed", "lower", "upper"), np.nan))
+            continue
+        index = int(np.searchsorted(curve.time, day, side="right")) - 1
         observed = float(curve.probability[index, columns].sum())
-        error = float(np.sqrt(max(curve.covariance[index][np.ix_(columns, columns)].sum(), 0.0)))
-        rows.append(
-            {
-                "group": label,
-                "n": int(members.sum()),
-                "predicted": float(p[members].mean()),
-                "observed": observed,
-                "lower": max(0.0, observed - z * error),
-                "upper": min(1.0, observed + z * error),
-            }
-        )
+        half = z * np.sqrt(max(curve.covariance[index][np.ix_(columns, columns)].sum(), 0.0))
+        row |= {"observed": observed, "lower": max(0.0, observed - half)}
+        rows.append(row | {"upper": min(1.0, observed + half)})
     return pd.DataFrame(rows)
 
 
-def hazard_slope(
-    time: npt.ArrayLike, event: npt.ArrayLike, probability: npt.ArrayLike, horizon: float
-) -> tuple[float, float]:
-    """Return the calibration slope from a Cox regression up to the horizon, and its error.
+def _observed(process: CountingProcess, day: float, target: str | Sequence[str]) -> Floats:
+    """Pseudo-values of being in the target on a day, one a patient."""
+    values = pseudo_values(process, day, origin=_origin(process))
+    return np.asarray(values[:, _columns(process, target)].sum(axis=1))
 
-    The hazard up to `horizon` is regressed on the log predicted cumulative hazard,
-    log(−log(1 − p)). For one event without competing risks; more precise there than the slope of
-    `calibration`, because the order of the events counts too. Ties as Breslow.
 
-    Parameters
-    ----------
-    time, event
-        Shape (patients,).
-    probability
-        Predicted probability of the event by the horizon, shape (patients,).
-    horizon
-        Day at which follow-up is cut.
-    """
-    day, died = np.asarray(time, dtype=np.float64), np.asarray(event).astype(np.bool_)
-    p = as_probabilities(probability, day.size, 1)[:, 0]
-    died = died & (day <= horizon)
-    x = cloglog(p)
-    x = x - x.mean()
-    order = np.argsort(-np.minimum(day, horizon), kind="stable")
-    x, died, day = x[order], died[order], -np.minimum(day, horizon)[order]
-    at_risk = np.searchsorted(day, day[died], side="right") - 1
-    slope = 1.0
-    for _ in range(50):
-        weight = np.exp(np.clip(slope * x, -50.0, 50.0))
-        s0, s1, s2 = (np.cumsum(weight * x**k)[at_risk] for k in range(3))
-        information = float(np.sum(s2 / s0 - (s1 / s0) ** 2))
-        step = float(np.sum(x[died] - s1 / s0)) / information
-        slope += float(np.clip(step, -1.0, 1.0))
-        if abs(step) < 1e-10:
-            break
-    return slope, information**-0.5
+def _judge(
+    name: str,
+    table: pd.DataFrame,
+    slope_range: tuple[float, float],
+    level: float,
+    undefined: list[str],
+) -> CheckResult:
+    """Hold the slopes to their range; what is not defined cannot pass."""
+    low, high = slope_range
+    known = table[table["slope"].notna()]
+    verdict: CheckVerdict = "warn" if undefined else "pass"
+    if not known["slope"].between(low, high).all():
+        reaches = (known["slope_lower"] <= high) & (known["slope_upper"] >= low)
+        verdict = "warn" if reaches.all() else "fail"
+    parts = []
+    if len(known):
+        slopes = ", ".join(f"{r.slope:.2f} at {r.horizon:g}" for r in known.itertuples())
+        parts.append(f"Calibration slope {slopes} days (between {low:g} and {high:g} passes)")
+    else:
+        verdict = "not_provided"
+    if "ici" in table:
+        parts.append(f"largest integrated calibration index {table['ici'].max():.3f}")
+    text = "; ".join([*parts, f"intervals are {level:.0%}"])
+    if undefined:
+        text += f". Not defined: {'; '.join(undefined)}"
+    return CheckResult(name, verdict, table, f"{text[:1].upper()}{text[1:]}.", CALIBRATION)
 
 
 def _in_the_large(observed: Floats, p: Floats, z: float) -> dict[str, float]:
-    ratio = observed.mean() / p.mean()
-    spread = np.std(observed - ratio * p, ddof=1) / (np.sqrt(p.size) * p.mean())
-    shift = regress(observed, np.ones((p.size, 1)), offset=cloglog(p))
-    value, error = float(shift.coefficients[0]), float(shift.standard_errors[0])
-    return {
-        "observed": float(observed.mean()),
-        "predicted": float(p.mean()),
-        "ratio": float(ratio),
-        "ratio_lower": float(ratio - z * spread),
-        "ratio_upper": float(ratio + z * spread),
-        "intercept": value,
-        "intercept_lower": value - z * error,
-        "intercept_upper": value + z * error,
-    }
+    seen, expected = float(observed.mean()), float(p.mean())
+    out = {"observed": seen, "predicted": expected} | dict.fromkeys(_LARGE, np.nan)
+    if expected > 0.0:
+        out["ratio"] = seen / expected
+        if p.size > 1:
+            spread = float(np.std(observed - out["ratio"] * p, ddof=1))
+            half = z * spread / (np.sqrt(p.size) * expected)
+            out |= {"ratio_lower": out["ratio"] - half, "ratio_upper": out["ratio"] + half}
+    if not _is_certain(observed):
+        shift = regress(observed, np.ones((p.size, 1)), offset=cloglog(p))
+        value, error = float(shift.coefficients[0]), float(shift.standard_errors[0])
+        out["intercept"] = value
+        out |= {"intercept_lower": value - z * error, "intercept_upper": value + z * error}
+    return out
+
+
+def _is_certain(observed: Floats) -> bool:
+    """Whether nobody, or everybody, is in the target."""
+    return not _ROUNDING < float(observed.mean()) < 1.0 - _ROUNDING
+
+
+def _no_slope(observed: Floats, p: Floats) -> str:
+    """Say why there is no slope; empty where there is one."""
+    if _is_certain(observed):
+        return f"{'nobody' if observed.mean() < 0.5 else 'everybody'} was in the target"
+    if np.ptp(cloglog(p)) < _ROUNDING:
+        return "the same prediction for everybody"
+    inside = observed >= 0.5
+    if inside.any() and not inside.all():
+        (low, high), (lower, upper) = (
+            (float(p[side].min()), float(p[side].max())) for side in (inside, ~inside)
+        )
+        if low >= upper or high <= lower:
+            return "separation: the predictions tell all in the target from all others"
+    return ""
 
 
 def _slope(observed: Floats, p: Floats, z: float) -> dict[str, float]:
     fit = regress(observed, np.column_stack([np.ones(p.size), cloglog(p)]))
     value, error = float(fit.coefficients[1]), float(fit.standard_errors[1])
-    return {"slope": value, "slope_lower": value - z * error, "slope_upper": value + z * error}
+    return dict(zip(_SLOPES, (value, value - z * error, value + z * error), strict=True))
 
 
 def _curve_errors(
@@ -280,7 +314,7 @@ def _curve_errors(
 ) -> dict[str, float]:
     x = cloglog(p)
     design = spline(x, spline_knots(x))
-    if np.ptp(x) < 1e-9:  # the same prediction for everybody has no slope
+    if np.ptp(x) < _ROUNDING:  # the same prediction for everybody has no slope
         design = design[:, :1]
     fit = regress(observed, design)
     gap = np.abs(fit.mean(design) - p)

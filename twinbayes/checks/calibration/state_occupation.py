@@ -15,9 +15,11 @@ from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess
+from twinbayes.estimators.observed import as_horizons
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, SUBGROUP, TIME
 
 ALL: Final = "all"
+_NAME: Final = "state-occupation calibration"
 _YEARS: Final = (DAYS_PER_YEAR, 3 * DAYS_PER_YEAR, 5 * DAYS_PER_YEAR)
 
 
@@ -63,15 +65,18 @@ def state_occupation_calibration(
     CheckResult
         One row a group, time and state: ``subgroup, n, time, state, predicted, observed, lower,
         upper, difference, inside, counts``. Fails if the overall difference exceeds the
-        tolerance, warns if a counted subgroup leaves its band.
+        tolerance, warns if a counted subgroup leaves its band. Each time is judged by itself:
+        where nobody (of a group) was followed so long, and not all had reached an absorbing state,
+        what was observed is NaN and the text says so.
 
     Raises
     ------
     CohortError
         If patients or states of the two do not match.
     OptionError
-        If a time was not predicted, nobody is followed so long, or the band is unknown.
+        If a time is no day from the origin on or was not predicted, or the band is unknown.
     """
+    times = [float(t) for t in as_horizons(list(times), "times of a calibration")]
     values, labels, groups = _aligned(predicted, process, times, subgroup)
     origin = float(process.start.min())
     parts = [_compare(ALL, values, process, origin, times, level, band)]
@@ -83,6 +88,10 @@ def state_occupation_calibration(
     table["counts"] = table["n"] >= smallest
 
     overall = table[table[SUBGROUP] == ALL]
+    unseen = [f"{t:g}" for t in overall.loc[overall["observed"].isna(), TIME].unique()]
+    none = f"NOT PROVIDED at {', '.join(unseen)} days: nobody was followed so long."
+    if len(unseen) == len(times):
+        return CheckResult(_NAME, "not_provided", table, none, CALIBRATION)
     largest = float(overall["difference"].abs().max())
     judged = table[(table[SUBGROUP] != ALL) & table["counts"] & table["inside"].notna()]
     outside = judged[~judged["inside"].astype(bool)]
@@ -93,13 +102,16 @@ def state_occupation_calibration(
         verdict = "warn"
     text = (
         f"Largest difference between mean predicted and Aalen–Johansen state occupation "
-        f"{largest:.3f} (bar {tolerance:g}) over {len(times)} times; in subgroups of {smallest} "
+        f"{100 * largest:.1f} percentage points (bar {100 * tolerance:g}) over "
+        f"{len(times) - len(unseen)} times; in subgroups of {smallest} "
         f"patients or more {len(outside)} of {len(judged)} values lie outside the pointwise "
         f"{level:.0%} band."
     )
     if len(outside):
         text += f" Outside: {', '.join(sorted(set(outside[SUBGROUP])))}."
-    return CheckResult("state-occupation calibration", verdict, table, text, CALIBRATION)
+    if unseen:
+        text += f" {none}"
+    return CheckResult(_NAME, verdict, table, text, CALIBRATION)
 
 
 def _aligned(
@@ -141,7 +153,8 @@ def _compare(
     band: str,
 ) -> pd.DataFrame:
     days = origin + np.asarray(times, dtype=np.float64)
-    curve = aalen_johansen(process, origin=origin, level=level, band=band).dataset(days)
+    found = aalen_johansen(process, origin=origin, level=level, band=band)
+    curve = found.dataset(np.minimum(days, found.known_until))
     observed, known = curve["probability"].to_numpy(), process.n_known(days)[:, None]
     lower, upper = curve["lower"].to_numpy(), curve["upper"].to_numpy()
     bare = curve["standard_error"].to_numpy() == 0.0
@@ -149,7 +162,7 @@ def _compare(
     upper = np.where(bare & (observed < 0.5), 1.0 - tail, upper)
     lower = np.where(bare & (observed > 0.5), tail, lower)
     mean = values.mean(axis=0)
-    followed = np.broadcast_to(days[:, None] <= curve.attrs["last_observed"], mean.shape)
+    followed = np.broadcast_to(days[:, None] <= found.known_until, mean.shape)
     inside = pd.array(((lower <= mean) & (mean <= upper)).ravel(), dtype="boolean")
     inside[~followed.ravel()] = pd.NA
     index = pd.MultiIndex.from_product([list(times), list(process.states)], names=[TIME, STATE])
@@ -157,8 +170,8 @@ def _compare(
         {
             "predicted": mean.ravel(),
             "observed": np.where(followed, observed, np.nan).ravel(),
-            "lower": lower.ravel(),
-            "upper": upper.ravel(),
+            "lower": np.where(followed, lower, np.nan).ravel(),
+            "upper": np.where(followed, upper, np.nan).ravel(),
             "difference": np.where(followed, mean - observed, np.nan).ravel(),
             "inside": inside,
         },

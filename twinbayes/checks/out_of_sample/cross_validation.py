@@ -12,12 +12,21 @@ import pandas as pd
 
 from twinbayes.arrays import Bools, Floats
 from twinbayes.checks.result import OUT_OF_SAMPLE, CheckResult, CheckVerdict
-from twinbayes.errors import CohortError, OptionError
+from twinbayes.errors import CohortError, OptionError, TwinbayesError
 from twinbayes.estimators.estimate import Estimate
 
 POOLED: Final = "pooled"
 
-type Score = Callable[[tuple[Any, ...], Floats], Mapping[str, Estimate | float]]
+
+@dataclass(frozen=True)
+class Undefined:
+    """A score that these patients do not define, and why."""
+
+    reason: str
+
+
+type Scores = Mapping[str, Estimate | float | Undefined]
+type Score = Callable[[tuple[Any, ...], Floats], Scores]
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,8 @@ class CrossValidation:
         The folds.
     result
         Table with columns ``fold, n, score, value, standard_error, lower, upper``; the fold
-        ``pooled`` scores all predictions together.
+        ``pooled`` scores all predictions together. NaN, with its reason in the text, where a fold
+        does not define a score.
     """
 
     patients: tuple[Any, ...]
@@ -52,6 +62,14 @@ class CrossValidation:
 
     def _repr_html_(self) -> str:
         return self.result._repr_html_()
+
+
+def attempt(score: Callable[[], Estimate | float]) -> Estimate | float | Undefined:
+    """Return a score, or why there is none."""
+    try:
+        return score()
+    except TwinbayesError as error:
+        return Undefined(str(error))
 
 
 def kfold(
@@ -132,7 +150,8 @@ def cross_validate[F](
     predict
         From a fit and the labels held out to predictions, first axis the patients.
     score
-        From labels and predictions to named scores; called for each fold and for all.
+        From labels and predictions to named scores; called for each fold and for all. A score may
+        be `Undefined`, which `attempt` makes of an error.
     usable
         Whether a fit may be used; a single unusable fold fails the check.
     at_least
@@ -155,6 +174,7 @@ def cross_validate[F](
         raise CohortError("the folds must hold out each patient exactly once.")
     predictions: Floats | None = None
     rows: list[dict[str, Any]] = []
+    missing: list[str] = []
     unusable = 0
     for fold in folds:
         if progress is not None:
@@ -173,10 +193,14 @@ def cross_validate[F](
         if predictions is None:
             predictions = np.full((len(position), *values.shape[1:]), np.nan)
         predictions[places] = values
-        rows += _rows(fold.name, len(places), score(fold.held_out, values))
+        found = score(fold.held_out, values)
+        rows += _rows(fold.name, len(places), found)
+        missing += _reasons(fold.name, found)
     assert predictions is not None  # noqa: S101  (no patients were refused above)
-    rows += _rows(POOLED, len(position), score(tuple(patients), predictions))
-    result = _judge(name, pd.DataFrame(rows), len(folds), unusable, at_least or {})
+    pooled = score(tuple(patients), predictions)
+    rows += _rows(POOLED, len(position), pooled)
+    missing += _reasons(POOLED, pooled)
+    result = _judge(name, pd.DataFrame(rows), len(folds), unusable, at_least or {}, missing)
     return CrossValidation(tuple(patients), predictions, tuple(folds), result)
 
 
@@ -184,20 +208,36 @@ def _chosen(patients: Sequence[Any], keep: Bools) -> tuple[Any, ...]:
     return tuple(label for label, kept in zip(patients, keep, strict=True) if kept)
 
 
-def _rows(fold: str, n: int, scores: Mapping[str, Estimate | float]) -> list[dict[str, Any]]:
+def _rows(fold: str, n: int, scores: Scores) -> list[dict[str, Any]]:
     return [
-        {
-            "fold": fold,
-            "n": n,
-            "score": name,
-            **(value.row() if isinstance(value, Estimate) else {"value": float(value)}),
-        }
-        for name, value in scores.items()
+        {"fold": fold, "n": n, "score": name, **_numbers(value)} for name, value in scores.items()
     ]
 
 
+def _numbers(value: Estimate | float | Undefined) -> dict[str, Any]:
+    if isinstance(value, Estimate):
+        return value.row()
+    return {"value": float("nan") if isinstance(value, Undefined) else float(value)}
+
+
+def _reasons(fold: str, scores: Scores) -> list[str]:
+    """Say which scores a fold does not define, and why."""
+    names: dict[str, list[str]] = {}
+    for name, value in scores.items():
+        if isinstance(value, Undefined):
+            names.setdefault(f" ({value.reason.rstrip('.')})", []).append(name)
+        elif np.isnan(value.value if isinstance(value, Estimate) else value):
+            names.setdefault("", []).append(name)
+    return [f"{', '.join(some)} of {fold}{why}" for why, some in names.items()]
+
+
 def _judge(
-    name: str, table: pd.DataFrame, n_folds: int, unusable: int, at_least: Mapping[str, float]
+    name: str,
+    table: pd.DataFrame,
+    n_folds: int,
+    unusable: int,
+    at_least: Mapping[str, float],
+    missing: Sequence[str],
 ) -> CheckResult:
     pooled = table[table["fold"] == POOLED].set_index("score")["value"]
     unknown = set(at_least) - set(pooled.index)
@@ -212,10 +252,13 @@ def _judge(
     if unusable:
         verdict = "fail"
     scored = ", ".join(
-        f"{s} {pooled[s]:.3f}" + (f" (bar {at_least[s]:g})" if s in at_least else "")
+        f"{s} {f'{pooled[s]:.3f}' if np.isfinite(pooled[s]) else 'not defined'}"
+        + (f" (bar {at_least[s]:g})" if s in at_least else "")
         for s in map(str, pooled.index)
     )
     text = f"{n_folds} folds; out-of-sample, pooled: {scored}."
+    if missing:
+        text += f" Not defined: {'; '.join(missing)}."
     if unusable:
         text += f" NOT FOR USE: {unusable} of {n_folds} fits did not pass their gate."
     return CheckResult(name, verdict, table, text, OUT_OF_SAMPLE)

@@ -9,16 +9,17 @@ from typing import Any, Final
 import numpy as np
 
 from twinbayes.checks.calibration.expected_events import counting_process
-from twinbayes.checks.calibration.risk import hazard_slope
+from twinbayes.checks.calibration.hazard_slope import hazard_slope
 from twinbayes.checks.out_of_sample.cross_validation import (
     POOLED,
     CrossValidation,
     Fold,
+    Scores,
+    attempt,
     cross_validate,
 )
 from twinbayes.checks.out_of_sample.landmark import Landmark
 from twinbayes.checks.scores.concordance import concordance
-from twinbayes.estimators.estimate import Estimate
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
@@ -65,7 +66,8 @@ def cross_validate_survival(
     -------
     CrossValidation
         Scores by fold and pooled: Harrell's ``concordance`` of all deaths and the calibration
-        ``slope`` of the cumulative hazard at the horizon.
+        ``slope`` of the cumulative hazard at the horizon. NaN where a fold does not define one,
+        such as without a death by the horizon; the text says so.
     """
     ids = compiled.cohort.patient_ids
 
@@ -85,13 +87,16 @@ def cross_validate_survival(
     codes = fatal_states(compiled.spec.graph)
     deaths = [states[k] for k in codes]
 
-    def score(held_out: tuple[Any, ...], survival: np.ndarray) -> dict[str, Estimate | float]:
+    def score(held_out: tuple[Any, ...], survival: np.ndarray) -> Scores:
         mine = process.of_patients(list(held_out))
         rows = [position[str(x)] for x in held_out]
-        slope, _ = hazard_slope(
-            ended.exit[rows], np.isin(ended.absorbed_in[rows], codes), 1 - survival, horizon
-        )
-        return {"concordance": concordance(mine, 1 - survival, deaths), "slope": slope}
+        died = np.isin(ended.absorbed_in[rows], codes)
+        return {
+            "concordance": concordance(mine, 1 - survival, deaths),
+            "slope": attempt(
+                lambda: hazard_slope(ended.exit[rows], died, 1 - survival, horizon)[0]
+            ),
+        }
 
     return cross_validate(
         ids,
@@ -159,7 +164,8 @@ def cross_validate_landmark(
     ------
     CohortError, OptionError
         As `Landmark.of`; and, before anything is sampled, if nobody of a fold is at risk and
-        followed beyond the last horizon.
+        followed beyond the first horizon. Scores of a fold at a later horizon that nobody of it was
+        followed beyond are NaN, and told.
     """
     asked = Landmark.of(compiled, landmark, horizons, state=state, targets=targets, weights=weights)
     at_risk = set(asked.patients)
@@ -180,7 +186,7 @@ def cross_validate_landmark(
 
     keys: dict[str, tuple[str, float, str]] = {}
 
-    def score(held_out: tuple[Any, ...], forecast: np.ndarray) -> dict[str, Estimate | float]:
+    def score(held_out: tuple[Any, ...], forecast: np.ndarray) -> Scores:
         rows = np.array([x in at_risk for x in held_out])
         mine = [str(x) for x in held_out if x in at_risk]
         found = asked.scores(mine, forecast[rows])

@@ -19,6 +19,7 @@ from twinbayes.checks.scores.cross_entropy import predictive_cross_entropy
 from twinbayes.checks.scores.discrimination import time_dependent_auc
 from twinbayes.errors import OptionError, require_known
 from twinbayes.estimators import CountingProcess, Estimate
+from twinbayes.estimators.observed import as_horizons
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.twin import Scenario, Twin
@@ -30,6 +31,8 @@ ANY_DEATH: Final = "any death"
 ANY_FINAL: Final = "any final state"
 DRAWS: Final = 500
 _DAY: Final = 1.0  # stretch before an event over which its density is the mean
+_ESTIMATES: Final = ("auc", "brier", "integrated_brier")
+_ERRORS: Final = ("ici", "e50", "e90")
 _DECIMALS: Final = 6  # of nodes in days; closer ones are the same
 
 
@@ -76,11 +79,11 @@ class Landmark:
             A state is unknown.
         OptionError
             Horizons or weights are impossible, nobody was at risk, or nobody was followed beyond
-            the last horizon.
+            the first horizon.
         """
         require_known(weights, WEIGHTS, "kind of weights")
-        ahead = tuple(float(h) for h in horizons)
-        if not ahead or min(np.diff((0.0, *ahead))) <= 0:
+        ahead = tuple(map(float, as_horizons(list(horizons), "horizons after a landmark")))
+        if min(np.diff((0.0, *ahead))) <= 0:
             raise OptionError("horizons must be increasing days since the landmark, above 0.")
         graph, cohort = source.spec.graph, source.cohort
         present = source.plan.events.histories.present
@@ -107,14 +110,20 @@ class Landmark:
         return tuple(str(x) for x in self.process.patients)
 
     def require_followed(self, patients: Sequence[Any], who: str) -> None:
-        """Refuse a group of which nobody is at risk and followed beyond the last horizon."""
-        mine = np.isin(self.process.patient, list(patients))
-        last = self.day + self.horizons[-1]
-        if not np.any(self.process.stop[mine] > last):
+        """Refuse a group of which nobody is at risk and followed beyond the first horizon."""
+        mine = [x for x in self.patients if x in set(map(str, patients))]
+        if not mine or not self._is_known(self.process.of_patients(mine), self.horizons[0]):
             raise OptionError(
-                f"{who}: nobody at risk on day {self.day:g} is followed beyond day {last:g}, the "
-                "last horizon. Choose earlier horizons, or larger groups."
+                f"{who}: nobody at risk on day {self.day:g} is followed beyond day "
+                f"{self.day + self.horizons[0]:g}, the first horizon. Choose earlier horizons, or "
+                "larger groups."
             )
+
+    def _is_known(self, process: CountingProcess, horizon: float) -> bool:
+        """Whether anyone is followed beyond a horizon, or the last who were had a final state."""
+        ends = process.follow_up()
+        last = ends.exit.max()
+        return bool(last > self.day + horizon or not ends.censored[ends.exit == last].any())
 
     @property
     def times(self) -> Floats:
@@ -195,7 +204,7 @@ class Landmark:
         Returns
         -------
         dict
-            By target, horizon and score.
+            By target, horizon and score; NaN at a horizon beyond which nobody of them is followed.
         """
         process = self.process.of_patients(patients)
         n, n_ends, n_times = len(patients), len(self.horizons), self.times.size
@@ -206,6 +215,11 @@ class Landmark:
         for k, (name, states) in enumerate(self.targets.items()):
             p, w = np.clip(chance[:, k], 0.0, 1.0), np.clip(given[:, k], 0.0, 1.0)
             for j, horizon in enumerate(self.horizons):
+                if not self._is_known(process, horizon):
+                    out |= dict.fromkeys([(name, horizon, s) for s in _ESTIMATES],
+                                         Estimate.undefined(n))  # fmt: skip
+                    out |= dict.fromkeys([(name, horizon, s) for s in _ERRORS], float("nan"))
+                    continue
                 days, both = self.day + np.array([horizon / 2, horizon]), [j, n_ends + j]
                 last = both[1:]
 
@@ -222,14 +236,19 @@ class Landmark:
                     process, p[:, both], days, states, rule="simpson", **how(both)
                 )
                 errors = calibration_errors(process, p[:, last], days[1:], states)
-                for score in ("ici", "e50", "e90"):
+                for score in _ERRORS:
                     out[name, horizon, score] = float(errors[score].iloc[0])
         free, density = forecast[:, 2 * width : -1], forecast[:, -1]
         final = set(process.absorbing or ())
         named = [name for name, states in self.targets.items() if set(states) == final]
         for j, horizon in enumerate(self.horizons):
-            out[(named or [ANY_FINAL])[0], horizon, "epce"] = predictive_cross_entropy(
-                process, np.clip(free[:, j], 0.0, 1.0), density, self.day + horizon
+            known = self._is_known(process, horizon)
+            out[(named or [ANY_FINAL])[0], horizon, "epce"] = (
+                predictive_cross_entropy(
+                    process, np.clip(free[:, j], 0.0, 1.0), density, self.day + horizon
+                )
+                if known
+                else Estimate.undefined(n)
             )
         return out
 
@@ -282,7 +301,8 @@ def landmark_accuracy(
         calibration error, from pseudo-values whatever the weights, without interval; and once a
         horizon ``epce``, the expected predictive cross-entropy of reaching any absorbing state
         (each a cause of its own; density per day, the mean over the day before the event).
-        Information, without a bar; a failure where the fit is not usable.
+        Information, without a bar; a failure where the fit is not usable. Each horizon is judged by
+        itself: NaN, and told, where nobody at risk was followed beyond it.
 
     Raises
     ------
@@ -306,14 +326,20 @@ def landmark_accuracy(
             for (target, horizon, score), value in found.items()
         ]
     )
+    aucs = table[table["score"] == "auc"]
     scored = ", ".join(
         f"{row.target} within {row.horizon:g} days {row.value:.3f}"
-        for row in table[table["score"] == "auc"].itertuples()
+        for row in aucs[aucs["value"].notna()].itertuples()
     )
+    known = set(table.loc[table["value"].notna(), "horizon"])
+    late = ", ".join(f"{h:g}" for h in asked.horizons if h not in known)
     text = (
         f"{n} patients at risk on day {landmark:g}, forecast from their records up to that day. "
-        f"AUC: {scored}. In-sample; {level:.0%} intervals from influence functions."
+        f"AUC: {scored or 'not defined'}. In-sample; {level:.0%} intervals from influence "
+        "functions."
     )
+    if late:
+        text += f" NOT PROVIDED within {late} days: nobody was followed so long."
     if not fit.verdict.usable:
         text += " NOT FOR USE: the fit did not pass its gate."
     verdict: CheckVerdict = "info" if fit.verdict.usable else "fail"

@@ -7,7 +7,7 @@ given per patient, with a verdict, and differences between models are paired.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from twinbayes.arrays import Floats
 from twinbayes.checks.result import SCORES, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError
 from twinbayes.names import CHAIN, DRAW, LOG_LIKELIHOOD, PATIENT, POSTERIOR
+
+_SHORTEST_TAIL: Final = 5
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class PatientLoo:
     p_loo
         Effective number of parameters.
     pareto_k
-        Pareto shape of each patient's importance weights.
+        Pareto shape of each patient's importance weights; 0 of a patient of whom nothing was seen,
+        such as one without follow-up, whose weights are all the same.
     good_k
         Largest shape at which that patient's value may be trusted, for this number of draws.
     """
@@ -68,7 +71,8 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
     Raises
     ------
     CohortError
-        If dims are missing or values are not finite.
+        If dims are missing, values are not finite, or the draws are too few to smooth the tail of
+        their weights.
     """
     import arviz as az  # slow to import, and needed here alone
 
@@ -80,7 +84,24 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
     values = log_likelihood.transpose(CHAIN, DRAW, PATIENT)
     if not np.isfinite(values.to_numpy()).all():
         raise CohortError("the log likelihood is not finite for some patients and draws.")
+    patients = (
+        values[PATIENT].to_numpy() if PATIENT in values.coords else np.arange(values.sizes[PATIENT])
+    )
+    size = values.sizes[CHAIN] * values.sizes[DRAW]
+    tail = min(0.2 * size, 3.0 * np.sqrt(size / relative_efficiency))
+    if np.ceil(tail) < _SHORTEST_TAIL:
+        raise CohortError(
+            f"leave-one-out: {size} draws are too few: the tail of their weights alone takes "
+            f"{_SHORTEST_TAIL}. Draw more."
+        )
+    low, high = (f((CHAIN, DRAW)).to_numpy() for f in (values.min, values.max))
+    # Nothing was seen of such a patient that any parameter moves: all draws weigh the same.
+    varies = low < high
+    elpd, pareto_k = low.astype(np.float64), np.zeros(low.size)
+    if not varies.any():
+        return PatientLoo(patients, elpd, 0.0, pareto_k, float("inf"))
     draws = values.drop_vars([n for n in values.coords if n != PATIENT], errors="ignore")
+    draws = draws.isel({PATIENT: np.flatnonzero(varies)})
     tree = xr.DataTree.from_dict(
         {
             LOG_LIKELIHOOD: xr.Dataset({"event": draws}),
@@ -88,15 +109,9 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
         }
     )
     found = az.loo(tree, pointwise=True, reff=relative_efficiency)
-    return PatientLoo(
-        values[PATIENT].to_numpy()
-        if PATIENT in values.coords
-        else np.arange(values.sizes[PATIENT]),
-        np.asarray(found.elpd_i, dtype=np.float64),
-        float(found.p),
-        np.asarray(found.pareto_k, dtype=np.float64),
-        float(found.good_k),
-    )
+    elpd[varies] = np.asarray(found.elpd_i, dtype=np.float64)
+    pareto_k[varies] = np.asarray(found.pareto_k, dtype=np.float64)
+    return PatientLoo(patients, elpd, float(found.p), pareto_k, float(found.good_k))
 
 
 def loo_check(loo: PatientLoo, *, worst: float = 0.01) -> CheckResult:

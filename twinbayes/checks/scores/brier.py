@@ -21,6 +21,7 @@ from twinbayes.errors import OptionError, require_known
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.estimate import Estimate
+from twinbayes.estimators.observed import as_horizons
 
 type Labels = Sequence[Any] | npt.NDArray[Any]
 
@@ -64,10 +65,11 @@ def brier_score(
     CohortError
         If the predictions do not match the patients, or patients enter late.
     OptionError
-        If nobody is followed beyond a horizon, a prediction is no probability, or an option has
-        no place beside the others.
+        If nobody, or nobody of a stratum, is followed beyond a horizon and the last patient was
+        censored; if a horizon is no day from the origin on, a prediction is no probability, or an
+        option has no place beside the others.
     """
-    days = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
+    days = as_horizons(horizons, "horizons of a score", float(process.start.min()))
     outcomes = outcomes_at(
         process, days, target, weights=weights, conditional=conditional, strata=strata
     )
@@ -104,7 +106,7 @@ def integrated_brier_score(
         If the rule is unknown or the horizons do not suit it; and as `brier_score`.
     """
     require_known(rule, RULES, "rule of integration")
-    days = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
+    days = as_horizons(horizons, "horizons of a score", float(process.start.min()))
     share = _trapezoid(days) if rule == "trapezoid" else _simpson(days, float(process.start.min()))
     scores = brier_score(
         process, probability, days, target, weights=weights, conditional=conditional, strata=strata
@@ -129,13 +131,13 @@ def scaled_brier_score(
     overall curve, 1 for a perfect one, negative for a harmful one. Parameters as for
     `brier_score`.
     """
-    days = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
+    days = as_horizons(horizons, "horizons of a score", float(process.start.min()))
     names = (target,) if isinstance(target, str) else tuple(target)
     columns = [process.state(name) for name in names]
     origin = float(process.start.min())
-    curve = aalen_johansen(process, origin=origin).at(days)[:, columns].sum(axis=1)
     how: dict[str, Any] = {"weights": weights, "conditional": conditional, "strata": strata}
     own = brier_score(process, probability, days, target, **how)
+    curve = aalen_johansen(process, origin=origin).at(days)[:, columns].sum(axis=1)
     constant = np.broadcast_to(np.clip(curve, 0.0, 1.0), (own[0].influence.size, days.size))
     null = brier_score(process, constant, days, target, **how)
     return tuple(map(_relative, own, null))

@@ -18,12 +18,14 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twinbayes.arrays import Bools, Floats
 from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import CohortError, OptionError, require_known
 from twinbayes.estimators.counting import CountingProcess, FollowUp
 from twinbayes.estimators.kaplan_meier import SurvivalCurve, reverse_kaplan_meier
+from twinbayes.estimators.observed import as_horizons, as_numbers, require_no_row
 
 CONTROLS: Final = ("all_others", "event_free")
 WEIGHTS: Final = ("ipcw", "model")
@@ -38,17 +40,40 @@ class CensoringModel:
     """
 
     follow_up: FollowUp
+    labels: tuple[Any, ...]
     strata: tuple[Bools, ...]
     curves: tuple[SurvivalCurve, ...]
+
+    def require_followed(self, horizon: float) -> None:
+        """Refuse a horizon at which a stratum has nobody left to stand for those censored.
+
+        A stratum has where somebody is followed beyond the horizon, or where whoever was still
+        followed on its last day entered an absorbing state: then all of it has.
+
+        Raises
+        ------
+        OptionError
+            Naming the stratum and its last day.
+        """
+        for label, members in zip(self.labels, self.strata, strict=True):
+            exits, censored = self.follow_up.exit[members], self.follow_up.censored[members]
+            last = float(exits.max())
+            if last > horizon or not censored[exits == last].any():
+                continue
+            where = f" in stratum {str(label)!r}" if len(self.labels) > 1 else ""
+            remedy = ", or strata that are followed so long." if where else "."
+            raise OptionError(
+                f"nobody{where} is followed beyond the horizon {horizon:g}; the last day is "
+                f"{last:g}. Choose an earlier horizon{remedy}"
+            )
 
     def weight(self, at: Floats, strict: Bools) -> Floats:
         """Return 1/G(at), or 1/G(at−) where `strict`; zero where `at` is NaN."""
         weight = np.zeros(at.shape)
         for members, curve in zip(self.strata, self.curves, strict=True):
-            days = np.where(np.isfinite(at), at, 0.0)
-            seen = np.where(strict, curve.before(days), curve.at(days))
-            use = members & np.isfinite(at) & (seen > 0.0)
-            weight[use] = 1.0 / seen[use]
+            use = members & np.isfinite(at)
+            days = at[use]
+            weight[use] = 1.0 / np.where(strict[use], curve.before(days), curve.at(days))
         return weight
 
     def influence(self, part: Floats, at: Floats, strict: Bools) -> Floats:
@@ -108,7 +133,8 @@ def censoring_model(
     Raises
     ------
     CohortError
-        If patients entered on different days, or the strata do not match the patients.
+        If patients entered on different days, or the strata do not match the patients or lack a
+        label.
     """
     ends = followed_from_origin(process)
     labels = np.zeros(ends.exit.size, np.int64) if strata is None else np.asarray(strata)
@@ -117,9 +143,11 @@ def censoring_model(
             f"censoring strata: {labels.size} labels for {ends.exit.size} patients. "
             "Give one a patient."
         )
-    members = tuple(labels == label for label in np.unique(labels))
+    require_no_row(pd.isna(labels), "censoring strata", "have no stratum", "Label every patient.")
+    names = tuple(pd.unique(labels))
+    members = tuple(np.asarray(labels == name) for name in names)
     curves = tuple(reverse_kaplan_meier(ends.exit[m], ~ends.censored[m]) for m in members)
-    return CensoringModel(ends, members, curves)
+    return CensoringModel(ends, names, members, curves)
 
 
 @dataclass(frozen=True)
@@ -158,7 +186,7 @@ class HorizonOutcome:
 
 def outcomes_at(
     process: CountingProcess,
-    horizons: Floats,
+    horizons: npt.ArrayLike,
     target: str | Sequence[str],
     *,
     weights: str = "ipcw",
@@ -198,18 +226,20 @@ def outcomes_at(
         If patients entered on different days, or strata or `conditional` do not match them.
     OptionError
         If an option is unknown or has no place beside the others, a probability is none, or, with
-        ``"ipcw"``, nobody is under observation at a horizon.
+        ``"ipcw"``, nobody of a stratum is under observation at a horizon and its last patient was
+        censored.
     """
     require_known(controls, CONTROLS, "choice of controls")
     require_known(weights, WEIGHTS, "kind of weights")
     names = (target,) if isinstance(target, str) else tuple(target)
     codes = [process.state(name) for name in names]
+    days = as_horizons(horizons, "horizons of a score", float(process.start.min()))
     if weights == "model":
-        return _outcomes_by_model(process, horizons, codes, conditional, strata, controls)
+        return _outcomes_by_model(process, days, codes, conditional, strata, controls)
     if conditional is not None:
         raise OptionError("conditional probabilities belong to weights='model'; leave them out.")
     model = censoring_model(process, strata)
-    return tuple(_known_at(process, float(h), codes, model, controls) for h in horizons)
+    return tuple(_known_at(process, float(h), codes, model, controls) for h in days)
 
 
 def followed_from_origin(process: CountingProcess) -> FollowUp:
@@ -238,11 +268,7 @@ def _known_at(
     controls: str,
 ) -> HorizonOutcome:
     ends = model.follow_up
-    if not np.any(ends.exit > horizon):
-        raise OptionError(
-            f"nobody is followed beyond the horizon {horizon:g}; the last day is "
-            f"{ends.exit.max():g}. Choose an earlier horizon."
-        )
+    model.require_followed(horizon)
     state = process.state_at(horizon)
     gone = (ends.exit <= horizon) & ~ends.censored
     case = np.isin(state, codes)
@@ -269,7 +295,7 @@ def _outcomes_by_model(
         )
     n = followed_from_origin(process).exit.size
     states = np.stack([process.state_at(float(h)) for h in horizons], axis=1)
-    given = np.asarray(conditional, dtype=np.float64)
+    given = as_numbers(conditional, "conditional probabilities", "probability")
     if given.size == states.size:
         given = np.where(states < 0, given.reshape(states.shape), 0.0)
     share = as_probabilities(given, n, horizons.size)

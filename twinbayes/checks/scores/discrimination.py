@@ -20,6 +20,7 @@ from twinbayes.checks.scores.predictions import as_scores
 from twinbayes.errors import OptionError
 from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.estimate import Estimate
+from twinbayes.estimators.observed import as_horizons
 
 
 def time_dependent_auc(
@@ -64,7 +65,7 @@ def time_dependent_auc(
     tuple of Estimate
         One a horizon; NaN where there are no cases or no controls.
     """
-    days = np.atleast_1d(np.asarray(horizons, dtype=np.float64))
+    days = as_horizons(horizons, "horizons of a score", float(process.start.min()))
     outcomes = outcomes_at(
         process,
         days,
@@ -99,7 +100,7 @@ def roc_curve(
     """
     (outcome,) = outcomes_at(
         process,
-        np.array([horizon], dtype=np.float64),
+        horizon,
         target,
         weights=weights,
         conditional=conditional,

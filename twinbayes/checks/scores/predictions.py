@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators.observed import as_numbers
 
 
 def as_scores(values: npt.ArrayLike, n_patients: int, n_horizons: int) -> Floats:
@@ -17,9 +18,9 @@ def as_scores(values: npt.ArrayLike, n_patients: int, n_horizons: int) -> Floats
     Raises
     ------
     CohortError
-        If the shape does not fit or a score is not finite.
+        If the shape does not fit, or a score is no number or not finite.
     """
-    score = np.asarray(values, dtype=np.float64)
+    score = as_numbers(values, "predictions", "prediction", kinds="biuf")
     if score.ndim == 1:
         score = np.repeat(score[:, None], n_horizons, axis=1)
     if score.shape != (n_patients, n_horizons):

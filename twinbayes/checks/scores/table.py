@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,22 @@ import xarray as xr
 
 from twinbayes.checks.result import SCORES, CheckResult
 from twinbayes.checks.scores.brier import brier_score, scaled_brier_score
+from twinbayes.checks.scores.censoring import censoring_model
 from twinbayes.checks.scores.concordance import concordance
 from twinbayes.checks.scores.discrimination import time_dependent_auc
-from twinbayes.errors import CohortError
+from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.counting import CountingProcess
+from twinbayes.estimators.estimate import Estimate
+from twinbayes.estimators.observed import as_horizons
 from twinbayes.names import PATIENT, STATE, TIME
+
+_NAME: Final = "accuracy of predictions"
+_SCORES: Final[Mapping[str, Callable[..., tuple[Estimate, ...]]]] = {
+    "auc": time_dependent_auc,
+    "brier": brier_score,
+    "scaled_brier": scaled_brier_score,
+}
+_NUMBERS: Final = ("value", "standard_error", "lower", "upper")
 
 
 def prediction_scores(
@@ -50,39 +61,70 @@ def prediction_scores(
     -------
     CheckResult
         One row a target, horizon and score (``auc``, ``brier``, ``scaled_brier``): ``target,
-        horizon, score, value, standard_error, lower, upper, n``. Information, without a bar.
+        horizon, score, value, standard_error, lower, upper, n``. Information, without a bar. Each
+        horizon is judged by itself: NaN, with the reason in the text, where nobody (of a stratum)
+        is followed so long and the last follow-up was censored.
+
+    Raises
+    ------
+    CohortError, OptionError
+        If predictions and process are not of the same patients, or a horizon is no day from the
+        origin on or was not predicted.
     """
     labels = predicted[PATIENT].to_numpy()
     if set(labels.tolist()) != set(process.patients.tolist()):
         raise CohortError("predictions and counting process are not of the same patients.")
     own = process.of_patients(labels)
     origin = float(own.start.min())
-    days = [origin + float(h) for h in horizons]
+    asked = [float(h) for h in as_horizons(list(horizons), "horizons of a score")]
+    missing = _not_followed(own, origin, asked, strata)
+    known = [h for h in asked if h not in missing]
     targets: dict[str, tuple[str, ...]] = {
         str(s): (str(s),) for s in predicted[STATE].to_numpy()
     } | {name: tuple(states) for name, states in (combined or {}).items()}
-    at = predicted.sel({TIME: list(horizons)}, method="nearest", tolerance=1e-6)
+    at = predicted.sel({TIME: known}, method="nearest", tolerance=1e-6)
     rows = []
     for name, states in targets.items():
         p = at.sel({STATE: list(states)}).sum(STATE).transpose(PATIENT, TIME).to_numpy()
-        scores = {
-            "auc": time_dependent_auc(own, p, days, states, strata=strata),
-            "brier": brier_score(own, p, days, states, strata=strata),
-            "scaled_brier": scaled_brier_score(own, p, days, states, strata=strata),
-        }
-        rows += [
-            {"target": name, "horizon": horizon, "score": score, **estimate.row(level)}
-            for score, estimates in scores.items()
-            for horizon, estimate in zip(horizons, estimates, strict=True)
-        ]
+        for score, of in _SCORES.items():
+            found = of(own, p, [origin + h for h in known], states, strata=strata) if known else ()
+            numbers = dict(zip(known, found, strict=True))
+            rows += [
+                {"target": name, "horizon": h, "score": score, **_row(numbers.get(h), level)}
+                for h in asked
+            ]
     table = pd.DataFrame(rows).assign(n=len(labels))
+    none = " ".join(f"NOT PROVIDED at {h:g} days: {why}" for h, why in missing.items())
+    if not known:
+        return CheckResult(_NAME, "not_provided", table, none, SCORES)
     mean = table[table["score"] == "auc"].groupby("target", sort=False)["value"].mean()
     means = ", ".join(f"{name} {value:.2f}" for name, value in mean.items() if np.isfinite(value))
     text = (
-        f"Mean time-dependent AUC over {len(days)} horizons: {means}. Weighted by the inverse "
-        f"probability of being observed; {level:.0%} intervals from influence functions."
+        f"Mean time-dependent AUC over {len(known)} horizons: {means or 'not defined'}. Weighted "
+        f"by the inverse probability of being observed; {level:.0%} intervals from influence "
+        f"functions. {none}"
     )
-    return CheckResult("accuracy of predictions", "info", table, text, SCORES)
+    return CheckResult(_NAME, "info", table, text.strip(), SCORES)
+
+
+def _not_followed(
+    process: CountingProcess,
+    origin: float,
+    horizons: Sequence[float],
+    strata: Sequence[Any] | npt.NDArray[Any] | None,
+) -> dict[float, str]:
+    """Horizons beyond the follow-up of all, or of a stratum, and what is said of each."""
+    model, out = censoring_model(process, strata), {}
+    for horizon in horizons:
+        try:
+            model.require_followed(origin + horizon)
+        except OptionError as error:
+            out[horizon] = str(error)
+    return out
+
+
+def _row(estimate: Estimate | None, level: float) -> dict[str, Any]:
+    return dict.fromkeys(_NUMBERS, np.nan) if estimate is None else estimate.row(level)
 
 
 def concordance_check(
@@ -111,7 +153,8 @@ def concordance_check(
     Returns
     -------
     CheckResult
-        One row a kind of weights, ``harrell`` and ``uno``. Information, without a bar.
+        One row a kind of weights, ``harrell`` and ``uno``. Information, without a bar; not provided
+        where no two patients can be compared.
     """
     risk = predicted.sel({STATE: list(dead)}).sum(STATE).isel({TIME: -1})
     risk = risk.sel({PATIENT: list(process.patients)})
@@ -125,6 +168,9 @@ def concordance_check(
         for weights, limit in (("harrell", None), ("uno", horizon))
     ]
     table = pd.DataFrame(rows)
+    if not np.isfinite(table["value"].iloc[0]):
+        none = "No two patients can be compared: nobody died while another was still followed."
+        return CheckResult("concordance", "not_provided", table, none, SCORES)
     text = (
         f"Concordance of the predicted risk of {' or '.join(dead).replace('_', ' ')} with the "
         f"order of the events {table['value'].iloc[0]:.3f} ({level:.0%} interval "

@@ -12,7 +12,8 @@ import xarray as xr
 
 from twinbayes.checks.result import PRIOR_PREDICTIVE, CheckResult, CheckVerdict
 from twinbayes.errors import OptionError
-from twinbayes.estimators.aalen_johansen import StateOccupation
+from twinbayes.estimators.observed import as_horizons
+from twinbayes.estimators.state_occupation import StateOccupation
 from twinbayes.inference import Fit
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.names import PATIENT, POSTERIOR, SAMPLE, STATE, TIME
@@ -74,7 +75,13 @@ def prior_occupation(
         One row a time and state: ``time, state, prior_median, prior_lower, prior_upper, observed,
         inside``. Warns if an observed value lies more than 0.01 outside the prior interval: the
         priors then pull away from the data. A warning and no failure, because enough data overrule
-        a prior.
+        a prior. Where nobody was followed so long, and not all had reached an absorbing state, what
+        was observed is NaN and the text says so.
+
+    Raises
+    ------
+    OptionError
+        If `level` is no probability, or a time no day from the origin on.
     """
     if not 0.0 < level < 1.0:
         raise OptionError(f"level {level} is not a probability between 0 and 1.")
@@ -84,7 +91,10 @@ def prior_occupation(
     middle, lower, upper = np.quantile(values, tails, axis=0)
     states = [str(s) for s in draws[STATE].to_numpy()]
     columns = [observed.states.index(s) for s in states]
-    seen = observed.at(observed.origin + np.asarray(times, dtype=np.float64))[:, columns]
+    days = observed.origin + as_horizons(list(times), "times of a prior predictive")
+    known = days <= observed.known_until
+    seen = observed.at(np.minimum(days, observed.known_until))[:, columns]
+    seen[~known] = np.nan
     # A state that nobody was seen in is not evidence against a prior that gives it next to nothing.
     near = (lower - _NEAR <= seen) & (seen <= upper + _NEAR)
     index = pd.MultiIndex.from_product([list(times), states], names=[TIME, STATE])
@@ -98,16 +108,23 @@ def prior_occupation(
         },
         index=index,
     ).reset_index()
-    outside = table[~table["inside"]]
-    verdict: CheckVerdict = "warn" if len(outside) else "pass"
+    judged = table[table["observed"].notna()]
+    outside = judged[~judged["inside"]]
+    table["inside"] = table["inside"].astype("boolean").mask(table["observed"].isna())
+    verdict: CheckVerdict = "warn" if len(outside) else "pass" if len(judged) else "not_provided"
     text = (
-        f"{len(table) - len(outside)} of {len(table)} observed state probabilities lie inside the "
-        f"{level:.0%} interval of the priors ({values.shape[0]} draws), whose mean width is "
+        f"{len(judged) - len(outside)} of {len(judged)} observed state probabilities lie inside "
+        f"the {level:.0%} interval of the priors ({values.shape[0]} draws), whose mean width is "
         f"{float((upper - lower).mean()):.2f}."
     )
     if len(outside):
         named = dict.fromkeys(f"{r.state} at {r.time:g} days" for r in outside.itertuples())
         text += f" Outside: {', '.join(named)}."
+    if not len(judged):
+        text = ""
+    if not known.all():
+        unseen = ", ".join(f"{t:g}" for t, k in zip(times, known, strict=True) if not k)
+        text = f"{text} NOT PROVIDED at {unseen} days: nobody was followed so long.".strip()
     return CheckResult(
         "prior predictive of state occupation", verdict, table, text, PRIOR_PREDICTIVE
     )

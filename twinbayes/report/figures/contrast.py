@@ -21,6 +21,7 @@ from twinbayes.report.figures.look import (
     PURPLE,
     Clock,
     StateLook,
+    beyond_words,
     duration_words,
     interval_words,
     percent_axis,
@@ -93,7 +94,8 @@ def contrast(
         alt=f"Left: survival under {name_a} and under {name_b}. Right: difference in survival "
         f"({name_a} minus {name_b}); at {when} {_points(numbers[0])} percentage points, "
         f"from {_points(numbers[1])} to {_points(numbers[2])}.",
-        caption=f"Lines: posterior means. Bands: {interval}. The difference is formed draw by "
+        caption=beyond_words(difference, float(days[-1]))
+        + f"Lines: posterior means. Bands: {interval}. The difference is formed draw by "
         "draw, so its interval is not the gap between the two bands on the left.",
     )
 

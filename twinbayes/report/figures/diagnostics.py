@@ -21,6 +21,7 @@ from twinbayes.cohort.quality.suppression import (
     part_words,
     suppress_fractions,
 )
+from twinbayes.inference.gate.diagnostics import ebfmi
 from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
 from twinbayes.report.figures.look import BLUE, GREY, ORANGE, SKY, VERMILION, styled, words
 from twinbayes.report.figures.picture import Picture
@@ -161,7 +162,7 @@ def _energies(ax: Axes, energy: Floats) -> float:
         ],
         loc="upper right", fontsize=8, handlelength=1.2,
     )  # fmt: skip
-    return float((np.mean(change**2, axis=1) / np.var(energy, axis=1)).min())
+    return float(np.min(ebfmi(energy)))
 
 
 def _span(*values: npt.NDArray[np.float64]) -> tuple[float, float]:

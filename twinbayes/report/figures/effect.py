@@ -20,7 +20,9 @@ from twinbayes.report.figures.look import (
     BLUE,
     GREY,
     INK,
+    ORANGE,
     VERMILION,
+    beyond_words,
     duration_words,
     interval_words,
     sentence,
@@ -32,6 +34,7 @@ from twinbayes.report.figures.picture import Picture
 # flag -> (colour, marker, fill)
 _FLAGS: Final[Mapping[str, tuple[str, str, str]]] = {
     "supported": (BLUE, "o", BLUE),
+    "too few events": (ORANGE, "^", "white"),
     "prior-driven": (BLUE, "o", "white"),
     "no comparable patients": (VERMILION, "X", VERMILION),
     "not checked": (GREY, "s", "white"),
@@ -50,7 +53,7 @@ class EffectRow:
         Who, how many in the target, and of those who could be treated in the fitted cohort how
         many were, and how many reached the endpoint; small counts are hidden.
     flag
-        Support.
+        Support; of all patients, in how many subgroups it is which.
     numbers
         Effect with lower and upper end, in the unit of the axis.
     """
@@ -167,9 +170,11 @@ def effect_forest(effect: xr.Dataset, *, time: int = -1) -> Picture:
     return Picture(
         figure,
         alt=f"{sentence(effect.attrs['summary'])} at {when}, {a} against {b}, by subgroup: {said}.",
-        caption=f"{sentence(a)} against {b}. Lines: {interval}. Patients: those whose effect it "
+        caption=beyond_words(effect, float(effect[TIME][time]))
+        + f"{sentence(a)} against {b}. Lines: {interval}. Patients: those whose effect it "
         "is. Treated: share of the comparable patients of the fit who were. Events: how many of "
-        "these reached the endpoint. Hollow: the data hardly narrowed the prior. Cross: nobody in "
+        "these reached the endpoint. Hollow: the data hardly narrowed the prior. Triangle: too few "
+        "events to tell the treatments apart there. Cross: nobody in "
         "that subgroup can be compared, so the effect is borrowed altogether.",
         marks=tuple(
             mark
@@ -183,9 +188,10 @@ def effect_forest(effect: xr.Dataset, *, time: int = -1) -> Picture:
 
 
 def _line(ax: Axes, place: float, row: EffectRow) -> None:
-    colour, marker, fill = _FLAGS[row.flag]
     if row.name == _OVERALL:
         colour, marker, fill = INK, "D", INK if row.flag == "supported" else "white"
+    else:
+        colour, marker, fill = _FLAGS[row.flag]
     middle, low, high = row.numbers
     if not np.isfinite([middle, low, high]).all():
         return

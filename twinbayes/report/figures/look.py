@@ -10,13 +10,15 @@ from typing import Any, Final
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from twinbayes.arrays import Floats
 from twinbayes.inference import Fit
-from twinbayes.names import DAYS_PER_YEAR, DEATH
+from twinbayes.names import DAYS_PER_YEAR, DEATH, FOLLOWED_UNTIL
+from twinbayes.twin.answers.follow_up import is_beyond
 
 # Okabe & Ito 2008: told apart by readers with any of the common kinds of colour blindness.
 SKY: Final = "#56B4E9"
@@ -211,6 +213,14 @@ def duration_words(days: float) -> str:
     if years >= 2:
         return f"{years:.1f} years"
     return f"{days:.0f} day{'' if round(days) == 1 else 's'}"
+
+
+def beyond_words(answer: xr.Dataset, day: float) -> str:
+    """Return how a caption begins where a day lies beyond the follow-up, else nothing."""
+    if not is_beyond(answer, day):
+        return ""
+    until = duration_words(float(answer.attrs[FOLLOWED_UNTIL]))
+    return f"Beyond {until} nobody was followed: the rest is the model's alone. "
 
 
 def time_axis(ax: Axes, clock: Clock, last_day: float, label: str) -> None:

@@ -16,6 +16,7 @@ from twinbayes.report.figures.look import (
     INK,
     Clock,
     StateLook,
+    beyond_words,
     duration_words,
     interval_words,
     panels,
@@ -79,7 +80,8 @@ def occupation(
     return Picture(
         figure,
         alt=_alt(one, look, float(days[-1])),
-        caption=f"Coloured areas: posterior mean probability of each state. Black line: survival, "
+        caption=beyond_words(forecast, float(days[-1]))
+        + "Coloured areas: posterior mean probability of each state. Black line: survival, "
         f"the edge between living and dead; dashed ribbon: its {interval}.",
     )
 

@@ -17,6 +17,8 @@ _WORDS: Final = {
     "every subgroup",
     "ε": "log hazard ratio of the era in which the state was entered, for intensities that tell "
     "eras apart; they sum to zero",
+    "α": "log hazard ratios of the features of marker curves that hazards follow",
+    "m": "such a feature of the patient's curve at t",
     "δ": "log hazard ratios in the window of t, of effects that change with time; they average "
     "zero over the windows",
 }
@@ -42,6 +44,10 @@ def hazard_formula(spec: ModelSpec) -> Block:
         total = f"<munder><mo>∑</mo>{_id('v')}</munder>"
         terms.append(_row(total, _sub("δ", "v"), _op("["), _text("window of"), _id("t"), _op("]")))
         used.append("δ")
+    if spec.associations:
+        total = f"<munder><mo>∑</mo>{_id('k')}</munder>"
+        terms.append(_row(total, _sub("α", "ke"), _sub("m", "ki"), _arg("t")))
+        used += ["α", "m"]
     left = _row(_log(_sub("λ", "ie")), _arg("t"))
     body = left + _op("=") + _op("+").join(terms)
     gain = _row(_sub("d", "ie"), _log(_sub("λ", "ie")), _arg("t"))

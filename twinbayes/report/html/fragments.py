@@ -27,9 +27,18 @@ class Shown(Protocol):
 
 @dataclass(frozen=True)
 class Block:
-    """A finished piece of HTML, shown as such in notebooks and reports."""
+    """A finished piece of HTML, shown as such in notebooks and reports.
+
+    Attributes
+    ----------
+    html
+        The piece.
+    checks
+        The checks that are shown in it.
+    """
 
     html: str
+    checks: tuple[CheckResult, ...] = ()
 
     def _repr_html_(self) -> str:
         return self.html
@@ -37,7 +46,12 @@ class Block:
 
 def block(*parts: Shown | None) -> Block:
     """Put pieces below each other; None is left out."""
-    return Block("\n".join(part._repr_html_() for part in parts if part is not None))
+    shown = [part for part in parts if part is not None]
+    return Block("\n".join(part._repr_html_() for part in shown), _checks_of(shown))
+
+
+def _checks_of(parts: Iterable[Shown]) -> tuple[CheckResult, ...]:
+    return tuple(c for part in parts if isinstance(part, Block) for c in part.checks)
 
 
 def heading(text: str) -> Block:
@@ -63,7 +77,9 @@ def preformatted(text: str) -> Block:
 
 def folded(summary: str, *parts: Shown | None) -> Block:
     """Return pieces that the reader may unfold."""
-    return Block(f"<details><summary>{escape(summary)}</summary>{block(*parts).html}</details>")
+    inside = block(*parts)
+    html = f"<details><summary>{escape(summary)}</summary>{inside.html}</details>"
+    return Block(html, inside.checks)
 
 
 def not_provided(why: str) -> Block:
@@ -73,16 +89,33 @@ def not_provided(why: str) -> Block:
 
 def check(result: CheckResult) -> Block:
     """Return a check: its verdict, its sentence, and its table to unfold, small cells hidden."""
-    if result.verdict == "not_provided":
-        return not_provided(f"{result.name}: {result.text}")
     line = (
         f'<p class="check">{badge(result).html} '
         f"<strong>{escape(result.name)}</strong>. {escape(words(result.text))}</p>"
     )
+    if result.verdict == "not_provided":
+        line = not_provided(f"{result.name}: {result.text}").html
     if result.table.empty:
-        return Block(line)
+        return Block(line, (result,))
     shown = result.published.table
-    return Block(line + folded(f"Table ({len(shown)} rows)", table(shown)).html)
+    return Block(line + folded(f"Table ({len(shown)} rows)", table(shown)).html, (result,))
+
+
+def glance(shown: Iterable[tuple[str, Block]]) -> Block:
+    """Return every check that sections show, in one table.
+
+    Parameters
+    ----------
+    shown
+        Heading of each section, and what it shows.
+    """
+    rows = [
+        {"section": section, "check": c.name, "outcome": badge(c), "in words": words(c.text)}
+        for section, part in shown
+        for c in part.checks
+    ]
+    found = table(pd.DataFrame(rows)) if rows else not_provided("No check was run.")
+    return block(heading("Checks at a glance"), found)
 
 
 def badge(result: CheckResult) -> Block:

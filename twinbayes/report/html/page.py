@@ -19,8 +19,16 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from twinbayes.errors import ReportError, TwinbayesError
-from twinbayes.report.html.fragments import Block, Shown, folded, paragraph, preformatted
+from twinbayes.errors import ReportError, TwinbayesError, reason
+from twinbayes.report.html.fragments import (
+    Block,
+    Shown,
+    folded,
+    glance,
+    not_provided,
+    paragraph,
+    preformatted,
+)
 from twinbayes.report.html.section import Section
 
 if TYPE_CHECKING:
@@ -63,6 +71,7 @@ def render_report[Evidence](
     usable: bool,
     simulated: bool,
     show_code: bool = False,
+    at_a_glance: bool = False,
 ) -> str:
     """Compute the evidence of a report and show it, section by section.
 
@@ -79,24 +88,30 @@ def render_report[Evidence](
         What the strip at the top of the page says.
     show_code
         Show the function behind each section.
+    at_a_glance
+        List the checks of all sections below the first.
 
     Raises
     ------
     ReportError
-        If a section fails, or the page would refer to anything outside itself.
+        If there is no evidence, or the page would refer to anything outside itself. A section that
+        fails does not lose the page: it says NOT PROVIDED, and why.
     """
-    sections = [PageSection()]
+    sections, checked = [PageSection()], list[tuple[str, Block]]()
     with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        evidence = _tried(collect, "The evidence")
+        evidence = _evidence(collect)
         for row in table:
             if row.heading:
                 sections.append(PageSection(row.heading, _slug(row.heading)))
             shown: list[Block] = [paragraph(row.prose)] if row.prose else []
             if show_code:
                 shown.append(folded("Code", preformatted(_source(row.show))))
-            made = _tried(partial(row.show, evidence), f"The section {sections[-1].heading!r}")
-            sections[-1].parts += map(_markup, [*shown, made])
+            shown.append(_section(partial(row.show, evidence), sections[-1].heading))
+            checked.append((sections[-1].heading, shown[-1]))
+            sections[-1].parts += map(_markup, shown)
+    if at_a_glance:
+        sections[0].parts.append(_markup(glance(checked)))
     return compose_page(
         title,
         sections,
@@ -108,14 +123,22 @@ def render_report[Evidence](
     )
 
 
-def _tried[T](make: Callable[[], T], what: str) -> T:
-    """Make a part of a report; what fails is told with its name."""
+def _evidence[Evidence](collect: Callable[[], Evidence]) -> Evidence:
+    """Compute the evidence; what fails is told as such."""
     try:
-        return make()
+        return collect()
     except TwinbayesError:
         raise
     except Exception as error:
-        raise ReportError(f"{what} failed: {type(error).__name__}: {error}") from error
+        raise ReportError(f"The evidence failed: {type(error).__name__}: {error}") from error
+
+
+def _section(make: Callable[[], Block], heading: str) -> Block:
+    """Make a section; one that fails is told, and loses no other."""
+    try:
+        return make()
+    except Exception as error:  # whatever a section does, the others are shown
+        return not_provided(f"The section {heading!r} failed: {reason(error)}")
 
 
 def render_page(

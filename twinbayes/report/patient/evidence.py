@@ -23,6 +23,7 @@ from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, SUBGROUP_EFFECT,
 from twinbayes.report.figures.look import StateLook, look_of, marks_of
 from twinbayes.report.words import Living
 from twinbayes.twin import Quality, Scenario, Twin
+from twinbayes.twin.answers.grid import output_grid
 
 _YEARS: Final = (1.0, 3.0, 5.0)
 _STEPS: Final = 120
@@ -162,6 +163,7 @@ def collect_patient(
             f"At the landmark the patient is in state {present.state!r}, which is never left: "
             "there is nothing to forecast. Give an earlier landmark day."
         )
+    output_grid(until, None, interval)  # refuses both before anything is computed
     pair = _pair(scenarios) if scenarios is not None else default_scenarios(twin)
     look = look_of(fit)
     horizons = tuple(y * DAYS_PER_YEAR for y in _YEARS if y * DAYS_PER_YEAR <= until) or (until,)

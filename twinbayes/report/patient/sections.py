@@ -10,6 +10,7 @@ import xarray as xr
 
 from twinbayes.names import (
     DAYS_PER_YEAR,
+    FOLLOWED_UNTIL,
     MARKER_CURVE,
     NEEDS_REFIT,
     PATIENT,
@@ -45,6 +46,7 @@ from twinbayes.report.words import (
     scenario_words,
     uncertainty_sentences,
 )
+from twinbayes.twin.answers.follow_up import is_beyond
 
 
 def verdict(evidence: PatientEvidence) -> f.Block:
@@ -104,7 +106,12 @@ def forecast_picture(evidence: PatientEvidence) -> Picture:
 
 def forecast(evidence: PatientEvidence) -> f.Block:
     """Return where the patient may be over time, as a picture and in numbers."""
-    return f.block(forecast_picture(evidence), _numbers(evidence), _time_in_states(evidence))
+    return f.block(
+        _beyond(evidence.forecast),
+        forecast_picture(evidence),
+        _numbers(evidence),
+        _time_in_states(evidence),
+    )
 
 
 def measurements(evidence: PatientEvidence) -> f.Block:
@@ -153,6 +160,7 @@ def contrast(evidence: PatientEvidence) -> f.Block:
         return f.not_provided("No treatment of the model can still start for this patient.")
     last = duration_words(float(evidence.contrast[TIME].values[-1]))
     return f.block(
+        _beyond(evidence.contrast),
         pictures[0],
         f.paragraph(
             f"Difference in mean time lived within {last}: "
@@ -181,6 +189,7 @@ def quality(evidence: PatientEvidence) -> f.Block:
             f"“{_names(evidence)[0]}”."
         )
     return f.block(
+        _beyond(found),
         *(f.paragraph(text) for text in sentences),
         f.paragraph(
             f"What a day counts: {words(found.attrs['quality'])}. This is the quality of the "
@@ -338,6 +347,20 @@ def _months(found: xr.Dataset, name: str, write: Callable[[float], str] = _plain
     return f"{mean} months ({label} {low} to {high})"
 
 
+def _beyond(answer: xr.Dataset) -> f.Block | None:
+    """Say from when on nobody was followed so long; None where all times are within."""
+    last = float(answer[TIME].values[-1])
+    if not is_beyond(answer, last):
+        return None
+    until = duration_words(float(answer.attrs[FOLLOWED_UNTIL]))
+    return f.paragraph(
+        f"Beyond the follow-up: nobody of the fit who was once in this state was followed for "
+        f"longer than {until} from now. What is shown of later days, and of mean times up to "
+        f"{duration_words(last)}, is the model's alone.",
+        "note",
+    )
+
+
 def _numbers(evidence: PatientEvidence) -> f.Block:
     one = evidence.forecast.isel({PATIENT: 0})
     label = interval_words(
@@ -346,7 +369,11 @@ def _numbers(evidence: PatientEvidence) -> f.Block:
     rows = []
     for day in evidence.horizons:
         at = one.sel({TIME: day}, method="nearest")
-        row = {"from now": duration_words(day), evidence.living.noun: _span(at, SURVIVAL)}
+        late = ", beyond the follow-up" if is_beyond(evidence.forecast, day) else ""
+        row = {
+            "from now": f"{duration_words(day)}{late}",
+            evidence.living.noun: _span(at, SURVIVAL),
+        }
         for state in evidence.look.stacked:
             row[words(state)] = _span(at.sel({STATE: state}), STATE_PROBABILITY)
         rows.append(row)

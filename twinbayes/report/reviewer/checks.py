@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from twinbayes.checks import CheckResult
 from twinbayes.checks.result import BORROWING, CALIBRATION, FURTHER, SCORES, SENSITIVITY, SHRINKAGE
 from twinbayes.cohort.quality.suppression import size_words
 from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME
@@ -67,7 +69,7 @@ def calibration(evidence: ReviewEvidence) -> f.Block:
     return f.block(
         calibration_overall(curves, evidence.look, level=CHECK_LEVEL).marked(*evidence.marks),
         *(_occupation_table(c.table) for c in checks[:1] if not c.table.empty),
-        *(f.check(c) for c in checks),
+        *(f.check(_in_per_cent(c)) for c in checks),
         f.heading("By subgroup"),
         calibration_by_subgroup(curves, evidence.look, level=CHECK_LEVEL, smallest=_COUNTED).marked(
             *evidence.marks
@@ -102,7 +104,9 @@ def treatment_effects(evidence: ReviewEvidence) -> f.Block:
     """Return hazard ratios of each treatment effect, by subgroup."""
     effects = evidence.effects
     if effects.empty:
-        return f.not_provided("The model has no time-dependent treatment.")
+        return f.not_provided(
+            evidence.missing.get("effects", "The model has no time-dependent treatment.")
+        )
     interval = interval_words(evidence.interval, KIND)
     whole = effects[effects[SUBGROUP] == "all"]
     rows = pd.DataFrame(
@@ -170,16 +174,35 @@ def further(evidence: ReviewEvidence) -> f.Block:
 def _occupation_table(table: pd.DataFrame) -> f.Block:
     """Predicted and observed at the horizons, all patients, in per cent."""
     whole = table[table[SUBGROUP] == "all"]
+    known = whole["observed"].notna()
     shown = pd.DataFrame(
         {
-            "years": [f"{t / DAYS_PER_YEAR:.3g}" for t in whole[TIME]],
+            "years": [
+                f"{t / DAYS_PER_YEAR:.3g}{'' if k else ', beyond the follow-up'}"
+                for t, k in zip(whole[TIME], known, strict=True)
+            ],
             "state": [words(str(s)) for s in whole[STATE]],
             "predicted": [f"{p:.1%}" for p in whole["predicted"]],
-            "observed": [f"{p:.1%}" for p in whole["observed"]],
+            "observed": [_or_none(p, f"{p:.1%}") for p in whole["observed"]],
             f"its {CHECK_LEVEL:.0%} band": [
-                f"{a:.1%} to {b:.1%}" for a, b in zip(whole["lower"], whole["upper"], strict=True)
+                _or_none(a, f"{a:.1%} to {b:.1%}")
+                for a, b in zip(whole["lower"], whole["upper"], strict=True)
             ],
         }
     )
     n = size_words(int(whole["n"].iloc[0]))
     return f.folded(f"State occupation at the horizons, {n} patients", f.table(shown))
+
+
+def _or_none(number: float, text: str) -> str:
+    return text if np.isfinite(number) else "NOT PROVIDED"
+
+
+def _in_per_cent(check: CheckResult) -> CheckResult:
+    """Give the probabilities of a check in the unit of its text and pictures."""
+    names = {c: f"{c}, %" for c in ("predicted", "observed", "lower", "upper")}
+    names["difference"] = "difference, percentage points"
+    if not set(names) <= set(check.table.columns):
+        return check
+    table = check.table.assign(**{c: 100.0 * check.table[c] for c in names})
+    return replace(check, table=table.rename(columns=names))

@@ -10,7 +10,7 @@ import xarray as xr
 
 from twinbayes.effects import e_value_of
 from twinbayes.effects.published import count_words, left_out_words
-from twinbayes.names import SUBGROUP, TIME
+from twinbayes.names import FOLLOWED_UNTIL, SUBGROUP, TIME
 from twinbayes.report.figures.effect import effect_forest, effect_rows, effect_unit
 from twinbayes.report.figures.look import (
     duration_words,
@@ -20,6 +20,7 @@ from twinbayes.report.figures.look import (
 )
 from twinbayes.report.html import fragments as f
 from twinbayes.report.reviewer.evidence import ReviewEvidence
+from twinbayes.twin.answers.follow_up import is_beyond
 
 _RATIOS = ("risk_ratio", "hazard_ratio")
 
@@ -53,6 +54,14 @@ def one_effect(effect: xr.Dataset) -> f.Block:
     return f.block(
         f.heading(f"{sentence(attrs['summary'])}: {words(attrs['scenario_a'])}"),
         f.bullets(str(attrs["estimand"]).split(". ")),
+        f.paragraph(
+            f"Beyond the follow-up: from {duration_words(float(attrs[FOLLOWED_UNTIL]))} after the "
+            "landmark on, nobody of the fit was followed so long who was once in the state of some "
+            "of these patients. Effects at later times are the model's alone.",
+            "note",
+        )
+        if FOLLOWED_UNTIL in attrs
+        else None,
         f.pairs(
             {
                 "support": str(attrs["support"]),
@@ -73,7 +82,8 @@ def _over_time(effect: xr.Dataset) -> f.Block:
     interval = interval_words(effect.attrs["interval_probability"], effect.attrs["interval_kind"])
     rows = [
         {
-            "from the landmark": duration_words(float(t)),
+            "from the landmark": duration_words(float(t))
+            + (", beyond the follow-up" if is_beyond(effect, float(t)) else ""),
             f"effect{f' ({unit})' if unit else ''}": effect_rows(effect, k)[-1].text(form),
         }
         for k, t in enumerate(effect[TIME].to_numpy())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from twinbayes.arrays import Floats
 from twinbayes.checks import (
     CheckResult,
     loo_check,
@@ -37,7 +39,7 @@ from twinbayes.checks.scores.table import concordance_check
 from twinbayes.checks.sensitivity.overview import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
 from twinbayes.checks.sensitivity.prior_occupation import occupation_under_priors, prior_occupation
 from twinbayes.cohort.quality.report import QualityReport
-from twinbayes.errors import TwinbayesError
+from twinbayes.errors import reason
 from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.names import (
@@ -49,7 +51,6 @@ from twinbayes.names import (
     POSTERIOR,
     STATE_PROBABILITY,
     SUBGROUP,
-    TIME,
     TREATMENT_EFFECT,
     TREATMENT_SUBGROUP_EFFECT,
 )
@@ -68,6 +69,8 @@ _ENOUGH: Final = 10  # patients whose state must still be known at a horizon
 _STEPS: Final = 60
 _FORECAST_DRAWS: Final = 400  # posterior means need no more
 _JOINT_DRAWS: Final = 1000
+_PRIOR: Final = "prior predictive of state occupation"
+_EFFECT_COLUMNS: Final = [EFFECT, SUBGROUP, "n", "median", "lower", "upper"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +101,8 @@ class ReviewEvidence:
         Curves, associations and coverage of markers; None without trajectories.
     estimands
         Treatment effects that were asked for as estimands, and handed in.
+    missing
+        Attribute → why it could not be computed.
     """
 
     fit: Fit
@@ -111,6 +116,7 @@ class ReviewEvidence:
     interval: float
     markers: MarkerEvidence | None = None
     estimands: tuple[xr.Dataset, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -166,24 +172,24 @@ def collect(
     ReviewEvidence
     """
     process = counting_process(fit)
-    look = look_of(fit)
-    horizons = _horizons(process)
-    predicted = _predicted(fit, process, horizons)
-    curves = _attempt(
-        "", CALIBRATION, lambda: _calibration(predicted, process, list(predicted[TIME].values))
-    )
-    prior = occupation_under_priors(fit, predicted[TIME].to_numpy())
+    look, horizons = look_of(fit), _horizons(process)
+    grid = _grid(horizons)
+    missing: dict[str, str] = {}
+    predicted = cache(lambda: _predicted(fit, process, grid))
+    prior = _found(missing, "prior_occupation", lambda: occupation_under_priors(fit, grid))
+
+    def against_priors() -> CheckResult:
+        if prior is None:
+            return CheckResult.not_provided(_PRIOR, missing["prior_occupation"])
+        return prior_occupation(prior, aalen_johansen(process), horizons, level=interval)
+
     own = [
-        _attempt(
-            "prior predictive of state occupation",
-            PRIOR_PREDICTIVE,
-            lambda: prior_occupation(prior, aalen_johansen(process), horizons, level=interval),
-        ),
+        _attempt(_PRIOR, PRIOR_PREDICTIVE, against_priors),
         _attempt("shrinkage of subgroup effects", SHRINKAGE, lambda: shrinkage_of(fit, interval)),
         _attempt(
             "state-occupation calibration",
             CALIBRATION,
-            lambda: _calibration(predicted, process, horizons),
+            lambda: _calibration(predicted(), process, horizons),
         ),
         *_scores(fit, predicted, process, look, horizons),
         *_sensitivity(fit, horizons),
@@ -193,6 +199,8 @@ def collect(
     for check in [*own, *checks]:
         topic = _SHOWN_AS.get(check.topic, check.topic)
         by_topic[topic] = (*by_topic.get(topic, ()), check)
+    curves = _attempt("", CALIBRATION, lambda: _calibration(predicted(), process, list(grid)))
+    ratios = _found(missing, "effects", lambda: treatment_effects(fit, interval))
     return ReviewEvidence(
         fit=fit,
         look=look,
@@ -201,19 +209,19 @@ def collect(
         checks=by_topic,
         curves=None if curves.table.empty else curves.table,
         prior_occupation=prior,
-        effects=treatment_effects(fit, interval),
+        effects=pd.DataFrame(columns=_EFFECT_COLUMNS) if ratios is None else ratios,
         interval=interval,
+        markers=_found(missing, "markers", lambda: marker_evidence(fit, interval)),
         estimands=tuple(effect.drop_dims(PATIENT, errors="ignore") for effect in effects),
-        markers=marker_evidence(fit, interval),
+        missing=missing,
     )
 
 
 def treatment_effects(fit: Fit, interval: float) -> pd.DataFrame:
     """Return hazard ratios by effect and subgroup, and for the population (``all``)."""
-    columns = [EFFECT, SUBGROUP, "n", "median", "lower", "upper"]
     posterior = fit.datatree[POSTERIOR].to_dataset()
     if TREATMENT_SUBGROUP_EFFECT not in posterior:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=_EFFECT_COLUMNS)
     sizes = fit.cohort.patients[SUBGROUP].value_counts()
     quantiles = [0.5, 0.5 - interval / 2, 0.5 + interval / 2]
     by_group = posterior[TREATMENT_SUBGROUP_EFFECT].quantile(quantiles, (CHAIN, DRAW))
@@ -232,26 +240,36 @@ def treatment_effects(fit: Fit, interval: float) -> pd.DataFrame:
         if whole is not None:
             numbers = whole.sel({EFFECT: effect}).values
             rows.append((effect, "all", fit.cohort.n_patients, *numbers))
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=_EFFECT_COLUMNS)
     ratios = ["median", "lower", "upper"]
     table[ratios] = np.exp(table[ratios])
     return table
 
 
 def _horizons(process: CountingProcess) -> tuple[float, ...]:
-    """1, 3 and 5 years as far as enough patients are followed, else the median of the ends."""
+    """1, 3 and 5 years as far as the state of enough patients is known.
+
+    Where all lie beyond the last follow-up, a day within it comes first, the median of its ends or
+    half of that: the deaths known by those years may be enough, but say nothing of the others.
+    """
     days = [y * DAYS_PER_YEAR for y in _YEARS]
-    known = process.n_known(days)
+    known, ends = process.n_known(days), process.follow_up().exit
     kept = tuple(d for d, n in zip(days, known, strict=True) if n >= _ENOUGH)
-    return kept or (float(np.median(process.follow_up().exit)),)
+    within = any(d <= ends.max() for d in kept)
+    middle = float(np.median(ends))
+    return kept if within else (middle if middle < ends.max() else middle / 2, *kept)
 
 
-def _predicted(fit: Fit, process: CountingProcess, horizons: Sequence[float]) -> xr.DataArray:
+def _grid(horizons: Sequence[float]) -> Floats:
+    """Days at which curves are drawn: from 0 to the last horizon, and the horizons."""
+    return np.unique(np.concatenate([np.linspace(0, max(horizons), _STEPS + 1), horizons]))
+
+
+def _predicted(fit: Fit, process: CountingProcess, grid: Floats) -> xr.DataArray:
     """Posterior mean state occupation of every patient with time at risk, from day 0 on.
 
     In-sample: under the draws of the fit, which have seen how these patients fared.
     """
-    grid = np.unique(np.concatenate([np.linspace(0, max(horizons), _STEPS + 1), horizons]))
     ids = [str(p) for p in process.patients]
     twin: Twin = fit.thinned(_FORECAST_DRAWS).twin(ids, at=0.0).as_drawn()
     predicted = twin.forecast(float(grid[-1]), grid)[STATE_PROBABILITY]
@@ -267,7 +285,7 @@ def _calibration(
 
 def _scores(
     fit: Fit,
-    predicted: xr.DataArray,
+    predicted: Callable[[], xr.DataArray],
     process: CountingProcess,
     look: StateLook,
     horizons: Sequence[float],
@@ -279,14 +297,14 @@ def _scores(
             "accuracy of predictions",
             SCORES,
             lambda: prediction_scores(
-                predicted, process, horizons, combined=combined, level=CHECK_LEVEL
+                predicted(), process, horizons, combined=combined, level=CHECK_LEVEL
             ),
         ),
         _attempt(
             "concordance",
             SCORES,
             lambda: concordance_check(
-                predicted, process, dead, float(max(horizons)), level=CHECK_LEVEL
+                predicted(), process, dead, float(max(horizons)), level=CHECK_LEVEL
             ),
         ),
         _attempt("leave-one-patient-out accuracy", SCORES, lambda: _leave_one_out(fit)),
@@ -296,9 +314,9 @@ def _scores(
 def _sensitivity(fit: Fit, horizons: Sequence[float]) -> tuple[CheckResult, ...]:
     try:
         return sensitivity_of(fit, horizons)
-    except TwinbayesError as error:
+    except Exception as error:
         return tuple(
-            CheckResult.not_provided(name, str(error), topic=SENSITIVITY)
+            CheckResult.not_provided(name, reason(error), topic=SENSITIVITY)
             for name in (OF_PARAMETERS, OF_FORECASTS)
         )
 
@@ -316,5 +334,14 @@ def _attempt(name: str, topic: Topic, check: Callable[[], CheckResult]) -> Check
     """Return a check, or say why there is none: a review is never silent about a gap."""
     try:
         return check()
-    except TwinbayesError as error:
-        return CheckResult.not_provided(name, str(error), topic=topic)
+    except Exception as error:  # a check that fails in any way loses no other
+        return CheckResult.not_provided(name, reason(error), topic=topic)
+
+
+def _found[T](missing: dict[str, str], part: str, make: Callable[[], T]) -> T | None:
+    """Return a part of the evidence, or None and say why it is missing."""
+    try:
+        return make()
+    except Exception as error:
+        missing[part] = reason(error)
+        return None

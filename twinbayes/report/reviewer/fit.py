@@ -8,6 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from twinbayes.checks.result import (
+    CALIBRATION,
     FURTHER,
     OUT_OF_SAMPLE,
     PRIOR_PREDICTIVE,
@@ -19,7 +20,7 @@ from twinbayes.cohort.quality.suppression import part_words
 from twinbayes.inference import AggregateFit, Fit, Verdict
 from twinbayes.inference.densities.log_prior import used_priors
 from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
-from twinbayes.names import SUBGROUP
+from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME
 from twinbayes.priors import PriorEntry
 from twinbayes.priors.files.names import LIBRARY, OVERRIDDEN, OWN, origin_of
 from twinbayes.report.figures.diagnostics import missingness
@@ -41,19 +42,12 @@ _USABLE_MEANS: Final = (
 
 
 def verdict(evidence: ReviewEvidence) -> f.Block:
-    """Return the banner that every report starts with, and the checks at a glance."""
+    """Return the banner that every report starts with."""
     judged = evidence.fit.verdict
-    glance = [
-        {"section": topic, "check": c.name, "outcome": f.badge(c), "in words": words(c.text)}
-        for topic, some in evidence.checks.items()
-        for c in some
-    ]
     return f.block(
         f.banner(judged.usable, judged.reasons, simulated=evidence.fit.cohort.simulated),
         f.paragraph(judged_words(judged)),
         f.paragraph(_USABLE_MEANS, "note"),
-        f.heading("Checks at a glance"),
-        f.table(pd.DataFrame(glance)) if glance else f.not_provided("No check was run."),
     )
 
 
@@ -185,11 +179,13 @@ def provenance_words(frame: pd.DataFrame) -> str:
 
 def prior_predictive(evidence: ReviewEvidence) -> f.Block:
     """Return the state occupation that the priors alone expect, and the check of it."""
-    draws = evidence.prior_occupation
+    draws, checks = evidence.prior_occupation, evidence.of(PRIOR_PREDICTIVE)
     if draws is None:
-        return f.not_provided("No draws of the priors.")
+        if not checks:
+            return f.not_provided("No draws of the priors.")
+        return f.block(*(f.check(c) for c in checks))
     picture = prior_predictive_picture(draws, evidence.look).marked(*evidence.marks)
-    return f.block(picture, *(f.check(c) for c in evidence.of(PRIOR_PREDICTIVE)))
+    return f.block(picture, *(f.check(c) for c in checks))
 
 
 def limits(evidence: ReviewEvidence) -> f.Block:
@@ -273,7 +269,13 @@ def _limits(evidence: ReviewEvidence) -> Iterator[str]:
     if fit.encoding.left_out:
         n = len(fit.encoding.left_out)
         yield f"{n} covariates with too few carriers to inform a model were left out."
-    last = max(evidence.horizons) / 365.25
+    judged = [
+        float(day)
+        for check in evidence.of(CALIBRATION)
+        if {TIME, "observed"} <= set(check.table.columns)
+        for day in check.table.loc[check.table["observed"].notna(), TIME]
+    ]
+    last = max(judged, default=0.0) / DAYS_PER_YEAR
     yield f"Predictions beyond {last:.1f} years since origin were not judged."
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,9 @@ from twinbayes.names import (
     PATIENT_SD,
     POSTERIOR,
 )
+from twinbayes.report.figures.look import words
+
+_OF_FAMILIES: Final = "marker_"  # how the names of their parameters begin
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +39,9 @@ class MarkerEvidence:
     ----------
     curves
         One row a coefficient: mean and interval of the population, standard deviation of patients.
+    scatter
+        One row a number that a family of measurements has beside the curve, such as the standard
+        deviation of a measurement around it (``marker_sd``): mean and interval.
     associations
         One row a feature of a marker and transition: hazard ratio per unit, with interval.
     visits
@@ -43,6 +51,7 @@ class MarkerEvidence:
     """
 
     curves: pd.DataFrame
+    scatter: pd.DataFrame
     associations: pd.DataFrame
     visits: tuple[PredictedVisits, ...]
     coverage: CheckResult
@@ -55,6 +64,7 @@ def marker_evidence(fit: Fit, interval: float) -> MarkerEvidence | None:
     visits = replicated_visits(fit)
     return MarkerEvidence(
         curves=_curves(fit, fit.learnt.curves, interval),
+        scatter=_scatter(fit, interval),
         associations=_associations(fit, interval),
         visits=visits,
         coverage=marker_coverage(visits, level=interval),
@@ -91,9 +101,23 @@ def _curves(fit: Fit, learnt: CurveEncoding, interval: float) -> pd.DataFrame:
     return frame
 
 
+def _scatter(fit: Fit, interval: float) -> pd.DataFrame:
+    """Whatever is named ``marker_…`` in the posterior: what families have beside the curve."""
+    posterior = fit.datatree[POSTERIOR].to_dataset()
+    parts = []
+    for name, draws in posterior.data_vars.items():
+        if str(name).startswith(_OF_FAMILIES):
+            own = [d for d in draws.dims if d not in (CHAIN, DRAW)]
+            places = product(*(map(str, draws[d].to_numpy()) for d in own))
+            labels = [": ".join([*place, words(str(name))]) for place in places]
+            parts.append(_summed_up(labels, draws, interval))
+    columns = ["coefficient", "mean", "lower", "upper"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
 def _summed_up(labels: list[str], draws: xr.DataArray, interval: float) -> pd.DataFrame:
-    low, high = (draws.quantile(q, (CHAIN, DRAW)).to_numpy() for q in _tails(interval))
-    mean = draws.mean((CHAIN, DRAW)).to_numpy()
+    low, high = (draws.quantile(q, (CHAIN, DRAW)).to_numpy().ravel() for q in _tails(interval))
+    mean = draws.mean((CHAIN, DRAW)).to_numpy().ravel()
     return pd.DataFrame({"coefficient": labels, "mean": mean, "lower": low, "upper": high})
 
 

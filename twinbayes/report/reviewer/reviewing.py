@@ -76,6 +76,7 @@ def review(
             usable=fit.verdict.usable,
             simulated=False,
             show_code=show_code,
+            at_a_glance=True,
         )
     else:
         page = render_report(
@@ -86,5 +87,6 @@ def review(
             usable=fit.verdict.usable,
             simulated=fit.cohort.simulated,
             show_code=show_code,
+            at_a_glance=True,
         )
     return write_page(out, page)

@@ -12,10 +12,13 @@ def trajectories(evidence: ReviewEvidence) -> f.Block:
     """Return curves, associations and predictive coverage of the markers."""
     found = evidence.markers
     if found is None:
-        return f.not_provided("The model has no repeatedly measured markers.")
+        return f.not_provided(
+            evidence.missing.get("markers", "The model has no repeatedly measured markers.")
+        )
     interval = interval_words(evidence.interval, KIND)
     number = "{:.3g}".format
     curves = found.curves.rename(columns={"lower": f"lower end of the {interval}"})
+    scatter = found.scatter.rename(columns={"lower": f"lower end of the {interval}"})
     ratios = found.associations.rename(columns={"lower": f"lower end of the {interval}"})
     return f.block(
         f.paragraph(
@@ -37,4 +40,10 @@ def trajectories(evidence: ReviewEvidence) -> f.Block:
         f.folded(
             "Coefficients", f.table(curves, formats=dict.fromkeys(curves.columns[1:], number))
         ),
+        f.folded(
+            "How measurements scatter around the curves",
+            f.table(scatter, formats=dict.fromkeys(scatter.columns[1:], number)),
+        )
+        if len(scatter)
+        else None,
     )

@@ -137,4 +137,7 @@ def survival_frame(patients: Patients, horizons: Sequence[float]) -> pd.DataFram
         index=pd.Index(patients.patient_ids, name=PATIENT),
         columns=pd.Index(result[TIME].to_numpy(), name=TIME),
     )
-    return frame[list(times)]
+    chosen = frame[list(times)]
+    if "warning" in result.attrs:
+        chosen.attrs["warning"] = result.attrs["warning"]
+    return chosen

@@ -12,7 +12,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.errors import ScenarioError, TwinError
+from twinbayes.errors import CohortError, ScenarioError, TwinError
+from twinbayes.estimators.observed import as_numbers
 from twinbayes.names import (
     CENTRE,
     CUMULATIVE_INCIDENCE,
@@ -26,6 +27,7 @@ from twinbayes.names import (
     SUBGROUP,
     TIME,
 )
+from twinbayes.twin.answers.follow_up import with_follow_up
 from twinbayes.twin.answers.summaries import Draws, summarise
 from twinbayes.twin.occupation.paths import over_patients, time_nodes
 from twinbayes.twin.occupation.places import Chart
@@ -137,7 +139,7 @@ def _lies_between(value: object, low: float, high: float) -> bool:
     return low <= float(value) <= high
 
 
-def as_days(values: object, what: str) -> Floats:
+def as_days(values: ArrayLike, what: str) -> Floats:
     """Read one or more days, (time,).
 
     Raises
@@ -146,8 +148,8 @@ def as_days(values: object, what: str) -> Floats:
         They are no sequence of finite numbers, or none.
     """
     try:
-        days = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
+        days = as_numbers(values, what, "day")
+    except CohortError:
         days = np.zeros(0)
     if days.ndim != 1 or not len(days) or not np.isfinite(days).all():
         raise TwinError(
@@ -278,7 +280,7 @@ def label(
     for name in dataset.data_vars:
         if any(word in str(name) for word in _DAYS):
             dataset[name].attrs["units"] = "days"
-    return dataset
+    return with_follow_up(dataset, patients)
 
 
 def require_finite(data: Data, undefined: Collection[str] = ()) -> None:

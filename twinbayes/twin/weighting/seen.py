@@ -14,6 +14,8 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Learnt, ModelSpec
+from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.courses.history import trace_histories
 from twinbayes.names import CENTRE, DAY, EVENTS, PATIENT_ID, SUBGROUP, TREATMENTS, VISITS
 from twinbayes.priors import PriorSet
 from twinbayes.twin.population.hazards import Population
@@ -42,6 +44,9 @@ class SeenByFit:
     _under_priors: dict[int, Population] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )  # by number of draws: found once for all twins of the fit
+    _followed_in: dict[str, float] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )  # by state
 
     @cached_property
     def longest(self) -> float:
@@ -49,6 +54,25 @@ class SeenByFit:
         counted = np.array(self.cohort.patient_ids)[self.weight > 0]
         days = self.cohort.events.loc[self.cohort.events[PATIENT_ID].isin(counted), DAY]
         return float(days.max()) if len(days) else 0.0
+
+    def followed_in(self, graph: StateGraph) -> Mapping[str, float]:
+        """Return the last day on which anyone was followed who was once in each state, if any was.
+
+        Parameters
+        ----------
+        graph
+            The states of the fitted model.
+        """
+        if not self._followed_in:
+            episodes = trace_histories(graph, self.cohort).episodes
+            counted = [e for e in episodes if self.weight[e.patient] > 0.0]
+            last: dict[int, float] = {}
+            for e in counted:
+                last[e.patient] = max(last.get(e.patient, 0.0), e.stop)
+            for e in counted:
+                known = self._followed_in.get(e.state, -np.inf)
+                self._followed_in[e.state] = max(known, last[e.patient])
+        return self._followed_in
 
     @cached_property
     def _baseline(self) -> pd.DataFrame:
