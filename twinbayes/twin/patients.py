@@ -20,8 +20,9 @@ from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.names import CENTRE, MARKER, PATIENT, PATIENT_ID, SUBGROUP
 from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
 from twinbayes.twin.curves.patient import PatientCurves, along_curves, patient_curves
-from twinbayes.twin.occupation.paths import Path, follow
+from twinbayes.twin.occupation.paths import Journey, Path, follow
 from twinbayes.twin.occupation.places import Chart, draw_chart
+from twinbayes.twin.on_paths import CurvesOnPaths
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import PatientRatios, own_hazards, patient_ratios
@@ -323,8 +324,8 @@ class Patients:
 
     def followed(
         self, i: int, scenario: Scenario, nodes: Floats, drawn: PatientDraws
-    ) -> tuple[Path, PatientCurves | None]:
-        """Path of patient `i` under a scenario, and the curves that its hazards follow.
+    ) -> tuple[Path, CurvesOnPaths | None]:
+        """Path of patient `i` under a scenario, and the curves along it.
 
         Parameters
         ----------
@@ -340,12 +341,14 @@ class Patients:
         """
         if scenario.settings:
             drawn = self.design_change(scenario.settings).of(i, drawn)
-        curves = None if drawn.curves is None else drawn.curves.turning(scenario)
-        population, present = drawn.population, self.present[i]
+        population, present, curves = drawn.population, self.present[i], drawn.curves
         if self.spec.associations and curves is not None:
             population = along_curves(population, curves, self.graph, present.day + nodes)
-        path = follow(self.graph, self.chart, population, drawn.ratios, present, scenario, nodes)
-        return path, curves
+        journey = Journey(
+            self.graph, self.chart, population, drawn.ratios, present, scenario, nodes
+        )
+        path = follow(journey)
+        return path, None if curves is None else CurvesOnPaths(curves, path, journey)
 
     def design_change(self, settings: tuple[Setting, ...]) -> DesignChange:
         """What a scenario's settings change in the design of the patients.
