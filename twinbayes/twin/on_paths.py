@@ -178,9 +178,11 @@ class CurvesByGroup:
         """
         found = {s: np.zeros((len(self._days), self._n_draws)) for s in self._of_state}
         for slot, at in enumerate(self._slots(marker)):
-            weighted = self._shares(slot) * at.expect(of)
+            weighted = at.expect(of)
+            weighted *= self._shares(slot)
             for s, some in self._of_state.items():
-                found[s][slot] = weighted[some].sum(axis=0)
+                for g in some:
+                    found[s][slot] += weighted[g]
         return {s: self._along_steps(values) for s, values in found.items()}
 
     def of_the_living(self, marker: str) -> OfTheLiving:
@@ -210,19 +212,25 @@ class CurvesByGroup:
         """The curve at every slot."""
         level, slope = self._known[marker]
         position, landmark = self.markers.index(marker), self.on_paths.journey.present.day
-        without = self.on_paths.curves.marker(marker, landmark + self._days)
+        without = self.on_paths.curves.marker(marker, landmark + self._days).astype(np.float32)
         for slot, (day, own) in enumerate(zip(self._days, without, strict=True)):
             total, spread = self.sojourns.moments(slot, position)
-            mean = own + level + slope * (day / DAYS_PER_YEAR) - total
+            mean = own + level + slope * np.float32(day / DAYS_PER_YEAR) - total
             yield AtSlot(own, mean, spread, total)
 
     def _shares(self, slot: int) -> Floats:
         """(group, draw) share of each group in those who are in its state."""
-        out = self.sojourns.mass(slot)
+        mass = self.sojourns.mass(slot)
+        out = np.empty_like(mass)
         for some in self._of_state.values():
-            total = out[some].sum(axis=0)
+            total = mass[some[0]].copy()
+            for g in some[1:]:
+                total += mass[g]
             nobody = total <= 0.0
-            out[some] = np.where(nobody, 1.0 / len(some), out[some] / (total + nobody))
+            total[nobody] = 1.0
+            for g in some:
+                np.divide(mass[g], total, out=out[g])
+                out[g][nobody] = 1.0 / len(some)
         return out
 
     def _of_groups(self, slot: int) -> Floats:
@@ -242,10 +250,10 @@ class CurvesByGroup:
         """Level and slope a year, (group, draw), that each group adds to the curve of a marker."""
         groups, out = self.sojourns.groups, {}
         for marker in self.markers:
-            level, slope = np.zeros((2, len(groups), self._n_draws))
+            level, slope = np.zeros((2, len(groups), self._n_draws), dtype=np.float32)
             for turn, own in self.on_paths.curves.turns_to_come(marker):
                 taken = [g for g, (_, turns) in enumerate(groups) if turn.what in turns]
-                (slope if turn.turn == BEND else level)[taken] += own
+                (slope if turn.turn == BEND else level)[taken] += own.astype(np.float32)
             out[marker] = level, slope
         return out
 

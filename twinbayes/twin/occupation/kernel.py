@@ -46,7 +46,7 @@ from twinbayes.twin.occupation.rows import (
     total_of,
     two_products,
 )
-from twinbayes.twin.occupation.turn_rows import approach, collect, turn
+from twinbayes.twin.occupation.turn_rows import approach, collect, turn, turn_flow
 
 WAVES: Final = 3
 _MERGE: Final = 0.4  # buckets merge when their joint width falls below this share of their age
@@ -198,7 +198,7 @@ def _settle(when, fresh, era, model, table, used, at):  # type: ignore[no-untype
             row = at.wave + w * len(places) + q
             if used[row] == 0:
                 continue
-            if w < WAVES and total_of(row, at.n_draws, table) > _TINY * at.n_draws:
+            if w < WAVES and total_of(row, table) > _TINY * table.shape[2]:
                 _leave(q, row, era, w + 1, False, then, model, table, used, at)
             to = fresh if places[q].indexed_by != 0 else 0
             arrived = arrived or to == fresh
@@ -238,7 +238,7 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
         add(at.begun + p, row, table)
         return
     if n_open > 1:
-        survive(at.out, row, at.begun + p, table)
+        survive(at.out, row, at.begun + p, at.stays, table)
     for m in range(places[p].first_move, places[p].end_move):
         if moves[m].is_open == 0:
             continue
@@ -248,24 +248,28 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
             to = at.begun + q
         used[to] = 1
         is_counted, turns = q >= 0 and moves[m].treatment < 0, moves[m].turn >= 0
-        goes = at.moved if turns else to
-        if turns:
-            clear(goes, table)
+        if at.counts == 0:  # only those matter who may be met again
+            is_counted = False
+            if q < 0 and n_open > 1:
+                continue
         ratio = _ratio_over(moves[m], era, early_left, span, mixed + m, table, at)
         if n_open > 1 and is_counted:
-            flow_twice(at.area + e, ratio, at.out, at.taken + e, goes, table)
+            flow_twice(at.area + e, ratio, at.out, at.taken + e, to, table)
         elif n_open > 1:
-            flow(at.area + e, ratio, at.out, goes, table)
-        elif is_counted:
+            flow(at.area + e, ratio, at.out, to, table)
+        elif is_counted or turns:
             clear(at.out, table)
-            leave_one_way(area, ratio, at.out, row, at.begun + p, table)
-            add(at.out, at.taken + e, table)
-            add(at.out, goes, table)
+            leave_one_way(area, ratio, at.out, row, at.begun + p, at.stays, table)
+            if is_counted:
+                add(at.out, at.taken + e, table)
+            if turns:
+                turn(at.out, moves[m].turn, day + 0.5 * span, k, model, table, at)
+            add(at.out, to, table)
         else:
-            leave_one_way(area, ratio, goes, row, at.begun + p, table)
-        if turns:
-            turn(goes, moves[m].turn, day + 0.5 * span, k, model, table, at)
-            add(goes, to, table)
+            leave_one_way(area, ratio, to, row, at.begun + p, at.stays, table)
+        if n_open > 1 and turns:
+            hazard = (at.area + e, ratio)
+            turn_flow(hazard, at.out, to, moves[m].turn, day + 0.5 * span, k, model, table, at)
 
 
 @_inner
@@ -278,8 +282,8 @@ def _ratio_over(move, era, early_left, span, mixed, table, at):  # type: ignore[
     if early_left >= span:
         return early
     share = np.float32(early_left / span)
-    for d in range(table.shape[1]):
-        table[mixed, d] = share * table[early, d] + (ONE - share) * table[late, d]
+    for d in range(table.shape[2]):
+        table[mixed, 0, d] = share * table[early, 0, d] + (ONE - share) * table[late, 0, d]
     return mixed
 
 
@@ -291,14 +295,14 @@ def _integrate(rate, edges, e, start, stop, out, table):  # type: ignore[no-unty
         j += 1
     high = stop if j == last else min(stop, edges[e, j + 1])
     length = np.float32(high - start)
-    for d in range(table.shape[1]):
-        table[out, d] = length * table[rate + j, d]
+    for d in range(table.shape[2]):
+        table[out, 0, d] = length * table[rate + j, 0, d]
     while high < stop:
         low, j = high, j + 1
         high = stop if j == last else min(stop, edges[e, j + 1])
         length = np.float32(high - low)
-        for d in range(table.shape[1]):
-            table[out, d] += length * table[rate + j, d]
+        for d in range(table.shape[2]):
+            table[out, 0, d] += length * table[rate + j, 0, d]
 
 
 @_inner
@@ -323,8 +327,8 @@ def _merge(now, n_live, buckets, model, table, used, at):  # type: ignore[no-unt
                 ours = theirs = _SMALLEST
                 for p in range(len(places)):
                     row = at.mass + p * at.n_buckets
-                    ours += total_of(row + a, at.n_draws, table)
-                    theirs += total_of(row + b, at.n_draws, table)
+                    ours += total_of(row + a, table)
+                    theirs += total_of(row + b, table)
                     pour(row + b, row + a, table, used)
                 middle[a] += theirs / (ours + theirs) * (middle[b] - middle[a])
                 high[a] = high[b]
@@ -337,7 +341,7 @@ def _merge(now, n_live, buckets, model, table, used, at):  # type: ignore[no-unt
 @_inner
 def _count(k, state, model, table, at, first, occupation, entries):  # type: ignore[no-untyped-def]
     """Write node `k`: entries, and from these who is where, everybody having been in `state`."""
-    arcs, column, last = model[2], model[4], first + table.shape[1]
+    arcs, column, last = model[2], model[4], first + table.shape[2]
     for s in range(occupation.shape[1]):
         occupation[k, s, first:last] = ONE if s == state else ZERO
     entries[k, :, first:last] = ZERO
@@ -347,5 +351,5 @@ def _count(k, state, model, table, at, first, occupation, entries):  # type: ign
             add_to(entries[k, column[arcs[e, 1]], first:last], at.taken + e, table)
     for e in range(len(arcs)):
         left = occupation[k, arcs[e, 0], first:last]
-        for d in range(table.shape[1]):  # rounding must not leave less than nothing
-            left[d] = max(left[d] - table[at.taken + e, d], ZERO)
+        for d in range(table.shape[2]):  # rounding must not leave less than nothing
+            left[d] = max(left[d] - table[at.taken + e, 0, d], ZERO)

@@ -163,15 +163,14 @@ class Journey:
     ) -> tuple[Singles, Table, Ints, tuple[Floats, Floats, Floats, Ints, Ints]]:
         """Table, layout, used and buckets of the kernel for some draws, the patient in place."""
         n, era = draws.stop - draws.start, int(np.searchsorted(self.chart.cuts, self.present.entry))
-        layout, n_rows = _layout(chart, self.population, len(self.nodes) - 1, n, turns)
-        table = np.zeros((n_rows, n * turns.n_blocks), dtype=np.float32)
+        layout, n_rows = _layout(chart, self.population, len(self.nodes) - 1, turns)
+        table = np.zeros((n_rows, turns.n_blocks, n), dtype=np.float32)
         for name, values in zip(("rate", "ratio", "trail"), self._rates, strict=True):
             first = layout[name][0]
-            for b in range(turns.n_blocks):
-                table[first : first + len(values), b * n : (b + 1) * n] = values[:, draws]
+            table[first : first + len(values), 0] = values[:, draws]
         first = layout["coefficient"][0]
-        table[first : first + len(turns.coefficient), :n] = turns.coefficient[:, draws]
-        used, buckets = _put_in_place(place, self.home[1], era, chart, table[:, :n], layout[0])
+        table[first : first + len(turns.coefficient), 0] = turns.coefficient[:, draws]
+        used, buckets = _put_in_place(place, self.home[1], era, chart, table[:, 0], layout[0])
         return table, layout, used, buckets
 
 
@@ -185,11 +184,14 @@ class TurnRows:
         (coefficient, draw).
     n_totals, n_pairs
         Of which each row has a block.
+    counts
+        Whether the moves are counted, which takes time.
     """
 
     coefficient: Floats
     n_totals: int = 0
     n_pairs: int = 0
+    counts: bool = False
 
     @property
     def n_blocks(self) -> int:
@@ -211,14 +213,14 @@ def follow(journey: Journey) -> Path:
     model = (chart.place_table, moves, chart.arcs, edges, column, _NO_TURNS)
     for first in range(0, n_draws, _BLOCK):
         draws = slice(first, min(first + _BLOCK, n_draws))
-        rows = journey.rows(chart, journey.home[0], draws, TurnRows(np.zeros((0, n_draws))))
+        rows = journey.rows(chart, journey.home[0], draws, TurnRows(np.zeros((0, n_draws)), counts=True))
         day = journey.present.day
         occupy(nodes, journey.eras, day, state, model, rows, first, occupation, entries)
     return Path(nodes, occupation, entries, entered)
 
 
 def _layout(
-    chart: Chart, population: Population, n_steps: int, n_draws: int, turns: TurnRows
+    chart: Chart, population: Population, n_steps: int, turns: TurnRows
 ) -> tuple[Table, int]:
     """Where each kind of row begins in the kernel's table, and how many rows there are."""
     n_intensities, n_windows, _ = population.rate.shape
@@ -234,7 +236,7 @@ def _layout(
         "taken": len(chart.arcs),
         "wave": (WAVES + 1) * n_places,
         "begun": n_places,
-        "moved": 1,
+        "stays": 2,
         "added": turns.n_totals,
         "coefficient": len(turns.coefficient),
         "mass": n_places * n_buckets,
@@ -242,7 +244,7 @@ def _layout(
     ends = np.cumsum(list(sizes.values()))
     starts = dict(zip(sizes, ends - list(sizes.values()), strict=True))
     counts = {"n_old": n_old, "n_buckets": n_buckets, "n_windows": n_windows, "n_steps": n_steps}
-    counts |= {"n_draws": n_draws, "n_totals": turns.n_totals}
+    counts |= {"n_totals": turns.n_totals, "counts": turns.counts}
     at = {**starts, **counts}
     dtype = [(name, np.int64) for name in at]
     return np.array([tuple(at.values())], dtype=dtype), int(ends[-1])

@@ -1,4 +1,8 @@
-"""Rows of the table of the occupation kernel: sums, flows and exits, side by side over draws."""
+"""Rows of the table of the occupation kernel: sums, flows and exits, side by side over draws.
+
+The table is (row, block, draw). What flows may have several blocks (see `turn_rows`); hazards have
+the first alone, since all blocks leave alike.
+"""
 
 from __future__ import annotations
 
@@ -31,27 +35,50 @@ def stay(x):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def survive(total, mass, begun, table):  # type: ignore[no-untyped-def]
+def survive(total, mass, begun, stays, table):  # type: ignore[no-untyped-def]
     """Let `mass` and, from the middle of the stretch on, `begun` stay with exp(-total).
 
     On return, `mass` holds who stays, and `total` who leaves for each unit of cumulative hazard.
+    Rows `stays` and the next are workspace where there are several blocks.
     """
-    for d in range(table.shape[1]):
-        s, g = stay(table[total, d])
-        m, f = table[mass, d], table[begun, d]
-        table[total, d] = g * (m + m * s + f)
-        table[mass, d] = s * (m * s + f)
+    if table.shape[1] == 1:
+        for d in range(table.shape[2]):
+            s, g = stay(table[total, 0, d])
+            m, f = table[mass, 0, d], table[begun, 0, d]
+            table[total, 0, d] = g * (m + m * s + f)
+            table[mass, 0, d] = s * (m * s + f)
+        return
+    for d in range(table.shape[2]):
+        table[stays, 0, d], table[stays + 1, 0, d] = stay(table[total, 0, d])
+    for b in range(table.shape[1]):
+        for d in range(table.shape[2]):
+            s, g = table[stays, 0, d], table[stays + 1, 0, d]
+            m, f = table[mass, b, d], table[begun, b, d]
+            table[total, b, d] = g * (m + m * s + f)
+            table[mass, b, d] = s * (m * s + f)
 
 
 @_inner
-def leave_one_way(area, ratio, out, mass, begun, table):  # type: ignore[no-untyped-def]
-    """Let leave those who have one way to go; they add to `out`."""
-    for d in range(table.shape[1]):
-        x = table[area, d] * table[ratio, d]
+def leave_one_way(area, ratio, out, mass, begun, stays, table):  # type: ignore[no-untyped-def]
+    """Let leave those who have one way to go; they add to `out`. Workspace as for `survive`."""
+    if table.shape[1] == 1:
+        for d in range(table.shape[2]):
+            x = table[area, 0, d] * table[ratio, 0, d]
+            s, g = stay(x)
+            m, f = table[mass, 0, d], table[begun, 0, d]
+            table[out, 0, d] += x * g * (m + m * s + f)
+            table[mass, 0, d] = s * (m * s + f)
+        return
+    for d in range(table.shape[2]):
+        x = table[area, 0, d] * table[ratio, 0, d]
         s, g = stay(x)
-        m, f = table[mass, d], table[begun, d]
-        table[out, d] += x * g * (m + m * s + f)
-        table[mass, d] = s * (m * s + f)
+        table[stays, 0, d], table[stays + 1, 0, d] = s, x * g
+    for b in range(table.shape[1]):
+        for d in range(table.shape[2]):
+            s, g = table[stays, 0, d], table[stays + 1, 0, d]
+            m, f = table[mass, b, d], table[begun, b, d]
+            table[out, b, d] += g * (m + m * s + f)
+            table[mass, b, d] = s * (m * s + f)
 
 
 @_inner
@@ -66,58 +93,62 @@ def pour(a, b, table, used):  # type: ignore[no-untyped-def]
 
 @_inner
 def add_to(out, row, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        out[d] += table[row, d]
+    for d in range(table.shape[2]):
+        out[d] += table[row, 0, d]
 
 
 @_inner
-def total_of(row, n, table):  # type: ignore[no-untyped-def]
-    """Sum of the first `n` numbers of a row."""
+def total_of(row, table):  # type: ignore[no-untyped-def]
+    """Mass of a row, over all draws."""
     total = ZERO
-    for d in range(n):
-        total += table[row, d]
+    for d in range(table.shape[2]):
+        total += table[row, 0, d]
     return total
 
 
 @_inner
 def clear(row, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[row, d] = ZERO
+    for b in range(table.shape[1]):
+        for d in range(table.shape[2]):
+            table[row, b, d] = ZERO
 
 
 @_inner
 def add(row, out, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[out, d] += table[row, d]
+    for b in range(table.shape[1]):
+        for d in range(table.shape[2]):
+            table[out, b, d] += table[row, b, d]
 
 
 @_inner
 def product(a, b, out, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[out, d] = table[a, d] * table[b, d]
+    for d in range(table.shape[2]):
+        table[out, 0, d] = table[a, 0, d] * table[b, 0, d]
 
 
 @_inner
 def two_products(a, b, c, e, out, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[out, d] = table[a, d] * table[b, d] + table[c, d] * table[e, d]
+    for d in range(table.shape[2]):
+        table[out, 0, d] = table[a, 0, d] * table[b, 0, d] + table[c, 0, d] * table[e, 0, d]
 
 
 @_inner
 def add_product(a, b, out, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[out, d] += table[a, d] * table[b, d]
+    for d in range(table.shape[2]):
+        table[out, 0, d] += table[a, 0, d] * table[b, 0, d]
 
 
 @_inner
 def flow(area, ratio, leaving, out, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[out, d] += table[area, d] * table[ratio, d] * table[leaving, d]
+    for b in range(table.shape[1]):
+        for d in range(table.shape[2]):
+            table[out, b, d] += table[area, 0, d] * table[ratio, 0, d] * table[leaving, b, d]
 
 
 @_inner
 def flow_twice(area, ratio, leaving, out, also, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        x = table[area, d] * table[ratio, d] * table[leaving, d]
-        table[out, d] += x
-        table[also, d] += x
+    for b in range(table.shape[1]):
+        for d in range(table.shape[2]):
+            x = table[area, 0, d] * table[ratio, 0, d] * table[leaving, b, d]
+            table[out, b, d] += x
+            table[also, b, d] += x

@@ -18,6 +18,7 @@ from twinbayes.model.courses.graph import StateGraph, Transition
 from twinbayes.twin.occupation.kernel import occupy_turning
 from twinbayes.twin.occupation.paths import Journey, TurnRows
 from twinbayes.twin.occupation.places import Chart
+from twinbayes.twin.occupation.turn_rows import moments
 from twinbayes.twin.population.ratios import Singles
 
 _BLOCK = 512  # draws per call of the kernel: its table then stays close to the processor
@@ -96,23 +97,23 @@ class Sojourns:
     totals: tuple[tuple[int, float], ...]
     pairs: tuple[tuple[int, int], ...]
 
-    def mass(self, slot: int) -> Floats:
+    def mass(self, slot: int) -> Singles:
         """(group, draw) probability of being there."""
-        return self.table[slot, :, 0].astype(np.float64)
+        return self.table[slot, :, 0]
 
-    def moments(self, slot: int, marker: int) -> tuple[Floats, Floats]:
+    def moments(self, slot: int, marker: int) -> tuple[Singles, Singles]:
         """(group, draw) mean and standard deviation of the sum of a marker's totals."""
-        table, n = self.table[slot].astype(np.float64), len(self.totals)
-        mass = table[:, 0] + (table[:, 0] == 0.0)
-        mean, square = np.zeros_like(mass), np.zeros_like(mass)
-        for f, (of, _) in enumerate(self.totals):
-            if of == marker:
-                mean += table[:, 1 + f]
-        for j, (f, g) in enumerate(self.pairs):
-            if self.totals[f][0] == marker:
-                square += (1.0 if f == g else 2.0) * table[:, 1 + n + j]
-        mean /= mass
-        return mean, np.sqrt(np.maximum(square / mass - mean**2, 0.0))
+        n_totals = len(self.totals)
+        own = [1 + f for f, (of, _) in enumerate(self.totals) if of == marker]
+        both = [
+            (1 + n_totals + j, 1 + (f != g))
+            for j, (f, g) in enumerate(self.pairs)
+            if self.totals[f][0] == marker
+        ]
+        mean, spread = np.zeros((2, len(self.groups), self.table.shape[-1]), dtype=np.float32)
+        if own:
+            moments(self.table[slot], np.array(own), np.array(both), mean, spread)
+        return mean, spread
 
 
 def turning_chart(
@@ -232,6 +233,8 @@ def sojourns(journey: Journey, turning: TurningChart, turns: Sequence[Turn]) -> 
     coefficient = np.concatenate([np.zeros((0, n_draws)), *(t.coefficient[None] for t in turns)])
     extra = TurnRows(coefficient, len(totals), len(pairs))
     moves = journey.moves(chart)
+    lasting = np.array([any(t.what in kind for t in turns) for kind in turning.kinds])
+    moves["turn"] = np.where(lasting[moves["turn"]], moves["turn"], -1)  # steps have no totals
     after = np.full(len(nodes), -1)
     forced = np.unique(moves["forced_step"])
     forced = forced[(forced >= 0) & (forced < len(nodes) - 1)]
@@ -258,10 +261,10 @@ def sojourns(journey: Journey, turning: TurningChart, turns: Sequence[Turn]) -> 
     for first in range(0, n_draws, _BLOCK):
         draws = slice(first, min(first + _BLOCK, n_draws))
         rows = journey.rows(chart, turning.home, draws, extra)
-        n = draws.stop - draws.start
-        found = np.zeros((n_slots, len(turning.groups), extra.n_blocks * n), dtype=np.float32)
+        shape = (n_slots, len(turning.groups), *rows[0].shape[1:])
+        found = np.zeros(shape, dtype=np.float32)
         occupy_turning(nodes, journey.eras, journey.present.day, model, rows, after, found)
-        out[..., draws] = found.reshape(n_slots, len(turning.groups), extra.n_blocks, n)
+        out[..., draws] = found
     return Sojourns(
         turning.groups, np.where(after >= 0, after, np.arange(len(nodes))), out, totals, pairs
     )
