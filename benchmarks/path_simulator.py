@@ -89,7 +89,9 @@ def draw_paths(
             states = [graph.states.index(s) for s in (speaks[name].states or can)]
             t = treatments.index(name)
             begin(name, on[np.isin(state[on], states) & np.isinf(start[t, on])])
-        going = np.flatnonzero((day < end) & np.isin(state, [graph.states.index(s) for s in graph.transient]))
+        going = np.flatnonzero(
+            (day < end) & np.isin(state, [graph.states.index(s) for s in graph.transient])
+        )
         if not len(going):
             break
         rates = np.zeros((len(graph.intensities), len(going)))
@@ -139,7 +141,9 @@ def draw_paths(
         happens = wait < stop
         day[going] += np.where(happens, wait, stop)
         who = going[happens]
-        chosen = (generator.random(len(who)) * total[happens] > np.cumsum(rates[:, happens], axis=0)).sum(axis=0)
+        chosen = (
+            generator.random(len(who)) * total[happens] > np.cumsum(rates[:, happens], axis=0)
+        ).sum(axis=0)
         for e, move in enumerate(graph.intensities):
             mine = who[chosen == e]
             if e >= len(graph.transitions):
@@ -157,15 +161,15 @@ def draw_paths(
     return Paths(times, until / n_times, filled, first)
 
 
-def turned(
-    twin: Twin, i: int, marker: str, draw: int, paths: Paths
-) -> Floats:
+def turned(twin: Twin, i: int, marker: str, draw: int, paths: Paths) -> Floats:
     """(time, path) curve on its transformed scale, turning along each path."""
     curves = twin.curves(i)
     scale = curves.population.learnt.get(marker)
     k = curves.population.learnt.markers.index(scale)
     own = curves.coefficients[draw, curves.population.learnt.columns(marker)] * scale.natural()
-    out = np.repeat(curves.marker(marker, paths.times)[:, draw : draw + 1], paths.state.shape[1], axis=1)
+    out = np.repeat(
+        curves.marker(marker, paths.times)[:, draw : draw + 1], paths.state.shape[1], axis=1
+    )
     for j, turn in enumerate(scale.turns):
         if np.isfinite(curves.starts[k][j]) or turn.what not in paths.first:
             continue

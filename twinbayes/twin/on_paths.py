@@ -19,6 +19,8 @@ from typing import Final
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
+from twinbayes.errors import TwinError
+from twinbayes.model.curves.association import EFFECTS
 from twinbayes.model.curves.turns import APPROACH, BEND, Since
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin.curves.patient import PatientCurves
@@ -70,6 +72,31 @@ class CurvesOnPaths:
             if turn.turn in (BEND, APPROACH)
         ]
         return CurvesByGroup(self, markers, sojourns(self.journey, turning, turns))
+
+
+def require_followable(curves: PatientCurves, journey: Journey) -> None:
+    """Refuse hazards that follow a curve which may turn on the way.
+
+    Raises
+    ------
+    TwinError
+        Such a hazard would depend on the day of an event to come, which occupation does not keep.
+    """
+    home, _ = journey.home
+    never = {a.treatment for a in journey.scenario.assumptions if a.day is None}
+    for association in curves.spec.associations:
+        marker = association.marker
+        whats = {turn.what for turn, _ in curves.turns_to_come(marker)} - never
+        if association.form == EFFECTS or home < 0 or not whats:
+            continue
+        if turning_chart(journey.graph, journey.chart, home, sorted(whats), repr(marker)):
+            raise TwinError(
+                f"The hazard of {', '.join(association.transitions)} follows the curve of "
+                f"{marker!r}, which turns since {', '.join(map(repr, sorted(whats)))}: a forecast "
+                "cannot follow a hazard that depends on the day of an event to come. Refit with "
+                "the association alone or the turn alone; the effect of a treatment on a hazard "
+                "can stand in the graph."
+            )
 
 
 def _rate(turn: Since) -> float:
@@ -201,7 +228,9 @@ class CurvesByGroup:
             some = alive > 0.0
             weight /= np.where(some, alive, 1.0)
             mean[slot] = np.where(some, (weight * value).sum(axis=0), at.without)
-            g = np.minimum((np.cumsum(weight, axis=0) < generator.random(n)).sum(axis=0), len(weight) - 1)
+            g = np.minimum(
+                (np.cumsum(weight, axis=0) < generator.random(n)).sum(axis=0), len(weight) - 1
+            )
             away = generator.standard_normal(n) * at.spread[g, every] - at.total[g, every]
             level[slot] = np.where(some, known_level[g, every] + away, 0.0)
             slope[slot] = np.where(some, known_slope[g, every] / DAYS_PER_YEAR, 0.0)
@@ -226,7 +255,7 @@ class CurvesByGroup:
             total = mass[some[0]].copy()
             for g in some[1:]:
                 total += mass[g]
-            nobody = total <= 0.0
+            nobody = total <= 1e-30
             total[nobody] = 1.0
             for g in some:
                 np.divide(mass[g], total, out=out[g])

@@ -22,7 +22,7 @@ from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
 from twinbayes.twin.curves.patient import PatientCurves, along_curves, patient_curves
 from twinbayes.twin.occupation.paths import Journey, Path, follow
 from twinbayes.twin.occupation.places import Chart, draw_chart
-from twinbayes.twin.on_paths import CurvesOnPaths
+from twinbayes.twin.on_paths import CurvesOnPaths, require_followable
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import PatientRatios, own_hazards, patient_ratios
@@ -338,15 +338,21 @@ class Patients:
         ------
         ScenarioError
             See `design_change`.
+        TwinError
+            See `require_followable`.
         """
         if scenario.settings:
             drawn = self.design_change(scenario.settings).of(i, drawn)
         population, present, curves = drawn.population, self.present[i], drawn.curves
-        if self.spec.associations and curves is not None:
-            population = along_curves(population, curves, self.graph, present.day + nodes)
         journey = Journey(
             self.graph, self.chart, population, drawn.ratios, present, scenario, nodes
         )
+        if self.spec.associations and curves is not None:
+            require_followable(curves, journey)
+            days = present.day + nodes
+            journey = replace(
+                journey, population=along_curves(population, curves, self.graph, days)
+            )
         path = follow(journey)
         return path, None if curves is None else CurvesOnPaths(curves, path, journey)
 

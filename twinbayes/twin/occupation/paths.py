@@ -213,7 +213,9 @@ def follow(journey: Journey) -> Path:
     model = (chart.place_table, moves, chart.arcs, edges, column, _NO_TURNS)
     for first in range(0, n_draws, _BLOCK):
         draws = slice(first, min(first + _BLOCK, n_draws))
-        rows = journey.rows(chart, journey.home[0], draws, TurnRows(np.zeros((0, n_draws)), counts=True))
+        rows = journey.rows(
+            chart, journey.home[0], draws, TurnRows(np.zeros((0, n_draws)), counts=True)
+        )
         day = journey.present.day
         occupy(nodes, journey.eras, day, state, model, rows, first, occupation, entries)
     return Path(nodes, occupation, entries, entered)

@@ -13,10 +13,14 @@ totals; the nodes in days since origin; and the group of each place.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from twinbayes.machine.jit import inner, jit
 from twinbayes.twin.occupation.rows import FAST, ONE, ZERO
+
+_NOBODY: Final = np.float32(1e-30)
 
 _jit = jit(fast=FAST, nogil=True)
 _inner = inner(fast=FAST, nogil=True)
@@ -130,6 +134,6 @@ def moments(sojourns, totals, pairs, mean, spread):  # type: ignore[no-untyped-d
             for j in range(len(pairs)):
                 square += np.float32(pairs[j, 1]) * sojourns[g, pairs[j, 0], d]
             mass = sojourns[g, 0, d]
-            share = ONE / mass if mass > ZERO else ZERO
+            share = ONE / mass if mass > _NOBODY else ZERO
             mean[g, d] = first * share
             spread[g, d] = np.sqrt(max(square * share - (first * share) ** 2, ZERO))

@@ -216,9 +216,7 @@ def _unfolded(
         ),
         home=position[start],
         groups=groups,
-        group=np.array(
-            [groups.index((int(r["state"]), p[1])) for p, r in zip(order, place_table)]
-        ),
+        group=np.array([groups.index((int(r["state"]), p[1])) for p, r in zip(order, place_table)]),
         kinds=kinds,
     )
 
