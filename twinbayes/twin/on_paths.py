@@ -12,19 +12,19 @@ over the two points with that mean and variance. Where f is linear this is exact
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats, Ints, Reals
 from twinbayes.errors import TwinError
 from twinbayes.model.curves.association import EFFECTS
 from twinbayes.model.curves.turns import APPROACH, BEND, Since
 from twinbayes.names import DAYS_PER_YEAR
-from twinbayes.twin.curves.patient import PatientCurves
-from twinbayes.twin.occupation.paths import Journey, Path
+from twinbayes.twin.curves.patient import PatientCurves, along_curves
+from twinbayes.twin.occupation.paths import Journey, Path, follow
 from twinbayes.twin.occupation.turning import Sojourns, Turn, sojourns, turning_chart
 
 _OF_GROUPS: Final = 1  # random numbers of a marker: which group a measured path is in
@@ -74,7 +74,26 @@ class CurvesOnPaths:
         return CurvesByGroup(self, markers, sojourns(self.journey, turning, turns))
 
 
-def require_followable(curves: PatientCurves, journey: Journey) -> None:
+def travel(journey: Journey, curves: PatientCurves | None) -> tuple[Path, CurvesOnPaths | None]:
+    """State occupation of one patient, and the curves along it.
+
+    Raises
+    ------
+    TwinError
+        A hazard follows a curve that may turn on the way.
+    """
+    if curves is None:
+        return follow(journey), None
+    if curves.spec.associations:
+        _require_followable(curves, journey)
+        days = journey.present.day + journey.nodes
+        own = along_curves(journey.population, curves, journey.graph, days)
+        journey = replace(journey, population=own)
+    path = follow(journey)
+    return path, CurvesOnPaths(curves, path, journey)
+
+
+def _require_followable(curves: PatientCurves, journey: Journey) -> None:
     """Refuse hazards that follow a curve which may turn on the way.
 
     Raises
@@ -106,7 +125,7 @@ def _rate(turn: Since) -> float:
 
 @dataclass(frozen=True)
 class AlongSteps:
-    """Values (step, draw) at both ends of each step of a time grid, linear in between."""
+    """Reals (step, draw) at both ends of each step of a time grid, linear in between."""
 
     begin: Floats
     end: Floats
@@ -159,12 +178,12 @@ class AtSlot:
         (group, draw) mean of the totals that `mean` has been lowered by.
     """
 
-    without: Floats
-    mean: Floats
-    spread: Floats
-    total: Floats
+    without: Reals
+    mean: Reals
+    spread: Reals
+    total: Reals
 
-    def expect(self, of: Callable[[Floats], Floats]) -> Floats:
+    def expect(self, of: Callable[[Reals], Reals]) -> Reals:
         """(group, draw) expectation of a function of the curve."""
         if not self.spread.any():
             return of(self.mean)
@@ -195,7 +214,7 @@ class CurvesByGroup:
             for s in dict.fromkeys(s for s, _ in groups)
         }
 
-    def given_state(self, marker: str, of: Callable[[Floats], Floats]) -> dict[int, AlongSteps]:
+    def given_state(self, marker: str, of: Callable[[Reals], Reals]) -> dict[int, AlongSteps]:
         """Expectation, in each living state, of a function of the curve.
 
         Parameters
@@ -234,8 +253,13 @@ class CurvesByGroup:
             away = generator.standard_normal(n) * at.spread[g, every] - at.total[g, every]
             level[slot] = np.where(some, known_level[g, every] + away, 0.0)
             slope[slot] = np.where(some, known_slope[g, every] / DAYS_PER_YEAR, 0.0)
-        parts = (self._along_steps(x) for x in (mean, level, slope))
-        return OfTheLiving(self.on_paths.path.nodes, *parts, generator)
+        return OfTheLiving(
+            self.on_paths.path.nodes,
+            self._along_steps(mean),
+            self._along_steps(level),
+            self._along_steps(slope),
+            generator,
+        )
 
     def _slots(self, marker: str) -> Iterator[AtSlot]:
         """The curve at every slot."""
@@ -247,7 +271,7 @@ class CurvesByGroup:
             mean = own + level + slope * np.float32(day / DAYS_PER_YEAR) - total
             yield AtSlot(own, mean, spread, total)
 
-    def _shares(self, slot: int) -> Floats:
+    def _shares(self, slot: int) -> Reals:
         """(group, draw) share of each group in those who are in its state."""
         mass = self.sojourns.mass(slot)
         out = np.empty_like(mass)
@@ -262,7 +286,7 @@ class CurvesByGroup:
                 out[g][nobody] = 1.0 / len(some)
         return out
 
-    def _of_groups(self, slot: int) -> Floats:
+    def _of_groups(self, slot: int) -> Reals:
         """(group, draw) probability of being in each group; of states, it is that of the path."""
         out, nodes = self._shares(slot), self.on_paths.path.nodes
         now = self.on_paths.path.occupation[np.searchsorted(nodes, self._days[slot])]
@@ -275,7 +299,7 @@ class CurvesByGroup:
         return int(self.sojourns.table.shape[-1])
 
     @cached_property
-    def _known(self) -> dict[str, tuple[Floats, Floats]]:
+    def _known(self) -> dict[str, tuple[Reals, Reals]]:
         """Level and slope a year, (group, draw), that each group adds to the curve of a marker."""
         groups, out = self.sojourns.groups, {}
         for marker in self.markers:
@@ -287,6 +311,6 @@ class CurvesByGroup:
         return out
 
     def _along_steps(self, values: Floats) -> AlongSteps:
-        """Values (slot, ...) at the ends of the steps."""
+        """Reals (slot, ...) at the ends of the steps."""
         after: Ints = self.sojourns.after_starts
         return AlongSteps(values[after[:-1]], values[1 : len(after)])

@@ -19,10 +19,10 @@ from twinbayes.model.courses.history import Present, trace_histories
 from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.names import CENTRE, MARKER, PATIENT, PATIENT_ID, SUBGROUP
 from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
-from twinbayes.twin.curves.patient import PatientCurves, along_curves, patient_curves
-from twinbayes.twin.occupation.paths import Journey, Path, follow
+from twinbayes.twin.curves.patient import PatientCurves, patient_curves
+from twinbayes.twin.occupation.paths import Journey, Path
 from twinbayes.twin.occupation.places import Chart, draw_chart
-from twinbayes.twin.on_paths import CurvesOnPaths, require_followable
+from twinbayes.twin.on_paths import CurvesOnPaths, travel
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import PatientRatios, own_hazards, patient_ratios
@@ -339,22 +339,13 @@ class Patients:
         ScenarioError
             See `design_change`.
         TwinError
-            See `require_followable`.
+            See `on_paths.travel`.
         """
         if scenario.settings:
             drawn = self.design_change(scenario.settings).of(i, drawn)
-        population, present, curves = drawn.population, self.present[i], drawn.curves
-        journey = Journey(
-            self.graph, self.chart, population, drawn.ratios, present, scenario, nodes
-        )
-        if self.spec.associations and curves is not None:
-            require_followable(curves, journey)
-            days = present.day + nodes
-            journey = replace(
-                journey, population=along_curves(population, curves, self.graph, days)
-            )
-        path = follow(journey)
-        return path, None if curves is None else CurvesOnPaths(curves, path, journey)
+        population, ratios, present = drawn.population, drawn.ratios, self.present[i]
+        journey = Journey(self.graph, self.chart, population, ratios, present, scenario, nodes)
+        return travel(journey, drawn.curves)
 
     def design_change(self, settings: tuple[Setting, ...]) -> DesignChange:
         """What a scenario's settings change in the design of the patients.

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.stats import beta
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Floats, Reals
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.names import (
@@ -183,7 +183,7 @@ class DayWeights:
         return self._by_state(path, given, grid)
 
     def _known(
-        self, path: Path, quality: Callable[[Floats], Floats], grid: OutputGrid
+        self, path: Path, quality: Callable[[Floats], Reals], grid: OutputGrid
     ) -> QualityPath:
         """Quality that is the same on all paths: (time, draw) on days since the landmark.
 
@@ -202,7 +202,8 @@ class DayWeights:
     ) -> QualityPath:
         """Quality that differs by state; within a step it is linear in each, as occupation is."""
         step = np.diff(path.nodes)[:, None] / 6.0
-        lived, now = 0.0, 0.0
+        lived = np.zeros((len(step), path.occupation.shape[-1]))
+        now = np.zeros((len(grid.times), path.occupation.shape[-1]))
         for k, weight in self.state.items():
             if k not in given:
                 continue
@@ -210,10 +211,10 @@ class DayWeights:
             u, v = given[k].begin, given[k].end
             first, last = p[:-1], p[1:]
             product = 2.0 * (first * u + last * v) + first * v + last * u
-            lived = lived + weight * step * product
+            lived += weight * step * product
             quality = grid.read_off_steps(path.nodes, u, v)
-            now = now + weight * quality * grid.read_off(path.nodes, p)
-        return QualityPath(path.nodes, np.asarray(lived), np.asarray(now))
+            now += weight * quality * grid.read_off(path.nodes, p)
+        return QualityPath(path.nodes, lived, now)
 
     def _living(self, path: Path) -> Floats:
         """(node, draw) probability of living, each state by its weight."""
@@ -223,12 +224,12 @@ class DayWeights:
             out -= (1.0 - weight) * path.occupation[:, k]
         return np.maximum(out, 0.0)
 
-    def _share(self, curves: PatientCurves, curve: Floats) -> Floats:
+    def _share(self, curves: PatientCurves, curve: Reals) -> Floats:
         """(..., draw) share of full health where the marker's curve has these values."""
-        assert self.marker is not None and self.scale is not None
-        worst, best = self.scale
-        share: Floats = (curves.stands_for(self.marker, curve) - worst) / (best - worst)
-        return np.clip(share, 0.0, 1.0)
+        worst, best = (0.0, 1.0) if self.scale is None else self.scale
+        share = (curves.stands_for(str(self.marker), curve) - worst) / (best - worst)
+        out: Floats = np.clip(share, 0.0, 1.0)
+        return out
 
 
 @dataclass(frozen=True)

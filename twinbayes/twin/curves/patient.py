@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats, Ints, Reals
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.curves.association import acting_on, followed
@@ -102,12 +102,13 @@ class PatientCurves:
         """(time, draw) what a curve stands for on its marker's own scale: mean, probability."""
         return self.stands_for(marker, self.marker(marker, days))
 
-    def stands_for(self, marker: str, curve: Floats) -> Floats:
+    def stands_for(self, marker: str, curve: Reals) -> Floats:
         """(..., draw) what values of the curve stand for on the marker's own scale."""
         scale, parameter = self._family(marker)
-        return _untransformed(scale, scale.family.mean(curve, parameter))
+        values = np.asarray(curve, dtype=np.float64)
+        return _untransformed(scale, scale.family.mean(values, parameter))
 
-    def to_average(self, marker: str, curve: Floats) -> Floats:
+    def to_average(self, marker: str, curve: Reals) -> Floats:
         """(..., draw) what values of the curve stand for, as paths are averaged.
 
         Logarithms where the marker is logged: their mean is a geometric one.
@@ -175,7 +176,7 @@ class PatientCurves:
 
 
 def _untransformed(scale: MarkerScale, values: Floats) -> Floats:
-    """Values on the marker's own scale, within its floor and ceiling."""
+    """Reals on the marker's own scale, within its floor and ceiling."""
     own = np.exp(values) if scale.transform == "log" else values
     if isinstance(scale.family, Normal):
         low, high = scale.family.floor, scale.family.ceiling

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats, Ints, Reals
 from twinbayes.inference.samplers.threads import usable_cores
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Present
@@ -151,7 +151,7 @@ class Journey:
         return moves
 
     @cached_property
-    def _rates(self) -> tuple[Floats, Singles, Floats]:
+    def _rates(self) -> tuple[Reals, Reals, Reals]:
         """Rows of rates, ratios and trails."""
         n_draws = self.population.n_draws
         trail = np.concatenate([np.zeros((0, n_draws)), *self.population.moving.values()])
@@ -166,7 +166,7 @@ class Journey:
         layout, n_rows = _layout(chart, self.population, len(self.nodes) - 1, turns)
         table = np.zeros((n_rows, turns.n_blocks, n), dtype=np.float32)
         for name, values in zip(("rate", "ratio", "trail"), self._rates, strict=True):
-            first = layout[name][0]
+            first = int(layout[name][0])
             table[first : first + len(values), 0] = values[:, draws]
         first = layout["coefficient"][0]
         table[first : first + len(turns.coefficient), 0] = turns.coefficient[:, draws]

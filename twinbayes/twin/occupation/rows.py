@@ -93,6 +93,7 @@ def pour(a, b, table, used):  # type: ignore[no-untyped-def]
 
 @_inner
 def add_to(out, row, table):  # type: ignore[no-untyped-def]
+    """Add the mass of a row to `out` (draw,)."""
     for d in range(table.shape[2]):
         out[d] += table[row, 0, d]
 
@@ -108,6 +109,7 @@ def total_of(row, table):  # type: ignore[no-untyped-def]
 
 @_inner
 def clear(row, table):  # type: ignore[no-untyped-def]
+    """Fill a row with 0."""
     for b in range(table.shape[1]):
         for d in range(table.shape[2]):
             table[row, b, d] = ZERO
@@ -115,6 +117,7 @@ def clear(row, table):  # type: ignore[no-untyped-def]
 
 @_inner
 def add(row, out, table):  # type: ignore[no-untyped-def]
+    """Add a row to `out`."""
     for b in range(table.shape[1]):
         for d in range(table.shape[2]):
             table[out, b, d] += table[row, b, d]
@@ -122,24 +125,28 @@ def add(row, out, table):  # type: ignore[no-untyped-def]
 
 @_inner
 def product(a, b, out, table):  # type: ignore[no-untyped-def]
+    """Fill `out` with a b, of hazards."""
     for d in range(table.shape[2]):
         table[out, 0, d] = table[a, 0, d] * table[b, 0, d]
 
 
 @_inner
 def two_products(a, b, c, e, out, table):  # type: ignore[no-untyped-def]
+    """Fill `out` with a b + c e, of hazards."""
     for d in range(table.shape[2]):
         table[out, 0, d] = table[a, 0, d] * table[b, 0, d] + table[c, 0, d] * table[e, 0, d]
 
 
 @_inner
 def add_product(a, b, out, table):  # type: ignore[no-untyped-def]
+    """Add a b to `out`, of hazards."""
     for d in range(table.shape[2]):
         table[out, 0, d] += table[a, 0, d] * table[b, 0, d]
 
 
 @_inner
 def flow(area, ratio, leaving, out, table):  # type: ignore[no-untyped-def]
+    """Add to `out` who leaves by one hazard: area times ratio times `leaving`."""
     for b in range(table.shape[1]):
         for d in range(table.shape[2]):
             table[out, b, d] += table[area, 0, d] * table[ratio, 0, d] * table[leaving, b, d]
@@ -147,6 +154,7 @@ def flow(area, ratio, leaving, out, table):  # type: ignore[no-untyped-def]
 
 @_inner
 def flow_twice(area, ratio, leaving, out, also, table):  # type: ignore[no-untyped-def]
+    """The same, into two rows."""
     for b in range(table.shape[1]):
         for d in range(table.shape[2]):
             x = table[area, 0, d] * table[ratio, 0, d] * table[leaving, b, d]

@@ -1,7 +1,8 @@
 """Turns of curves in the table of the occupation kernel: totals that flow with those who turn.
 
-Where curves turn at events to come, a row of the table has several blocks: the mass; for each *total*, mass times the total, over all paths that led there; for each pair of totals, mass
-times their product. All blocks flow alike, since exits depend on nothing else, so that mean and
+Where curves turn at events to come, a row of the table has several blocks: the mass; for each
+*total*, mass times the total, over all paths that led there; for each pair of totals, mass times
+their product. All blocks flow alike, since exits depend on nothing else, so that mean and
 covariance of the totals are exact in each group of places. A total is a sum over turns of one
 marker: of bends, coefficient times the day of the turn; of approaches at one rate, the coefficient
 times what is still to be approached.

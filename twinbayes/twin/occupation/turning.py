@@ -17,7 +17,7 @@ from twinbayes.errors import TwinError
 from twinbayes.model.courses.graph import StateGraph, Transition
 from twinbayes.twin.occupation.kernel import occupy_turning
 from twinbayes.twin.occupation.paths import Journey, TurnRows
-from twinbayes.twin.occupation.places import Chart
+from twinbayes.twin.occupation.places import Chart, Table
 from twinbayes.twin.occupation.turn_rows import moments
 from twinbayes.twin.population.ratios import Singles
 
@@ -192,7 +192,7 @@ def _unfolded(
     order = sorted(places, key=lambda p: (p[0] < 0, abs(p[0]), sorted(p[1])))
     position = {place: k for k, place in enumerate(order)}
     place_table = np.zeros(len(order), dtype=chart.place_table.dtype)
-    rows = []
+    rows: list[Table] = []
     for k, place in enumerate(order):
         if place[0] < 0:  # nobody leaves
             place_table["state"][k] = -1 - place[0]
@@ -206,7 +206,9 @@ def _unfolded(
             move["turn"] = kinds.index(new) if new else -1
             rows.append(move)
         place_table["end_move"][k] = len(rows)
-    groups = tuple(dict.fromkeys((int(r["state"]), p[1]) for p, r in zip(order, place_table)))
+    groups = tuple(
+        dict.fromkeys((int(r["state"]), p[1]) for p, r in zip(order, place_table, strict=True))
+    )
     return TurningChart(
         chart=replace(
             chart,
@@ -216,7 +218,9 @@ def _unfolded(
         ),
         home=position[start],
         groups=groups,
-        group=np.array([groups.index((int(r["state"]), p[1])) for p, r in zip(order, place_table)]),
+        group=np.array(
+            [groups.index((int(r["state"]), p[1])) for p, r in zip(order, place_table, strict=True)]
+        ),
         kinds=kinds,
     )
 
