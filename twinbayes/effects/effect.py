@@ -159,7 +159,7 @@ class _Sides:
     def _level(self, path: Path, curves: CurvesOnPaths | None) -> Floats:
         endpoint = self.reading.endpoint
         if self.weights is not None:
-            lived = self.weights.along(path, curves, self.grid).time_until
+            lived = self.weights.along(path, curves).time_until
             return self.grid.read_off(path.nodes, lived)
         if self.side == "state_occupation":
             return self.grid.read_off(path.nodes, endpoint.occupation(path))

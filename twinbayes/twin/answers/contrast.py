@@ -65,7 +65,7 @@ def contrast_patients(
         sides = [patients.followed(i, scenario, nodes, drawn) for scenario in (a, b)]
         times = []
         if weights is not None:
-            times = [weights.along(path, curves, out_grid).time for path, curves in sides]
+            times = [weights.along(path, curves).time for path, curves in sides]
         (one, _), (two, _) = sides
         return _difference(one, two, times, out_grid, fatal)
 

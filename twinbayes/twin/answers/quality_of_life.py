@@ -169,8 +169,10 @@ class DayWeights:
     fatal: tuple[int, ...]
     label: str
 
-    def along(self, path: Path, curves: CurvesOnPaths | None, grid: OutputGrid) -> QualityPath:
-        """Quality of one patient along the paths under a scenario."""
+    def along(
+        self, path: Path, curves: CurvesOnPaths | None, grid: OutputGrid | None = None
+    ) -> QualityPath:
+        """Quality of one patient along the paths under a scenario; `now` is for a grid alone."""
         if self.marker is None or curves is None:
             return self._known(path, lambda days: np.ones((len(days), 1)), grid)
         marker, own, landmark = self.marker, curves.curves, curves.journey.present.day
@@ -183,7 +185,7 @@ class DayWeights:
         return self._by_state(path, given, grid)
 
     def _known(
-        self, path: Path, quality: Callable[[Floats], Reals], grid: OutputGrid
+        self, path: Path, quality: Callable[[Floats], Reals], grid: OutputGrid | None
     ) -> QualityPath:
         """Quality that is the same on all paths: (time, draw) on days since the landmark.
 
@@ -194,26 +196,29 @@ class DayWeights:
         for share in _POINTS:
             present = (1.0 - share) * living[:-1] + share * living[1:]
             lived += 0.5 * step[:, None] * quality(path.nodes[:-1] + share * step) * present
-        now = grid.read_off(path.nodes, living) * quality(grid.times)
+        now = np.zeros((0, living.shape[1]))
+        if grid is not None:
+            now = grid.read_off(path.nodes, living) * quality(grid.times)
         return QualityPath(path.nodes, lived, now)
 
     def _by_state(
-        self, path: Path, given: Mapping[int, AlongSteps], grid: OutputGrid
+        self, path: Path, given: Mapping[int, AlongSteps], grid: OutputGrid | None
     ) -> QualityPath:
         """Quality that differs by state; within a step it is linear in each, as occupation is."""
         step = np.diff(path.nodes)[:, None] / 6.0
         lived = np.zeros((len(step), path.occupation.shape[-1]))
-        now = np.zeros((len(grid.times), path.occupation.shape[-1]))
+        now = np.zeros((0 if grid is None else len(grid.times), lived.shape[1]))
         for k, weight in self.state.items():
-            if k not in given:
+            if k not in given:  # nobody can be there any more
                 continue
             p = path.occupation[:, k].astype(np.float64)
             u, v = given[k].begin, given[k].end
             first, last = p[:-1], p[1:]
             product = 2.0 * (first * u + last * v) + first * v + last * u
             lived += weight * step * product
-            quality = grid.read_off_steps(path.nodes, u, v)
-            now += weight * quality * grid.read_off(path.nodes, p)
+            if grid is not None:
+                quality = grid.read_off_steps(path.nodes, u, v)
+                now += weight * quality * grid.read_off(path.nodes, p)
         return QualityPath(path.nodes, lived, now)
 
     def _living(self, path: Path) -> Floats:
@@ -243,7 +248,7 @@ class QualityPath:
     lived
         (step, draw) quality-adjusted days in each step.
     now
-        (time, draw) quality times the probability of living, at the output times.
+        (time, draw) quality times the probability of living, at the output times, if any.
     """
 
     nodes: Floats
