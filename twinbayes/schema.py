@@ -207,9 +207,9 @@ FORECAST: Final = (
              "Expected time in the state until the horizon."),
     Variable(n.RMST, (n.PATIENT,), _DAYS, "Expected time alive until the horizon."),
     Variable(n.MARKER_CURVE, (n.PATIENT, n.MARKER, n.TIME), "the marker's own unit",
-             "The patient's curve."),
+             "Mean curve of those alive."),
     Variable(n.MARKER_VALUE, (n.PATIENT, n.MARKER, n.TIME), "the marker's own unit",
-             "A measurement around the curve."),
+             "A measurement in one of them."),
 )  # fmt: skip
 """`Twin.forecast`: each with its interval (`_lower`, `_upper`); draws with the suffix `_draws`."""
 

@@ -30,6 +30,8 @@ _TELLING: Final = {
     "observed": ("expected", "raw", "raw_lower", "raw_upper", "borrowed"),
     "n": ("observed", "lower", "upper", "difference", "inside"),
 }
+#: Columns beside which what was observed is a probability, and no count.
+_PREDICTED: Final = frozenset({"predicted", "prior_median"})
 #: How many patients a part has: where that is hidden, so is all that is counted of it.
 _SIZES: Final = ("n", "patients")
 #: Columns that name the parts of a whole, and the name of the whole.
@@ -48,7 +50,13 @@ def publishable(table: pd.DataFrame) -> pd.DataFrame:
     table = table.reset_index(drop=True)
     if {"counts", SUBGROUP} <= set(table.columns):
         table = table[table["counts"].astype(bool) | (table[SUBGROUP] == "all")]
-    counted = {name: counts for name in table if (counts := _counts(table[name])) is not None}
+    # Beside a prediction what was observed is a probability, even where all are 0 or 1.
+    probable = {"observed"} if _PREDICTED & set(table) else set()
+    counted = {
+        name: counts
+        for name in table
+        if name not in probable and (counts := _counts(table[name])) is not None
+    }
     shown = table.copy()
     for name, counts in counted.items():
         shown[name] = _suppressed(table, counts)

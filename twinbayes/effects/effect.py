@@ -34,8 +34,8 @@ from twinbayes.twin.answers.grid import (
 )
 from twinbayes.twin.answers.quality_of_life import DayWeights
 from twinbayes.twin.answers.summaries import summarise
-from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.occupation.paths import Path
+from twinbayes.twin.on_paths import CurvesOnPaths
 from twinbayes.twin.twin import Twin
 from twinbayes.twin.weighting.patient_draws import PatientDraws
 
@@ -147,8 +147,8 @@ class _Sides:
         if self.confounded is not None:
             one, two = self.confounded.true(drawn)
         return (
-            self._level(*self.twin.followed(i, a, nodes, one), self.twin.present[i].day),
-            self._level(*self.twin.followed(i, b, nodes, two), self.twin.present[i].day),
+            self._level(*self.twin.followed(i, a, nodes, one)),
+            self._level(*self.twin.followed(i, b, nodes, two)),
         )
 
     def _unblocked(self, drawn: PatientDraws) -> PatientDraws:
@@ -159,10 +159,11 @@ class _Sides:
         rate = drawn.population.rate * endpoint.open_intensities[:, None, None]
         return replace(drawn, population=replace(drawn.population, rate=rate))
 
-    def _level(self, path: Path, curves: PatientCurves | None, landmark: float) -> Floats:
-        endpoint, times = self.reading.endpoint, self.grid.times
+    def _level(self, path: Path, curves: CurvesOnPaths | None) -> Floats:
+        endpoint = self.reading.endpoint
         if self.weights is not None:
-            return np.stack([self.weights.time(_until(path, t), curves, landmark) for t in times])
+            lived = self.weights.along(path, curves).time_until
+            return self.grid.read_off(path.nodes, lived)
         if self.side == "state_occupation":
             return self.grid.read_off(path.nodes, endpoint.occupation(path))
         risk = endpoint.risk(path)
@@ -293,17 +294,6 @@ _COMPARISONS: Mapping[str, Callable[[Floats, Floats], Floats]] = {
     "ratio": _ratio,
     "hazard_ratio": _hazard_ratio,
 }
-
-
-def _until(path: Path, time: float) -> Path:
-    """Return the path up to a time that is one of its nodes."""
-    last = int(np.searchsorted(path.nodes, time)) + 1
-    return replace(
-        path,
-        nodes=path.nodes[:last],
-        occupation=path.occupation[:last],
-        entries=path.entries[:last],
-    )
 
 
 def _attrs(reading: Reading, chosen: Chosen, population: str, bias: Bias | None) -> dict[str, str]:

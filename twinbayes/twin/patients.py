@@ -19,9 +19,10 @@ from twinbayes.model.courses.history import Histories, Present, trace_histories
 from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.names import CENTRE, PATIENT, SUBGROUP
 from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
-from twinbayes.twin.curves.patient import PatientCurves, along_curves, patient_curves
-from twinbayes.twin.occupation.paths import Path, follow
+from twinbayes.twin.curves.patient import PatientCurves, patient_curves
+from twinbayes.twin.occupation.paths import Journey, Path
 from twinbayes.twin.occupation.places import Chart, draw_chart
+from twinbayes.twin.on_paths import CurvesOnPaths, travel
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import (
@@ -330,8 +331,8 @@ class Patients:
 
     def followed(
         self, i: int, scenario: Scenario, nodes: Floats, drawn: PatientDraws
-    ) -> tuple[Path, PatientCurves | None]:
-        """Path of patient `i` under a scenario, and the curves that its hazards follow.
+    ) -> tuple[Path, CurvesOnPaths | None]:
+        """Path of patient `i` under a scenario, and the curves along it.
 
         Parameters
         ----------
@@ -344,15 +345,14 @@ class Patients:
         ------
         ScenarioError
             See `design_change`.
+        TwinError
+            See `on_paths.travel`.
         """
         if scenario.settings:
             drawn = self.design_change(scenario.settings).of(i, drawn)
-        curves = None if drawn.curves is None else drawn.curves.turning(scenario)
-        population, present = drawn.population, self.present[i]
-        if self.spec.associations and curves is not None:
-            population = along_curves(population, curves, self.graph, present.day + nodes)
-        path = follow(self.graph, self.chart, population, drawn.ratios, present, scenario, nodes)
-        return path, curves
+        population, ratios, present = drawn.population, drawn.ratios, self.present[i]
+        journey = Journey(self.graph, self.chart, population, ratios, present, scenario, nodes)
+        return travel(journey, drawn.curves)
 
     def design_change(self, settings: tuple[Setting, ...]) -> DesignChange:
         """What a scenario's settings change in the design of the patients.

@@ -60,8 +60,9 @@ class Twin(Patients):
             (patient, time), `cumulative_incidence` (patient, time, state; expected number of
             entries since the landmark, NaN for the initial state), `restricted_mean_time`
             (patient, state; days), `rmst` (patient; days). With trajectories: `marker_curve`
-            (patient, marker, time), on the marker's own scale, and `marker_value`, the same for
-            a measurement with its error.
+            (patient, marker, time), on the marker's own scale: the mean curve of those alive, each
+            turning where its own path does; and `marker_value`, the same for a measurement, with
+            its error, in one of them.
             With `draws`: `state_probability_draws` and `survival_draws` with dim sample.
 
         Raises
@@ -120,8 +121,8 @@ class Twin(Patients):
 
         Every draw's curve goes with the same draw's states. The quality is that of the living:
         nothing is measured after death, and death tells of it only through the associations
-        that the model has. Curves turn with the treatments that `scenario` starts, not with
-        events and treatments that may come by themselves.
+        that the model has. Curves turn on each path with the events and treatments of that path;
+        what is given is the expectation over paths of each draw.
 
         Parameters
         ----------

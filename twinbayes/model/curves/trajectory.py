@@ -74,7 +74,7 @@ class Trajectory:
         How measurements scatter around the curve; normal by default.
     turns
         Steps and bends of the curve since a treatment or an event. Forecasts take those that have
-        begun by the landmark, and those that a scenario starts.
+        begun by the landmark, and on each path those that come on it.
     """
 
     marker: str

@@ -63,9 +63,9 @@ def contrast_patients(
 
     def share(i: int, drawn: PatientDraws, nodes: Floats) -> _Part:
         sides = [patients.followed(i, scenario, nodes, drawn) for scenario in (a, b)]
-        day, times = patients.present[i].day, []
+        times = []
         if weights is not None:
-            times = [weights.time(path, curves, day) for path, curves in sides]
+            times = [weights.along(path, curves).time for path, curves in sides]
         (one, _), (two, _) = sides
         return _difference(one, two, times, out_grid, fatal)
 

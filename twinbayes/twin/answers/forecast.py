@@ -38,8 +38,8 @@ from twinbayes.twin.answers.grid import (
     with_bounds,
 )
 from twinbayes.twin.answers.summaries import restricted_means, summarise
-from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.occupation.paths import Path
+from twinbayes.twin.on_paths import CurvesOnPaths
 from twinbayes.twin.patients import Patients
 from twinbayes.twin.scenario import POLICY, Scenario
 from twinbayes.twin.weighting.patient_draws import PatientDraws
@@ -67,7 +67,7 @@ def forecast_patients(
         if present.state in patients.chart.absorbing:
             out["entries"][:, graph.states.index(present.state)] = 0.0
         if curves is not None:
-            out |= _markers(curves, out_grid, present.day)
+            out |= _markers(curves, out_grid)
         return out
 
     parts = list(each_patient(patients, [scenario], until, out_grid, work))
@@ -113,15 +113,22 @@ def _summarise(
     return out
 
 
-def _markers(curves: PatientCurves, grid: OutputGrid, landmark: float) -> dict[str, Floats]:
-    """(marker, time, 3) curves on the markers' own scales, and what a measurement would show."""
+def _markers(on_paths: CurvesOnPaths, grid: OutputGrid) -> dict[str, Floats]:
+    """(marker, time, 3) mean curves of those alive, and what a measurement in one would show."""
+    curves, days = on_paths.curves, on_paths.journey.present.day + grid.times
     names = [m.marker for m in curves.population.learnt.markers]
+    groups = on_paths.by_group(*names)
     parts: dict[str, list[Floats]] = {"marker": [], "measured": []}
     for name in names:
-        for key, values in (
-            ("marker", curves.natural(name, landmark + grid.times)),
-            ("measured", curves.measured(name, landmark + grid.times)),
-        ):
+        curve = curves.marker(name, days)
+        if groups is None:
+            mean = curves.stands_for(name, curve)
+        else:
+            alive = groups.of_the_living(name)
+            ends = grid.read_off_steps(on_paths.path.nodes, alive.mean.begin, alive.mean.end)
+            mean = curves.averaged(name, ends)
+            curve += alive.departures(grid.times)
+        for key, values in (("marker", mean), ("measured", curves.measured_around(name, curve))):
             parts[key].append(summarise(values[None], *grid.tails)[0])
     return {key: np.stack(some) for key, some in parts.items()}
 

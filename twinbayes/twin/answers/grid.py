@@ -82,6 +82,17 @@ class OutputGrid:
         out: Floats = (1 - weight) * values[step] + weight * values[step + 1]
         return out
 
+    def read_off_steps(self, nodes: Floats, begin: Floats, end: Floats) -> Floats:
+        """(time, ...) values at the output times, linear within each step.
+
+        `begin` and `end` (step, ...) are those at its ends; they may jump between two steps.
+        """
+        step = self._step(nodes)
+        share = np.clip((self.times - nodes[step]) / np.diff(nodes)[step], 0.0, 1.0)
+        weight = share.reshape(-1, *([1] * (begin.ndim - 1)))
+        out: Floats = (1 - weight) * begin[step] + weight * end[step]
+        return out
+
     def _step(self, nodes: Floats) -> Ints:
         """Node at or before each output time, never the last one."""
         out: Ints = np.searchsorted(nodes, self.times, side="right") - 1

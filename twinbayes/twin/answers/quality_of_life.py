@@ -8,7 +8,7 @@ life measures, Statistics in Medicine 17, 1215-1229, under a joint model.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.stats import beta
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Floats, Reals
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.names import (
@@ -30,6 +30,7 @@ from twinbayes.names import (
 )
 from twinbayes.twin.answers.grid import (
     Data,
+    OutputGrid,
     each_patient,
     label,
     output_grid,
@@ -41,6 +42,7 @@ from twinbayes.twin.answers.grid import (
 from twinbayes.twin.answers.summaries import restricted_means, summarise
 from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.occupation.paths import Path
+from twinbayes.twin.on_paths import AlongSteps, CurvesOnPaths
 from twinbayes.twin.patients import Patients
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.weighting.patient_draws import PatientDraws
@@ -167,7 +169,59 @@ class DayWeights:
     fatal: tuple[int, ...]
     label: str
 
-    def living(self, path: Path) -> Floats:
+    def along(
+        self, path: Path, curves: CurvesOnPaths | None, grid: OutputGrid | None = None
+    ) -> QualityPath:
+        """Quality of one patient along the paths under a scenario; `now` is for a grid alone."""
+        if self.marker is None or curves is None:
+            return self._known(path, lambda days: np.ones((len(days), 1)), grid)
+        marker, own, landmark = self.marker, curves.curves, curves.journey.present.day
+        groups = curves.by_group(marker)
+        if groups is None:
+            return self._known(
+                path, lambda days: self._share(own, own.marker(marker, landmark + days)), grid
+            )
+        given = groups.given_state(marker, lambda curve: self._share(own, curve))
+        return self._by_state(path, given, grid)
+
+    def _known(
+        self, path: Path, quality: Callable[[Floats], Reals], grid: OutputGrid | None
+    ) -> QualityPath:
+        """Quality that is the same on all paths: (time, draw) on days since the landmark.
+
+        Occupation is linear within a step, as for restricted means.
+        """
+        living, step = self._living(path), np.diff(path.nodes)
+        lived = np.zeros((len(step), living.shape[1]))
+        for share in _POINTS:
+            present = (1.0 - share) * living[:-1] + share * living[1:]
+            lived += 0.5 * step[:, None] * quality(path.nodes[:-1] + share * step) * present
+        now = np.zeros((0, living.shape[1]))
+        if grid is not None:
+            now = grid.read_off(path.nodes, living) * quality(grid.times)
+        return QualityPath(path.nodes, lived, now)
+
+    def _by_state(
+        self, path: Path, given: Mapping[int, AlongSteps], grid: OutputGrid | None
+    ) -> QualityPath:
+        """Quality that differs by state; within a step it is linear in each, as occupation is."""
+        step = np.diff(path.nodes)[:, None] / 6.0
+        lived = np.zeros((len(step), path.occupation.shape[-1]))
+        now = np.zeros((0 if grid is None else len(grid.times), lived.shape[1]))
+        for k, weight in self.state.items():
+            if k not in given:  # nobody can be there any more
+                continue
+            p = path.occupation[:, k].astype(np.float64)
+            u, v = given[k].begin, given[k].end
+            first, last = p[:-1], p[1:]
+            product = 2.0 * (first * u + last * v) + first * v + last * u
+            lived += weight * step * product
+            if grid is not None:
+                quality = grid.read_off_steps(path.nodes, u, v)
+                now += weight * quality * grid.read_off(path.nodes, p)
+        return QualityPath(path.nodes, lived, now)
+
+    def _living(self, path: Path) -> Floats:
         """(node, draw) probability of living, each state by its weight."""
         out: Floats = survival_of(path.occupation, self.fatal)[:, 0].astype(np.float64)
         # Taking away what is lost, full weights give survival itself, to the last bit.
@@ -175,27 +229,42 @@ class DayWeights:
             out -= (1.0 - weight) * path.occupation[:, k]
         return np.maximum(out, 0.0)
 
-    def curve(self, curves: PatientCurves | None, days: Floats) -> Floats:
-        """(time, draw) share of full health on days since origin; 1 without a marker."""
-        if self.marker is None or self.scale is None or curves is None:
-            return np.ones((len(days), 1))
-        worst, best = self.scale
-        share: Floats = (curves.natural(self.marker, days) - worst) / (best - worst)
-        return np.clip(share, 0.0, 1.0)
+    def _share(self, curves: PatientCurves, curve: Reals) -> Floats:
+        """(..., draw) share of full health where the marker's curve has these values."""
+        worst, best = (0.0, 1.0) if self.scale is None else self.scale
+        share = (curves.stands_for(str(self.marker), curve) - worst) / (best - worst)
+        out: Floats = np.clip(share, 0.0, 1.0)
+        return out
 
-    def time(self, path: Path, curves: PatientCurves | None, landmark: float) -> Floats:
-        """(draw,) quality-adjusted days up to the last node.
 
-        `curves` turn as they do under the scenario of the path. Occupation is linear within a
-        step, as for restricted means.
-        """
-        living, step = self.living(path), np.diff(path.nodes)
-        total = np.zeros(living.shape[1])
-        for share in _POINTS:
-            quality = self.curve(curves, landmark + path.nodes[:-1] + share * step)
-            present = (1.0 - share) * living[:-1] + share * living[1:]
-            total += (0.5 * step[:, None] * quality * present).sum(axis=0)
-        return total
+@dataclass(frozen=True)
+class QualityPath:
+    """Quality of one patient along the paths from the landmark on.
+
+    Attributes
+    ----------
+    nodes
+        Days since the landmark.
+    lived
+        (step, draw) quality-adjusted days in each step.
+    now
+        (time, draw) quality times the probability of living, at the output times, if any.
+    """
+
+    nodes: Floats
+    lived: Floats
+    now: Floats
+
+    @property
+    def time(self) -> Floats:
+        """(draw,) quality-adjusted days up to the last node."""
+        out: Floats = self.lived.sum(axis=0)
+        return out
+
+    @property
+    def time_until(self) -> Floats:
+        """(node, draw) quality-adjusted days up to each node."""
+        return np.concatenate([np.zeros((1, self.lived.shape[1])), np.cumsum(self.lived, axis=0)])
 
 
 def quality_patients(
@@ -215,19 +284,16 @@ def quality_patients(
         require_room(patients, 2 * len(patients.patient_ids))
 
     def work(i: int, drawn: PatientDraws, nodes: Floats) -> dict[str, Floats]:
-        day = patients.present[i].day
         path, curves = patients.followed(i, scenario, nodes, drawn)
-        time = weights.time(path, curves, day)
+        quality_path = weights.along(path, curves, out_grid)
         mean = restricted_means(survival_of(path.occupation, weights.fatal), nodes)
-        now = out_grid.read_off(nodes, weights.living(path))
-        now *= weights.curve(curves, day + out_grid.times)
         out = {
-            QUALITY_ADJUSTED_TIME: out_grid.summarise_total(time[None])[0],
+            QUALITY_ADJUSTED_TIME: out_grid.summarise_total(quality_path.time[None])[0],
             RMST: out_grid.summarise_total(mean)[0],
-            QUALITY_ADJUSTED_SURVIVAL: summarise(now[None], *out_grid.tails)[0],
+            QUALITY_ADJUSTED_SURVIVAL: summarise(quality_path.now[None], *out_grid.tails)[0],
         }
         if draws:
-            out |= {"quality_adjusted_time_draws": time, "rmst_draws": mean[0]}
+            out |= {"quality_adjusted_time_draws": quality_path.time, "rmst_draws": mean[0]}
         return out
 
     parts = list(each_patient(patients, [scenario], until, out_grid, work))

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats, Ints, Reals
 from twinbayes.errors import TwinError
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
@@ -15,6 +15,7 @@ from twinbayes.model.curves.association import acting_on, followed
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
+from twinbayes.model.curves.turns import Since
 from twinbayes.names import CLOCK_ENTRY
 from twinbayes.twin.curves.bent import Bent, bends_of
 from twinbayes.twin.curves.kernel import sample_curves
@@ -22,7 +23,6 @@ from twinbayes.twin.curves.record import record_seed, what_is_said
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import PatientRatios
-from twinbayes.twin.scenario import Scenario
 
 _PROPOSALS: Final = 8  # per draw of the population, where the normal approximation is close
 _MORE_PROPOSALS: Final = 64  # where it is not
@@ -64,14 +64,33 @@ class PatientCurves:
     starts: tuple[Floats, ...]
     multipliers: Floats
 
-    def turning(self, scenario: Scenario) -> PatientCurves:
-        """Curves that turn on the days on which a scenario starts its treatments."""
-        days = {a.treatment: a.day for a in scenario.assumptions if a.day is not None}
-        starts = tuple(
-            np.minimum(own, [days.get(turn.what, np.inf) for turn in m.turns])
-            for own, m in zip(self.starts, self.population.learnt.markers, strict=True)
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Events and treatments with which some curve turns, and which have not been yet."""
+        markers = zip(self.starts, self.population.learnt.markers, strict=True)
+        return tuple(
+            dict.fromkeys(
+                turn.what
+                for starts, m in markers
+                for start, turn in zip(starts, m.turns, strict=True)
+                if np.isinf(start)
+            )
         )
-        return replace(self, starts=starts)
+
+    def turns_to_come(self, marker: str) -> tuple[tuple[Since, Floats], ...]:
+        """Turns of a marker that have not begun, each with its coefficient.
+
+        The coefficient (draw,) is on the transformed scale of the marker: a change of level, or of
+        slope a year.
+        """
+        k, scale, mine = self._place(marker)
+        natural, first = scale.natural(), len(scale.basis.labels)
+        own = self.coefficients[:, mine]
+        return tuple(
+            (turn, own[:, first + j] * natural[first + j])
+            for j, turn in enumerate(scale.turns)
+            if np.isinf(self.starts[k][j])
+        )
 
     def marker(self, marker: str, days: Floats) -> Floats:
         """(time, draw) curve of a marker on days since origin, on its transformed scale."""
@@ -82,16 +101,39 @@ class PatientCurves:
 
     def natural(self, marker: str, days: Floats) -> Floats:
         """(time, draw) what a curve stands for on its marker's own scale: mean, probability."""
+        return self.stands_for(marker, self.marker(marker, days))
+
+    def stands_for(self, marker: str, curve: Reals) -> Floats:
+        """(..., draw) what values of the curve stand for on the marker's own scale."""
         scale, parameter = self._family(marker)
-        return _untransformed(scale, scale.family.mean(self.marker(marker, days), parameter))
+        values = np.asarray(curve, dtype=np.float64)
+        return _untransformed(scale, scale.family.mean(values, parameter))
+
+    def to_average(self, marker: str, curve: Reals) -> Floats:
+        """(..., draw) what values of the curve stand for, as paths are averaged.
+
+        Logarithms where the marker is logged: their mean is a geometric one.
+        """
+        own = self.stands_for(marker, curve)
+        return np.log(own) if self._place(marker)[1].transform == "log" else own
+
+    def averaged(self, marker: str, values: Floats) -> Floats:
+        """Undo the logarithm of `to_average`."""
+        return np.exp(values) if self._place(marker)[1].transform == "log" else values
 
     def measured(self, marker: str, days: Floats) -> Floats:
         """(time, draw) a measurement on each day, errors included, on the marker's own scale."""
-        k, scale, _ = self._place(marker)
-        _, parameter = self._family(marker)
-        generator = np.random.default_rng([self.seed, k])
-        values = scale.family.draw(self.marker(marker, days), parameter, generator)
+        return self.measured_around(marker, self.marker(marker, days))
+
+    def measured_around(self, marker: str, curve: Floats) -> Floats:
+        """(time, draw) a measurement, errors included, where the curve has these values."""
+        scale, parameter = self._family(marker)
+        values = scale.family.draw(curve, parameter, self.generator(marker))
         return _untransformed(scale, values)
+
+    def generator(self, marker: str, *more: int) -> np.random.Generator:
+        """Random numbers of the patient for one marker; `more` tells their purposes apart."""
+        return np.random.default_rng([self.seed, self._place(marker)[0], *more])
 
     def _place(self, marker: str) -> tuple[int, MarkerScale, slice]:
         """Position of a marker, what is learnt of it, and its coefficients."""
@@ -135,7 +177,7 @@ class PatientCurves:
 
 
 def _untransformed(scale: MarkerScale, values: Floats) -> Floats:
-    """Values on the marker's own scale, within its floor and ceiling."""
+    """Reals on the marker's own scale, within its floor and ceiling."""
     own = np.exp(values) if scale.transform == "log" else values
     if isinstance(scale.family, Normal):
         low, high = scale.family.floor, scale.family.ceiling

@@ -14,12 +14,12 @@ Compiled functions pass plain tuples of arrays (numba's disk cache would pickle 
 and stale caches would fail to load):
 
 ``model``    places, moves, arcs (source and target state of each transition), edges (intensity,
-             window + 1), and each state's column of `entries`, -1 for those never left;
+             window + 1), each state's column of `entries`, -1 for those never left; and turns;
 ``buckets``  the time low to high in which each bucket filled, on average at middle; its era; and
              live: buckets of known age in use, oldest first. The first buckets are of those past
              the old age, one an era, the first also of places that keep no age; then comes that
              of the patient's own start, then one a step.
-All are in this one file, because that cache does not see changes of a callee in another.
+``turns``    what moves do to curves, see `turn_rows`.
 """
 
 from __future__ import annotations
@@ -29,18 +29,32 @@ from typing import Final
 import numpy as np
 
 from twinbayes.machine.jit import inner, jit
+from twinbayes.twin.occupation.rows import (
+    FAST,
+    ONE,
+    ZERO,
+    add,
+    add_product,
+    add_to,
+    clear,
+    flow,
+    flow_twice,
+    leave_one_way,
+    pour,
+    product,
+    survive,
+    total_of,
+    two_products,
+)
+from twinbayes.twin.occupation.turn_rows import approach, collect, turn, turn_flow
 
 WAVES: Final = 3
 _MERGE: Final = 0.4  # buckets merge when their joint width falls below this share of their age
 _SMALLEST: Final = np.float32(1e-30)  # so that shares of nobody are defined
 _TINY: Final = 1e-5  # arrivals, on average over draws, who need not leave again in the same step
 
-_ZERO, _ONE, _HALF, _EIGHTH = (np.float32(x) for x in (0.0, 1.0, 0.5, 0.125))
-_C3, _C4, _C5 = (np.float32(1.0 / k) for k in (6, 24, 120))
-
-_FAST: Final = {"contract", "nsz", "arcp", "reassoc"}
-_jit = jit(fast=_FAST, nogil=True)
-_inner = inner(fast=_FAST, nogil=True)
+_jit = jit(fast=FAST, nogil=True)
+_inner = inner(fast=FAST, nogil=True)
 
 
 @_jit
@@ -62,24 +76,61 @@ def occupy(nodes, eras, landmark, state, model, rows, first, occupation, entries
         Table, layout, used and buckets: rates, hazard ratios and the patient's place are filled.
     """
     table, layout, used, buckets = rows
-    low, high, middle, era, live = buckets
-    at, n_steps, n_live = layout[0], len(nodes) - 1, 1
+    at, n_live = layout[0], 1
     is_final = not np.any(used[at.mass :] == 1)
     _count(0, state, model, table, at, first, occupation, entries)
-    for k in range(n_steps):
+    for k in range(len(nodes) - 1):
         if not is_final:
-            begin, end, fresh = nodes[k], nodes[k + 1], at.n_old + 1 + k
-            low[fresh], high[fresh], era[fresh] = begin, end, eras[k]
-            middle[fresh] = 0.5 * (begin + end)
-            n_live = _force_starts(k, begin, fresh, n_live, buckets, model, table, used, at)
-            when = (k, landmark, begin, end)
-            _let_leave(when, n_live, buckets, model, table, used, at)
-            arrived = _settle(when, fresh, eras[k], model, table, used, at)
-            if arrived and (n_live == 0 or live[n_live - 1] != fresh):
-                live[n_live] = fresh
-                n_live += 1
-            n_live = _merge(end, n_live, buckets, model, table, used, at)
+            when = (k, landmark, nodes[k], nodes[k + 1])
+            n_live = _begin(when, eras[k], n_live, buckets, model, table, used, at)
+            n_live = _go_on(when, n_live, buckets, model, table, used, at)
         _count(k + 1, state, model, table, at, first, occupation, entries)
+
+
+@_jit
+def occupy_turning(nodes, eras, landmark, model, rows, after_starts, sojourns):  # type: ignore[no-untyped-def]
+    """Fill sojourns (slot, group, column): who is in each group of places, and how curves turned.
+
+    The first slots are the nodes, before what a scenario starts there; `after_starts` (node,) are
+    the slots after it, -1 where nothing starts. Columns are as in the table, summed over the places
+    of a group; all else is as in `occupy`.
+    """
+    table, layout, used, buckets = rows
+    at, n_live = layout[0], 1
+    collect(0, model, table, used, at, sojourns)
+    for k in range(len(nodes) - 1):
+        when = (k, landmark, nodes[k], nodes[k + 1])
+        n_live = _begin(when, eras[k], n_live, buckets, model, table, used, at)
+        if after_starts[k] >= 0:
+            collect(after_starts[k], model, table, used, at, sojourns)
+        n_live = _go_on(when, n_live, buckets, model, table, used, at)
+        approach(nodes[k + 1] - nodes[k], model, table, used, at)
+        collect(k + 1, model, table, used, at, sojourns)
+
+
+@_inner
+def _begin(when, era_now, n_live, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
+    """Open the bucket of a step, and start what starts; return the number of live buckets."""
+    k, _, begin, end = when
+    low, high, middle, era, _ = buckets
+    fresh = at.n_old + 1 + k
+    low[fresh], high[fresh], era[fresh] = begin, end, era_now
+    middle[fresh] = 0.5 * (begin + end)
+    return _force_starts(k, begin, fresh, n_live, buckets, model, table, used, at)
+
+
+@_inner
+def _go_on(when, n_live, buckets, model, table, used, at):  # type: ignore[no-untyped-def]
+    """Take everybody to the end of a step; return the number of live buckets."""
+    k, _, _, end = when
+    era, live = buckets[3], buckets[4]
+    fresh = at.n_old + 1 + k
+    _let_leave(when, n_live, buckets, model, table, used, at)
+    arrived = _settle(when, fresh, era[fresh], model, table, used, at)
+    if arrived and (n_live == 0 or live[n_live - 1] != fresh):
+        live[n_live] = fresh
+        n_live += 1
+    return _merge(end, n_live, buckets, model, table, used, at)
 
 
 @_inner
@@ -100,7 +151,9 @@ def _force_starts(k, begin, fresh, n_live, buckets, model, table, used, at):  # 
                 to = b if moves[m].keeps_bucket == 1 else anew
                 if to == fresh:  # they start at this node, not spread over the step
                     low[fresh] = high[fresh] = middle[fresh] = begin
-                _pour(source, at.mass + q * at.n_buckets + to, table, used)
+                if moves[m].turn >= 0:
+                    turn(source, moves[m].turn, model[5][4][k], k, model, table, at)
+                pour(source, at.mass + q * at.n_buckets + to, table, used)
     if low[fresh] == high[fresh]:
         live[n_live] = fresh
         n_live += 1
@@ -127,7 +180,7 @@ def _let_leave(when, n_live, buckets, model, table, used, at):  # type: ignore[n
             then = (k, landmark + begin, age, end - begin)
             _leave(p, row, era[b], 0, True, then, model, table, used, at)
             if used[at.begun + p] == 1:
-                _clear(at.begun + p, table)
+                clear(at.begun + p, table)
                 used[at.begun + p] = 0
                 used[row] = 1
 
@@ -145,11 +198,11 @@ def _settle(when, fresh, era, model, table, used, at):  # type: ignore[no-untype
             row = at.wave + w * len(places) + q
             if used[row] == 0:
                 continue
-            if w < WAVES and _sum(row, table) > _TINY * table.shape[1]:
+            if w < WAVES and total_of(row, table) > _TINY * table.shape[2]:
                 _leave(q, row, era, w + 1, False, then, model, table, used, at)
             to = fresh if places[q].indexed_by != 0 else 0
             arrived = arrived or to == fresh
-            _pour(row, at.mass + q * at.n_buckets + to, table, used)
+            pour(row, at.mass + q * at.n_buckets + to, table, used)
     return arrived
 
 
@@ -160,7 +213,7 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
     `then` is the step, the first day of the stretch, their age on it (since what the place is aged
     by), and its length. Who leaves arrives as wave `w`, or keeps the age if treated (`is_aged`).
     """
-    places, moves, _, edges, _ = model
+    places, moves, edges = model[0], model[1], model[3]
     k, day, age, span = then
     n_open = area = ratio = 0
     early_left, mixed = places[p].early_days - age, at.mixed - places[p].first_move
@@ -173,19 +226,19 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
             first = age if moves[m].on_entry_clock == 1 else day
             _integrate(at.rate + e * at.n_windows, edges, e, first, first + span, area, table)
             if moves[m].follows >= 0:
-                _product(area, at.trail + moves[m].follows * at.n_steps + k, area, table)
+                product(area, at.trail + moves[m].follows * at.n_steps + k, area, table)
             used[area] = 1
         ratio = _ratio_over(moves[m], era, early_left, span, mixed + m, table, at)
         if n_open == 1:
-            _two_products(last_area, last_ratio, area, ratio, at.out, table)
+            two_products(last_area, last_ratio, area, ratio, at.out, table)
         elif n_open > 1:
-            _add_product(area, ratio, at.out, table)
+            add_product(area, ratio, at.out, table)
         n_open += 1
     if n_open == 0:
-        _add(at.begun + p, row, table)
+        add(at.begun + p, row, table)
         return
     if n_open > 1:
-        _survive(at.out, row, at.begun + p, table)
+        survive(at.out, row, at.begun + p, at.stays, table)
     for m in range(places[p].first_move, places[p].end_move):
         if moves[m].is_open == 0:
             continue
@@ -194,19 +247,29 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
         if is_aged and moves[m].keeps_bucket == 1:
             to = at.begun + q
         used[to] = 1
-        is_counted = q >= 0 and moves[m].treatment < 0
+        is_counted, turns = q >= 0 and moves[m].treatment < 0, moves[m].turn >= 0
+        if at.counts == 0:  # only those matter who may be met again
+            is_counted = False
+            if q < 0 and n_open > 1:
+                continue
         ratio = _ratio_over(moves[m], era, early_left, span, mixed + m, table, at)
         if n_open > 1 and is_counted:
-            _flow_twice(at.area + e, ratio, at.out, at.taken + e, to, table)
+            flow_twice(at.area + e, ratio, at.out, at.taken + e, to, table)
         elif n_open > 1:
-            _flow(at.area + e, ratio, at.out, to, table)
-        elif is_counted:
-            _clear(at.out, table)
-            _leave_one_way(area, ratio, at.out, row, at.begun + p, table)
-            _add(at.out, at.taken + e, table)
-            _add(at.out, to, table)
+            flow(at.area + e, ratio, at.out, to, table)
+        elif is_counted or turns:
+            clear(at.out, table)
+            leave_one_way(area, ratio, at.out, row, at.begun + p, at.stays, table)
+            if is_counted:
+                add(at.out, at.taken + e, table)
+            if turns:
+                turn(at.out, moves[m].turn, day + 0.5 * span, k, model, table, at)
+            add(at.out, to, table)
         else:
-            _leave_one_way(area, ratio, to, row, at.begun + p, table)
+            leave_one_way(area, ratio, to, row, at.begun + p, at.stays, table)
+        if n_open > 1 and turns:
+            hazard = (at.area + e, ratio)
+            turn_flow(hazard, at.out, to, moves[m].turn, day + 0.5 * span, k, model, table, at)
 
 
 @_inner
@@ -219,8 +282,8 @@ def _ratio_over(move, era, early_left, span, mixed, table, at):  # type: ignore[
     if early_left >= span:
         return early
     share = np.float32(early_left / span)
-    for d in range(table.shape[1]):
-        table[mixed, d] = share * table[early, d] + (_ONE - share) * table[late, d]
+    for d in range(table.shape[2]):
+        table[mixed, 0, d] = share * table[early, 0, d] + (ONE - share) * table[late, 0, d]
     return mixed
 
 
@@ -232,53 +295,14 @@ def _integrate(rate, edges, e, start, stop, out, table):  # type: ignore[no-unty
         j += 1
     high = stop if j == last else min(stop, edges[e, j + 1])
     length = np.float32(high - start)
-    for d in range(table.shape[1]):
-        table[out, d] = length * table[rate + j, d]
+    for d in range(table.shape[2]):
+        table[out, 0, d] = length * table[rate + j, 0, d]
     while high < stop:
         low, j = high, j + 1
         high = stop if j == last else min(stop, edges[e, j + 1])
         length = np.float32(high - low)
-        for d in range(table.shape[1]):
-            table[out, d] += length * table[rate + j, d]
-
-
-@_inner
-def _stay(x):  # type: ignore[no-untyped-def]
-    """exp(-x / 2), and who leaves in that half for each unit of cumulative hazard.
-
-    With y = x / 8: exp(y) = 1 + y q by its Taylor polynomial of degree 5, relative error < 1e-6 for
-    x < 2; then (1 - exp(-2 y)) / 2 y = (1 - exp(-y)) / y (1 + exp(-y)) / 2.
-    """
-    y = _EIGHTH * x
-    q = _ONE + y * (_HALF + y * (_C3 + y * (_C4 + y * _C5)))
-    s = _ONE / (_ONE + y * q)
-    g = _HALF * q * s * (_ONE + s)
-    s = s * s
-    return s * s, _HALF * (_HALF * g * (_ONE + s))
-
-
-@_inner
-def _survive(total, mass, begun, table):  # type: ignore[no-untyped-def]
-    """Let `mass` and, from the middle of the stretch on, `begun` stay with exp(-total).
-
-    On return, `mass` holds who stays, and `total` who leaves for each unit of cumulative hazard.
-    """
-    for d in range(table.shape[1]):
-        s, g = _stay(table[total, d])
-        m, f = table[mass, d], table[begun, d]
-        table[total, d] = g * (m + m * s + f)
-        table[mass, d] = s * (m * s + f)
-
-
-@_inner
-def _leave_one_way(area, ratio, out, mass, begun, table):  # type: ignore[no-untyped-def]
-    """Let leave those who have one way to go; they add to `out`."""
-    for d in range(table.shape[1]):
-        x = table[area, d] * table[ratio, d]
-        s, g = _stay(x)
-        m, f = table[mass, d], table[begun, d]
-        table[out, d] += x * g * (m + m * s + f)
-        table[mass, d] = s * (m * s + f)
+        for d in range(table.shape[2]):
+            table[out, 0, d] += length * table[rate + j, 0, d]
 
 
 @_inner
@@ -292,7 +316,7 @@ def _merge(now, n_live, buckets, model, table, used, at):  # type: ignore[no-unt
         for p in range(len(places)):
             row = at.mass + p * at.n_buckets
             if age >= places[p].old_age:
-                _pour(row + b, row + places[p].has_eras * era[b], table, used)
+                pour(row + b, row + places[p].has_eras * era[b], table, used)
             in_use = in_use or used[row + b] == 1
         if not in_use:
             continue
@@ -303,9 +327,9 @@ def _merge(now, n_live, buckets, model, table, used, at):  # type: ignore[no-unt
                 ours = theirs = _SMALLEST
                 for p in range(len(places)):
                     row = at.mass + p * at.n_buckets
-                    ours += _sum(row + a, table)
-                    theirs += _sum(row + b, table)
-                    _pour(row + b, row + a, table, used)
+                    ours += total_of(row + a, table)
+                    theirs += total_of(row + b, table)
+                    pour(row + b, row + a, table, used)
                 middle[a] += theirs / (ours + theirs) * (middle[b] - middle[a])
                 high[a] = high[b]
                 continue
@@ -315,85 +339,17 @@ def _merge(now, n_live, buckets, model, table, used, at):  # type: ignore[no-unt
 
 
 @_inner
-def _pour(a, b, table, used):  # type: ignore[no-untyped-def]
-    """Empty row `a` into row `b`."""
-    if used[a] == 1:
-        _add(a, b, table)
-        used[b] = 1
-        _clear(a, table)
-        used[a] = 0
-
-
-@_inner
 def _count(k, state, model, table, at, first, occupation, entries):  # type: ignore[no-untyped-def]
     """Write node `k`: entries, and from these who is where, everybody having been in `state`."""
-    arcs, column, last = model[2], model[4], first + table.shape[1]
+    arcs, column, last = model[2], model[4], first + table.shape[2]
     for s in range(occupation.shape[1]):
-        occupation[k, s, first:last] = _ONE if s == state else _ZERO
-    entries[k, :, first:last] = _ZERO
+        occupation[k, s, first:last] = ONE if s == state else ZERO
+    entries[k, :, first:last] = ZERO
     for e in range(len(arcs)):
-        _add_to(occupation[k, arcs[e, 1], first:last], at.taken + e, table)
+        add_to(occupation[k, arcs[e, 1], first:last], at.taken + e, table)
         if column[arcs[e, 1]] >= 0:
-            _add_to(entries[k, column[arcs[e, 1]], first:last], at.taken + e, table)
+            add_to(entries[k, column[arcs[e, 1]], first:last], at.taken + e, table)
     for e in range(len(arcs)):
         left = occupation[k, arcs[e, 0], first:last]
-        for d in range(table.shape[1]):  # rounding must not leave less than nothing
-            left[d] = max(left[d] - table[at.taken + e, d], _ZERO)
-
-
-@_inner
-def _add_to(out, row, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        out[d] += table[row, d]
-
-
-@_inner
-def _sum(row, table):  # type: ignore[no-untyped-def]
-    total = _ZERO
-    for d in range(table.shape[1]):
-        total += table[row, d]
-    return total
-
-
-@_inner
-def _clear(row, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[row, d] = _ZERO
-
-
-@_inner
-def _add(row, out, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[out, d] += table[row, d]
-
-
-@_inner
-def _product(a, b, out, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[out, d] = table[a, d] * table[b, d]
-
-
-@_inner
-def _two_products(a, b, c, e, out, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[out, d] = table[a, d] * table[b, d] + table[c, d] * table[e, d]
-
-
-@_inner
-def _add_product(a, b, out, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[out, d] += table[a, d] * table[b, d]
-
-
-@_inner
-def _flow(area, ratio, leaving, out, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        table[out, d] += table[area, d] * table[ratio, d] * table[leaving, d]
-
-
-@_inner
-def _flow_twice(area, ratio, leaving, out, also, table):  # type: ignore[no-untyped-def]
-    for d in range(table.shape[1]):
-        x = table[area, d] * table[ratio, d] * table[leaving, d]
-        table[out, d] += x
-        table[also, d] += x
+        for d in range(table.shape[2]):  # rounding must not leave less than nothing
+            left[d] = max(left[d] - table[at.taken + e, 0, d], ZERO)

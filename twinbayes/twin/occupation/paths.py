@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats, Ints, Reals
 from twinbayes.inference.samplers.threads import usable_cores
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Present
@@ -28,6 +30,14 @@ from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import PatientRatios, Singles, acting_ratios
 from twinbayes.twin.scenario import Scenario
 
+_NO_TURNS: Final = (
+    np.zeros((0, 0), dtype=np.int64),
+    np.zeros(0, dtype=np.int64),
+    np.zeros(0),
+    np.zeros((0, 2), dtype=np.int64),
+    np.zeros(0),
+    np.zeros(0, dtype=np.int64),
+)
 _BLOCK = 8192  # draws per call of the kernel: bounds its table, on which little depends
 # Longest step of the time grid, in days, up to the given day since the landmark. Occupation
 # is third order in the step; halving all steps moves it by less than 0.001. Where patients enter a
@@ -98,49 +108,122 @@ def place_of(graph: StateGraph, chart: Chart, present: Present) -> tuple[int, fl
     return place, 0.0
 
 
-def follow(
-    graph: StateGraph,
-    chart: Chart,
-    population: Population,
-    ratios: PatientRatios,
-    present: Present,
-    scenario: Scenario,
-    nodes: Floats,
-) -> Path:
+@dataclass(frozen=True)
+class Journey:
+    """What one patient may meet from the landmark on, every draw.
+
+    Attributes
+    ----------
+    graph, chart
+        Of the model.
+    population, ratios
+        The patient's hazards.
+    present, scenario
+        Where the patient stands, and what is done from then on.
+    nodes
+        Days since the landmark; the time grid.
+    """
+
+    graph: StateGraph
+    chart: Chart
+    population: Population
+    ratios: PatientRatios
+    present: Present
+    scenario: Scenario
+    nodes: Floats
+
+    @cached_property
+    def home(self) -> tuple[int, float]:
+        """Place of the patient and the age kept there; place -1 in an absorbing state."""
+        return place_of(self.graph, self.chart, self.present)
+
+    @cached_property
+    def eras(self) -> Ints:
+        """(step,) era of those who enter a state in each step."""
+        middle = self.present.day + 0.5 * (self.nodes[:-1] + self.nodes[1:])
+        return np.searchsorted(self.chart.cuts, middle)
+
+    def moves(self, chart: Chart) -> Table:
+        """Moves of a chart under the scenario, and which trail of the curves each follows."""
+        moves = _moves_under(self.scenario, self.graph, chart, self.present.day, self.nodes)
+        moving = list(self.population.moving)
+        moves["follows"] = [moving.index(e) if e in moving else -1 for e in moves["intensity"]]
+        return moves
+
+    @cached_property
+    def _rates(self) -> tuple[Reals, Reals, Reals]:
+        """Rows of rates, ratios and trails."""
+        n_draws = self.population.n_draws
+        trail = np.concatenate([np.zeros((0, n_draws)), *self.population.moving.values()])
+        acting = acting_ratios(self.ratios, self.chart)
+        return self.population.rate.reshape(-1, n_draws), acting, trail
+
+    def rows(
+        self, chart: Chart, place: int, draws: slice, turns: TurnRows
+    ) -> tuple[Singles, Table, Ints, tuple[Floats, Floats, Floats, Ints, Ints]]:
+        """Table, layout, used and buckets of the kernel for some draws, the patient in place."""
+        n, era = draws.stop - draws.start, int(np.searchsorted(self.chart.cuts, self.present.entry))
+        layout, n_rows = _layout(chart, self.population, len(self.nodes) - 1, turns)
+        table = np.zeros((n_rows, turns.n_blocks, n), dtype=np.float32)
+        for name, values in zip(("rate", "ratio", "trail"), self._rates, strict=True):
+            first = int(layout[name][0])
+            table[first : first + len(values), 0] = values[:, draws]
+        first = layout["coefficient"][0]
+        table[first : first + len(turns.coefficient), 0] = turns.coefficient[:, draws]
+        used, buckets = _put_in_place(place, self.home[1], era, chart, table[:, 0], layout[0])
+        return table, layout, used, buckets
+
+
+@dataclass(frozen=True)
+class TurnRows:
+    """What the table has beside the mass where curves turn; see `turn_rows`.
+
+    Attributes
+    ----------
+    coefficient
+        (coefficient, draw).
+    n_totals, n_pairs
+        Of which each row has a block.
+    counts
+        Whether the moves are counted, which takes time.
+    """
+
+    coefficient: Floats
+    n_totals: int = 0
+    n_pairs: int = 0
+    counts: bool = False
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of draws in a row."""
+        return 1 + self.n_totals + self.n_pairs
+
+
+def follow(journey: Journey) -> Path:
     """Run one patient through the kernel, block of draws by block of draws."""
-    n_draws = population.rate.shape[-1]
-    place, age = place_of(graph, chart, present)
-    era = int(np.searchsorted(chart.cuts, present.entry))
-    state = graph.states.index(present.state)
-    middle = present.day + 0.5 * (nodes[:-1] + nodes[1:])
-    eras = np.searchsorted(chart.cuts, middle)
-    moves = _moves_under(scenario, graph, chart, present.day, nodes)
-    moving = list(population.moving)
-    moves["follows"] = [moving.index(e) if e in moving else -1 for e in moves["intensity"]]
-    trail = np.concatenate([np.zeros((0, n_draws)), *population.moving.values()])
-    acting = acting_ratios(ratios, chart)
-    rate = population.rate.reshape(-1, n_draws)
-    layout, n_rows = _layout(chart, population, len(nodes) - 1)
-    shape = (len(nodes), len(graph.states), n_draws)
-    occupation = np.empty(shape, dtype=np.float32)
+    graph, chart, nodes = journey.graph, journey.chart, journey.nodes
+    n_draws = journey.population.n_draws
+    state = graph.states.index(journey.present.state)
+    occupation = np.empty((len(nodes), len(graph.states), n_draws), dtype=np.float32)
     entered = tuple(k for k, s in enumerate(graph.states) if k and s not in chart.absorbing)
     column = np.full(len(graph.states), -1)
     column[list(entered)] = np.arange(len(entered))
     entries = np.empty((len(nodes), len(entered), n_draws), dtype=np.float32)
-    model = (chart.place_table, moves, chart.arcs, population.edges, column)
+    edges, moves = journey.population.edges, journey.moves(chart)
+    model = (chart.place_table, moves, chart.arcs, edges, column, _NO_TURNS)
     for first in range(0, n_draws, _BLOCK):
-        last = min(first + _BLOCK, n_draws)
-        table = np.zeros((n_rows, last - first), dtype=np.float32)
-        table[layout["rate"][0] : layout["ratio"][0]] = rate[:, first:last]
-        table[layout["ratio"][0] : layout["trail"][0]] = acting[:, first:last]
-        table[layout["trail"][0] : layout["area"][0]] = trail[:, first:last]
-        used, buckets = _put_in_place(place, age, era, chart, table, layout[0])
-        rows = (table, layout, used, buckets)
-        occupy(nodes, eras, present.day, state, model, rows, first, occupation, entries)
+        draws = slice(first, min(first + _BLOCK, n_draws))
+        rows = journey.rows(
+            chart, journey.home[0], draws, TurnRows(np.zeros((0, n_draws)), counts=True)
+        )
+        day = journey.present.day
+        occupy(nodes, journey.eras, day, state, model, rows, first, occupation, entries)
     return Path(nodes, occupation, entries, entered)
 
 
-def _layout(chart: Chart, population: Population, n_steps: int) -> tuple[Table, int]:
+def _layout(
+    chart: Chart, population: Population, n_steps: int, turns: TurnRows
+) -> tuple[Table, int]:
     """Where each kind of row begins in the kernel's table, and how many rows there are."""
     n_intensities, n_windows, _ = population.rate.shape
     places, n_places, n_old = chart.place_table, len(chart.places), len(chart.cuts) + 1
@@ -155,11 +238,15 @@ def _layout(chart: Chart, population: Population, n_steps: int) -> tuple[Table, 
         "taken": len(chart.arcs),
         "wave": (WAVES + 1) * n_places,
         "begun": n_places,
+        "stays": 2,
+        "added": turns.n_totals,
+        "coefficient": len(turns.coefficient),
         "mass": n_places * n_buckets,
     }
     ends = np.cumsum(list(sizes.values()))
     starts = dict(zip(sizes, ends - list(sizes.values()), strict=True))
     counts = {"n_old": n_old, "n_buckets": n_buckets, "n_windows": n_windows, "n_steps": n_steps}
+    counts |= {"n_totals": turns.n_totals, "counts": turns.counts}
     at = {**starts, **counts}
     dtype = [(name, np.int64) for name in at]
     return np.array([tuple(at.values())], dtype=dtype), int(ends[-1])

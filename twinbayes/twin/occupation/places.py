@@ -50,6 +50,7 @@ _MOVE: Final = np.dtype(
         ("is_open", np.int64),
         ("forced_step", np.int64),
         ("follows", np.int64),
+        ("turn", np.int64),
     ]
 )
 
@@ -75,7 +76,8 @@ class Chart:
         to be counted on by the era of entry where it `has_eras`. A scenario closes starts
         (`is_open`) and makes them happen at a node of the time grid (`forced_step`, -1: never).
         A patient's curves move hazards on the entry clock by ratios of their own, one a step
-        (`follows`, which of these; -1: none).
+        (`follows`, which of these; -1: none). Where curves turn on a move, `turn` says in which way
+        (-1: none).
     ratio_intensity, ratio_effects
         Every hazard ratio that occurs: (row,) its intensity; (row, effect) the effects that act,
         of treatments and of eras of entry, padded with -1.
@@ -174,7 +176,7 @@ def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
             dtype=_PLACE,
         ),
         move_table=np.array(
-            [(*(getattr(m, f.name) for f in fields(m)), 1, -1, -1) for m in flat],
+            [(*(getattr(m, f.name) for f in fields(m)), 1, -1, -1, -1) for m in flat],
             dtype=_MOVE,
         ),
         ratio_intensity=np.array([intensity for intensity, _ in ratios.rows], dtype=np.int64),
