@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class RawFolder:
     blank_rows: DataFrame
 
 
-def read_folder(folder: Path, faults: Faults) -> RawFolder:
+def read_folder(folder: Path | zipfile.Path, faults: Faults) -> RawFolder:
     """Read every table of a cohort folder without interpreting its cells."""
     if not folder.is_dir():
         raise CohortError(
@@ -59,7 +60,7 @@ def read_folder(folder: Path, faults: Faults) -> RawFolder:
     )
 
 
-def _descriptor(folder: Path, faults: Faults) -> Mapping[str, Any]:
+def _descriptor(folder: Path | zipfile.Path, faults: Faults) -> Mapping[str, Any]:
     path = folder / DESCRIPTOR
     if not path.is_file():
         faults.add("descriptor-missing", DESCRIPTOR, "the file is not there")
@@ -94,10 +95,10 @@ def _descriptor(folder: Path, faults: Faults) -> Mapping[str, Any]:
     return content
 
 
-def _table_files(folder: Path, faults: Faults) -> dict[str, Path]:
-    files: dict[str, Path] = {}
+def _table_files(folder: Path | zipfile.Path, faults: Faults) -> dict[str, Path | zipfile.Path]:
+    files: dict[str, Path | zipfile.Path] = {}
     unknown = 0
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if path.suffix.lower() not in SUFFIXES:
             continue
         if path.suffix not in SUFFIXES or path.stem not in READABLE_TABLES:
@@ -115,7 +116,7 @@ def _table_files(folder: Path, faults: Faults) -> dict[str, Path]:
     return files
 
 
-def _read_csv(path: Path, table: str, faults: Faults) -> DataFrame | None:
+def _read_csv(path: Path | zipfile.Path, table: str, faults: Faults) -> DataFrame | None:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -145,9 +146,9 @@ def _read_csv(path: Path, table: str, faults: Faults) -> DataFrame | None:
     return _unique_columns(frame, table, faults)
 
 
-def _read_parquet(path: Path, table: str, faults: Faults) -> DataFrame | None:
+def _read_parquet(path: Path | zipfile.Path, table: str, faults: Faults) -> DataFrame | None:
     try:
-        frame = pd.read_parquet(path)
+        frame = pd.read_parquet(io.BytesIO(path.read_bytes()))
     except ImportError as error:
         raise CohortError(
             f"{table}: reading Parquet needs pyarrow. Install twinbayes[parquet], or write CSV."

@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import os
-import secrets
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any, Final
 import xarray as xr
 
 from twinbayes.errors import StorageError
+from twinbayes.private_files import write_private
 
 MAGIC: Final = b"TWINBAY\n"
 VERSION: Final = 1
@@ -38,7 +38,7 @@ def write_tree(
 
     The file appears under its name only when it is complete and on disk; until then, and after a
     crash at any moment, an earlier file of that name is untouched. A crash may leave a temporary
-    file `.<name>.*.tmp` beside it, which is safe to delete.
+    file `.twinbayes-*.tmp` beside it, which is safe to delete. Its owner alone can read it.
 
     Draws are stored uncompressed: level 1 with byte shuffling saves 7 % of random float64 digits
     and takes four times as long.
@@ -70,15 +70,7 @@ def write_tree(
         payload = root.to_netcdf(engine=_ENGINE)
     except (TypeError, ValueError, NotImplementedError) as error:
         raise StorageError(f"{target.name}: not storable: {error}") from error
-    header = _seal(payload)
-    try:
-        _replace(target, (header, payload))
-    except OSError as error:
-        raise StorageError(
-            f"{target.name}: could not be written ({error.strerror}). Check that the folder exists "
-            "and has space."
-        ) from error
-    return target
+    return write_private(target, _seal(payload), payload)
 
 
 def read_tree(path: str | os.PathLike[str]) -> tuple[xr.DataTree, dict[str, Any]]:
@@ -149,23 +141,3 @@ def unseal(content: memoryview, name: str) -> memoryview:
         )
     return payload
 
-
-def _replace(target: Path, parts: tuple[bytes, memoryview]) -> None:
-    """Write beside the target, flush to disk, rename over it, and flush the folder's entry."""
-    # Not `tempfile`: its files are readable by their owner alone, whatever the umask says.
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

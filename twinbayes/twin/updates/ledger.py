@@ -16,7 +16,6 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinbayes.errors import StorageError
+from twinbayes.private_files import FILE_MODE, write_private
 from twinbayes.twin.patients import Patients
 from twinbayes.twin.updates.replay import describe_update
 
@@ -128,7 +128,7 @@ class Ledger:
     def _locked(self) -> Iterator[int]:
         """The open ledger, for this process alone; made with an empty head if there is none."""
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, FILE_MODE)
         except OSError as error:
             raise StorageError(
                 f"{self.path.name}: could not be opened ({error.strerror}). Its folder must exist."
@@ -176,21 +176,7 @@ class Ledger:
 
     def _write_head(self, count: int, size: int, last: str) -> None:
         text = canonical({"format": FORMAT, "records": count, "bytes": size, "hash": last})
-        temporary = self.head_path.with_name(f".{self.head_path.name}.{secrets.token_hex(8)}.tmp")
-        try:
-            with temporary.open("x", encoding="utf-8") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.head_path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_private(self.head_path, text, "\n")
 
 
 def canonical(value: Mapping[str, Any]) -> str:
