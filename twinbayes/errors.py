@@ -6,10 +6,14 @@ A message names the place, the rule and the remedy, and never a patient identifi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from numbers import Integral
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+SEEDS: Final = 2**64
+"""Seeds are below this number."""
 
 
 class TwinbayesError(Exception):
@@ -87,3 +91,13 @@ def require_known(value: str, known: Iterable[str], what: str) -> str:
     if value not in options:
         raise OptionError(f"Unknown {what} {value!r}. Known: {', '.join(map(repr, options))}.")
     return value
+
+
+def require_seed(seed: int, what: str = "seed") -> int:
+    """Return a seed that every generator takes, as an int; otherwise raise an OptionError."""
+    whole = isinstance(seed, Integral) and not isinstance(seed, bool)
+    if not whole or not 0 <= int(seed) < SEEDS:
+        raise OptionError(
+            f"{what} must be a whole number from 0 to 2**64 - 1, not {str(seed)[:30]!r}."
+        )
+    return int(seed)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +16,7 @@ FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
 
 
-def write_private(
-    path: str | os.PathLike[str], *parts: bytes | memoryview | str
-) -> Path:
+def write_private(path: str | os.PathLike[str], *parts: bytes | memoryview | str) -> Path:
     """Write a file that its owner alone can read, atomically and durably.
 
     The file appears under its name only when it is complete and on disk; until then an earlier
@@ -106,6 +103,6 @@ def _flush_entries(folder: Path) -> None:
 
 def _unwritable(target: Path, error: OSError) -> StorageError:
     return StorageError(
-        f"{target.name or target}: could not be written ({error.strerror}). Check that the "
-        "folder exists, may be written to and has space."
+        f"{target.name or target}: could not be written ({error.strerror or error}). Check that "
+        "the folder exists, may be written to and has space."
     )

@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE, Aggregate
-from twinbayes.errors import FitError, ModelError, OptionError
+from twinbayes.errors import FitError, ModelError, OptionError, require_seed
 from twinbayes.inference.files.archive import with_description
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.sealed import write_tree
@@ -127,6 +127,7 @@ class AggregateFit:
     def new_effect(self, seed: int = 0) -> xr.DataArray:
         """Draw the effect of a new subgroup on the scale of the priors, (chain, draw)."""
         self._require_plain("The value of a new subgroup")
+        require_seed(seed)
         if not self.spec.pooling.reaches_new_subgroups:
             self.spec.pooling.draw_new(np.zeros(1), np.zeros(1), np.random.default_rng(seed))
         posterior = self.datatree[POSTERIOR].to_dataset()

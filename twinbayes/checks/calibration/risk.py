@@ -20,7 +20,7 @@ from twinbayes.arrays import Floats
 from twinbayes.checks.calibration.cloglog import cloglog, regress, spline, spline_knots
 from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
 from twinbayes.checks.scores.predictions import as_probabilities
-from twinbayes.errors import CohortError
+from twinbayes.errors import CohortError, require_seed
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.pseudo_values import pseudo_values
@@ -70,7 +70,7 @@ def calibration(
     columns = _columns(process, target)
     p = as_probabilities(probability, process.patients.size, days.size)
     z = float(norm.ppf(0.5 + level / 2))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(require_seed(seed))
     rows = []
     for k, day in enumerate(days):
         observed = pseudo_values(process, float(day), origin=_origin(process))[:, columns].sum(1)

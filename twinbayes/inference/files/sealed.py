@@ -140,4 +140,3 @@ def unseal(content: memoryview, name: str) -> memoryview:
             "Copy the file again or refit."
         )
     return payload
-

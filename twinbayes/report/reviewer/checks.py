@@ -48,7 +48,7 @@ def diagnostics(evidence: ReviewEvidence) -> f.Block:
 def shrinkage(evidence: ReviewEvidence) -> f.Block:
     """Return raw against pooled subgroup levels, and hazard ratios that change with time."""
     checks = evidence.of(SHRINKAGE)
-    tables = [c.table for c in checks if not c.table.empty]
+    tables = [c.table for c in evidence.own(SHRINKAGE)]
     changing = changing_ratios(evidence.fit, evidence.interval, KIND)
     if not tables:
         shown = f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
@@ -66,7 +66,7 @@ def calibration(evidence: ReviewEvidence) -> f.Block:
     largest = curves.loc[curves[SUBGROUP] != "all", "n"].max()  # NaN if there is one subgroup
     return f.block(
         calibration_overall(curves, evidence.look, level=CHECK_LEVEL).marked(*evidence.marks),
-        *(_occupation_table(c.table) for c in checks[:1] if not c.table.empty),
+        *(_occupation_table(c.table) for c in evidence.own(CALIBRATION)[:1]),
         *(f.check(c) for c in checks),
         f.heading("By subgroup"),
         calibration_by_subgroup(curves, evidence.look, level=CHECK_LEVEL, smallest=_COUNTED).marked(
@@ -82,7 +82,8 @@ def scores(evidence: ReviewEvidence) -> f.Block:
     checks = evidence.of(SCORES)
     if not checks:
         return f.not_provided("No scores.")
-    own = next((c for c in checks if {"score", "target", "horizon"} <= set(c.table.columns)), None)
+    columns = {"score", "target", "horizon"}
+    own = next((c for c in evidence.own(SCORES) if columns <= set(c.table.columns)), None)
     picture = None
     if own is not None:
         picture = scores_over_horizons(own.table, evidence.look, level=CHECK_LEVEL)
@@ -141,7 +142,7 @@ def prior_sensitivity(evidence: ReviewEvidence) -> f.Block:
 def borrowing(evidence: ReviewEvidence) -> f.Block:
     """Return where the effect of each treatment in each subgroup comes from."""
     checks = evidence.of(BORROWING)
-    tables = [c.table for c in checks if not c.table.empty]
+    tables = [c.table for c in evidence.own(BORROWING)]
     if not tables:
         return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
     table = tables[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Final
 
 import numpy as np
@@ -37,7 +38,7 @@ from twinbayes.checks.scores.table import concordance_check
 from twinbayes.checks.sensitivity.overview import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
 from twinbayes.checks.sensitivity.prior_occupation import occupation_under_priors, prior_occupation
 from twinbayes.cohort.quality.report import QualityReport
-from twinbayes.errors import TwinbayesError
+from twinbayes.errors import OptionError, TwinbayesError
 from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.names import (
@@ -54,6 +55,7 @@ from twinbayes.names import (
     TREATMENT_SUBGROUP_EFFECT,
 )
 from twinbayes.report.figures.look import StateLook, look_of, marks_of
+from twinbayes.report.reviewer.asked_effects import require_effect_of
 from twinbayes.report.reviewer.markers import MarkerEvidence, marker_evidence
 from twinbayes.twin import Twin
 
@@ -98,6 +100,8 @@ class ReviewEvidence:
         Curves, associations and coverage of markers; None without trajectories.
     estimands
         Treatment effects that were asked for as estimands, and handed in.
+    handed_in
+        Those of the checks that were handed in; pictures are drawn of the others alone.
     """
 
     fit: Fit
@@ -111,6 +115,7 @@ class ReviewEvidence:
     interval: float
     markers: MarkerEvidence | None = None
     estimands: tuple[xr.Dataset, ...] = ()
+    handed_in: tuple[CheckResult, ...] = ()
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -120,6 +125,11 @@ class ReviewEvidence:
     def of(self, topic: Topic) -> tuple[CheckResult, ...]:
         """Return the checks of the section that shows a topic."""
         return self.checks.get(topic, ())
+
+    def own(self, topic: Topic) -> tuple[CheckResult, ...]:
+        """Return those of them that the review made itself and that have a table."""
+        handed = {id(check) for check in self.handed_in}
+        return tuple(c for c in self.of(topic) if id(c) not in handed and not c.table.empty)
 
     def summary(self) -> dict[str, Any]:
         """Return verdict and checks as plain JSON values; no table of single patients."""
@@ -164,7 +174,19 @@ def collect(
     Returns
     -------
     ReviewEvidence
+
+    Raises
+    ------
+    OptionError
+        If `interval` is no probability.
+    ReportError
+        If an effect is none, or one of another fit.
     """
+    if isinstance(interval, bool) or not isinstance(interval, Real) or not 0.0 < interval < 1.0:
+        raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
+    handed, asked = tuple(checks), tuple(effects)
+    for effect in asked:
+        require_effect_of(fit, effect)
     process = counting_process(fit)
     look = look_of(fit)
     horizons = _horizons(process)
@@ -190,7 +212,7 @@ def collect(
         _attempt("borrowing", BORROWING, lambda: treatment_borrowing(fit)),
     ]
     by_topic: dict[Topic, tuple[CheckResult, ...]] = {}
-    for check in [*own, *checks]:
+    for check in [*own, *handed]:
         topic = _SHOWN_AS.get(check.topic, check.topic)
         by_topic[topic] = (*by_topic.get(topic, ()), check)
     return ReviewEvidence(
@@ -203,8 +225,9 @@ def collect(
         prior_occupation=prior,
         effects=treatment_effects(fit, interval),
         interval=interval,
-        estimands=tuple(effect.drop_dims(PATIENT, errors="ignore") for effect in effects),
+        estimands=tuple(effect.drop_dims(PATIENT, errors="ignore") for effect in asked),
         markers=marker_evidence(fit, interval),
+        handed_in=handed,
     )
 
 
