@@ -70,7 +70,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_and_after(
     place = places(tmp_path)[kind]
     before = sorted(tmp_path.rglob("*"))
     for attempt in (require_writable, lambda path: write_private(path, "x")):
-        with pytest.raises(StorageError, match="could not be written .* Check that the folder"):
+        with pytest.raises(StorageError, match=r"could not be written .* Check that the folder"):
             attempt(place)
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "file").read_text() == "kept"

@@ -100,7 +100,11 @@ def contrast(
 
 @styled
 def icon_array(
-    probabilities: Mapping[str, xr.DataArray], look: StateLook, *, horizon: float
+    probabilities: Mapping[str, xr.DataArray],
+    look: StateLook,
+    *,
+    horizon: float,
+    living: Sequence[int] | None = None,
 ) -> Picture:
     """Draw 100 people like this patient under each scenario, coloured by state at a horizon.
 
@@ -112,14 +116,19 @@ def icon_array(
         Colours and order of the states.
     horizon
         Days from now.
+    living
+        How many of the hundred live under each, where that is told elsewhere too; default: each
+        survival rounded.
 
     Returns
     -------
     Picture
     """
     people = {
-        name: people_in_states({s: float(p.sel({STATE: s})) for s in look.stacked}, look)
-        for name, p in probabilities.items()
+        name: people_in_states({s: float(p.sel({STATE: s})) for s in look.stacked}, look, n)
+        for (name, p), n in zip(
+            probabilities.items(), living or [None] * len(probabilities), strict=True
+        )
     }
     shown = [s for s in look.stacked if any(counts[s] for counts in people.values())]
     figure = Figure(figsize=(3.7 * len(people), 4.8 + 0.24 * len(shown)))
@@ -143,11 +152,13 @@ def icon_array(
     )
 
 
-def people_in_states(probability: Mapping[str, float], look: StateLook) -> dict[str, int]:
-    """Return people out of a hundred in each state; the living add up to the rounded survival."""
+def people_in_states(
+    probability: Mapping[str, float], look: StateLook, living: int | None = None
+) -> dict[str, int]:
+    """Return people out of a hundred in each state, who add up; by default to rounded survival."""
     counts: dict[str, int] = {}
-    alive = sum(probability[s] for s in look.alive)
-    living = round(_PEOPLE * alive)
+    if living is None:
+        living = round(_PEOPLE * sum(probability[s] for s in look.alive))
     for states, n in ((look.alive, living), (look.dead, _PEOPLE - living)):
         shares = np.array([probability[s] for s in states])
         counts |= dict(zip(states, natural_frequencies(shares, n), strict=True))
@@ -182,7 +193,7 @@ def _difference_axis(ax: Axes, one: xr.Dataset, name_a: str, name_b: str) -> Non
     ax.set_ylabel("Difference in survival (percentage points)")
     ax.set_title("Difference")
     for y, va, name in ((0.98, "top", name_a), (0.02, "bottom", name_b)):
-        text = fill(f"{'↑' if va == 'top' else '↓'} better under {name}", 52)
+        text = fill(f"{'↑' if va == 'top' else '↓'} higher under {name}", 52)
         ax.text(0.02, y, text, transform=ax.transAxes, va=va, fontsize=8.5, color=GREY)
 
 
