@@ -6,7 +6,7 @@ A message names the place, the rule and the remedy, and never a patient identifi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -93,9 +93,15 @@ def require_known(value: str, known: Iterable[str], what: str) -> str:
     return value
 
 
+def is_number(value: object) -> bool:
+    """Whether something is a number: neither text nor True or False; NaN is one."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def require_seed(seed: int, what: str = "seed") -> int:
     """Return a seed that every generator takes, as an int; otherwise raise an OptionError."""
-    whole = isinstance(seed, Integral) and not isinstance(seed, bool)
+    found: object = seed  # what arrives may be anything
+    whole = isinstance(found, Integral) and not isinstance(found, bool)
     if not whole or not 0 <= int(seed) < SEEDS:
         raise OptionError(
             f"{what} must be a whole number from 0 to 2**64 - 1, not {str(seed)[:30]!r}."

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from twinbayes.errors import StorageError, require_known
+from twinbayes.errors import OptionError, StorageError, require_known
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 _REPOSITORY: Final = _PACKAGE.parent
@@ -34,13 +34,18 @@ def resource_path(kind: str, *parts: str) -> Path:
     Raises
     ------
     OptionError
-        If `kind` is unknown.
+        If `kind` is unknown, or the names lead out of the folder.
     StorageError
         If neither place has it.
     """
     packaged, in_repository = _PLACES[require_known(kind, _PLACES, "kind of resource")]
     for root in (_PACKAGE / packaged, _REPOSITORY / in_repository):
         path = root.joinpath(*parts)
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise OptionError(
+                f"{'/'.join(parts)!r} leads out of the folder of shipped {kind}. Give the plain "
+                "name of a file in it."
+            )
         if path.exists():
             return path
     wanted = "/".join((in_repository, *parts))

@@ -98,7 +98,8 @@ def _descriptor(folder: Path | zipfile.Path, faults: Faults) -> Mapping[str, Any
 def _table_files(folder: Path | zipfile.Path, faults: Faults) -> dict[str, Path | zipfile.Path]:
     files: dict[str, Path | zipfile.Path] = {}
     unknown = 0
-    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+    entries: list[Path | zipfile.Path] = list(folder.iterdir())
+    for path in sorted(entries, key=lambda entry: entry.name):
         if path.suffix.lower() not in SUFFIXES:
             continue
         if path.suffix not in SUFFIXES or path.stem not in READABLE_TABLES:

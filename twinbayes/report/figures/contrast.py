@@ -104,7 +104,7 @@ def icon_array(
     look: StateLook,
     *,
     horizon: float,
-    living: Sequence[int] | None = None,
+    living: Sequence[int | None] | None = None,
 ) -> Picture:
     """Draw 100 people like this patient under each scenario, coloured by state at a horizon.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from twinbayes.checks import CheckResult, patient_borrowing
 from twinbayes.checks.borrowing.shrinkage import shrinkage_of
 from twinbayes.checks.result import BORROWING
 from twinbayes.cohort import Cohort
-from twinbayes.errors import TwinbayesError, TwinError
+from twinbayes.errors import TwinbayesError, TwinError, is_number
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
 from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, SUBGROUP_EFFECT, TRANSITION
@@ -147,12 +146,12 @@ def collect_patient(
         If `who` is not one patient, or has reached a state that is never left; if the horizon is
         no number of days, or over 100 years.
     """
-    if not isinstance(who, str | Cohort):
+    if not isinstance(cast(object, who), str | Cohort):
         raise TwinError(
             f"A patient is named by an identifier as text, or given as a cohort of one, not as "
             f"{type(who).__name__}. Papermill keeps text with `-r patient ID`."
         )
-    if isinstance(until, bool) or not isinstance(until, Real) or not 0.0 < until <= _LONGEST:
+    if not is_number(until) or not 0.0 < until <= _LONGEST:
         raise TwinError(
             f"The horizon must be a number of days above 0, at most {_LONGEST:g}, not {until!r}."
         )

@@ -302,10 +302,10 @@ PATIENT_REPORT: Final[tuple[Section[PatientEvidence], ...]] = (
 
 
 def _names(evidence: PatientEvidence) -> tuple[str, str]:
-    pair = evidence.scenarios or ()
-    a, b = (scenario_words(s, evidence.present.day) for s in pair)
-    # Days that differ by less than words tell.
-    return (a, b) if a != b else (words(pair[0].label), words(pair[1].label))
+    a, b = (scenario_words(s, evidence.present.day) for s in evidence.scenarios or ())
+    if a == b:  # days that differ by less than such words tell
+        a, b = (words(s.label) for s in evidence.scenarios or ())
+    return a, b
 
 
 def _first(reasons: tuple[str, ...], most: int = 3) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Final
 
 import numpy as np
@@ -38,7 +37,7 @@ from twinbayes.checks.scores.table import concordance_check
 from twinbayes.checks.sensitivity.overview import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
 from twinbayes.checks.sensitivity.prior_occupation import occupation_under_priors, prior_occupation
 from twinbayes.cohort.quality.report import QualityReport
-from twinbayes.errors import OptionError, TwinbayesError
+from twinbayes.errors import OptionError, TwinbayesError, is_number
 from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.names import (
@@ -182,7 +181,7 @@ def collect(
     ReportError
         If an effect is none, or one of another fit.
     """
-    if isinstance(interval, bool) or not isinstance(interval, Real) or not 0.0 < interval < 1.0:
+    if not is_number(interval) or not 0.0 < interval < 1.0:
         raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
     handed, asked = tuple(checks), tuple(effects)
     for effect in asked:
