@@ -7,7 +7,7 @@ given per patient, with a verdict, and differences between models are paired.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,10 @@ import xarray as xr
 
 from twinbayes.arrays import Floats
 from twinbayes.checks.result import SCORES, CheckResult, CheckVerdict
-from twinbayes.errors import CohortError
+from twinbayes.errors import CohortError, OptionError
 from twinbayes.names import CHAIN, DRAW, LOG_LIKELIHOOD, PATIENT, POSTERIOR
+
+_FEWEST_DRAWS: Final = 25
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
     ------
     CohortError
         If dims are missing or values are not finite.
+    OptionError
+        If there are fewer than 25 draws.
     """
     import arviz as az  # slow to import, and needed here alone
 
@@ -78,6 +82,12 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
             f"the log likelihood has dims {log_likelihood.dims}; expected chain, draw, patient."
         )
     values = log_likelihood.transpose(CHAIN, DRAW, PATIENT)
+    n_draws = values.sizes[CHAIN] * values.sizes[DRAW]
+    if n_draws < _FEWEST_DRAWS:
+        raise OptionError(
+            f"leaving patients out needs at least {_FEWEST_DRAWS} draws, not {n_draws}: the tails "
+            "of the weights cannot be told from fewer. Draw more."
+        )
     if not np.isfinite(values.to_numpy()).all():
         raise CohortError("the log likelihood is not finite for some patients and draws.")
     draws = values.drop_vars([n for n in values.coords if n != PATIENT], errors="ignore")
