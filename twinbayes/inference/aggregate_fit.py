@@ -33,7 +33,7 @@ DATA: Final = "data"
 TARGET_ACCEPT: Final = 0.95
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AggregateFit:
     """The posterior of a model of aggregate data.
 
@@ -57,6 +57,16 @@ class AggregateFit:
     datatree: xr.DataTree = field(repr=False)
     verdict: Verdict
     manifest: Mapping[str, Any] = field(repr=False)
+
+    def __repr__(self) -> str:
+        """Verdict, model, data and draws in a few lines."""
+        sizes = self.datatree[POSTERIOR].sizes
+        return (
+            f"Fit of {self.spec.name!r}: {self.verdict.banner()}\n"
+            f"  data: {self.data.name!r}, {len(self.data.table)} rows of {self.spec.outcome}\n"
+            f"  priors: {self.priors.label}, {len(self.priors)} entries\n"
+            f"  draws: {sizes[CHAIN]} chains of {sizes[DRAW]}"
+        )
 
     @property
     def exchangeability(self) -> pd.DataFrame:
