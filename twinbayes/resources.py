@@ -6,6 +6,7 @@ keeps them at the top of the repository, where they are read by people too.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +42,7 @@ def resource_path(kind: str, *parts: str) -> Path:
     packaged, in_repository = _PLACES[require_known(kind, _PLACES, "kind of resource")]
     for root in (_PACKAGE / packaged, _REPOSITORY / in_repository):
         path = root.joinpath(*parts)
-        if not path.resolve().is_relative_to(root.resolve()):
+        if not Path(os.path.normpath(path)).is_relative_to(root) or "\0" in str(path):
             raise OptionError(
                 f"{'/'.join(parts)!r} leads out of the folder of shipped {kind}. Give the plain "
                 "name of a file in it."
