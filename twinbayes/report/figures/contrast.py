@@ -9,8 +9,10 @@ from typing import Final
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from twinbayes.names import PATIENT, STATE, TIME
@@ -216,18 +218,21 @@ def _points(value: float) -> str:
 
 
 def _people(ax: Axes, states: list[str], look: StateLook) -> None:
-    for k, state in enumerate(states):
-        row, column = divmod(k, 10)
-        x, y, colour = float(column), float(9 - row), look.colour(state)
-        ax.add_patch(Circle((x, y + 0.24), 0.16, color=colour, linewidth=0))
-        ax.add_patch(
-            FancyBboxPatch(
-                (x - 0.16, y - 0.34), 0.32, 0.26, boxstyle="round,pad=0.10,rounding_size=0.16",
-                color=colour, linewidth=0,
-            )
-        )  # fmt: skip
+    one = _person()
+    places = [np.array([k % 10, 9 - k // 10], dtype=np.float64) for k in range(len(states))]
+    paths = [Path(one.vertices + place, one.codes) for place in places]
+    colours = [look.colour(state) for state in states]
+    # One collection: two hundred patches of their own take a second.
+    ax.add_collection(PathCollection(paths, facecolors=colours, linewidths=0), autolim=False)
     ax.set_xlim(-0.6, 9.6)
     ax.axis("off")
+
+
+def _person() -> Path:
+    """A head above a body with round corners, about the origin."""
+    style = "round,pad=0.10,rounding_size=0.16"
+    body = FancyBboxPatch((-0.16, -0.34), 0.32, 0.26, boxstyle=style)
+    return Path.make_compound_path(Path.circle((0.0, 0.24), 0.16), body.get_path())
 
 
 def _key(ax: Axes, counts: Mapping[str, int], shown: Sequence[str], look: StateLook) -> None:
