@@ -220,7 +220,8 @@ def _points(value: float) -> str:
 def _people(ax: Axes, states: list[str], look: StateLook) -> None:
     one = _person()
     places = [np.array([k % 10, 9 - k // 10], dtype=np.float64) for k in range(len(states))]
-    paths = [Path(one.vertices + place, one.codes) for place in places]
+    outline = np.asarray(one.vertices)
+    paths = [Path(outline + place, one.codes) for place in places]
     colours = [look.colour(state) for state in states]
     # One collection: two hundred patches of their own take a second.
     ax.add_collection(PathCollection(paths, facecolors=colours, linewidths=0), autolim=False)
