@@ -16,7 +16,9 @@ sampler.
 
 from __future__ import annotations
 
+import copyreg
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +35,18 @@ if TYPE_CHECKING:
     from twinbayes.twin import Scenario, Twin
 
 __version__ = "0.1.0"
+
+
+def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(mapping)
+
+
+def _as_parts(mapping: MappingProxyType[Any, Any]) -> tuple[Any, tuple[dict[Any, Any]]]:
+    return _read_only, (dict(mapping),)
+
+
+# Fits, priors and models have read-only mappings inside, are copied, and go to other processes.
+copyreg.pickle(MappingProxyType, _as_parts)
 
 __all__ = [
     "Aggregate",

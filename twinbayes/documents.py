@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -42,7 +43,7 @@ def read_yaml(path: Path, error: type[TwinbayesError], name: str = "") -> Mappin
     return found
 
 
-def read_json(path: Path, error: type[TwinbayesError], name: str = "") -> Any:
+def read_json(path: Path | zipfile.Path, error: type[TwinbayesError], name: str = "") -> Any:
     """Read a JSON file; parameters as of `read_yaml`."""
     name = name or path.name
     try:
@@ -53,7 +54,7 @@ def read_json(path: Path, error: type[TwinbayesError], name: str = "") -> Any:
     return found
 
 
-def _text(path: Path, most_bytes: int | None = None) -> str:
+def _text(path: Path | zipfile.Path, most_bytes: int | None = None) -> str:
     """Text of an ordinary file: a pipe would be waited for."""
     if not path.is_file():
         raise OSError("there is no such file")

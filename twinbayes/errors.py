@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+SEEDS: Final = 2**64
+"""Seeds are below this number."""
 
 
 class TwinbayesError(Exception):
@@ -100,3 +104,19 @@ def require_known(value: str, known: Iterable[str], what: str) -> str:
     if value not in options:
         raise OptionError(f"Unknown {what} {value!r}. Known: {', '.join(map(repr, options))}.")
     return value
+
+
+def is_number(value: object) -> bool:
+    """Whether something is a number: neither text nor True or False; NaN is one."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def require_seed(seed: int, what: str = "seed") -> int:
+    """Return a seed that every generator takes, as an int; otherwise raise an OptionError."""
+    found: object = seed  # what arrives may be anything
+    whole = isinstance(found, Integral) and not isinstance(found, bool)
+    if not whole or not 0 <= int(seed) < SEEDS:
+        raise OptionError(
+            f"{what} must be a whole number from 0 to 2**64 - 1, not {str(seed)[:30]!r}."
+        )
+    return int(seed)

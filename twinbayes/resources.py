@@ -6,10 +6,11 @@ keeps them at the top of the repository, where they are read by people too.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
-from twinbayes.errors import StorageError, require_known
+from twinbayes.errors import OptionError, StorageError, require_known
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 _REPOSITORY: Final = _PACKAGE.parent
@@ -34,16 +35,17 @@ def resource_path(kind: str, *parts: str) -> Path:
     Raises
     ------
     OptionError
-        If `kind` is unknown.
+        If `kind` is unknown, or the names lead out of the folder.
     StorageError
         If neither place has it, or the names lead out of the folder.
     """
     packaged, in_repository = _PLACES[require_known(kind, _PLACES, "kind of resource")]
     for root in (_PACKAGE / packaged, _REPOSITORY / in_repository):
         path = root.joinpath(*parts)
-        if not path.resolve().is_relative_to(root.resolve()):
-            raise StorageError(
-                f"A shipped file lies within {in_repository!r}: name it from there, without '..'."
+        if not Path(os.path.normpath(path)).is_relative_to(root) or "\0" in str(path):
+            raise OptionError(
+                f"{'/'.join(parts)!r} leads out of the folder of shipped {kind}. Give the plain "
+                "name of a file in it."
             )
         if path.exists():
             return path

@@ -16,7 +16,7 @@
 fit_path = ""
 patient = ""
 cohort_path = ""
-at = ""
+at: float | None = None
 until = 1826.25
 scenarios = ""
 interval = 0.9
@@ -32,7 +32,7 @@ from twinbayes.report.patient.sections import PATIENT_REPORT
 evidence = collect_patient(
     load_fit(fit_path),
     read_cohort(cohort_path) if cohort_path else patient,
-    at=float(at) if at else None,
+    at=at,
     until=until,
     scenarios=scenarios_from_json(scenarios),
     interval=interval,

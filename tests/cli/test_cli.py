@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
-import xarray as xr
 from typer.testing import CliRunner, Result
 
 import twinbayes as tb
+from twinbayes.cli import answers
 from twinbayes.cli import app as cli
-from twinbayes.effects import Estimand
 from twinbayes.errors import FitError
 from twinbayes.inference import Verdict
 
+ROOT = Path(__file__).resolve().parents[2]
+STORED = ROOT / "tests" / "data" / "registry_fit.nc"
 COMMANDS = ("check", "fit", "review", "twin", "effect", "priors", "simulate", "demo")
 
 
@@ -184,7 +187,7 @@ def test_fit_saves_and_reports_the_verdict(fitted: MadeUpFit, tmp_path: Path) ->
     )  # fmt: skip
 
 
-def test_what_is_not_for_use_exits_with_one_everywhere(fitted: MadeUpFit, tmp_path: Path) -> None:
+def test_what_is_not_for_use_exits_with_three_everywhere(fitted: MadeUpFit, tmp_path: Path) -> None:
     fitted.verdict = verdict("beta has R-hat above 1.01")
     commands = [
         ("fit", "registry", "--disease", "registry", "--out", tmp_path / "f.nc"),
@@ -193,7 +196,7 @@ def test_what_is_not_for_use_exits_with_one_everywhere(fitted: MadeUpFit, tmp_pa
     ]
     for command in commands:
         result = run(*command)
-        assert result.exit_code == 1, result.output
+        assert result.exit_code == 3, result.output
         assert "NOT FOR USE: beta has R-hat above 1.01" in result.output
         as_json = json.loads(run(*command, "--json").stdout)
         assert as_json["usable"] is False
@@ -210,7 +213,7 @@ def test_options_reach_the_patients_report(fitted: MadeUpFit, tmp_path: Path) ->
     assert options["show_patient_ids"] is False
 
 
-@pytest.mark.parametrize(("usable", "code"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize(("usable", "code"), [(True, 0), (False, 3)])
 def test_demo_says_where_everything_is(
     usable: bool, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -227,50 +230,200 @@ def test_demo_says_where_everything_is(
     assert json.loads(run("demo", "--out", tmp_path, "--json").stdout) == done
 
 
-def test_an_error_of_ours_is_a_message_and_one_of_nobodys_is_not_swallowed(
-    fitted: MadeUpFit, monkeypatch: pytest.MonkeyPatch
+def test_an_error_of_ours_is_a_message_and_one_of_nobodys_is_a_fault_of_the_program(
+    fitted: MadeUpFit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def fails(error: Exception) -> Any:
+    def fails(error: BaseException) -> Any:
         def call(*_arguments: Any, **_options: Any) -> None:
             raise error
 
         return call
 
+    review = ("review", "f.nc", "--out", tmp_path / "r.html")
     monkeypatch.setattr(tb, "review", fails(FitError("the reason")))
-    ours = run("review", "f.nc")
+    ours = run(*review)
     assert (ours.exit_code, ours.stderr) == (2, "FitError: the reason\n")
-    monkeypatch.setattr(tb, "review", fails(ZeroDivisionError("a bug")))
-    assert isinstance(run("review", "f.nc").exception, ZeroDivisionError)
+    monkeypatch.setattr(tb, "review", fails(KeyError("SIM00001")))
+    crash = run(*review)
+    assert crash.exit_code == 1
+    assert crash.stderr.startswith("InternalError: KeyError: a fault of twinbayes")
+    assert "twinbayes/cli/app.py:" in crash.stderr
+    assert "SIM00001" not in crash.output
+    as_json = json.loads(run(*review, "--json").stdout)
+    assert as_json["error"] == "InternalError"
+    monkeypatch.setattr(tb, "review", fails(KeyboardInterrupt()))
+    assert run(*review).exit_code == 130
 
 
-def test_an_effect_is_asked_for_in_words_and_kept_for_the_review(
-    fitted: MadeUpFit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_exit_codes_are_distinct_and_told_in_the_help_and_the_readme() -> None:
+    codes = (
+        answers.USABLE, answers.CRASHED, answers.BAD_INPUT, answers.NOT_FOR_USE,
+        answers.INTERRUPTED, answers.TERMINATED,
+    )  # fmt: skip
+    assert codes == (0, 1, 2, 3, 130, 143)
+    told = " ".join(run("--help").output.split())
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for text in (told, readme):
+        assert "0 usable, 2 bad input, 3 not for use" in text
+        assert "1 a fault of the program" in text
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = run("--version")
+    assert (result.exit_code, result.output) == (0, f"twinbayes {version('twinbayes')}\n")
+
+
+def test_the_help_of_twin_shows_the_options_of_its_report() -> None:
+    output = run("twin", "--help").output
+    for option in ("--patient", "--new", "--at", "--scenario"):
+        assert option in output
+    assert "twin verify" in " ".join(output.split())
+    assert "ledger" in run("twin", "verify", "--help").output
+
+
+PLACED = {
+    "check": ("registry",),
+    "fit": ("registry", "--disease", "registry"),
+    "review": ("no_such_fit.nc",),
+    "twin": ("no_such_fit.nc", "--patient", "A"),
+    "effect": ("no_such_fit.nc", "--treatment", "x", "--landmark", "1"),
+    "simulate": ("no_such_study.yaml",),
+    "demo": (),
+}
+
+
+@pytest.mark.parametrize("command", list(PLACED))
+def test_a_place_that_cannot_be_written_is_found_before_anything_is_done(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked: list[Any] = []
+    def reached(*_arguments: Any, **_options: Any) -> None:
+        raise AssertionError("work was begun")
 
-    def estimate(_fit: Any, estimand: Any, **options: Any) -> xr.Dataset:
-        asked.append((estimand, options))
-        names = [f"overall_rmst_difference{s}" for s in ("", "_lower", "_upper")]
-        attrs = {"estimand": "Population: all.", "support": "supported"}
-        data = {name: ("time", [x]) for name, x in zip(names, (1.0, -2.0, 3.0), strict=True)}
-        return xr.Dataset(data, coords={"time": [365.25], "patient": ["secret"]}, attrs=attrs)
+    for name in ("twinbayes.cohort.read_cohort", "twinbayes.datasets.registry"):
+        monkeypatch.setattr(name, reached)
+    for name in ("fit", "load_fit"):
+        monkeypatch.setattr(tb, name, reached, raising=False)
+    (tmp_path / "file").write_text("kept")
+    result = run(command, *PLACED[command], "--out", tmp_path / "file" / "below")
+    assert result.exit_code == 2, result.output
+    assert "could not be written" in result.stderr
+    if command != "demo":  # its place is a folder
+        assert "could not be written" in run(command, *PLACED[command], "--out", tmp_path).stderr
+    assert (tmp_path / "file").read_text() == "kept"
 
-    monkeypatch.setattr("twinbayes.effects.treatment_effect", estimate)
-    out = tmp_path / "effects.json"
-    words = ("effect", "f.nc", "--treatment", "drug", "--landmark", 30, "--state", "well")
-    result = run(*words, "--years", 1, "--summary", "rmst_difference", "--out", out)
-    assert result.exit_code == 0
-    assert "Population: all." in result.output
-    assert "All: 1 (-2 to 3); supported" in result.output
-    estimand, options = asked[0]
-    assert estimand == Estimand.starting(
-        "drug", landmark=30.0, times=365.25, states=("well",), summary="rmst_difference"
-    )
-    assert options == {"interval": 0.9, "allow_unsupported": False}
-    assert "secret" not in out.read_text(encoding="utf-8")
-    assert run("review", "f.nc", "--effects", out).exit_code == 0
-    (shown,) = fitted.calls[-1][-1]["effects"]
-    assert float(shown["overall_rmst_difference"][0]) == 1.0
-    bad = run(*words, "--summary", "odds")
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--target-accept", "1.5"), ("--target-accept", "1"), ("--target-accept", "0"),
+        ("--target-accept", "nan"), ("--seed", "-1"), ("--seed", str(2**64)), ("--seed", "1.5"),
+        ("--seed", "a"), ("--draws", "0"), ("--chains", "0"),
+    ],
+)  # fmt: skip
+def test_odd_options_of_samplers_are_bad_input_before_sampling(
+    options: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def reached(*_arguments: Any, **_options: Any) -> None:
+        raise AssertionError("sampling was begun")
+
+    monkeypatch.setattr("twinbayes.inference.samplers.nutpie.NutpieCompiled._run", reached)
+    out = tmp_path / "fit.nc"
+    result = run("fit", "registry", "--disease", "registry", "--out", out, *options)
+    assert result.exit_code == 2, result.output
+    assert options[0].strip("-").replace("-", "_") in result.stderr.replace("-", "_")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_name_is_not_taken_for_none(tmp_path: Path) -> None:
+    assert run("priors", "check", "").exit_code == 2
+    out = tmp_path / "x.html"
+    for option in ("--checks", "--effects"):
+        assert run("review", STORED, option, "", "--out", out).exit_code == 2
+    assert run("twin", STORED, "--patient", "", "--out", out).exit_code == 2
+    assert run("twin", STORED, "--patient", "SIM00003", "--scenario", "", "--scenario", "policy",
+               "--out", out).exit_code == 2  # fmt: skip
+    assert not out.exists()
+
+
+def test_an_effect_goes_from_its_command_into_the_review(tmp_path: Path) -> None:
+    effects, page = tmp_path / "effects.json", tmp_path / "review.html"
+    told = run(
+        "effect", STORED, "--treatment", "allogeneic_transplant", "--landmark", 120, "--state",
+        "remission", "--years", 1, "--summary", "rmst_difference", "--allow-unsupported",
+        "--out", effects,
+    )  # fmt: skip
+    assert told.exit_code == 3, told.output  # the stored fit has few draws
+    assert "Population: all patients who are alive" in told.stdout
+    assert "SIM0" not in effects.read_text(encoding="utf-8")
+    shown = run("review", STORED, "--effects", effects, "--out", page)
+    assert shown.exit_code == 3, shown.output
+    html = page.read_text(encoding="utf-8")
+    assert "<h3>Rmst difference: allogeneic transplant on day 120 in remission</h3>" in html
+    assert "NOT FOR USE" in html
+    bad = run("effect", STORED, "--treatment", "drug", "--landmark", 30, "--summary", "odds",
+              "--out", effects)  # fmt: skip
     assert bad.exit_code == 2
-    assert "Known: 'risk_difference'" in bad.output
+    assert "Known: 'risk_difference'" in bad.stderr
+    effects.write_text("[NaN]", encoding="utf-8")
+    broken = run("review", STORED, "--effects", effects, "--out", page)
+    assert (broken.exit_code, broken.stderr[:28]) == (2, "StorageError: effects.json: ")
+
+
+def test_scenarios_are_chosen_in_words_and_a_report_not_for_use_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "patient.html"
+    chosen = ("--scenario", "allogeneic_transplant on day 200 in remission", "--scenario", "policy")
+    twin = ("twin", STORED, "--patient", "SIM00003", "--at", 0, "--years", 1, "--out", out)
+    assert run(*twin, *chosen).exit_code == 3
+    page = out.read_text(encoding="utf-8")
+    assert "allogeneic transplant after 200 days if then in remission" in page
+    assert "the registry&#x27;s own policy" in page
+    assert "can be used for this patient" not in page
+    assert out.stat().st_mode & 0o777 == 0o600
+    for wrong in (chosen[:2], (*chosen, "--scenario", "policy"), ("--scenario", "x") * 2,
+                  ("--scenario", "no drug", "--scenario", "policy")):  # fmt: skip
+        refused = run(*twin, *wrong)
+        assert refused.exit_code == 2, refused.output
+        assert "cenario" in refused.stderr or "Unknown treatment" in refused.stderr
+
+
+def test_of_somebody_who_died_the_report_says_which_day_to_give(tmp_path: Path) -> None:
+    events = tb.load_fit(STORED).cohort.events
+    died = events[events["event"] == "death"].iloc[0]
+    result = run("twin", STORED, "--patient", died["patient_id"], "--out", tmp_path / "x.html")
+    assert result.exit_code == 2
+    assert "nothing to forecast" in result.stderr
+    assert f"before day {died['day']:g}" in result.stderr
+    assert str(died["patient_id"]) not in result.stderr
+
+
+def test_a_terminated_command_ends_as_such_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """At every moment: before, while and after the draws are taken, and while files are written."""
+    scratch, out = tmp_path / "scratch", tmp_path / "out"
+    scratch.mkdir()
+    out.mkdir()
+    code = (
+        "import os, signal, threading, time\n"
+        "import twinbayes as tb\n"
+        "from twinbayes.cli.app import app\n"
+        "def slow(fd, real=os.fsync):\n"
+        "    print('writing', flush=True)\n"
+        "    for _ in range(600): time.sleep(0.05)\n"
+        "os.fsync = slow\n"
+        f"fit = tb.load_fit({str(STORED)!r})\n"
+        "tb.fit = lambda *a, **k: fit\n"
+        "app()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "fit", "registry", "--disease", "registry", "--out",
+         str(out / "fit.nc")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    assert [p.stat().st_mode & 0o777 for p in out.iterdir()] == [0o600]
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert not list(out.iterdir())
+    assert not list(scratch.rglob("*"))

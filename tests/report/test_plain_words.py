@@ -16,6 +16,8 @@ from twinbayes.report.figures.look import (
 )
 from twinbayes.report.words import (
     Living,
+    agreeing_people,
+    clear_stretches,
     contrast_sentences,
     forecast_sentences,
     scenario_words,
@@ -51,7 +53,7 @@ def difference(lower: float, middle: float, upper: float) -> xr.Dataset:
     dims = ("patient", "time")
     return xr.Dataset(
         {
-            "survival_a": (dims, [[0.66]]),
+            "survival_a": (dims, [[0.6 + middle]]),
             "survival_b": (dims, [[0.6]]),
             "survival_difference": (dims, [[middle]]),
             "survival_difference_lower": (dims, [[lower]]),
@@ -90,8 +92,104 @@ def test_a_clear_difference_names_the_better_side(
 ) -> None:
     living = Living.of(LOOK, ("death",))
     told = list(contrast_sentences(difference(*bounds), "A", "B", living, THREE_YEARS))
-    assert f"in favour of {better}" in told[-1]
+    assert told[-2] == (
+        "3 years from now, the interval leaves out “no difference”: more would be alive under "
+        f"{better}."
+    )
     assert "not randomised" in told[-1]
+    assert "settle" not in " ".join(told)
+
+
+def over_time(rows: list[tuple[float, float, float, float, float]]) -> xr.Dataset:
+    """A contrast from rows of day, survival under A and B, and the ends of the difference."""
+    days, a, b, lower, upper = map(np.array, zip(*rows, strict=True))
+    values = {
+        "survival_a": a, "survival_b": b, "survival_difference": a - b,
+        "survival_difference_lower": lower, "survival_difference_upper": upper,
+    }  # fmt: skip
+    return xr.Dataset(
+        {name: (("patient", "time"), value[None]) for name, value in values.items()},
+        coords={"patient": ["X1"], "time": days},
+        attrs=ATTRS,
+    )
+
+
+def test_an_early_harm_is_told_where_the_late_difference_settles_nothing() -> None:
+    month = 365.25 / 12
+    contrast = over_time(
+        [
+            (0.0, 1.0, 1.0, 0.0, 0.0),
+            (3 * month, 0.9, 0.93, -0.06, -0.01),
+            (6 * month, 0.72, 0.84, -0.2, -0.04),
+            (9 * month, 0.7, 0.76, -0.12, -0.01),
+            (12 * month, 0.68, 0.7, -0.1, 0.05),
+            (THREE_YEARS, 0.6, 0.56, -0.05, 0.12),
+            (4 * 365.25, 0.6, 0.5, 0.02, 0.18),
+            (5 * 365.25, 0.6, 0.45, 0.05, 0.25),
+        ]
+    )
+    told = list(contrast_sentences(contrast, "T", "N", Living.of(LOOK, ("death",)), THREE_YEARS))
+    assert "about 60 of 100 would be alive under “T”, and about 56 under “N”" in told[0]
+    assert "do not settle which is better for this person 3 years from now" in told[2]
+    assert told[3:] == [
+        "From 3 months to 9 months, the interval leaves out “no difference”: more would be alive "
+        "under “N”.",
+        "The difference is largest after 6 months: about 72 of 100 under “T” and 84 under “N”, "
+        "12 fewer under “T” (interval: from 20 fewer to 4 fewer).",
+        "From 4 years to the end of this forecast, the interval leaves out “no difference”: more "
+        "would be alive under “T”.",
+        "The difference is largest after 5 years: about 60 of 100 under “T” and 45 under “N”, "
+        "15 more under “T” (interval: from 5 more to 25 more).",
+        "The patients were not randomised: unrecorded reasons for treating may explain part of "
+        "this.",
+    ]
+
+
+def test_every_clear_stretch_is_found_however_the_signs_run() -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(200):
+        sign = rng.integers(-1, 2, size=rng.integers(1, 9))
+        rows = [(float(k), 0.5 + 0.1 * s, 0.5, 0.1 * s - 0.05, 0.1 * s + 0.05)
+                for k, s in enumerate(sign)]  # fmt: skip
+        found = clear_stretches(over_time(rows))
+        inside = [k for s in found for k in range(int(s.first), int(s.last) + 1)]
+        assert inside == list(np.flatnonzero(sign))
+        assert [s.whole for s in found] == [int(s.last) == len(sign) - 1 for s in found]
+        for s in found:
+            assert len(set(sign[int(s.first) : int(s.last) + 1])) == 1
+
+
+def test_an_end_that_is_not_zero_never_reads_as_no_difference() -> None:
+    living = Living.of(LOOK, ("death",))
+    told = " ".join(contrast_sentences(difference(0.002, 0.02, 0.04), "A", "B", living, 1.0))
+    assert "from less than 1 more to 4 more" in told
+    told = " ".join(contrast_sentences(difference(-0.04, -0.02, -0.001), "A", "B", living, 1.0))
+    assert "from 4 fewer to less than 1 fewer" in told
+
+
+def at(a: float, b: float) -> xr.Dataset:
+    values = {"survival_a": a, "survival_b": b, "survival_difference": a - b}
+    return xr.Dataset(values)
+
+
+def test_people_under_both_scenarios_and_their_difference_add_up() -> None:
+    assert agreeing_people(at(0.0754, 0.0621)) == (7, 6, 1)  # each rounded: 8, 6 and 1
+    rng = np.random.default_rng(5)
+    pairs = [*rng.uniform(size=(300, 2)), *rng.uniform(0, 0.02, (50, 2)),
+             *rng.uniform(0.98, 1.0, (50, 2)), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0),
+             (0.005, 0.0), (0.995, 1.0)]  # fmt: skip
+    for a, b in pairs:
+        one, two, gap = agreeing_people(at(a, b))
+        assert gap == round(100 * (a - b))
+        assert one - two == gap
+        assert 0 <= one <= 100
+        assert 0 <= two <= 100
+        # By brute force: none of all pairs so far apart is nearer to both.
+        best = min(
+            max(abs(n - 100 * a), abs(n - gap - 100 * b)) for n in range(101) if 0 <= n - gap <= 100
+        )
+        assert max(abs(one - 100 * a), abs(two - 100 * b)) == pytest.approx(best, abs=1e-9)
+        assert best < 0.751
 
 
 def test_doubts_are_told_simulated_first_then_how_many_patients() -> None:

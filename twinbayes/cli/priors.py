@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from twinbayes.cli.answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
+from twinbayes.cli.answers import (
+    EXIT_CODES,
+    NOT_FOR_USE,
+    USABLE,
+    AsJson,
+    print_json,
+    reports_errors,
+)
 from twinbayes.errors import OptionError
+from twinbayes.private_files import require_writable, write_private
 
 if TYPE_CHECKING:
     from twinbayes.priors import Expert, PriorEntry
@@ -18,7 +26,7 @@ _QUANTILES: Final = ("q2.5", "q05", "q25", "q50", "q75", "q95", "q97.5")
 
 priors = typer.Typer(
     help="The prior library: what there is, what it rests on, whether it holds, and new entries.",
-    epilog="Example:  twinbayes priors list. Exit codes: 0 fine, 1 a check failed, 2 bad input.",
+    epilog=f"Example:  twinbayes priors list. {EXIT_CODES}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -108,7 +116,7 @@ def check(
     """Check schema, rules, derived numbers, elicitation and version lock: all faults at once."""
     from twinbayes.priors import check_priors, library_names
 
-    found = [check_priors(one) for one in ([name] if name else library_names())]
+    found = [check_priors(one) for one in (library_names() if name is None else [name])]
     passed = all(one.passed for one in found)
     if as_json:
         print_json({"passed": passed, "files": [
@@ -170,6 +178,9 @@ def elicit(
     as_json: AsJson = False,
 ) -> int:
     """Turn what experts say into an entry, ready to be put below `entries:` of a prior file."""
+    if out is not None:
+        require_writable(out)
+
     from twinbayes.priors.elicitation.entry import elicited_entry
 
     method, statements = _statements(interval, quantiles, chips, bins)
@@ -185,7 +196,7 @@ def _tell(made: PriorEntry, out: Path | None, as_json: bool) -> int:
     record = made.to_dict()
     text = _yaml({record.pop("name"): record})
     if out is not None:
-        out.write_text(text + "\n", encoding="utf-8")
+        write_private(out, text, "\n")
     if as_json:
         print_json({"entry": made.to_dict(), "formula": made.text(),
                     "file": None if out is None else str(out)})  # fmt: skip

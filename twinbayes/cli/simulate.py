@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from twinbayes.cli.answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
+from twinbayes.private_files import require_writable
 
 EXAMPLE: Final = "Example:  twinbayes simulate study.yaml --out results.json --workers 2"
 ENOUGH: Final = 0.95
@@ -24,7 +25,9 @@ def simulate(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Simulate trials and say how often an analysis is right. Exit code 1: too few usable fits."""
+    """Simulate trials and say how often an analysis is right. Exit code 3: too few usable fits."""
+    require_writable(out)
+
     from twinbayes.trials.simulated.study_file import read_study, write_results
 
     read = read_study(study)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from twinbayes.cohort.adapters import ADAPTERS
@@ -38,12 +41,35 @@ def read_cohort(path: str | Path | None, adapter: str | None = None) -> Cohort:
         return ADAPTERS[require_known(adapter, ADAPTERS, "adapter")](place)
     if place is None:
         raise CohortError("read_cohort: no path. Give the cohort folder, or name an adapter.")
+    return _validated(place, place.resolve().name)
+
+
+def read_files(files: Mapping[str, bytes]) -> Cohort:
+    """Read a cohort folder that is in memory: file name → content.
+
+    Nothing is written anywhere, so that no copy of the patients can be left behind.
+
+    Raises
+    ------
+    CohortError
+        As `read_cohort`.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(Path(name).name, content)
+    with zipfile.ZipFile(buffer) as archive:
+        return _validated(zipfile.Path(archive), "cohort")
+
+
+def _validated(place: Path | zipfile.Path, name: str) -> Cohort:
+    """Read and check a folder; it gives the name unless its descriptor does."""
     faults = Faults()
     folder = read_folder(place, faults)
     typed = typed_tables(folder.tables, faults)
     own = folder.descriptor.get("twinbayes")
     return finish_cohort(
-        name=str(folder.descriptor.get("name", place.resolve().name)),
+        name=str(folder.descriptor.get("name", name)),
         typed=typed,
         excluded=folder.blank_rows,
         simulated=isinstance(own, dict) and bool(own.get("simulated", False)),

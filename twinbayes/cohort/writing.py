@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +17,14 @@ from twinbayes.cohort.contract.files import DESCRIPTOR
 from twinbayes.cohort.contract.schema import CONTRACT, EXCLUDED, Field, schema_descriptor
 from twinbayes.cohort.tables import CohortTables
 from twinbayes.errors import CohortError, StorageError, require_known
+from twinbayes.private_files import FOLDER_MODE, write_private
 
 _FORMATS: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 _STANDARD_SOURCE: Final = ("title", "origin", "licence", "note")
 
 
 def write_cohort(cohort: CohortTables, folder: Path, *, file_format: str = "csv") -> Path:
-    """Write the cohort into a new or empty folder and return the folder.
+    """Write the cohort into a new or empty folder, for its owner alone, and return the folder.
 
     Raises
     ------
@@ -37,29 +39,45 @@ def write_cohort(cohort: CohortTables, folder: Path, *, file_format: str = "csv"
             "Cohort.write: the place is not an empty folder. Name a new folder; nothing is "
             "overwritten."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    tables = dict(cohort.tables)
-    if len(cohort.excluded):
-        tables[EXCLUDED] = cohort.excluded
-    for table, frame in tables.items():
-        _write_table(frame, folder / f"{table}.{file_format}")
-    # Last, so that a folder with a descriptor is a complete one.
-    text = json.dumps(_descriptor(cohort, tables, file_format), indent=2, ensure_ascii=False)
-    (folder / DESCRIPTOR).write_text(text + "\n", encoding="utf-8")
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    # The descriptor comes last, so that a folder with one is complete.
+    for name, content in cohort_files(cohort, file_format=file_format).items():
+        write_private(folder / name, content)
     return folder
 
 
-def _write_table(frame: DataFrame, path: Path) -> None:
-    if path.suffix == ".csv":
+def cohort_files(cohort: CohortTables, *, file_format: str = "csv") -> dict[str, bytes]:
+    """Return the files of a cohort's folder by name: its tables, then the descriptor.
+
+    Raises
+    ------
+    OptionError
+        If the format is unknown.
+    """
+    require_known(file_format, _FORMATS, "file format")
+    tables = dict(cohort.tables)
+    if len(cohort.excluded):
+        tables[EXCLUDED] = cohort.excluded
+    files = {
+        f"{table}.{file_format}": _table_bytes(frame, file_format)
+        for table, frame in tables.items()
+    }
+    text = json.dumps(_descriptor(cohort, tables, file_format), indent=2, ensure_ascii=False)
+    return {**files, DESCRIPTOR: f"{text}\n".encode()}
+
+
+def _table_bytes(frame: DataFrame, file_format: str) -> bytes:
+    if file_format == "csv":
         whole = {c: _whole_as_integers(frame[c]) for c in frame.columns}
-        DataFrame(whole).to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
-        return
+        return DataFrame(whole).to_csv(index=False, lineterminator="\n").encode()
+    buffer = io.BytesIO()
     try:
-        frame.to_parquet(path, index=False)
+        frame.to_parquet(buffer, index=False)
     except ImportError as error:
         raise CohortError(
             "Cohort.write: writing Parquet needs pyarrow. Install twinbayes[parquet], or write CSV."
         ) from error
+    return buffer.getvalue()
 
 
 def _whole_as_integers(values: pd.Series) -> pd.Series:

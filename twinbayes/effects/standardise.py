@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from twinbayes.arrays import Floats
-from twinbayes.errors import require_known
+from twinbayes.errors import require_known, require_seed
 
 FIXED_SAMPLE: Final = "fixed_sample"
 BAYESIAN_BOOTSTRAP: Final = "bayesian_bootstrap"
@@ -43,6 +43,7 @@ class PatientWeights:
 
     def __post_init__(self) -> None:
         require_known(self.population, POPULATIONS, "population")
+        require_seed(self.seed)
 
     def of(self, patient: str) -> Floats:
         """(draw,) weight of one patient before it is divided by the sum over all."""

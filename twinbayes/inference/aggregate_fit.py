@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE, Aggregate
-from twinbayes.errors import FitError, ModelError, OptionError
+from twinbayes.errors import FitError, ModelError, OptionError, require_seed
 from twinbayes.inference.files.archive import with_description
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.provenance import (
@@ -40,7 +40,7 @@ DATA: Final = "data"
 TARGET_ACCEPT: Final = 0.95
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AggregateFit:
     """The posterior of a model of aggregate data.
 
@@ -64,6 +64,16 @@ class AggregateFit:
     datatree: xr.DataTree = field(repr=False)
     verdict: Verdict
     manifest: Mapping[str, Any] = field(repr=False)
+
+    def __repr__(self) -> str:
+        """Verdict, model, data and draws in a few lines."""
+        sizes = self.datatree[POSTERIOR].sizes
+        return (
+            f"Fit of {self.spec.name!r}: {self.verdict.banner()}\n"
+            f"  data: {self.data.name!r}, {len(self.data.table)} rows of {self.spec.outcome}\n"
+            f"  priors: {self.priors.label}, {len(self.priors)} entries\n"
+            f"  draws: {sizes[CHAIN]} chains of {sizes[DRAW]}"
+        )
 
     @property
     def exchangeability(self) -> pd.DataFrame:
@@ -144,6 +154,7 @@ class AggregateFit:
     def new_effect(self, seed: int = 0) -> xr.DataArray:
         """Draw the effect of a new subgroup on the scale of the priors, (chain, draw)."""
         self._require_plain("The value of a new subgroup")
+        require_seed(seed)
         if not self.spec.pooling.reaches_new_subgroups:
             self.spec.pooling.draw_new(np.zeros(1), np.zeros(1), np.random.default_rng(seed))
         posterior = self.datatree[POSTERIOR].to_dataset()

@@ -85,7 +85,7 @@ class LaidOut:
         return self.spec is fit.spec and self.cohort is fit.cohort and self.learnt is fit.learnt
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fit:
     """The posterior of a disease model for a cohort.
 
@@ -114,6 +114,16 @@ class Fit:
     manifest: Mapping[str, Any] = field(repr=False)
     learnt: Learnt = field(repr=False)
     laid_out: LaidOut | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Verdict, model, data and draws in a few lines; never a patient."""
+        sizes = self.datatree[POSTERIOR].sizes
+        return (
+            f"Fit of {self.spec.name!r}: {self.verdict.banner()}\n"
+            f"  data: {self.cohort!r}\n"
+            f"  priors: {self.priors.label}, {len(self.priors)} entries\n"
+            f"  draws: {sizes[CHAIN]} chains of {sizes[DRAW]}"
+        )
 
     @cached_property
     def plan(self) -> ModelPlan:

@@ -4,11 +4,14 @@ from twinbayes.report.figures.picture import Picture
 from twinbayes.report.patient.evidence import (
     PatientEvidence,
     collect_patient,
+)
+from twinbayes.report.patient.reporting import twin_report
+from twinbayes.report.patient.scenarios import (
     default_scenarios,
+    scenario_from_words,
     scenarios_from_json,
     scenarios_to_json,
 )
-from twinbayes.report.patient.reporting import twin_report
 from twinbayes.report.reviewer.evidence import ReviewEvidence, collect
 from twinbayes.report.reviewer.handover import (
     read_checks,
@@ -28,6 +31,7 @@ __all__ = [
     "read_checks",
     "read_effects",
     "review",
+    "scenario_from_words",
     "scenarios_from_json",
     "scenarios_to_json",
     "twin_report",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
+import numpy as np
 import xarray as xr
 
 from twinbayes.cohort.quality.suppression import HIDDEN, SMALLEST_CELL, SUPPRESSED
 from twinbayes.names import PATIENT, STATE, STATE_PROBABILITY, SURVIVAL, TIME
+from twinbayes.report.figures.contrast import people_in_states
 from twinbayes.report.figures.look import (
     StateLook,
     duration_words,
@@ -101,7 +104,9 @@ def forecast_sentences(
         largest = max(look.alive, key=lambda s: float(states.sel({STATE: s})))
         also = ""
         if len(look.alive) > 1 and float(states.sel({STATE: largest})) >= 0.01:
-            m = per_hundred(states.sel({STATE: largest}))
+            m = people_in_states(
+                {state: float(states.sel({STATE: state})) for state in look.stacked}, look, n
+            )[largest]
             low, high = (
                 at[f"state_probability_{side}"].sel({STATE: largest}) for side in ("lower", "upper")
             )
@@ -120,40 +125,130 @@ def beyond_sentence(day: float) -> str:
     )
 
 
+def agreeing_people(at: xr.Dataset) -> tuple[int, int, int]:
+    """Return survival under two scenarios, and their difference, as people who add up.
+
+    The difference is rounded by itself, as its interval and the picture of it are. The two sides
+    are the whole numbers nearest to theirs among those that are so far apart.
+
+    Parameters
+    ----------
+    at
+        `survival_a`, `survival_b` and `survival_difference` of one patient on one day.
+    """
+    a, b = 100 * float(at["survival_a"]), 100 * float(at["survival_b"])
+    difference = per_hundred(at["survival_difference"])
+    lowest, highest = max(0, difference), min(100, 100 + difference)
+    near = [n for n in range(int(a) - 1, int(a) + 3) if lowest <= n <= highest]
+    first = min(near, key=lambda n: max(abs(n - a), abs(n - difference - b)))
+    return first, first - difference, difference
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Days in a row on which the interval of a difference leaves out "no difference".
+
+    Attributes
+    ----------
+    first, last
+        Days since the landmark.
+    peak
+        The day of the largest difference among them.
+    whole
+        Whether it goes on to the end of the forecast.
+    """
+
+    first: float
+    last: float
+    peak: float
+    whole: bool
+
+
+def clear_stretches(difference: xr.Dataset) -> tuple[Stretch, ...]:
+    """Return every stretch of one patient on which survival is clearly higher on one side."""
+    one = difference.isel({PATIENT: 0})
+    days = one[TIME].to_numpy().astype(float)
+    lower, upper = (
+        one[f"survival_difference_{side}"].to_numpy().astype(float) for side in ("lower", "upper")
+    )
+    middle = one["survival_difference"].to_numpy().astype(float)
+    sign = (lower > 0.0).astype(int) - (upper < 0.0).astype(int)
+    ends = [0, *(np.flatnonzero(np.diff(sign)) + 1), len(days)]
+    return tuple(
+        Stretch(
+            float(days[i]),
+            float(days[j - 1]),
+            float(days[i + int(np.argmax(np.abs(middle[i:j])))]),
+            j == len(days),
+        )
+        for i, j in pairwise(ends)
+        if sign[i] != 0
+    )
+
+
 def contrast_sentences(
     difference: xr.Dataset, name_a: str, name_b: str, living: Living, horizon: float
 ) -> Iterator[str]:
-    """Say what two ways of treating would mean for a hundred people like this one."""
-    at = difference.isel({PATIENT: 0}).sel({TIME: horizon}, method="nearest")
+    """Say what two ways of treating would mean for a hundred people like this one.
+
+    At one horizon, and then wherever else the interval of the difference leaves out none.
+    """
+    one = difference.isel({PATIENT: 0})
     label = interval_words(
         difference.attrs["interval_probability"], difference.attrs["interval_kind"]
     )
-    when = duration_words(horizon)
+    at = one.sel({TIME: horizon}, method="nearest")
     if is_beyond(difference, horizon):
         yield beyond_sentence(horizon)
-    a, b = per_hundred(at["survival_a"]), per_hundred(at["survival_b"])
+    a, b, middle = agreeing_people(at)
     yield (
-        f"{when[:1].upper()}{when[1:]} from now, about {a} of 100 would {living.phrase} under "
-        f"“{name_a}”, and about {b} under “{name_b}”."
-    )
-    middle, lower, upper = (
-        per_hundred(at[f"survival_difference{s}"]) for s in ("", "_lower", "_upper")
+        f"{_sentence_start(duration_words(horizon))} from now, about {a} of 100 would "
+        f"{living.phrase} under “{name_a}”, and about {b} under “{name_b}”."
     )
     yield (
-        f"The difference is {_more_or_fewer(middle)} under “{name_a}” ({label}: from "
-        f"{_more_or_fewer(lower)} to {_more_or_fewer(upper)})."
+        f"The difference is {_more_or_fewer(middle)} under “{name_a}” ({label}: "
+        f"{_ends_in_words(at)})."
     )
-    if float(at["survival_difference_lower"]) > 0 or float(at["survival_difference_upper"]) < 0:
-        better = name_a if float(at["survival_difference"]) > 0 else name_b
-        yield (
-            f"The interval leaves out “no difference”, in favour of “{better}”. The patients were "
-            "not randomised, so unrecorded reasons for treating may explain part of this."
-        )
-    else:
+    stretches = clear_stretches(difference)
+    now = float(at[TIME])
+    if not any(s.first <= now <= s.last for s in stretches):
         yield (
             "The interval includes “no difference”: these data do not settle which is better for "
-            "this person. The patients were not randomised either."
+            f"this person {duration_words(horizon)} from now."
         )
+    for stretch in stretches:
+        yield from _stretch_sentences(one, stretch, name_a, name_b, living, told=now)
+    yield (
+        "The patients were not randomised: unrecorded reasons for treating may explain part of "
+        "this."
+        if stretches
+        else "The patients were not randomised either."
+    )
+
+
+def _stretch_sentences(
+    one: xr.Dataset, stretch: Stretch, name_a: str, name_b: str, living: Living, told: float
+) -> Iterator[str]:
+    """Say where and by how much survival is clearly higher; the numbers of one day are known."""
+    at = one.sel({TIME: stretch.peak})
+    higher = name_a if float(at["survival_difference"]) > 0 else name_b
+    if stretch.first == stretch.last:
+        when = f"{duration_words(stretch.first)} from now"
+    else:
+        last = "the end of this forecast" if stretch.whole else duration_words(stretch.last)
+        when = f"from {duration_words(stretch.first)} to {last}"
+    yield (
+        f"{_sentence_start(when)}, the interval leaves out “no difference”: more would "
+        f"{living.phrase} under “{higher}”."
+    )
+    if stretch.peak == told:
+        return
+    a, b, middle = agreeing_people(at)
+    yield (
+        f"The difference is largest after {duration_words(stretch.peak)}: about {a} of 100 under "
+        f"“{name_a}” and {b} under “{name_b}”, {_more_or_fewer(middle)} under “{name_a}” "
+        f"(interval: {_ends_in_words(at)})."
+    )
 
 
 NOT_FOR_USE: Final = (
@@ -176,6 +271,23 @@ def uncertainty_sentences(*, simulated: bool, subgroup_size: str, subgroups: int
         "These numbers are averages over what the model cannot tell apart. They rest on "
         f"{few} patients{lent}. Nobody can say which of the hundred this person will be."
     )
+
+
+def _ends_in_words(at: xr.Dataset) -> str:
+    """Both ends of the interval of a difference; one that is not none never reads as none."""
+    said = []
+    for side in ("lower", "upper"):
+        end = float(at[f"survival_difference_{side}"])
+        people = per_hundred(end)
+        small = people == 0 and end != 0.0
+        said.append(
+            f"less than 1 {'more' if end > 0 else 'fewer'}" if small else _more_or_fewer(people)
+        )
+    return f"from {said[0]} to {said[1]}"
+
+
+def _sentence_start(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _more_or_fewer(people: int) -> str:

@@ -60,7 +60,7 @@ class Change:
     treatments: pd.DataFrame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Patients:
     """Patients at their landmark, under the draws of a fit.
 

@@ -20,13 +20,28 @@ from twinbayes.twin.set_aside import require_placed, set_aside
 from twinbayes.twin.updates.update import updated_record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Twin(Patients):
     """Patients at their landmark, under the draws of a fit, and what can be asked of them.
 
     Made by `Fit.twin`. Nothing after the landmark is in here: the cohort was cut there. State and
     attributes are those of `Patients`; each question is answered by a function of them.
     """
+
+    def __repr__(self) -> str:
+        """Who stands where, and under what; never an identifier."""
+        n = len(self.patient_ids)
+        if n == 1:
+            now = self.present[0]
+            who = f"one patient on day {now.day:g}, {now.state} since day {now.entry:g}"
+        else:
+            who = f"{n} patients at their landmarks"
+        verdict = "USABLE" if self.usable else "NOT FOR USE"
+        return (
+            f"Twin: {who}\n"
+            f"  model: {self.spec.name!r}, {verdict}\n"
+            f"  draws: {self.population.n_draws}"
+        )
 
     def forecast(
         self,

@@ -5,7 +5,7 @@ import xarray as xr
 from scipy.stats import norm
 
 from twinbayes.checks import compare_loo, loo_check, patient_loo
-from twinbayes.errors import CohortError
+from twinbayes.errors import CohortError, OptionError
 
 N = 40
 RNG = np.random.default_rng(60)
@@ -80,3 +80,14 @@ def test_a_log_likelihood_of_other_dims_or_not_finite_is_refused() -> None:
         patient_loo(values.isel(chain=0))
     with pytest.raises(CohortError, match="not finite"):
         patient_loo(values.where(values["patient"] != "p2", np.nan))
+
+
+@pytest.mark.parametrize(("draws", "enough"), [(24, False), (25, True)])
+def test_too_few_draws_to_tell_tails_are_refused(draws: int, enough: bool) -> None:
+    values = np.random.default_rng(2).normal(size=(1, draws, 3))
+    few = xr.DataArray(values, dims=("chain", "draw", "patient"))
+    if enough:
+        assert np.isfinite(patient_loo(few).total)
+        return
+    with pytest.raises(OptionError, match="at least 25 draws, not 24"):
+        patient_loo(few)

@@ -83,13 +83,18 @@ def test_saving_twice_leaves_one_file_with_the_later_content(tmp_path: Path) -> 
     assert os.listdir(tmp_path) == ["fit.nc"]
 
 
-def test_a_file_gets_the_permissions_of_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o027)
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_fit_is_readable_by_its_owner_alone_whatever_the_umask(
+    tmp_path: Path, umask: int
+) -> None:
+    wide = tmp_path / "fit.nc"
+    wide.touch(mode=0o666)  # what is overwritten lends no permissions
+    before = os.umask(umask)
     try:
-        path = write_tree(tmp_path / "fit.nc", make_tree(), {})
+        path = write_tree(wide, make_tree(), {})
     finally:
         os.umask(before)
-    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))

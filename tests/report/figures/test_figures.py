@@ -201,7 +201,7 @@ def test_forecast_and_contrast_pictures_say_what_the_numbers_say(fit: Fit, alive
     assert f"survival {survival:.0%}" in picture.alt
     assert evidence.contrast is not None
     drawn = contrast(evidence.contrast, name_a="early", name_b="never", horizon=1095.75)
-    assert "better under early" in texts(drawn)
+    assert "higher under early" in texts(drawn)
     assert "Difference in survival (percentage points)" in texts(drawn)
     people = icon_array(
         {"early": evidence.forecast["state_probability"].isel(patient=0, time=-1)},

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +23,7 @@ TEMPLATE = """# %% [markdown]
 # %% tags=["parameters"]
 number = 1.5
 word = ""
+day: float | None = None
 
 # %%
 import os
@@ -59,7 +65,7 @@ def test_shipped_templates_declare_their_parameters(name: str, expected: set[str
 @pytest.mark.usefixtures("template")
 @pytest.mark.parametrize("name", ["other", "number = 1; import os  #", "word; x"])
 def test_a_name_that_is_not_declared_never_reaches_the_code(name: str) -> None:
-    with pytest.raises(OptionError, match="Known: 'number', 'word'"):
+    with pytest.raises(OptionError, match="Known: 'number', 'word', 'day'"):
         run_template("small", {name: 1.0})
 
 
@@ -107,3 +113,98 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "papermill", None)
     with pytest.raises(ReportError, match=r"twinbayes\[notebooks\]"):
         run_template("small", {})
+
+
+@pytest.mark.parametrize(
+    "name", ["../../README", "/etc/passwd", "../review/model_review", "..", "sub/../../x", "x\0"]
+)
+def test_a_template_is_one_of_the_shipped_ones(name: str) -> None:
+    with pytest.raises(TwinbayesError):
+        run_template(name, {})
+
+
+@pytest.mark.parametrize("parts", [("..", "x"), ("/etc/passwd",), ("a", "..", "..", "x"), ("..",)])
+@pytest.mark.parametrize("kind", ["notebooks", "priors", "schemas"])
+def test_shipped_files_are_looked_for_in_their_folder_alone(
+    kind: str, parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(OptionError, match="leads out of the folder"):
+        resource_path(kind, *parts)
+
+
+@pytest.mark.usefixtures("template")
+def test_a_default_of_none_takes_numbers_zero_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in ("", "0", False, [0]):
+        with pytest.raises(OptionError, match="declared as a number or None"):
+            run_template("small", {"day": wrong})
+    shown = {}
+
+    def executed(_book: object, _out: None, *, parameters: object, **_: object) -> str:
+        shown["parameters"] = parameters
+        return "book"
+
+    monkeypatch.setattr("papermill.execute_notebook", executed)
+    assert run_template("small", {"day": 0}) == "book"
+    assert shown["parameters"] == {"day": 0.0}
+    run_template("small", {"day": None, "word": "", "number": 0})
+    assert shown["parameters"] == {"day": None, "word": "", "number": 0.0}
+
+
+def test_the_templates_take_falsy_values_as_they_are() -> None:
+    folder = resource_path("notebooks", "patient_twin.py").parent
+    source = (folder / "patient_twin.py").read_text(encoding="utf-8")
+    assert declared_parameters(source)["at"] is None
+    assert "if at else" not in source
+
+
+@pytest.mark.usefixtures("template")
+def test_values_of_parameters_reach_no_log_and_no_history(
+    caplog: pytest.LogCaptureFixture, template: Path
+) -> None:
+    template.write_text(
+        TEMPLATE + "\n# %%\nimport pathlib\nprint([p.name for p in pathlib.Path("
+        "os.environ['IPYTHONDIR']).rglob('history*')])\n"
+    )
+    with caplog.at_level(logging.DEBUG):
+        book = run_template("small", {"word": "PATIENT-17"})
+    assert "PATIENT-17" not in caplog.text
+    assert book.cells[-1].outputs[0]["text"] == "[]\n"
+
+
+def test_a_template_that_is_terminated_leaves_nothing_of_a_patient(tmp_path: Path) -> None:
+    """Standard error is empty as long as all goes well: no lines of the kernel's own."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    slow = TEMPLATE + "\n# %%\nimport time\nopen(marker, 'w').close()\ntime.sleep(wait)\n"
+    slow = slow.replace('word = ""', 'word = ""\nmarker = ""\nwait = 0.0')
+    (tmp_path / "slow.py").write_text(slow, encoding="utf-8")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from twinbayes.report.html import notebook\n"
+        "notebook.resource_path = lambda kind, name: Path(sys.argv[1]) / name\n"
+        "notebook.run_template('slow', {'word': 'PATIENT-17', 'marker': sys.argv[2],\n"
+        "                               'wait': float(sys.argv[3])})\n"
+    )
+
+    def started(wait: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), str(tmp_path / f"reached-{wait}"),
+             str(wait)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "TMPDIR": str(scratch)},
+        )  # fmt: skip
+
+    quiet = started(0)
+    assert quiet.communicate(timeout=180) == ("", "")
+    assert not list(scratch.iterdir())
+
+    stopped = started(60)
+    for _ in range(1200):
+        if (tmp_path / "reached-60").exists():
+            break
+        time.sleep(0.1)
+    stopped.send_signal(signal.SIGTERM)
+    stopped.communicate(timeout=60)
+    left = [p.read_bytes() for p in scratch.rglob("*") if p.is_file()]
+    assert not [content for content in left if b"PATIENT-17" in content]

@@ -185,7 +185,7 @@ def test_a_failed_write_leaves_the_old_page_and_no_part_of_a_new_one(
     def full(_: int) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("twinbayes.report.html.page.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="no space"):
         write_page(target, "new")
     assert target.read_text(encoding="utf-8") == "old"

@@ -128,13 +128,13 @@ def test_the_prior_check_warns_where_the_data_lie_outside(evidence: ReviewEviden
         prior_occupation(draws, observed, evidence.horizons, level=1.0)
 
 
-def test_by_default_a_start_in_the_next_state_is_compared_with_none(
+def test_by_default_a_start_in_the_present_state_or_the_next_is_compared_with_none(
     fit: Fit, alive: Callable[[str], str]
 ) -> None:
     at_origin = default_scenarios(fit.twin(fit.cohort.patient_ids[0], at=0.0))
     assert at_origin is not None
     [assumption] = at_origin[0].assumptions
-    assert (assumption.day, assumption.states) == (120.0, ("remission",))
+    assert (assumption.day, assumption.states) == (120.0, ("induction", "remission"))
     later = default_scenarios(fit.twin(alive("remission"), at=60.0))
     assert later is not None
     assert (later[0].assumptions[0].day, later[0].assumptions[0].states) == (90.0, ("remission",))

@@ -53,7 +53,7 @@ def test_a_notebook_of_a_patient_shows_what_the_report_shows(
         {
             "fit_path": str(fit.save(tmp_path / "fit.nc")),
             "patient": patient,
-            "at": "60.0",
+            "at": 60,
             "until": 730.5,
         },
     )

@@ -20,7 +20,7 @@ from twinbayes.arrays import Floats
 from twinbayes.checks.calibration.cloglog import cloglog, regress, spline, spline_knots
 from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
 from twinbayes.checks.scores.predictions import as_probabilities
-from twinbayes.errors import CohortError, OptionError
+from twinbayes.errors import CohortError, OptionError, require_seed
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.observed import as_horizons, require_no_row
@@ -87,7 +87,7 @@ def calibration(
     days = as_horizons(horizons, "horizons of a calibration", _origin(process))
     p = as_probabilities(probability, process.patients.size, days.size)
     z = float(norm.ppf(0.5 + level / 2))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(require_seed(seed))
     rows, undefined = [], []
     for k, day in enumerate(days):
         row: dict[str, float] = {"horizon": day, "n": p.shape[0]}

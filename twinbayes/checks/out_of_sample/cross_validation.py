@@ -12,7 +12,7 @@ import pandas as pd
 
 from twinbayes.arrays import Bools, Floats
 from twinbayes.checks.result import OUT_OF_SAMPLE, CheckResult, CheckVerdict
-from twinbayes.errors import CohortError, OptionError, TwinbayesError
+from twinbayes.errors import CohortError, OptionError, TwinbayesError, require_seed
 from twinbayes.estimators.estimate import Estimate
 
 POOLED: Final = "pooled"
@@ -100,7 +100,7 @@ def kfold(
         labels = pd.factorize(np.asarray(strata))[0]
     if labels.size != n:
         raise CohortError(f"{labels.size} strata labels for {n} patients; give one a patient.")
-    shuffled = np.random.default_rng(seed).permutation(n)
+    shuffled = np.random.default_rng(require_seed(seed)).permutation(n)
     # Sorted by stratum, then dealt like cards: folds differ by one patient at most.
     dealt = shuffled[np.argsort(labels[shuffled], kind="stable")]
     fold = np.empty(n, dtype=np.int64)

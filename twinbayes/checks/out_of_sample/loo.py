@@ -16,10 +16,11 @@ import xarray as xr
 
 from twinbayes.arrays import Floats
 from twinbayes.checks.result import SCORES, CheckResult, CheckVerdict
-from twinbayes.errors import CohortError
+from twinbayes.errors import CohortError, OptionError
 from twinbayes.names import CHAIN, DRAW, LOG_LIKELIHOOD, PATIENT, POSTERIOR
 
 _SHORTEST_TAIL: Final = 5
+_FEWEST_DRAWS: Final = 25
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
     CohortError
         If dims are missing, values are not finite, or the draws are too few to smooth the tail of
         their weights.
+    OptionError
+        If there are fewer than 25 draws.
     """
     import arviz as az  # slow to import, and needed here alone
 
@@ -82,6 +85,12 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
             f"the log likelihood has dims {log_likelihood.dims}; expected chain, draw, patient."
         )
     values = log_likelihood.transpose(CHAIN, DRAW, PATIENT)
+    n_draws = values.sizes[CHAIN] * values.sizes[DRAW]
+    if n_draws < _FEWEST_DRAWS:
+        raise OptionError(
+            f"leaving patients out needs at least {_FEWEST_DRAWS} draws, not {n_draws}: the tails "
+            "of the weights cannot be told from fewer. Draw more."
+        )
     if not np.isfinite(values.to_numpy()).all():
         raise CohortError("the log likelihood is not finite for some patients and draws.")
     patients = (

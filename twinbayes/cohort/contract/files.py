@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class RawFolder:
     blank_rows: DataFrame
 
 
-def read_folder(folder: Path, faults: Faults) -> RawFolder:
+def read_folder(folder: Path | zipfile.Path, faults: Faults) -> RawFolder:
     """Read every table of a cohort folder without interpreting its cells."""
     if not folder.is_dir():
         raise CohortError(
@@ -57,7 +58,7 @@ def read_folder(folder: Path, faults: Faults) -> RawFolder:
     return RawFolder(tables=tables, descriptor=descriptor, blank_rows=blank_rows)
 
 
-def _descriptor(folder: Path, faults: Faults) -> Mapping[str, Any]:
+def _descriptor(folder: Path | zipfile.Path, faults: Faults) -> Mapping[str, Any]:
     path = folder / DESCRIPTOR
     if not path.exists():
         faults.add("descriptor-missing", DESCRIPTOR, "the file is not there")
@@ -95,10 +96,10 @@ def _descriptor(folder: Path, faults: Faults) -> Mapping[str, Any]:
     return content
 
 
-def _table_files(folder: Path, faults: Faults) -> dict[str, Path]:
-    files: dict[str, Path] = {}
+def _table_files(folder: Path | zipfile.Path, faults: Faults) -> dict[str, Path | zipfile.Path]:
+    files: dict[str, Path | zipfile.Path] = {}
     unknown = 0
-    paths = sorted(folder.iterdir())
+    paths: list[Path | zipfile.Path] = sorted(folder.iterdir(), key=lambda entry: entry.name)
     for path in paths:
         if path.suffix.lower() not in SUFFIXES:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -24,11 +25,13 @@ _OTHER_DELIMITERS: Final = ";\t|"
 _EMPTY: Final = "every cell is blank"
 
 
-def is_ordinary_file(path: Path, folder: Path | None = None) -> bool:
+def is_ordinary_file(path: Path | zipfile.Path, folder: Path | zipfile.Path | None = None) -> bool:
     """Whether a path is a file that can be read to its end, and lies in `folder` if that is given.
 
-    A pipe would be waited for, and a link may lead out of the folder.
+    A pipe would be waited for, and a link may lead out of the folder; in memory there are neither.
     """
+    if isinstance(path, zipfile.Path) or isinstance(folder, zipfile.Path):
+        return path.is_file()
     try:
         inside = folder is None or path.resolve().is_relative_to(folder.resolve())
         return inside and path.is_file()
@@ -36,7 +39,7 @@ def is_ordinary_file(path: Path, folder: Path | None = None) -> bool:
         return False
 
 
-def read_table_file(path: Path, table: str, faults: Faults) -> DataFrame | None:
+def read_table_file(path: Path | zipfile.Path, table: str, faults: Faults) -> DataFrame | None:
     """Read a CSV or Parquet file without interpreting its cells; None if it cannot be read."""
     try:
         content = path.read_bytes()

@@ -28,7 +28,7 @@ from twinbayes.datasets.simulated.patients import (
 )
 from twinbayes.datasets.simulated.truth import RegistryTruth
 from twinbayes.datasets.simulated.visits import simulate_visits
-from twinbayes.errors import OptionError
+from twinbayes.errors import OptionError, require_seed
 from twinbayes.names import DAYS_PER_YEAR
 
 NAME: Final = "simulated_registry"
@@ -87,7 +87,7 @@ def simulate_registry(
         )
     truth = registry_truth() if truth is None else truth
     # One stream a purpose: what is hidden or visited does not change who falls ill.
-    people, luck, censoring, hiding, visiting = np.random.default_rng(seed).spawn(5)
+    people, luck, censoring, hiding, visiting = np.random.default_rng(require_seed(seed)).spawn(5)
     known = draw_patients(n_patients, people)
     paths = truth.paths(known, luck)
     end = _last_days(n_patients, follow_up_years, censoring)

@@ -14,7 +14,7 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort.record import Cohort
 from twinbayes.datasets.simulated.paths import STATES, Intensity, Paths, simulate_paths
 from twinbayes.datasets.simulated.patients import draw_patients
-from twinbayes.errors import CohortError
+from twinbayes.errors import CohortError, require_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ class RegistryTruth:
         if subgroup is not None and subgroup not in self.subgroups:
             known = ", ".join(map(repr, self.subgroups))
             raise CohortError(f"Unknown subgroup {subgroup!r}. Known: {known}.")
-        people, luck = np.random.default_rng(seed).spawn(2)
+        people, luck = np.random.default_rng(require_seed(seed)).spawn(2)
         patients = draw_patients(n, people, subgroup=subgroup)
         share = self.paths(patients, luck, transplant=transplant).occupation(np.asarray(times))
         return DataFrame(share, index=pd.Index(times, name=names.DAY), columns=list(STATES))

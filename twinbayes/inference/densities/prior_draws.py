@@ -10,6 +10,7 @@ import xarray as xr
 from pytensor.configdefaults import config
 
 from twinbayes.cohort import Cohort
+from twinbayes.errors import require_seed
 from twinbayes.model import ModelSpec, assemble_plan
 from twinbayes.priors import PriorSet, load_priors
 
@@ -52,7 +53,10 @@ def sample_priors(
         try:
             with config.change_flags(cxx=""):
                 tree = pm.sample_prior_predictive(
-                    draws, model=model, random_seed=seed, compile_kwargs={"mode": "FAST_COMPILE"}
+                    draws,
+                    model=model,
+                    random_seed=require_seed(seed),
+                    compile_kwargs={"mode": "FAST_COMPILE"},
                 )
         finally:
             logger.setLevel(level)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
-from twinbayes.cohort import Cohort, read_cohort
+from twinbayes.cohort import Cohort
+from twinbayes.cohort.reading import read_files
+from twinbayes.cohort.writing import cohort_files
 from twinbayes.errors import StorageError
 from twinbayes.inference.files.constants import checked_weights
 from twinbayes.inference.files.provenance import require_draws, require_part
@@ -44,9 +44,7 @@ def pack_fit(
         "edges": [[float(x) if np.isfinite(x) else None for x in e] for e in learnt.edges],
     }
     tree = with_description(draws, spec.to_dict(), priors, known)
-    with tempfile.TemporaryDirectory() as folder:
-        written = cohort.write(Path(folder) / "cohort")
-        tree[_COHORT] = _as_bytes({p.name: p.read_bytes() for p in sorted(written.iterdir())})
+    tree[_COHORT] = _as_bytes(dict(sorted(cohort_files(cohort).items())))
     return tree
 
 
@@ -119,10 +117,8 @@ def unpack_fit(
     """
     if _COHORT not in tree:
         raise StorageError("The file holds a fit without its cohort. Use Fit.save.")
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in tree[_COHORT].data_vars.items():
-            (Path(folder) / Path(str(name)).name).write_bytes(content.to_numpy().tobytes())
-        cohort = read_cohort(folder)
+    stored = tree[_COHORT].data_vars.items()
+    cohort = read_files({str(name): content.to_numpy().tobytes() for name, content in stored})
     require_part(manifest, "data", cohort_fingerprint=cohort.fingerprint)
     spec = ModelSpec.from_dict(text["spec"])
     learnt = Learnt(

@@ -18,7 +18,6 @@ import hmac
 import io
 import json
 import os
-import secrets
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ import xarray as xr
 
 from twinbayes.errors import ModelError, OptionError, StorageError, TwinbayesError
 from twinbayes.inference.files.plain import require_plain
+from twinbayes.private_files import write_private
 
 MAGIC: Final = b"TWINBAY\n"
 VERSION: Final = 2
@@ -52,7 +52,7 @@ def write_tree(
 
     The file appears under its name only when it is complete and on disk; until then, and after a
     crash at any moment, an earlier file of that name is untouched. A crash may leave a temporary
-    file `.<name>.*.tmp` beside it, which is safe to delete.
+    file `.twinbayes-*.tmp` beside it, which is safe to delete. Its owner alone can read it.
 
     Draws are stored uncompressed: level 1 with byte shuffling saves 7 % of random float64 digits
     and takes four times as long. Whatever encoding the tree's variables carry from other files is
@@ -90,15 +90,7 @@ def write_tree(
         payload = root.to_netcdf(engine=_ENGINE)
     except (TypeError, ValueError, NotImplementedError) as error:
         raise StorageError(f"{target.name}: not storable: {error}") from error
-    header = _seal(payload, VERSION, key)
-    try:
-        _replace(target, (header, payload))
-    except OSError as error:
-        raise StorageError(
-            f"{target.name}: could not be written ({error.strerror}). Check that the folder exists "
-            "and has space."
-        ) from error
-    return target
+    return write_private(target, _seal(payload, VERSION, key), payload)
 
 
 def read_tree(
@@ -245,24 +237,3 @@ def _require_written_with(
             f"{name}: was saved with another key, or altered by somebody who does not have this "
             "one. Ask who saved it for the key, or for another copy."
         )
-
-
-def _replace(target: Path, parts: tuple[bytes, memoryview]) -> None:
-    """Write beside the target, flush to disk, rename over it, and flush the folder's entry."""
-    # Not `tempfile`: its files are readable by their owner alone, whatever the umask says.
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -21,7 +21,7 @@ import pymc as pm
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from twinbayes.errors import FitError, ModelError, OptionError, require_known
+from twinbayes.errors import FitError, ModelError, OptionError, require_known, require_seed
 
 SAMPLERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -31,6 +31,9 @@ SAMPLERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Name of each sampler and the module that knows it."""
+
+DEEPEST_TREE: Final = 30
+"""A trajectory of 2**30 steps is none that anybody waits for."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,13 @@ def sample(
 def resolve_options(
     given: Mapping[str, object], defaults: Mapping[str, object], sampler: str
 ) -> dict[str, Any]:
-    """Return the defaults updated by the given options; an unknown or ill-typed one raises."""
+    """Return the defaults updated by the given options.
+
+    Raises
+    ------
+    OptionError
+        An unknown option, one of another type, or a value that no sampler can work with.
+    """
     for name, value in given.items():
         require_known(name, defaults, f"option of sampler {sampler!r}")
         default = defaults[name]
@@ -205,12 +214,23 @@ def resolve_options(
                 f"Option {name!r} of sampler {sampler!r} needs a {type(default).__name__}, "
                 f"not {value!r}."
             )
-    return {**defaults, **given}
+    resolved: dict[str, Any] = {**defaults, **given}
+    accept, depth = resolved["target_accept"], resolved["max_treedepth"]
+    if isinstance(accept, bool) or not 0.0 < float(accept) < 1.0:
+        raise OptionError(
+            f"target_accept must be a number between 0 and 1, without the ends, not {accept!r}."
+        )
+    if isinstance(depth, bool) or not 1 <= int(depth) <= DEEPEST_TREE:
+        raise OptionError(
+            f"max_treedepth must be a whole number from 1 to {DEEPEST_TREE}, not {depth!r}."
+        )
+    return resolved
 
 
 def require_run(*, draws: int, tune: int, chains: int, seed: int, cores: int | None) -> None:
     """Refuse a run whose lengths make no sense before anything is sampled."""
-    least = {"draws": (draws, 4), "tune": (tune, 1), "chains": (chains, 1), "seed": (seed, 0)}
+    require_seed(seed)
+    least = {"draws": (draws, 4), "tune": (tune, 1), "chains": (chains, 1)}
     if cores is not None:
         least["cores"] = (cores, 1)
     for name, (value, minimum) in least.items():

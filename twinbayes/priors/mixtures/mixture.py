@@ -21,7 +21,7 @@ from scipy import stats
 from scipy.special import betaln, gammaln, logsumexp, softmax
 
 from twinbayes.arrays import Floats
-from twinbayes.errors import PriorError, require_known
+from twinbayes.errors import PriorError, require_known, require_seed
 
 BETA, NORMAL, GAMMA = "beta", "normal", "gamma"
 KINDS: Final = (BETA, NORMAL, GAMMA)
@@ -141,7 +141,7 @@ class Mixture:
 
     def draw(self, n: int, seed: int = 0) -> Floats:
         """(n,) values."""
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(require_seed(seed))
         which = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
         a, b = self.first[which], self.second[which]
         if self.kind == BETA:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MultipleLocator, NullFormatter, PercentFormatter
 
 from twinbayes.arrays import Floats
 from twinbayes.inference import Fit
@@ -61,6 +61,7 @@ RC: Final[dict[Any, Any]] = {
     "legend.frameon": False,
     "legend.fontsize": 9,
     "text.color": INK,
+    "text.parse_math": False,  # names of subgroups are no formulae
     "figure.facecolor": PAPER,
     "savefig.facecolor": PAPER,
 }
@@ -228,6 +229,13 @@ def time_axis(ax: Axes, clock: Clock, last_day: float, label: str) -> None:
     ax.set_xlim(0, float(clock(last_day)))
     ax.xaxis.set_major_locator(MultipleLocator(clock.step(last_day)))
     ax.set_xlabel(f"{label} ({clock.unit})")
+
+
+def log_axis(ax: Axes) -> None:
+    """Make the vertical axis logarithmic, its numbers written as plain text."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def percent_axis(ax: Axes, label: str) -> None:

@@ -23,7 +23,7 @@ from twinbayes.names import (
     TIME,
     VISIT_VALUE,
 )
-from twinbayes.report.figures.look import BLUE, INK, ORANGE, sentence, styled
+from twinbayes.report.figures.look import BLUE, INK, ORANGE, log_axis, sentence, styled
 from twinbayes.report.figures.picture import Picture
 
 _LOG_RANGE: Final = 100.0  # markers that span more are drawn on a log axis
@@ -47,7 +47,7 @@ def markers_over_time(visits: Sequence[PredictedVisits]) -> Picture:
             ax.plot(one["years"], one["observed"], "o--", color=ORANGE, ms=4, lw=0.9)
         low, high = table["lower"].min(), table["upper"].max()
         if low > 0 and high / low > _LOG_RANGE:
-            ax.set_yscale("log")
+            log_axis(ax)
         ax.set_title(sentence(visits[k].marker))
         ax.set_xlabel("Years since origin")
         ax.tick_params(colors=INK)
@@ -106,7 +106,7 @@ def patient_markers(forecast: xr.Dataset, visits: pd.DataFrame, landmark: float)
         ax.axvline(landmark / DAYS_PER_YEAR, color=INK, lw=0.8, ls=":")
         everything = np.concatenate([low, high, seen[VISIT_VALUE].to_numpy(dtype=float)])
         if everything.min() > 0 and everything.max() / everything.min() > _LOG_RANGE:
-            ax.set_yscale("log")
+            log_axis(ax)
         ax.set_title(sentence(names[k]))
         ax.set_xlabel("Years since origin")
     handles = [

@@ -11,6 +11,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from twinbayes.private_files import write_private
 from twinbayes.report.figures.look import VERMILION, styled
 
 _DPI: Final = 160
@@ -80,10 +81,8 @@ class Picture:
         return buffer.getvalue()
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture as a PNG file."""
-        target = Path(path)
-        target.write_bytes(self.png())
-        return target
+        """Write the picture as a PNG file, for its owner alone."""
+        return write_private(path, self.png())
 
     def _repr_html_(self) -> str:
         png = self.png()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import logging
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,7 +37,8 @@ def run_template(name: str, parameters: Mapping[str, object]) -> NotebookNode:
     Raises
     ------
     OptionError
-        If a parameter is not declared, or its type differs from the declared one's.
+        If the template is none of the shipped ones, a parameter is not declared, or its type
+        differs from the declared one's. A default of None takes numbers.
     ReportError
         If papermill is not installed, or a cell fails.
     """
@@ -58,7 +61,7 @@ def run_template(name: str, parameters: Mapping[str, object]) -> NotebookNode:
     notebook.metadata["kernelspec"] = {
         "name": "python3", "language": "python", "display_name": "Python 3",
     }  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="twinbayes-") as folder:
+    with tempfile.TemporaryDirectory(prefix="twinbayes-") as folder, _code_kept_out_of_logs():
         try:
             executed: NotebookNode = papermill.execute_notebook(
                 notebook,
@@ -96,14 +99,32 @@ def declared_parameters(source: str) -> dict[str, Any]:
 
 
 def _of_type(name: str, value: object, default: object) -> object:
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+    takes_numbers = default is None or isinstance(default, float)
+    if takes_numbers and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
+    if default is None and value is not None:
+        raise OptionError(f"Parameter {name!r} is declared as a number or None, not {value!r}.")
     if type(value) is not type(default):
         raise OptionError(
             f"Parameter {name!r} is declared as {type(default).__name__}, not "
             f"{type(value).__name__}."
         )
     return value
+
+
+@contextmanager
+def _code_kept_out_of_logs() -> Iterator[None]:
+    """Drop papermill's records of details: they quote the code that is run, with all values."""
+
+    def coarse(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.INFO
+
+    logger = logging.getLogger("papermill")
+    logger.addFilter(coarse)
+    try:
+        yield
+    finally:
+        logger.removeFilter(coarse)
 
 
 def _kernel_manager(folder: Path) -> type:
@@ -119,6 +140,8 @@ def _kernel_manager(folder: Path) -> type:
         argv=[
             sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher",
             "-f", "{connection_file}",
+            # What is run has the values of parameters in it, and must not outlive the kernel.
+            "--HistoryManager.enabled=False",
         ],
         display_name="Python 3",
         language="python",

@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from twinbayes.errors import ReportError, TwinbayesError, reason
+from twinbayes.private_files import require_writable, write_private
 from twinbayes.report.html.fragments import (
     Block,
     Shown,
@@ -239,20 +240,8 @@ def require_self_contained(html: str) -> None:
 
 
 def write_page(path: str | os.PathLike[str], html: str) -> Path:
-    """Write a file whole or not at all: a temporary file beside it, then a rename."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(html)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return target
+    """Write a page whole or not at all, for its owner alone; missing folders are made."""
+    return write_private(require_writable(path), html)
 
 
 class _Guard(HTMLParser):

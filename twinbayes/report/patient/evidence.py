@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, cast
 
 import numpy as np
 import pandas as pd
@@ -16,11 +15,12 @@ from twinbayes.checks.borrowing.shrinkage import shrinkage_of
 from twinbayes.checks.result import BORROWING
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.quality.suppression import part_words
-from twinbayes.errors import OptionError, ScenarioError, TwinbayesError, TwinError
+from twinbayes.errors import TwinbayesError, TwinError, is_number
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
 from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, SUBGROUP_EFFECT, TRANSITION
-from twinbayes.report.figures.look import StateLook, look_of, marks_of
+from twinbayes.report.figures.look import StateLook, look_of, marks_of, state_words
+from twinbayes.report.patient.scenarios import Pair, default_scenarios, pair_of
 from twinbayes.report.words import Living
 from twinbayes.twin import Quality, Scenario, Twin
 from twinbayes.twin.answers.grid import output_grid
@@ -31,10 +31,7 @@ _OF_ONE: Final = "borrowing of one patient"
 _SHARE_DRAWS: Final = 1500
 _WORST_SHARE: Final = 0.25  # Monte Carlo error, above which shares are not shown
 _MOST_CURVES: Final = 1000  # patients whose curves are drawn to tell shares
-_WAIT_FROM_START: Final = 120.0  # days; a transplant in first remission takes months to arrange
-_WAIT_LATER: Final = 30.0
-
-type Pair = tuple[Scenario, Scenario]
+_LONGEST: Final = 100 * DAYS_PER_YEAR
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +135,7 @@ def collect_patient(
     until
         Horizon in days from the landmark.
     scenarios
-        Two to compare. By default starting the model's first treatment soon against not starting
-        it, where it still can start.
+        Two to compare; see `default_scenarios`.
     interval
         Probability of the equal-tailed intervals.
     quality
@@ -151,8 +147,18 @@ def collect_patient(
     Raises
     ------
     TwinError
-        If `who` is not one patient, or has reached a state that is never left.
+        If `who` is not one patient, or has reached a state that is never left; if the horizon is
+        no number of days, or over 100 years.
     """
+    if not isinstance(cast(object, who), str | Cohort):
+        raise TwinError(
+            f"A patient is named by an identifier as text, or given as a cohort of one, not as "
+            f"{type(who).__name__}. Papermill keeps text with `-r patient ID`."
+        )
+    if not is_number(until) or not 0.0 < until <= _LONGEST:
+        raise TwinError(
+            f"The horizon must be a number of days above 0, at most {_LONGEST:g}, not {until!r}."
+        )
     twin: Twin = fit.twin(who, at=at)
     graph = fit.spec.graph
     if len(twin.patient_ids) != 1:
@@ -160,11 +166,12 @@ def collect_patient(
     present = twin.present[0]
     if present.state in graph.absorbing:
         raise TwinError(
-            f"At the landmark the patient is in state {present.state!r}, which is never left: "
-            "there is nothing to forecast. Give an earlier landmark day."
+            f"The record up to the landmark ends {state_words(present.state)}, since day "
+            f"{present.entry:g}: that state is never left, and there is nothing to forecast. Give "
+            f"a landmark (`at`, `--at`) before day {present.entry:g}."
         )
     output_grid(until, None, interval)  # refuses both before anything is computed
-    pair = _pair(scenarios) if scenarios is not None else default_scenarios(twin)
+    pair = pair_of(scenarios) if scenarios is not None else default_scenarios(twin)
     look = look_of(fit)
     horizons = tuple(y * DAYS_PER_YEAR for y in _YEARS if y * DAYS_PER_YEAR <= until) or (until,)
     grid = np.unique(np.concatenate([np.linspace(0, until, _STEPS + 1), horizons]))
@@ -194,27 +201,6 @@ def collect_patient(
     )
 
 
-def default_scenarios(twin: Twin) -> Pair | None:
-    """Return "start soon" and "do not start" for the first treatment that can still start."""
-    graph, present = twin.spec.graph, twin.present[0]
-    begun = {name for name, _, _ in present.started}
-    for treatment in graph.treatments:
-        if treatment.name in begun:
-            continue
-        sources = [s.source for s in treatment.starts]
-        if present.state == graph.initial:
-            # Few start at once: compare a start in the state that the initial one leads to.
-            after = [t.target for t in graph.leaving(present.state) if t.target in sources]
-            day, states = present.day + _WAIT_FROM_START, tuple(after[:1])
-        else:
-            day = present.day + _WAIT_LATER
-            states = (present.state,) if present.state in sources else ()
-        if states:
-            start = Scenario.start(treatment.name, day=float(np.ceil(day)), states=states)
-            return start, Scenario.none(treatment.name)
-    return None
-
-
 def default_quality(fit: Fit) -> Quality | None:
     """Return the first marker that is declared a quality of life and has a floor and a ceiling."""
     variables = fit.cohort.variables
@@ -225,54 +211,6 @@ def default_quality(fit: Fit) -> Quality | None:
         if m.marker in declared and None not in ends:
             return Quality(marker=m.marker)
     return None
-
-
-def scenarios_to_json(scenarios: Sequence[Scenario]) -> str:
-    """Write scenarios as text, for a notebook's parameter."""
-    return json.dumps(
-        [
-            {
-                "label": s.label,
-                "assumptions": [
-                    {"treatment": a.treatment, "day": a.day, "states": list(a.states)}
-                    for a in s.assumptions
-                ],
-                "settings": [[x.covariate, x.value] for x in s.settings],
-            }
-            for s in scenarios
-        ]
-    )
-
-
-def scenarios_from_json(text: str) -> tuple[Scenario, ...] | None:
-    """Read what `scenarios_to_json` wrote; an empty text means the default ones."""
-    if not text:
-        return None
-    return tuple(_scenario(r["assumptions"], r["settings"]) for r in json.loads(text))
-
-
-def _scenario(
-    assumptions: Sequence[dict[str, Any]], settings: Sequence[tuple[str, Any]]
-) -> Scenario:
-    parts = [
-        Scenario.none(a["treatment"])
-        if a["day"] is None
-        else Scenario.start(a["treatment"], day=a["day"], states=tuple(a["states"]))
-        for a in assumptions
-    ]
-    parts += [Scenario.given(covariate, value) for covariate, value in settings]
-    result = Scenario.policy()
-    for k, part in enumerate(parts):
-        result = part if k == 0 else result & part
-    return result
-
-
-def _pair(scenarios: Sequence[Scenario]) -> Pair:
-    if len(scenarios) != 2:
-        raise ScenarioError(f"Two scenarios are compared, not {len(scenarios)}.")
-    if scenarios[0] == scenarios[1]:
-        raise OptionError("The two scenarios are the same.")
-    return scenarios[0], scenarios[1]
 
 
 def _rests_on(fit: Fit, subgroup: str, interval: float) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from twinbayes.names import (
 )
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.contrast import contrast as contrast_picture
-from twinbayes.report.figures.contrast import icon_array
+from twinbayes.report.figures.contrast import icon_array, people_in_states
 from twinbayes.report.figures.look import (
     duration_words,
     interval_words,
@@ -41,8 +41,10 @@ from twinbayes.report.html.section import Section
 from twinbayes.report.patient.evidence import PatientEvidence
 from twinbayes.report.words import (
     NOT_FOR_USE,
+    agreeing_people,
     contrast_sentences,
     forecast_sentences,
+    per_hundred,
     scenario_words,
     uncertainty_sentences,
 )
@@ -118,11 +120,12 @@ def measurements(evidence: PatientEvidence) -> f.Block:
     """Return one patient's measurements, their forecast, and whether the fit still serves."""
     forecast, visits = evidence.forecast, evidence.twin.cohort.visits
     trust = evidence.twin.reliability().iloc[0]
-    needed = (
-        f"A refit is needed: {trust['reason']}."
-        if trust[NEEDS_REFIT]
-        else "The fit can be used for this patient as the record stands."
-    )
+    if not evidence.fit.verdict.usable:
+        needed = NOT_FOR_USE
+    elif trust[NEEDS_REFIT]:
+        needed = f"A refit is needed: {trust['reason']}."
+    else:
+        needed = "The fit can be used for this patient as the record stands."
     if MARKER_CURVE not in forecast or visits is None:
         return f.block(
             f.not_provided("The model has no measurements."), f.paragraph(needed, "note")
@@ -145,9 +148,14 @@ def contrast_pictures(evidence: PatientEvidence) -> tuple[Picture, ...]:
         contrast_picture(evidence.contrast, name_a=name_a, name_b=name_b, horizon=horizon).marked(
             *evidence.marks
         ),
-        icon_array({sentence(n): p for n, p in at.items()}, evidence.look, horizon=horizon).marked(
-            *evidence.marks
-        ),
+        icon_array(
+            {sentence(n): p for n, p in at.items()},
+            evidence.look,
+            horizon=horizon,
+            living=agreeing_people(
+                evidence.contrast.isel({PATIENT: 0}).sel({TIME: horizon}, method="nearest")
+            )[:2],
+        ).marked(*evidence.marks),
     )
 
 
@@ -320,6 +328,8 @@ def _seen_later(evidence: PatientEvidence) -> str:
 
 def _names(evidence: PatientEvidence) -> tuple[str, str]:
     a, b = (scenario_words(s, evidence.present.day) for s in evidence.scenarios or ())
+    if a == b:  # days that differ by less than such words tell
+        a, b = (words(s.label) for s in evidence.scenarios or ())
     return a, b
 
 
@@ -370,19 +380,29 @@ def _numbers(evidence: PatientEvidence) -> f.Block:
     for day in evidence.horizons:
         at = one.sel({TIME: day}, method="nearest")
         late = ", beyond the follow-up" if is_beyond(evidence.forecast, day) else ""
+        by_state = at[STATE_PROBABILITY]
+        people = people_in_states(
+            {s: float(by_state.sel({STATE: s})) for s in evidence.look.stacked},
+            evidence.look,
+            per_hundred(at[SURVIVAL]),
+        )
+        living = sum(people[s] for s in evidence.look.alive)
         row = {
             "from now": f"{duration_words(day)}{late}",
-            evidence.living.noun: _span(at, SURVIVAL),
+            evidence.living.noun: _span(living, at, SURVIVAL),
         }
         for state in evidence.look.stacked:
-            row[words(state)] = _span(at.sel({STATE: state}), STATE_PROBABILITY)
+            row[words(state)] = _span(people[state], at.sel({STATE: state}), STATE_PROBABILITY)
         rows.append(row)
-    return f.table(pd.DataFrame(rows), caption=f"Posterior mean and {label}")
+    return f.table(
+        pd.DataFrame(rows),
+        caption=f"Posterior mean, rounded so that the states add up, and {label}",
+    )
 
 
-def _span(at: object, name: str) -> str:
-    values = [float(at[f"{name}{side}"]) for side in ("", "_lower", "_upper")]  # type: ignore[index]
-    return f"{values[0]:.0%} ({100 * values[1]:.0f}–{100 * values[2]:.0f}%)"
+def _span(people: int, at: xr.Dataset, name: str) -> str:
+    lower, upper = (per_hundred(at[f"{name}_{side}"]) for side in ("lower", "upper"))
+    return f"{people}% ({lower}–{upper}%)"
 
 
 def _time_in_states(evidence: PatientEvidence) -> f.Block:

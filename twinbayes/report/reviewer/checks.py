@@ -51,7 +51,7 @@ def shrinkage(evidence: ReviewEvidence) -> f.Block:
     """Return raw against pooled subgroup levels, and hazard ratios that change with time."""
     checks = evidence.of(SHRINKAGE)
     changing = changing_ratios(evidence.fit, evidence.interval, KIND)
-    own = next((c for c in checks if not c.table.empty), None)
+    own = next(iter(evidence.own(SHRINKAGE)), None)
     if own is None:
         shown = f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
         return f.block(shown, changing)
@@ -68,7 +68,7 @@ def calibration(evidence: ReviewEvidence) -> f.Block:
     largest = curves.loc[curves[SUBGROUP] != "all", "n"].max()  # NaN if there is one subgroup
     return f.block(
         calibration_overall(curves, evidence.look, level=CHECK_LEVEL).marked(*evidence.marks),
-        *(_occupation_table(c.table) for c in checks[:1] if not c.table.empty),
+        *(_occupation_table(c.table) for c in evidence.own(CALIBRATION)[:1] if not c.table.empty),
         *(f.check(_in_per_cent(c)) for c in checks),
         f.heading("By subgroup"),
         calibration_by_subgroup(curves, evidence.look, level=CHECK_LEVEL, smallest=_COUNTED).marked(
@@ -84,7 +84,8 @@ def scores(evidence: ReviewEvidence) -> f.Block:
     checks = evidence.of(SCORES)
     if not checks:
         return f.not_provided("No scores.")
-    own = next((c for c in checks if {"score", "target", "horizon"} <= set(c.table.columns)), None)
+    columns = {"score", "target", "horizon"}
+    own = next((c for c in evidence.own(SCORES) if columns <= set(c.table.columns)), None)
     picture = None
     if own is not None:
         picture = scores_over_horizons(own.table, evidence.look, level=CHECK_LEVEL)
@@ -145,7 +146,7 @@ def prior_sensitivity(evidence: ReviewEvidence) -> f.Block:
 def borrowing(evidence: ReviewEvidence) -> f.Block:
     """Return where the effect of each treatment in each subgroup comes from."""
     checks = evidence.of(BORROWING)
-    tables = [c.table for c in checks if not c.table.empty]
+    tables = [c.table for c in evidence.own(BORROWING)]
     if not tables:
         return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
     table = tables[0]

@@ -39,7 +39,7 @@ from twinbayes.checks.scores.table import concordance_check
 from twinbayes.checks.sensitivity.overview import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
 from twinbayes.checks.sensitivity.prior_occupation import occupation_under_priors, prior_occupation
 from twinbayes.cohort.quality.report import QualityReport
-from twinbayes.errors import reason
+from twinbayes.errors import OptionError, is_number, reason
 from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.names import (
@@ -55,6 +55,7 @@ from twinbayes.names import (
     TREATMENT_SUBGROUP_EFFECT,
 )
 from twinbayes.report.figures.look import StateLook, look_of, marks_of
+from twinbayes.report.reviewer.asked_effects import require_effect_of
 from twinbayes.report.reviewer.markers import MarkerEvidence, marker_evidence
 from twinbayes.twin import Twin
 
@@ -103,6 +104,8 @@ class ReviewEvidence:
         Treatment effects that were asked for as estimands, and handed in.
     missing
         Attribute → why it could not be computed.
+    handed_in
+        Those of the checks that were handed in; pictures are drawn of the others alone.
     """
 
     fit: Fit
@@ -117,6 +120,7 @@ class ReviewEvidence:
     markers: MarkerEvidence | None = None
     estimands: tuple[xr.Dataset, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
+    handed_in: tuple[CheckResult, ...] = ()
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -126,6 +130,11 @@ class ReviewEvidence:
     def of(self, topic: Topic) -> tuple[CheckResult, ...]:
         """Return the checks of the section that shows a topic."""
         return self.checks.get(topic, ())
+
+    def own(self, topic: Topic) -> tuple[CheckResult, ...]:
+        """Return those of them that the review made itself and that have a table."""
+        handed = {id(check) for check in self.handed_in}
+        return tuple(c for c in self.of(topic) if id(c) not in handed and not c.table.empty)
 
     def summary(self) -> dict[str, Any]:
         """Return verdict and checks as plain JSON values; no table of single patients."""
@@ -170,7 +179,19 @@ def collect(
     Returns
     -------
     ReviewEvidence
+
+    Raises
+    ------
+    OptionError
+        If `interval` is no probability.
+    ReportError
+        If an effect is none, or one of another fit.
     """
+    if not is_number(interval) or not 0.0 < interval < 1.0:
+        raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
+    handed, asked = tuple(checks), tuple(effects)
+    for effect in asked:
+        require_effect_of(fit, effect)
     process = counting_process(fit)
     look, horizons = look_of(fit), _horizons(process)
     grid = _grid(horizons)
@@ -196,7 +217,7 @@ def collect(
         _attempt("borrowing", BORROWING, lambda: treatment_borrowing(fit)),
     ]
     by_topic: dict[Topic, tuple[CheckResult, ...]] = {}
-    for check in [*own, *checks]:
+    for check in [*own, *handed]:
         topic = _SHOWN_AS.get(check.topic, check.topic)
         by_topic[topic] = (*by_topic.get(topic, ()), check)
     curves = _attempt("", CALIBRATION, lambda: _calibration(predicted(), process, list(grid)))
@@ -212,8 +233,9 @@ def collect(
         effects=pd.DataFrame(columns=_EFFECT_COLUMNS) if ratios is None else ratios,
         interval=interval,
         markers=_found(missing, "markers", lambda: marker_evidence(fit, interval)),
-        estimands=tuple(effect.drop_dims(PATIENT, errors="ignore") for effect in effects),
+        estimands=tuple(effect.drop_dims(PATIENT, errors="ignore") for effect in asked),
         missing=missing,
+        handed_in=handed,
     )
 
 

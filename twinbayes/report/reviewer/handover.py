@@ -1,25 +1,82 @@
-"""Checks and effects as JSON files: how evidence reaches the notebook that shows it."""
+"""Checks and effects as JSON files: how evidence reaches a report that shows it."""
 
 from __future__ import annotations
 
-import json
 import math
+import os
 from collections.abc import Callable, Iterable
+from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from twinbayes.checks import CheckResult
-from twinbayes.checks.result import FURTHER
-from twinbayes.documents import read_json
+from twinbayes.checks.result import FURTHER, TOPICS, VERDICTS
 from twinbayes.effects.published import publishable_effect
-from twinbayes.errors import ReportError
+from twinbayes.errors import TwinbayesError
+from twinbayes.private_files import write_private
+from twinbayes.report.reviewer.asked_effects import require_effect
+from twinbayes.report.reviewer.strict_json import read_json, refused
+
+_NUMBER: Final = {
+    "anyOf": [
+        {"type": ["number", "string", "boolean", "null"]},
+        {
+            "type": "object",
+            "properties": {"float": {"enum": ["nan", "inf", "-inf"]}},
+            "required": ["float"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
+_CHECKS: Final = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "minLength": 1},
+            "verdict": {"enum": list(VERDICTS)},
+            "text": {"type": "string"},
+            "topic": {"enum": list(TOPICS)},
+            "columns": {**_TEXTS, "uniqueItems": True},
+            "rows": {"type": "array", "items": {"type": "array", "items": _NUMBER}},
+        },
+        "required": ["name", "verdict", "text", "columns", "rows"],
+        "additionalProperties": False,
+    },
+}
+_VARIABLE: Final = {
+    "type": "object",
+    "properties": {
+        "dims": {**_TEXTS, "uniqueItems": True},
+        "attrs": {"type": "object", "additionalProperties": _NUMBER},
+        "data": {"anyOf": [_NUMBER, {"type": "array"}]},
+    },
+    "required": ["dims", "attrs", "data"],
+    "additionalProperties": False,
+}
+_VARIABLES: Final = {"type": "object", "additionalProperties": _VARIABLE}
+_EFFECTS: Final = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "coords": _VARIABLES,
+            "attrs": {"type": "object", "additionalProperties": _NUMBER},
+            "dims": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "data_vars": _VARIABLES,
+        },
+        "required": ["coords", "attrs", "dims", "data_vars"],
+        "additionalProperties": False,
+    },
+}
 
 
-def write_checks(path: str | Path, checks: Iterable[CheckResult]) -> Path:
+def write_checks(path: str | os.PathLike[str], checks: Iterable[CheckResult]) -> Path:
     """Write checks with their tables as plain JSON, small cells hidden as in a report."""
     records = [
         {
@@ -32,16 +89,26 @@ def write_checks(path: str | Path, checks: Iterable[CheckResult]) -> Path:
         }
         for c in (given.published for given in checks)
     ]
-    target = Path(path)
-    target.write_text(json.dumps(records, allow_nan=False), encoding="utf-8")
-    return target
+    return write_private(path, dumps(records, allow_nan=False))
 
 
-def read_checks(path: str | Path) -> tuple[CheckResult, ...]:
-    """Read what `write_checks` wrote; an empty path means that there are none."""
-    if not str(path):
+def read_checks(path: str | os.PathLike[str]) -> tuple[CheckResult, ...]:
+    """Read what `write_checks` wrote; an empty path means that there are none.
+
+    Raises
+    ------
+    StorageError
+        Naming the file, the place in it, and the rule that it breaks.
+    """
+    if path == "":
         return ()
-    records = read_json(Path(path), ReportError)
+    records = read_json(path, _CHECKS)
+    for k, record in enumerate(records):
+        width = len(record["columns"])
+        wrong = next((n for n, row in enumerate(record["rows"]) if len(row) != width), None)
+        if wrong is not None:
+            place = f"$[{k}].rows[{wrong}]"
+            raise refused(Path(path).name, place, f"must have one value a column, {width}")
     return tuple(
         CheckResult(
             r["name"],
@@ -54,20 +121,36 @@ def read_checks(path: str | Path) -> tuple[CheckResult, ...]:
     )
 
 
-def write_effects(path: str | Path, effects: Iterable[xr.Dataset]) -> Path:
+def write_effects(path: str | os.PathLike[str], effects: Iterable[xr.Dataset]) -> Path:
     """Write treatment effects as plain JSON, without what they say of single or few patients."""
     records = [_nested(publishable_effect(effect).to_dict(), _plain) for effect in effects]
-    target = Path(path)
-    target.write_text(json.dumps(records, allow_nan=False), encoding="utf-8")
-    return target
+    return write_private(path, dumps(records, allow_nan=False))
 
 
-def read_effects(path: str | Path) -> tuple[xr.Dataset, ...]:
-    """Read what `write_effects` wrote; an empty path means that there are none."""
-    if not str(path):
+def read_effects(path: str | os.PathLike[str]) -> tuple[xr.Dataset, ...]:
+    """Read what `write_effects` wrote; an empty path means that there are none.
+
+    Raises
+    ------
+    StorageError
+        Naming the file, the place in it, and the rule that it breaks.
+    """
+    if path == "":
         return ()
-    records = read_json(Path(path), ReportError)
-    return tuple(xr.Dataset.from_dict(_nested(record, _number)) for record in records)
+    found = []
+    for k, record in enumerate(read_json(path, _EFFECTS)):
+        try:
+            effect = xr.Dataset.from_dict(_nested(record, _number))
+            require_effect(effect)
+        except TwinbayesError as error:
+            raise refused(Path(path).name, f"$[{k}]", f"must be a treatment effect: {error}") from (
+                error
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            what = "must be a data set whose data have the dims that they name"
+            raise refused(Path(path).name, f"$[{k}]", what) from error
+        found.append(effect)
+    return tuple(found)
 
 
 def _nested(value: Any, change: Callable[[Any], Any]) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.diseases import disease
-from twinbayes.errors import OptionError, require_known
+from twinbayes.errors import OptionError, require_known, require_seed
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.priors import PriorSet, load_priors
@@ -186,8 +186,7 @@ def plan_of(
     level: float = 0.9,
 ) -> Plan:
     """Check a study and return all that workers need; see `operating_characteristics`."""
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise OptionError(f"seed must be a whole number of at least 0, not {seed!r}.")
+    require_seed(seed)
     if not 0.0 < level < 1.0:
         raise OptionError(f"level {level!r} is not a probability between 0 and 1.")
     specs = _specs(study, analyses)

@@ -20,7 +20,6 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinbayes.errors import StorageError
+from twinbayes.private_files import FILE_MODE, write_private
 from twinbayes.twin.patients import Patients
 from twinbayes.twin.updates.replay import describe_update
 
@@ -170,7 +170,7 @@ class Ledger:
                 "ledger is made by Ledger.begin."
             )
         try:
-            file = os.open(self.path, flags)
+            file = os.open(self.path, flags, FILE_MODE)
         except OSError as error:
             raise StorageError(
                 f"{self.path.name}: could not be opened ({error.strerror}). Check that it is a "
@@ -227,21 +227,7 @@ class Ledger:
 
     def _write_head(self, count: int, size: int, last: str) -> None:
         text = canonical({"format": FORMAT, "records": count, "bytes": size, "hash": last})
-        temporary = self.head_path.with_name(f".{self.head_path.name}.{secrets.token_hex(8)}.tmp")
-        try:
-            with temporary.open("x", encoding="utf-8") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.head_path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_private(self.head_path, text, "\n")
 
 
 def canonical(value: Mapping[str, Any]) -> str:

@@ -1,0 +1,104 @@
+"""What commands share: arguments and options, data and fits read, and the verdict told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from twinbayes.cli.answers import NOT_FOR_USE, USABLE, print_json
+from twinbayes.cli.known import known_adapters
+from twinbayes.errors import OptionError
+
+if TYPE_CHECKING:
+    from twinbayes.cohort import Cohort
+    from twinbayes.inference import AggregateFit, Fit
+
+CohortPath = Annotated[
+    str, typer.Argument(help="Cohort folder, or 'registry' for the embedded simulated one.")
+]
+Adapter = Annotated[
+    str | None,
+    typer.Option(help=f"Read a published data set: {known_adapters()} ('-' as its place: the "
+                 "installed package)."),
+]  # fmt: skip
+Without = Annotated[
+    list[str] | None,
+    typer.Option(help="Leave out a covariate of the model, such as sex; may be repeated."),
+]
+Out = Annotated[Path, typer.Option(help="File to write.")]
+FitPath = Annotated[Path, typer.Argument(help="A fit that `twinbayes fit` wrote.")]
+Interval = Annotated[float, typer.Option(help="Probability of the equal-tailed intervals.")]
+
+
+def cohort_of(cohort: str, adapter: str | None) -> Cohort:
+    """Read a cohort folder, a published data set, or the embedded registry."""
+    from twinbayes.cohort import read_cohort
+
+    if cohort == "registry" and adapter is None and not Path(cohort).exists():
+        from twinbayes import datasets
+
+        return datasets.registry()
+    return read_cohort(None if cohort == "-" else cohort, adapter)
+
+
+def of_patients(fitted: Fit | AggregateFit) -> Fit:
+    """Refuse a fit of aggregate data where a command is for patients."""
+    from twinbayes.inference import AggregateFit
+
+    if isinstance(fitted, AggregateFit):
+        raise OptionError("This file holds a fit of aggregate data; the command is for patients.")
+    return fitted
+
+
+def tell(fitted: Any, page: Path, what: str, as_json: bool) -> int:
+    """Say where a page is, with the verdict, and return the exit code."""
+    if as_json:
+        print_json({**verdict_of(fitted), what: str(page)})
+    else:
+        typer.echo(fitted.verdict.banner())
+        typer.echo(f"{what.capitalize()}: {page}")
+    return code_of(fitted)
+
+
+def verdict_of(fitted: Any) -> dict[str, Any]:
+    """Return the verdict of a fit as plain JSON values."""
+    verdict = fitted.verdict
+    return {
+        "usable": verdict.usable,
+        "verdict": verdict.banner(),
+        "reasons": list(verdict.reasons),
+        "summary": {k: (v if v == v else None) for k, v in verdict.summary.items()},
+    }
+
+
+def code_of(fitted: Any) -> int:
+    """Return the exit code that goes with the verdict of a fit."""
+    return USABLE if fitted.verdict.usable else NOT_FOR_USE
+
+
+def described(disease: str, without: list[str] | None) -> Any:
+    """The model of a disease, without some covariates."""
+    import twinbayes as tb
+    from twinbayes.errors import OptionError
+    from twinbayes.model import ModelSpec
+
+    spec = tb.disease(disease)
+    if not without:
+        return spec
+    if not isinstance(spec, ModelSpec):
+        raise OptionError(f"--without is for models of patients, and {disease!r} is none.")
+    return spec.without_covariates(*without)
+
+
+def misfits_of(data: Cohort, disease: str, without: list[str] | None) -> tuple[str, ...]:
+    """What a model does not use of a cohort; raises what hinders a fit."""
+    from twinbayes.errors import OptionError
+    from twinbayes.model import ModelSpec
+    from twinbayes.model.misfits import misfits
+
+    spec = described(disease, without)
+    if not isinstance(spec, ModelSpec):
+        raise OptionError(f"check: {disease!r} is no model of patients.")
+    return misfits(spec, data)
