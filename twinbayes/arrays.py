@@ -1,6 +1,8 @@
-"""Types of arrays, under the names that all signatures use."""
+"""Types of arrays, under the names that all signatures use; and positions by group."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,3 +10,30 @@ from numpy.typing import NDArray
 type Floats = NDArray[np.float64]
 type Ints = NDArray[np.int64]
 type Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Where each of the labels 0, 1, … is in an array of labels.
+
+    Attributes
+    ----------
+    order, start
+        Positions of label k, increasing, are ``order[start[k]:start[k + 1]]``.
+    """
+
+    order: Ints
+    start: Ints
+
+    @classmethod
+    def of(cls, labels: Ints) -> Groups:
+        """Group the positions of labels, none below 0."""
+        size = int(labels.max(initial=-1)) + 1
+        order = np.argsort(labels, kind="stable")
+        return cls(order, np.searchsorted(labels[order], np.arange(size + 1)))
+
+    def at(self, label: int) -> Ints:
+        """Positions of one label; none where it does not occur."""
+        if label + 1 >= len(self.start):
+            return self.order[:0]
+        return self.order[self.start[label] : self.start[label + 1]]

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pytensor.tensor as pt
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats, Groups, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model.curves.basis import VALUE, TimeBasis
@@ -121,7 +122,7 @@ class MarkerScale:
         own = (label not in self.basis.shared for label in self.basis.labels)
         return (*own, *(turn.varies for turn in self.turns))
 
-    @property
+    @cached_property
     def mean(self) -> MeanFunction | None:
         """The mean function; None where the curve is linear in its coefficients."""
         return self.basis if isinstance(self.basis, MeanFunction) else None
@@ -138,7 +139,7 @@ class MarkerScale:
         that a mean function needs is one column: years.
         """
         days = np.asarray(days, dtype=np.float64)
-        if isinstance(self.basis, MeanFunction):
+        if self.mean is not None:
             years: Floats = days[:, None] / DAYS_PER_YEAR
             return years
         starts = np.broadcast_to(starts, (len(days), len(self.turns)))
@@ -153,8 +154,8 @@ class MarkerScale:
 
     def natural_level(self) -> Floats:
         """What to add to coefficients (column,) on the marker's own scale: means, or centres."""
-        if isinstance(self.basis, MeanFunction):
-            return np.array([centre for _, centre, _ in self.basis.standard])
+        if self.mean is not None:
+            return np.array([centre for _, centre, _ in self.mean.standard])
         level: Floats = np.r_[self.centre, np.zeros(len(self.column_scale) - 1)]
         return level
 
@@ -258,6 +259,14 @@ class VisitTable:
     columns: Floats
     value: Floats
     code: Ints
+
+    @cached_property
+    def _groups(self) -> Groups:
+        return Groups.of(self.patient)
+
+    def of(self, i: int) -> Ints:
+        """Rows of patient `i`."""
+        return self._groups.at(i)
 
 
 @dataclass(frozen=True)

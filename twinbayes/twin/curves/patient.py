@@ -10,7 +10,7 @@ import numpy as np
 from twinbayes.arrays import Floats, Ints
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.curves.association import acting_on, followed
+from twinbayes.model.curves.association import followed
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
@@ -108,7 +108,7 @@ class PatientCurves:
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""
         out = np.zeros((len(days), len(self.coefficients)))
-        for k, f in acting_on(self.spec.features, label):
+        for k, f in self.population.moves[label]:
             at, scale, mine = self._place(f.association.marker)
             starts = self.starts[at]
             own = self.coefficients[:, mine]
@@ -157,54 +157,39 @@ def patient_curves(
     All random numbers are seeded by the patient's own record, so the result is the same whoever
     else is in the batch.
     """
-    varying = population.learnt.varying
     mean = population.mean(curves, i)
-    starts = tuple(data.starts[i] for data in curves.visits)
-    said = what_is_said(population, rates, spec, plan, curves, ratios, mean, i)
-    shared, constant = said.apart_from(varying, mean)
-    root = population.root_of(curves, i)
-    inverse = np.linalg.inv(root)
+    said = what_is_said(population, rates, plan, curves, ratios, mean, i)
+    precision, half_log_det = population.precision_of(curves, i)
     seed = record_seed(plan, curves, i)
     generator = np.random.default_rng(seed)
-    n = population.n_draws
-    out, evidence, spread = np.empty((n, len(varying))), np.empty(n), np.empty(n)
-    own = np.ascontiguousarray(mean[:, varying])
-    precision = np.ascontiguousarray(np.swapaxes(inverse, 1, 2) @ inverse)
-    half_log_det = -np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    parameter = np.ascontiguousarray(np.moveaxis(population.parameter, -1, 0))
-    bends = bends_of(population, spec, plan, curves, i)
-    bent = Bent(own, precision, half_log_det, shared, parameter, bends, varying, mean)
+    n, width = population.n_draws, len(population.varying)
+    out, evidence, spread = np.empty((width, n)), np.empty(n), np.empty(n)
+    prior = mean[population.varying], precision, half_log_det
+    terms = said.visits, said.linear, said.base, said.slope, said.single
+    bends = bends_of(population, plan, curves, i)
+    bent = Bent(*prior, terms, population.by_draw, bends, population.varying, mean)
     mode = bent.climb() if bends else None
     for proposals in (_PROPOSALS, _MORE_PROPOSALS):
         if mode is not None:
             heavy = proposals == _MORE_PROPOSALS
             out, evidence, spread = bent.sample(mode, generator, proposals, heavy=heavy)
         else:
-            sample_curves(
-                own,
-                precision,
-                half_log_det,
-                *shared,
-                parameter,
-                generator.standard_normal((n, proposals, len(varying))),
-                generator.random(n),
-                out,
-                evidence,
-                spread,
-            )
+            noise, uniform = generator.standard_normal((n, proposals, width)), generator.random(n)
+            numbers = population.by_draw, noise, uniform
+            sample_curves(*prior, *terms, *numbers, out, evidence, spread)
         if spread.mean() < _CLOSE:
             break
     whole = mean.copy()
-    whole[:, varying] = out
+    whole[population.varying] = out
     return PatientCurves(
         population=population,
         spec=spec,
-        coefficients=whole,
-        mean=mean,
-        log_marginal=evidence + constant,
+        coefficients=whole.T,
+        mean=mean.T,
+        log_marginal=evidence + said.constant,
         efficiency=float(np.mean(1.0 / (1.0 + spread))),
         seed=seed,
-        starts=starts,
+        starts=tuple(data.starts[i] for data in curves.visits),
         multipliers=np.array([m.value[i] for m in plan.multipliers]),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,13 @@ class Population:
     rate_at_event: Floats | None = None
     moving: Mapping[int, Floats] = field(default_factory=dict)
     walks: Walks | None = None
+
+    @cached_property
+    def log_rate(self) -> Floats:
+        """(intensity, window, draw) log baseline hazards."""
+        with np.errstate(divide="ignore"):
+            out: Floats = np.log(self.rate)
+        return out
 
     @property
     def n_draws(self) -> int:
