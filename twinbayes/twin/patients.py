@@ -129,6 +129,12 @@ class Patients:
         return trace_histories(self.graph, self.cohort).present
 
     @cached_property
+    def _labels(self) -> tuple[tuple[str, str], ...]:
+        """Subgroup and centre of each patient."""
+        table = self.cohort.patients
+        return tuple(zip(table[SUBGROUP].astype(str), table[CENTRE].astype(str), strict=True))
+
+    @cached_property
     def _plan(self) -> ModelPlan:
         """The records up to the landmark, laid out as for the fit."""
         return self.spec.plan(self.cohort.dated(), self.learnt)
@@ -279,14 +285,13 @@ class Patients:
         """Patient `i` under the draws of the population, each counting the same."""
         if i in self._unweighted:
             return self._unweighted[i]
-        row = self.cohort.patients.iloc[i]
         ratios = patient_ratios(
             self.population,
             self.spec.events,
             self.encoding,
             self._design,
             i,
-            (str(row[SUBGROUP]), str(row[CENTRE])),
+            self._labels[i],
         )
         known, curves = self.curve_population, None
         if known is not None and (plan := self._plan).curves is not None:

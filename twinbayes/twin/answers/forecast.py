@@ -114,13 +114,10 @@ def _summarise(
 
 def _markers(curves: PatientCurves, grid: OutputGrid, landmark: float) -> dict[str, Floats]:
     """(marker, time, 3) curves on the markers' own scales, and what a measurement would show."""
-    names = [m.marker for m in curves.population.learnt.markers]
     parts: dict[str, list[Floats]] = {"marker": [], "measured": []}
-    for name in names:
-        for key, values in (
-            ("marker", curves.natural(name, landmark + grid.times)),
-            ("measured", curves.measured(name, landmark + grid.times)),
-        ):
+    for name in curves.population.places:
+        both = curves.natural_and_measured(name, landmark + grid.times)
+        for key, values in zip(parts, both, strict=True):
             parts[key].append(summarise(values[None], *grid.tails)[0])
     return {key: np.stack(some) for key, some in parts.items()}
 

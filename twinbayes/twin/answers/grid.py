@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -70,22 +71,33 @@ class OutputGrid:
 
         For means this is exact; a bound between two nodes is interpolated between their bounds.
         """
-        step = self._step(nodes)
-        share = np.clip((self.times - nodes[step]) / np.diff(nodes)[step], 0.0, 1.0)
+        step, share, _ = self._among(nodes)
         weight = share.reshape(-1, *([1] * (values.ndim - 1)))
         out: Floats = (1 - weight) * values[step] + weight * values[step + 1]
         return out
 
-    def _step(self, nodes: Floats) -> Ints:
-        """Node at or before each output time, never the last one."""
-        out: Ints = np.searchsorted(nodes, self.times, side="right") - 1
-        return np.clip(out, 0, len(nodes) - 2)
+    @cached_property
+    def _found(self) -> dict[bytes, tuple[Ints, Floats, Ints]]:
+        return {}
+
+    def _among(self, nodes: Floats) -> tuple[Ints, Floats, Ints]:
+        """Node before each output time, share of its step passed then, nodes beside some time.
+
+        What was found is kept for the next patient, who mostly has the same nodes.
+        """
+        key = nodes.tobytes()
+        found = self._found.get(key)
+        if found is None:
+            step = np.clip(np.searchsorted(nodes, self.times, side="right") - 1, 0, len(nodes) - 2)
+            share = np.clip((self.times - nodes[step]) / np.diff(nodes)[step], 0.0, 1.0)
+            found = step, share, np.unique([step, step + 1])
+            self._found.clear()
+            self._found[key] = found
+        return found
 
     def summarise(self, nodes: Floats, path: Draws) -> Floats:
         """(node, column, draw) -> (time, column, 3): mean, lower, upper."""
-        step = self._step(nodes)
-        beside = np.unique([step, step + 1])
-        return self.read_off(nodes, summarise(path, *self.tails, beside))
+        return self.read_off(nodes, summarise(path, *self.tails, self._among(nodes)[2]))
 
     def summarise_total(self, draws: Draws) -> Floats:
         """(row, draw) -> (row, 3): mean, lower, upper."""

@@ -76,8 +76,9 @@ class PatientCurves:
         """(time, draw) curve of a marker on days since origin, on its transformed scale."""
         k, scale, mine = self._place(marker)
         path = scale.path(days, self.starts[k], self.coefficients[:, mine])
-        out: Floats = path * scale.scale + scale.centre
-        return out
+        path *= scale.scale
+        path += scale.centre
+        return path
 
     def natural(self, marker: str, days: Floats) -> Floats:
         """(time, draw) what a curve stands for on its marker's own scale: mean, probability."""
@@ -86,11 +87,15 @@ class PatientCurves:
 
     def measured(self, marker: str, days: Floats) -> Floats:
         """(time, draw) a measurement on each day, errors included, on the marker's own scale."""
-        k, scale, _ = self._place(marker)
-        _, parameter = self._family(marker)
-        generator = np.random.default_rng([self.seed, k])
-        values = scale.family.draw(self.marker(marker, days), parameter, generator)
-        return _untransformed(scale, values)
+        return self.natural_and_measured(marker, days)[1]
+
+    def natural_and_measured(self, marker: str, days: Floats) -> tuple[Floats, Floats]:
+        """`natural` and `measured`, from one path."""
+        k, _, _ = self._place(marker)
+        scale, parameter = self._family(marker)
+        path, generator = self.marker(marker, days), np.random.default_rng([self.seed, k])
+        mean = _untransformed(scale, scale.family.mean(path, parameter))
+        return mean, _untransformed(scale, scale.family.draw(path, parameter, generator))
 
     def _place(self, marker: str) -> tuple[int, MarkerScale, slice]:
         """Position of a marker, what is learnt of it, and its coefficients."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,38 +45,6 @@ class CurveTerms:
     constant: Floats
 
 
-@dataclass(frozen=True)
-class Split:
-    """Which coefficients of one marker vary, and the mean of the others.
-
-    Attributes
-    ----------
-    varying, fixed
-        Positions among the coefficients of the marker.
-    place
-        Where those that vary are among all that do.
-    known
-        (fixed, draw) means.
-    """
-
-    varying: Ints
-    fixed: Ints
-    place: slice
-    known: Floats
-
-
-def split_of(population: CurvePopulation, mean: Floats) -> tuple[Split, ...]:
-    """Split the coefficients of each marker; `mean` is (term, draw)."""
-    out, first = [], 0
-    for _, marker, mine in population.places.values():
-        varies = np.array(marker.varies)
-        varying, fixed = np.flatnonzero(varies), np.flatnonzero(~varies)
-        place = slice(first, first + len(varying))
-        out.append(Split(varying, fixed, place, mean[mine][fixed]))
-        first = place.stop
-    return tuple(out)
-
-
 def what_is_said(
     population: CurvePopulation,
     rates: Population,
@@ -92,38 +59,37 @@ def what_is_said(
     `mean` (term, draw) is that of the coefficients before anything is known of the patient.
     """
     n, width = population.n_draws, len(population.varying)
-    split = split_of(population, mean)
     visits, linear, constant = np.zeros((width, width, n)), np.zeros((width, n)), np.zeros(n)
-    for k, (data, own) in enumerate(zip(curves.visits, split, strict=True)):
+    for k, (data, own) in enumerate(zip(curves.visits, population.split, strict=True)):
         if not data.count[i]:
             continue
         precision, square = 1.0 / population.parameter[k, 0] ** 2, data.square[i]
-        product = data.product[i]
-        visits[own.place, own.place] = square[np.ix_(own.varying, own.varying)][..., None]
-        visits[own.place, own.place] *= precision
-        pull = square[np.ix_(own.varying, own.fixed)] @ own.known
-        linear[own.place] = precision * (product[own.varying][:, None] - pull)
-        apart = square[np.ix_(own.fixed, own.fixed)] @ own.known
-        constant += precision * (
-            product[own.fixed] @ own.known - 0.5 * (own.known * apart).sum(axis=0)
-        )
-    pull_of = Pull(population, tuple(data.starts[i] for data in curves.visits), split, mean)
-    multipliers = np.array([m.value[i] for m in plan.multipliers])
-    event, base, slope, by_itself = _course(pull_of, multipliers, rates, plan, ratios, i)
-    single = _single_visits(population, curves, split, i)
+        varying, fixed, known, product = own.varying, own.fixed, mean[own.rest], data.product[i]
+        visits[own.place, own.place] = square[varying[:, None], varying, None] * precision
+        linear[own.place] = precision * product[varying, None]
+        if len(fixed):
+            linear[own.place] -= precision * (square[varying[:, None], fixed] @ known)
+            apart = product[fixed, None] - 0.5 * (square[fixed[:, None], fixed] @ known)
+            constant += precision * (known * apart).sum(axis=0)
+    pull = Pull(
+        population=population,
+        starts=tuple(data.starts[i] for data in curves.visits),
+        multipliers=np.array([m.value[i] for m in plan.multipliers]),
+        mean=mean,
+    )
+    event, base, slope, by_itself = _course(pull, rates, plan, ratios, i)
+    single = _single_visits(population, curves, mean, i)
     return CurveTerms(visits, linear + event, base, slope, single, constant + by_itself)
 
 
-def _single_visits(
-    population: CurvePopulation, curves: CurvePlan, split: Sequence[Split], i: int
-) -> Single:
+def _single_visits(population: CurvePopulation, curves: CurvePlan, mean: Floats, i: int) -> Single:
     """Visits of patient `i` that count one by one: kind, marker, value, basis and offset."""
     rows = [data.visits.of(i) for data in curves.visits]
     total, n = sum(len(mine) for mine in rows), population.n_draws
     kind, marker = np.empty((total, 2), dtype=np.int64), np.empty(total, dtype=np.int64)
     value, offset = np.empty((total, 2)), np.empty((total, n))
     basis, first = np.zeros((total, len(population.varying), n)), 0
-    for k, (data, mine, own) in enumerate(zip(curves.visits, rows, split, strict=True)):
+    for k, (data, mine, own) in enumerate(zip(curves.visits, rows, population.split, strict=True)):
         if not len(mine):
             continue
         here, scale = slice(first, first + len(mine)), data.scale
@@ -133,7 +99,7 @@ def _single_visits(
         if scale.mean is None:
             columns = data.visits.columns[mine]
             basis[here, own.place] = columns[:, own.varying][..., None]
-            offset[here] += columns[:, own.fixed] @ own.known
+            offset[here] += columns[:, own.fixed] @ mean[own.rest]
         first = here.stop
     return kind, marker, value, basis, offset
 
@@ -146,18 +112,18 @@ class Pull:
     ----------
     population
         Draws of the associations.
-    starts
-        For each marker (turn,), the days on which its turns begin.
-    split, mean
-        Which coefficients vary; and (term, draw), the mean of all.
+    starts, multipliers
+        As in `PatientCurves`.
+    mean
+        (term, draw) of the coefficients.
     """
 
     population: CurvePopulation
     starts: tuple[Floats, ...]
-    split: Sequence[Split]
+    multipliers: Floats
     mean: Floats
 
-    def on(self, label: str, days: Floats, multipliers: Floats) -> tuple[Floats, Floats]:
+    def on(self, label: str, days: Floats) -> tuple[Floats, Floats]:
         """How the log hazard of one intensity follows the coefficients on days since origin.
 
         Returns
@@ -173,22 +139,18 @@ class Pull:
             at, scale, mine = population.places[f.association.marker]
             if f.is_bent(scale):  # what mean functions add is in `bent`
                 continue
-            own, strength = self.split[at], population.association[k]
-            weights = f.weights(scale, days, self.starts[at], multipliers[f.position])
-            slope[:, own.place] += weights[:, own.varying][..., None] * strength
-            level += strength * (weights[:, own.fixed] @ own.known)
+            own, strength = population.split[at], population.association[k]
+            weights = f.weights(scale, days, self.starts[at], self.multipliers[f.position])
+            slope[:, own.place] += weights[:, own.varying, None] * strength
+            if len(own.fixed):
+                level += strength * (weights[:, own.fixed] @ self.mean[own.rest])
             if f.column is not None:
                 level -= strength * (weights @ self.mean[mine])
         return slope, level
 
 
 def _course(
-    pull: Pull,
-    multipliers: Floats,
-    rates: Population,
-    plan: ModelPlan,
-    ratios: PatientRatios,
-    i: int,
+    pull: Pull, rates: Population, plan: ModelPlan, ratios: PatientRatios, i: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """What the course so far says: event (term, draw), base, slope and constant."""
     points, data, labels = plan.events.points, plan.events.data, tuple(pull.population.moves)
@@ -197,14 +159,14 @@ def _course(
     event, constant = np.zeros((width, n)), np.zeros(n)
     for e in np.unique(points.intensity[fired]):
         at = fired[points.intensity[fired] == e]
-        own_slope, level = pull.on(labels[e], points.day[at], multipliers)
+        own_slope, level = pull.on(labels[e], points.day[at])
         event += own_slope.sum(axis=0)
         constant += level.sum(axis=0)
     base, slope = np.empty((len(nodes), n)), np.empty((len(nodes), width, n))
     for e in np.unique(points.intensity[nodes]):
         at = np.flatnonzero(points.intensity[nodes] == e)
         mine = nodes[at]
-        slope[at], base[at] = pull.on(labels[e], points.day[mine], multipliers)
+        slope[at], base[at] = pull.on(labels[e], points.day[mine])
         window = points.node_window[mine]
         base[at] += rates.log_rate[e][window] + np.log(ratios.hazard[e])
         base[at] += np.log(points.node_days[mine])[:, None]

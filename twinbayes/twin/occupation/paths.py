@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -61,14 +62,19 @@ class Path:
 
 def time_nodes(until: float, cuts: Sequence[float] = ()) -> Floats:
     """Nodes from 0 to `until`, the same for everybody, plus those of `cuts` that lie inside."""
+    inside = [c for c in cuts if 0.0 <= c < until]
+    return np.array(sorted({*_common_nodes(until), *inside}))
+
+
+@lru_cache(maxsize=64)
+def _common_nodes(until: float) -> tuple[float, ...]:
     edges = [0.0]
     for end, step in _STEPS:
         stop = min(end, until)
         if stop > edges[-1]:
             count = int(np.ceil((stop - edges[-1]) / step - 1e-9))
-            edges += list(np.linspace(edges[-1], stop, count + 1)[1:])
-    inside = [c for c in cuts if 0.0 <= c < until]
-    return np.unique(np.concatenate([edges, inside]))
+            edges += np.linspace(edges[-1], stop, count + 1)[1:].tolist()
+    return tuple(edges)
 
 
 def place_of(graph: StateGraph, chart: Chart, present: Present) -> tuple[int, float]:

@@ -38,6 +38,26 @@ from twinbayes.names import (
 
 
 @dataclass(frozen=True)
+class Split:
+    """Which coefficients of one marker vary between patients.
+
+    Attributes
+    ----------
+    varying, fixed
+        Those that do and those that do not, counted among the coefficients of the marker.
+    place
+        Where those that do are among all that do.
+    rest
+        Those that do not, counted among all coefficients.
+    """
+
+    varying: Ints
+    fixed: Ints
+    place: slice
+    rest: Ints
+
+
+@dataclass(frozen=True)
 class CurvePopulation:
     """Draws of what all patients' curves have in common, on the sampling scale.
 
@@ -122,6 +142,18 @@ class CurvePopulation:
     def varying(self) -> Ints:
         """Indices of the coefficients that differ between patients."""
         return self.learnt.varying
+
+    @cached_property
+    def split(self) -> tuple[Split, ...]:
+        """Which coefficients of each marker vary."""
+        out, first = [], 0
+        for _, marker, mine in self.places.values():
+            varies = np.array(marker.varies)
+            varying, fixed = np.flatnonzero(varies), np.flatnonzero(~varies)
+            place = slice(first, first + len(varying))
+            out.append(Split(varying, fixed, place, mine.start + fixed))
+            first = place.stop
+        return tuple(out)
 
     @cached_property
     def by_draw(self) -> Floats:
