@@ -29,6 +29,7 @@ from twinbayes.names import CENSORED, DAY, DAYS_PER_YEAR, PATIENT_ID, VISIT_VALU
 from twinbayes.tensors import Tensor
 
 TRANSFORMS: Final = ("identity", "log")
+_KEPT: Final = 4  # times of which the basis is kept
 _NEVER: Final = 1e-9  # a column that no visit sees keeps its scale
 
 
@@ -142,11 +143,29 @@ class MarkerScale:
         if self.mean is not None:
             years: Floats = days[:, None] / DAYS_PER_YEAR
             return years
+        if not self.turns:
+            return self._of_basis(days, form)
         starts = np.broadcast_to(starts, (len(days), len(self.turns)))
         plain = self.basis.columns(days / DAYS_PER_YEAR, form)
         turned = [t.column(days, starts[:, k], form) for k, t in enumerate(self.turns)]
         scaled: Floats = np.column_stack([plain, *turned]) / np.array(self.column_scale)
         return scaled
+
+    @cached_property
+    def _found(self) -> dict[tuple[bytes, str], Floats]:
+        return {}
+
+    def _of_basis(self, days: Floats, form: str) -> Floats:
+        """`columns` without turns: the same for every patient, so those last asked for are kept."""
+        key = days.tobytes(), form
+        found = self._found.get(key)
+        if found is None:
+            found = self.basis.columns(days / DAYS_PER_YEAR, form) / np.array(self.column_scale)
+            found.flags.writeable = False
+            if len(self._found) >= _KEPT:
+                self._found.clear()
+            self._found[key] = found
+        return found
 
     def natural(self) -> Floats:
         """Factor (column,) from the sampling scale to the transformed marker's own."""

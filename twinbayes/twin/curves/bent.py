@@ -74,7 +74,7 @@ def bends_of(
     population: CurvePopulation, plan: ModelPlan, curves: CurvePlan, i: int
 ) -> tuple[Bend, ...]:
     """Gather where mean functions enter the record of patient `i`; empty where there are none."""
-    learnt, points, moves = population.learnt, plan.events.points, tuple(population.moves.values())
+    learnt, points = population.learnt, plan.events.points
     n = population.n_draws
     if all(m.mean is None for m in learnt.markers):
         return ()
@@ -97,7 +97,7 @@ def bends_of(
         ):
             for e in np.unique(points.intensity[at]):
                 here = points.intensity[at] == e
-                for k, f in moves[e]:
+                for k, f in population.moves[e]:
                     if f.association.marker != scale.marker or not f.is_bent(scale):
                         continue
                     years = f.before(points.day[at[here]]) / DAYS_PER_YEAR

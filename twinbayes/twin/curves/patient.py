@@ -10,7 +10,6 @@ import numpy as np
 from twinbayes.arrays import Floats, Ints
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.curves.association import followed
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
@@ -113,7 +112,7 @@ class PatientCurves:
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""
         out = np.zeros((len(days), len(self.coefficients)))
-        for k, f in self.population.moves[label]:
+        for k, f in self.population.moves[self.spec.graph.labels.index(label)]:
             at, scale, mine = self._place(f.association.marker)
             starts = self.starts[at]
             own = self.coefficients[:, mine]
@@ -208,29 +207,28 @@ def along_curves(
     exponential of what the curves add in its middle. On the entry clock, where those who entered
     on different days have different baselines on the same day, the exponential is kept apart.
     """
-    moved = followed(curves.spec.associations, graph)
-    moving = {}
-    n_windows = max(population.edges.shape[1], len(days)) - 1
+    moving, n_steps = {}, len(days) - 1
+    n_windows = max(population.edges.shape[1] - 1, n_steps)
     rate = np.repeat(population.rate[:, -1:], n_windows, axis=1)
     rate[:, : population.rate.shape[1]] = population.rate
     edges = np.full((len(population.edges), n_windows + 1), np.inf)
     edges[:, : population.edges.shape[1]] = population.edges
     middle = 0.5 * (days[:-1] + days[1:])
-    for e in moved:
+    for e, moves in enumerate(curves.population.moves):
+        if not moves:
+            continue
         trail = curves.trail(graph.labels[e], middle)
         if graph.intensities[e].clock == CLOCK_ENTRY:
             with np.errstate(divide="ignore"):
                 certain = np.log(_CERTAIN) - np.log(population.rate[e].max(axis=0))
             moving[e] = np.exp(np.minimum(trail, np.minimum(certain, _LOG_LARGE)))
             continue
-        own = np.append(population.edges[e][:-1], max(days[-1], population.edges[e][-2]) + 1.0)
-        overlap = np.minimum(days[1:, None], own[1:]) - np.maximum(days[:-1, None], own[:-1])
-        share = np.maximum(overlap, 0.0) / np.diff(days)[:, None]
-        mean = share @ population.rate[e]
+        mean = population.in_steps(e, days)
         edges[e] = np.inf
         edges[e, : len(days)] = days
         edges[e, 0] = 0.0
-        rate[e] = mean[-1]
-        own_rate = mean * np.exp(np.minimum(trail, _LOG_CERTAIN))
-        rate[e, : len(days) - 1] = np.minimum(own_rate, _CERTAIN)
+        rate[e, n_steps:] = mean[-1]
+        own_rate = np.exp(np.minimum(trail, _LOG_CERTAIN))
+        own_rate *= mean
+        np.minimum(own_rate, _CERTAIN, out=rate[e, :n_steps])
     return replace(population, rate=rate, edges=edges, moving=moving)

@@ -71,13 +71,7 @@ def what_is_said(
             linear[own.place] -= precision * (square[varying[:, None], fixed] @ known)
             apart = product[fixed, None] - 0.5 * (square[fixed[:, None], fixed] @ known)
             constant += precision * (known * apart).sum(axis=0)
-    pull = Pull(
-        population=population,
-        starts=tuple(data.starts[i] for data in curves.visits),
-        multipliers=np.array([m.value[i] for m in plan.multipliers]),
-        mean=mean,
-    )
-    event, base, slope, by_itself = _course(pull, rates, plan, ratios, i)
+    event, base, slope, by_itself = _course(population, rates, plan, ratios, mean, i)
     single = _single_visits(population, curves, mean, i)
     return CurveTerms(visits, linear + event, base, slope, single, constant + by_itself)
 
@@ -104,69 +98,55 @@ def _single_visits(population: CurvePopulation, curves: CurvePlan, mean: Floats,
     return kind, marker, value, basis, offset
 
 
-@dataclass(frozen=True)
-class Pull:
-    """How log hazards of one patient follow the coefficients.
+def _pull(
+    population: CurvePopulation, plan: ModelPlan, mean: Floats, e: int, at: Ints
+) -> tuple[Floats, Floats]:
+    """How the log hazard of intensity `e` follows the coefficients at some points of a plan.
 
-    Attributes
-    ----------
-    population
-        Draws of the associations.
-    starts, multipliers
-        As in `PatientCurves`.
-    mean
-        (term, draw) of the coefficients.
+    Returns
+    -------
+    slope, level
+        (point, term, draw), per unit of each coefficient that varies; and (point, draw), where
+        all of these are 0.
     """
-
-    population: CurvePopulation
-    starts: tuple[Floats, ...]
-    multipliers: Floats
-    mean: Floats
-
-    def on(self, label: str, days: Floats) -> tuple[Floats, Floats]:
-        """How the log hazard of one intensity follows the coefficients on days since origin.
-
-        Returns
-        -------
-        slope, level
-            (time, term, draw), per unit of each coefficient that varies; and (time, draw), where
-            all of these are 0.
-        """
-        population = self.population
-        slope = np.zeros((len(days), len(population.varying), population.n_draws))
-        level = np.zeros((len(days), population.n_draws))
-        for k, f in population.moves[label]:
-            at, scale, mine = population.places[f.association.marker]
-            if f.is_bent(scale):  # what mean functions add is in `bent`
-                continue
-            own, strength = population.split[at], population.association[k]
-            weights = f.weights(scale, days, self.starts[at], self.multipliers[f.position])
-            slope[:, own.place] += weights[:, own.varying, None] * strength
-            if len(own.fixed):
-                level += strength * (weights[:, own.fixed] @ self.mean[own.rest])
-            if f.column is not None:
-                level -= strength * (weights @ self.mean[mine])
-        return slope, level
+    slope = np.zeros((len(at), len(population.varying), population.n_draws))
+    level = np.zeros((len(at), population.n_draws))
+    for k, f in population.moves[e]:
+        position, scale, mine = population.places[f.association.marker]
+        if f.is_bent(scale):  # what mean functions add is in `bent`
+            continue
+        own, strength = population.split[position], population.association[k]
+        weights = plan.weights(f)[at]
+        slope[:, own.place] += weights[:, own.varying, None] * strength
+        if len(own.fixed):
+            level += strength * (weights[:, own.fixed] @ mean[own.rest])
+        if f.column is not None:
+            level -= strength * (weights @ mean[mine])
+    return slope, level
 
 
 def _course(
-    pull: Pull, rates: Population, plan: ModelPlan, ratios: PatientRatios, i: int
+    population: CurvePopulation,
+    rates: Population,
+    plan: ModelPlan,
+    ratios: PatientRatios,
+    mean: Floats,
+    i: int,
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """What the course so far says: event (term, draw), base, slope and constant."""
-    points, data, labels = plan.events.points, plan.events.data, tuple(pull.population.moves)
-    width, n = len(pull.population.varying), pull.population.n_draws
+    points, data = plan.events.points, plan.events.data
+    width, n = len(population.varying), population.n_draws
     nodes, fired = points.nodes_of(i), points.fired_of(i)
     event, constant = np.zeros((width, n)), np.zeros(n)
     for e in np.unique(points.intensity[fired]):
-        at = fired[points.intensity[fired] == e]
-        own_slope, level = pull.on(labels[e], points.day[at])
+        own_slope, level = _pull(population, plan, mean, e, fired[points.intensity[fired] == e])
         event += own_slope.sum(axis=0)
         constant += level.sum(axis=0)
     base, slope = np.empty((len(nodes), n)), np.empty((len(nodes), width, n))
     for e in np.unique(points.intensity[nodes]):
         at = np.flatnonzero(points.intensity[nodes] == e)
         mine = nodes[at]
-        slope[at], base[at] = pull.on(labels[e], points.day[mine])
+        slope[at], base[at] = _pull(population, plan, mean, e, mine)
         window = points.node_window[mine]
         base[at] += rates.log_rate[e][window] + np.log(ratios.hazard[e])
         base[at] += np.log(points.node_days[mine])[:, None]

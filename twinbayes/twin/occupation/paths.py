@@ -121,12 +121,11 @@ def follow(
     middle = present.day + 0.5 * (nodes[:-1] + nodes[1:])
     eras = np.searchsorted(chart.cuts, middle)
     moves = _moves_under(scenario, graph, chart, present.day, nodes)
-    moving = list(population.moving)
-    moves["follows"] = [moving.index(e) if e in moving else -1 for e in moves["intensity"]]
-    trail = np.concatenate([np.zeros((0, n_draws)), *population.moving.values()])
+    for k, e in enumerate(population.moving):
+        moves["follows"][moves["intensity"] == e] = k
     acting = acting_ratios(ratios, chart)
     rate = population.rate.reshape(-1, n_draws)
-    layout, n_rows = _layout(chart, population, len(nodes) - 1)
+    layout, n_rows = _layout(_Sizes.of(chart, population, len(nodes) - 1))
     shape = (len(nodes), len(graph.states), n_draws)
     occupation = np.empty(shape, dtype=np.float32)
     entered = tuple(k for k, s in enumerate(graph.states) if k and s not in chart.absorbing)
@@ -139,33 +138,69 @@ def follow(
         table = np.zeros((n_rows, last - first), dtype=np.float32)
         table[layout["rate"][0] : layout["ratio"][0]] = rate[:, first:last]
         table[layout["ratio"][0] : layout["trail"][0]] = acting[:, first:last]
-        table[layout["trail"][0] : layout["area"][0]] = trail[:, first:last]
+        at = int(layout["trail"][0])
+        for k, trail in enumerate(population.moving.values()):
+            table[at + k * len(trail) : at + (k + 1) * len(trail)] = trail[:, first:last]
         used, buckets = _put_in_place(place, age, era, chart, table, layout[0])
         rows = (table, layout, used, buckets)
         occupy(nodes, eras, present.day, state, model, rows, first, occupation, entries)
     return Path(nodes, occupation, entries, entered)
 
 
-def _layout(chart: Chart, population: Population, n_steps: int) -> tuple[Table, int]:
+@dataclass(frozen=True)
+class _Sizes:
+    """What the layout of the kernel's table follows from."""
+
+    n_intensities: int
+    n_windows: int
+    n_ratios: int
+    n_moving: int
+    n_moves: int
+    n_arcs: int
+    n_places: int
+    n_old: int
+    n_steps: int
+
+    @classmethod
+    def of(cls, chart: Chart, population: Population, n_steps: int) -> _Sizes:
+        places = chart.place_table
+        return cls(
+            n_intensities=population.rate.shape[0],
+            n_windows=population.rate.shape[1],
+            n_ratios=len(chart.ratio_intensity),
+            n_moving=len(population.moving),
+            n_moves=int(np.max(places["end_move"] - places["first_move"])),
+            n_arcs=len(chart.arcs),
+            n_places=len(chart.places),
+            n_old=len(chart.cuts) + 1,
+            n_steps=n_steps,
+        )
+
+
+@lru_cache(maxsize=64)
+def _layout(n: _Sizes) -> tuple[Table, int]:
     """Where each kind of row begins in the kernel's table, and how many rows there are."""
-    n_intensities, n_windows, _ = population.rate.shape
-    places, n_places, n_old = chart.place_table, len(chart.places), len(chart.cuts) + 1
-    n_buckets = n_old + 1 + n_steps
+    n_buckets = n.n_old + 1 + n.n_steps
     sizes = {
-        "rate": n_intensities * n_windows,
-        "ratio": len(chart.ratio_intensity),
-        "trail": len(population.moving) * n_steps,
-        "area": n_intensities,
-        "mixed": int(np.max(places["end_move"] - places["first_move"])),
+        "rate": n.n_intensities * n.n_windows,
+        "ratio": n.n_ratios,
+        "trail": n.n_moving * n.n_steps,
+        "area": n.n_intensities,
+        "mixed": n.n_moves,
         "out": 1,
-        "taken": len(chart.arcs),
-        "wave": (WAVES + 1) * n_places,
-        "begun": n_places,
-        "mass": n_places * n_buckets,
+        "taken": n.n_arcs,
+        "wave": (WAVES + 1) * n.n_places,
+        "begun": n.n_places,
+        "mass": n.n_places * n_buckets,
     }
     ends = np.cumsum(list(sizes.values()))
     starts = dict(zip(sizes, ends - list(sizes.values()), strict=True))
-    counts = {"n_old": n_old, "n_buckets": n_buckets, "n_windows": n_windows, "n_steps": n_steps}
+    counts = {
+        "n_old": n.n_old,
+        "n_buckets": n_buckets,
+        "n_windows": n.n_windows,
+        "n_steps": n.n_steps,
+    }
     at = {**starts, **counts}
     dtype = [(name, np.int64) for name in at]
     return np.array([tuple(at.values())], dtype=dtype), int(ends[-1])
@@ -197,6 +232,8 @@ def _moves_under(
 ) -> Table:
     """Close the starts that a scenario speaks of, and open them on its days."""
     moves = chart.move_table.copy()
+    if not scenario.assumptions:
+        return moves
     per_place = chart.place_table["end_move"] - chart.place_table["first_move"]
     source = np.repeat(chart.place_table["state"], per_place)
     names = [t.name for t in graph.treatments]

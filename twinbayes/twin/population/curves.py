@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -89,7 +88,7 @@ class CurvePopulation:
     root: Floats
     parameter: Floats
     association: Floats
-    moves: Mapping[str, tuple[tuple[int, Feature], ...]] = field(default_factory=dict)
+    moves: tuple[tuple[tuple[int, Feature], ...], ...] = ()
     subgroup_spread: Floats | None = None
     centre_spread: Floats | None = None
 
@@ -129,7 +128,7 @@ class CurvePopulation:
                 if per_unit
                 else np.zeros((0, n))
             ),
-            moves={label: tuple(acting_on(features, label)) for label in spec.graph.labels},
+            moves=tuple(tuple(acting_on(features, label)) for label in spec.graph.labels),
         )
 
     @cached_property

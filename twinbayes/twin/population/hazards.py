@@ -75,6 +75,27 @@ class Population:
             out: Floats = np.log(self.rate)
         return out
 
+    @cached_property
+    def _in_steps(self) -> dict[tuple[int, bytes], Floats]:
+        return {}
+
+    def in_steps(self, e: int, days: Floats) -> Floats:
+        """(step, draw) mean of baseline hazard `e` between neighbouring days, on its own clock.
+
+        Those of the last days are kept, for the next patient at the same landmark.
+        """
+        key = e, days.tobytes()
+        found = self._in_steps.get(key)
+        if found is None:
+            last = self.edges[e][-2]
+            own = np.append(self.edges[e][:-1], max(days[-1], last) + 1.0)
+            overlap = np.minimum(days[1:, None], own[1:]) - np.maximum(days[:-1, None], own[:-1])
+            found = (np.maximum(overlap, 0.0) / np.diff(days)[:, None]) @ self.rate[e]
+            if len(self._in_steps) >= len(self.edges):
+                self._in_steps.clear()
+            self._in_steps[key] = found
+        return found
+
     @property
     def n_draws(self) -> int:
         """Number of posterior draws, all chains together."""
