@@ -132,9 +132,7 @@ def landmark(folder: Path, runs: int) -> Found:
 def strangers(folder: Path, runs: int) -> Found:
     """Forecasts of patients whom the fit has not seen."""
     registry = tb.datasets.registry()
-    fit = stored(
-        folder, "registry", lambda: tb.fit(tb.disease("registry"), registry, seed=1)
-    )
+    fit = stored(folder, "registry", lambda: tb.fit(tb.disease("registry"), registry, seed=1))
     cohort, _ = simulate_registry(seed=2, n_patients=STRANGERS)
     incomplete = cohort.covariates().isna().any(axis=1).mean()
 
@@ -167,7 +165,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(MEASURES), default=list(MEASURES))
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--fits", type=Path, default=Path(tempfile.gettempdir()) / "twinbayes_speed")
+    parser.add_argument(
+        "--fits", type=Path, default=Path(tempfile.gettempdir()) / "twinbayes_speed"
+    )
     options = parser.parse_args()
     options.fits.mkdir(parents=True, exist_ok=True)
     print(json.dumps({name: MEASURES[name](options.fits, options.runs) for name in options.only}))
