@@ -7,7 +7,7 @@ import pytensor
 import pytensor.tensor as pt
 from scipy import special, stats
 
-from twinbayes.machine.special import exponentials, log_ndtr, log_ndtr_with_slope
+from twinbayes.machine.special import log_ndtr, log_ndtr_with_slope
 from twinbayes.tensors import log_ndtr as symbolic_log_ndtr
 
 AT = np.array([-300.0, -38.0, -9.0, -5.0, -4.9, -1.0, -1e-9, 0.0, 1e-9, 0.7, 3.0, 8.0])
@@ -33,10 +33,3 @@ def test_as_an_expression_it_is_that_of_scipy_with_its_slope() -> None:
     np.testing.assert_allclose(
         slope, np.exp(stats.norm.logpdf(AT) - special.log_ndtr(AT)), rtol=1e-9
     )
-
-
-def test_exponentials_are_those_of_numpy() -> None:
-    x = np.concatenate([np.linspace(-690.0, 690.0, 1001), AT])
-    found = np.empty(len(x))
-    exponentials(x, found)
-    np.testing.assert_allclose(found, np.exp(x), rtol=1e-15)

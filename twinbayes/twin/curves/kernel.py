@@ -38,9 +38,8 @@ _inner: Any = inner(fast=_FAST, nogil=True)
 def _densities(data, at, c, value, grad, hess, work):  # type: ignore[no-untyped-def]
     """Fill `value` with log p(c); gradient and lower negative Hessian where these have room.
 
-    `at` are the first of the draws that go along and how many they are; c (term, lane), value
-    (lane,), grad (term, lane), hess (term, term, lane), and work (2, lane) are theirs alone. The
-    first is unsigned: of other indices numba asks whether they count from the end, draw by draw.
+    `at` are the first of the draws that go along, and how many they are; c (term, lane), value
+    (lane,), grad (term, lane), hess (term, term, lane), and work (3, lane) are theirs alone.
     """
     mean, precision, visits, linear, base, slope, single, parameter = data
     first, lanes = at
@@ -53,23 +52,19 @@ def _densities(data, at, c, value, grad, hess, work):  # type: ignore[no-untyped
             pull[d] = own[d] = 0.0
         for b in range(n):
             for d in range(lanes):
-                pull[d] += precision[a, b, first + np.uint64(d)] * (
-                    c[b, d] - mean[b, first + np.uint64(d)]
-                )
+                pull[d] += precision[a, b, first + d] * (c[b, d] - mean[b, first + d])
             for d in range(lanes):
-                own[d] += visits[a, b, first + np.uint64(d)] * c[b, d]
+                own[d] += visits[a, b, first + d] * c[b, d]
         for d in range(lanes):
-            value[d] -= 0.5 * (c[a, d] - mean[a, first + np.uint64(d)]) * pull[d]
+            value[d] -= 0.5 * (c[a, d] - mean[a, first + d]) * pull[d]
         for d in range(lanes):
-            value[d] += c[a, d] * (linear[a, first + np.uint64(d)] - 0.5 * own[d])
+            value[d] += c[a, d] * (linear[a, first + d] - 0.5 * own[d])
         if wanted:
             for d in range(lanes):
-                grad[a, d] = linear[a, first + np.uint64(d)] - pull[d] - own[d]
+                grad[a, d] = linear[a, first + d] - pull[d] - own[d]
             for b in range(a + 1):
                 for d in range(lanes):
-                    hess[a, b, d] = (
-                        precision[a, b, first + np.uint64(d)] + visits[a, b, first + np.uint64(d)]
-                    )
+                    hess[a, b, d] = precision[a, b, first + d] + visits[a, b, first + d]
     _add_nodes(base, slope, at, c, value, grad, hess, work)
     _add_visits(single, parameter, at, c, value, grad, hess)
 
@@ -82,10 +77,10 @@ def _add_nodes(base, slope, at, c, value, grad, hess, work):  # type: ignore[no-
     hazard, steep = work[0], work[1]
     for k in range(len(base)):
         for d in range(lanes):
-            hazard[d] = base[k, first + np.uint64(d)]
+            hazard[d] = base[k, first + d]
         for a in range(n):
             for d in range(lanes):
-                hazard[d] += slope[k, a, first + np.uint64(d)] * c[a, d]
+                hazard[d] += slope[k, a, first + d] * c[a, d]
         for d in range(lanes):
             hazard[d] = exponential(hazard[d])
         for d in range(lanes):
@@ -93,12 +88,12 @@ def _add_nodes(base, slope, at, c, value, grad, hess, work):  # type: ignore[no-
         if wanted:
             for a in range(n):
                 for d in range(lanes):
-                    steep[d] = hazard[d] * slope[k, a, first + np.uint64(d)]
+                    steep[d] = hazard[d] * slope[k, a, first + d]
                 for d in range(lanes):
                     grad[a, d] -= steep[d]
                 for b in range(a + 1):
                     for d in range(lanes):
-                        hess[a, b, d] += steep[d] * slope[k, b, first + np.uint64(d)]
+                        hess[a, b, d] += steep[d] * slope[k, b, first + d]
 
 
 @_inner
@@ -109,7 +104,7 @@ def _add_visits(single, parameter, at, c, value, grad, hess):  # type: ignore[no
     n, wanted = len(c), len(grad) > 0
     for v in range(len(kind)):
         for d in range(lanes):
-            s = first + np.uint64(d)
+            s = first + d
             eta = offset[v, s]
             for a in range(n):
                 eta += basis[v, a, s] * c[a, d]
@@ -178,12 +173,12 @@ def _steps(hess, grad, gain, lanes):  # type: ignore[no-untyped-def]
 @_inner
 def _climb(data, at, c, value, hess, work):  # type: ignore[no-untyped-def]
     """Take c to the modes by Newton's method; fill `value` there, and `hess`, factored."""
-    n, mean, first, lanes = len(c), data[0], at[0], at[1]
+    n, lanes = len(c), at[1]
     trial, step, grad = np.empty((3, n, _LANES))
     new, gain, length = np.empty((3, _LANES))
     for a in range(n):
         for d in range(lanes):
-            c[a, d] = mean[a, first + np.uint64(d)]
+            c[a, d] = data[0][a, at[0] + d]
     moving = np.ones(_LANES, dtype=np.bool_)
     _densities(data, at, c, value, step, hess, work)
     for _ in range(_STEPS):
@@ -260,9 +255,8 @@ def sample_curves(  # type: ignore[no-untyped-def]
     no_grad, no_hess = np.empty((0, _LANES)), np.empty((0, 0, _LANES))
     proposals = np.empty((n_proposals, n, _LANES))
     weight = np.empty((n_proposals, _LANES))
-    lanes = min(_LANES, n_draws)
-    for begin in range(0, n_draws, _LANES):
-        first = np.uint64(min(begin, n_draws - lanes))  # the last come again, not fewer
+    for first in range(0, n_draws, _LANES):
+        lanes = min(_LANES, n_draws - first)
         at = (first, lanes)
         _climb(data, at, c, value, hess, work)
         for j in range(n_proposals):
@@ -270,7 +264,7 @@ def sample_curves(  # type: ignore[no-untyped-def]
                 square[d] = 0.0
             for a in range(n):
                 for d in range(lanes):
-                    away[a, d] = noise[first + np.uint64(d), j, a]
+                    away[a, d] = noise[first + d, j, a]
                 for d in range(lanes):
                     square[d] += away[a, d] ** 2
             _backward(hess, away, lanes)
@@ -285,9 +279,7 @@ def sample_curves(  # type: ignore[no-untyped-def]
             for a in range(n):
                 log_det[d] += np.log(hess[a, a, d])
         for d in range(lanes):
-            evidence[first + np.uint64(d)] = (
-                value[d] + half_log_det[first + np.uint64(d)] - log_det[d]
-            )
+            evidence[first + d] = value[d] + half_log_det[first + d] - log_det[d]
         _choose(proposals, weight, uniform, at, out, evidence, spread)
 
 
@@ -297,7 +289,7 @@ def _choose(proposals, weight, uniform, at, out, evidence, spread):  # type: ign
     first, lanes = at
     n_proposals = len(weight)
     for d in range(lanes):
-        s, largest, total, squares = first + np.uint64(d), -np.inf, 0.0, 0.0
+        s, largest, total, squares = first + d, -np.inf, 0.0, 0.0
         for j in range(n_proposals):
             largest = max(largest, weight[j, d])
         for j in range(n_proposals):
@@ -329,15 +321,14 @@ def newton_steps(  # type: ignore[no-untyped-def]
     n, n_draws = c.shape
     own, grad, hess = np.empty((n, _LANES)), np.empty((n, _LANES)), np.empty((n, n, _LANES))
     value, new, work = np.empty(_LANES), np.empty(_LANES), np.empty((2, _LANES))
-    lanes = min(_LANES, n_draws)
-    for begin in range(0, n_draws, _LANES):
-        here = min(begin, n_draws - lanes)
-        own[:, :lanes] = c[:, here : here + lanes]
-        _densities(data, (np.uint64(here), lanes), own, value, grad, hess, work)
+    for first in range(0, n_draws, _LANES):
+        lanes = min(_LANES, n_draws - first)
+        own[:, :lanes] = c[:, first : first + lanes]
+        _densities(data, (first, lanes), own, value, grad, hess, work)
         _steps(hess, grad, new, lanes)
-        step[:, here : here + lanes] = grad[:, :lanes]
-        gain[here : here + lanes] = new[:lanes]
-        root[:, :, here : here + lanes] = hess[:, :, :lanes]
+        step[:, first : first + lanes] = grad[:, :lanes]
+        gain[first : first + lanes] = new[:lanes]
+        root[:, :, first : first + lanes] = hess[:, :, :lanes]
 
 
 @_jit
@@ -349,12 +340,11 @@ def log_densities(  # type: ignore[no-untyped-def]
     n, n_draws = c.shape
     own, value, work = np.empty((n, _LANES)), np.empty(_LANES), np.empty((2, _LANES))
     no_grad, no_hess = np.empty((0, _LANES)), np.empty((0, 0, _LANES))
-    lanes = min(_LANES, n_draws)
-    for begin in range(0, n_draws, _LANES):
-        here = min(begin, n_draws - lanes)
-        own[:, :lanes] = c[:, here : here + lanes]
-        _densities(data, (np.uint64(here), lanes), own, value, no_grad, no_hess, work)
-        out[here : here + lanes] = value[:lanes]
+    for first in range(0, n_draws, _LANES):
+        lanes = min(_LANES, n_draws - first)
+        own[:, :lanes] = c[:, first : first + lanes]
+        _densities(data, (first, lanes), own, value, no_grad, no_hess, work)
+        out[first : first + lanes] = value[:lanes]
 
 
 @_jit
