@@ -23,8 +23,8 @@ from scipy.interpolate import BSpline
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
+from twinbayes.model.pooling.walks import AlongAxes, RatesTold
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
-from twinbayes.model.walks import AlongAxes, RatesTold
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 from twinbayes.priors.prior_tags import note_prior

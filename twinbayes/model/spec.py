@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,29 @@ class ModelPlan:
     events: EventPlan
     curves: CurvePlan | None
     multipliers: tuple[Multiplier, ...]
+
+    @cached_property
+    def _weights(self) -> dict[tuple[int, int | None], Floats]:
+        return {}
+
+    def weights(self, feature: Feature) -> Floats:
+        """(point, column) `Feature.weights` at every point of the events, found once.
+
+        Raises
+        ------
+        ModelError
+            The plan has no trajectories, or none of the marker of the feature.
+        """
+        key = feature.position, feature.column
+        if key not in self._weights:
+            if self.curves is None:
+                raise ModelError("A plan without trajectories has no features of curves.")
+            known, points = self.curves.learnt, self.events.points
+            scale = known.get(feature.association.marker)
+            starts = self.curves.visits[known.markers.index(scale)].starts
+            times = self.multipliers[feature.position].value[points.patient]
+            self._weights[key] = feature.weights(scale, points.day, starts[points.patient], times)
+        return self._weights[key]
 
     @property
     def learnt(self) -> Learnt:

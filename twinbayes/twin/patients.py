@@ -142,19 +142,23 @@ class Patients:
         return self.histories.present
 
     @cached_property
+    def _labels(self) -> tuple[tuple[str, str], ...]:
+        """Subgroup and centre of each patient."""
+        table = self.cohort.patients
+        return tuple(zip(table[SUBGROUP].astype(str), table[CENTRE].astype(str), strict=True))
+
+    @cached_property
     def _plan(self) -> ModelPlan:
         """The records up to the landmark, laid out as for the fit."""
         return self.spec.plan(self.cohort.dated(), self.learnt)
 
-    # --- what an update leaves as it is ------------------------------------------------------
     @property
     def _baseline_before(self) -> Patients | None:
         """The patients before the last update, if baseline, draws and fit are still theirs."""
         if self.change is None:
             return None
         before = self.change.before
-        same = all(part(before) is part(self) for part in map(attrgetter, _BASELINE))
-        return before if same else None
+        return before if all(f(before) is f(self) for f in map(attrgetter, _BASELINE)) else None
 
     @cached_property
     def chart(self) -> Chart:
@@ -190,7 +194,6 @@ class Patients:
         _ = after.chart, after._design, after._shares, after._plan
         return after
 
-    # --- what the fit has seen ---------------------------------------------------------------
     @cached_property
     def _as_fitted(self) -> Patients | None:
         """As the fit has seen them to the end, those of its patients with another record here."""
@@ -202,7 +205,7 @@ class Patients:
         return None if fitted is None else replace(self, cohort=fitted, seen=None, change=None)
 
     def _last_as_fitted(self) -> Patients | None:
-        """The patients before the updates, if their records are those of the fit: no new search."""
+        """The patients before the updates, if their records are those of the fit."""
         if self.change is None or not np.all(self._shares == 1.0):
             return None
         before = self.change.before
@@ -215,7 +218,6 @@ class Patients:
         """Whether the fit has seen just these records, and nothing later."""
         return self._as_fitted is None and bool(np.all(self._shares == 1.0))
 
-    # --- draws of one patient ----------------------------------------------------------------
     @cached_property
     def _held(self) -> dict[int, PatientDraws]:
         return {}
@@ -283,14 +285,13 @@ class Patients:
         """Patient `i` under the draws of the population, each counting the same."""
         if i in self._unweighted:
             return self._unweighted[i]
-        row = self.cohort.patients.iloc[i]
         ratios = patient_ratios(
             self.population,
             self.spec.events,
             self.encoding,
             self._design,
             i,
-            (str(row[SUBGROUP]), str(row[CENTRE])),
+            self._labels[i],
         )
         unweighted = self._under(ratios, i)
         if len(self.patient_ids) <= _FEW:
@@ -322,7 +323,6 @@ class Patients:
             raise TwinError("This model has no trajectories: it forecasts states alone.")
         return curves
 
-    # --- from the landmark on ----------------------------------------------------------------
     def path(
         self, i: int, scenario: Scenario, nodes: Floats, drawn: PatientDraws | None = None
     ) -> Path:

@@ -254,8 +254,8 @@ def _flags(cohort: CohortTables, tables: dict[str, DataFrame]) -> Iterator[str]:
     for name, fraction in missing[missing > _MISSING_LIMIT].items():
         yield f"{name}: missing in {fraction:.0%} of patients."
     terminal = _terminal(cohort)
-    if n := int((terminal[names.DAY] == 0).sum()):
-        few = _IN_WORDS.get(size_words(n), str(n))
+    if at_once := int((terminal[names.DAY] == 0).sum()):
+        few = _IN_WORDS.get(size_words(at_once), str(at_once))
         yield f"Patients whose record ends on day 0, and who say nothing on events: {few}."
     sizes = cohort.patients[names.SUBGROUP].value_counts()
     small = int((sizes < _SMALL_SUBGROUP).sum())

@@ -308,11 +308,11 @@ def _judge_sampler(datatree: xr.DataTree, ebfmi_min: float) -> tuple[dict[str, f
             reasons.append(f"{count} transition{'s' * (count > 1)} diverged")
     most = _max_treedepth(datatree)
     if most is not None and "tree_depth" in stats:
-        found["at_max_treedepth"] = count = float((stats["tree_depth"] >= most).sum())
-        if count:
+        deep = int((stats["tree_depth"] >= most).sum())
+        found["at_max_treedepth"] = float(deep)
+        if deep:
             reasons.append(
-                f"{count:.0f} transition{'s' * (count > 1)} went to the maximal tree depth of "
-                f"{most}"
+                f"{deep} transition{'s' * (deep > 1)} went to the maximal tree depth of {most}"
             )
     if "energy" not in stats or dict(stats["energy"].sizes) != sizes:
         reasons.append("energies were not recorded for every draw")

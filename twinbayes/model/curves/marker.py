@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -24,11 +25,13 @@ from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.families.protocol import DENSITY, LEFT, MEASURED, RIGHT, MarkerFamily
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.turns import Since, first_days, require_dated
+from twinbayes.model.curves.visit_table import VisitTable
 from twinbayes.model.storing.codec import Known, decode, encode
 from twinbayes.names import CENSORED, DAY, DAYS_PER_YEAR, PATIENT_ID, VISIT_VALUE
 from twinbayes.tensors import Tensor
 
 TRANSFORMS: Final = ("identity", "log")
+_KEPT: Final = 4  # times of which the basis is kept
 _NEVER: Final = 1e-9  # a column that no visit sees keeps its scale
 
 
@@ -122,7 +125,7 @@ class MarkerScale:
         own = (label not in self.basis.shared for label in self.basis.labels)
         return (*own, *(turn.varies for turn in self.turns))
 
-    @property
+    @cached_property
     def mean(self) -> MeanFunction | None:
         """The mean function; None where the curve is linear in its coefficients."""
         return self.basis if isinstance(self.basis, MeanFunction) else None
@@ -139,14 +142,32 @@ class MarkerScale:
         that a mean function needs is one column: years.
         """
         days = np.asarray(days, dtype=np.float64)
-        if isinstance(self.basis, MeanFunction):
+        if self.mean is not None:
             years: Floats = days[:, None] / DAYS_PER_YEAR
             return years
+        if not self.turns:
+            return self._of_basis(days, form)
         starts = np.broadcast_to(starts, (len(days), len(self.turns)))
-        plain = self.basis.columns(days / DAYS_PER_YEAR, form)
+        plain = self._linear().columns(days / DAYS_PER_YEAR, form)
         turned = [t.column(days, starts[:, k], form) for k, t in enumerate(self.turns)]
         scaled: Floats = np.column_stack([plain, *turned]) / np.array(self.column_scale)
         return scaled
+
+    @cached_property
+    def _found(self) -> dict[tuple[bytes, str], Floats]:
+        return {}
+
+    def _of_basis(self, days: Floats, form: str) -> Floats:
+        """`columns` without turns: the same for every patient, so those last asked for are kept."""
+        key = days.tobytes(), form
+        found = self._found.get(key)
+        if found is None:
+            found = self._linear().columns(days / DAYS_PER_YEAR, form) / np.array(self.column_scale)
+            found.flags.writeable = False
+            if len(self._found) >= _KEPT:
+                self._found.clear()
+            self._found[key] = found
+        return found
 
     def natural(self) -> Floats:
         """Factor (column,) from the sampling scale to the transformed marker's own."""
@@ -154,8 +175,8 @@ class MarkerScale:
 
     def natural_level(self) -> Floats:
         """What to add to coefficients (column,) on the marker's own scale: means, or centres."""
-        if isinstance(self.basis, MeanFunction):
-            return np.array([centre for _, centre, _ in self.basis.standard])
+        if self.mean is not None:
+            return np.array([centre for _, centre, _ in self.mean.standard])
         level: Floats = np.r_[self.centre, np.zeros(len(self.column_scale) - 1)]
         return level
 
@@ -183,6 +204,11 @@ class MarkerScale:
         own = self._mean().jacobian(years, self._own(coefficients), self.transform, form)
         out: Floats = own / np.array(self.column_scale)
         return out
+
+    def _linear(self) -> TimeBasis:
+        if isinstance(self.basis, MeanFunction):
+            raise ModelError(f"The curve of marker {self.marker!r} has no linear basis.")
+        return self.basis
 
     def _mean(self) -> MeanFunction:
         if self.mean is None:
@@ -242,23 +268,6 @@ class MarkerScale:
     def from_dict(cls, data: Mapping[str, Any], known: Known) -> MarkerScale:
         """Rebuild what `to_dict` wrote; `known` as for `codec.decode`."""
         return cls(**{name: decode(value, known) for name, value in data.items()})
-
-
-@dataclass(frozen=True)
-class VisitTable:
-    """Visits that count one by one.
-
-    Attributes
-    ----------
-    patient, columns, value, code
-        (visit,) patient; (visit, column) basis, or years alone for a mean function; (visit,)
-        value on the sampling scale, and what it contributes, one of the codes of `family`.
-    """
-
-    patient: Ints
-    columns: Floats
-    value: Floats
-    code: Ints
 
 
 @dataclass(frozen=True)

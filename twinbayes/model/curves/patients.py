@@ -16,8 +16,8 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.model.centring import Told
 from twinbayes.model.curves.marker import MarkerData
+from twinbayes.model.pooling.centring import Told
 from twinbayes.names import (
     PATIENT,
     PATIENT_CENTRED,
@@ -79,7 +79,8 @@ class OwnCoefficients:
         n_all = len(self.natural)
         fixed = np.setdiff1d(np.arange(n_all), self.index)
         if not len(fixed):
-            return own
+            drawn: Tensor = own
+            return drawn
         columns = np.argsort(np.concatenate([self.index, fixed]))
         whole: Tensor = pt.concatenate([own, mean[:, fixed]], axis=1)[:, columns]
         return whole

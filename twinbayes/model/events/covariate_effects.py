@@ -11,9 +11,9 @@ import pytensor.tensor as pt
 
 from twinbayes.arrays import Bools, Floats
 from twinbayes.errors import ModelError
-from twinbayes.model.centring import Told, power
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.crude import Crude
+from twinbayes.model.pooling.centring import Told, power
 from twinbayes.model.pooling.protocol import lean_together
 from twinbayes.names import BETA, COVARIATE, COVARIATE_GROUP, PRINCIPAL_AXIS, TRANSITION
 from twinbayes.priors import PriorSet

@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.model.centring import Told
 from twinbayes.model.events.plan import EventPlan
+from twinbayes.model.pooling.centring import Told
 
 
 @dataclass(frozen=True)

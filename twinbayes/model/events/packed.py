@@ -12,12 +12,13 @@ a constant below that bears the name of the field; the order of the fields is wr
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats, Groups, Ints
 from twinbayes.model.courses.open_courses import Courses
 from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.model.events.quadrature import TrailPoints
@@ -148,6 +149,23 @@ class EventData:
     def intensity(self) -> Ints:
         """Intensity of each row."""
         return np.repeat(np.arange(len(self.row_start) - 1), np.diff(self.row_start))
+
+    @cached_property
+    def _groups(self) -> tuple[Groups, Groups]:
+        return Groups.of(self.patient), Groups.of(self.patient[self.event_row])
+
+    def rows_of(self, i: int) -> Ints:
+        """Rows of patient `i`."""
+        return self._groups[0].at(i)
+
+    def events_of(self, i: int) -> Ints:
+        """Positions of the events of patient `i` in `event_row`."""
+        return self._groups[1].at(i)
+
+    def acting_in(self, row: int) -> Ints:
+        """Effects that act in a row."""
+        first, last = np.searchsorted(self.acting_row, (row, row + 1))
+        return self.acting[first:last]
 
     def days_at_risk(self, e: int) -> Floats:
         """(window, row) exposure of the rows of intensity `e`; 0 in rows with nodes."""

@@ -24,7 +24,6 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.baseline import Baseline
-from twinbayes.model.centring import Told
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
@@ -46,6 +45,7 @@ from twinbayes.model.events.time_varying import (
     laid_out,
 )
 from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.centring import Told
 from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import (

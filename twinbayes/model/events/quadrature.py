@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats, Groups, Ints
 from twinbayes.model.events.rows import RowTable
 
 type Followed = Mapping[int, Sequence[float]]
@@ -48,6 +49,19 @@ class TrailPoints:
     def n_points(self) -> int:
         """Number of points."""
         return len(self.day)
+
+    @cached_property
+    def _groups(self) -> tuple[Groups, Groups]:
+        n = len(self.node_row)
+        return Groups.of(self.patient[:n]), Groups.of(self.patient[n:])
+
+    def nodes_of(self, i: int) -> Ints:
+        """Points of patient `i` that are nodes."""
+        return self._groups[0].at(i)
+
+    def fired_of(self, i: int) -> Ints:
+        """Points of patient `i` that are events."""
+        return len(self.node_row) + self._groups[1].at(i)
 
 
 def trail_points(rows: RowTable, edges: tuple[Floats, ...], followed: Followed) -> TrailPoints:

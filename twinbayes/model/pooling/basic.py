@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.centring import power
+from twinbayes.model.pooling.centring import power
 from twinbayes.model.pooling.protocol import (
     EffectNames,
     around,

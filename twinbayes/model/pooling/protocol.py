@@ -16,7 +16,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
-from twinbayes.model.centring import Told
+from twinbayes.model.pooling.centring import Told
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 

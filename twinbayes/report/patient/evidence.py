@@ -103,7 +103,8 @@ class PatientEvidence:
         """Number of patients of that subgroup in the fit, as it may be shown."""
         cohort = self.fit.cohort
         sizes = cohort.patients[SUBGROUP].value_counts().reindex([*cohort.subgroups])
-        return dict(zip(sizes.index, part_words(sizes), strict=True)).get(self.subgroup, "0")
+        shown: dict[str, str] = dict(zip(sizes.index, part_words(sizes), strict=True))
+        return shown.get(self.subgroup, "0")
 
     @property
     def main_horizon(self) -> float:

@@ -15,17 +15,14 @@ from twinbayes.names import (
     NEEDS_REFIT,
     PATIENT,
     QUALITY_ADJUSTED_TIME,
-    RESTRICTED_MEAN_TIME,
     RMST,
-    STATE,
     STATE_PROBABILITY,
-    SURVIVAL,
     TIME,
     TRANSITION,
 )
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.contrast import contrast as contrast_picture
-from twinbayes.report.figures.contrast import icon_array, people_in_states
+from twinbayes.report.figures.contrast import icon_array
 from twinbayes.report.figures.look import (
     duration_words,
     interval_words,
@@ -39,12 +36,12 @@ from twinbayes.report.figures.picture import Picture
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.section import Section
 from twinbayes.report.patient.evidence import PatientEvidence
+from twinbayes.report.patient.numbers import numbers, time_in_states
 from twinbayes.report.words import (
     NOT_FOR_USE,
     agreeing_people,
     contrast_sentences,
     forecast_sentences,
-    per_hundred,
     scenario_words,
     uncertainty_sentences,
 )
@@ -111,8 +108,8 @@ def forecast(evidence: PatientEvidence) -> f.Block:
     return f.block(
         _beyond(evidence.forecast),
         forecast_picture(evidence),
-        _numbers(evidence),
-        _time_in_states(evidence),
+        numbers(evidence),
+        time_in_states(evidence),
     )
 
 
@@ -369,51 +366,3 @@ def _beyond(answer: xr.Dataset) -> f.Block | None:
         f"{duration_words(last)}, is the model's alone.",
         "note",
     )
-
-
-def _numbers(evidence: PatientEvidence) -> f.Block:
-    one = evidence.forecast.isel({PATIENT: 0})
-    label = interval_words(
-        evidence.forecast.attrs["interval_probability"], evidence.forecast.attrs["interval_kind"]
-    )
-    rows = []
-    for day in evidence.horizons:
-        at = one.sel({TIME: day}, method="nearest")
-        late = ", beyond the follow-up" if is_beyond(evidence.forecast, day) else ""
-        by_state = at[STATE_PROBABILITY]
-        people = people_in_states(
-            {s: float(by_state.sel({STATE: s})) for s in evidence.look.stacked},
-            evidence.look,
-            per_hundred(at[SURVIVAL]),
-        )
-        living = sum(people[s] for s in evidence.look.alive)
-        row = {
-            "from now": f"{duration_words(day)}{late}",
-            evidence.living.noun: _span(living, at, SURVIVAL),
-        }
-        for state in evidence.look.stacked:
-            row[words(state)] = _span(people[state], at.sel({STATE: state}), STATE_PROBABILITY)
-        rows.append(row)
-    return f.table(
-        pd.DataFrame(rows),
-        caption=f"Posterior mean, rounded so that the states add up, and {label}",
-    )
-
-
-def _span(people: int, at: xr.Dataset, name: str) -> str:
-    lower, upper = (per_hundred(at[f"{name}_{side}"]) for side in ("lower", "upper"))
-    return f"{people}% ({lower}–{upper}%)"
-
-
-def _time_in_states(evidence: PatientEvidence) -> f.Block:
-    one = evidence.forecast.isel({PATIENT: 0})
-    months = 12 / DAYS_PER_YEAR
-    rows = []
-    for state in evidence.look.alive:
-        at = one.sel({STATE: state})
-        m, low, high = (
-            float(at[f"{RESTRICTED_MEAN_TIME}{s}"]) * months for s in ("", "_lower", "_upper")
-        )
-        rows.append({"state": words(state), "months": f"{m:.1f} ({low:.1f} to {high:.1f})"})
-    last = duration_words(float(one[TIME].values[-1]))
-    return f.folded(f"Mean time in each state within {last}", f.table(pd.DataFrame(rows)))

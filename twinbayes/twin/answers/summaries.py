@@ -12,7 +12,7 @@ from twinbayes.machine.jit import inner, jit
 
 Draws = NDArray[np.floating[Any]]
 
-_BINS: Final = 1024
+_FEWEST_BINS, _MOST_BINS = 64, 1024  # about a quarter of the draws, so that few share one
 _STRETCH: Final = 64  # draws looked at together for those of a bin: mostly there is none
 _LANES: Final = 4  # histograms side by side, so that one bin's count need not wait for itself
 
@@ -39,7 +39,10 @@ def _summarise(values, rows, lows, highs, lower, upper):  # type: ignore[no-unty
     n_draws = values.shape[2]
     out = np.full((values.shape[0], values.shape[1], 3), np.nan)
     bins = np.empty(n_draws, dtype=np.int16)
-    counts = np.empty((_LANES, _BINS), dtype=np.int32)
+    n_bins = _FEWEST_BINS
+    while n_bins < _MOST_BINS and 4 * n_bins < n_draws:
+        n_bins *= 2
+    counts = np.empty((_LANES, n_bins), dtype=np.int32)
     some = np.empty(n_draws)
     for i in rows:
         for j in range(values.shape[1]):
@@ -51,7 +54,7 @@ def _summarise(values, rows, lows, highs, lower, upper):  # type: ignore[no-unty
             out[i, j, 1], out[i, j, 2] = smallest, largest
             if n_draws == 1 or not largest > smallest:
                 continue
-            _sort_into_bins(row, smallest, (_BINS - 1) / (largest - smallest), bins)
+            _sort_into_bins(row, smallest, largest, n_bins, bins)
             _tally(bins, counts)
             out[i, j, 1] = _quantile(row, lower, bins, counts, some)
             out[i, j, 2] = _quantile(row, upper, bins, counts, some)
@@ -59,11 +62,11 @@ def _summarise(values, rows, lows, highs, lower, upper):  # type: ignore[no-unty
 
 
 @_inner
-def _sort_into_bins(row, smallest, scale, bins):  # type: ignore[no-untyped-def]
-    single = np.float32(scale)
+def _sort_into_bins(row, smallest, largest, n_bins, bins):  # type: ignore[no-untyped-def]
+    single, last = np.float32((n_bins - 1) / (largest - smallest)), np.int32(n_bins - 1)
     for i in range(len(row)):
         b = np.int32((row[i] - smallest) * single)
-        b = min(max(b, np.int32(0)), np.int32(_BINS - 1))  # NaN must not reach an index
+        b = min(max(b, np.int32(0)), last)  # NaN must not reach an index
         bins[i] = np.int16(b)
 
 
@@ -81,7 +84,7 @@ def _tally(bins, counts):  # type: ignore[no-untyped-def]
     for i in range(whole, len(bins)):
         counts[0, bins[i]] += 1
     for lane in range(1, _LANES):
-        for b in range(_BINS):
+        for b in range(counts.shape[1]):
             counts[0, b] += counts[lane, b]
 
 
@@ -95,7 +98,7 @@ def _quantile(row, probability, bins, counts, some):  # type: ignore[no-untyped-
     m, width = np.uint64(0), np.uint16(last - first)
     for begin in range(0, len(row), _STRETCH):
         end = min(begin + _STRETCH, len(row))
-        nearest = np.uint16(_BINS)
+        nearest = np.uint16(_MOST_BINS)
         for i in range(begin, end):  # vectorises, unlike the loop below
             away = np.uint16(bins[np.uint64(i)] - first)
             nearest = min(nearest, away)
@@ -116,11 +119,11 @@ def _bin_of(counts, rank, first, below):  # type: ignore[no-untyped-def]
 
     The search begins at bin `first`, before which lie `below` draws.
     """
-    for b in range(first, _BINS):
+    for b in range(first, counts.shape[1]):
         if below + counts[0, b] > rank:
             return np.int16(b), below
         below += counts[0, b]
-    return np.int16(_BINS - 1), below
+    return np.int16(counts.shape[1] - 1), below
 
 
 @_inner

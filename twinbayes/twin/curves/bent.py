@@ -14,15 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import lgamma
 from typing import Final
 
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.model import ModelPlan, ModelSpec
-from twinbayes.model.curves.association import acting_on
+from twinbayes.model import ModelPlan
 from twinbayes.model.curves.basis import VALUE
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
@@ -36,7 +34,7 @@ _CLOSE: Final = 1e-6  # of the mode, in squared standard deviations
 _SHORTEST: Final = 1e-6  # of a step's length
 _DF: Final = 5.0  # of heavy proposals, whose tails hold those of skewed posteriors
 
-type Terms = tuple[Floats, Floats, Floats, Floats, Floats, Single]
+type Terms = tuple[Floats, Floats, Floats, Floats, Single]
 
 
 @dataclass(frozen=True)
@@ -73,21 +71,20 @@ class Bend:
 
 
 def bends_of(
-    population: CurvePopulation, spec: ModelSpec, plan: ModelPlan, curves: CurvePlan, i: int
+    population: CurvePopulation, plan: ModelPlan, curves: CurvePlan, i: int
 ) -> tuple[Bend, ...]:
     """Gather where mean functions enter the record of patient `i`; empty where there are none."""
-    learnt, points, labels = population.learnt, plan.events.points, spec.graph.labels
-    n, n_nodes = population.n_draws, len(points.node_row)
+    learnt, points = population.learnt, plan.events.points
+    n = population.n_draws
     if all(m.mean is None for m in learnt.markers):
         return ()
-    nodes = np.flatnonzero(points.patient[:n_nodes] == i)
-    fired = n_nodes + np.flatnonzero(points.patient[n_nodes:] == i)
-    n_visits = sum(int((data.visits.patient == i).sum()) for data in curves.visits)
+    nodes, fired = points.nodes_of(i), points.fired_of(i)
+    n_visits = sum(len(data.visits.of(i)) for data in curves.visits)
     out, first = [], 0
     for data in curves.visits:
         scale, columns = data.scale, learnt.columns(data.scale.marker)
-        mine = data.visits.patient == i
-        own = np.arange(first, first + mine.sum())
+        mine = data.visits.of(i)
+        own = np.arange(first, first + len(mine))
         first += len(own)
         if scale.mean is None:
             continue
@@ -100,7 +97,7 @@ def bends_of(
         ):
             for e in np.unique(points.intensity[at]):
                 here = points.intensity[at] == e
-                for k, f in acting_on(spec.features, labels[e]):
+                for k, f in population.moves[e]:
                     if f.association.marker != scale.marker or not f.is_bent(scale):
                         continue
                     years = f.before(points.day[at[here]]) / DAYS_PER_YEAR
@@ -142,15 +139,15 @@ class Bent:
     Attributes
     ----------
     mean, precision, half_log_det, parameter
-        As in `curve_kernel.sample_curves`.
+        As in `kernel.sample_curves`.
     terms
-        Linear parts: visits, product, event, base, slope and single visits.
+        Linear parts, as there: visits, linear, base, slope and single visits.
     bends
         What mean functions add.
     varying
         Indices of the coefficients that vary.
     whole
-        (draw, term) all coefficients; those that do not vary stay there.
+        (term, draw) all coefficients; those that do not vary stay there.
     """
 
     mean: Floats
@@ -174,7 +171,7 @@ class Bent:
 
     def slopes(self, c: Floats) -> Floats:
         """(draw, predictor, term) derivatives of `added` in the coefficients that vary."""
-        out = np.zeros((len(c), self._n_predictors, self.whole.shape[1]))
+        out = np.zeros((len(c), self._n_predictors, len(self.whole)))
         for bend, own in self._parameters(c):
             with np.errstate(all="ignore"):
                 slope = bend.strength[:, :, None] * bend.scale.bend(bend.years, own, bend.form)
@@ -183,72 +180,62 @@ class Bent:
 
     @property
     def _n_predictors(self) -> int:
-        return int(self.terms[5][4].shape[1] + self.terms[3].shape[1] + 1)
-
-    @cached_property
-    def _basis(self) -> Floats:
-        """(draw, visit, term) of the visits that count one by one, for every draw."""
-        basis = self.terms[5][3]
-        return np.ascontiguousarray(np.broadcast_to(basis, (len(self.mean), *basis.shape)))
+        return len(self.terms[4][4]) + len(self.terms[2]) + 1
 
     def _parameters(self, c: Floats) -> Iterator[tuple[Bend, list[Floats]]]:
         """Each bend with its parameters, (draw, 1) each."""
         whole = self.whole.copy()
-        whole[:, self.varying] = c
+        whole[self.varying] = c.T
         for bend in self.bends:
-            yield bend, [x[:, None] for x in whole[:, bend.columns].T]
+            yield bend, [x[:, None] for x in whole[bend.columns]]
 
     def density(self, c: Floats) -> Floats:
         """(draw,) log p(c), -inf where it is nothing or no number."""
-        visits, product, event, base, slope, single = self.terms
-        kind, marker, measured, _, offset = single
-        added, n_visits = self.added(c), offset.shape[1]
-        value = np.empty(len(c))
+        visits, linear, base, slope, (kind, marker, measured, basis, offset) = self.terms
+        added, value, n_visits = self.added(c), np.empty(len(c)), len(offset)
+        level = np.ascontiguousarray(added.T)
         log_densities(
             self.mean,
             self.precision,
             visits,
-            product,
-            event,
-            base + added[:, n_visits:-1],
+            linear,
+            base + level[n_visits:-1],
             slope,
-            (kind, marker, measured, self._basis, offset + added[:, :n_visits]),
+            (kind, marker, measured, basis, offset + level[:n_visits]),
             self.parameter,
-            c,
+            np.ascontiguousarray(c.T),
             value,
         )
-        value += added[:, -1]
+        value += level[-1]
         return np.where(np.isnan(value), -np.inf, value)
 
     def _steps(self, c: Floats) -> tuple[Floats, Floats, Floats]:
         """Newton's step (draw, term), its gain (draw,), and the roots, mean functions straight."""
-        visits, product, event, base, slope, single = self.terms
-        kind, marker, measured, basis, offset = single
-        slopes, n_visits = self.slopes(c), offset.shape[1]
-        level = self.added(c) - np.einsum("dpq,dq->dp", slopes, c)
-        value, gain, step = np.empty(len(c)), np.empty(len(c)), np.empty(c.shape)
-        root = np.empty((*c.shape, c.shape[1]))
+        visits, linear, base, slope, (kind, marker, measured, basis, offset) = self.terms
+        slopes, n_visits = self.slopes(c), len(offset)
+        level = np.ascontiguousarray((self.added(c) - np.einsum("dpq,dq->dp", slopes, c)).T)
+        rise = np.ascontiguousarray(np.moveaxis(slopes, 0, -1))
+        gain, step = np.empty(len(c)), np.empty(c.T.shape)
+        root = np.empty((len(step), *step.shape))
         newton_steps(
             self.mean,
             self.precision,
             visits,
-            product,
-            event + slopes[:, -1],
-            base + level[:, n_visits:-1],
-            slope + slopes[:, n_visits:-1],
-            (kind, marker, measured, basis + slopes[:, :n_visits], offset + level[:, :n_visits]),
+            linear + rise[-1],
+            base + level[n_visits:-1],
+            slope + rise[n_visits:-1],
+            (kind, marker, measured, basis + rise[:n_visits], offset + level[:n_visits]),
             self.parameter,
-            c,
-            value,
+            np.ascontiguousarray(c.T),
             step,
             gain,
             root,
         )
-        return step, gain, root
+        return np.ascontiguousarray(step.T), gain, root
 
     def climb(self) -> Mode:
         """Take every draw to its mode."""
-        c = self.mean.copy()
+        c = self.mean.T.copy()
         value = self.density(c)
         step, gain, root = self._steps(c)
         moving = gain > _CLOSE
@@ -289,20 +276,20 @@ class Bent:
         Returns
         -------
         tuple
-            Coefficients (draw, term), log marginal likelihood (draw,), and the variance of the
+            Coefficients (term, draw), log marginal likelihood (draw,), and the variance of the
             weights over the square of their mean (draw,).
         """
-        n, q = self.mean.shape
+        q, n = self.mean.shape
         mode, top, root = at.mode, at.top, at.root
         proposals, log_weight = np.empty((n_proposals, n, q)), np.empty((n_proposals, n))
-        away = np.empty((n, q))
         for j in range(n_proposals):
             noise = generator.standard_normal((n, q))
             if heavy:
                 noise /= np.sqrt(generator.chisquare(_DF, n) / _DF)[:, None]
             square = (noise**2).sum(axis=1)
-            away_from(root, noise, away)
-            proposals[j] = mode + away
+            away = np.ascontiguousarray(noise.T)
+            away_from(root, away)
+            proposals[j] = mode + away.T
             density = self.density(proposals[j])
             thin = 0.5 * (_DF + q) * np.log1p(square / _DF) if heavy else 0.5 * square
             log_weight[j] = density - top + thin
@@ -310,10 +297,10 @@ class Bent:
         weight = np.exp(log_weight - largest)
         total = weight.sum(axis=0)
         spread = n_proposals * (weight**2).sum(axis=0) / total**2 - 1.0
-        log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+        log_det = np.log(np.diagonal(root, axis1=0, axis2=1)).sum(axis=1)
         evidence = top + self.half_log_det - log_det + largest + np.log(total / n_proposals)
         if heavy:  # what the integral of the proposals' density has beside a normal one's
             evidence += lgamma(0.5 * _DF) - lgamma(0.5 * (_DF + q)) + 0.5 * q * np.log(0.5 * _DF)
         reached = np.cumsum(weight, axis=0) < generator.random(n) * total
         chosen = np.minimum(reached.sum(axis=0), n_proposals - 1)
-        return proposals[chosen, np.arange(n)], evidence, spread
+        return proposals[chosen, np.arange(n)].T, evidence, spread

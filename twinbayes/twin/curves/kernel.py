@@ -9,7 +9,9 @@ h, and hazards that follow the curves:
 
 It is concave but for Student's t. Newton's method finds its mode; proposals from the normal
 approximation there are weighed against the posterior itself, and one is taken in proportion to its
-weight. Where mean functions add to linear predictors, `bent_curves` calls the kernel step by step.
+weight. Where mean functions add to linear predictors, `bent` calls the kernel step by step.
+
+Arrays have draws last, and draws go along together, so that inner loops over them vectorise.
 """
 
 from __future__ import annotations
@@ -18,123 +20,200 @@ from typing import Any, Final
 
 import numpy as np
 
-from twinbayes.machine.jit import jit
+from twinbayes.machine.jit import inner, jit
+from twinbayes.machine.special import exponential
 from twinbayes.model.curves.families.branch import call_branch
 
 _STEPS: Final = 30
 _CLOSE: Final = 1e-10
+_SHORTEST: Final = 1e-6
+_LANES: Final = 64  # draws that go along together: their numbers stay in the nearest cache
 
-_jit: Any = jit(nogil=True)
+_FAST: Final = {"contract", "nsz"}
+_jit: Any = jit(fast=_FAST, nogil=True)
+_inner: Any = inner(fast=_FAST, nogil=True)
 
 
-@_jit
-def _log_density(data, c, grad, hess):  # type: ignore[no-untyped-def]
-    """Return log p(c); fill its gradient and negative Hessian where these have room."""
-    mean, precision, visits, product, event, base, slope, single, parameter = data
-    kind, marker, measured, basis, offset = single
-    n = len(c)
-    value = 0.0
-    wanted = len(grad) > 0
+@_inner
+def _densities(data, at, c, value, grad, hess, work):  # type: ignore[no-untyped-def]
+    """Fill `value` with log p(c); gradient and lower negative Hessian where these have room.
+
+    `at` are the first of the draws that go along, and how many they are; c (term, lane), value
+    (lane,), grad (term, lane), hess (term, term, lane), and work (3, lane) are theirs alone.
+    """
+    mean, precision, visits, linear, base, slope, single, parameter = data
+    first, lanes = at
+    n, wanted = len(c), len(grad) > 0
+    pull, own = work[0], work[1]
+    for d in range(lanes):
+        value[d] = 0.0
     for a in range(n):
-        pull, own = 0.0, 0.0
+        for d in range(lanes):
+            pull[d] = own[d] = 0.0
         for b in range(n):
-            pull += precision[a, b] * (c[b] - mean[b])
-            own += visits[a, b] * c[b]
-            if wanted:
-                hess[a, b] = precision[a, b] + visits[a, b]
-        value += -0.5 * (c[a] - mean[a]) * pull - 0.5 * c[a] * own
-        value += (product[a] + event[a]) * c[a]
+            for d in range(lanes):
+                pull[d] += precision[a, b, first + d] * (c[b, d] - mean[b, first + d])
+            for d in range(lanes):
+                own[d] += visits[a, b, first + d] * c[b, d]
+        for d in range(lanes):
+            value[d] -= 0.5 * (c[a, d] - mean[a, first + d]) * pull[d]
+        for d in range(lanes):
+            value[d] += c[a, d] * (linear[a, first + d] - 0.5 * own[d])
         if wanted:
-            grad[a] = product[a] + event[a] - pull - own
+            for d in range(lanes):
+                grad[a, d] = linear[a, first + d] - pull[d] - own[d]
+            for b in range(a + 1):
+                for d in range(lanes):
+                    hess[a, b, d] = precision[a, b, first + d] + visits[a, b, first + d]
+    _add_nodes(base, slope, at, c, value, grad, hess, work)
+    _add_visits(single, parameter, at, c, value, grad, hess)
+
+
+@_inner
+def _add_nodes(base, slope, at, c, value, grad, hess, work):  # type: ignore[no-untyped-def]
+    """Take cumulative hazards off."""
+    first, lanes = at
+    n, wanted = len(c), len(grad) > 0
+    hazard, steep = work[0], work[1]
     for k in range(len(base)):
-        x = base[k]
+        for d in range(lanes):
+            hazard[d] = base[k, first + d]
         for a in range(n):
-            x += slope[k, a] * c[a]
-        hazard = np.exp(x)
-        value -= hazard
+            for d in range(lanes):
+                hazard[d] += slope[k, a, first + d] * c[a, d]
+        for d in range(lanes):
+            hazard[d] = exponential(hazard[d])
+        for d in range(lanes):
+            value[d] -= hazard[d]
         if wanted:
             for a in range(n):
-                grad[a] -= hazard * slope[k, a]
-                for b in range(n):
-                    hess[a, b] += hazard * slope[k, a] * slope[k, b]
+                for d in range(lanes):
+                    steep[d] = hazard[d] * slope[k, a, first + d]
+                for d in range(lanes):
+                    grad[a, d] -= steep[d]
+                for b in range(a + 1):
+                    for d in range(lanes):
+                        hess[a, b, d] += steep[d] * slope[k, b, first + d]
+
+
+@_inner
+def _add_visits(single, parameter, at, c, value, grad, hess):  # type: ignore[no-untyped-def]
+    """Add the visits that count one by one, each by the branch of its family."""
+    kind, marker, measured, basis, offset = single
+    first, lanes = at
+    n, wanted = len(c), len(grad) > 0
     for v in range(len(kind)):
-        eta = offset[v]
-        for a in range(n):
-            eta += basis[v, a] * c[a]
-        log_p, rise, bend = call_branch(
-            kind[v, 1], kind[v, 0], measured[v], eta, parameter[marker[v]]
-        )
-        value += log_p
-        if wanted:
+        for d in range(lanes):
+            s = first + d
+            eta = offset[v, s]
             for a in range(n):
-                grad[a] += rise * basis[v, a]
-                for b in range(n):
-                    hess[a, b] += bend * basis[v, a] * basis[v, b]
-    return value
+                eta += basis[v, a, s] * c[a, d]
+            log_p, rise, bend = call_branch(
+                kind[v, 1], kind[v, 0], measured[v], eta, parameter[s, marker[v]]
+            )
+            value[d] += log_p
+            if wanted:
+                for a in range(n):
+                    grad[a, d] += rise * basis[v, a, s]
+                    for b in range(a + 1):
+                        hess[a, b, d] += bend * basis[v, a, s] * basis[v, b, s]
 
 
-@_jit
-def _factor(hess):  # type: ignore[no-untyped-def]
-    """Cholesky factor in place, lower triangle."""
+@_inner
+def _factor(hess, lanes):  # type: ignore[no-untyped-def]
+    """Cholesky factors in place, lower triangles."""
     n = len(hess)
     for j in range(n):
         for k in range(j):
-            hess[j, j] -= hess[j, k] ** 2
-        hess[j, j] = np.sqrt(hess[j, j])
+            for d in range(lanes):
+                hess[j, j, d] -= hess[j, k, d] ** 2
+        for d in range(lanes):
+            hess[j, j, d] = np.sqrt(hess[j, j, d])
         for i in range(j + 1, n):
             for k in range(j):
-                hess[i, j] -= hess[i, k] * hess[j, k]
-            hess[i, j] /= hess[j, j]
+                for d in range(lanes):
+                    hess[i, j, d] -= hess[i, k, d] * hess[j, k, d]
+            for d in range(lanes):
+                hess[i, j, d] /= hess[j, j, d]
 
 
-@_jit
-def _forward(root, x):  # type: ignore[no-untyped-def]
+@_inner
+def _forward(root, x, lanes):  # type: ignore[no-untyped-def]
     for i in range(len(x)):
         for k in range(i):
-            x[i] -= root[i, k] * x[k]
-        x[i] /= root[i, i]
+            for d in range(lanes):
+                x[i, d] -= root[i, k, d] * x[k, d]
+        for d in range(lanes):
+            x[i, d] /= root[i, i, d]
 
 
-@_jit
-def _backward(root, x):  # type: ignore[no-untyped-def]
+@_inner
+def _backward(root, x, lanes):  # type: ignore[no-untyped-def]
     for i in range(len(x) - 1, -1, -1):
         for k in range(i + 1, len(x)):
-            x[i] -= root[k, i] * x[k]
-        x[i] /= root[i, i]
+            for d in range(lanes):
+                x[i, d] -= root[k, i, d] * x[k, d]
+        for d in range(lanes):
+            x[i, d] /= root[i, i, d]
 
 
-@_jit
-def _climb(data, c, trial, grad, hess):  # type: ignore[no-untyped-def]
-    """Take c to the mode by Newton's method; return log p there, `hess` factored."""
-    no_grad, no_hess = np.empty(0), np.empty((0, 0))
-    c[:] = data[0]
-    value = _log_density(data, c, grad, hess)
+@_inner
+def _steps(hess, grad, gain, lanes):  # type: ignore[no-untyped-def]
+    """Factor `hess`, make Newton's steps of `grad`, and fill `gain`, twice what they promise."""
+    _factor(hess, lanes)
+    _forward(hess, grad, lanes)
+    for d in range(lanes):
+        gain[d] = 0.0
+    for a in range(len(grad)):
+        for d in range(lanes):
+            gain[d] += grad[a, d] ** 2
+    _backward(hess, grad, lanes)
+
+
+@_inner
+def _climb(data, at, c, value, hess, work):  # type: ignore[no-untyped-def]
+    """Take c to the modes by Newton's method; fill `value` there, and `hess`, factored."""
+    n, lanes = len(c), at[1]
+    trial, step, grad = np.empty((3, n, _LANES))
+    new, gain, length = np.empty((3, _LANES))
+    for a in range(n):
+        for d in range(lanes):
+            c[a, d] = data[0][a, at[0] + d]
+    moving = np.ones(_LANES, dtype=np.bool_)
+    _densities(data, at, c, value, step, hess, work)
     for _ in range(_STEPS):
-        _factor(hess)
-        _forward(hess, grad)
-        gain = 0.0
-        for a in range(len(c)):
-            gain += grad[a] ** 2
-        _backward(hess, grad)
-        length = 1.0
-        while True:
-            for a in range(len(c)):
-                trial[a] = c[a] + length * grad[a]
-            new = _log_density(data, trial, no_grad, no_hess)
-            if new >= value - 1e-9 * abs(value) or length < 1e-6:
-                break
-            length *= 0.5
-        c[:] = trial
-        value = _log_density(data, c, grad, hess)
-        if gain < _CLOSE:
+        _steps(hess, step, gain, lanes)
+        for d in range(lanes):
+            length[d] = 1.0 if moving[d] else 0.0
+        is_short = True
+        while is_short:
+            for a in range(n):
+                for d in range(lanes):
+                    trial[a, d] = c[a, d] + length[d] * step[a, d]
+            _densities(data, at, trial, new, grad, hess, work)
+            is_short = False
+            for d in range(lanes):
+                good = new[d] >= value[d] - 1e-9 * abs(value[d]) or length[d] < _SHORTEST
+                if not good:
+                    length[d] *= 0.5
+                    is_short = True
+        is_moving = False
+        for d in range(lanes):
+            if moving[d]:
+                value[d] = new[d]
+                for a in range(n):
+                    c[a, d] = trial[a, d]
+                moving[d] = not gain[d] < _CLOSE
+                is_moving = is_moving or moving[d]
+        if not is_moving:
             break
-    _factor(hess)
-    return value
+        step[:] = grad
+    _factor(hess, lanes)
 
 
 @_jit
 def sample_curves(  # type: ignore[no-untyped-def]
-    mean, precision, half_log_det, visits, product, event, base, slope, single, parameter,
+    mean, precision, half_log_det, visits, linear, base, slope, single, parameter,
     noise, uniform, out, evidence, spread,
 ):  # fmt: skip
     """Draw coefficients for every draw of the population.
@@ -142,117 +221,133 @@ def sample_curves(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     mean
-        (draw, term), prior means.
+        (term, draw), prior means.
     precision, visits
-        (draw, term, term), prior precisions; and G.
+        (term, term, draw), prior precisions; and G.
     half_log_det
         (draw,), half the log determinant of each precision.
-    product, event
-        (draw, term), h; and the sum of b.
+    linear
+        (term, draw), h and the sum of b.
     base
-        (draw, node), log of baseline hazard times days; -inf adds nothing.
+        (node, draw), log of baseline hazard times days; -inf adds nothing.
     slope
-        (draw, node, term).
+        (node, term, draw).
     single
         Visits that count one by one: kind (visit, 2), what each contributes and the address of
         its family's branch; marker (visit,); value (visit, 2), see `twin_branch`; basis (visit,
-        term); what is added to the curve (draw, visit).
+        term, draw); what is added to the curve (visit, draw).
     parameter
         (draw, marker, number), what families have beside curves.
     noise, uniform
         Standard normal (draw, proposal, term) and uniform (draw,) random numbers.
     out
-        (draw, term), filled with one draw each.
+        (term, draw), filled with one draw each.
     evidence, spread
         (draw,), filled with the log marginal likelihood of the patient up to a constant, and
         with the variance of the weights divided by the square of their mean.
     """
-    n_draws, n = mean.shape
+    data = (mean, precision, visits, linear, base, slope, single, parameter)
+    n, n_draws = mean.shape
     n_proposals = noise.shape[1]
-    c, trial, grad = np.empty(n), np.empty(n), np.empty(n)
-    hess = np.empty((n, n))
-    no_grad, no_hess = np.empty(0), np.empty((0, 0))
-    proposals, weight = np.empty((n_proposals, n)), np.empty(n_proposals)
-    for s in range(n_draws):
-        data = (
-            mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s],
-            (single[0], single[1], single[2], single[3], single[4][s]), parameter[s],
-        )  # fmt: skip
-        value = _climb(data, c, trial, grad, hess)
-        log_det = 0.0
-        for a in range(n):
-            log_det += np.log(hess[a, a])
-        largest = -np.inf
+    c, away = np.empty((2, n, _LANES))
+    value, density, square, log_det = np.empty((4, _LANES))
+    hess, work = np.empty((n, n, _LANES)), np.empty((2, _LANES))
+    no_grad, no_hess = np.empty((0, _LANES)), np.empty((0, 0, _LANES))
+    proposals = np.empty((n_proposals, n, _LANES))
+    weight = np.empty((n_proposals, _LANES))
+    for first in range(0, n_draws, _LANES):
+        lanes = min(_LANES, n_draws - first)
+        at = (first, lanes)
+        _climb(data, at, c, value, hess, work)
         for j in range(n_proposals):
-            square = 0.0
+            for d in range(lanes):
+                square[d] = 0.0
             for a in range(n):
-                trial[a] = noise[s, j, a]
-                square += trial[a] ** 2
-            _backward(hess, trial)
+                for d in range(lanes):
+                    away[a, d] = noise[first + d, j, a]
+                for d in range(lanes):
+                    square[d] += away[a, d] ** 2
+            _backward(hess, away, lanes)
             for a in range(n):
-                proposals[j, a] = c[a] + trial[a]
-            density = _log_density(data, proposals[j], no_grad, no_hess)
-            weight[j] = density - value + 0.5 * square
-            largest = max(largest, weight[j])
-        total, squares = 0.0, 0.0
+                for d in range(lanes):
+                    proposals[j, a, d] = c[a, d] + away[a, d]
+            _densities(data, at, proposals[j], density, no_grad, no_hess, work)
+            for d in range(lanes):
+                weight[j, d] = density[d] - value[d] + 0.5 * square[d]
+        for d in range(lanes):
+            log_det[d] = 0.0
+            for a in range(n):
+                log_det[d] += np.log(hess[a, a, d])
+        for d in range(lanes):
+            evidence[first + d] = value[d] + half_log_det[first + d] - log_det[d]
+        _choose(proposals, weight, uniform, at, out, evidence, spread)
+
+
+@_inner
+def _choose(proposals, weight, uniform, at, out, evidence, spread):  # type: ignore[no-untyped-def]
+    """Take one proposal in proportion to its weight, given as its log."""
+    first, lanes = at
+    n_proposals = len(weight)
+    for d in range(lanes):
+        s, largest, total, squares = first + d, -np.inf, 0.0, 0.0
         for j in range(n_proposals):
-            weight[j] = np.exp(weight[j] - largest)
-            total += weight[j]
-            squares += weight[j] ** 2
+            largest = max(largest, weight[j, d])
+        for j in range(n_proposals):
+            weight[j, d] = np.exp(weight[j, d] - largest)
+            total += weight[j, d]
+            squares += weight[j, d] ** 2
         spread[s] = n_proposals * squares / total**2 - 1.0
-        evidence[s] = value + half_log_det[s] - log_det + largest + np.log(total / n_proposals)
+        evidence[s] += largest + np.log(total / n_proposals)
         left = uniform[s] * total
         chosen = 0
-        while chosen < n_proposals - 1 and left > weight[chosen]:
-            left -= weight[chosen]
+        while chosen < n_proposals - 1 and left > weight[chosen, d]:
+            left -= weight[chosen, d]
             chosen += 1
-        out[s] = proposals[chosen]
+        for a in range(len(out)):
+            out[a, s] = proposals[chosen, a, d]
 
 
 @_jit
 def newton_steps(  # type: ignore[no-untyped-def]
-    mean, precision, visits, product, event, base, slope, single, parameter,
-    c, value, step, gain, root,
+    mean, precision, visits, linear, base, slope, single, parameter, c, step, gain, root,
 ):  # fmt: skip
     """Take the first two derivatives of log p(c) in every draw of the population.
 
-    Parameters are as in `sample_curves`, but that basis and offset of `single` are (draw, visit,
-    term) and (draw, visit). Filled are `value` (draw,), log p(c); `step` (draw, term), Newton's;
-    `gain` (draw,), twice what it promises; `root`, the Cholesky factors of the negative Hessians.
+    Parameters are as in `sample_curves`; c is (term, draw). Filled are `step` (term, draw),
+    Newton's; `gain` (draw,), twice what it promises; and the lower triangles of `root` (term, term,
+    draw), the Cholesky factors of the negative Hessians.
     """
-    kind, marker, measured, basis, offset = single
-    for s in range(len(c)):
-        data = (
-            mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s],
-            (kind, marker, measured, basis[s], offset[s]), parameter[s],
-        )  # fmt: skip
-        value[s] = _log_density(data, c[s], step[s], root[s])
-        _factor(root[s])
-        _forward(root[s], step[s])
-        gain[s] = 0.0
-        for a in range(step.shape[1]):
-            gain[s] += step[s, a] ** 2
-        _backward(root[s], step[s])
+    data = (mean, precision, visits, linear, base, slope, single, parameter)
+    n, n_draws = c.shape
+    own, grad, hess = np.empty((n, _LANES)), np.empty((n, _LANES)), np.empty((n, n, _LANES))
+    value, new, work = np.empty(_LANES), np.empty(_LANES), np.empty((2, _LANES))
+    for first in range(0, n_draws, _LANES):
+        lanes = min(_LANES, n_draws - first)
+        own[:, :lanes] = c[:, first : first + lanes]
+        _densities(data, (first, lanes), own, value, grad, hess, work)
+        _steps(hess, grad, new, lanes)
+        step[:, first : first + lanes] = grad[:, :lanes]
+        gain[first : first + lanes] = new[:lanes]
+        root[:, :, first : first + lanes] = hess[:, :, :lanes]
 
 
 @_jit
 def log_densities(  # type: ignore[no-untyped-def]
-    mean, precision, visits, product, event, base, slope, single, parameter, c, value
+    mean, precision, visits, linear, base, slope, single, parameter, c, out
 ):
-    """Fill `value` (draw,) with log p(c); everything else as in `newton_steps`."""
-    kind, marker, measured, basis, offset = single
-    no_grad, no_hess = np.empty(0), np.empty((0, 0))
-    for s in range(len(c)):
-        data = (
-            mean[s], precision[s], visits[s], product[s], event[s], base[s], slope[s],
-            (kind, marker, measured, basis[s], offset[s]), parameter[s],
-        )  # fmt: skip
-        value[s] = _log_density(data, c[s], no_grad, no_hess)
+    """Fill `out` (draw,) with log p(c); everything else as in `newton_steps`."""
+    data = (mean, precision, visits, linear, base, slope, single, parameter)
+    n, n_draws = c.shape
+    own, value, work = np.empty((n, _LANES)), np.empty(_LANES), np.empty((2, _LANES))
+    no_grad, no_hess = np.empty((0, _LANES)), np.empty((0, 0, _LANES))
+    for first in range(0, n_draws, _LANES):
+        lanes = min(_LANES, n_draws - first)
+        own[:, :lanes] = c[:, first : first + lanes]
+        _densities(data, (first, lanes), own, value, no_grad, no_hess, work)
+        out[first : first + lanes] = value[:lanes]
 
 
 @_jit
-def away_from(root, noise, out):  # type: ignore[no-untyped-def]
-    """Fill `out` (draw, term) with noise (draw, term) of the covariance that `root` factors."""
-    for s in range(len(out)):
-        out[s] = noise[s]
-        _backward(root[s], out[s])
+def away_from(root, out):  # type: ignore[no-untyped-def]
+    """Turn noise, `out` (term, draw), into noise of the covariance that `root` factors."""
+    _backward(root, out, out.shape[1])

@@ -11,7 +11,6 @@ from twinbayes.arrays import Floats, Ints, Reals
 from twinbayes.errors import TwinError
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.curves.association import acting_on, followed
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.trajectory import CurvePlan
@@ -96,8 +95,9 @@ class PatientCurves:
         """(time, draw) curve of a marker on days since origin, on its transformed scale."""
         k, scale, mine = self._place(marker)
         path = scale.path(days, self.starts[k], self.coefficients[:, mine])
-        out: Floats = path * scale.scale + scale.centre
-        return out
+        path *= scale.scale
+        path += scale.centre
+        return path
 
     def natural(self, marker: str, days: Floats) -> Floats:
         """(time, draw) what a curve stands for on its marker's own scale: mean, probability."""
@@ -151,7 +151,7 @@ class PatientCurves:
     def trail(self, label: str, days: Floats) -> Floats:
         """(time, draw) what the curves add to one log hazard on days since origin."""
         out = np.zeros((len(days), len(self.coefficients)))
-        for k, f in acting_on(self.spec.features, label):
+        for k, f in self.population.moves[self.spec.graph.labels.index(label)]:
             at, scale, mine = self._place(f.association.marker)
             starts = self.starts[at]
             own = self.coefficients[:, mine]
@@ -205,55 +205,40 @@ def patient_curves(
     TwinError
         A density or a curve has no value under some draw.
     """
-    varying = population.learnt.varying
     mean = population.mean(curves, i)
-    starts = tuple(data.starts[i] for data in curves.visits)
-    said = what_is_said(population, rates, spec, plan, curves, ratios, mean, i)
-    shared, constant = said.apart_from(varying, mean)
-    root = population.root_of(curves, i)
-    inverse = np.linalg.inv(root)
+    said = what_is_said(population, rates, plan, curves, ratios, mean, i)
+    precision, half_log_det = population.precision_of(curves, i)
     seed = record_seed(plan, curves, i)
     generator = np.random.default_rng(seed)
-    n = population.n_draws
-    out, evidence, spread = np.empty((n, len(varying))), np.empty(n), np.empty(n)
-    own = np.ascontiguousarray(mean[:, varying])
-    precision = np.ascontiguousarray(np.swapaxes(inverse, 1, 2) @ inverse)
-    half_log_det = -np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    parameter = np.ascontiguousarray(np.moveaxis(population.parameter, -1, 0))
-    bends = bends_of(population, spec, plan, curves, i)
-    bent = Bent(own, precision, half_log_det, shared, parameter, bends, varying, mean)
+    n, width = population.n_draws, len(population.varying)
+    out, evidence, spread = np.empty((width, n)), np.empty(n), np.empty(n)
+    prior = mean[population.varying], precision, half_log_det
+    terms = said.visits, said.linear, said.base, said.slope, said.single
+    bends = bends_of(population, plan, curves, i)
+    bent = Bent(*prior, terms, population.by_draw, bends, population.varying, mean)
     mode = bent.climb() if bends else None
     for proposals in (_PROPOSALS, _MORE_PROPOSALS):
         if mode is not None:
             heavy = proposals == _MORE_PROPOSALS
             out, evidence, spread = bent.sample(mode, generator, proposals, heavy=heavy)
         else:
-            sample_curves(
-                own,
-                precision,
-                half_log_det,
-                *shared,
-                parameter,
-                generator.standard_normal((n, proposals, len(varying))),
-                generator.random(n),
-                out,
-                evidence,
-                spread,
-            )
+            noise, uniform = generator.standard_normal((n, proposals, width)), generator.random(n)
+            numbers = population.by_draw, noise, uniform
+            sample_curves(*prior, *terms, *numbers, out, evidence, spread)
         if spread.mean() < _CLOSE:
             break
     _require_defined(np.isfinite(out).all() and not np.isnan(evidence).any(), population)
     whole = mean.copy()
-    whole[:, varying] = out
+    whole[population.varying] = out
     return PatientCurves(
         population=population,
         spec=spec,
-        coefficients=whole,
-        mean=mean,
-        log_marginal=evidence + constant,
+        coefficients=whole.T,
+        mean=mean.T,
+        log_marginal=evidence + said.constant,
         efficiency=float(np.mean(1.0 / (1.0 + spread))),
         seed=seed,
-        starts=starts,
+        starts=tuple(data.starts[i] for data in curves.visits),
         multipliers=np.array([m.value[i] for m in plan.multipliers]),
     )
 
@@ -267,15 +252,16 @@ def along_curves(
     exponential of what the curves add in its middle. On the entry clock, where those who entered
     on different days have different baselines on the same day, the exponential is kept apart.
     """
-    moved = followed(curves.spec.associations, graph)
-    moving = {}
-    n_windows = max(population.edges.shape[1], len(days)) - 1
+    moving, n_steps = {}, len(days) - 1
+    n_windows = max(population.edges.shape[1] - 1, n_steps)
     rate = np.repeat(population.rate[:, -1:], n_windows, axis=1)
     rate[:, : population.rate.shape[1]] = population.rate
     edges = np.full((len(population.edges), n_windows + 1), np.inf)
     edges[:, : population.edges.shape[1]] = population.edges
     middle = 0.5 * (days[:-1] + days[1:])
-    for e in moved:
+    for e, moves in enumerate(curves.population.moves):
+        if not moves:
+            continue
         trail = curves.trail(graph.labels[e], middle)
         _require_defined(not np.isnan(trail).any(), curves.population)
         if graph.intensities[e].clock == CLOCK_ENTRY:
@@ -283,16 +269,14 @@ def along_curves(
                 certain = np.log(_CERTAIN) - np.log(population.rate[e].max(axis=0))
             moving[e] = np.exp(np.minimum(trail, np.minimum(certain, _LOG_LARGE)))
             continue
-        own = np.append(population.edges[e][:-1], max(days[-1], population.edges[e][-2]) + 1.0)
-        overlap = np.minimum(days[1:, None], own[1:]) - np.maximum(days[:-1, None], own[:-1])
-        share = np.maximum(overlap, 0.0) / np.diff(days)[:, None]
-        mean = share @ population.rate[e]
+        mean = population.in_steps(e, days)
         edges[e] = np.inf
         edges[e, : len(days)] = days
         edges[e, 0] = 0.0
-        rate[e] = mean[-1]
-        own_rate = mean * np.exp(np.minimum(trail, _LOG_CERTAIN))
-        rate[e, : len(days) - 1] = np.minimum(own_rate, _CERTAIN)
+        rate[e, n_steps:] = mean[-1]
+        own_rate = np.exp(np.minimum(trail, _LOG_CERTAIN))
+        own_rate *= mean
+        np.minimum(own_rate, _CERTAIN, out=rate[e, :n_steps])
     return replace(population, rate=rate, edges=edges, moving=moving)
 
 

@@ -12,6 +12,7 @@ import xarray as xr
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import TwinError
 from twinbayes.model import CurveEncoding, ModelSpec
+from twinbayes.model.curves.association import Feature, acting_on
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.parameters import sampled_parameters
 from twinbayes.model.curves.trajectory import CurvePlan
@@ -36,6 +37,26 @@ from twinbayes.names import (
 
 
 @dataclass(frozen=True)
+class Split:
+    """Which coefficients of one marker vary between patients.
+
+    Attributes
+    ----------
+    varying, fixed
+        Those that do and those that do not, counted among the coefficients of the marker.
+    place
+        Where those that do are among all that do.
+    rest
+        Those that do not, counted among all coefficients.
+    """
+
+    varying: Ints
+    fixed: Ints
+    place: slice
+    rest: Ints
+
+
+@dataclass(frozen=True)
 class CurvePopulation:
     """Draws of what all patients' curves have in common, on the sampling scale.
 
@@ -53,6 +74,8 @@ class CurvePopulation:
     association
         (association, draw) log hazard ratios per unit of the sampling scale, and of the covariate
         that an association is multiplied by.
+    moves
+        For each intensity, what of the curves moves it, and by which association.
     subgroup_spread, centre_spread
         (varying term, draw) standard deviations of the deviations; None where they have none.
     """
@@ -65,6 +88,7 @@ class CurvePopulation:
     root: Floats
     parameter: Floats
     association: Floats
+    moves: tuple[tuple[tuple[int, Feature], ...], ...] = ()
     subgroup_spread: Floats | None = None
     centre_spread: Floats | None = None
 
@@ -86,9 +110,8 @@ class CurvePopulation:
         spread = get(PATIENT_SD, PATIENT_TERM) / natural[learnt.varying][:, None]
         correlation = get(PATIENT_CORRELATION, PATIENT_TERM, PATIENT_TERM_AGAIN)
         covariance = spread[:, None] * spread[None] * correlation
-        per_unit = [
-            f.unit(learnt.get(f.association.marker)) for f in spec.features for _ in f.labels
-        ]
+        features = spec.features
+        per_unit = [f.unit(learnt.get(f.association.marker)) for f in features for _ in f.labels]
         n = level.shape[1]
         return cls(
             learnt=learnt,
@@ -105,6 +128,7 @@ class CurvePopulation:
                 if per_unit
                 else np.zeros((0, n))
             ),
+            moves=tuple(tuple(acting_on(features, label)) for label in spec.graph.labels),
         )
 
     @cached_property
@@ -113,6 +137,32 @@ class CurvePopulation:
         known = self.learnt
         return {m.marker: (k, m, known.columns(m.marker)) for k, m in enumerate(known.markers)}
 
+    @cached_property
+    def varying(self) -> Ints:
+        """Indices of the coefficients that differ between patients."""
+        return self.learnt.varying
+
+    @cached_property
+    def split(self) -> tuple[Split, ...]:
+        """Which coefficients of each marker vary."""
+        out, first = [], 0
+        for _, marker, mine in self.places.values():
+            varies = np.array(marker.varies)
+            varying, fixed = np.flatnonzero(varies), np.flatnonzero(~varies)
+            place = slice(first, first + len(varying))
+            out.append(Split(varying, fixed, place, mine.start + fixed))
+            first = place.stop
+        return tuple(out)
+
+    @cached_property
+    def by_draw(self) -> Floats:
+        """(draw, marker, number) what families have beside curves, as their branches read it."""
+        return np.ascontiguousarray(np.moveaxis(self.parameter, -1, 0))
+
+    @cached_property
+    def _precision(self) -> tuple[Floats, Floats]:
+        return _inverted(self.root)
+
     @property
     def n_draws(self) -> int:
         """Number of posterior draws."""
@@ -120,7 +170,8 @@ class CurvePopulation:
 
     def take(self, index: Ints) -> CurvePopulation:
         """Return some of the draws, in the order of `index`."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "learnt"}
+        by_draw = [f.name for f in fields(self) if f.name not in ("learnt", "moves")]
+        parts = {name: getattr(self, name) for name in by_draw}
         taken: dict[str, Any] = {
             name: np.ascontiguousarray(x[index] if name == "root" else x[..., index])
             for name, x in parts.items()
@@ -137,18 +188,18 @@ class CurvePopulation:
         )
 
     def mean(self, plan: CurvePlan, i: int) -> Floats:
-        """(draw, term) prior mean of patient `i`; what is unknown of the patient is the average."""
+        """(term, draw) prior mean of patient `i`; what is unknown of the patient is the average."""
         columns = self.learnt.encoding.columns
         centres = np.array([c.centre / c.scale for c in columns])
         x = plan.design.values[i, : len(columns)] + centres
         mean = self.level + np.tensordot(x, self.effect, 1)
         for by, index in ((self.subgroup, plan.design.subgroup), (self.centre, plan.design.centre)):
             if by is not None and index[i] >= 0:
-                mean[self.learnt.varying] += by[:, index[i]]
-        return np.ascontiguousarray(mean.T)
+                mean[self.varying] += by[:, index[i]]
+        return mean
 
-    def root_of(self, plan: CurvePlan, i: int) -> Floats:
-        """Cholesky factor, shaped as `root`, of the prior covariance of patient `i`.
+    def precision_of(self, plan: CurvePlan, i: int) -> tuple[Floats, Floats]:
+        """Prior precision (term, term, draw) of patient `i`, and half its log determinant (draw,).
 
         What is unknown of the patient widens it: the deviation of a subgroup or centre that the
         fit has not seen, and missing covariates, by their conditional variance. All of them are
@@ -160,7 +211,7 @@ class CurvePopulation:
         TwinError
             The subgroup or centre is unseen, and deviations are not pooled.
         """
-        design, varying = plan.design, self.learnt.varying
+        design, varying = plan.design, self.varying
         extra = []
         for what, by, spread, index in (
             ("subgroup", self.subgroup, self.subgroup_spread, design.subgroup),
@@ -180,11 +231,19 @@ class CurvePopulation:
         missing = design.variances[i, : len(self.learnt.encoding.columns)]
         extra += [np.sqrt(missing[k]) * self.effect[k][varying].T for k in np.flatnonzero(missing)]
         if not extra:
-            return self.root
+            return self._precision
         covariance = self.root @ np.swapaxes(self.root, 1, 2)
         for step in extra:  # (draw, term) each, one standard deviation of something unknown
             covariance = covariance + step[:, :, None] * step[:, None, :]
-        return np.linalg.cholesky(covariance)
+        return _inverted(np.linalg.cholesky(covariance))
+
+
+def _inverted(root: Floats) -> tuple[Floats, Floats]:
+    """Precision (term, term, draw), and half its log determinant (draw,), of Cholesky factors."""
+    inverse = np.linalg.inv(root)
+    precision = np.moveaxis(np.swapaxes(inverse, 1, 2) @ inverse, 0, -1)
+    half_log_det: Floats = -np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return np.ascontiguousarray(precision), half_log_det
 
 
 def _spread(stacked: xr.Dataset, what: str, spec: ModelSpec) -> Floats | None:

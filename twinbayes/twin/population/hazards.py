@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,34 @@ class Population:
     rate_at_event: Floats | None = None
     moving: Mapping[int, Floats] = field(default_factory=dict)
     walks: Walks | None = None
+
+    @cached_property
+    def log_rate(self) -> Floats:
+        """(intensity, window, draw) log baseline hazards."""
+        with np.errstate(divide="ignore"):
+            out: Floats = np.log(self.rate)
+        return out
+
+    @cached_property
+    def _in_steps(self) -> dict[tuple[int, bytes], Floats]:
+        return {}
+
+    def in_steps(self, e: int, days: Floats) -> Floats:
+        """(step, draw) mean of baseline hazard `e` between neighbouring days, on its own clock.
+
+        Those of the last days are kept, for the next patient at the same landmark.
+        """
+        key = e, days.tobytes()
+        found = self._in_steps.get(key)
+        if found is None:
+            last = self.edges[e][-2]
+            own = np.append(self.edges[e][:-1], max(days[-1], last) + 1.0)
+            overlap = np.minimum(days[1:, None], own[1:]) - np.maximum(days[:-1, None], own[:-1])
+            found = (np.maximum(overlap, 0.0) / np.diff(days)[:, None]) @ self.rate[e]
+            if len(self._in_steps) >= len(self.edges):
+                self._in_steps.clear()
+            self._in_steps[key] = found
+        return found
 
     @property
     def n_draws(self) -> int:

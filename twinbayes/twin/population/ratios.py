@@ -183,12 +183,12 @@ def course_loglik(population: Population, ratios: PatientRatios, data: EventData
     at_event = population.rate if population.rate_at_event is None else population.rate_at_event
     log_hazard, log_effect = np.log(ratios.hazard), np.log(ratios.effect)
     out = np.zeros(population.n_draws)
-    fired = np.flatnonzero(data.patient[data.event_row] == i)
+    fired = data.events_of(i)
     window_of = dict(zip(data.event_row[fired], data.event_window[fired], strict=True))
-    for r in np.flatnonzero(data.patient == i):
+    for r in data.rows_of(i):
         e = int(np.searchsorted(data.row_start, r, side="right")) - 1
         days = data.days_at_risk(e)[:, r - data.row_start[e]]
-        log_ratio = log_hazard[e] + log_effect[data.acting[data.acting_row == r]].sum(axis=0)
+        log_ratio = log_hazard[e] + log_effect[data.acting_in(r)].sum(axis=0)
         passed = np.flatnonzero(days)
         if len(passed):
             out -= np.exp(log_ratio) * (days[passed] @ population.rate[e, passed])

@@ -58,8 +58,8 @@ def _visits(curves: PatientCurves, visits: tuple[MarkerData, ...], i: int) -> Fl
     out = np.zeros(curves.population.n_draws)
     for data, parameter in zip(visits, curves.population.parameter, strict=True):
         count, total = data.count[i], data.total[i]
-        single = (data.visits.patient == i) & (data.visits.code == MEASURED)
-        out -= single.sum() * np.log(data.scale.scale)
+        single = np.count_nonzero(data.visits.code[data.visits.of(i)] == MEASURED)
+        out -= single * np.log(data.scale.scale)
         if count == 0:
             continue
         sigma = parameter[0]

@@ -99,7 +99,9 @@ class Normal(MarkerFamily):
 
     def draw(self, eta: Floats, parameter: Floats, generator: np.random.Generator) -> Floats:
         """Curve plus error; the marker's own scale clips it."""
-        out: Floats = eta + parameter[0] * generator.standard_normal(eta.shape)
+        out: Floats = generator.standard_normal(eta.shape)
+        out *= parameter[0]
+        out += eta
         return out
 
 

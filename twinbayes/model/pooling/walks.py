@@ -15,14 +15,14 @@ from pymc.logprob.transforms import Transform
 from scipy.linalg import eigh
 
 from twinbayes.arrays import Floats
-from twinbayes.model.centring import Told
+from twinbayes.model.pooling.centring import Told
 from twinbayes.tensors import Tensor
 
 _MORE: Final = 0.25
 """Events added to those of every window: what is expected is never nothing."""
 
 
-class AlongAxes(Transform):
+class AlongAxes(Transform):  # type: ignore[misc]
     """A random walk as coordinates along the axes of `axes_of`.
 
     Coordinates are multiplied by the walk's standard deviation to the power ``1 - share``.
@@ -47,21 +47,25 @@ class AlongAxes(Transform):
     def forward(self, value: Tensor, *inputs: Any) -> Tensor:
         """Return the coordinates of a walk, (row, axis)."""
         along = (pt.as_tensor(self._back) * value[:, None, :]).sum(axis=-1)
-        return along / pt.exp(self._log_scale(inputs))
+        out: Tensor = along / pt.exp(self._log_scale(inputs))
+        return out
 
     def backward(self, value: Tensor, *inputs: Any) -> Tensor:
         """Return the walk, (row, step)."""
         along = value * pt.exp(self._log_scale(inputs))
-        return (pt.as_tensor(self._axes) * along[:, None, :]).sum(axis=-1)
+        walk: Tensor = (pt.as_tensor(self._axes) * along[:, None, :]).sum(axis=-1)
+        return walk
 
     def log_jac_det(self, value: Tensor, *inputs: Any) -> Tensor:
         """Log of the volume that a unit of coordinates takes up, (row,)."""
-        return self._log_scale(inputs).sum(axis=-1) + pt.as_tensor(self._log_volume)
+        volume: Tensor = self._log_scale(inputs).sum(axis=-1) + pt.as_tensor(self._log_volume)
+        return volume
 
     def _log_scale(self, inputs: Any) -> Tensor:
         # a walk in PyMC is made of its first value, its steps, and their number
         sd = inputs[1].owner.inputs[-1].flatten()
-        return self._power * pt.log(sd)[:, None]
+        log_scale: Tensor = self._power * pt.log(sd)[:, None]
+        return log_scale
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class RatesTold:
     @property
     def steps(self) -> int:
         """Number of entries of a walk."""
-        return self.score.shape[1]
+        return int(self.score.shape[1])
 
     def along_axes(self) -> tuple[Floats, Told]:
         """Axes along which both the data and the steps of a walk are independent.

@@ -8,9 +8,9 @@ import pytest
 from scipy import integrate, stats
 
 import twinbayes as tb
-from twinbayes.model.centring import Told, power
 from twinbayes.model.events.crude import Crude
-from twinbayes.model.walks import AlongAxes, RatesTold
+from twinbayes.model.pooling.centring import Told, power
+from twinbayes.model.pooling.walks import AlongAxes, RatesTold
 from twinbayes.priors import PriorSet
 
 
