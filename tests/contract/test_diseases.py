@@ -48,15 +48,13 @@ BASELINE_VARIABLES = {
         "log_baseline_roughness": ("transition",),
     },
     "steps": {
-        "log_baseline_level": ("transition",),
+        "log_baseline": ("transition", "window"),
         "log_baseline_roughness": ("transition",),
-        "log_baseline_step": ("transition", "window_step"),
     },
     "one window": {"log_baseline": ("transition", "window")},
     "spline": {
-        "log_baseline_weight_level": ("transition",),
+        "log_baseline_weight": ("transition", "window_basis"),
         "log_baseline_weight_roughness": ("transition",),
-        "log_baseline_weight_step": ("transition", "window_basis_step"),
     },
     "Weibull": {"log_baseline_level": ("transition",), "log_baseline_shape": ("transition",)},
 }

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import pymc as pm
@@ -57,14 +57,10 @@ class Baseline(Protocol):
         labels: Sequence[str],
         edges: np.ndarray,
         priors: PriorSet,
-        events: Floats,
-        days: Floats,
     ) -> Rates:
         """Add variables for these transitions; return ``(log_event, log_mean)``.
 
-        `edges` has shape (transition, window + 1). `events` and `days` at risk are those of the
-        data in each window, (transition, window): the model does not depend on them, how it is
-        sampled may.
+        `edges` has shape (transition, window + 1).
         """
 
 
@@ -95,6 +91,22 @@ def _quantile_edges(
         return _strictly_increasing(np.append(early, np.sort(event_times)[-tail - 1]), end)
     share = 1 - (1 - np.linspace(0, 1, windows + 1)[1:-1]) ** 1.5
     return _strictly_increasing(np.quantile(times, share), end)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Events of the data, and days at risk, in each window: (transition, window) each.
+
+    A model does not depend on them; how it is sampled may.
+    """
+
+    events: Floats
+    days: Floats
+
+    @classmethod
+    def nothing(cls, edges: Floats) -> Self:
+        """Return no events at all, for windows with these edges."""
+        return cls(*np.zeros((2, edges.shape[0], edges.shape[1] - 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +148,12 @@ class PiecewiseConstant:
         labels: Sequence[str],
         edges: np.ndarray,
         priors: PriorSet,
-        events: Floats,
-        days: Floats,
+        told: Counted | None = None,
     ) -> Rates:
-        """Add one random walk a transition."""
-        told = RatesTold.of(events, days)
-        walk = _random_walk(name, dims, labels, told, priors, self.centred)
+        """Add one random walk a transition; `told` decides how it is sampled."""
+        counted = told or Counted.nothing(edges)
+        rates = RatesTold.of(counted.events, counted.days)
+        walk = _random_walk(name, dims, labels, rates, priors, self.centred)
         return walk, walk
 
 
@@ -208,18 +220,21 @@ class Spline:
         labels: Sequence[str],
         edges: np.ndarray,
         priors: PriorSet,
-        events: Floats,
-        days: Floats,
+        told: Counted | None = None,
     ) -> Rates:
-        """Add one random walk of basis weights a transition, and the curves they make."""
+        """Add one random walk of basis weights a transition, and the curves they make.
+
+        `told` decides how they are sampled.
+        """
         knot_dim, basis = f"{dims[1]}_basis", self.basis()
         pm.modelcontext(None).add_coord(knot_dim, np.arange(self.df))
         if self.order == 2:
             weights = _bending_walk(f"{name}_weight", (dims[0], knot_dim), labels, self.df, priors)
         else:
-            told = RatesTold.of(events, days, basis)
+            counted = told or Counted.nothing(edges)
+            rates = RatesTold.of(counted.events, counted.days, basis)
             weights = _random_walk(
-                f"{name}_weight", (dims[0], knot_dim), labels, told, priors, self.centred
+                f"{name}_weight", (dims[0], knot_dim), labels, rates, priors, self.centred
             )
         curve = pm.Deterministic(name, weights @ pt.as_tensor(basis.T), dims=dims)
         return curve, curve
@@ -257,8 +272,6 @@ class Weibull:
         labels: Sequence[str],
         edges: np.ndarray,
         priors: PriorSet,
-        events: Floats,
-        days: Floats,
     ) -> Rates:
         """Add level and shape of each transition."""
         level = priors.make(f"{name}_level", "baseline_level", dims=dims[:1], qualifiers=labels)

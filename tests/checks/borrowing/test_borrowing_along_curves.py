@@ -58,7 +58,7 @@ def test_the_share_that_is_left_is_the_priors(joint: Fit, i: int) -> None:
     table = patient_borrowing(joint, joint.cohort.patient_ids[i], draws=4000).table
     np.testing.assert_allclose(table[list(SHARES)].sum(axis=1), 1.0, atol=1e-12)
     assert (table["mcse"] < 0.1).all()
-    levels, sd = joint.datatree[POSTERIOR]["log_baseline_level"], 0.5
+    levels, sd = joint.datatree[POSTERIOR]["log_baseline"].isel(window=0), 0.5
     assert joint.priors["baseline_level"].arguments["sigma"] == sd
     answers = log_hazards(joint, i)
     for e, row in table.iterrows():

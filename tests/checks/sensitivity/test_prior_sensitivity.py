@@ -137,12 +137,12 @@ def test_a_prior_that_the_data_contradict_is_felt_by_all_that_it_is_of(registry_
     # A level prior far from what the data say, put in place of the one under which it was fitted.
     # How many levels pass the bar of the diagnosis hangs on chance in so few draws: the bar is held
     # to exact sensitivities of normal draws, in test_power_scaling.
-    level = registry_fit.datatree["posterior"]["log_baseline_level"]
+    level = registry_fit.datatree["posterior"]["log_baseline"].isel(window=0, drop=True)
     middle = float(level.mean())
     wrong = registry_fit.priors.override(
         {"baseline_level": {"arguments": {"mu": middle + 6.0, "sigma": 0.8}}}
     )
-    few = registry_fit.datatree["posterior"].to_dataset()[["log_baseline_level"]]
+    few = level.to_dataset(name="first_level")
 
     def felt(fit: Fit) -> np.ndarray:
         check = prior_sensitivity(fit, few, alphas=(0.999, 1.001), tags=["baseline_level"])

@@ -74,5 +74,5 @@ def test_a_value_that_cannot_be_logged_is_refused(registry: Cohort) -> None:
     visits = visits_of(registry)
     zero = visits.assign(value=np.where(visits["marker"] == "global_health", 0.0, visits["value"]))
     curve = Trajectory(marker="global_health", transform="log", basis=Polynomial(degree=0))
-    with pytest.raises(ModelError, match="values of 0 or less and cannot be logged"):
+    with pytest.raises(ModelError, match=r"values of 0 or less in row .* and cannot be logged"):
         Trajectories(markers=(curve,)).plan(replace(registry, visits=zero))

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
+import pytensor.tensor as pt
 import pytest
 from scipy import stats
 from scipy.interpolate import BSpline
@@ -14,7 +16,7 @@ from scipy.interpolate import BSpline
 from twinbayes import load_priors
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import PiecewiseConstant, Spline, Weibull
-from twinbayes.model.baseline import BASELINES, Baseline
+from twinbayes.model.baseline import BASELINES, Baseline, Counted
 from twinbayes.model.catalogue import known_type
 from twinbayes.model.storing.codec import decode, encode
 from twinbayes.names import DAYS_PER_YEAR
@@ -38,17 +40,16 @@ def priors() -> PriorSet:
 def built(baseline: Baseline, priors: PriorSet, edges: np.ndarray) -> tuple[pm.Model, Any, Any]:
     coords = {"transition": LABELS, "window": range(edges.shape[1] - 1)}
     events = np.tile(np.arange(3.0, 3.0 + edges.shape[1] - 1), (2, 1))
+    told = () if isinstance(baseline, Weibull) else (Counted(events, 100.0 * events),)
     with pm.Model(coords=coords) as model:
-        log_event, log_mean = baseline.build(
-            "log_baseline", DIMS, LABELS, edges, priors, events, 100.0 * events
-        )
+        log_event, log_mean = baseline.build("log_baseline", DIMS, LABELS, edges, priors, *told)
     return model, log_event, log_mean
 
 
 def evaluate(model: pm.Model, what: Any, point: dict[str, np.ndarray]) -> np.ndarray:
     values = {model[name]: np.asarray(value) for name, value in point.items()}
-    out = what.eval(values, mode="FAST_COMPILE") if values else what.eval(mode="FAST_COMPILE")
-    return np.asarray(out)
+    compiled = pytensor.function(list(values), what, mode="FAST_COMPILE", on_unused_input="ignore")
+    return np.asarray(compiled(*values.values()))
 
 
 def log_density(model: pm.Model, point: dict[str, np.ndarray]) -> float:
@@ -59,7 +60,10 @@ def log_density(model: pm.Model, point: dict[str, np.ndarray]) -> float:
         variable = model[name]
         transform = model.rvs_to_transforms[variable]
         if transform is not None:
-            value = transform.forward(value, *variable.owner.inputs).eval()
+            others = {name: v for name, v in point.items() if model[name] is not variable}
+            value = evaluate(
+                model, transform.forward(pt.as_tensor(value), *variable.owner.inputs), others
+            )
         inside[model.rvs_to_values[variable].name] = np.asarray(value)
     return float(logp(inside))
 

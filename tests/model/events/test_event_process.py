@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 import pytest
 from scipy import stats
@@ -87,13 +88,17 @@ def test_the_log_density_is_priors_plus_the_formula_of_the_likelihood(
     sigma = priors.arguments("treatment_heterogeneity", effects)["sigma"]
     wanted += stats.halfnorm(scale=sigma).logpdf(value["treatment_heterogeneity"]).sum()
     for name, prior, labels in (
-        ("log_baseline_level", "baseline_level", plan_labels(model)),
         ("treatment_effect", "treatment_effect", effects),
         ("entry_era_step", "entry_era_step", list(model.coords["entry_cut"])),
     ):
         arguments = priors.arguments(prior, labels)
         wanted += stats.norm(arguments["mu"], arguments["sigma"]).logpdf(value[name]).sum()
-    for name in ("beta_offset", "treatment_offset", "log_baseline_step"):
+    walk = value["log_baseline"]
+    arguments = priors.arguments("baseline_level", plan_labels(model))
+    wanted += stats.norm(arguments["mu"], arguments["sigma"]).logpdf(walk[:, 0]).sum()
+    step = stats.norm(0.0, value["log_baseline_roughness"][:, None])
+    wanted += step.logpdf(np.diff(walk, axis=1)).sum()
+    for name in ("beta_offset", "treatment_offset"):
         wanted += stats.norm.logpdf(value[name]).sum()
     for name in ("subgroup_offset", "centre_offset"):  # normal on the plane of sum zero
         free = value[name].shape[1] - 1
@@ -148,8 +153,11 @@ def on_value_scale(model: pm.Model, value: dict[str, np.ndarray]) -> dict[str, A
     for variable in model.free_RVs:
         inside, transform = value[variable.name], model.rvs_to_transforms[variable]
         if transform is not None:
-            outside = pt.as_tensor_variable(inside)
-            inside = transform.forward(outside, *variable.owner.inputs).eval(mode="FAST_COMPILE")
+            outside = transform.forward(pt.as_tensor_variable(inside), *variable.owner.inputs)
+            others = {rv: value[rv.name] for rv in model.free_RVs if rv is not variable}
+            inside = pytensor.function(
+                list(others), outside, mode="FAST_COMPILE", on_unused_input="ignore"
+            )(*others.values())
         out[model.rvs_to_values[variable].name] = inside
     return out
 

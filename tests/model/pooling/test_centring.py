@@ -20,7 +20,7 @@ def priors() -> PriorSet:
 
 
 def smallest_by_quadrature(estimate: np.ndarray, information: np.ndarray) -> float:
-    """Lower 2 % quantile of a half-normal(0.5) scale of normal coefficients, by quadrature."""
+    """Lower 0.1 % quantile of a half-normal(0.5) scale of normal coefficients, by quadrature."""
 
     def density(scale: float) -> float:
         of_data = stats.norm(0.0, np.sqrt(scale**2 + 1.0 / information)).pdf(estimate).prod()
@@ -28,7 +28,7 @@ def smallest_by_quadrature(estimate: np.ndarray, information: np.ndarray) -> flo
 
     grid = np.linspace(0.0, 3.0, 4001)
     below = integrate.cumulative_simpson([density(s) for s in grid], x=grid, initial=0.0)
-    return float(np.interp(0.02 * below[-1], below, grid))
+    return float(np.interp(0.001 * below[-1], below, grid))
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,9 @@ def test_shares_are_those_at_the_smallest_scale_that_is_likely(
     (share,) = told.shares(priors, "subgroup_scale", ["remission->relapse"])
     scale = smallest_by_quadrature(np.array(estimate), np.array(information))
     wanted = scale**2 * np.array(information)
-    # the prior is taken at 200 points of equal probability
-    np.testing.assert_allclose(share, wanted / (1.0 + wanted), atol=0.02)
+    wanted = wanted / (1.0 + wanted)
+    # the prior is taken at 200 points of equal probability, and small shares count as none
+    np.testing.assert_allclose(share, np.where(wanted < 0.3, 0.0, wanted), atol=0.02)
 
 
 def test_what_no_data_tell_has_no_share(priors: PriorSet) -> None:
@@ -66,7 +67,7 @@ def test_a_walk_is_turned_to_axes_along_which_data_and_prior_are_independent() -
     axes, told = RatesTold.of(events, np.array([[90.0, 30.0, 0.0, 55.0]])).along_axes()
     precision = axes[0].T @ np.diag(events[0] + 0.25) @ axes[0]
     np.testing.assert_allclose(precision, np.diag(np.diag(precision)), atol=1e-6)
-    np.testing.assert_allclose(np.diag(precision)[1:], told.information[0, 1:])
+    np.testing.assert_allclose(np.diag(precision)[1:], told.information[0, 1:], rtol=1e-6)
     # along each axis, a walk with unit steps has unit variance
     steps = np.diff(axes[0], axis=0)[:, 1:]
     np.testing.assert_allclose(steps.T @ steps, np.eye(3), atol=1e-9)
@@ -123,7 +124,7 @@ def test_a_scale_to_a_power() -> None:
 
 
 def test_crude_estimates_count_events_against_those_to_be_expected() -> None:
-    cohort = tb.datasets.registry(60, seed=4)
+    cohort = tb.datasets.registry(seed=4)
     spec = tb.disease("registry")
     plan = spec.plan(cohort).events
     crude = Crude(plan)

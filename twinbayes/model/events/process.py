@@ -23,7 +23,7 @@ import pytensor.tensor as pt
 from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.baseline import Baseline
+from twinbayes.model.baseline import Baseline, Counted, PiecewiseConstant, Spline
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
@@ -246,26 +246,24 @@ class EventProcess:
         width = max(len(e) for e in all_edges) - 1
         if len(blocks) == 1:
             (baseline,) = blocks
-            return baseline.build(
+            every = range(len(all_edges))
+            return _built(
+                baseline,
+                crude,
+                every,
                 LOG_BASELINE,
                 (TRANSITION, WINDOW),
                 self.graph.labels,
-                np.stack(all_edges),
                 priors,
-                np.stack(crude.events),
-                np.stack(crude.days),
             )
         order, at_event, on_average = [], [], []
         for n, (baseline, members) in enumerate(blocks.items()):
-            edges, events, days = (
-                np.stack([of[k] for k in members]) for of in (all_edges, crude.events, crude.days)
-            )
             dims = (f"{TRANSITION}_{n}", f"{WINDOW}_{n}")
             labels = [self.graph.labels[k] for k in members]
-            pm.modelcontext(None).add_coords({dims[0]: labels, dims[1]: range(edges.shape[1] - 1)})
-            log_event, log_mean = baseline.build(
-                f"{LOG_BASELINE}_{n}", dims, labels, edges, priors, events, days
-            )
+            n_windows = len(all_edges[members[0]]) - 1
+            pm.modelcontext(None).add_coords({dims[0]: labels, dims[1]: range(n_windows)})
+            name = f"{LOG_BASELINE}_{n}"
+            log_event, log_mean = _built(baseline, crude, members, name, dims, labels, priors)
             order += members
             on_average.append(_widen(log_mean, width))
             at_event.append(on_average[-1] if log_event is log_mean else _widen(log_event, width))
@@ -366,6 +364,24 @@ class EventProcess:
         effect = pm.Deterministic(ENTRY_ERA_EFFECT, pt.as_tensor(walk) @ step, dims=ENTRY_ERA)
         by_subgroup: Tensor = effect[:, None] + pt.zeros((1, n_subgroups))
         return by_subgroup
+
+
+def _built(
+    baseline: Baseline,
+    crude: Crude,
+    members: Sequence[int],
+    name: str,
+    dims: tuple[str, str],
+    labels: Sequence[str],
+    priors: PriorSet,
+) -> tuple[Tensor, Tensor]:
+    """Rates of the intensities `members`, built with what the data tell where that is of use."""
+    edges, events, days = (
+        np.stack([of[k] for k in members]) for of in (crude.plan.edges, crude.events, crude.days)
+    )
+    if isinstance(baseline, PiecewiseConstant | Spline):
+        return baseline.build(name, dims, labels, edges, priors, Counted(events, days))
+    return baseline.build(name, dims, labels, edges, priors)
 
 
 def _widen(matrix: Tensor, width: int) -> Tensor:
