@@ -95,8 +95,8 @@ def _parts(value: object) -> list[object]:
 
 
 def is_writable(text: str) -> bool:
-    """Whether text has neither lone surrogates, which no encoding can hold, nor null characters."""
-    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+    """Whether text has no lone surrogates, which no encoding can hold."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -130,7 +130,7 @@ class _StrictLoader(yaml.SafeLoader):
             raise self._unread(node) from error
         if isinstance(value, int) and abs(value) >= _LARGEST:
             raise self._unread(node)
-        if isinstance(value, str) and not is_writable(value):
+        if isinstance(value, str) and not (is_writable(value) and "\0" not in value):
             raise self._unread(node)
         return value
 

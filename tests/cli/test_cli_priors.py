@@ -81,10 +81,10 @@ def test_check_passes_the_library_and_lists_all_faults_of_a_file(tmp_path: Path)
     entry = yaml.safe_dump({"slope": {"distribution": "Normal", "arguments": {"mu": 0}}})
     file = file_with(tmp_path, entry)
     result = run("check", file)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "'status' is missing" in result.output
     assert "missing 'parameter', 'scale', 'unit', 'population', 'rationale'" in result.output
-    found = answer("check", file, code=1)
+    found = answer("check", file, code=3)
     assert found["passed"] is False
     assert len(found["files"][0]["faults"]) >= 4
 

@@ -73,8 +73,9 @@ CORRUPTIONS |= {
     "a control character": cell("padded", "patients", "centre", "north\x07", "nor\nth"),
     "a text without end": cell("too-long", "patients", "centre", "9" * 20_000, "x" * 9_000),
     "digits without end": cell(
-        "not-a-number", "visits", "value", "9" * 20_000 + "x", "9" * 20_000 + ".", "1." * 9_000
+        "not-a-number", "visits", "value", "9" * 20_000 + "x", "1." * 9_000
     ),
+    "a number without end": cell("not-finite", "visits", "value", "9" * 20_000 + "."),
     "a code for missing in text": cell("missing-code", "patients", "subgroup", "n/a", "null", "."),
     "a day in words": cell("not-a-number", "events", "day", "ten", "10 days", "1_0", "٣"),
     "a decimal comma": cell("not-a-number", "visits", "value", "3,5"),

@@ -12,12 +12,13 @@ from typing import Final
 
 import numpy as np
 
+from twinbayes.arrays import Floats, is_number
 from twinbayes.effects.endpoint import Endpoint, states_after
 from twinbayes.effects.intercurrent import Handled, handle
-from twinbayes.errors import OptionError, TwinError, require_known
+from twinbayes.errors import CohortError, OptionError, TwinError, require_known
+from twinbayes.estimators.observed import as_numbers
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import DAYS_PER_YEAR, DEATH
-from twinbayes.twin.answers.grid import as_days
 from twinbayes.twin.answers.quality_of_life import Quality
 from twinbayes.twin.occupation.places import fatal_states
 from twinbayes.twin.scenario import Scenario, as_names
@@ -79,8 +80,7 @@ class Target:
             object.__setattr__(self, name, as_names(getattr(self, name), f"Target: {name}"))
         if self.landmark is None:
             return
-        day = as_days(self.landmark, "Target: landmark")
-        if day.ndim > 0 or not (np.isfinite(day) and day >= 0):
+        if not (is_number(self.landmark) and self.landmark >= 0):
             raise OptionError(
                 f"Target: landmark must be a day since origin, at least 0, not {self.landmark!r}."
             )
@@ -148,7 +148,7 @@ class Estimand:
 
     def __post_init__(self) -> None:
         require_known(self.summary, SUMMARIES, "summary")
-        times = np.atleast_1d(as_days(self.times, "Estimand: times"))
+        times = _numbers(self.times)
         good = times.ndim == 1 and 0 < len(times) <= _MOST_TIMES and np.all(np.diff(times) > 0)
         if not good or not (np.all(np.isfinite(times)) and times[0] > 0):
             raise TwinError(
@@ -348,3 +348,11 @@ class Reading:
             f"Intercurrent events: {self.handled.sentence}. "
             f"Summary: {SUMMARIES[e.summary][2]} {event}."
         )
+
+
+def _numbers(times: object) -> Floats:
+    """Read one day or several, (time,)."""
+    try:
+        return np.atleast_1d(as_numbers(times, "Estimand: times", "day"))
+    except CohortError as error:
+        raise TwinError(str(error)) from error

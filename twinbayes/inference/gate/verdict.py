@@ -20,6 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from twinbayes.errors import OptionError
+from twinbayes.inference.gate.advice import advise
 from twinbayes.inference.gate.diagnostics import MIN_DRAWS, diagnose, ebfmi
 from twinbayes.names import (
     CHAIN,
@@ -67,6 +68,13 @@ class Verdict:
     summary: Mapping[str, float]
     constants: tuple[str, ...] = ()
 
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to change so that a fit may become usable, at most five things; empty when it is."""
+        if self.usable:
+            return ()
+        return advise(self.table, self.summary, rhat_max=RHAT_MAX, ess_min=ESS_MIN)
+
     def banner(self) -> str:
         """Return the line every output starts with: "USABLE" or "NOT FOR USE: ..."."""
         if self.usable:
@@ -77,11 +85,12 @@ class Verdict:
 
     def __str__(self) -> str:
         s = self.summary
+        change = "".join(f"\nTo change: {advice}." for advice in self.advice)
         return (
             f"{self.banner()}\n{s['n_scalars']:.0f} quantities, {s['chains']:.0f} chains of "
             f"{s['draws']:.0f} draws: R-hat at most {s['max_rhat']:.3f}, effective sample size at "
             f"least {s['min_ess_bulk']:.0f} (bulk) and {s['min_ess_tail']:.0f} (tail), "
-            f"{s['divergences']:.0f} divergences, E-BFMI at least {s['min_ebfmi']:.2f}"
+            f"{s['divergences']:.0f} divergences, E-BFMI at least {s['min_ebfmi']:.2f}{change}"
         )
 
     def _repr_html_(self) -> str:

@@ -47,6 +47,7 @@ def verdict(evidence: ReviewEvidence) -> f.Block:
     return f.block(
         f.banner(judged.usable, judged.reasons, simulated=evidence.fit.cohort.simulated),
         f.paragraph(judged_words(judged)),
+        f.bullets(f"To change: {advice}." for advice in judged.advice) if judged.advice else None,
         f.paragraph(_USABLE_MEANS, "note"),
     )
 
