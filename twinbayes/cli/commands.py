@@ -13,7 +13,7 @@ from twinbayes.errors import OptionError
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort
-    from twinbayes.inference import AggregateFit, Fit
+    from twinbayes.inference import AggregateFit, Fit, ModelFit
 
 CohortPath = Annotated[
     str, typer.Argument(help="Cohort folder, or 'registry' for the embedded simulated one.")
@@ -43,12 +43,15 @@ def cohort_of(cohort: str, adapter: str | None) -> Cohort:
     return read_cohort(None if cohort == "-" else cohort, adapter)
 
 
-def of_patients(fitted: Fit | AggregateFit) -> Fit:
-    """Refuse a fit of aggregate data where a command is for patients."""
-    from twinbayes.inference import AggregateFit
+def of_patients(fitted: Fit | AggregateFit | ModelFit) -> Fit:
+    """Refuse a fit of anything else where a command is for patients."""
+    from twinbayes.inference import Fit
 
-    if isinstance(fitted, AggregateFit):
-        raise OptionError("This file holds a fit of aggregate data; the command is for patients.")
+    if not isinstance(fitted, Fit):
+        raise OptionError(
+            "This file holds a fit of aggregate data, or of a PyMC model; the command is for "
+            "patients."
+        )
     return fitted
 
 

@@ -350,7 +350,7 @@ class Reading:
         )
 
 
-def _numbers(times: object) -> Floats:
+def _numbers(times: float | Sequence[float]) -> Floats:
     """Read one day or several, (time,)."""
     try:
         return np.atleast_1d(as_numbers(times, "Estimand: times", "day"))

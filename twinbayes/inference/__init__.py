@@ -8,6 +8,7 @@ from twinbayes.inference.files.sealed import read_tree, write_tree
 from twinbayes.inference.fit import Fit
 from twinbayes.inference.fitting import CompiledFit, compile_fit, fit, load_fit
 from twinbayes.inference.gate.verdict import Verdict, judge
+from twinbayes.inference.model_fit import ModelFit
 from twinbayes.inference.samplers.protocol import Compiled, compile_model, sample
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CompiledAggregate",
     "CompiledFit",
     "Fit",
+    "ModelFit",
     "Verdict",
     "build_manifest",
     "compile_fit",

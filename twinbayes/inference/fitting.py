@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast, overload
 
+import pymc as pm
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import Aggregate
-from twinbayes.errors import ModelError, TwinError
+from twinbayes.errors import ModelError, OptionError, TwinError
 from twinbayes.inference.aggregate_fit import (
     DATA,
     AggregateFit,
@@ -22,13 +23,19 @@ from twinbayes.inference.aggregate_fit import (
     compile_aggregate,
     unpack_aggregate,
 )
-from twinbayes.inference.files.archive import read_description, require_description, unpack_fit
+from twinbayes.inference.files.archive import (
+    read_text,
+    require_description,
+    stored_priors,
+    unpack_fit,
+)
 from twinbayes.inference.files.constants import checked_weights, constants
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.provenance import CONTENT, require_content, with_whole_run
 from twinbayes.inference.files.sealed import malformed_is_refused, read_tree
 from twinbayes.inference.fit import Fit, LaidOut
 from twinbayes.inference.gate.verdict import judge
+from twinbayes.inference.model_fit import MODEL, ModelFit, compile_pymc, unpack_model
 from twinbayes.inference.samplers.protocol import Compiled, compile_model
 from twinbayes.inference.until import Effort, effort_of, sample_until
 from twinbayes.model import ModelPlan, ModelSpec
@@ -108,6 +115,11 @@ def compile_fit(
     if sampler == "numpyro":
         event_op.register_jax()
         mixture_quantile.register_jax()
+    if not isinstance(data, Cohort | Aggregate):
+        raise ModelError(
+            f"The model {spec.name!r} needs data: a cohort from `read_cohort`, or results from "
+            f"`read_aggregate`, not {type(data).__name__}."
+        )
     if isinstance(spec, AggregateSpec) != isinstance(data, Aggregate):
         raise ModelError(
             f"The model {spec.name!r} is of {_DATA[isinstance(spec, AggregateSpec)]}, the data are "
@@ -128,6 +140,10 @@ def compile_fit(
 
 
 @overload
+def fit(spec: pm.Model, data: None = ..., **options: Any) -> ModelFit: ...
+
+
+@overload
 def fit(spec: ModelSpec, data: Cohort, **options: Any) -> Fit: ...
 
 
@@ -136,8 +152,8 @@ def fit(spec: AggregateSpec, data: Aggregate, **options: Any) -> AggregateFit: .
 
 
 def fit(
-    spec: ModelSpec | AggregateSpec,
-    data: Cohort | Aggregate,
+    spec: ModelSpec | AggregateSpec | pm.Model,
+    data: Cohort | Aggregate | None = None,
     *,
     priors: PriorSet | None = None,
     sampler: str = "nutpie",
@@ -151,17 +167,18 @@ def fit(
     max_seconds: float | None = None,
     progressbar: bool = True,
     **options: Any,
-) -> Fit | AggregateFit:
-    """Fit a model to a cohort, or to aggregate data.
+) -> Fit | AggregateFit | ModelFit:
+    """Fit a model to a cohort, or to aggregate data, or an ordinary PyMC model.
 
     Parameters
     ----------
     spec
-        The model, from `disease`.
+        The model, from `disease`; or any `pymc.Model` whose free variables are continuous.
     data
-        The patients, from `read_cohort`; for a model of aggregate data, from `read_aggregate`.
+        The patients, from `read_cohort`; for a model of aggregate data, from `read_aggregate`. A
+        PyMC model has its own.
     priors
-        Default: the model's file of the prior library.
+        Default: the model's file of the prior library. A PyMC model has its own.
     sampler
         ``"nutpie"`` (default), ``"pymc"`` or ``"numpyro"``.
     draws, tune, chains
@@ -185,7 +202,7 @@ def fit(
 
     Returns
     -------
-    Fit or AggregateFit
+    Fit, AggregateFit or ModelFit
         Look at its ``verdict`` first.
 
     Raises
@@ -197,13 +214,19 @@ def fit(
         draws=draws, tune=tune, chains=chains, seed=seed, cores=cores, until=until,
         max_draws=max_draws, max_seconds=max_seconds, progressbar=progressbar,
     )  # fmt: skip
+    if isinstance(spec, pm.Model):
+        if data is not None or priors is not None:
+            raise OptionError("A PyMC model has its own data and priors: give it alone.")
+        return compile_pymc(spec, sampler=sampler, **options).sample(**vars(effort))
     compiled: CompiledFit | CompiledAggregate = compile_fit(
         cast(Any, spec), cast(Any, data), priors=priors, sampler=sampler, **options
     )
     return compiled.sample(**vars(effort))
 
 
-def load_fit(path: str | os.PathLike[str], *, key: bytes | None = None) -> Fit | AggregateFit:
+def load_fit(
+    path: str | os.PathLike[str], *, key: bytes | None = None
+) -> Fit | AggregateFit | ModelFit:
     """Read a fit that `Fit.save` wrote; the checksum is verified before anything is parsed.
 
     Model, priors, data and draws are hashed again and compared with the manifest, and the draws
@@ -230,8 +253,11 @@ def load_fit(path: str | os.PathLike[str], *, key: bytes | None = None) -> Fit |
     """
     tree, stored = read_tree(path, key=key)
     with malformed_is_refused(Path(path).name):
-        text, priors, draws = read_description(tree)
+        text, draws = read_text(tree)
         manifest = require_content(tree, stored)
+        if MODEL in text:
+            return unpack_model(text[MODEL], draws, manifest)
+        priors = stored_priors(text)
         require_description(text, priors, manifest)
         if DATA in text:
             return unpack_aggregate(text, priors, draws, manifest)

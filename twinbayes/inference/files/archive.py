@@ -52,7 +52,6 @@ def with_description(
     tree: xr.DataTree, spec: dict[str, Any], priors: PriorSet, extra: Mapping[str, Any]
 ) -> xr.DataTree:
     """Return a tree of draws with one more group: model, priors and what else is given."""
-    described = tree.copy(deep=False)
     description = {
         "spec": spec,
         "priors": {
@@ -63,27 +62,37 @@ def with_description(
         },
         **extra,
     }
+    return with_text(tree, description)
+
+
+def with_text(tree: xr.DataTree, description: Mapping[str, Any]) -> xr.DataTree:
+    """Return a tree of draws with one more group: plain data that describe it."""
+    described = tree.copy(deep=False)
     described[_DESCRIPTION] = _as_bytes({"json": json.dumps(description).encode()})
     return described
 
 
-def read_description(tree: xr.DataTree) -> tuple[dict[str, Any], PriorSet, xr.DataTree]:
-    """Undo `with_description`: all that was described, the priors, and the tree of draws."""
+def read_text(tree: xr.DataTree) -> tuple[dict[str, Any], xr.DataTree]:
+    """Undo `with_text`: what describes the draws, and the tree of draws."""
     if _DESCRIPTION not in tree:
         raise StorageError(
             "The file holds draws but no twinbayes fit: it was written by "
             "something else. Use Fit.save."
         )
     text = json.loads(tree[_DESCRIPTION]["json"].to_numpy().tobytes())
+    return text, tree.filter(lambda node: node.name not in (_DESCRIPTION, _COHORT))
+
+
+def stored_priors(text: Mapping[str, Any]) -> PriorSet:
+    """Priors of a description that `with_description` wrote."""
     priors = text["priors"]
     entries = [PriorEntry.from_dict(e) for e in priors["entries"]]
-    known = PriorSet(
+    return PriorSet(
         priors["name"],
         priors["version"],
         {e.name: e for e in entries},
         frozenset(priors["overridden"]),
     )
-    return text, known, tree.filter(lambda node: node.name not in (_DESCRIPTION, _COHORT))
 
 
 def require_description(

@@ -10,14 +10,14 @@ import xarray as xr
 
 from twinbayes.checks import CheckResult
 from twinbayes.errors import OptionError
-from twinbayes.inference import AggregateFit, Fit
+from twinbayes.inference import AggregateFit, Fit, ModelFit
 from twinbayes.report.html.page import render_report, write_page
-from twinbayes.report.reviewer import aggregate, sections
+from twinbayes.report.reviewer import aggregate, plain_model, sections
 from twinbayes.report.reviewer.evidence import collect
 
 
 def review(
-    fit: Fit | AggregateFit,
+    fit: Fit | AggregateFit | ModelFit,
     out: str | os.PathLike[str],
     *,
     checks: Iterable[CheckResult] | None = None,
@@ -36,7 +36,8 @@ def review(
     Parameters
     ----------
     fit
-        The fit under review: of patients, or of aggregate data, which has sections of its own.
+        The fit under review: of patients; of aggregate data, or of a PyMC model, which have
+        sections of their own.
     out
         The HTML file to write.
     checks
@@ -65,9 +66,20 @@ def review(
     """
     if not 0.0 < interval < 1.0:
         raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
-    if isinstance(fit, AggregateFit):
-        if checks is not None or effects is not None:
-            raise OptionError("Reviews of aggregate data take no further checks and no effects.")
+    if not isinstance(fit, Fit) and (checks is not None or effects is not None):
+        raise OptionError("Only reviews of fits of patients take further checks and effects.")
+    if isinstance(fit, ModelFit):
+        page = render_report(
+            plain_model.MODEL_REVIEW,
+            lambda: plain_model.ModelEvidence(fit, interval),
+            title=title or "Review of a PyMC model",
+            lead=plain_model.LEAD,
+            usable=fit.verdict.usable,
+            simulated=False,
+            show_code=show_code,
+            at_a_glance=False,
+        )
+    elif isinstance(fit, AggregateFit):
         page = render_report(
             aggregate.BASKET_REVIEW,
             lambda: aggregate.collect_aggregate(fit, interval=interval),
