@@ -26,7 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 import twinbayes as tb
-from aml_fit import TARGET_ACCEPT, amlsg_folder
+from aml_fit import amlsg_folder
 from twinbayes.checks import (
     concordance,
     cross_validate_survival,
@@ -79,7 +79,7 @@ def crossvalidation(options: argparse.Namespace, by_trial: bool = False) -> dict
     else:
         strata = cohort.patients["subgroup"].tolist()
         folds = kfold(ids, options.folds, seed=options.seed, strata=strata)
-    compiled = compile_fit(tb.disease("aml"), cohort, target_accept=TARGET_ACCEPT)
+    compiled = compile_fit(tb.disease("aml"), cohort)
     result = cross_validate_survival(
         compiled,
         folds,

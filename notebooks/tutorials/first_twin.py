@@ -16,7 +16,7 @@
 # `make lab` opens it as a notebook. In another JupyterLab: right click, *Open With*, *Notebook*.
 
 # %% tags=["parameters"]
-draws = 1000
+draws = None  # on until the fit is usable; a number: one run of so many
 tune = 1000
 chains = 4
 out = "out/first_twin"

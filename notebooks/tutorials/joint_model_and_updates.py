@@ -14,7 +14,7 @@
 # as visits arrive. The registry is **simulated**: nobody in it ever existed. Nothing is fetched.
 
 # %% tags=["parameters"]
-draws = 1000
+draws = None  # on until the fit is usable; a number: one run of so many
 tune = 1000
 chains = 4
 out = "out/joint_model"
@@ -49,10 +49,7 @@ spec = tb.disease("registry")
 spec.trajectories.markers
 
 # %%
-fit = tb.fit(
-    spec, cohort, draws=draws, tune=tune, chains=chains, seed=1, target_accept=0.9,
-    progressbar=False,
-)  # fmt: skip
+fit = tb.fit(spec, cohort, draws=draws, tune=tune, chains=chains, seed=1, progressbar=False)
 fit.verdict
 
 # %% [markdown]

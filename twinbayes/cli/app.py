@@ -131,13 +131,24 @@ def fit(
         str | None, typer.Option(help="Prior library name or YAML file; default: the disease's.")
     ] = None,
     sampler: Annotated[str, typer.Option(help="nutpie, pymc or numpyro.")] = "nutpie",
-    draws: Annotated[int, typer.Option(help="Draws kept of each chain.")] = 1000,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            help="Draws kept of each chain, in one run; default: 1000, and on until it is usable."
+        ),
+    ] = None,
     tune: Annotated[int, typer.Option(help="Warm-up draws of each chain.")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
     target_accept: Annotated[
         float, typer.Option(help="Closer to 1: smaller steps, fewer divergences, slower.")
-    ] = 0.8,
+    ] = 0.9,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
+    cores: Annotated[
+        int | None, typer.Option(help="Chains that run at the same time; default: as many as can.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="Begin no further run after so many seconds.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Fit a disease model to a cohort and save the fit."""
@@ -150,7 +161,8 @@ def fit(
         described(disease, without), data,
         priors=None if priors is None else tb.load_priors(priors),
         sampler=sampler, draws=draws, tune=tune, chains=chains, seed=seed,
-        progressbar=not as_json, target_accept=target_accept,
+        cores=cores, max_seconds=max_seconds, progressbar=not as_json,
+        target_accept=target_accept,
     )  # fmt: skip
     saved = fitted.save(out)
     if as_json:

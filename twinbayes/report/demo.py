@@ -23,7 +23,6 @@ from twinbayes.report.reviewer.reviewing import review
 DEMO_DATA: Final = {"registry": "registry", "ebmt": "hsct"}
 _SECOND_LANDMARK: Final = 120.0
 # Draws and target acceptance with which each passes the gate with some to spare.
-_SAMPLING: Final = {"registry": (1500, 0.8), "ebmt": (2000, 0.9)}
 
 
 @dataclass(frozen=True)
@@ -63,15 +62,7 @@ def run_demo(data: str, out: Path, *, seed: int = 1, progressbar: bool = True) -
     """
     cohort = demo_cohort(data)
     out.mkdir(parents=True, exist_ok=True)
-    draws, target_accept = _SAMPLING[data]
-    fitted = fit(
-        disease(DEMO_DATA[data]),
-        cohort,
-        draws=draws,
-        seed=seed,
-        progressbar=progressbar,
-        target_accept=target_accept,
-    )
+    fitted = fit(disease(DEMO_DATA[data]), cohort, seed=seed, progressbar=progressbar)
     files = {"fit": fitted.save(out / "fit.nc"), "review": review(fitted, out / "review.html")}
     for one in demo_patients(fitted):
         files |= patient_files(fitted, one, out)
