@@ -89,8 +89,8 @@ calibration(evidence)
 # %% [markdown]
 # ## 4. A twin
 # Somebody on the day of diagnosis. `at=0.0` cuts the record there: nothing later is used, even if
-# it is known. The fit has seen how this patient fared; its draws are weighted so that this no longer
-# counts, and `twin.reliability()` says whether that can be relied on.
+# it is known. The fit has seen how this patient fared; its draws are weighted so that this no
+# longer counts, and `twin.reliability()` says whether that can be relied on.
 
 # %%
 patient = cohort.patient_ids[0]
