@@ -39,7 +39,7 @@ UNCHECKED: Final = "not checked"
 _NARROWER: Final = 0.9  # of the prior's standard deviation, above which the data added little
 _EVENTS_AN_ARM: Final = 5.0  # of a balanced comparison: ten events for its one coefficient
 _PRIOR_DRAWS: Final = 1000
-_FLAGS: Final = (SUPPORTED, TOO_FEW, PRIOR_DRIVEN, UNCHECKED, NOBODY)
+FLAGS: Final = (SUPPORTED, TOO_FEW, PRIOR_DRIVEN, UNCHECKED, NOBODY)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Support:
     def overall(self) -> str:
         """The support of all subgroups where it is the same, else in how many it is which."""
         counts = self.table["support"].value_counts()
-        found = [flag for flag in _FLAGS if flag in counts]
+        found = [flag for flag in FLAGS if flag in counts]
         if len(found) == 1:
             return found[0]
         first, *rest = found

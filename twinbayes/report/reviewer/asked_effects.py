@@ -9,13 +9,12 @@ import xarray as xr
 
 from twinbayes.effects.estimand import SUMMARIES
 from twinbayes.effects.standardise import POPULATIONS
-from twinbayes.effects.support import NOBODY, PRIOR_DRIVEN, SUPPORTED, UNCHECKED
+from twinbayes.effects.support import FLAGS
 from twinbayes.errors import ReportError
 from twinbayes.inference import Fit
 from twinbayes.names import SUBGROUP, TIME
 
 _SIDES: Final = ("", "_lower", "_upper")
-_FLAGS: Final = (SUPPORTED, PRIOR_DRIVEN, NOBODY, UNCHECKED)
 _COUNTS: Final = (
     "n_patients", "n_comparable", "n_treated", "n_untreated", "events_treated", "events_untreated",
 )  # fmt: skip
@@ -23,11 +22,11 @@ _COUNTS: Final = (
 _TREATED: Final = (*_COUNTS[1:], "share_treated")
 _TEXTS: Final = (
     "interval_kind", "disease", "estimand", "scenario_a", "scenario_b", "bias", "left_out",
+    "support",
 )  # fmt: skip
 _CHOICES: Final[dict[str, tuple[object, ...]]] = {
     "summary": tuple(SUMMARIES),
     "population": tuple(POPULATIONS),
-    "support": _FLAGS,
     "verdict": ("usable", "not for use"),
     "simulated_data": (0, 1),
 }
@@ -69,7 +68,7 @@ def require_effect(effect: xr.Dataset) -> None:
             _rule(not (_numbers(effect, name, (SUBGROUP,)) < 0.0).any(), name, "must be positive")
     _rule(_of_dims(effect, "support", (SUBGROUP,)), "support", f"must have the dim {SUBGROUP}")
     flags = effect["support"].to_numpy().tolist()
-    _rule(all(f in _FLAGS for f in flags), "support", f"must be one of {', '.join(_FLAGS)}")
+    _rule(all(f in FLAGS for f in flags), "support", f"must be one of {', '.join(FLAGS)}")
 
 
 def require_effect_of(fit: Fit, effect: xr.Dataset) -> None:
