@@ -45,9 +45,9 @@ def cohort_of(cohort: str, adapter: str | None) -> Cohort:
 
 def of_patients(fitted: Fit | AggregateFit | ModelFit) -> Fit:
     """Refuse a fit of anything else where a command is for patients."""
-    from twinbayes.inference import Fit
+    from twinbayes.inference import AggregateFit, ModelFit
 
-    if not isinstance(fitted, Fit):
+    if isinstance(fitted, AggregateFit | ModelFit):
         raise OptionError(
             "This file holds a fit of aggregate data, or of a PyMC model; the command is for "
             "patients."
