@@ -144,6 +144,7 @@ def test_every_family_of_markers_is_recorded(name: str) -> None:
     family, values = FAMILIES[name]
     priors = tb.load_priors("pbc")
     # Parameters of families that no disease of the library has, under the prior of one that has.
-    others = {n: replace(priors["marker_sd"], name=n) for n in ("marker_shape", "marker_gap")}
+    missing = {p.name for p in family.parameters} - set(priors)
+    others = {n: replace(priors["marker_sd"], name=n) for n in missing}
     priors = replace(priors, entries={**priors.entries, **others})
     assert is_recorded(tb.assemble(with_marker(family, Exchangeable()), measured(values), priors))
