@@ -272,12 +272,15 @@ def test_a_given_covariate_moves_hazards_by_its_coefficient(fit: Fit) -> None:
     slope = population.coef[by, 0] / twin.encoding.columns[by].scale
     product = fit.cohort.covariates()["arm"].to_numpy() * age
     i = 3
-    now = np.log(twin.ratios(i).hazard[0]) - arm * (product[i] > 0) - slope * product[i]
+    drawn = twin.patient_draws(i)  # at day 0, without what the fit has seen of the patient later
+    assert drawn.weights is not None
+    arm, slope = arm[drawn.weights.index], slope[drawn.weights.index]
+    now = np.log(drawn.ratios.hazard[0]) - arm * (product[i] > 0) - slope * product[i]
     # nobody starts the drug under neither scenario's own words: the policy stays
     closed = treatment_effect(
         fit, given(1.0, 0.0, intercurrent={"drug": "hypothetical"}), keep_draws=True
     )
-    rate = population.rate[0, 0] * np.exp(now)
+    rate = drawn.population.rate[0, 0] * np.exp(now)
     a = -np.expm1(-rate * np.exp(arm + slope * age[i]) * 365.0)
     b = -np.expm1(-rate * 365.0)
     np.testing.assert_allclose(closed["risk_a"][i, 0], a.mean(), atol=3e-5)

@@ -195,7 +195,7 @@ NULL = TrialDesign(sizes=(5, 9), truth=Truth(scenario="null", value=0.3))
         ({"own": tb.disease("survival")}, {}, "the model is of the other"),
         ({"own": tb.disease("basket", covariates=("x",))}, {}, "no covariates"),
         (["none"], {"n_trials": 1}, "at least 2"),
-        (["none"], {"seed": -1}, "at least 0"),
+        (["none"], {"seed": -1}, "from 0 to"),
         (["none"], {"level": 1.0}, "between 0 and 1"),
     ],
 )

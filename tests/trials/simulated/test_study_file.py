@@ -117,7 +117,7 @@ def test_the_command_writes_what_the_study_found(tmp_path: Path) -> None:
 def test_too_few_usable_fits_are_told_by_the_exit_code(tmp_path: Path) -> None:
     sampling = {"draws": 20, "tune": 20, "chains": 2, "retries": 0, "ess_min": 1e6}
     result = run(written(tmp_path, sampling=sampling), "--out", tmp_path / "found.json")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "none: 0 of 2 fits usable, 2 not, 0 failed" in result.output
 
 

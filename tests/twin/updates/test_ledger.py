@@ -334,7 +334,7 @@ def test_the_command_verifies_a_ledger_and_says_what_is_wrong(
     early = now(story, joint_fit).until(300.0).write(tmp_path / "early")
     command[3] = str(early)
     done = CliRunner().invoke(cli.app, command)
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert len(json.loads(done.stdout)["problems"]) == 5
     copy.path.write_bytes(b"".join(lines_of(copy)[:-1]))
     done = CliRunner().invoke(cli.app, command)

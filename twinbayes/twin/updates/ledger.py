@@ -130,9 +130,10 @@ class Ledger:
             except OSError as error:
                 if self._head()[1] == size:  # else the head has it, and only a flush failed
                     os.ftruncate(file, size)
+                why = error.strerror or error
                 raise StorageError(
-                    f"{self.path.name}: the record could not be written ({error.strerror}). Make "
-                    "room, look with `records` whether it is there, and append it again if not."
+                    f"{self.path.name}: the record could not be written ({why}). Make room, look "
+                    "with `records` whether it is there, and append it again if not."
                 ) from error
         return record
 

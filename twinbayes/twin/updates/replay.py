@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -111,8 +111,8 @@ def fit_identity(seen: SeenByFit, twin: Patients) -> dict[str, str]:
     text = json.dumps(dict(seen.manifest), sort_keys=True)
     content = hashlib.sha256()
     for part in (twin.population, twin.curve_population):
-        for name, value in sorted(vars(part).items()) if part is not None else ():
-            if isinstance(value, np.ndarray):
+        for name in sorted(f.name for f in fields(part)) if part is not None else ():
+            if isinstance(value := getattr(part, name), np.ndarray):
                 content.update(f"{name}{value.shape}".encode())
                 content.update(np.ascontiguousarray(value).tobytes())
     return {
