@@ -72,6 +72,8 @@ POSTERIOR: Final = (
              "Level of a Weibull hazard."),
     Variable("log_baseline{block}_roughness", (_EDGES,), _LOG_RATIO,
              "Standard deviation of the steps of a walk."),
+    Variable("log_baseline{block}_step", (_EDGES, f"{n.WINDOW}{_BLOCK}_step"), _NONE,
+             "Steps of a walk in units of its roughness; in fits of earlier versions alone."),
     Variable("log_baseline{block}_weight_{part}", (_EDGES,), _LOG_HAZARD,
              "Level, trend and roughness of the coefficients of a spline."),
     Variable("log_baseline{block}_weight_bend", (_EDGES, f"{n.WINDOW}{_BLOCK}_basis_bend"), _NONE,

@@ -144,8 +144,9 @@ def test_a_patients_report_speaks_plainly_and_names_nobody(
     assert "USABLE · SIMULATED DATA" in text
     assert "day 60 since origin, in remission" in text
     assert "borrowed from elsewhere" in text
-    assert "Shares of the patient&#x27;s own data" in text
-    assert len(re.findall(r"<img ", page)) == 4
+    # of made-up draws the record so far leaves too few, and the report says so
+    assert "The Monte Carlo error of the shares is" in text
+    assert len(re.findall(r"<img ", page)) == 3
 
 
 def test_somebody_new_is_a_cohort_and_is_named_on_request(fit: Fit, tmp_path: Path) -> None:

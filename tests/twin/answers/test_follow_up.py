@@ -11,7 +11,7 @@ import pytest
 
 import twinbayes as tb
 from twinbayes.effects import Estimand
-from twinbayes.errors import TwinError
+from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.report import collect_patient
 from twinbayes.report.figures.look import look_of
@@ -88,7 +88,7 @@ def test_contrasts_and_survival_frames_are_flagged_alike(fit: Fit) -> None:
     found = twin.contrast(early, never, 9000.0, [100.0, 9000.0])
     assert found["beyond_follow_up"].to_numpy().tolist() == [[False, True]] * 2
     assert "BEYOND THE FOLLOW-UP" in twin.survival_frame([100.0, 9000.0]).attrs["warning"]
-    assert twin.survival_frame([100.0]).attrs == {}
+    assert "FOLLOW-UP" not in twin.survival_frame([100.0]).attrs.get("warning", "")
 
 
 def test_without_the_fit_nothing_is_claimed(fit: Fit) -> None:
@@ -101,7 +101,7 @@ def test_a_horizon_that_is_no_length_of_time_is_refused(fit: Fit, until: Any) ->
     twin = fit.twin(list(fit.cohort.patient_ids[:1]), at=0.0)
     with pytest.raises(TwinError, match="until"):
         twin.forecast(until)
-    with pytest.raises(TwinError, match="until"):
+    with pytest.raises((TwinError, OptionError), match="horizon|until"):
         collect_patient(fit, fit.cohort.patient_ids[0], at=0.0, until=until)
     with pytest.raises(TwinError):
         Estimand.starting("drug", landmark=0.0, times=[until])
