@@ -70,8 +70,8 @@ def test_what_is_not_for_use_and_small_counts_are_marked(effect: xr.Dataset) -> 
         n_treated=("subgroup", [2] * effect.sizes["subgroup"]),
     )
     rows = effect_rows(few)
-    assert [r.n for r in rows[:-1]] == ["<5"] * (len(rows) - 1)
-    assert {r.treated for r in rows[:-1]} == {"few"}
+    assert {r.n for r in rows[:-1]} <= {"<5", "hidden"}  # no two hidden ones give a third away
+    assert {r.treated for r in rows[:-1]} <= {"few", "hidden"}
 
 
 def test_ratios_are_drawn_on_a_logarithmic_axis(ratio: xr.Dataset) -> None:
@@ -94,7 +94,8 @@ def test_effects_come_back_from_their_file_without_patients(
     assert effect["n_untreated"].values.tolist() == [8, 3]
     for name in told:  # 2 of 10 are told neither as they are nor as what they would follow from
         assert np.isnan(one[name]).all()
-    assert one.attrs == effect.attrs
+    left_out = str(effect.attrs["left_out"]).replace("; 2 already", "; <5 already")
+    assert one.attrs == {**effect.attrs, "left_out": left_out}
     assert np.isnan(two["overall_risk_ratio"]).all()
     json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert read_effects("") == ()
