@@ -148,6 +148,8 @@ def unpack_fit(
 
 def _require_constants(tree: xr.DataTree, cohort: Cohort, learnt: Learnt) -> None:
     """Refuse constants of a fit that are not those of its cohort and of what it has learnt."""
+    if CONSTANT_DATA not in tree:  # every patient counts once; hashes tell whether it was there
+        return
     stored = tree[CONSTANT_DATA].to_dataset()
     checked_weights(stored[PATIENT_WEIGHT].to_numpy(), cohort.n_patients)
     same = stored[PATIENT].to_numpy().tolist() == list(cohort.patient_ids) and all(
