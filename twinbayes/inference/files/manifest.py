@@ -50,7 +50,8 @@ def build_manifest(
         The root attributes of a sampled tree (`sample(...).attrs`): sampler, options, seed,
         lengths, timings.
     runs
-        What was tried, the run that was kept last: lengths, options, seconds and reasons of each.
+        What was tried, in order: lengths, options, seconds and reasons of each. A last run that was
+        left for want of time is not the one that was kept; `run` tells that.
     cohort_fingerprint, spec_hash, prior_hash
         SHA-256 of the data, the model specification and the resolved priors.
     prior_ids
