@@ -22,7 +22,6 @@ from twinbayes.report.reviewer.reviewing import review
 #: Data set of the demonstration → disease model.
 DEMO_DATA: Final = {"registry": "registry", "ebmt": "hsct"}
 _SECOND_LANDMARK: Final = 120.0
-# Draws and target acceptance with which each passes the gate with some to spare.
 
 
 @dataclass(frozen=True)
