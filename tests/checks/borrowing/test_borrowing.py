@@ -168,6 +168,7 @@ def test_shares_of_treatment_effects_leave_the_priors(registry_fit: Fit) -> None
         here = {EFFECT: row[EFFECT], SUBGROUP: row[SUBGROUP]}
         theta = posterior["treatment_subgroup_effect"].sel(here).to_numpy().ravel()
         direct = np.cov(theta, mean)[0, 1] / sd**2
+        # draws of a short fit hang together, which the error leaves out: up to 7 of it were seen
         assert row[PRIOR] == pytest.approx(direct, abs=max(8 * row["mcse"], 0.05))
 
 
