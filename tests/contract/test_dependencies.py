@@ -16,7 +16,6 @@ from packaging.utils import canonicalize_name
 #: Declared and never imported, with the reason.
 USED_BY_NAME: Final = {
     "h5netcdf": "engine by which xarray reads and writes stored fits",
-    "h5py": "what h5netcdf reads files with",
     "numpyro": "PyMC imports it to sample",
     "ipykernel": "kernel in which notebooks and reports run",
     "jupyter-server": "`make lab`",

@@ -34,9 +34,18 @@ def numbers() -> dict[str, Any]:
     return found
 
 
-def test_its_model_is_the_registrys_with_the_same_hash(fit: Fit) -> None:
-    assert fit.spec == tb.disease("registry")
+def test_its_model_is_the_registrys_with_the_parametrisation_of_then(fit: Fit) -> None:
+    """Whether walks were centred was set by hand then; it is chosen from the data since."""
     assert fit.manifest["spec_hash"] == fit.spec.content_hash
+    stored, now = fit.spec.to_dict(), tb.disease("registry").to_dict()
+    assert _without(stored, "centred") == _without(now, "centred")
+    assert _without(now, "centred") == now
+
+
+def _without(node: Any, name: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _without(value, name) for key, value in node.items() if key != name}
+    return [_without(value, name) for value in node] if isinstance(node, list) else node
 
 
 def test_its_draws_have_the_same_likelihood(fit: Fit, numbers: dict[str, Any]) -> None:

@@ -142,6 +142,11 @@ class Patients:
         return self.histories.present
 
     @cached_property
+    def followed_for(self) -> Floats | None:
+        """See `SeenByFit.followed_for`; None where the fit is not known."""
+        return None if self.seen is None else self.seen.followed_for(self.graph, self.present)
+
+    @cached_property
     def _labels(self) -> tuple[tuple[str, str], ...]:
         """Subgroup and centre of each patient."""
         table = self.cohort.patients
@@ -334,12 +339,7 @@ class Patients:
     ) -> tuple[Path, CurvesOnPaths | None]:
         """Path of patient `i` under a scenario, and the curves along it.
 
-        Parameters
-        ----------
-        nodes
-            Days since the landmark.
-        drawn
-            The patient's draws.
+        Nodes are days since the landmark.
 
         Raises
         ------

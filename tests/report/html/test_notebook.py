@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -208,3 +209,20 @@ def test_a_template_that_is_terminated_leaves_nothing_of_a_patient(tmp_path: Pat
     stopped.communicate(timeout=60)
     left = [p.read_bytes() for p in scratch.rglob("*") if p.is_file()]
     assert not [content for content in left if b"PATIENT-17" in content]
+
+
+def test_a_long_name_of_the_temporary_folder_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Addresses of local sockets hold about a hundred bytes."""
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    (tmp_path / "short.py").write_text(TEMPLATE, encoding="utf-8")
+    monkeypatch.setattr(notebook, "resource_path", lambda _kind, name: tmp_path / name)
+    done = run_template("short", {"word": "seen"})
+    assert "seen" in "".join(str(c.get("outputs", "")) for c in done.cells)
+    assert not list(long.iterdir())
+    monkeypatch.setattr(notebook, "_SHORT_FOLDERS", ())
+    with pytest.raises(ReportError, match="TMPDIR"):
+        run_template("short", {"word": "seen"})

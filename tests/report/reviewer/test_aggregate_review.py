@@ -33,7 +33,7 @@ def test_the_review_shows_estimates_shares_and_exchangeability(
     assert "<b>x" not in html
     assert "mean under complete pooling" in html
     assert "<script" not in html
-    with pytest.raises(OptionError, match="no further checks"):
+    with pytest.raises(OptionError, match="of fits of patients take further checks"):
         tb.review(basket, tmp_path / "review.html", checks=[])
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _PARAMETERS: Final = "parameters"
 _REMEDY: Final = "Install them with the extra 'notebooks': pip install 'twinbayes[notebooks]'."
 _START_SECONDS: Final = 120
+#: Longest address of a local socket, in bytes: 103 on macOS, 107 on Linux, and a number follows.
+_LONGEST_ADDRESS: Final = 95
+_SHORT_FOLDERS: Final = ("/tmp", "/var/tmp")  # noqa: S108 - a new private folder in one, for sockets alone
 
 
 def run_template(name: str, parameters: Mapping[str, object]) -> NotebookNode:
@@ -61,7 +64,11 @@ def run_template(name: str, parameters: Mapping[str, object]) -> NotebookNode:
     notebook.metadata["kernelspec"] = {
         "name": "python3", "language": "python", "display_name": "Python 3",
     }  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="twinbayes-") as folder, _code_kept_out_of_logs():
+    with (
+        tempfile.TemporaryDirectory(prefix="twinbayes-") as folder,
+        _address(Path(folder)) as address,
+        _code_kept_out_of_logs(),
+    ):
         try:
             executed: NotebookNode = papermill.execute_notebook(
                 notebook,
@@ -69,7 +76,7 @@ def run_template(name: str, parameters: Mapping[str, object]) -> NotebookNode:
                 parameters=checked,
                 progress_bar=False,
                 start_timeout=_START_SECONDS,
-                kernel_manager_class=_kernel_manager(Path(folder)),
+                kernel_manager_class=_kernel_manager(Path(folder), address),
             )
         except PapermillExecutionError as error:
             raise ReportError(
@@ -99,10 +106,12 @@ def declared_parameters(source: str) -> dict[str, Any]:
 
 
 def _of_type(name: str, value: object, default: object) -> object:
-    takes_numbers = default is None or isinstance(default, float)
-    if takes_numbers and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if default is None and value is not None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and isinstance(default, float):
+        return float(value)  # type: ignore[arg-type]
+    if default is None and (is_number or value is None):
+        return value
+    if default is None:
         raise OptionError(f"Parameter {name!r} is declared as a number or None, not {value!r}.")
     if type(value) is not type(default):
         raise OptionError(
@@ -127,7 +136,31 @@ def _code_kept_out_of_logs() -> Iterator[None]:
         logger.removeFilter(coarse)
 
 
-def _kernel_manager(folder: Path) -> type:
+@contextmanager
+def _address(folder: Path) -> Iterator[str]:
+    """Give the sockets of a kernel an address: in the folder, or in a shorter one of their own.
+
+    Raises
+    ------
+    ReportError
+        Every folder for temporary files has too long a name.
+    """
+    own = str(folder / "socket")
+    if len(os.fsencode(own)) <= _LONGEST_ADDRESS:
+        yield own
+        return
+    for short in _SHORT_FOLDERS:
+        if os.access(short, os.W_OK):
+            with tempfile.TemporaryDirectory(prefix="twinbayes-", dir=short) as other:
+                yield str(Path(other) / "socket")
+            return
+    raise ReportError(
+        f"The folder for temporary files has too long a name for local sockets (over "
+        f"{_LONGEST_ADDRESS} bytes). Set TMPDIR to a folder with a shorter one."
+    )
+
+
+def _kernel_manager(folder: Path, address: str) -> type:
     """Return a kernel manager for this interpreter.
 
     No kernel needs to be registered on the machine, a registered one that belongs to another
@@ -156,6 +189,7 @@ def _kernel_manager(folder: Path) -> type:
         kernel_spec = spec
 
         def __init__(self, **kwargs: Any) -> None:
-            super().__init__(**kwargs, transport="ipc", connection_file=str(folder / "kernel.json"))
+            file = str(folder / "kernel.json")
+            super().__init__(**kwargs, transport="ipc", ip=address, connection_file=file)
 
     return ThisPython

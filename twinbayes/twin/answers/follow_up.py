@@ -5,33 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from twinbayes.arrays import Bools, Floats
+from twinbayes.arrays import Bools
 from twinbayes.names import BEYOND_FOLLOW_UP, FOLLOWED_UNTIL, PATIENT, TIME
 from twinbayes.twin.patients import Patients
-
-
-def followed_for(patients: Patients) -> Floats | None:
-    """Return for how many days from the landmark anyone like each patient was followed.
-
-    Like a patient is who was once in the state that the patient is in now: the longest follow-up
-    of these, counted from origin, less the day of the landmark. Nothing more can happen to who is
-    in a final state.
-
-    Returns
-    -------
-    ndarray
-        Shape (patient,), days; below 0 where the landmark itself lies beyond, or nobody of the fit
-        was ever in that state. None where the fit is not known.
-    """
-    if patients.seen is None:
-        return None
-    last, final = patients.seen.followed_in(patients.graph), patients.graph.absorbing
-    return np.array(
-        [
-            np.inf if p.state in final else last.get(p.state, -np.inf) - p.day
-            for p in patients.present
-        ]
-    )
 
 
 def with_follow_up(dataset: xr.Dataset, patients: Patients) -> xr.Dataset:
@@ -44,7 +20,7 @@ def with_follow_up(dataset: xr.Dataset, patients: Patients) -> xr.Dataset:
         any time lies beyond, the attributes `followed_until`, days from the landmark for which all
         patients are within, and `warning`.
     """
-    days = followed_for(patients)
+    days = patients.followed_for
     if days is None:
         return dataset
     times = dataset[TIME].to_numpy()

@@ -7,10 +7,10 @@ entry or since a treatment start keep their occupants in age *buckets*.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field, fields
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +89,8 @@ class Chart:
         The states that nobody leaves.
     fatal
         Indices of the states that are deaths; see `fatal_states`.
+    unfolded
+        The chart by turns taken, as far as it has been asked for; see `turning_chart`.
     """
 
     places: tuple[Place, ...]
@@ -100,6 +102,9 @@ class Chart:
     cuts: Floats
     absorbing: tuple[str, ...]
     fatal: tuple[int, ...]
+    unfolded: dict[Hashable, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,16 @@ def turning_chart(
     TwinError
         A curve turns with one of several events that the model takes for one.
     """
+    key = home, tuple(pending)
+    if key not in chart.unfolded:
+        chart.unfolded[key] = _found(graph, chart, home, pending, marker)
+    found: TurningChart | None = chart.unfolded[key]
+    return found
+
+
+def _found(
+    graph: StateGraph, chart: Chart, home: int, pending: Sequence[str], marker: str
+) -> TurningChart | None:
     begun = [_begun(graph, k, pending) for k in range(len(graph.intensities))]
     start = (home, frozenset[str]())
     found, places, kinds = [start], {start}, {frozenset[str]()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.courses.history import trace_histories
+from twinbayes.model.courses.history import Present, trace_histories
 from twinbayes.names import CENTRE, DAY, EVENTS, PATIENT_ID, SUBGROUP, TREATMENTS, VISITS
 from twinbayes.priors import PriorSet
 from twinbayes.twin.population.hazards import Population
@@ -73,6 +73,17 @@ class SeenByFit:
                 known = self._followed_in.get(e.state, -np.inf)
                 self._followed_in[e.state] = max(known, last[e.patient])
         return self._followed_in
+
+    def followed_for(self, graph: StateGraph, present: Sequence[Present]) -> Floats:
+        """(patient,) days from the landmark for which anyone like each patient was followed.
+
+        Like a patient is who was once in the state that the patient is in now: the longest
+        follow-up of these, less the day of the landmark; below 0 where there is none. Nothing more
+        can happen to who is in a final state.
+        """
+        last, final = self.followed_in(graph), graph.absorbing
+        ends = [np.inf if p.state in final else last.get(p.state, -np.inf) for p in present]
+        return np.array([end - p.day for end, p in zip(ends, present, strict=True)])
 
     @cached_property
     def _baseline(self) -> pd.DataFrame:
