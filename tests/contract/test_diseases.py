@@ -28,6 +28,8 @@ from twinbayes.model import (
     Weibull,
 )
 from twinbayes.model.baseline import Baseline
+from twinbayes.model.events.crude import Crude
+from twinbayes.model.pooling.centring import Told, plane_of_sum_zero
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import DAYS_PER_YEAR
@@ -120,7 +122,7 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
     for level in ("subgroup", "centre"):
         if pooling == "exchangeable":
             wanted[f"{level}_scale"] = ("transition",)
-            wanted[f"{level}_offset"] = ("transition", level)
+            wanted[f"{level}_offset"] = ("transition", f"{level}_axis")
         elif pooling == "none":
             wanted[f"{level}_effect"] = ("transition", level)
     if spec.graph.effects and pooling == "none":
@@ -140,14 +142,12 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
         wanted |= {
             "_curve_level": ("curve_term",),
             "_marker_sd": ("marker_with_error",),
-            "_patient_curve": ("patient_centred", "patient_term"),
-            "_patient_offset": ("patient_non_centred", "patient_term"),
         }
         if spec.associations:
             wanted["_association"] = ("association_term",)
         for level in ("subgroup", "centre"):
             wanted[f"curve_{level}_scale"] = ("patient_term",)
-            wanted[f"curve_{level}_offset"] = ("patient_term", level)
+            wanted[f"curve_{level}_offset"] = ("patient_term", f"{level}_axis")
     return wanted
 
 
@@ -157,6 +157,8 @@ def test_a_model_has_exactly_its_free_variables_and_dims(
 ) -> None:
     spec, _, model = built(name, pooling, baseline)
     found = {v.name: tuple(model.named_vars_to_dims.get(v.name, ())) for v in model.free_RVs}
+    for k in range(len(model.coords.get("patient_term", ()))):
+        assert found.pop(f"_patient_offset_{k}") == ("patient",)
     found.pop("_patient_root", None)  # PyMC's LKJCholeskyCov gives its Cholesky factor no dims
     assert found == expected_variables(spec, pooling, baseline)
 
@@ -316,6 +318,13 @@ def test_different_shapes_and_strategies_live_in_one_model(
     np.testing.assert_array_equal(joint[1:], value["treatment_subgroup_effect_exchangeable"])
 
 
+def offsets(z: np.ndarray, axes: np.ndarray, told: Told, scale: np.ndarray) -> np.ndarray:
+    """Coefficients in units of their scale, (row, coefficient), of what is sampled, (row, axis)."""
+    width = 1.0 / np.sqrt(1.0 / scale**2 + told.information)
+    along = width * z + told.estimate * told.information * width**2
+    return np.einsum("rca,ra->rc", axes, along / scale)
+
+
 def test_shared_effects_are_mixed_by_direction_and_keep_their_scale(
     cohort_of: Callable[[str], Cohort],
 ) -> None:
@@ -329,8 +338,10 @@ def test_shared_effects_are_mixed_by_direction_and_keep_their_scale(
     names += ["beta_offset", "covariate_sharing", "covariate_scale"]
     drawn = pm.draw([model[n] for n in (*names, "beta")], random_seed=2, mode="FAST_COMPILE")
     level = dict(zip(parts, drawn[:4], strict=True))
-    own, ratio, scale, beta = drawn[4:]
+    z, ratio, scale, beta = drawn[4:]
     encoding = Encoding.learn(spec.events.covariates, cohort)
+    plan = events.plan(cohort)
+    crude = Crude(plan)
     group = [encoding.groups.index(c.group) for c in encoding.columns]
     sign = np.array([float(x in worse) - float(x in better) for x in spec.graph.labels])
 
@@ -339,10 +350,19 @@ def test_shared_effects_are_mixed_by_direction_and_keep_their_scale(
         joint = np.eye(len(sign)) + of**2 * np.outer(sign, sign)
         return np.asarray(linalg.sqrtm(joint)) / np.sqrt(np.diag(joint))[:, None]
 
+    own = np.empty_like(beta)
+    for g in range(len(encoding.groups)):
+        mine = np.flatnonzero(np.array(group) == g)
+        axes, told = crude.told(mine).along_axes(np.eye(len(mine)))
+        own[mine] = offsets(z[mine].T, axes, told, scale[g][:, None]).T
     mixed = np.stack([root(ratio[g]) @ row for g, row in zip(group, own, strict=True)])
-    np.testing.assert_allclose(beta, scale[group] * (encoding.principal_axes() @ mixed))
-    mixed = root(float(level["sharing"])) @ level["offset"]
-    np.testing.assert_allclose(level["effect"], level["scale"][:, None] * mixed)
+    np.testing.assert_allclose(beta, scale[group] * mixed, atol=1e-10)
+    n = len(plan.encoding.subgroups)
+    levels = crude.told(len(encoding.columns) + np.arange(n))
+    axes, told = levels.along_axes(plane_of_sum_zero(n))
+    own = offsets(level["offset"], axes, told, level["scale"][:, None])
+    mixed = root(float(level["sharing"])) @ own
+    np.testing.assert_allclose(level["effect"], level["scale"][:, None] * mixed, atol=1e-10)
     np.testing.assert_allclose(level["effect"].sum(axis=1), 0.0, atol=1e-12)
 
 
@@ -365,15 +385,14 @@ def test_unshrunk_groups_take_the_fixed_prior_and_have_no_scale(
     kept = [g for g in encoding.groups if g not in ("clinical", "gene")]
     assert list(model.coords["covariate_group"]) == kept
     names = ("beta", "beta_offset", "covariate_scale")
-    beta, offset, scale = pm.draw([model[n] for n in names], random_seed=2, mode="FAST_COMPILE")
-    rotated = encoding.principal_axes() @ offset
-    for k, column in enumerate(encoding.columns):
-        wanted = (
-            0.3 + 5.0 * rotated[k]
-            if column.group not in kept
-            else scale[kept.index(column.group)] * rotated[k]
-        )
-        np.testing.assert_allclose(beta[k], wanted)
+    beta, z, shrinkage = pm.draw([model[n] for n in names], random_seed=2, mode="FAST_COMPILE")
+    crude = Crude(some.events.plan(cohort))
+    for group in encoding.groups:
+        mine = np.array([k for k, c in enumerate(encoding.columns) if c.group == group])
+        mean, scale = (0.0, shrinkage[kept.index(group)]) if group in kept else (0.3, 5.0)
+        scale = np.broadcast_to(scale, len(spec.graph.labels))[:, None]
+        own = offsets(z[mine].T, *crude.told(mine).along_axes(np.eye(len(mine))), scale)
+        np.testing.assert_allclose(beta[mine], mean + (scale * own).T, atol=1e-10)
     every = replace(spec, events=replace(spec.events, unshrunk=encoding.groups))
     model = tb.assemble(every, cohort, priors)
     others = {"log_baseline", "treatment_effect", "entry_era_step"}

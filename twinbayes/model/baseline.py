@@ -331,19 +331,17 @@ def _random_walk(
     """Gaussian random walk along dims[1]; its first value has the prior of the level."""
     if told.steps == 1:
         return priors.make(name, "baseline_level", dims=dims, qualifiers=labels, axis=0)
-    prior = "baseline_roughness"
-    roughness = priors.make(f"{name}_roughness", prior, dims=dims[:1], qualifiers=labels)
+    roughness = priors.make(
+        f"{name}_roughness", "baseline_roughness", dims=dims[:1], qualifiers=labels
+    )
     first = priors.distribution("baseline_level", labels)
-    axes, along = told.along_axes()
-    share = np.ones(along.estimate.shape)
-    share[:, 1:] = along.shares(priors, prior, labels)[:, 1:] if centred is None else float(centred)
     walk: Tensor = pm.GaussianRandomWalk(
         name,
         sigma=roughness,
         init_dist=first,
         steps=told.steps - 1,
         dims=dims,
-        default_transform=AlongAxes(axes, share),
+        default_transform=AlongAxes(*told.along_axes(), centred),
     )
     note_prior(walk, "baseline_level", first, lambda values: values[..., 0])
     return walk

@@ -16,6 +16,8 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model import EventPlan, ModelSpec, assemble
+from twinbayes.model.events.crude import Crude
+from twinbayes.model.pooling.centring import Told, plane_of_sum_zero
 from twinbayes.names import PATIENT_WEIGHT
 
 
@@ -68,6 +70,11 @@ def by_hand(plan: EventPlan, cohort: Cohort, value: dict[str, np.ndarray]) -> np
     return out
 
 
+def log_widths(told: Told, scale: np.ndarray) -> float:
+    """Sum of log standard deviations given the data, of rows with one scale each."""
+    return float(-0.5 * np.log(1.0 / scale[:, None] ** 2 + told.information).sum())
+
+
 def test_the_log_density_is_priors_plus_the_formula_of_the_likelihood(
     model: pm.Model, plan: EventPlan, registry: Cohort, drawn: dict[str, np.ndarray]
 ) -> None:
@@ -98,13 +105,27 @@ def test_the_log_density_is_priors_plus_the_formula_of_the_likelihood(
     wanted += stats.norm(arguments["mu"], arguments["sigma"]).logpdf(walk[:, 0]).sum()
     step = stats.norm(0.0, value["log_baseline_roughness"][:, None])
     wanted += step.logpdf(np.diff(walk, axis=1)).sum()
-    for name in ("beta_offset", "treatment_offset"):
-        wanted += stats.norm.logpdf(value[name]).sum()
-    for name in ("subgroup_offset", "centre_offset"):  # normal on the plane of sum zero
-        free = value[name].shape[1] - 1
-        wanted += -0.5 * (value[name] ** 2).sum() - 0.5 * np.log(2 * np.pi) * free * len(
-            value[name]
-        )
+    # densities of coefficients, each over the width in units of which it is sampled
+    crude, columns = Crude(plan), plan.encoding.columns
+    for k, group in enumerate(groups):
+        mine = np.array([c for c, column in enumerate(columns) if column.group == group])
+        scale = value["covariate_scale"][k]
+        wanted += stats.norm(0.0, scale).logpdf(value["beta"][mine]).sum()
+        wanted += log_widths(crude.told(mine).along_axes(np.eye(len(mine)))[1], scale)
+    scale = value["treatment_heterogeneity"]
+    own = stats.norm(value["treatment_effect"][:, None], scale[:, None])
+    wanted += own.logpdf(value["treatment_subgroup_effect"]).sum()
+    wanted += log_widths(crude.by_effect(len(effects)), scale)
+    first = len(columns)
+    for name, labels in (("subgroup", plan.encoding.subgroups), ("centre", plan.encoding.centres)):
+        n = len(labels)
+        effect, scale = value[f"{name}_effect"], value[f"{name}_scale"]
+        # normal on the plane of sum zero
+        squares = np.square(effect).sum(axis=1) / scale**2
+        wanted += -0.5 * squares.sum() - (n - 1) * np.log(np.sqrt(2 * np.pi) * scale).sum()
+        told = crude.told(first + np.arange(n)).along_axes(plane_of_sum_zero(n))[1]
+        wanted += log_widths(told, scale)
+        first += n
     logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
     assert float(logp(on_value_scale(model, value))) == pytest.approx(wanted, rel=1e-9)
 
@@ -199,15 +220,3 @@ def test_a_start_that_is_not_finite_is_refused_before_sampling(
     )
     with pytest.raises(ModelError, match="no finite log-density at its start: event_loglik"):
         assemble(spec, registry, priors)
-
-
-def test_principal_axes_turn_each_group_within_itself(plan: EventPlan) -> None:
-    encoding = plan.encoding
-    axes = encoding.principal_axes()
-    np.testing.assert_allclose(axes.T @ axes, np.eye(len(axes)), atol=1e-12)
-    group = np.array([encoding.groups.index(c.group) for c in encoding.columns])
-    assert not axes[group[:, None] != group[None, :]].any()
-    turned = axes.T @ encoding.normal.covariance @ axes
-    same = group[:, None] == group[None, :]
-    off_diagonal = turned[same & ~np.eye(len(axes), dtype=bool)]
-    np.testing.assert_allclose(off_diagonal, 0.0, atol=1e-10)

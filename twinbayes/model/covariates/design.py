@@ -122,15 +122,6 @@ class Encoding:
         """Centring of 0/1 columns, 0 for the others."""
         return np.array([c.centre / c.scale if c.is_binary else 0.0 for c in self.columns])
 
-    def principal_axes(self) -> Floats:
-        """Orthogonal (column, axis) matrix: the principal axes of each covariate group."""
-        axes = np.zeros((len(self.columns), len(self.columns)))
-        for group in self.groups:
-            members = [k for k, column in enumerate(self.columns) if column.group == group]
-            mine = np.ix_(members, members)
-            axes[mine] = np.linalg.eigh(self.normal.covariance[mine])[1]
-        return axes
-
     def encode(self, cohort: Cohort) -> DesignMatrix:
         """Encode the patients of any cohort that has the same covariates.
 

@@ -1,29 +1,28 @@
 """The patients' own coefficients: drawn around their means, each sampled as its data ask.
 
-Coefficients of patients with several visits are sampled as they are (centred), those of the others
-in units of what patients differ by; so are, of all patients, the coefficients of which most visits
-tell little, such as a level long before the first visit.
+A patient's coefficients are sampled one after the other, each standardised as `pooling.centring`
+says, by what its prior and the patient's visits say given the coefficients before it. Where errors
+cannot be estimated beforehand (other families than the normal, mean functions), coefficients of
+patients with several visits are sampled as they are, those of the others in units of their spread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.model.curves.marker import MarkerData
 from twinbayes.model.pooling.centring import Told
 from twinbayes.names import (
     PATIENT,
-    PATIENT_CENTRED,
     PATIENT_CORRELATION,
     PATIENT_CURVE,
-    PATIENT_NON_CENTRED,
     PATIENT_SD,
     PATIENT_TERM,
     PATIENT_TERM_AGAIN,
@@ -33,7 +32,7 @@ from twinbayes.priors.prior_tags import note_prior, row_norms
 from twinbayes.tensors import Tensor
 
 _WIDE: Final = 10.0  # of what patients may differ by before anything is known, standardised
-_TOLD: Final = 0.5  # share of the data below which a coefficient is sampled in units of its spread
+_NOTHING: Final = 1e6  # spread of an estimate from nothing
 
 
 @dataclass(frozen=True)
@@ -60,27 +59,16 @@ class OwnCoefficients:
 
     def build(self, mean: Tensor, priors: PriorSet) -> Tensor:
         """Add spreads, correlations and coefficients; return all, (patient, term)."""
-        well, sparsely = self._by_visits()
-        told = self._shares(priors, well) >= _TOLD
-        # The first coefficients are sampled in units of their spread, the others as they are.
-        order = np.argsort(told if told.any() else ~told, kind="stable")
-        back = np.argsort(order)
-        root, correlation, spread = self._spread(order, priors)
+        root, correlation, spread = self._spread(priors)
         natural, level = self.natural[self.index], self.natural_level[self.index]
-        pm.Deterministic(PATIENT_SD, spread[back] * natural, dims=PATIENT_TERM)
-        pm.Deterministic(
-            PATIENT_CORRELATION,
-            correlation[back][:, back],
-            dims=(PATIENT_TERM, PATIENT_TERM_AGAIN),
-        )
-        n_offset = int((~told).sum()) if told.any() else 0
-        own = self._drawn(mean[:, self.index[order]], root, well, sparsely, n_offset)[:, back]
+        pm.Deterministic(PATIENT_SD, spread * natural, dims=PATIENT_TERM)
+        pm.Deterministic(PATIENT_CORRELATION, correlation, dims=(PATIENT_TERM, PATIENT_TERM_AGAIN))
+        own = self._drawn(mean, root)
         pm.Deterministic(PATIENT_CURVE, own * natural + level, dims=(PATIENT, PATIENT_TERM))
         n_all = len(self.natural)
         fixed = np.setdiff1d(np.arange(n_all), self.index)
         if not len(fixed):
-            drawn: Tensor = own
-            return drawn
+            return own
         columns = np.argsort(np.concatenate([self.index, fixed]))
         whole: Tensor = pt.concatenate([own, mean[:, fixed]], axis=1)[:, columns]
         return whole
@@ -90,18 +78,18 @@ class OwnCoefficients:
 
         `level` is that of each patient, -1 of none.
         """
-        every = np.arange(len(level))
         totals = np.zeros((2, len(self.labels), n_levels))
         for mine, visits in self._by_marker():
-            told = None if visits.scale.mean is not None else _told(visits, every)
-            if told is None:
+            if (told := _told(visits)) is None:
                 continue
             spread = [priors.get_entry("patient_sd", x).quantile(0.5) for x in self.labels[mine]]
-            weight = 1.0 / (1.0 / told.information + np.square(spread)[:, None])
+            variance = np.diagonal(told.covariance, axis1=1, axis2=2)
+            centre = np.average(told.estimate, axis=0, weights=1.0 / variance.sum(axis=1))
+            weight = 1.0 / (variance + np.square(spread))
             for k in range(n_levels):
                 here = level == k
-                totals[0, mine, k] = (weight * told.estimate)[:, here].sum(axis=1)
-                totals[1, mine, k] = weight[:, here].sum(axis=1)
+                totals[0, mine, k] = (weight * (told.estimate - centre))[here].sum(axis=0)
+                totals[1, mine, k] = weight[here].sum(axis=0)
         information = totals[1]
         estimate = np.divide(
             totals[0], information, out=np.zeros_like(information), where=information > 0.0
@@ -116,103 +104,130 @@ class OwnCoefficients:
             start = mine.stop
             yield mine, visits
 
-    def _spread(self, order: Ints, priors: PriorSet) -> tuple[Tensor, Tensor, Tensor]:
-        """Cholesky root, correlations and standard deviations, in an order of coefficients."""
-        labels = [self.labels[k] for k in order]
-        if len(labels) == 1:
+    def _spread(self, priors: PriorSet) -> tuple[Tensor, Tensor, Tensor]:
+        """Cholesky root, correlations and standard deviations."""
+        if len(self.labels) == 1:
             spread = priors.make(
-                "_patient_sd", "patient_sd", dims=(PATIENT_TERM,), qualifiers=labels
+                "_patient_sd", "patient_sd", dims=(PATIENT_TERM,), qualifiers=self.labels
             )
             return spread[:, None], pt.ones((1, 1)), spread
         root, correlation, spread = pm.LKJCholeskyCov(
             "_patient_root",
-            n=len(labels),
+            n=len(self.labels),
             eta=float(priors.get_entry("patient_correlation").arguments["eta"]),
-            sd_dist=priors.distribution("patient_sd", labels),
+            sd_dist=priors.distribution("patient_sd", self.labels),
             compute_corr=True,
             store_in_trace=False,
         )
-        scatter = priors.distribution("patient_sd", labels)
+        scatter = priors.distribution("patient_sd", self.labels)
         note_prior(pm.modelcontext(None)["_patient_root"], "patient_sd", scatter, row_norms)
         return root, correlation, spread
 
-    def _drawn(
-        self, own: Tensor, root: Tensor, well: Ints, sparsely: Ints, n_offset: int
-    ) -> Tensor:
-        """(patient, term) coefficients around their means `own`, in the order of `root`."""
-        model: Any = pm.modelcontext(None)
-        patients = model.coords[PATIENT]
-        pieces = []
-        if len(well):
-            model.add_coord(PATIENT_CENTRED, [patients[i] for i in well])
-            pieces.append(self._well_told(own[well], root, n_offset))
-        if len(sparsely):
-            model.add_coord(PATIENT_NON_CENTRED, [patients[i] for i in sparsely])
-            offset = pm.Normal(
-                "_patient_offset", 0.0, 1.0, dims=(PATIENT_NON_CENTRED, PATIENT_TERM)
-            )
-            pieces.append(own[sparsely] + offset @ root.T)
-        drawn: Tensor = pt.concatenate(pieces)[np.argsort(np.concatenate([well, sparsely]))]
-        return drawn
+    def _drawn(self, mean: Tensor, root: Tensor) -> Tensor:
+        """(patient, term) coefficients that vary, around their means."""
+        said = self._said()
+        # what prior and data leave to each coefficient given those before it, standardised
+        innovation: list[Tensor] = []
+        off: list[Tensor] = []
+        drawn = []
+        for k in range(len(self.labels)):
+            prior, sd = mean[:, self.index[k]], root[k, k]
+            estimate = pt.as_tensor(said.estimate[:, k])
+            for f in np.flatnonzero(said.along_fixed[:, k].any(axis=0)):
+                estimate = estimate + said.along_fixed[:, k, f] * (said.fixed[f] - mean[:, f])
+            for j in range(k):
+                prior = prior + root[k, j] * innovation[j]
+                if said.root[:, k, j].any():
+                    estimate = estimate + said.root[:, k, j] * off[j]
+            spread = said.root[:, k, k]
+            width = sd / pt.sqrt(1.0 + sd**2 / spread**2)
+            shift = (estimate - prior) * width / spread**2
+            if (given := said.as_they_are[:, k]).any():
+                width, shift = pt.where(given, 1.0, width), pt.where(given, -prior, shift)
+            z = pm.Normal(f"_patient_offset_{k}", -shift, sd / width, dims=PATIENT)
+            drawn.append(prior + width * (z + shift))
+            innovation.append((drawn[k] - prior) / sd)
+            off.append((drawn[k] - estimate) / spread)
+        all_drawn: Tensor = pt.stack(drawn, axis=1)
+        return all_drawn
 
-    def _well_told(self, own: Tensor, root: Tensor, n_offset: int) -> Tensor:
-        """Coefficients of the patients with several visits: the first ones as offsets."""
-        if not n_offset:
-            centred: Tensor = pm.MvNormal(
-                "_patient_curve", mu=own, chol=root, dims=(PATIENT_CENTRED, PATIENT_TERM)
-            )
-            return centred
-        model: Any = pm.modelcontext(None)
-        terms = np.arange(len(self.labels))
-        first, rest = (f"{PATIENT_TERM}_{part}" for part in ("offset", "centred"))
-        model.add_coords({first: terms[:n_offset], rest: terms[n_offset:]})
-        offset = pm.Normal("_patient_level_offset", 0.0, 1.0, dims=(PATIENT_CENTRED, first))
-        given = own[:, n_offset:] + offset @ root[n_offset:, :n_offset].T
-        others = pm.MvNormal(
-            "_patient_curve",
-            mu=given,
-            chol=root[n_offset:, n_offset:],
-            dims=(PATIENT_CENTRED, rest),
-        )
-        beginning = own[:, :n_offset] + offset @ root[:n_offset, :n_offset].T
-        both: Tensor = pt.concatenate([beginning, others], axis=1)
-        return both
-
-    def _by_visits(self) -> tuple[Ints, Ints]:
-        """Patients whose visits determine their curves, and the others."""
-        enough = [v.information > sum(v.scale.varies) for v in self.visits]
-        every = np.logical_and.reduce(enough)
-        return np.flatnonzero(every), np.flatnonzero(~every)
-
-    def _shares(self, priors: PriorSet, well: Ints) -> Floats:
-        """(term,) share of the data in what is known of the coefficients of these patients."""
-        found = np.ones(len(self.labels))
+    def _said(self) -> _Said:
+        """What the visits say of each patient's coefficients."""
+        n, width, n_all = len(self.visits[0].count), len(self.labels), len(self.natural)
+        estimate, as_they_are = np.zeros((n, width)), np.zeros((n, width), dtype=bool)
+        root, fixed = np.zeros((n, width, width)), np.zeros(n_all)
+        along_fixed, first = np.zeros((n, width, n_all)), 0
+        enough = np.logical_and.reduce([v.information > sum(v.scale.varies) for v in self.visits])
         for mine, visits in self._by_marker():
-            if visits.scale.mean is None and (told := _told(visits, well)) is not None:
-                share = told.shares(priors, "patient_sd", self.labels[mine])
-                found[mine] = share.mean(axis=1)
-        return found
+            common = first + np.flatnonzero(~np.array(visits.scale.varies))
+            first += len(visits.scale.varies)
+            if (told := _told(visits)) is None:
+                root[:, mine, mine] = np.eye(mine.stop - mine.start) * _NOTHING
+                as_they_are[enough, mine] = True
+                continue
+            estimate[:, mine] = told.estimate
+            root[:, mine, mine] = np.linalg.cholesky(told.covariance)
+            fixed[common], along_fixed[:, mine, common] = told.common, told.along_common
+        return _Said(estimate, root, as_they_are, fixed, along_fixed)
 
 
-def _told(visits: MarkerData, patients: Ints) -> Told | None:
-    """Estimate the coefficients that vary of some patients, each from its measured values.
+@dataclass(frozen=True)
+class _Said:
+    """What visits say of coefficients, before sampling.
 
-    Returns
-    -------
-    Told or None
-        (coefficient, patient) deviations from the mean; None where errors cannot be estimated.
+    Attributes
+    ----------
+    estimate
+        (patient, term) of those that vary, where the others are `fixed`.
+    root
+        (patient, term, term) Cholesky root of the covariance of its errors.
+    as_they_are
+        (patient, term) coefficients that are sampled as themselves.
+    fixed
+        (coefficient,) estimates of those that all patients have in common, 0 for the others.
+    along_fixed
+        (patient, term, coefficient) by how much less the estimate is for each unit more of them.
     """
+
+    estimate: Floats
+    root: Floats
+    as_they_are: Bools
+    fixed: Floats
+    along_fixed: Floats
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Least squares of one marker, as in `_Said`: of the terms that vary, and those in common."""
+
+    estimate: Floats
+    covariance: Floats
+    common: Floats
+    along_common: Floats
+
+
+def _told(visits: MarkerData) -> _Fitted | None:
+    """Estimate the coefficients that vary of each patient, from the patient's measured values.
+
+    Those that all patients have in common are estimated from all. None where errors cannot be
+    estimated.
+    """
+    if visits.scale.mean is not None:
+        return None
     fitted = np.linalg.pinv(visits.square, hermitian=True) @ visits.product[:, :, None]
     left = visits.total - (visits.product[:, None] @ fitted)[:, 0, 0]
     rank = np.linalg.matrix_rank(visits.square, hermitian=True)
     degrees = np.maximum(visits.count - rank, 0.0).sum()
-    if not degrees or not len(patients):
+    if not degrees:
         return None
     error = max(float(left.sum() / degrees), 1e-9)
-    wide = np.eye(visits.square.shape[1]) / _WIDE**2
-    variance = np.linalg.inv(visits.square[patients] / error + wide)
-    estimate = (variance @ visits.product[patients, :, None])[:, :, 0].T / error
-    varies = np.flatnonzero(visits.scale.varies)
-    information = 1.0 / np.diagonal(variance, axis1=1, axis2=2).T[varies]
-    mean = (estimate[varies] * information).sum(axis=1) / information.sum(axis=1)
-    return Told(estimate[varies] - mean[:, None], information)
+    varies = np.array(visits.scale.varies)
+    own, common = np.flatnonzero(varies), np.flatnonzero(~varies)
+    wide = np.eye(len(varies)) / _WIDE**2
+    total = visits.square.sum(axis=0) / error + wide
+    all_alike = np.linalg.solve(total, visits.product.sum(axis=0) / error)[common]
+    precision = visits.square[:, own][:, :, own] / error + wide[np.ix_(own, own)]
+    covariance = np.linalg.inv(precision)
+    along_common = covariance @ visits.square[:, own][:, :, common] / error
+    estimate = (covariance @ visits.product[:, own, None])[:, :, 0] / error
+    return _Fitted(estimate - along_common @ all_alike, covariance, all_alike, along_common)

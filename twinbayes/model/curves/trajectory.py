@@ -38,6 +38,7 @@ from twinbayes.model.curves.patients import OwnCoefficients
 from twinbayes.model.curves.turns import Since
 from twinbayes.model.curves.waves import add_waves, beside_waves, line_terms
 from twinbayes.model.pooling.basic import Exchangeable
+from twinbayes.model.pooling.centring import ToldTogether
 from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing.codec import Known
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
@@ -301,7 +302,7 @@ class Trajectories:
                     offset=f"curve_{what}_offset",
                     total=f"curve_{what}_effect",
                     scale_prior=f"curve_{what}_scale",
-                    told=own.told_by_level(index, len(known), priors),
+                    told=ToldTogether.of(own.told_by_level(index, len(known), priors)),
                 )
                 some = [labels[k] for k in learnt.varying]
                 by = pooling.build(names, (PATIENT_TERM, dim), some, len(known), priors)

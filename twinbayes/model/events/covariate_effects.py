@@ -13,7 +13,7 @@ from twinbayes.arrays import Bools, Floats
 from twinbayes.errors import ModelError
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.crude import Crude
-from twinbayes.model.pooling.centring import Told, power
+from twinbayes.model.pooling.centring import Told, turned
 from twinbayes.model.pooling.protocol import lean_together
 from twinbayes.names import BETA, COVARIATE, COVARIATE_GROUP, PRINCIPAL_AXIS, TRANSITION
 from twinbayes.priors import PriorSet
@@ -56,21 +56,19 @@ class CovariateEffects:
             return pt.zeros((0, len(self.signs)))
         if not self.groups:
             return priors.make(BETA, "covariate_effect", dims=dims)
-        scale = priors.make(
+        shrinkage = priors.make(
             _SCALE, _SCALE, dims=(COVARIATE_GROUP, TRANSITION), qualifiers=self.groups
-        )[self._rows]
-        # Independent normal offsets look the same along any axes. Along the principal axes of
-        # each group, correlated covariates (white cells, blasts, LDH) no longer slow sampling.
-        # Axes stay within their group, so they have the scale of its columns.
-        axes = self.encoding.principal_axes()
-        width = power(scale, self._share_told(crude.along(axes), priors))
-        offset = pm.Normal("beta_offset", 0.0, width, dims=(PRINCIPAL_AXIS, TRANSITION)) / width
+        )
+        mean, sd = self._unshrunk_prior(priors)
+        shrunk = pt.as_tensor(self._shrunk[:, None])
+        scale = pt.where(shrunk, shrinkage[self._rows], sd)
+        axes, told = self._axes(crude)
+        offset = told.deviations("beta_offset", scale, (PRINCIPAL_AXIS, TRANSITION)) / scale
+        # independent standard normal offsets are so along any axes of their group
+        rotated = turned(axes, offset.T).T
         if any(self.signs):
-            offset = self._leaning(offset, priors)
-        rotated = pt.as_tensor(axes) @ offset
-        effect: Tensor = scale * rotated
-        if not self._shrunk.all():
-            effect = pt.where(pt.as_tensor(self._shrunk)[:, None], effect, _fixed(rotated, priors))
+            rotated = self._leaning(rotated, priors)
+        effect = pt.where(shrunk, 0.0, mean) + scale * rotated
         beta: Tensor = pm.Deterministic(BETA, effect, dims=dims)
         return beta
 
@@ -83,31 +81,41 @@ class CovariateEffects:
         groups = self.groups
         return [groups.index(c.group) if c.group in groups else 0 for c in self.encoding.columns]
 
-    def _share_told(self, told: Told, priors: PriorSet) -> Floats:
-        """(axis, transition) share of the data in what is known of each effect."""
-        rows = np.where(self._shrunk, self._rows, -1)
-        each = [
-            Told(told.estimate[:, [k]], told.information[:, [k]]).shares(
-                priors, _SCALE, self.groups, rows
+    def _axes(self, crude: Crude) -> tuple[Floats, Told]:
+        """Axes of each group along which the data tell of effects independently.
+
+        Correlated covariates (white cells, blasts, LDH) do not slow sampling along them. Axes stay
+        within their group, so that they have the scale of its columns.
+
+        Returns
+        -------
+        axes, told
+            (transition, column, axis), and what is told along them, (axis, transition).
+        """
+        columns, n = self.encoding.columns, len(self.signs)
+        axes = np.zeros((n, len(columns), len(columns)))
+        estimate, information = np.zeros((2, len(columns), n))
+        for group in self.encoding.groups:
+            members = np.array([k for k, c in enumerate(columns) if c.group == group])
+            turned, told = crude.told(members).along_axes(np.eye(len(members)))
+            axes[:, members[:, None], members] = turned
+            estimate[members], information[members] = told.estimate.T, told.information.T
+        return axes, Told(estimate, information)
+
+    def _unshrunk_prior(self, priors: PriorSet) -> tuple[float, float]:
+        """Mean and standard deviation of the effects of groups that are not shrunk."""
+        if self._shrunk.all():
+            return 0.0, 1.0
+        entry = priors.get_entry("covariate_effect")
+        if entry.distribution != "Normal" or entry.mixture:
+            raise ModelError(
+                "Prior 'covariate_effect' must be one Normal where some groups are shrunk and "
+                "others are not. Override it, or shrink all groups."
             )
-            for k in range(len(self.signs))
-        ]
-        return np.concatenate(each, axis=1)
+        return float(entry.arguments["mu"]), float(entry.arguments["sigma"])
 
     def _leaning(self, own: Tensor, priors: PriorSet) -> Tensor:
         """Let offsets of `worse` and `better` lean together; each stays standard normal."""
         ratio = priors.make(_SHARING, _SHARING, dims=(COVARIATE_GROUP,), qualifiers=self.groups)
         shrunk = pt.as_tensor(self._shrunk.astype(np.float64))
         return lean_together(own, (ratio[self._rows] * shrunk)[:, None], self.signs)
-
-
-def _fixed(rotated: Tensor, priors: PriorSet) -> Tensor:
-    """Effects of the groups that are not shrunk."""
-    entry = priors.get_entry("covariate_effect")
-    if entry.distribution != "Normal" or entry.mixture:
-        raise ModelError(
-            "Prior 'covariate_effect' must be one Normal where some groups are shrunk and others "
-            "are not. Override it, or shrink all groups."
-        )
-    effect: Tensor = float(entry.arguments["mu"]) + float(entry.arguments["sigma"]) * rotated
-    return effect

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
 from twinbayes.model.events.plan import EventPlan
-from twinbayes.model.pooling.centring import Told
+from twinbayes.model.pooling.centring import Told, ToldTogether
+
+_TYPICAL: Final = 0.7  # standard deviation of log hazard ratios, for rough estimates alone
+_STEPS: Final = 8  # of Newton's method
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,48 @@ class Crude:
             out[self.plan.rows.intensity == k] = self._days(k) @ rate
         return out
 
-    def by_level(self, level: Ints, n_levels: int) -> Told:
-        """Estimate (intensity, level) log hazard ratios; `level` is that of each patient."""
-        rows = self.plan.rows
-        counts = np.zeros((2, len(self.plan.edges), n_levels))
-        known = level[rows.patient] >= 0
-        at = (rows.intensity[known], level[rows.patient[known]])
-        np.add.at(counts[0], at, rows.is_event[known])
-        np.add.at(counts[1], at, self.expected[known])
-        return Told.by_counts(*counts)
+    @cached_property
+    def _joint(self) -> tuple[Floats, Floats]:
+        """Log hazard ratios of all columns of the design, one Poisson regression an intensity.
+
+        Returns
+        -------
+        mode, precision
+            (intensity, column) and (intensity, column, column) of the posterior under independent
+            normal priors of standard deviation `_TYPICAL`.
+        """
+        n, width = len(self.plan.edges), self.plan.design.values.shape[1]
+        mode, precision = np.zeros((n, width)), np.zeros((n, width, width))
+        ridge = np.eye(width) / _TYPICAL**2
+        for k in range(n):
+            mine = self.plan.rows.intensity == k
+            x = self.plan.design.values[self.plan.rows.patient[mine]]
+            expected, events = self.expected[mine], self.plan.rows.is_event[mine]
+            for _ in range(_STEPS):
+                # the baseline is free: hazards are those that give as many events as there were
+                hazard = expected * np.exp(x @ mode[k])
+                total = hazard.sum()
+                if total > 0.0:
+                    hazard *= events.sum() / total
+                    centred = x - hazard @ x / max(hazard.sum(), 1e-300)
+                else:
+                    centred = x
+                precision[k] = (centred.T * hazard) @ centred + ridge
+                score = (events - hazard) @ centred - mode[k] / _TYPICAL**2
+                step = np.linalg.solve(precision[k], score)
+                mode[k] += step * min(1.0, 1.0 / max(np.abs(step).max(initial=0.0), 1e-300))
+        return mode, precision
+
+    def told(self, columns: Ints) -> ToldTogether:
+        """What the data tell of some columns of the design, whatever the others do.
+
+        Rows are the intensities.
+        """
+        mode, precision = self._joint
+        block = np.ix_(columns, columns)
+        marginal = np.array([np.linalg.inv(np.linalg.inv(p)[block]) for p in precision])
+        score = (marginal @ mode[:, columns, None])[:, :, 0]
+        return ToldTogether(marginal - np.eye(len(columns)) / _TYPICAL**2, score)
 
     def by_effect(self, n_effects: int) -> Told:
         """Estimate (effect, subgroup) log hazard ratios of treatments."""
@@ -67,22 +104,6 @@ class Crude:
                     counts[0, effect, level] += rows.is_event[row]
                     counts[1, effect, level] += self.expected[row]
         return Told.by_counts(*counts)
-
-    def along(self, axes: Floats) -> Told:
-        """Estimate (axis, intensity) log hazard ratios, by one step from none of them."""
-        rows = self.plan.rows
-        value = self.plan.design.values[:, : len(axes)] @ axes
-        score, information = np.zeros((2, axes.shape[1], len(self.plan.edges)))
-        for k in range(len(self.plan.edges)):
-            mine = rows.intensity == k
-            x, expected = value[rows.patient[mine]], self.expected[mine]
-            total = expected.sum()
-            if total > 0.0:
-                x = x - expected @ x / total
-                score[:, k] = (rows.is_event[mine] - expected) @ x
-                information[:, k] = expected @ np.square(x)
-        estimate = np.divide(score, information, out=np.zeros_like(score), where=information > 0)
-        return Told(estimate, information)
 
     def _days(self, intensity: int) -> Floats:
         """(row, window) days at risk of the rows of one intensity."""

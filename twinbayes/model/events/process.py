@@ -45,7 +45,7 @@ from twinbayes.model.events.time_varying import (
     laid_out,
 )
 from twinbayes.model.pooling.basic import Exchangeable
-from twinbayes.model.pooling.centring import Told
+from twinbayes.model.pooling.centring import ToldTogether
 from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import (
@@ -206,8 +206,9 @@ class EventProcess:
                 LOG_BASELINE_AT_EVENT, log_event, dims=(TRANSITION, WINDOW)
             )
         subgroups, centres = plan.encoding.subgroups, plan.encoding.centres
-        by_subgroup = crude.by_level(plan.design.subgroup, len(subgroups))
-        by_centre = crude.by_level(plan.design.centre, len(centres))
+        every = len(plan.encoding.columns) + np.arange(len(subgroups) + len(centres))
+        by_subgroup = crude.told(every[: len(subgroups)])
+        by_centre = crude.told(every[len(subgroups) :])
         coef = pt.concatenate(
             [
                 self._covariate_effects(plan.encoding).build(crude, priors),
@@ -288,7 +289,7 @@ class EventProcess:
         what: str,
         pooling: Pooling,
         labels: Sequence[str],
-        told: Told,
+        told: ToldTogether,
         priors: PriorSet,
     ) -> Tensor:
         """(label, transition) levels of subgroups or centres; none where there is only one."""
@@ -333,7 +334,7 @@ class EventProcess:
                 total=f"{TREATMENT_SUBGROUP_EFFECT}{suffix}",
                 scale_prior="treatment_heterogeneity",
                 mean_prior="treatment_effect",
-                told=told.take(members),
+                told=ToldTogether.of(told.take(members)),
             )
             parts.append(pooling.build(names, dims, labels, len(subgroups), priors))
             order += members

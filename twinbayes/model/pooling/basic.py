@@ -9,9 +9,9 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Bools
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.pooling.centring import power
+from twinbayes.model.pooling.centring import Told, ToldTogether, plane_of_sum_zero, turned
 from twinbayes.model.pooling.protocol import (
     EffectNames,
     around,
@@ -141,36 +141,36 @@ class Exchangeable:
         priors: PriorSet,
     ) -> Tensor:
         """Return effects around a learnt mean, shape (rows, groups); `names.scale` is learnt."""
-        scale = priors.make(names.scale, names.scale_prior, dims=dims[:1], qualifiers=rows)
-        width = power(scale[:, None], self._share_told(names, rows, n_groups, priors))
-        if self.nu is not None:
-            offset = pm.StudentT(names.offset, nu=self.nu, mu=0.0, sigma=width, dims=dims)
-            own = self._leaning(offset / width, names, priors)
-            return around(names, scale[:, None] * own, dims, rows, priors)
-        if names.mean_prior is None:
-            offset = pm.ZeroSumNormal(names.offset, sigma=width[:, :1], dims=dims, n_zerosum_axes=1)
-            total = scale[:, None] * self._leaning(offset / width, names, priors)
-        else:
+        scale = priors.make(names.scale, names.scale_prior, dims=dims[:1], qualifiers=rows)[:, None]
+        nothing = Told.nothing(len(rows), n_groups)
+        told, given = names.told or ToldTogether.of(nothing), self._as_they_are(rows)
+        if names.mean_prior is not None:
             mean = priors.make(names.mean, names.mean_prior, dims=dims[:1], qualifiers=rows)
-            offset = pm.Normal(names.offset, 0.0, width, dims=dims)
-            total = mean[:, None] + scale[:, None] * (offset / width)
-        return report(names.total, total, dims)
+            own = told.one_by_one().deviations(
+                names.offset, scale, dims, mean=mean[:, None], nu=self.nu, as_they_are=given
+            )
+            return report(names.total, mean[:, None] + own, dims)
+        if self.nu is not None:
+            own = told.one_by_one().deviations(
+                names.offset, scale, dims, nu=self.nu, as_they_are=given
+            )
+            return around(
+                names, scale * self._leaning(own / scale, names, priors), dims, rows, priors
+            )
+        axes, along = told.along_axes(plane_of_sum_zero(n_groups))
+        axis = f"{dims[1]}_axis"
+        pm.modelcontext(None).add_coord(axis, range(n_groups - 1))
+        own = along.deviations(names.offset, scale, (dims[0], axis), as_they_are=given) / scale
+        offset = turned(axes, own)
+        return report(names.total, scale * self._leaning(offset, names, priors), dims)
 
-    def _share_told(
-        self, names: EffectNames, rows: Sequence[str], n_groups: int, priors: PriorSet
-    ) -> Floats:
-        """(row, group) share of the data in what is known of each effect."""
-        if self.centred is not None:
-            for label in self.centred:
-                require_known(label, rows, "row to be centred")
-            inside = np.array([float(label in self.centred) for label in rows])
-            return np.repeat(inside[:, None], n_groups, axis=1)
-        if names.told is None:
-            return np.zeros((len(rows), n_groups))
-        share = names.told.shares(priors, names.scale_prior, rows)
-        if names.mean_prior is None and self.nu is None:  # on the plane of sum zero: one a row
-            share[:] = share.mean(axis=1, keepdims=True)
-        return share
+    def _as_they_are(self, rows: Sequence[str]) -> Bools | None:
+        """(row, 1) which rows are sampled as themselves; None: as their data ask."""
+        if self.centred is None:
+            return None
+        for label in self.centred:
+            require_known(label, rows, "row to be centred")
+        return np.array([[label in self.centred] for label in rows])
 
     @staticmethod
     def _leaning(offset: Tensor, names: EffectNames, priors: PriorSet) -> Tensor:

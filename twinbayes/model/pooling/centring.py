@@ -1,32 +1,28 @@
-"""How much of a coefficient the data tell, which decides how it is sampled.
+"""How coefficients with a learnt scale are sampled, by what the data tell of each.
 
-A coefficient with a learnt scale is sampled as itself (centred) where many events tell it, and in
-units of its scale (non-centred) where few do; each choice traps or slows the sampler where the
-other is right. In between, it is sampled in units of a power of the scale: ``scale ** (1 - share)``
-with the share of its information that comes from the data (partial non-centring; Papaspiliopoulos,
-Roberts and Sköld 2007, doi:10.1214/088342307000000014). A scale that may be next to nothing makes a
-funnel of whatever is sampled as itself, so that shares are those at the smallest scale that is
-still likely. The model is the same for any choice.
+A coefficient c ~ N(mean, scale²) of which the data say c ~ N(estimate, 1 / information) has, at any
+scale, a normal posterior of known mean m and standard deviation v. It is sampled as (c - m) / v.
+This is close to standard normal and independent of the scale whatever the scale is, where both the
+usual choices (the coefficient itself, and the coefficient in units of its scale) trap or slow the
+sampler in one case or another. Papaspiliopoulos, Roberts and Sköld (2007,
+doi:10.1214/088342307000000014) have the theory, with m and v at one scale. The model is the same
+for any estimate: a rough one costs time alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
+import pymc as pm
 import pytensor.tensor as pt
 
-from twinbayes.arrays import Floats, Ints
-from twinbayes.priors import PriorSet
+from twinbayes.arrays import Bools, Floats
 from twinbayes.tensors import Tensor
 
-_POINTS: Final = (np.arange(200) + 0.5) / 200
-_SMALLEST: Final = 0.001
-"""Probability of a scale below the one that shares are computed for."""
-_LITTLE: Final = 0.3
-"""Shares below this one count as none."""
+_STEPS: Final = 50  # of Newton's method: a step is at most 1, and quadratic near the end
 
 
 @dataclass(frozen=True)
@@ -46,63 +42,131 @@ class Told:
 
     @classmethod
     def by_counts(cls, events: Floats, expected: Floats) -> Self:
-        """Estimate log hazard ratios from numbers of events, and of those to be expected."""
-        return cls(np.log((events + 0.5) / (expected + 0.5)), np.minimum(events, expected))
+        """Estimate log hazard ratios from numbers of events, and of those to be expected.
+
+        A normal approximation where the posterior under the prior N(0, 1) has its mode: no events
+        among many expected tell something too.
+        """
+        mode = np.zeros(np.shape(events))
+        for _ in range(_STEPS):
+            hazard = expected * np.exp(mode)
+            step = (events - hazard - mode) / (hazard + 1.0)
+            mode = mode + np.clip(step, -1.0, 1.0)
+        information = expected * np.exp(mode)
+        more = np.divide(mode, information, out=np.zeros_like(mode), where=information > 0.0)
+        return cls(mode + more, information)
+
+    @classmethod
+    def nothing(cls, *shape: int) -> Self:
+        """Of coefficients of which the data tell nothing."""
+        return cls(np.zeros(shape), np.zeros(shape))
 
     def take(self, rows: Sequence[int]) -> Told:
         """Return what is told of some of the rows."""
         index = list(rows)
         return Told(self.estimate[index], self.information[index])
 
-    def shares(
+    def width(self, scale: Tensor) -> Tensor:
+        """Standard deviation of each coefficient given the data, at a scale that broadcasts."""
+        wide: Tensor = scale / pt.sqrt(1.0 + self.information * scale**2)
+        return wide
+
+    def deviations(
         self,
-        priors: PriorSet,
-        scale: str,
-        labels: Sequence[str],
-        groups: Ints | None = None,
-    ) -> Floats:
-        """Share of the data in what is known of each coefficient, from 0 to 1.
+        name: str,
+        scale: Tensor,
+        dims: tuple[str, str],
+        *,
+        mean: Tensor | float = 0.0,
+        nu: float | None = None,
+        as_they_are: Bools | None = None,
+    ) -> Tensor:
+        """Add coefficients to the model that is being built; return how they differ from the mean.
 
         Parameters
         ----------
-        priors, scale, labels
-            The prior of the scales: its name, and the label of each.
-        groups
-            Which of the scales each row has; default: each its own.
+        name
+            Of the variable that is sampled.
+        scale
+            Standard deviation, or scale of the Student's t; broadcasts to (row, coefficient).
+        dims
+            Of the variable.
+        mean
+            Of the coefficients.
+        nu
+            Degrees of freedom; None for a normal distribution.
+        as_they_are
+            Rows, (row, 1), that are sampled as deviations whatever the data tell, and in units of
+            the scale where False.
+        """
+        if as_they_are is None:
+            width = self.width(scale)
+            shift = (self.estimate - mean) * self.information * width
+        else:
+            width, shift = pt.where(pt.as_tensor(as_they_are), 1.0, scale), 0.0
+        of: dict[str, Any] = {"mu": -shift, "sigma": scale / width, "dims": dims}
+        z = pm.Normal(name, **of) if nu is None else pm.StudentT(name, nu=nu, **of)
+        deviation: Tensor = width * (z + shift)
+        return deviation
+
+
+@dataclass(frozen=True)
+class ToldTogether:
+    """Rough estimates of coefficients that the data tell together.
+
+    Attributes
+    ----------
+    information, score
+        Of the data about each row of coefficients, (row, coefficient, coefficient), and that times
+        the estimates, (row, coefficient).
+    """
+
+    information: Floats
+    score: Floats
+
+    @classmethod
+    def of(cls, told: Told) -> Self:
+        """Of coefficients that the data tell one by one."""
+        n = told.information.shape[1]
+        return cls(told.information[:, :, None] * np.eye(n), told.information * told.estimate)
+
+    def one_by_one(self) -> Told:
+        """What is told of each, the others being known."""
+        return _told(np.diagonal(self.information, axis1=1, axis2=2), self.score)
+
+    def along_axes(self, within: Floats) -> tuple[Floats, Told]:
+        """Axes of a space along which the data tell of coefficients independently.
+
+        Parameters
+        ----------
+        within
+            Orthonormal basis of the space, (coefficient, axis): coefficients that are independent
+            normal with one scale are so along any axes of it.
 
         Returns
         -------
-        ndarray
-            (row, coefficient). The coefficients of rows with one scale are taken as drawn around
-            0 with this scale.
+        axes, told
+            (row, coefficient, axis), and what is told along them.
         """
-        groups = np.arange(len(labels)) if groups is None else groups
-        share = np.zeros(self.information.shape)
-        for group, label in enumerate(labels):
-            mine = groups == group
-            if mine.any():
-                prior = priors.get_entry(scale, label)
-                points = np.array([prior.quantile(p) for p in _POINTS])
-                told = self.information[mine]
-                least = np.square(_smallest(points, self.estimate[mine], told)) * told
-                share[mine] = least / (1.0 + least)
-        # between the two, a chain that has come near a scale of nothing takes long to leave it
-        return np.where(share < _LITTLE, 0.0, share)
+        known, turned = np.linalg.eigh(within.T @ self.information @ within)
+        axes = within @ turned
+        along = (np.swapaxes(axes, 1, 2) @ self.score[:, :, None])[:, :, 0]
+        return axes, _told(known, along)
 
 
-def _smallest(points: Floats, estimate: Floats, information: Floats) -> float:
-    """Return the smallest scale that is likely, of points of equal prior probability."""
-    some = information > 0.0
-    if not some.any():
-        return 0.0
-    variance = np.square(points)[:, None] + 1.0 / information[some]
-    log_density = -0.5 * (np.log(variance) + np.square(estimate[some]) / variance).sum(axis=1)
-    weight = np.exp(log_density - log_density.max())
-    below = np.cumsum(weight) / weight.sum()
-    return float(points[np.searchsorted(below, _SMALLEST)])
+def plane_of_sum_zero(n: int) -> Floats:
+    """Orthonormal basis, (n, n - 1), of the coefficients that sum to zero."""
+    return np.linalg.svd(np.ones((1, n)))[2][1:].T
 
 
-def power(scale: Tensor, exponent: Floats) -> Tensor:
-    """Return a positive scale to constant powers, by what the shapes broadcast to."""
-    raised: Tensor = pt.exp(pt.as_tensor(exponent) * pt.log(scale))
-    return raised
+def turned(axes: Floats, along: Tensor) -> Tensor:
+    """Coefficients, (row, coefficient), of what they are along axes, (row, axis)."""
+    rows: Tensor = pt.stack([pt.as_tensor(own) @ along[k] for k, own in enumerate(axes)])
+    return rows
+
+
+def _told(information: Floats, score: Floats) -> Told:
+    largest = information.max(axis=1, keepdims=True, initial=0.0)
+    some = information > 1e-9 * np.maximum(largest, 1.0)
+    estimate = np.divide(score, information, out=np.zeros(score.shape), where=some)
+    return Told(estimate, np.where(some, information, 0.0))

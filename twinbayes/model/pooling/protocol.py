@@ -16,7 +16,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
-from twinbayes.model.pooling.centring import Told
+from twinbayes.model.pooling.centring import ToldTogether
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
@@ -43,7 +43,7 @@ class EffectNames:
     mean_prior: str | None = None
     sharing: str = ""
     signs: tuple[float, ...] = ()
-    told: Told | None = field(default=None, compare=False)
+    told: ToldTogether | None = field(default=None, compare=False)
 
 
 @runtime_checkable

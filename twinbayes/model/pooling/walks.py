@@ -23,49 +23,60 @@ _MORE: Final = 0.25
 
 
 class AlongAxes(Transform):  # type: ignore[misc]
-    """A random walk as coordinates along the axes of `axes_of`.
-
-    Coordinates are multiplied by the walk's standard deviation to the power ``1 - share``.
+    """A random walk as coordinates along axes, each standardised as `centring` says.
 
     Parameters
     ----------
     axes
-        Directions, shape (row, step, axis).
-    share
-        How much of each coordinate the data tell, from 0 to 1, shape (row, axis).
+        Directions, shape (row, step, axis); the first axis is the level.
+    told
+        What the data tell of coordinates along them.
+    as_they_are
+        Sample all coordinates as they are, or all in units of the walk's standard deviation;
+        None: as the data tell of each.
     """
 
     name = "along_axes"
     ndim_supp = 1
 
-    def __init__(self, axes: Floats, share: Floats) -> None:
+    def __init__(self, axes: Floats, told: Told, as_they_are: bool | None) -> None:
         self._axes = axes
         self._back = np.linalg.inv(axes)
-        self._power = 1.0 - share
+        self._told = told
+        self._as_they_are = as_they_are
         self._log_volume = np.linalg.slogdet(axes)[1]
 
     def forward(self, value: Tensor, *inputs: Any) -> Tensor:
         """Return the coordinates of a walk, (row, axis)."""
         along = (pt.as_tensor(self._back) * value[:, None, :]).sum(axis=-1)
-        out: Tensor = along / pt.exp(self._log_scale(inputs))
+        width, mean = self._given_data(inputs)
+        out: Tensor = (along - mean) / width
         return out
 
     def backward(self, value: Tensor, *inputs: Any) -> Tensor:
         """Return the walk, (row, step)."""
-        along = value * pt.exp(self._log_scale(inputs))
+        width, mean = self._given_data(inputs)
+        along = mean + value * width
         walk: Tensor = (pt.as_tensor(self._axes) * along[:, None, :]).sum(axis=-1)
         return walk
 
     def log_jac_det(self, value: Tensor, *inputs: Any) -> Tensor:
         """Log of the volume that a unit of coordinates takes up, (row,)."""
-        volume: Tensor = self._log_scale(inputs).sum(axis=-1) + pt.as_tensor(self._log_volume)
+        width, _ = self._given_data(inputs)
+        volume: Tensor = pt.log(width).sum(axis=-1) + pt.as_tensor(self._log_volume)
         return volume
 
-    def _log_scale(self, inputs: Any) -> Tensor:
+    def _given_data(self, inputs: Any) -> tuple[Tensor, Tensor]:
+        """Standard deviation and mean of each coordinate given the data, (row, axis)."""
         # a walk in PyMC is made of its first value, its steps, and their number
-        sd = inputs[1].owner.inputs[-1].flatten()
-        log_scale: Tensor = self._power * pt.log(sd)[:, None]
-        return log_scale
+        sd = inputs[1].owner.inputs[-1].flatten()[:, None]
+        is_level = np.arange(self._axes.shape[-1]) == 0
+        if self._as_they_are is not None:
+            in_units = ~is_level & (not self._as_they_are)
+            return pt.where(in_units, sd, 1.0), pt.zeros(self._axes.shape[::2])
+        width = pt.where(is_level, 1.0, self._told.width(sd))
+        mean = pt.where(is_level, 0.0, self._told.estimate * self._told.information * width**2)
+        return width, mean
 
 
 @dataclass(frozen=True)
