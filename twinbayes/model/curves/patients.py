@@ -17,6 +17,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from twinbayes.arrays import Bools, Floats, Ints
+from twinbayes.model.curves.families.protocol import LEFT, RIGHT
 from twinbayes.model.curves.marker import MarkerData
 from twinbayes.model.pooling.centring import Told
 from twinbayes.names import (
@@ -33,6 +34,7 @@ from twinbayes.tensors import Tensor
 
 _WIDE: Final = 10.0  # of what patients may differ by before anything is known, standardised
 _NOTHING: Final = 1e6  # spread of an estimate from nothing
+_BEYOND: Final = 0.2  # what a value beyond a limit tells, against a measured one
 
 
 @dataclass(frozen=True)
@@ -221,13 +223,24 @@ def _told(visits: MarkerData) -> _Fitted | None:
     if not degrees:
         return None
     error = max(float(left.sum() / degrees), 1e-9)
+    square, product = _with_limits(visits)
     varies = np.array(visits.scale.varies)
     own, common = np.flatnonzero(varies), np.flatnonzero(~varies)
     wide = np.eye(len(varies)) / _WIDE**2
-    total = visits.square.sum(axis=0) / error + wide
-    all_alike = np.linalg.solve(total, visits.product.sum(axis=0) / error)[common]
-    precision = visits.square[:, own][:, :, own] / error + wide[np.ix_(own, own)]
+    total = square.sum(axis=0) / error + wide
+    all_alike = np.linalg.solve(total, product.sum(axis=0) / error)[common]
+    precision = square[:, own][:, :, own] / error + wide[np.ix_(own, own)]
     covariance = np.linalg.inv(precision)
-    along_common = covariance @ visits.square[:, own][:, :, common] / error
-    estimate = (covariance @ visits.product[:, own, None])[:, :, 0] / error
+    along_common = covariance @ square[:, own][:, :, common] / error
+    estimate = (covariance @ product[:, own, None])[:, :, 0] / error
     return _Fitted(estimate - along_common @ all_alike, covariance, all_alike, along_common)
+
+
+def _with_limits(visits: MarkerData) -> tuple[Floats, Floats]:
+    """Sums over measured values, and over limits that values lie beyond, which tell less."""
+    square, product, others = visits.square.copy(), visits.product.copy(), visits.visits
+    beyond = np.isin(others.code, (LEFT, RIGHT))
+    who, columns = others.patient[beyond], others.columns[beyond]
+    np.add.at(square, who, _BEYOND * columns[:, :, None] * columns[:, None, :])
+    np.add.at(product, who, _BEYOND * columns * others.value[beyond, None])
+    return square, product
