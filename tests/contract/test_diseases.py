@@ -139,7 +139,8 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
         wanted[f"time_varying_{k}_offset"] = (f"time_varying_{k}_step", f"time_varying_{k}_class")
     if spec.trajectories is not None:
         wanted |= {
-            "_curve_level": ("curve_term",),
+            "_curve_level_offset": ("curve_term",),
+            "_patient_sd": ("patient_term",),
             "_marker_sd": ("marker_with_error",),
         }
         if spec.associations:
@@ -158,7 +159,7 @@ def test_a_model_has_exactly_its_free_variables_and_dims(
     found = {v.name: tuple(model.named_vars_to_dims.get(v.name, ())) for v in model.free_RVs}
     for k in range(len(model.coords.get("patient_term", ()))):
         assert found.pop(f"_patient_offset_{k}") == ("patient",)
-    found.pop("_patient_root", None)  # PyMC's LKJCholeskyCov gives its Cholesky factor no dims
+    found.pop("_patient_partial", None)  # pairs of terms have no dim
     assert found == expected_variables(spec, pooling, baseline)
 
 

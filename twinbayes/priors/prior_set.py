@@ -213,6 +213,8 @@ class PriorSet(Mapping[str, PriorEntry]):
         # Reports and the command line read priors without waiting for PyMC to import.
         import pymc as pm
 
+        from twinbayes.priors.scales import OF_SCALES, OnLine
+
         resolved = self._resolve(prior, qualifiers)
         shape = None
         if qualifiers is not None:
@@ -232,8 +234,13 @@ class PriorSet(Mapping[str, PriorEntry]):
             key: float(value) if shape is None else value.reshape(shape)
             for key, value in self.arguments(prior, qualifiers).items()
         }
+        options: dict[str, Any] = {"dims": dims}
+        if resolved[0].distribution in OF_SCALES:
+            median = np.array([entry.quantile(0.5) for entry in resolved])
+            unit = median[0] if shape is None else median.reshape(shape)
+            options["default_transform"] = OnLine(unit)
         variable: TensorVariable[Any, Any] = getattr(pm, resolved[0].distribution)(
-            rv_name, **arguments, dims=dims
+            rv_name, **arguments, **options
         )
         note_prior(variable, prior.partition(".")[0], variable)
         return variable

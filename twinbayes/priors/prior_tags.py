@@ -15,8 +15,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
-
 from twinbayes.arrays import Floats
 
 _TAG: Final = "twinbayes_prior"
@@ -102,13 +100,3 @@ def note_use(stem: str, qualifier: str | None, given: str) -> None:
     use = _USE.get()
     if use is not None:
         use.note(stem, qualifier, given)
-
-
-def row_norms(packed: Floats) -> Floats:
-    """(draw, row) norms of the rows of lower triangles, given one row after the other.
-
-    Of the Cholesky root of a covariance matrix they are the standard deviations.
-    """
-    n = int((np.sqrt(8 * packed.shape[1] + 1) - 1) // 2)
-    starts = np.cumsum(np.arange(n))
-    return np.asarray(np.sqrt(np.add.reduceat(packed**2, starts, axis=1)))

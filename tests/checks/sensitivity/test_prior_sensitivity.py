@@ -28,7 +28,7 @@ from twinbayes.inference.densities.log_prior import (
 from twinbayes.model import assemble_plan
 from twinbayes.names import PATIENT
 from twinbayes.priors import load_priors
-from twinbayes.priors.prior_tags import note_prior, noted_prior, row_norms
+from twinbayes.priors.prior_tags import note_prior, noted_prior
 
 
 def some_draws(model: pm.Model, n: int = 3) -> xr.DataTree:
@@ -67,22 +67,16 @@ def test_log_priors_are_sums_of_the_densities_of_entries() -> None:
     np.testing.assert_allclose(found["baseline_level"][0], first)
 
 
-def test_a_cholesky_root_gives_its_standard_deviations() -> None:
-    rng = np.random.default_rng(0)
-    for n in (1, 2, 4):
-        root = np.tril(rng.normal(size=(5, n, n)))
-        rows, columns = np.tril_indices(n)
-        wanted = np.sqrt((root @ root.transpose(0, 2, 1))[:, range(n), range(n)])
-        np.testing.assert_allclose(row_norms(root[:, rows, columns]), wanted)
-
-
 def test_every_library_prior_of_a_model_is_scaled_and_no_offset_is() -> None:
     spec, cohort = tb.disease("registry"), tb.datasets.registry()
     model = assemble_plan(spec, spec.plan(cohort), load_priors(spec.priors))
     notes = {rv.name: noted_prior(rv) for rv in model.free_RVs}
     without = {name for name, note in notes.items() if note is None}
-    assert all("offset" in name or "step" in name or "curve" in name for name in without)
+    others = ("offset", "step", "curve", "partial")
+    assert all(any(part in name for part in others) for name in without)
+    notes |= {v.name: noted_prior(v) for v in model.deterministics}
     scaled = {note.name for note in notes.values() if note is not None}
+    assert "curve_level" in scaled
     assert {"covariate_scale", "subgroup_scale", "treatment_heterogeneity", "patient_sd"} <= scaled
     assert scaled <= {name.partition(".")[0] for name in load_priors("registry")}
 

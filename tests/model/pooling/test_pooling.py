@@ -12,6 +12,7 @@ import pytensor.tensor as pt
 import pytest
 from scipy import optimize, stats
 
+from tests.support.on_line import on_line
 from twinbayes import load_priors
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
@@ -97,7 +98,7 @@ def test_exchangeable_effects_are_mean_plus_scale_times_offset(priors: PriorSet)
     total = model["total"].eval(values, mode="FAST_COMPILE")
     np.testing.assert_allclose(total, mean[:, None] + scale[:, None] * offset)
     logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE")(
-        {"mean": mean, "scale_log__": np.log(scale), "offset": offset}
+        {"mean": mean, "scale_line__": on_line(model, "scale", scale), "offset": offset}
     )
     wanted = (
         stats.norm(0.2, 0.7).logpdf(mean).sum()
@@ -194,7 +195,9 @@ def mode_of(
     dlogp = model.compile_dlogp(movable, mode="FAST_COMPILE", jacobian=False)
     start = model.initial_point()
     if heterogeneity is not None:
-        start["treatment_heterogeneity_log__"][:] = np.log(heterogeneity)
+        start["treatment_heterogeneity_line__"][:] = on_line(
+            model, "treatment_heterogeneity", [heterogeneity]
+        )
     sizes = np.cumsum([start[v.name].size for v in moving])[:-1]
 
     def unravel(x: np.ndarray) -> dict[str, np.ndarray]:

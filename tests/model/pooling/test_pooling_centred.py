@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 import twinbayes as tb
+from tests.support.on_line import on_line
 from twinbayes.errors import OptionError
 from twinbayes.inference import AggregateFit
 from twinbayes.model import Commensurate, Exchangeable, RobustMap
@@ -65,7 +66,7 @@ def test_a_centred_row_has_the_same_density_and_effects(
     values, n_free = [], 4
     for model, width in zip(models, ([1.0, 1.0, 1.0], [1.0, scale[1], 1.0]), strict=True):
         point = model.initial_point()
-        point["scale_log__"] = np.log(scale)
+        point["scale_line__"] = on_line(model, "scale", scale)
         key = next(k for k in point if k.startswith("offset"))
         n_free = point[key].shape[1]
         point[key] = np.array(width)[:, None] * offset[:, :n_free]

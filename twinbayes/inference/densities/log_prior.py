@@ -60,10 +60,11 @@ def log_prior_of(model: pm.Model, tree: xr.DataTree) -> xr.Dataset:
     terms: dict[str, Floats] = {}
     left_out = []
     with config.change_flags(mode="FAST_COMPILE", cxx=""):
-        for variable in model.free_RVs:
+        for variable in (*model.free_RVs, *model.deterministics):
             note = noted_prior(variable)
             if note is None:
-                left_out.append(str(variable.name))
+                if variable in model.free_RVs:
+                    left_out.append(str(variable.name))
                 continue
             if variable.name not in draws:
                 raise FitError(

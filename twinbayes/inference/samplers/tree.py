@@ -12,6 +12,7 @@ import xarray as xr
 
 from twinbayes.errors import FitError
 from twinbayes.names import CHAIN, DRAW, HIDDEN_POSTERIOR, POSTERIOR, SAMPLE_STATS
+from twinbayes.priors.prior_tags import noted_prior
 
 STATISTICS: Final = {
     "diverging": np.bool_,
@@ -31,9 +32,14 @@ def is_hidden(name: str) -> bool:
 
 
 def kept_names(model: pm.Model) -> list[str]:
-    """Names of what a sampler has to record: sampled variables, and deterministics not hidden."""
+    """Names of what a sampler has to record.
+
+    Sampled variables; and deterministics that are not hidden, or have a prior of the prior set.
+    """
     sampled = [rv.name for rv in model.free_RVs]
-    return sampled + [v.name for v in model.deterministics if not is_hidden(v.name)]
+    return sampled + [
+        v.name for v in model.deterministics if not is_hidden(v.name) or noted_prior(v) is not None
+    ]
 
 
 def build_tree(

@@ -29,7 +29,6 @@ from twinbayes.names import (
     PATIENT_TERM_AGAIN,
 )
 from twinbayes.priors import PriorSet
-from twinbayes.priors.prior_tags import note_prior, row_norms
 from twinbayes.tensors import Tensor
 
 _WIDE: Final = 10.0  # of what patients may differ by before anything is known, standardised
@@ -59,9 +58,9 @@ class OwnCoefficients:
     natural: Floats
     natural_level: Floats
 
-    def build(self, mean: Tensor, priors: PriorSet) -> Tensor:
-        """Add spreads, correlations and coefficients; return all, (patient, term)."""
-        root, correlation, spread = self._spread(priors)
+    def build(self, mean: Tensor, spreads: Spreads) -> Tensor:
+        """Add the patients' coefficients; return all, (patient, term)."""
+        root, correlation, spread = spreads.root, spreads.correlation, spreads.spread
         natural, level = self.natural[self.index], self.natural_level[self.index]
         pm.Deterministic(PATIENT_SD, spread * natural, dims=PATIENT_TERM)
         pm.Deterministic(PATIENT_CORRELATION, correlation, dims=(PATIENT_TERM, PATIENT_TERM_AGAIN))
@@ -74,6 +73,27 @@ class OwnCoefficients:
         columns = np.argsort(np.concatenate([self.index, fixed]))
         whole: Tensor = pt.concatenate([own, mean[:, fixed]], axis=1)[:, columns]
         return whole
+
+    def levels_given_data(
+        self, spreads: Spreads, prior_mean: Floats, prior_sd: Floats
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of all mean coefficients given visits and spreads, roughly.
+
+        `prior_mean` and `prior_sd` (coefficient,) are those of independent normal priors.
+        """
+        mean, width = list(pt.as_tensor(prior_mean)), list(pt.as_tensor(prior_sd))
+        for mine, visits in self._by_marker():
+            if (told := _told(visits)) is None:
+                continue
+            variance = np.diagonal(told.covariance, axis1=1, axis2=2)
+            for k, at in enumerate(range(mine.start, mine.stop)):
+                each = 1.0 / (spreads.spread[at] ** 2 + variance[:, k])
+                j = int(self.index[at])
+                known = prior_sd[j] ** -2.0
+                information = known + each.sum()
+                mean[j] = (known * prior_mean[j] + (each * told.estimate[:, k]).sum()) / information
+                width[j] = 1.0 / pt.sqrt(information)
+        return pt.stack(mean), pt.stack(width)
 
     def told_by_level(self, level: Ints, n_levels: int, priors: PriorSet) -> Told:
         """Estimate how levels differ in each coefficient, (term, level).
@@ -106,24 +126,30 @@ class OwnCoefficients:
             start = mine.stop
             yield mine, visits
 
-    def _spread(self, priors: PriorSet) -> tuple[Tensor, Tensor, Tensor]:
-        """Cholesky root, correlations and standard deviations."""
-        if len(self.labels) == 1:
-            spread = priors.make(
-                "_patient_sd", "patient_sd", dims=(PATIENT_TERM,), qualifiers=self.labels
-            )
-            return spread[:, None], pt.ones((1, 1)), spread
-        root, correlation, spread = pm.LKJCholeskyCov(
-            "_patient_root",
-            n=len(self.labels),
-            eta=float(priors.get_entry("patient_correlation").arguments["eta"]),
-            sd_dist=priors.distribution("patient_sd", self.labels),
-            compute_corr=True,
-            store_in_trace=False,
+    def spreads(self, priors: PriorSet) -> Spreads:
+        """Add what patients differ by in each coefficient, and how these go together."""
+        n = len(self.labels)
+        spread = priors.make(
+            "_patient_sd", "patient_sd", dims=(PATIENT_TERM,), qualifiers=self.labels
         )
-        scatter = priors.distribution("patient_sd", self.labels)
-        note_prior(pm.modelcontext(None)["_patient_root"], "patient_sd", scatter, row_norms)
-        return root, correlation, spread
+        if n == 1:
+            return Spreads(spread[:, None], pt.ones((1, 1)), spread)
+        eta = float(priors.get_entry("patient_correlation").arguments["eta"])
+        pairs = [(k, j) for k in range(n) for j in range(k)]
+        # Partial correlations of the LKJ distribution are independent (Lewandowski, Kurowicka and
+        # Joe 2009, doi:10.1016/j.jmva.2009.04.008), and free of the spreads.
+        shape = np.array([eta + (n - 2 - j) / 2 for _, j in pairs])
+        partial = 2.0 * pm.Beta("_patient_partial", shape, shape, shape=len(pairs)) - 1.0
+        rows = []
+        for k in range(n):
+            left, row = pt.as_tensor(1.0), []
+            for j in range(k):
+                own = partial[pairs.index((k, j))]
+                row.append(own * left)
+                left = left * pt.sqrt(1.0 - own**2)
+            rows.append(pt.stack([*row, left, *[pt.as_tensor(0.0)] * (n - 1 - k)]))
+        factor = pt.stack(rows)
+        return Spreads(spread[:, None] * factor, factor @ factor.T, spread)
 
     def _drawn(self, mean: Tensor, root: Tensor) -> Tensor:
         """(patient, term) coefficients that vary, around their means."""
@@ -171,6 +197,23 @@ class OwnCoefficients:
             root[:, mine, mine] = np.linalg.cholesky(told.covariance)
             fixed[common], along_fixed[:, mine, common] = told.common, told.along_common
         return _Said(estimate, root, as_they_are, fixed, along_fixed)
+
+
+@dataclass(frozen=True)
+class Spreads:
+    """What patients differ by.
+
+    Attributes
+    ----------
+    root
+        Cholesky root of the covariance of their coefficients, (term, term).
+    correlation, spread
+        Correlations, and standard deviations (term,).
+    """
+
+    root: Tensor
+    correlation: Tensor
+    spread: Tensor
 
 
 @dataclass(frozen=True)

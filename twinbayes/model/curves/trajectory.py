@@ -34,7 +34,7 @@ from twinbayes.model.curves.marker import TRANSFORMS, MarkerData, MarkerScale
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.means.own import require_supported
 from twinbayes.model.curves.parameters import parameter_coords, sample_parameters
-from twinbayes.model.curves.patients import OwnCoefficients
+from twinbayes.model.curves.patients import OwnCoefficients, Spreads
 from twinbayes.model.curves.turns import Since
 from twinbayes.model.curves.waves import add_waves, beside_waves, line_terms
 from twinbayes.model.pooling.basic import Exchangeable
@@ -53,8 +53,10 @@ from twinbayes.names import (
     SUBGROUP,
 )
 from twinbayes.priors import PriorSet
+from twinbayes.priors.prior_tags import note_prior
 from twinbayes.tensors import Tensor
 
+_LEVEL: Final = "curve_level"
 _COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, without the level
 
 
@@ -258,8 +260,9 @@ class Trajectories:
             natural=learnt.natural(),
             natural_level=learnt.natural_level(),
         )
-        mean = self._mean(plan, own, priors)
-        curve = own.build(mean, priors)
+        spreads = own.spreads(priors)
+        mean = self._mean(plan, own, spreads, priors)
+        curve = own.build(mean, spreads)
         parameters = sample_parameters(learnt.markers, priors)
         for visits in plan.visits:
             name = visits.scale.marker
@@ -267,13 +270,15 @@ class Trajectories:
             pm.Potential(f"loglik_{name}", logp)
         return curve, mean
 
-    def _mean(self, plan: CurvePlan, own: OwnCoefficients, priors: PriorSet) -> Tensor:
+    def _mean(
+        self, plan: CurvePlan, own: OwnCoefficients, spreads: Spreads, priors: PriorSet
+    ) -> Tensor:
         """(patient, term) mean of the patients' coefficients."""
         learnt, columns = plan.learnt, plan.learnt.encoding.columns
         labels, natural = learnt.labels, learnt.natural()
         dim, which = line_terms(learnt.markers)
         lines = [labels[k] for k in which]
-        level = priors.make("_curve_level", "curve_level", dims=(dim,), qualifiers=lines)
+        level = _levels(own, spreads, (which, dim, lines), priors)
         level = add_waves(level, plan.visits)
         rows = [level * natural + learnt.natural_level()]
         mean: Tensor = level[None, :] + np.zeros((plan.design.n_patients, 1))
@@ -308,3 +313,27 @@ class Trajectories:
                 by = pooling.build(names, (PATIENT_TERM, dim), some, len(known), priors)
                 mean = pt.inc_subtensor(mean[:, learnt.varying], by.T[index])
         return mean
+
+
+def _levels(
+    own: OwnCoefficients, spreads: Spreads, terms: tuple[Ints, str, Sequence[str]], priors: PriorSet
+) -> Tensor:
+    """(line term,) mean coefficients: indices, dim and labels of `terms`.
+
+    Where their priors are normal they are sampled standardised by what visits say of them at the
+    spreads between patients: where these come to nothing, all visits together tell one curve.
+    """
+    which, dim, labels = terms
+    entries = [priors.get_entry(_LEVEL, label) for label in labels]
+    if any(e.mixture or e.distribution != "Normal" for e in entries):
+        return priors.make(f"_{_LEVEL}", _LEVEL, dims=(dim,), qualifiers=labels)
+    prior = priors.arguments(_LEVEL, labels)
+    mu, sigma = np.zeros(len(own.natural)), np.ones(len(own.natural))
+    mu[which], sigma[which] = prior["mu"], prior["sigma"]
+    mean, width = (x[which] for x in own.levels_given_data(spreads, mu, sigma))
+    z = pm.Normal(
+        f"_{_LEVEL}_offset", (prior["mu"] - mean) / width, prior["sigma"] / width, dims=dim
+    )
+    level: Tensor = pm.Deterministic(f"_{_LEVEL}", mean + width * z, dims=dim)
+    note_prior(level, _LEVEL, priors.distribution(_LEVEL, labels))
+    return level
