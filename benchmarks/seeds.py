@@ -82,6 +82,16 @@ def measure(name: str, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def identity(name: str) -> dict[str, str]:
+    """Hashes of model, priors and data of a case: other ones make its figures stale."""
+    spec, cohort = CASES[name]()
+    return {
+        "spec": spec.content_hash,
+        "priors": tb.load_priors(spec.priors).distribution_hash,
+        "cohort": cohort.fingerprint,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
@@ -114,6 +124,7 @@ def main() -> None:
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
             "once": chosen.once,
+            "identity": {name: identity(name) for name in chosen.only},
             "table": json.loads(found.reset_index().to_json(orient="records")),
             "fits": rows,
         }

@@ -77,7 +77,7 @@ POSTERIOR: Final = (
     Variable("log_baseline{block}_weight_{part}", (_EDGES,), _LOG_HAZARD,
              "Level, trend and roughness of the coefficients of a spline."),
     Variable("log_baseline{block}_weight_bend", (_EDGES, f"{n.WINDOW}{_BLOCK}_basis_bend"), _NONE,
-             "Bends of a spline in units of its roughness."),
+             "Bends of a spline along axes, standardised by its roughness and the data."),
     Variable("log_baseline{block}_weight", (_EDGES, f"{n.WINDOW}{_BLOCK}_basis"), _LOG_HAZARD,
              "Coefficients of a spline."),
     Variable("log_baseline{block}_shape", (_EDGES,), _NONE, "Shape of a Weibull hazard."),

@@ -23,6 +23,7 @@ from scipy.interpolate import BSpline
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
+from twinbayes.model.pooling.centring import turned
 from twinbayes.model.pooling.walks import AlongAxes, RatesTold
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import DAYS_PER_YEAR
@@ -228,11 +229,11 @@ class Spline:
         """
         knot_dim, basis = f"{dims[1]}_basis", self.basis()
         pm.modelcontext(None).add_coord(knot_dim, np.arange(self.df))
+        counted = told or Counted.nothing(edges)
+        rates = RatesTold.of(counted.events, counted.days, basis)
         if self.order == 2:
-            weights = _bending_walk(f"{name}_weight", (dims[0], knot_dim), labels, self.df, priors)
+            weights = _bending_walk(f"{name}_weight", (dims[0], knot_dim), labels, rates, priors)
         else:
-            counted = told or Counted.nothing(edges)
-            rates = RatesTold.of(counted.events, counted.days, basis)
             weights = _random_walk(
                 f"{name}_weight", (dims[0], knot_dim), labels, rates, priors, self.centred
             )
@@ -293,7 +294,7 @@ BASELINES: dict[str, type[PiecewiseConstant] | type[Spline] | type[Weibull]] = {
 
 
 def _bending_walk(
-    name: str, dims: tuple[str, str], labels: Sequence[str], steps: int, priors: PriorSet
+    name: str, dims: tuple[str, str], labels: Sequence[str], told: RatesTold, priors: PriorSet
 ) -> Tensor:
     """Second-order Gaussian random walk: a line, and bends that are orthogonal to every line.
 
@@ -305,18 +306,16 @@ def _bending_walk(
     roughness = priors.make(
         f"{name}_roughness", "baseline_roughness", dims=dims[:1], qualifiers=labels
     )
-    bend_dim = f"{dims[1]}_bend"
+    bend_dim, steps = f"{dims[1]}_bend", told.steps
     pm.modelcontext(None).add_coord(bend_dim, np.arange(1, steps - 1))
-    bend = pm.Normal(f"{name}_bend", 0.0, 1.0, dims=(dims[0], bend_dim))
     line = np.linspace(-0.5, 0.5, steps)
     # Bends from the broadest to the narrowest: the data speak of the first, the prior of the last.
     _, size, shapes = np.linalg.svd(np.diff(np.eye(steps), 2, axis=0), full_matrices=False)
     bends = (shapes * np.sign(shapes[:, :1]) / size[:, None])[::-1]
-    walk: Tensor = pm.Deterministic(
-        name,
-        level[:, None] + trend[:, None] * line + roughness[:, None] * (bend @ pt.as_tensor(bends)),
-        dims=dims,
-    )
+    axes, along = told.beside(np.stack([np.ones(steps), line]), bends).along_axes(np.eye(steps - 2))
+    bend = along.deviations(f"{name}_bend", roughness[:, None], (dims[0], bend_dim))
+    bent = turned(axes, bend) @ pt.as_tensor(bends)
+    walk: Tensor = pm.Deterministic(name, level[:, None] + trend[:, None] * line + bent, dims=dims)
     return walk
 
 

@@ -35,8 +35,6 @@ def describe_model(
             "Curves of markers m(t) = Σ_b c_b B_b(t), c ~ normal around level + covariates + "
             "subgroup + centre, correlated over all markers of a patient:",
             *(_curve_text(t) for t in trajectories.markers),
-            "Patients with more visits than coefficients are sampled as they are (centred), "
-            "the others as offsets from their mean (non-centred): the same model.",
             *describe_features(followed),
         ]
     lines.append(

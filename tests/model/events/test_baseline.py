@@ -37,12 +37,15 @@ def priors() -> PriorSet:
     )
 
 
-def built(baseline: Baseline, priors: PriorSet, edges: np.ndarray) -> tuple[pm.Model, Any, Any]:
+def built(
+    baseline: Baseline, priors: PriorSet, edges: np.ndarray, *, told: bool = True
+) -> tuple[pm.Model, Any, Any]:
     coords = {"transition": LABELS, "window": range(edges.shape[1] - 1)}
     events = np.tile(np.arange(3.0, 3.0 + edges.shape[1] - 1), (2, 1))
-    told = () if isinstance(baseline, Weibull) else (Counted(events, 100.0 * events),)
+    without = isinstance(baseline, Weibull) or not told
+    data = () if without else (Counted(events, 100.0 * events),)
     with pm.Model(coords=coords) as model:
-        log_event, log_mean = baseline.build("log_baseline", DIMS, LABELS, edges, priors, *told)
+        log_event, log_mean = baseline.build("log_baseline", DIMS, LABELS, edges, priors, *data)
     return model, log_event, log_mean
 
 
@@ -158,7 +161,7 @@ def test_a_spline_of_order_two_is_a_line_and_bends_of_unit_second_differences() 
     baseline = Spline(df=7, resolution=12, order=2, spacing="time")
     edges = np.stack([baseline.edges(TIMES, TIMES)] * 2)
     np.testing.assert_allclose(np.diff(edges[0][:-1]), 800 / 12)
-    model, _, _ = built(baseline, load_priors("pbc"), edges)
+    model, _, _ = built(baseline, load_priors("pbc"), edges, told=False)
     point = {
         "log_baseline_weight_level": np.array([-7.0, -8.0]),
         "log_baseline_weight_trend": np.array([1.5, 0.0]),

@@ -194,3 +194,20 @@ def test_crude_hazard_ratios_are_those_of_a_penalised_regression() -> None:
     np.testing.assert_allclose(
         told.score[k], np.linalg.solve(covariance, mode[1 + some]), rtol=1e-3, atol=5e-3
     )
+
+
+def test_shapes_beside_free_ones_are_told_as_by_least_squares() -> None:
+    """Weighted least squares of log rates on a line and two bends, the line being free."""
+    events, days = np.array([[9.0, 4.0, 1.0, 6.0]]), np.array([[9.0, 9.0, 9.0, 5.0]])
+    told = RatesTold.of(events, days)
+    free = np.stack([np.ones(4), np.arange(4.0)])
+    shapes = np.array([[1.0, -1.0, -1.0, 1.0], [0.0, 1.0, -2.0, 1.0]])
+    found = told.beside(free, shapes)
+    rate = events.sum() / days.sum()
+    y = np.log((events[0] + 0.25) / (days[0] * rate + 0.25))
+    x = np.concatenate([free, shapes]).T
+    precision = x.T @ np.diag(events[0] + 0.25) @ x
+    wanted = np.linalg.solve(precision, x.T @ ((events[0] + 0.25) * y))[2:]
+    information = np.linalg.inv(np.linalg.inv(precision)[2:, 2:])
+    np.testing.assert_allclose(found.information[0], information, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.solve(information, found.score[0]), wanted, rtol=1e-6)

@@ -19,7 +19,7 @@ from twinbayes.inference.samplers.tree import kept_names
 NAME: Final = "numpyro"
 CHAIN_METHODS: Final = ("vectorized", "parallel")
 DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
-    {"target_accept": 0.9, "max_treedepth": 10, "chain_method": "vectorized"}
+    {"target_accept": 0.85, "max_treedepth": 10, "chain_method": "vectorized"}
 )
 
 

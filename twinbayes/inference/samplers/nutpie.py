@@ -37,7 +37,7 @@ from twinbayes.machine.tape.rules import UnknownOperationError
 NAME: Final = "nutpie"
 ADAPTATIONS: Final = ("diag", "draw_diag", "low_rank")
 DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
-    {"target_accept": 0.9, "max_treedepth": 10, "adaptation": "diag", "backend": "auto"}
+    {"target_accept": 0.85, "max_treedepth": 10, "adaptation": "diag", "backend": "auto"}
 )
 BACKENDS: Final = ("auto", "tape", "numba", "jax")
 _LOOK_MS: Final = 50  # a run under way is looked at so often

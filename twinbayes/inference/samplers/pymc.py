@@ -18,7 +18,7 @@ from twinbayes.inference.samplers.tree import kept_names
 
 NAME: Final = "pymc"
 DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
-    {"target_accept": 0.9, "max_treedepth": 10}
+    {"target_accept": 0.85, "max_treedepth": 10}
 )
 
 

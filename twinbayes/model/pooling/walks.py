@@ -15,7 +15,7 @@ from pymc.logprob.transforms import Transform
 from scipy.linalg import eigh
 
 from twinbayes.arrays import Floats
-from twinbayes.model.pooling.centring import Told
+from twinbayes.model.pooling.centring import Told, ToldTogether
 from twinbayes.tensors import Tensor
 
 _MORE: Final = 0.25
@@ -98,13 +98,15 @@ class RatesTold:
     def of(cls, events: Floats, days: Floats, basis: Floats | None = None) -> Self:
         """Estimate from (row, window) counts; `basis`, (window, step), makes hazards of entries.
 
-        Every window has a quarter of an event more than it has, at the mean rate of its row.
+        Every window has a quarter of an event more than it has, at the mean rate of its row; a row
+        without time at risk tells nothing.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             rate = events.sum(axis=1, keepdims=True) / days.sum(axis=1, keepdims=True)
         rate = np.where(np.isfinite(rate) & (rate > 0.0), rate, 1.0)
-        counted = events + _MORE
-        log_ratio = np.log(counted / (days * rate + _MORE))
+        followed = days.sum(axis=1, keepdims=True) > 0.0
+        counted = np.where(followed, events + _MORE, 0.0)
+        log_ratio = np.log((events + _MORE) / (days * rate + _MORE))
         basis = np.eye(events.shape[1]) if basis is None else basis
         information = np.einsum("wk,ew,wl->ekl", basis, counted, basis)
         return cls(information, (counted * log_ratio) @ basis)
@@ -113,6 +115,25 @@ class RatesTold:
     def steps(self) -> int:
         """Number of entries of a walk."""
         return int(self.score.shape[1])
+
+    def beside(self, free: Floats, shapes: Floats) -> ToldTogether:
+        """What is told of how much of each shape a walk has, beside free others.
+
+        Parameters
+        ----------
+        free, shapes
+            Rows are walks, (row, step): the free ones may be in a walk as much as they like.
+        """
+        both = np.concatenate([free, shapes])
+        information, score = both @ self.information @ both.T, self.score @ both.T
+        n = len(free)
+        known = information[:, :n, :n] + 1e-9 * np.eye(n)
+        along = np.linalg.solve(known, information[:, :n, n:])
+        less = np.swapaxes(information[:, n:, :n] @ along, 1, 2)
+        return ToldTogether(
+            information[:, n:, n:] - less,
+            score[:, n:] - (score[:, None, :n] @ along)[:, 0],
+        )
 
     def along_axes(self) -> tuple[Floats, Told]:
         """Axes along which both the data and the steps of a walk are independent.
@@ -128,7 +149,7 @@ class RatesTold:
         axes = np.empty_like(self.information)
         estimate, information = np.zeros((2, *self.score.shape))
         for row, (inverse, score) in enumerate(zip(self.information, self.score, strict=True)):
-            known = inverse + 1e-9 * np.trace(inverse) * np.eye(self.steps)
+            known = inverse + 1e-9 * max(np.trace(inverse), 1.0) * np.eye(self.steps)
             rough, axes[row] = eigh(difference.T @ difference, known)
             unit = np.sqrt(rough[1:])
             estimate[row, 1:] = (axes[row].T @ score)[1:] * unit
