@@ -249,6 +249,20 @@ def test_separation_nobody_and_everybody_leave_no_slope() -> None:
     assert late.table["ratio"][0] == pytest.approx(2.0)
 
 
+def test_separation_nobody_everybody_and_one_prediction_leave_no_curve() -> None:
+    own = survival_process(np.arange(1.0, 11.0), np.repeat([1, 0], 5))
+    p = np.linspace(0.9, 0.1, 10)
+    with pytest.raises(CohortError, match="at 5 days: separation"):
+        calibration_curve(own, p, 5.0, "dead")
+    with pytest.raises(CohortError, match="nobody was in the target"):
+        calibration_curve(own, p, 0.5, "dead")
+    with pytest.raises(CohortError, match="the same prediction for everybody"):
+        calibration_curve(own, np.full(10, 0.3), 4.0, "dead")
+    all_dead = survival_process(np.arange(1.0, 11.0), np.ones(10))
+    with pytest.raises(CohortError, match="everybody was in the target"):
+        calibration_curve(all_dead, p, 20.0, "dead")
+
+
 def test_an_expectation_of_nothing_has_no_ratio() -> None:
     own = survival_process(np.arange(1.0, 11.0), np.tile([1, 0], 5))
     row = calibration(own, np.zeros(10), [5.0], "dead", n_bootstrap=0).table.iloc[0]

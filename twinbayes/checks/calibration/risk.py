@@ -152,9 +152,17 @@ def calibration_curve(
     -------
     DataFrame
         Columns ``predicted, observed, lower, upper``.
+
+    Raises
+    ------
+    CohortError
+        There is no curve: nobody or everybody was in the target, the prediction is the same for
+        everybody, or the predictions tell all in the target from all others.
     """
     p = as_probabilities(probability, process.patients.size, 1)[:, 0]
     observed = _observed(process, horizon, target)
+    if why := _no_slope(observed, p):
+        raise CohortError(f"No calibration curve at {horizon:g} days: {why}.")
     x = cloglog(p)
     knots = spline_knots(x)
     fit = regress(observed, spline(x, knots))
