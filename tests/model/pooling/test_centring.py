@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
@@ -166,6 +168,16 @@ def test_crude_estimates_count_events_against_those_to_be_expected() -> None:
         assert crude.days[k].sum() == pytest.approx((rows.stop - rows.start)[mine].sum())
         # whatever the windows, as many events are expected as there are
         assert crude.expected[mine].sum() == pytest.approx(rows.is_event[mine].sum())
+
+
+def test_an_outlier_leaves_crude_estimates_finite() -> None:
+    plan = tb.disease("registry").events.plan(tb.datasets.registry(seed=4))
+    values = plan.design.values.copy()
+    values[3, 0] = 1e9
+    crude = Crude(replace(plan, design=replace(plan.design, values=values)))
+    told = crude.told(np.arange(values.shape[1]))
+    assert np.isfinite(told.information).all()
+    assert np.isfinite(told.score).all()
 
 
 def test_crude_hazard_ratios_are_those_of_a_penalised_regression() -> None:

@@ -18,6 +18,7 @@ from twinbayes.model.pooling.centring import Told, ToldTogether
 
 _TYPICAL: Final = 0.7  # standard deviation of log hazard ratios, for rough estimates alone
 _STEPS: Final = 8  # of Newton's method
+_LARGEST: Final = 30.0  # log hazard ratio of a patient, whatever the outlier
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Crude:
             expected, events = self.expected[mine], self.plan.rows.is_event[mine]
             for _ in range(_STEPS):
                 # the baseline is free: hazards are those that give as many events as there were
-                hazard = expected * np.exp(x @ mode[k])
+                hazard = expected * np.exp(np.clip(x @ mode[k], -_LARGEST, _LARGEST))
                 total = hazard.sum()
                 if total > 0.0:
                     hazard *= events.sum() / total

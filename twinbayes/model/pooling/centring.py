@@ -99,14 +99,17 @@ class Told:
             Rows, (row, 1), that are sampled as deviations whatever the data tell, and in units of
             the scale where False.
         """
-        if as_they_are is None:
+        of: dict[str, Any] = {"mu": 0.0, "sigma": 1.0, "dims": dims}
+        width, shift = scale, None
+        if as_they_are is not None:
+            width = pt.where(pt.as_tensor(as_they_are), 1.0, scale)
+            of["sigma"] = scale / width
+        elif self.information.any():
             width = self.width(scale)
             shift = (self.estimate - mean) * self.information * width
-        else:
-            width, shift = pt.where(pt.as_tensor(as_they_are), 1.0, scale), 0.0
-        of: dict[str, Any] = {"mu": -shift, "sigma": scale / width, "dims": dims}
+            of |= {"mu": -shift, "sigma": scale / width}
         z = pm.Normal(name, **of) if nu is None else pm.StudentT(name, nu=nu, **of)
-        deviation: Tensor = width * (z + shift)
+        deviation: Tensor = width * (z if shift is None else z + shift)
         return deviation
 
 
