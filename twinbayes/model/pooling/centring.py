@@ -134,7 +134,7 @@ class ToldTogether:
         return cls(told.information[:, :, None] * np.eye(n), told.information * told.estimate)
 
     def one_by_one(self) -> Told:
-        """What is told of each, the others being known."""
+        """What is told of each if the others are 0."""
         return _told(np.diagonal(self.information, axis1=1, axis2=2), self.score)
 
     def along_axes(self, within: Floats) -> tuple[Floats, Told]:
