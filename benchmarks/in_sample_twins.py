@@ -8,7 +8,7 @@ that is itself drawn unless one is given, among those who are followed beyond th
 landmarks. The fit has seen all records to their end. At each landmark the patients go in groups:
 a refit has the records of a group up to the landmark, and all others whole. Compared are forecasts
 of survival over the next 5 years: the largest differences over patients and times, and their
-averages. Bars: 0.02 for means, 0.05 for the ends of 90 % intervals, as for updates.
+averages. Fits go on until they are usable. Bars: 0.02 for means, 0.05 for the ends of 90 % intervals, as for updates.
 
 `own_weights`: each patient's twin, whose draws count without that patient's later record, against
 the refit, which lacks those of the others of the group as well. `weights_of_the_group`: draws that
@@ -97,8 +97,8 @@ def compare(disease: str, options: argparse.Namespace, seed: int) -> dict[str, A
 
     def fitted(some: tb.Cohort) -> tb.Fit:
         return tb.fit(
-            tb.disease(disease), some, draws=options.draws, tune=options.tune,
-            seed=int(rng.integers(2**31)), target_accept=0.85, progressbar=False,
+            tb.disease(disease), some, draws=options.draws, until="usable",
+            seed=int(rng.integers(2**31)), progressbar=False,
         )  # fmt: skip
 
     fit = fitted(cohort)
@@ -150,8 +150,7 @@ def main() -> None:
     parser.add_argument("--disease", nargs="+", default=list(LANDMARKS), choices=list(LANDMARKS))
     parser.add_argument("--patients", type=int, default=30)
     parser.add_argument("--group", type=int, default=3, help="patients a refit")
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--tune", type=int, default=400)
+    parser.add_argument("--draws", type=int, default=1500, help="of a chain, at least")
     parser.add_argument("--seed", type=int, help="default: drawn")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()

@@ -13,6 +13,7 @@ from twinbayes.errors import ModelError
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.catalogue import require_storable
 from twinbayes.model.curves.association import build_trail
+from twinbayes.model.curves.beside_baselines import beside_baselines
 from twinbayes.model.spec import ModelPlan, ModelSpec
 from twinbayes.names import PATIENT, PATIENT_WEIGHT
 from twinbayes.priors import PriorSet, load_priors
@@ -81,7 +82,7 @@ def reassemble(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
         coords |= spec.trajectories.coords(plan.curves.learnt)
     with pm.Model(coords=coords) as model:
         weight = pm.Data(PATIENT_WEIGHT, spec.discounts(plan), dims=PATIENT)
-        trail = pt.zeros(0)
+        trail, beside = pt.zeros(0), None
         if spec.trajectories is not None and plan.curves is not None:
             drawn = spec.trajectories.build(plan.curves, priors, weight)
             if spec.associations:
@@ -94,7 +95,16 @@ def reassemble(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
                     drawn,
                     priors,
                 )
-        spec.events.build(plan.events, priors, weight, trail)
+                beside = beside_baselines(
+                    spec.features,
+                    spec.graph,
+                    plan.curves,
+                    plan.events.points,
+                    plan.multipliers,
+                    [len(edges) - 1 for edges in plan.events.edges],
+                    model["_association"],
+                )
+        spec.events.build(plan.events, priors, weight, trail, beside)
     return model
 
 

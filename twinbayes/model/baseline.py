@@ -23,12 +23,11 @@ from scipy.interpolate import BSpline
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.pooling.centring import turned
-from twinbayes.model.pooling.walks import AlongAxes, RatesTold
+from twinbayes.model.baseline_walks import Beside, bending_walk, random_walk
+from twinbayes.model.pooling.walks import RatesTold
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
-from twinbayes.priors.prior_tags import note_prior
 from twinbayes.tensors import Tensor
 
 type Rates = tuple[Tensor, Tensor]
@@ -96,13 +95,19 @@ def _quantile_edges(
 
 @dataclass(frozen=True)
 class Counted:
-    """Events of the data, and days at risk, in each window: (transition, window) each.
+    """What the data tell of hazards. A model does not depend on it; how it is sampled may.
 
-    A model does not depend on them; how it is sampled may.
+    Attributes
+    ----------
+    events, days
+        Events, and days at risk, in each window: (transition, window) each.
+    beside
+        What log hazards have beside the baseline, roughly; None for nothing.
     """
 
     events: Floats
     days: Floats
+    beside: Beside | None = None
 
     @classmethod
     def nothing(cls, edges: Floats) -> Self:
@@ -154,7 +159,7 @@ class PiecewiseConstant:
         """Add one random walk a transition; `told` decides how it is sampled."""
         counted = told or Counted.nothing(edges)
         rates = RatesTold.of(counted.events, counted.days)
-        walk = _random_walk(name, dims, labels, rates, priors, self.centred)
+        walk = random_walk(name, dims, labels, rates, priors, self.centred, counted.beside)
         return walk, walk
 
 
@@ -231,12 +236,11 @@ class Spline:
         pm.modelcontext(None).add_coord(knot_dim, np.arange(self.df))
         counted = told or Counted.nothing(edges)
         rates = RatesTold.of(counted.events, counted.days, basis)
+        of = (f"{name}_weight", (dims[0], knot_dim), labels, rates, priors)
         if self.order == 2:
-            weights = _bending_walk(f"{name}_weight", (dims[0], knot_dim), labels, rates, priors)
+            weights = bending_walk(*of, counted.beside)
         else:
-            weights = _random_walk(
-                f"{name}_weight", (dims[0], knot_dim), labels, rates, priors, self.centred
-            )
+            weights = random_walk(*of, self.centred, counted.beside)
         curve = pm.Deterministic(name, weights @ pt.as_tensor(basis.T), dims=dims)
         return curve, curve
 
@@ -291,56 +295,3 @@ BASELINES: dict[str, type[PiecewiseConstant] | type[Spline] | type[Weibull]] = {
     "spline": Spline,
     "Weibull": Weibull,
 }
-
-
-def _bending_walk(
-    name: str, dims: tuple[str, str], labels: Sequence[str], told: RatesTold, priors: PriorSet
-) -> Tensor:
-    """Second-order Gaussian random walk: a line, and bends that are orthogonal to every line.
-
-    The mean and the line's rise from end to end have priors of their own; second differences are
-    normal with the standard deviation `baseline_roughness`.
-    """
-    level = priors.make(f"{name}_level", "baseline_level", dims=dims[:1], qualifiers=labels)
-    trend = priors.make(f"{name}_trend", "baseline_trend", dims=dims[:1], qualifiers=labels)
-    roughness = priors.make(
-        f"{name}_roughness", "baseline_roughness", dims=dims[:1], qualifiers=labels
-    )
-    bend_dim, steps = f"{dims[1]}_bend", told.steps
-    pm.modelcontext(None).add_coord(bend_dim, np.arange(1, steps - 1))
-    line = np.linspace(-0.5, 0.5, steps)
-    # Bends from the broadest to the narrowest: the data speak of the first, the prior of the last.
-    _, size, shapes = np.linalg.svd(np.diff(np.eye(steps), 2, axis=0), full_matrices=False)
-    bends = (shapes * np.sign(shapes[:, :1]) / size[:, None])[::-1]
-    axes, along = told.beside(np.stack([np.ones(steps), line]), bends).along_axes(np.eye(steps - 2))
-    bend = along.deviations(f"{name}_bend", roughness[:, None], (dims[0], bend_dim))
-    bent = turned(axes, bend) @ pt.as_tensor(bends)
-    walk: Tensor = pm.Deterministic(name, level[:, None] + trend[:, None] * line + bent, dims=dims)
-    return walk
-
-
-def _random_walk(
-    name: str,
-    dims: tuple[str, str],
-    labels: Sequence[str],
-    told: RatesTold,
-    priors: PriorSet,
-    centred: bool | None,
-) -> Tensor:
-    """Gaussian random walk along dims[1]; its first value has the prior of the level."""
-    if told.steps == 1:
-        return priors.make(name, "baseline_level", dims=dims, qualifiers=labels, axis=0)
-    roughness = priors.make(
-        f"{name}_roughness", "baseline_roughness", dims=dims[:1], qualifiers=labels
-    )
-    first = priors.distribution("baseline_level", labels)
-    walk: Tensor = pm.GaussianRandomWalk(
-        name,
-        sigma=roughness,
-        init_dist=first,
-        steps=told.steps - 1,
-        dims=dims,
-        default_transform=AlongAxes(*told.along_axes(), centred),
-    )
-    note_prior(walk, "baseline_level", first, lambda values: values[..., 0])
-    return walk

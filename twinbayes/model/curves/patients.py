@@ -1,9 +1,10 @@
 """The patients' own coefficients: drawn around their means, each sampled as its data ask.
 
-A patient's coefficients are sampled one after the other, each standardised as `pooling.centring`
-says, by what its prior and the patient's visits say given the coefficients before it. Where errors
-cannot be estimated beforehand (other families than the normal, mean functions), coefficients of
-patients with several visits are sampled as they are, those of the others in units of their spread.
+A patient's coefficients are sampled standardised by what their prior and the patient's visits say
+of all of them together, at the spreads and correlations that there are (`pooling.jointly`). Where
+errors cannot be estimated beforehand (other families than the normal, mean functions), coefficients
+of patients with several visits are sampled as they are, those of the others in units of their
+spread.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.model.curves.families.protocol import LEFT, RIGHT
 from twinbayes.model.curves.marker import MarkerData
 from twinbayes.model.pooling.centring import Told
+from twinbayes.model.pooling.jointly import InTurn, drawn, sum_of
 from twinbayes.names import (
     PATIENT,
     PATIENT_CORRELATION,
@@ -32,7 +34,7 @@ from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
 _WIDE: Final = 10.0  # of what patients may differ by before anything is known, standardised
-_NOTHING: Final = 1e6  # spread of an estimate from nothing
+_ALIKE: Final = 1e-3  # of what patients do not differ in
 _BEYOND: Final = 0.2  # what a value beyond a limit tells, against a measured one
 
 
@@ -152,51 +154,62 @@ class OwnCoefficients:
         return Spreads(spread[:, None] * factor, factor @ factor.T, spread)
 
     def _drawn(self, mean: Tensor, root: Tensor) -> Tensor:
-        """(patient, term) coefficients that vary, around their means."""
-        said = self._said()
-        # what prior and data leave to each coefficient given those before it, standardised
+        """(patient, term) coefficients that vary, around their means.
+
+        They are mean + root e, e ~ N(0, 1) independent, of which visits that say of the
+        coefficients what exp(score' c - c' information c / 2) does say as much with the information
+        root' information root.
+        """
+        said, terms = self._said(), range(len(self.labels))
+        known = said.information
+        along = [
+            [sum_of((known[:, a, c], root[c, j]) for c in terms[j:]) for j in terms] for a in terms
+        ]
+        information = [
+            [sum_of((along[a][j], root[a, i]) for a in terms[i:]) for j in terms[: i + 1]]
+            for i in terms
+        ]
+        every = range(len(self.natural))
+        misfit = [
+            said.score[:, a] - sum_of((said.beside[:, a, f], mean[:, f]) for f in every)
+            for a in terms
+        ]
+        turns = InTurn.of(
+            information, [sum_of((misfit[a], root[a, k]) for a in terms[k:]) for k in terms]
+        )
         innovation: list[Tensor] = []
-        off: list[Tensor] = []
-        drawn = []
-        for k in range(len(self.labels)):
-            prior, sd = mean[:, self.index[k]], root[k, k]
-            estimate = pt.as_tensor(said.estimate[:, k])
-            for f in np.flatnonzero(said.along_fixed[:, k].any(axis=0)):
-                estimate = estimate + said.along_fixed[:, k, f] * (said.fixed[f] - mean[:, f])
-            for j in range(k):
-                prior = prior + root[k, j] * innovation[j]
-                if said.root[:, k, j].any():
-                    estimate = estimate + said.root[:, k, j] * off[j]
-            spread = said.root[:, k, k]
-            width = sd / pt.sqrt(1.0 + sd**2 / spread**2)
-            shift = (estimate - prior) * width / spread**2
+        coefficients = []
+        for k in terms:
+            prior = mean[:, self.index[k]] + sum_of(
+                (e, root[k, j]) for j, e in enumerate(innovation)
+            )
+            scale, centre = turns.given(k, innovation)
             if (given := said.as_they_are[:, k]).any():
-                width, shift = pt.where(given, 1.0, width), pt.where(given, -prior, shift)
-            z = pm.Normal(f"_patient_offset_{k}", -shift, sd / width, dims=PATIENT)
-            drawn.append(prior + width * (z + shift))
-            innovation.append((drawn[k] - prior) / sd)
-            off.append((drawn[k] - estimate) / spread)
-        all_drawn: Tensor = pt.stack(drawn, axis=1)
-        return all_drawn
+                scale = pt.where(given, root[k, k], scale)
+                centre = pt.where(given, -prior, centre)
+            innovation.append(drawn(f"_patient_offset_{k}", scale, centre, PATIENT))
+            coefficients.append(prior + root[k, k] * innovation[k])
+        out: Tensor = pt.stack(coefficients, axis=1)
+        return out
 
     def _said(self) -> _Said:
         """What the visits say of each patient's coefficients."""
         n, width, n_all = len(self.visits[0].count), len(self.labels), len(self.natural)
-        estimate, as_they_are = np.zeros((n, width)), np.zeros((n, width), dtype=bool)
-        root, fixed = np.zeros((n, width, width)), np.zeros(n_all)
-        along_fixed, first = np.zeros((n, width, n_all)), 0
+        information, score = np.zeros((n, width, width)), np.zeros((n, width))
+        beside, as_they_are = np.zeros((n, width, n_all)), np.zeros((n, width), dtype=bool)
+        first = 0
         enough = np.logical_and.reduce([v.information > sum(v.scale.varies) for v in self.visits])
         for mine, visits in self._by_marker():
-            common = first + np.flatnonzero(~np.array(visits.scale.varies))
-            first += len(visits.scale.varies)
-            if (told := _told(visits)) is None:
-                root[:, mine, mine] = np.eye(mine.stop - mine.start) * _NOTHING
+            every = slice(first, first + len(visits.scale.varies))
+            first = every.stop
+            if (error := _error(visits)) is None:
                 as_they_are[enough, mine] = True
                 continue
-            estimate[:, mine] = told.estimate
-            root[:, mine, mine] = np.linalg.cholesky(told.covariance)
-            fixed[common], along_fixed[:, mine, common] = told.common, told.along_common
-        return _Said(estimate, root, as_they_are, fixed, along_fixed)
+            own = np.flatnonzero(visits.scale.varies)
+            square, product = (x / error for x in _with_limits(visits))
+            information[:, mine, mine] = square[:, own][:, :, own]
+            score[:, mine], beside[:, mine, every] = product[:, own], square[:, own]
+        return _Said(information, score, beside, as_they_are)
 
 
 @dataclass(frozen=True)
@@ -222,33 +235,28 @@ class _Said:
 
     Attributes
     ----------
-    estimate
-        (patient, term) of those that vary, where the others are `fixed`.
-    root
-        (patient, term, term) Cholesky root of the covariance of its errors.
+    information
+        (patient, term, term) of those that vary.
+    score
+        (patient, term) information times estimates, where all others are 0.
+    beside
+        (patient, term, coefficient) by how much less the score is for each unit of a coefficient.
     as_they_are
         (patient, term) coefficients that are sampled as themselves.
-    fixed
-        (coefficient,) estimates of those that all patients have in common, 0 for the others.
-    along_fixed
-        (patient, term, coefficient) by how much less the estimate is for each unit more of them.
     """
 
-    estimate: Floats
-    root: Floats
+    information: Floats
+    score: Floats
+    beside: Floats
     as_they_are: Bools
-    fixed: Floats
-    along_fixed: Floats
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """Least squares of one marker, as in `_Said`: of the terms that vary, and those in common."""
+    """Least squares of one marker by patient: (patient, term) estimates, and their covariance."""
 
     estimate: Floats
     covariance: Floats
-    common: Floats
-    along_common: Floats
 
 
 def _told(visits: MarkerData) -> _Fitted | None:
@@ -257,26 +265,44 @@ def _told(visits: MarkerData) -> _Fitted | None:
     Those that all patients have in common are estimated from all. None where errors cannot be
     estimated.
     """
+    if (error := _error(visits)) is None:
+        return None
+    square, product = (x / error for x in _with_limits(visits))
+    varies = np.array(visits.scale.varies)
+    own, common = np.flatnonzero(varies), np.flatnonzero(~varies)
+    wide = np.eye(len(varies)) / _WIDE**2
+    alike = np.linalg.solve(square.sum(axis=0) + wide, product.sum(axis=0))[common]
+    covariance = np.linalg.inv(square[:, own][:, :, own] + wide[np.ix_(own, own)])
+    score = product[:, own] - square[:, own][:, :, common] @ alike
+    return _Fitted((covariance @ score[:, :, None])[:, :, 0], covariance)
+
+
+def crude_curves(visits: MarkerData) -> Floats | None:
+    """Estimate the coefficients of each patient's curve, (patient, coefficient), roughly.
+
+    Each patient's own are pulled to those of all, as if patients differed by one standard deviation
+    of the marker. None where errors cannot be estimated.
+    """
+    if (error := _error(visits)) is None:
+        return None
+    square, product = (x / error for x in _with_limits(visits))
+    varies = np.array(visits.scale.varies)
+    alike = np.linalg.solve(square.sum(axis=0) + np.eye(len(varies)), product.sum(axis=0))
+    near = np.diag(np.where(varies, 1.0, 1.0 / _ALIKE**2))
+    own = np.linalg.solve(square + near, (product - square @ alike)[:, :, None])[:, :, 0]
+    curves: Floats = alike + own
+    return curves
+
+
+def _error(visits: MarkerData) -> float | None:
+    """Variance of errors around each patient's own curve; None where it cannot be estimated."""
     if visits.scale.mean is not None:
         return None
     fitted = np.linalg.pinv(visits.square, hermitian=True) @ visits.product[:, :, None]
     left = visits.total - (visits.product[:, None] @ fitted)[:, 0, 0]
     rank = np.linalg.matrix_rank(visits.square, hermitian=True)
     degrees = np.maximum(visits.count - rank, 0.0).sum()
-    if not degrees:
-        return None
-    error = max(float(left.sum() / degrees), 1e-9)
-    square, product = _with_limits(visits)
-    varies = np.array(visits.scale.varies)
-    own, common = np.flatnonzero(varies), np.flatnonzero(~varies)
-    wide = np.eye(len(varies)) / _WIDE**2
-    total = square.sum(axis=0) / error + wide
-    all_alike = np.linalg.solve(total, product.sum(axis=0) / error)[common]
-    precision = square[:, own][:, :, own] / error + wide[np.ix_(own, own)]
-    covariance = np.linalg.inv(precision)
-    along_common = covariance @ square[:, own][:, :, common] / error
-    estimate = (covariance @ product[:, own, None])[:, :, 0] / error
-    return _Fitted(estimate - along_common @ all_alike, covariance, all_alike, along_common)
+    return max(float(left.sum() / degrees), 1e-9) if degrees else None
 
 
 def _with_limits(visits: MarkerData) -> tuple[Floats, Floats]:

@@ -24,6 +24,7 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.baseline import Baseline, Counted, PiecewiseConstant, Spline
+from twinbayes.model.baseline_walks import Beside
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
@@ -193,14 +194,22 @@ class EventProcess:
             out[TIME_VARYING_WINDOW] = tuple(w for e in varying for w in e.windows)
         return out
 
-    def build(self, plan: EventPlan, priors: PriorSet, weight: Tensor, trail: Tensor) -> None:
+    def build(
+        self,
+        plan: EventPlan,
+        priors: PriorSet,
+        weight: Tensor,
+        trail: Tensor,
+        beside: Beside | None = None,
+    ) -> None:
         """Add the component to the current PyMC model.
 
-        `weight` is that of each patient, `trail` what trajectories add at `EventPlan.points`.
+        `weight` is that of each patient, `trail` what trajectories add at `EventPlan.points`, and
+        `beside` a rough estimate of that.
         """
         index, values = plan.data.pack()
         crude = Crude(plan)
-        log_event, log_mean = self._baselines(crude, priors)
+        log_event, log_mean = self._baselines(crude, priors, beside)
         if log_event is not log_mean:
             log_event = pm.Deterministic(
                 LOG_BASELINE_AT_EVENT, log_event, dims=(TRANSITION, WINDOW)
@@ -238,7 +247,9 @@ class EventProcess:
             ),
         )
 
-    def _baselines(self, crude: Crude, priors: PriorSet) -> tuple[Tensor, Tensor]:
+    def _baselines(
+        self, crude: Crude, priors: PriorSet, beside: Beside | None
+    ) -> tuple[Tensor, Tensor]:
         """Stack the baselines; intensities that share a shape are built in one go."""
         blocks: dict[Baseline, list[int]] = {}
         for k, intensity in enumerate(self.graph.intensities):
@@ -256,6 +267,7 @@ class EventProcess:
                 (TRANSITION, WINDOW),
                 self.graph.labels,
                 priors,
+                beside,
             )
         order, at_event, on_average = [], [], []
         for n, (baseline, members) in enumerate(blocks.items()):
@@ -264,7 +276,9 @@ class EventProcess:
             n_windows = len(all_edges[members[0]]) - 1
             pm.modelcontext(None).add_coords({dims[0]: labels, dims[1]: range(n_windows)})
             name = f"{LOG_BASELINE}_{n}"
-            log_event, log_mean = _built(baseline, crude, members, name, dims, labels, priors)
+            log_event, log_mean = _built(
+                baseline, crude, members, name, dims, labels, priors, beside
+            )
             order += members
             on_average.append(_widen(log_mean, width))
             at_event.append(on_average[-1] if log_event is log_mean else _widen(log_event, width))
@@ -375,13 +389,15 @@ def _built(
     dims: tuple[str, str],
     labels: Sequence[str],
     priors: PriorSet,
+    beside: Beside | None,
 ) -> tuple[Tensor, Tensor]:
     """Rates of the intensities `members`, built with what the data tell where that is of use."""
     edges, events, days = (
         np.stack([of[k] for k in members]) for of in (crude.plan.edges, crude.events, crude.days)
     )
     if isinstance(baseline, PiecewiseConstant | Spline):
-        return baseline.build(name, dims, labels, edges, priors, Counted(events, days))
+        mine = None if beside is None else beside.take(members)
+        return baseline.build(name, dims, labels, edges, priors, Counted(events, days, mine))
     return baseline.build(name, dims, labels, edges, priors)
 
 

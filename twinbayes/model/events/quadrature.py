@@ -33,6 +33,8 @@ class TrailPoints:
         Row of each node (rows ordered by intensity), window it lies in, and its weight in days.
     event_point
         For each event, in the order of the rows, its point; -1 where no trajectory acts.
+    event_window
+        (event,) window of each event that has a point.
     patient, intensity, day
         Of each point; days since the patient's origin.
     """
@@ -41,6 +43,7 @@ class TrailPoints:
     node_window: Ints
     node_days: Floats
     event_point: Ints
+    event_window: Ints
     patient: Ints
     intensity: Ints
     day: Floats
@@ -89,13 +92,19 @@ def trail_points(rows: RowTable, edges: tuple[Floats, ...], followed: Followed) 
     is_followed = np.isin(intensity[fired], list(followed))
     event_point = np.full(len(fired), -1)
     event_point[is_followed] = len(rows_of_nodes) + np.arange(is_followed.sum())
-    point_row = np.concatenate([rows_of_nodes, fired[is_followed]])
-    time = np.concatenate([_joined(node_time, np.float64), stop[fired[is_followed]]])
+    moved = fired[is_followed]
+    event_window = np.zeros(len(moved), dtype=np.int64)
+    for e in followed:
+        mine = intensity[moved] == e
+        event_window[mine] = np.searchsorted(edges[e], stop[moved[mine]], side="left") - 1
+    point_row = np.concatenate([rows_of_nodes, moved])
+    time = np.concatenate([_joined(node_time, np.float64), stop[moved]])
     return TrailPoints(
         node_row=rows_of_nodes,
         node_window=_joined(node_window, np.int64),
         node_days=_joined(node_days, np.float64),
         event_point=event_point,
+        event_window=event_window,
         patient=rows.patient[order][point_row],
         intensity=intensity[point_row],
         day=time + clock_start[point_row],
