@@ -109,6 +109,9 @@ def built(cohort_of: Callable[[str], Cohort]) -> Callable[..., tuple[ModelSpec, 
 def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str, tuple[str, ...]]:
     """Free variables and their dims, from the description of the model alone."""
     wanted: dict[str, tuple[str, ...]] = dict(BASELINE_VARIABLES[baseline])
+    if spec.associations and (roughness := next((n for n in wanted if "roughness" in n), "")):
+        walk = roughness.removesuffix("_roughness")
+        wanted[f"_{walk}_with_curves"] = wanted.pop(walk)
     if {t.group for t in spec.events.covariates} == set(spec.events.unshrunk) != set():
         wanted["beta"] = ("covariate", "transition")
     elif spec.events.covariates:

@@ -167,7 +167,12 @@ def test_a_spline_of_order_two_is_a_line_and_bends_of_unit_second_differences() 
         "log_baseline_weight_trend": np.array([1.5, 0.0]),
         "log_baseline_weight_roughness": np.array([0.3, 0.6]),
     }
-    assert {v.name for v in model.free_RVs} == {*point, "log_baseline_weight_bend"}
+    assert {v.name for v in model.free_RVs} == {
+        "_log_baseline_weight_level_offset",
+        "_log_baseline_weight_trend_offset",
+        "log_baseline_weight_roughness",
+        "log_baseline_weight_bend",
+    }
     walk = model["log_baseline_weight"]
     line = evaluate(model, walk, point | {"log_baseline_weight_bend": np.zeros((2, 5))})
     np.testing.assert_allclose(line[0], np.linspace(-7.75, -6.25, 7))
