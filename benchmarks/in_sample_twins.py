@@ -8,14 +8,16 @@ that is itself drawn unless one is given, among those who are followed beyond th
 landmarks. The fit has seen all records to their end. At each landmark the patients go in groups:
 a refit has the records of a group up to the landmark, and all others whole. Compared are forecasts
 of survival over the next 5 years: the largest differences over patients and times, and their
-averages. Fits go on until they are usable. Bars: 0.02 for means, 0.05 for the ends of 90 % intervals, as for updates.
+averages. Fits go on until they are usable. Bars: 0.02 for means, 0.05 for the ends of 90 %
+intervals, as for updates.
 
 `own_weights`: each patient's twin, whose draws count without that patient's later record, against
-the refit, which lacks those of the others of the group as well. `weights_of_the_group`: draws that
-count without the later records of all of the group, which is what the refit is of. `no_weights`:
-the draws of the fit as they are. With `--group 1` the first two are the same, at one refit a
-patient and landmark. `--write` keeps the figures as docs/evidence/in_sample_twins.json. PBC needs
-the published files; set TWINBAYES_SHARED to where they are.
+the refit, which lacks those of the others of a group as well; `own_weights_trusted`: of the twins
+that do not ask for a refit. `weights_of_the_group`: draws that count without the later records of
+all of the group, which is what the refit is of. `no_weights`: the draws of the fit as they are.
+With groups of one, the default, the first and the third are the same. `--write` keeps the figures
+of these diseases in docs/evidence/in_sample_twins.json. PBC needs the published files; set
+TWINBAYES_SHARED to where they are.
 """
 
 from __future__ import annotations
@@ -126,6 +128,7 @@ def compare(disease: str, options: argparse.Namespace, seed: int) -> dict[str, A
                   gaps(so_far["weights_of_the_group"], so_far["refit"]), flush=True)  # fmt: skip
     whole = {name: together(parts) for name, parts in found.items()}
     k = np.concatenate([t["pareto_k"] for t in tables])
+    trusted = np.flatnonzero(~np.concatenate([t["needs_refit"] for t in tables]).astype(bool))
     dead = cohort.events.loc[cohort.events["event"] == DEATH, "patient_id"]
     return {
         "model": fit.spec.content_hash,
@@ -139,6 +142,8 @@ def compare(disease: str, options: argparse.Namespace, seed: int) -> dict[str, A
         "usable": [sum(verdicts), len(verdicts)],
         **{name: gaps(whole[name], whole["refit"])
            for name in ("own_weights", "weights_of_the_group", "no_weights")},
+        "own_weights_trusted": gaps(*(whole[name].isel(patient=trusted)
+                                      for name in ("own_weights", "refit"))),
         "largest_pareto_k": round(float(np.nanmax(k)), 3),
         "smallest_ess": round(float(min(t["ess"].min() for t in tables)), 1),
         "need_refit": int(sum(t["needs_refit"].sum() for t in tables)),
@@ -149,7 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--disease", nargs="+", default=list(LANDMARKS), choices=list(LANDMARKS))
     parser.add_argument("--patients", type=int, default=30)
-    parser.add_argument("--group", type=int, default=3, help="patients a refit")
+    parser.add_argument("--group", type=int, default=1, help="patients a refit")
     parser.add_argument("--draws", type=int, default=1500, help="of a chain, at least")
     parser.add_argument("--seed", type=int, help="default: drawn")
     parser.add_argument("--write", action="store_true")
@@ -157,10 +162,13 @@ def main() -> None:
     seed = options.seed
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-    found: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "seed": seed}
+    found: dict[str, Any] = {}
+    if options.write and TARGET.is_file():
+        found = json.loads(TARGET.read_text(encoding="utf-8"))
     for disease in options.disease:
         started = time.process_time()
-        found[disease] = compare(disease, options, seed)
+        found[disease] = {"date": datetime.now(UTC).date().isoformat(), "seed": seed}
+        found[disease] |= compare(disease, options, seed)
         found[disease]["cpu_s"] = round(time.process_time() - started)
     if options.write:
         TARGET.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

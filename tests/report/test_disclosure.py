@@ -194,17 +194,37 @@ def sections_with_counts(fit: Fit) -> str:
     return "".join(show(evidence).html for show in shown)
 
 
-SIZES = {1: (30, 24, 9, 4, 2), 3: (25, 5, 5, 5), 6: (60, 40, 30, 20, 15, 10, 8, 6)}
+SIZES = [
+    ((30, 24, 9, 4, 2), 1),
+    ((25, 5, 5, 5), 3),
+    ((60, 40, 30, 20, 15, 10, 8, 6), 6),
+    # what several lines and sections tell together: starts of treatments, and who was treated
+    ((40, 17, 12, 8, 6, 5, 1), 2),
+    ((34, 28, 18, 12, 6, 4, 2, 2), 773),
+    ((38, 16, 13), 215),
+]
 
 
-@pytest.mark.parametrize("seed", SIZES)
+@pytest.mark.parametrize(("sizes", "seed"), SIZES)
 def test_no_suppressed_count_follows_from_the_sections_that_count_people(
-    seed: int, fit_of: Callable[[Cohort], Fit]
+    sizes: tuple[int, ...], seed: int, fit_of: Callable[[Cohort], Fit]
 ) -> None:
-    fit = fit_of(some_of(SIZES[seed], seed))
+    fit = fit_of(some_of(sizes, seed))
     known = attack(fit, sections_with_counts(fit))
     assert known.suppressed
     assert known.narrowed() == {}
+
+
+def test_no_suppressed_count_follows_whatever_the_cohort(fit_of: Callable[[Cohort], Fit]) -> None:
+    rng = np.random.default_rng()
+    whole = tb.datasets.registry()
+    most = whole.patients["subgroup"].value_counts()
+    some = whole.subgroups[: rng.integers(3, 8)]
+    sizes = tuple(int(rng.integers(1, most[g], endpoint=True)) for g in some)
+    seed = int(rng.integers(1000))
+    fit = fit_of(some_of(sizes, seed))
+    known = attack(fit, sections_with_counts(fit))
+    assert known.narrowed() == {}, f"sizes {sizes}, seed {seed}"
 
 
 def test_no_suppressed_count_follows_from_all_that_a_review_prints(

@@ -60,6 +60,8 @@ def publishable(table: pd.DataFrame) -> pd.DataFrame:
     shown = table.copy()
     for name, counts in counted.items():
         shown[name] = _suppressed(table, counts)
+    if EFFECT in table and "n_treated" in counted:
+        shown["n_treated"] = _all_or_none(table, shown["n_treated"])
     for name in counted:
         few = shown[name].isin((SUPPRESSED, HIDDEN))
         telling = [c for c in _TELLING.get(str(name), ()) if c in table and c not in counted]
@@ -79,6 +81,19 @@ def ways_of(labels: Sequence[str]) -> list[list[int]]:
         target = label.rpartition("->")[2]
         ways.setdefault(DEATH if target.startswith(DEATH) else target, []).append(k)
     return list(ways.values())
+
+
+def _all_or_none(table: pd.DataFrame, treated: pd.Series) -> pd.Series:
+    """Numbers treated as text: in each part all those of one treatment, or none of them.
+
+    Phases of a treatment are about the same people: one tells of another, and of its starts.
+    """
+    part = next((c for c in _WHOLES if c in table), None)
+    treatment = table[EFFECT].astype(str).str.partition(":")[0]
+    blocks = [treatment] if part is None else [treatment, table[part]]
+    together = treated.isin((SUPPRESSED, HIDDEN)).groupby(blocks, dropna=False)
+    hidden = together.transform("any") & (together.transform("size") > 1)
+    return treated.mask(hidden, HIDDEN)
 
 
 def _counts(column: pd.Series) -> pd.Series | None:

@@ -23,7 +23,7 @@ from scipy.interpolate import BSpline
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.baseline_walks import Beside, bending_walk, random_walk
+from twinbayes.model.pooling.hazard_walks import Beside, bending_walk, random_walk
 from twinbayes.model.pooling.walks import RatesTold
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import DAYS_PER_YEAR

@@ -15,9 +15,9 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.model import PiecewiseConstant, Spline
 from twinbayes.model.baseline import Baseline, Counted
-from twinbayes.model.baseline_walks import Beside
 from twinbayes.model.curves.beside_baselines import beside_baselines
 from twinbayes.model.curves.patients import crude_curves
+from twinbayes.model.pooling.hazard_walks import Beside
 from twinbayes.names import DAYS_PER_YEAR, DEATH
 
 N = 30

@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
+from scipy.optimize import linprog
 
 from twinbayes.arrays import Floats
 
@@ -31,6 +32,7 @@ HIDDEN: Final = "hidden"
 _LEAST: Final = 1
 _MOST: Final = SMALLEST_CELL - 1
 _SPAN: Final = _MOST - _LEAST  # of what must stay possible
+_NEAR: Final = 1e-6
 
 type Mask = NDArray[np.bool_]
 
@@ -128,12 +130,15 @@ def suppress_crossed(
     few = np.array([line.small & ~withheld for line in lines])
     hidden = np.array([line.worth_hiding(withheld) for line in lines])
     several = [list(rows) for rows in ways if len(rows) > 1]
-    for rows in several:
+    sums = [(list(rows), *_known_sums(counts, list(rows), most, withheld)) for rows in ways]
+    empty = np.zeros(counts.shape, dtype=np.bool_)
+    for rows, _, unknown in sums:
+        if len(rows) == 1:
+            continue
+        empty[rows] = ~unknown & ~counts[rows].any(axis=0)
         # Whose sum over ways is hidden where it is shown has nothing to be added up here.
-        sums = Line(counts[rows].sum(axis=0), most, most)
-        unknown = sums.closed(sums.small & ~withheld, sums.worth_hiding(withheld))[1] & ~withheld
         where = np.zeros(counts.shape, dtype=np.bool_)
-        where[np.ix_(rows, np.flatnonzero(unknown))] = True
+        where[np.ix_(rows, np.flatnonzero(unknown & ~withheld))] = True
         where &= counts > 0
         few, hidden = few & ~where, hidden | where
     while True:
@@ -144,12 +149,138 @@ def suppress_crossed(
             for g in np.flatnonzero(~withheld):
                 line = Line(counts[rows, g], counts[rows, g])
                 few[rows, g], hidden[rows, g], _ = line.closed(few[rows, g], hidden[rows, g])
-        if hidden.sum() == before:
+        if hidden.sum() > before:
+            continue
+        told = _told(counts, few, hidden, most, sums)
+        if not told or not _hide_beside(told, counts, most, few, hidden, several, empty):
             break
     shown = np.array([[f"{x:.0f}" for x in row] for row in counts], dtype=object)
     shown[hidden] = HIDDEN
     shown[few] = SUPPRESSED
     return shown
+
+
+def _known_sums(
+    counts: Floats, rows: Sequence[int], most: Floats, withheld: Mask
+) -> tuple[Mask, Mask]:
+    """Groups whose sum over ways is said to be few, and those of whose sum nothing is said."""
+    sums = Line(counts[rows].sum(axis=0), most, most)
+    few, hidden, _ = sums.closed(sums.small & ~withheld, sums.worth_hiding(withheld))
+    return few, hidden
+
+
+def _told(
+    counts: Floats,
+    few: Mask,
+    hidden: Mask,
+    most: Floats,
+    sums: Sequence[tuple[Sequence[int], Mask, Mask]],
+) -> list[tuple[int, int]]:
+    """Counts, or sums over ways, that all lines together tell too much of: the first found.
+
+    The smallest and the largest value of all that is not shown, given the sums of the lines, by
+    linear programming.
+    """
+    cells = [(int(k), int(g)) for k, g in np.argwhere(few | hidden)]
+    if not cells:
+        return []
+    place = {cell: n for n, cell in enumerate(cells)}
+    lines: list[tuple[Floats, float, float]] = []
+    aims = [([cell], bool(few[cell])) for cell in cells]
+
+    def across(some: Sequence[tuple[int, int]]) -> tuple[Floats, float]:
+        """Which unknown counts a sum has, and how much it has beside them."""
+        row, shown = np.zeros(len(cells)), 0.0
+        for cell in some:
+            if cell in place:
+                row[place[cell]] = 1.0
+            else:
+                shown += counts[cell]
+        return row, shown
+
+    def know(some: Sequence[tuple[int, int]], *, exactly: bool = True) -> None:
+        row, shown = across(some)
+        total = float(sum(counts[cell] for cell in some))
+        low, high = (total, total) if exactly else (_LEAST, _MOST)
+        lines.append((row, low - shown, high - shown))
+
+    groups = range(len(most))
+    for k, row in enumerate(counts):
+        know([(k, g) for g in groups], exactly=not 0 < row.sum() < SMALLEST_CELL)
+    for rows, is_few, unknown in sums:
+        whole = counts[rows].sum()
+        know([(k, g) for k in rows for g in groups], exactly=not 0 < whole < SMALLEST_CELL)
+        for g in groups:
+            some = [(k, g) for k in rows]
+            if unknown[g] or is_few[g]:
+                aims.append((some, bool(is_few[g])))
+            if not unknown[g]:
+                know(some, exactly=not is_few[g])
+    matrix = np.stack([row for row, _, _ in lines])
+    low, high = (np.array([line[n] for line in lines]) for n in (1, 2))
+    both, ends = np.vstack([matrix, -matrix]), np.concatenate([high, -low])
+    bounds = [
+        (_LEAST, _MOST) if few[cell] else (0.0, None if np.isinf(most[cell[1]]) else most[cell[1]])
+        for cell in cells
+    ]
+    for some, at_least_one in aims:
+        aim, shown = across(some)
+        if not aim.any():
+            return some
+        least, largest = (
+            linprog(by * aim, A_ub=both, b_ub=ends, bounds=bounds) for by in (1.0, -1.0)
+        )
+        low_end = shown + least.fun  # type: ignore[operator]
+        high_end = shown - largest.fun if largest.success else np.inf  # type: ignore[operator]
+        if at_least_one:
+            is_open = low_end <= _LEAST + _NEAR and high_end >= _MOST - _NEAR
+        else:
+            is_open = _span(low_end, high_end) >= _SPAN
+        if not is_open:
+            return some
+    return []
+
+
+def _span(least: float, largest: float) -> float:
+    """How many whole numbers lie above the first between two numbers."""
+    return float(np.floor(largest + _NEAR) - np.ceil(least - _NEAR))
+
+
+def _hide_beside(
+    some: Sequence[tuple[int, int]],
+    counts: Floats,
+    most: Floats,
+    few: Mask,
+    hidden: Mask,
+    several: Sequence[Sequence[int]],
+    empty: Mask,
+) -> bool:
+    """Hide one more count in a line of these, in place; False if there is none left.
+
+    Not of what leads alone to where it leads: that is shown elsewhere. Nor of what is `empty`,
+    since all ways are known to add up to nobody.
+    """
+    free = sorted({k for rows in several for k in rows if counts[k].any()})
+    ways = {k: {*rows} for rows in several for k in rows}
+    of_groups = {g for _, g in some}
+    of_ways = {k for k, _ in some}
+
+    def distance(cell: tuple[int, int]) -> tuple[bool, bool, float]:
+        k, g = cell
+        near = (g in of_groups and bool(ways[k] & of_ways)) or k in of_ways
+        return not near, bool(counts[cell] == 0), float(most[g])
+
+    cells = sorted(
+        ((k, g) for k in free for g in range(len(most)) if not empty[k, g]), key=distance
+    )
+    left = [cell for cell in cells if not (few[cell] or hidden[cell])]
+    narrow = [cell for cell in cells if few[cell]]
+    near = [cell for cell in narrow if not distance(cell)[0]]
+    if left and not (near and distance(left[0])[0]):
+        hidden[left[0]] = True
+    elif narrow:
+        few[narrow[0]], hidden[narrow[0]] = False, True
+    return bool(left or narrow)
 
 
 def _withheld(sizes: Floats) -> Mask:

@@ -8,12 +8,12 @@ import numpy as np
 import pytensor.tensor as pt
 
 from twinbayes.arrays import Floats
-from twinbayes.model.baseline_walks import Beside
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.curves.association import Feature, Multiplier
 from twinbayes.model.curves.patients import crude_curves
 from twinbayes.model.curves.trajectory import CurvePlan
 from twinbayes.model.events.quadrature import TrailPoints
+from twinbayes.model.pooling.hazard_walks import Beside
 from twinbayes.tensors import Tensor
 
 

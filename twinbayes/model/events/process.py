@@ -24,7 +24,6 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.baseline import Baseline, Counted, PiecewiseConstant, Spline
-from twinbayes.model.baseline_walks import Beside
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
@@ -47,6 +46,7 @@ from twinbayes.model.events.time_varying import (
 )
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.centring import ToldTogether
+from twinbayes.model.pooling.hazard_walks import Beside
 from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import (
@@ -211,9 +211,8 @@ class EventProcess:
         crude = Crude(plan)
         log_event, log_mean = self._baselines(crude, priors, beside)
         if log_event is not log_mean:
-            log_event = pm.Deterministic(
-                LOG_BASELINE_AT_EVENT, log_event, dims=(TRANSITION, WINDOW)
-            )
+            dims = (TRANSITION, WINDOW)
+            log_event = pm.Deterministic(LOG_BASELINE_AT_EVENT, log_event, dims=dims)
         subgroups, centres = plan.encoding.subgroups, plan.encoding.centres
         every = len(plan.encoding.columns) + np.arange(len(subgroups) + len(centres))
         by_subgroup = crude.told(every[: len(subgroups)])
@@ -258,16 +257,9 @@ class EventProcess:
         width = max(len(e) for e in all_edges) - 1
         if len(blocks) == 1:
             (baseline,) = blocks
-            every = range(len(all_edges))
+            every, dims = range(len(all_edges)), (TRANSITION, WINDOW)
             return _built(
-                baseline,
-                crude,
-                every,
-                LOG_BASELINE,
-                (TRANSITION, WINDOW),
-                self.graph.labels,
-                priors,
-                beside,
+                baseline, crude, every, LOG_BASELINE, dims, self.graph.labels, priors, beside
             )
         order, at_event, on_average = [], [], []
         for n, (baseline, members) in enumerate(blocks.items()):
