@@ -51,9 +51,6 @@ def forecasts(
         fit = tb.fit(
             tb.disease("cml"),
             cut,
-            draws=2000,
-            tune=1000,
-            target_accept=0.98,
             seed=1,
             progressbar=False,
         )

@@ -122,8 +122,8 @@ def main() -> None:
             cohort,
             priors=published_priors(),
             draws=1500,
+            until="usable",
             seed=1,
-            target_accept=0.85,
             progressbar=False,
         )
     else:

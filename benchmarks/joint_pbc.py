@@ -1,6 +1,6 @@
 """Fit the joint model of log bilirubin and death to 312 patients; print one JSON object.
 
-    python benchmarks/joint_pbc.py [--draws N] [--tune N] [--seed N] [--out DIR]
+    python benchmarks/joint_pbc.py [--seed N] [--out DIR]
 
 Times are of this process: wall-clock seconds to compile and to sample, CPU seconds of everything
 after the imports. The smallest bulk effective sample size is over every sampled variable, patient
@@ -80,8 +80,6 @@ def published_priors() -> tb.PriorSet:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--tune", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="folder to leave the fit in")
     options = parser.parse_args()
@@ -91,10 +89,7 @@ def main() -> None:
         pbc_312(),
         cohort,
         priors=published_priors(),
-        draws=options.draws,
-        tune=options.tune,
         seed=options.seed,
-        target_accept=0.85,
         progressbar=False,
     )
     cpu = time.process_time() - started

@@ -148,9 +148,7 @@ class Case:
     cohort: Callable[[], Cohort]
     spec: Callable[[], ModelSpec]
     beyond: Callable[[tb.Fit], dict[str, xr.DataArray]] | None = None
-    target_accept: float = 0.85
-    draws: int = 1500
-    tune: int = 500
+    draws: int = 1500  # of a chain, at least: what Monte Carlo errors have to be small for
     priors: Callable[[], tb.PriorSet] = _shipped_priors
 
 
@@ -165,7 +163,7 @@ CASES: Final = {
             curve_covariates=(SEX,),
         ),
     ),
-    "pbc40": Case(pbc40, lambda: tb.disease("pbc"), target_accept=0.95),
+    "pbc40": Case(pbc40, lambda: tb.disease("pbc")),
     "competing": Case(
         pbc2,
         lambda: tb.disease(
@@ -186,9 +184,7 @@ CASES: Final = {
             markers=(replace(BILIRUBIN, basis=NaturalSpline(df=3)),),
         ),
         contrast,
-        target_accept=0.9,
         draws=4000,
-        tune=1000,
     ),
 }
 
@@ -200,9 +196,8 @@ def run(case: Case) -> dict[str, Any]:
         case.cohort(),
         priors=case.priors(),
         draws=case.draws,
-        tune=case.tune,
+        until="usable",
         seed=1,
-        target_accept=case.target_accept,
         progressbar=False,
     )
     cpu = time.process_time() - started

@@ -94,7 +94,7 @@ def joint_fit(folder: Path) -> tb.Fit:
     priors = published_priors()
 
     def make() -> tb.Fit:
-        return tb.fit(pbc_312(), cohort, priors=priors, seed=1, target_accept=0.85)
+        return tb.fit(pbc_312(), cohort, priors=priors, seed=1)
 
     return stored(folder, "joint", make)
 
@@ -104,7 +104,7 @@ def pbc_fit(folder: Path) -> tb.Fit:
     cohort = tb.read_cohort(pbc_folder(), adapter="pbc2")
 
     def make() -> tb.Fit:
-        return tb.fit(tb.disease("pbc"), cohort, tune=300, seed=1, target_accept=0.85)
+        return tb.fit(tb.disease("pbc"), cohort, seed=1)
 
     return stored(folder, "pbc", make)
 

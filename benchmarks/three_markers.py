@@ -1,6 +1,6 @@
 """Fit three markers of PBC at once, score forecasts from year 5 to 8; print one JSON object.
 
-    python benchmarks/three_markers.py [--draws N] [--tune N] [--write] [--out FILE]
+    python benchmarks/three_markers.py [--draws N] [--write] [--out FILE]
 
 Log bilirubin (natural spline of 3 df), prothrombin time (2 df) and ascites (logistic, a line), all
 by sex, move the hazard of death or transplantation by their present values; the nine coefficients
@@ -86,7 +86,6 @@ def cox_calibration(fit: tb.Fit) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=5000)
-    parser.add_argument("--tune", type=int, default=1000)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--out", type=Path, help="where to leave the fit")
     options = parser.parse_args()
@@ -96,9 +95,8 @@ def main() -> None:
         spec,
         cohort,
         draws=options.draws,
-        tune=options.tune,
+        until="usable",
         seed=1,
-        target_accept=0.95,
         progressbar=False,
     )
     cpu = time.process_time() - started

@@ -102,8 +102,8 @@ def main() -> None:
         """Fit everybody but those held out who are not included."""
         some = [p for p in cohort.patient_ids if p not in ids or p in included]
         return tb.fit(
-            tb.disease("pbc"), cohort.select(some), draws=options.draws, tune=400,
-            seed=options.seed, target_accept=0.85, progressbar=False,
+            tb.disease("pbc"), cohort.select(some), draws=options.draws, until="usable",
+            seed=options.seed, progressbar=False,
         )  # fmt: skip
 
     without, everybody = fitted([]), fitted(ids)

@@ -102,6 +102,20 @@ def test_axes_are_those_along_which_data_are_independent() -> None:
     np.testing.assert_allclose(again.estimate, np.where(alone.information > 0, estimate, 0.0))
 
 
+def test_of_coefficients_told_together_each_keeps_its_margin() -> None:
+    rng = np.random.default_rng()
+    seen, said = rng.normal(size=(1, 9, 4)), rng.normal(size=(9, 1))
+    both = ToldTogether(np.swapaxes(seen, 1, 2) @ seen, (seen[0].T @ said).T)
+    told = both.one_by_one()
+    # by the joint normal distribution of coefficients and data, the data known
+    covariance = np.block([[np.eye(4), seen[0].T], [seen[0], seen[0] @ seen[0].T + np.eye(9)]])
+    gain = covariance[:4, 4:] @ np.linalg.inv(covariance[4:, 4:])
+    mean = (gain @ said)[:, 0]
+    variance = 1.0 - np.einsum("kd,dk->k", gain, covariance[4:, :4])
+    np.testing.assert_allclose(1.0 / (1.0 + told.information[0]), variance)
+    np.testing.assert_allclose(told.estimate[0] * told.information[0] * variance, mean)
+
+
 def test_a_walk_is_turned_to_axes_along_which_data_and_prior_are_independent() -> None:
     events = np.array([[40.0, 8.0, 0.0, 3.0]])
     axes, told = RatesTold.of(events, np.array([[90.0, 30.0, 0.0, 55.0]])).along_axes()

@@ -129,7 +129,8 @@ def suppress_crossed(
     lines = [Line(row, most, most) for row in counts]
     few = np.array([line.small & ~withheld for line in lines])
     hidden = np.array([line.worth_hiding(withheld) for line in lines])
-    several = [list(rows) for rows in ways if len(rows) > 1]
+    # Nobody went a way whose sum is 0: nothing can be hidden there.
+    several = [[k for k in rows if counts[k].any()] for rows in ways if len(rows) > 1]
     sums = [(list(rows), *_known_sums(counts, list(rows), most, withheld)) for rows in ways]
     empty = np.zeros(counts.shape, dtype=np.bool_)
     for rows, _, unknown in sums:
@@ -260,7 +261,7 @@ def _hide_beside(
     Not of what leads alone to where it leads: that is shown elsewhere. Nor of what is `empty`,
     since all ways are known to add up to nobody.
     """
-    free = sorted({k for rows in several for k in rows if counts[k].any()})
+    free = sorted({k for rows in several for k in rows})
     ways = {k: {*rows} for rows in several for k in rows}
     of_groups = {g for _, g in some}
     of_ways = {k for k, _ in some}

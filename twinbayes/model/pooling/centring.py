@@ -134,8 +134,12 @@ class ToldTogether:
         return cls(told.information[:, :, None] * np.eye(n), told.information * told.estimate)
 
     def one_by_one(self) -> Told:
-        """What is told of each if the others are 0."""
-        return _told(np.diagonal(self.information, axis1=1, axis2=2), self.score)
+        """What is told of each, whatever the others are, if all are N(0, 1) before."""
+        n = self.information.shape[1]
+        covariance = np.linalg.inv(self.information + np.eye(n))
+        mode = (covariance @ self.score[:, :, None])[:, :, 0]
+        known = 1.0 / np.diagonal(covariance, axis1=1, axis2=2)
+        return _told(known - 1.0, known * mode)
 
     def along_axes(self, within: Floats) -> tuple[Floats, Told]:
         """Axes of a space along which the data tell of coefficients independently.
