@@ -20,7 +20,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
-from scipy.optimize import linprog
 
 from twinbayes.arrays import Floats
 
@@ -217,6 +216,8 @@ def _told(
                 aims.append((some, bool(is_few[g])))
             if not unknown[g]:
                 know(some, exactly=not is_few[g])
+    from scipy.optimize import linprog  # slow to import
+
     matrix = np.stack([row for row, _, _ in lines])
     low, high = (np.array([line[n] for line in lines]) for n in (1, 2))
     both, ends = np.vstack([matrix, -matrix]), np.concatenate([high, -low])
