@@ -8,11 +8,11 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
-from scipy import optimize, stats
+from scipy import integrate, optimize, stats
 
 import twinbayes as tb
 from twinbayes.model.events.crude import Crude
-from twinbayes.model.pooling.centring import Told, ToldTogether, turned
+from twinbayes.model.pooling.centring import ShortTails, Told, ToldTogether, turned
 from twinbayes.model.pooling.walks import AlongAxes, RatesTold
 
 
@@ -100,6 +100,24 @@ def test_axes_are_those_along_which_data_are_independent() -> None:
     again = ToldTogether.of(alone).one_by_one()
     np.testing.assert_allclose(again.information, alone.information)
     np.testing.assert_allclose(again.estimate, np.where(alone.information > 0, estimate, 0.0))
+
+
+def test_long_tails_are_sampled_as_shorter_ones_under_the_same_law() -> None:
+    transform = ShortTails()
+    with pm.Model() as model:
+        pm.StudentT("z", nu=4.0, mu=-1.3, sigma=2.0, default_transform=transform)
+    logp = model.compile_logp()
+    name = model.value_vars[0].name
+    below = integrate.quad(lambda y: np.exp(logp({name: y})), -80.0, 1.5, points=[-10.0, -2.0])[0]
+    law = stats.t(4.0, -1.3, 2.0)
+    assert below == pytest.approx(law.cdf(2.0 * np.sinh(0.75)), abs=1e-8)
+    # tails fall as exp(-nu / 2 y)
+    slope = (logp({name: -60.0}) - logp({name: -62.0})) / 2.0
+    assert slope == pytest.approx(2.0, abs=1e-3)
+    z = np.array([-1e6, -3.0, -1e-9, 0.0, 0.4, 1e6])
+    y = transform.forward(pt.as_tensor(z)).eval()
+    np.testing.assert_allclose(y, 2.0 * np.arcsinh(z / 2.0), rtol=1e-6, atol=1e-15)
+    np.testing.assert_allclose(transform.backward(pt.as_tensor(y)).eval(), z, rtol=1e-6)
 
 
 def test_of_coefficients_told_together_each_keeps_its_margin() -> None:

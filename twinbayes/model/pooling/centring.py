@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from pymc.logprob.transforms import Transform
 
 from twinbayes.arrays import Bools, Floats
 from twinbayes.tensors import Tensor
@@ -108,9 +109,40 @@ class Told:
             width = self.width(scale)
             shift = (self.estimate - mean) * self.information * width
             of |= {"mu": -shift, "sigma": scale / width}
-        z = pm.Normal(name, **of) if nu is None else pm.StudentT(name, nu=nu, **of)
+        z = (
+            pm.Normal(name, **of)
+            if nu is None
+            else pm.StudentT(name, nu=nu, default_transform=ShortTails(), **of)
+        )
         deviation: Tensor = width * (z if shift is None else z + shift)
         return deviation
+
+
+class ShortTails(Transform):  # type: ignore[misc]
+    """A number z as y, z = 2 sinh(y / 2): the same near 0, and long tails are as exponential ones.
+
+    In tails that fall by a power a sampler goes far away, and takes long to come back.
+    """
+
+    name = "short_tails"
+    ndim_supp = 0
+
+    def forward(self, value: Tensor, *_: Any) -> Tensor:
+        """Return y."""
+        size = pt.log(abs(value) / 2.0 + pt.sqrt(value**2 / 4.0 + 1.0))
+        y: Tensor = 2.0 * pt.sign(value) * size
+        return y
+
+    def backward(self, value: Tensor, *_: Any) -> Tensor:
+        """Return z."""
+        z: Tensor = pt.exp(value / 2.0) - pt.exp(-value / 2.0)
+        return z
+
+    def log_jac_det(self, value: Tensor, *_: Any) -> Tensor:
+        """Log of cosh(y / 2)."""
+        size = abs(value)
+        log_slope: Tensor = size / 2.0 + pt.log1p(pt.exp(-size)) - np.log(2.0)
+        return log_slope
 
 
 @dataclass(frozen=True)
