@@ -5,8 +5,8 @@
 Every fit is `tb.fit(spec, cohort, seed=...)` at its defaults, which goes on until the fit is
 usable; with `--once`, of the default length and no more. Prints one line a fit, then a table: how
 many fits are usable, how many were at the first try, and the median CPU seconds of a fit, all
-threads together, compiling included; `once_s` is the part of the first try. With `--write` the
-table goes to docs/evidence/seeds.json. Needs the published files (see README, "Data"); set
+threads together, compiling included. With `--write` the table goes to docs/evidence/seeds.json, in
+which fits of cases that are not run stay. Needs the published files (see README, "Data"); set
 TWINBAYES_SHARED to where they are.
 """
 
@@ -71,6 +71,8 @@ def measure(name: str, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "case": name,
         "seed": seed,
+        "date": datetime.now(UTC).date().isoformat(),
+        "once": options.get("until", "default") is None,
         "usable": fit.verdict.usable,
         "runs": max(len(runs), 1),
         "cpu_s": round(cpu, 1),
@@ -107,6 +109,12 @@ def main() -> None:
         for name in chosen.only:
             rows.append(measure(name, seed, options))
             print(json.dumps(rows[-1]), flush=True)
+    kept = (
+        json.loads(TARGET.read_text(encoding="utf-8")) if chosen.write and TARGET.exists() else {}
+    )
+    others = [row for row in kept.get("fits", []) if row["case"] not in chosen.only]
+    known = {name: i for name, i in kept.get("identity", {}).items() if name not in chosen.only}
+    rows = sorted(others + rows, key=lambda row: (list(CASES).index(row["case"]), row["seed"]))
     table = pd.DataFrame(rows)
     found = table.groupby("case", sort=False).agg(
         fits=("usable", "size"),
@@ -119,12 +127,9 @@ def main() -> None:
     print(f"{int(table['usable'].sum())} of {len(table)} usable")
     if chosen.write:
         evidence = {
-            "date": datetime.now(UTC).date().isoformat(),
-            "seeds": list(chosen.seeds),
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
-            "once": chosen.once,
-            "identity": {name: identity(name) for name in chosen.only},
+            "identity": known | {name: identity(name) for name in chosen.only},
             "table": json.loads(found.reset_index().to_json(orient="records")),
             "fits": rows,
         }
