@@ -202,6 +202,7 @@ SIZES = [
     ((40, 17, 12, 8, 6, 5, 1), 2),
     ((34, 28, 18, 12, 6, 4, 2, 2), 773),
     ((38, 16, 13), 215),
+    ((6, 1, 4, 4, 1, 1), 705),
 ]
 
 
@@ -215,6 +216,7 @@ def test_no_suppressed_count_follows_from_the_sections_that_count_people(
     assert known.narrowed() == {}
 
 
+@pytest.mark.slow
 def test_no_suppressed_count_follows_whatever_the_cohort(fit_of: Callable[[Cohort], Fit]) -> None:
     rng = np.random.default_rng()
     whole = tb.datasets.registry()

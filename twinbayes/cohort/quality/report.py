@@ -250,9 +250,11 @@ def _flags(cohort: CohortTables, tables: dict[str, DataFrame]) -> Iterator[str]:
     for name, n in zip(far.index, part_words(far), strict=True):
         limit = f"{_MAD_LIMIT:g} robust standard deviations"
         yield f"{name}: values beyond {limit} from the median: {_IN_WORDS.get(n, n)}."
-    missing = cohort.covariates().isna().mean()
-    for name, fraction in missing[missing > _MISSING_LIMIT].items():
-        yield f"{name}: missing in {fraction:.0%} of patients."
+    missing = cohort.covariates().isna()
+    for name, n in missing.sum()[missing.mean() > _MISSING_LIMIT].items():
+        few = _IN_WORDS.get(size_words(n))
+        of_all = f"{n / len(missing):.0%} of" if few is None else few
+        yield f"{name}: missing in {of_all} patients."
     terminal = _terminal(cohort)
     if at_once := int((terminal[names.DAY] == 0).sum()):
         few = _IN_WORDS.get(size_words(at_once), str(at_once))

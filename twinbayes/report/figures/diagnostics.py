@@ -19,6 +19,7 @@ from twinbayes.cohort.quality.suppression import (
     SMALLEST_CELL,
     SUPPRESSED,
     part_words,
+    size_words,
     suppress_fractions,
 )
 from twinbayes.inference.gate.diagnostics import ebfmi
@@ -135,7 +136,10 @@ def missingness(table: pd.DataFrame, *, place: str) -> Picture:
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     bar.outline.set_visible(False)
     more = len(covariates) - len(shown)
-    worst = ", ".join(f"{words(str(c))} {overall[c]:.0%}" for c in shown[:3])
+    few = {c: size_words(round(overall[c] * n.sum())) == SUPPRESSED for c in shown}
+    worst = ", ".join(
+        f"{words(str(c))} {SUPPRESSED if few[c] else f'{overall[c]:.0%}'}" for c in shown[:3]
+    )
     return Picture(
         figure,
         alt=f"Per cent missing of {len(shown)} covariates by {place}. Most often missing: {worst}.",
