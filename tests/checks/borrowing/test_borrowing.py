@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ import twinbayes as tb
 from twinbayes.checks import aggregate_borrowing, patient_borrowing, treatment_borrowing
 from twinbayes.checks.borrowing.shares import OTHERS, OWN, OWN_SUBGROUP, PRIOR, SHARES, shares_of
 from twinbayes.errors import ModelError, OptionError
-from twinbayes.inference import AggregateFit, Fit
+from twinbayes.inference import AggregateFit, CompiledFit, Fit
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.names import EFFECT, SUBGROUP
 
@@ -151,24 +153,23 @@ def test_shares_of_covariate_models_are_refused() -> None:
         aggregate_borrowing(fit)
 
 
-def test_shares_of_treatment_effects_leave_the_priors(registry_fit: Fit) -> None:
-    check = treatment_borrowing(registry_fit, draws=400)
-    table = check.table
-    assert len(table) == len(registry_fit.spec.graph.effects) * len(registry_fit.encoding.subgroups)
+def test_shares_of_treatment_effects_leave_the_priors(registry_compiled: CompiledFit) -> None:
+    """The identity is one of posteriors: a fit that is still on its way does not have it."""
+    seed = int(os.environ.get("TWINBAYES_TEST_SEED", "1"))
+    fit = registry_compiled.sample(draws=400, tune=400, chains=2, seed=seed, progressbar=False)
+    table = treatment_borrowing(fit, draws=800).table
+    assert len(table) == len(fit.spec.graph.effects) * len(fit.encoding.subgroups)
     np.testing.assert_allclose(table[[OWN_SUBGROUP, OTHERS, PRIOR]].sum(axis=1), 1.0, atol=1e-12)
     untreated = table[table["n_treated"] == 0]
     np.testing.assert_allclose(untreated[OWN_SUBGROUP], 0.0, atol=1e-12)
-    sd = registry_fit.priors["treatment_effect"].arguments["sigma"]
-    n = 400 // registry_fit.datatree["posterior"].sizes["chain"]
-    size = registry_fit.datatree["posterior"].sizes["draw"]
-    some = ((np.arange(n) + 0.5) * size / n).astype(int)
-    posterior = registry_fit.datatree["posterior"].to_dataset().isel(draw=some)
+    sd = fit.priors["treatment_effect"].arguments["sigma"]
+    posterior = fit.datatree["posterior"].to_dataset()
     for _, row in table.iterrows():
         mean = posterior["treatment_effect"].sel({EFFECT: row[EFFECT]}).to_numpy().ravel()
         here = {EFFECT: row[EFFECT], SUBGROUP: row[SUBGROUP]}
         theta = posterior["treatment_subgroup_effect"].sel(here).to_numpy().ravel()
         direct = np.cov(theta, mean)[0, 1] / sd**2
-        # draws of a short fit hang together, which the error leaves out: up to 7 of it were seen
+        # the error is that of one of the two, from eight pieces: up to 4.9 of it were seen
         assert row[PRIOR] == pytest.approx(direct, abs=max(8 * row["mcse"], 0.05))
 
 
