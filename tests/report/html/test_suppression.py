@@ -10,6 +10,7 @@ import pandas as pd
 from twinbayes.checks import CheckResult
 from twinbayes.checks.borrowing.shrinkage import shrinkage_of
 from twinbayes.checks.suppression import publishable
+from twinbayes.cohort.quality.suppression import suppress_crossed
 from twinbayes.inference import Fit
 from twinbayes.report.figures.diagnostics import missingness
 from twinbayes.report.html import fragments as f
@@ -117,3 +118,11 @@ def test_a_table_put_together_from_two_may_repeat_its_index() -> None:
     table = pd.concat([pd.DataFrame({"subgroup": ["a", "b"], "n": [3, 9]})] * 2)
     shown = publishable(table)
     assert list(shown["n"]) == ["<5", "hidden"] * 2
+
+
+def test_events_that_recur_may_be_more_than_there_are_people() -> None:
+    counts = np.array([[40.0, 9.0, 2.0], [7.0, 3.0, 1.0], [30.0, 2.0, 0.0]])
+    sizes = np.array([12.0, 7.0, 6.0])
+    shown = suppress_crossed(counts, sizes, [[0], [1, 2]])
+    small = (counts > 0) & (counts < 5)
+    assert np.isin(shown[small], ("<5", "hidden")).all()

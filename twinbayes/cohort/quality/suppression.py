@@ -221,10 +221,9 @@ def _told(
     matrix = np.stack([row for row, _, _ in lines])
     low, high = (np.array([line[n] for line in lines]) for n in (1, 2))
     both, ends = np.vstack([matrix, -matrix]), np.concatenate([high, -low])
-    bounds = [
-        (_LEAST, _MOST) if few[cell] else (0.0, None if np.isinf(most[cell[1]]) else most[cell[1]])
-        for cell in cells
-    ]
+    recur = bool((counts > most).any())  # nobody knows then how often one person can be counted
+    ceilings = np.full(len(most), np.inf) if recur else most
+    bounds = [(_LEAST, _MOST) if few[cell] else (0.0, ceilings[cell[1]]) for cell in cells]
     for some, at_least_one in aims:
         aim, shown = across(some)
         if not aim.any():
