@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from jupyter_client.provisioning import LocalProvisioner
 
 from twinbayes.errors import OptionError, ReportError, TwinbayesError
 from twinbayes.report.html import notebook
@@ -209,6 +210,22 @@ def test_a_template_that_is_terminated_leaves_nothing_of_a_patient(tmp_path: Pat
     stopped.communicate(timeout=60)
     left = [p.read_bytes() for p in scratch.rglob("*") if p.is_file()]
     assert not [content for content in left if b"PATIENT-17" in content]
+
+
+def test_a_kernel_that_is_done_is_not_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would write an error if it were still tidying up after the last cell."""
+    signals: list[int] = []
+
+    async def recorded(_self: LocalProvisioner, signum: int) -> None:
+        signals.append(signum)
+
+    monkeypatch.setattr(LocalProvisioner, "send_signal", recorded)
+    (tmp_path / "short.py").write_text(TEMPLATE, encoding="utf-8")
+    monkeypatch.setattr(notebook, "resource_path", lambda _kind, name: tmp_path / name)
+    run_template("short", {"word": "seen"})
+    assert signals == []
 
 
 def test_a_long_name_of_the_temporary_folder_is_no_hindrance(

@@ -192,4 +192,21 @@ def _kernel_manager(folder: Path, address: str) -> type:
             file = str(folder / "kernel.json")
             super().__init__(**kwargs, transport="ipc", ip=address, connection_file=file)
 
+        async def shutdown_kernel(  # type: ignore[override]
+            self, now: bool = False, restart: bool = False
+        ) -> None:
+            """Ask the kernel to end; one that is busy is ended by `finish_shutdown`.
+
+            The library interrupts it first. An interrupt that arrives while an idle kernel
+            still tidies up after its last cell makes it write an error to standard error.
+            """
+            if now or restart:
+                await super().shutdown_kernel(now=now, restart=restart)
+                return
+            self.shutting_down = True
+            self.stop_restarter()
+            await self.request_shutdown()
+            await self.finish_shutdown()
+            await self.cleanup_resources()
+
     return ThisPython
