@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -20,6 +21,10 @@ _LARGEST: Final = 2**63  # whole numbers from there on are no count of anything
 _SHOWN: Final = 40  # characters of a value that a message repeats
 
 
+#: Line of each part of a file, by the keys and positions that lead to it.
+type Lines = Mapping[tuple[str | int, ...], int]
+
+
 def read_yaml(path: Path, error: type[TwinbayesError], name: str = "") -> Mapping[Any, Any]:
     """Read a YAML file strictly: no tags, no aliases, no repeated keys, keys at the top.
 
@@ -32,15 +37,42 @@ def read_yaml(path: Path, error: type[TwinbayesError], name: str = "") -> Mappin
     name
         What to call the file; default: its own name.
     """
+    return read_yaml_lines(path, error, name)[0]
+
+
+def read_yaml_lines(
+    path: Path, error: type[TwinbayesError], name: str = ""
+) -> tuple[Mapping[Any, Any], Lines]:
+    """Read a YAML file as `read_yaml` does, and say in which line each of its parts begins."""
     name = name or path.name
     try:
-        found = yaml.load(_text(path, MOST_YAML_BYTES), Loader=_StrictLoader)  # noqa: S506
+        loader = _StrictLoader(_text(path, MOST_YAML_BYTES))
+        node = loader.get_single_node()
+        found = None if node is None else loader.construct_document(node)
     except (OSError, RecursionError, ValueError, yaml.YAMLError) as problem:
         raise error(f"{name}: not valid YAML: {_reason(problem)}") from problem
     if not isinstance(found, Mapping):
         raise error(f"{name}: expected keys and values at the top.")
     _require_plain(found, error, name)
-    return found
+    lines: dict[tuple[str | int, ...], int] = {}
+    _note_lines(node, (), 1, lines)
+    return found, lines
+
+
+def _note_lines(
+    node: yaml.Node | None,
+    place: tuple[str | int, ...],
+    line: int,
+    lines: dict[tuple[str | int, ...], int],
+) -> None:
+    """Note the line of a part, and of all its own: that of the key where there is one."""
+    lines[place] = line
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            _note_lines(value, (*place, str(key.value)), key.start_mark.line + 1, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for k, value in enumerate(node.value):
+            _note_lines(value, (*place, k), value.start_mark.line + 1, lines)
 
 
 def read_json(path: Path | zipfile.Path, error: type[TwinbayesError], name: str = "") -> Any:
@@ -102,6 +134,9 @@ def is_writable(text: str) -> bool:
 class _StrictLoader(yaml.SafeLoader):
     """The safe loader, which moreover refuses what no file of this package needs.
 
+    Scalars are those of YAML 1.2: ``on`` and ``no`` are text, ``1e-3`` is a number, and ``12:30``
+    is none.
+
     An alias can grow a small file without bound, a tag makes something else of a value, deep
     nesting exhausts the stack, and a lone surrogate is text that cannot be written again.
     """
@@ -160,3 +195,55 @@ class _StrictLoader(yaml.SafeLoader):
         return yaml.constructor.ConstructorError(
             None, None, f"the value {value!r} cannot be read", node.start_mark
         )
+
+
+_BOOL: Final = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT: Final = re.compile(r"[-+]?[0-9]+")
+_FLOAT: Final = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+
+
+def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))  # decimal, also where it begins with a 0
+
+
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag.rpartition(":")[2] not in ("bool", "int", "float")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern, _first in (
+    ("bool", _BOOL, "tTfF"),
+    ("int", _INT, "-+0123456789"),
+    ("float", _FLOAT, "-+.0123456789"),
+):
+    _StrictLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern.pattern})$"), list(_first)
+    )
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Quotes text that a reader of YAML 1.1, or of 1.2, would take for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_PlainDumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(f"^(?:{_FLOAT.pattern})$"), list("-+.0123456789")
+)
+
+
+def yaml_text(data: Mapping[str, Any]) -> str:
+    """Plain data as YAML that `read_yaml` reads back: what has no parts of its own, in a line."""
+    text: str = yaml.dump(
+        dict(data), Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=100,
+        default_flow_style=None,
+    )  # fmt: skip
+    return text

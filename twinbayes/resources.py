@@ -1,4 +1,4 @@
-"""Where the files shipped beside the code are: table schemas, priors, notebooks.
+"""Where the files shipped beside the code are: table schemas, diseases, priors, notebooks.
 
 A wheel carries them inside the package (`twinbayes/_data_schemas` …); a working copy
 keeps them at the top of the repository, where they are read by people too.
@@ -17,6 +17,7 @@ _REPOSITORY: Final = _PACKAGE.parent
 # kind -> (folder inside an installed package, folder inside the repository)
 _PLACES: Final = {
     "schemas": ("_data_schemas", "data_schemas"),
+    "diseases": ("_diseases", "diseases"),
     "priors": ("_priors", "priors"),
     "notebooks": ("_notebooks", "notebooks/review"),
 }
@@ -28,7 +29,7 @@ def resource_path(kind: str, *parts: str) -> Path:
     Parameters
     ----------
     kind
-        One of ``"schemas"``, ``"priors"``, ``"notebooks"``.
+        One of ``"schemas"``, ``"diseases"``, ``"priors"``, ``"notebooks"``.
     *parts
         Names below that folder, e.g. ``resource_path("priors", "aml", "v1.yaml")``.
 
@@ -64,6 +65,11 @@ def schemas_dir() -> Path:
 def priors_dir() -> Path:
     """Folder of the prior library."""
     return resource_path("priors")
+
+
+def disease_files() -> dict[str, Path]:
+    """Name of each disease that is shipped as a file -> the file."""
+    return {path.stem: path for path in sorted(resource_path("diseases").glob("*.yaml"))}
 
 
 def notebooks_dir() -> Path:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinbayes.discovery import declared_names
+from twinbayes.resources import disease_files
 
 
 def known_diseases() -> str:
-    """Return the names of the diseases as a phrase."""
-    return _either(declared_names("twinbayes.diseases", "DISEASES"))
+    """Return the names of the diseases as a phrase, and that a file will do."""
+    names = {*declared_names("twinbayes.diseases", "DISEASES"), *disease_files()}
+    return f"{', '.join(sorted(names))}, or a YAML file of your own"
 
 
 def known_adapters() -> str:

@@ -20,7 +20,6 @@ from twinbayes.estimators.observed import as_numbers
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import DAYS_PER_YEAR, DEATH
 from twinbayes.twin.answers.quality_of_life import Quality
-from twinbayes.twin.occupation.places import fatal_states
 from twinbayes.twin.scenario import Scenario, as_names
 
 EVENT_FREE: Final = "event_free"
@@ -255,7 +254,7 @@ class Estimand:
         """
         states = self._event_states(graph)
         named = tuple(dict.fromkeys((*self.a.named, *self.b.named)))
-        fatal = tuple(graph.states[k] for k in fatal_states(graph))
+        fatal = graph.deaths
         side = SUMMARIES[self.summary][0]
         after = side == "state_occupation"
         begins = self.target.states
@@ -280,7 +279,7 @@ class Estimand:
 
     def _event_states(self, graph: StateGraph) -> tuple[str, ...]:
         if self.endpoint == DEATH:
-            return tuple(graph.states[k] for k in fatal_states(graph))
+            return graph.deaths
         if self.endpoint == EVENT_FREE:
             if len(self.target.states) != 1:
                 raise TwinError(

@@ -44,7 +44,7 @@ from twinbayes.model.assemble import assemble_plan, require_finite_start
 from twinbayes.model.events.likelihood import op as event_op
 from twinbayes.model.quantile import op as mixture_quantile
 from twinbayes.names import CONSTANT_DATA, PATIENT_WEIGHT
-from twinbayes.priors import PriorSet, load_priors
+from twinbayes.priors import PriorSet, priors_of
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def compile_fit(
             spec, cast(Aggregate, data), priors=priors, sampler=sampler, **options
         )
     cohort = cast(Cohort, data)
-    priors = load_priors(spec.priors) if priors is None else priors
+    priors = priors_of(spec.priors) if priors is None else priors
     plan = spec.plan(cohort)
     model = assemble_plan(spec, plan, priors)
     compiled = compile_model(model, sampler=sampler, **options)

@@ -16,7 +16,7 @@ from twinbayes.model.curves.association import build_trail
 from twinbayes.model.curves.beside_baselines import beside_baselines
 from twinbayes.model.spec import ModelPlan, ModelSpec
 from twinbayes.names import PATIENT, PATIENT_WEIGHT
-from twinbayes.priors import PriorSet, load_priors
+from twinbayes.priors import PriorSet, priors_of
 from twinbayes.priors.files.names import require_known_entries
 from twinbayes.priors.prior_tags import recorded_use
 
@@ -46,7 +46,7 @@ def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) ->
     PriorError
         An entry of the priors is of nothing in the model, or the model asks for one they lack.
     """
-    priors = load_priors(spec.priors) if priors is None else priors
+    priors = priors_of(spec.priors) if priors is None else priors
     model = assemble_plan(spec, spec.plan(cohort), priors)
     require_finite_start(model)
     return model

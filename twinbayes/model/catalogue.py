@@ -29,8 +29,10 @@ from twinbayes.model.events.process import EventProcess
 from twinbayes.model.events.time_varying import TimeVarying
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import FOR_AGGREGATES, POOLINGS, add_pooling
+from twinbayes.model.reporting import Reporting, Utility
 from twinbayes.model.storing.codec import KIND
 from twinbayes.model.storing.registration import OWN_TYPES
+from twinbayes.priors.extended import OwnPriors
 
 COMPONENTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
     {
@@ -58,6 +60,9 @@ COMPONENTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
             OwnMean,
             Since,
             *FAMILIES,
+            Reporting,
+            Utility,
+            OwnPriors,
         )
     }
 )

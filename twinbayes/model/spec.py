@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,12 @@ from twinbayes.model.curves.waves import are_waves
 from twinbayes.model.describe import describe_model
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.process import EventProcess
+from twinbayes.model.notation.writing import write_model
 from twinbayes.model.pooling.table import discounts
+from twinbayes.model.reporting import Reporting
 from twinbayes.model.storing import codec
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.priors.extended import OwnPriors
 
 
 @dataclass(frozen=True)
@@ -116,21 +120,28 @@ class ModelSpec:
     events
         The event process.
     priors
-        Name of the disease's file in the prior library.
+        Name of the disease's file in the prior library, or a set of the disease's own.
     trajectories
         Curves of repeatedly measured markers.
     associations
         How those curves move hazards.
+    reporting
+        Defaults of patient reports.
     """
 
     name: str
     title: str
     events: EventProcess
-    priors: str
+    priors: str | OwnPriors
     trajectories: Trajectories | None = field(default=None, metadata=UNSET_IS_ABSENT)
     associations: tuple[Association, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+    reporting: Reporting | None = field(default=None, metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
+        if self.reporting is not None:
+            self.reporting.require_states(
+                [s for s in self.graph.states if s not in self.graph.deaths]
+            )
         if self.associations and self.trajectories is None:
             raise ModelError("Associations need trajectories: give the spec both.")
         # What cannot be is refused here, not by the first fit.
@@ -248,6 +259,25 @@ class ModelSpec:
             raise TypeError(f"Expected a ModelSpec, found {type(spec).__name__}.")
         require_storable(spec, whole=cls)
         return spec
+
+    def write(self, path: str | Path) -> Path:
+        """Write the model as a disease file, which `disease` reads back to the same model.
+
+        Parameters
+        ----------
+        path
+            A file that ends in ``.yaml``.
+
+        Raises
+        ------
+        ModelError
+            The file cannot hold the model, or cannot be written.
+
+        Examples
+        --------
+        >>> tb.disease("cml").write("cml.yaml")  # doctest: +SKIP
+        """
+        return write_model(self, path)
 
     def describe(self) -> str:
         """The model in formulae and words, as plain text."""

@@ -16,6 +16,7 @@ from twinbayes.priors.dossier import (
 from twinbayes.priors.elicitation.elicit import elicit
 from twinbayes.priors.entry import STATUSES, PriorEntry
 from twinbayes.priors.evidence import EVIDENCE_KINDS, Evidence
+from twinbayes.priors.extended import OwnPriors, priors_of
 from twinbayes.priors.files.checking import PriorFileCheck, check_priors
 from twinbayes.priors.files.library import library_names, load_priors
 from twinbayes.priors.mixtures.effective_size import effective_sample_size
@@ -37,6 +38,7 @@ __all__ = [
     "Family",
     "Mixture",
     "MixtureFit",
+    "OwnPriors",
     "PriorEntry",
     "PriorEstimand",
     "PriorFileCheck",
@@ -51,4 +53,5 @@ __all__ = [
     "fit_mixture",
     "library_names",
     "load_priors",
+    "priors_of",
 ]

@@ -138,8 +138,7 @@ def _numbers(arguments: object) -> tuple[dict[str, float], list[str]]:
     faults = []
     for key, value in arguments.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
-            # YAML reads 1e-3 as text: it wants 1.0e-3.
-            faults.append(f"argument {key!r} is not a number (write 1.0e-3, not 1e-3).")
+            faults.append(f"argument {key!r} is not a number.")
         elif not is_float(value):
             faults.append(f"argument {key!r} is too large a number.")
         else:

@@ -108,8 +108,7 @@ def word_fault(key: str, value: object, known: Sequence[str]) -> list[str]:
 def number_fault(key: str, value: object, low: float = -math.inf, high: float = math.inf) -> str:
     """Say what is wrong with a number that lies between two bounds; empty if nothing is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        # YAML reads 1e-3 as text: it wants 1.0e-3.
-        return f"key {key!r} is not a number (write 1.0e-3, not 1e-3)."
+        return f"key {key!r} is not a number."
     if not is_float(value):
         return f"key {key!r} is too large a number."
     if not math.isfinite(value):

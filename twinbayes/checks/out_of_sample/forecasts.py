@@ -23,7 +23,6 @@ from twinbayes.checks.scores.concordance import concordance
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
-from twinbayes.twin.occupation.places import fatal_states
 
 #: Chains that are mixed well enough for a posterior mean, if not for the tails of an interval.
 _RHAT_OF_MEANS: Final = 1.05
@@ -83,9 +82,9 @@ def cross_validate_survival(
     process = counting_process(compiled)
     ended = process.follow_up()
     position = {str(p): k for k, p in enumerate(process.patients)}
-    states = compiled.spec.graph.states
-    codes = fatal_states(compiled.spec.graph)
-    deaths = [states[k] for k in codes]
+    graph = compiled.spec.graph
+    deaths = graph.deaths
+    codes = [graph.states.index(s) for s in deaths]
 
     def score(held_out: tuple[Any, ...], survival: np.ndarray) -> Scores:
         mine = process.of_patients(list(held_out))

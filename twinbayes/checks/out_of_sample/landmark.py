@@ -24,7 +24,6 @@ from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.twin import Scenario, Twin
 from twinbayes.twin.occupation.paths import over_patients, time_nodes
-from twinbayes.twin.occupation.places import fatal_states
 from twinbayes.twin.weighting.patient_draws import PatientDraws
 
 ANY_DEATH: Final = "any death"
@@ -368,6 +367,5 @@ def _targets(
         if not targets or not all(map(len, targets.values())):
             raise OptionError("give at least one target, and at least one state for each.")
         return {name: tuple(states) for name, states in targets.items()}
-    graph = source.spec.graph
-    states = tuple(graph.states[k] for k in fatal_states(graph))
+    states = source.spec.graph.deaths
     return {states[0] if len(states) == 1 else ANY_DEATH: states}

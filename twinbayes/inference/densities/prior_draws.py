@@ -12,7 +12,7 @@ from pytensor.configdefaults import config
 from twinbayes.cohort import Cohort
 from twinbayes.errors import require_seed
 from twinbayes.model import ModelSpec, assemble_plan
-from twinbayes.priors import PriorSet, load_priors
+from twinbayes.priors import PriorSet, priors_of
 
 
 def sample_priors(
@@ -42,7 +42,7 @@ def sample_priors(
         The variables of a fit's posterior, dims chain (of length 1) and draw first.
     """
     model = assemble_plan(
-        spec, spec.plan(cohort), load_priors(spec.priors) if priors is None else priors
+        spec, spec.plan(cohort), priors_of(spec.priors) if priors is None else priors
     )
     with warnings.catch_warnings():
         # The likelihood is a Potential, and ignoring it is what a prior predictive is.

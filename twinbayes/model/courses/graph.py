@@ -28,7 +28,7 @@ from twinbayes.model.baseline import Baseline, PiecewiseConstant
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
-from twinbayes.names import CLOCK_ENTRY, CLOCK_ORIGIN
+from twinbayes.names import CLOCK_ENTRY, CLOCK_ORIGIN, DEATH
 
 CLOCKS: Final = (CLOCK_ORIGIN, CLOCK_ENTRY)
 HERE: Final = "here"
@@ -255,6 +255,12 @@ class StateGraph:
     def absorbing(self) -> tuple[str, ...]:
         """States that cannot be left, in declared order."""
         return tuple(s for s in self.states if s not in self.transient)
+
+    @property
+    def deaths(self) -> tuple[str, ...]:
+        """States that are deaths; all absorbing states where none is by death alone."""
+        dead = {t.target for t in self.transitions if t.events == (DEATH,)}
+        return tuple(s for s in self.states if s in (dead or self.absorbing))
 
     @property
     def starts(self) -> tuple[TreatmentStart, ...]:

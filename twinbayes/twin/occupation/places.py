@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError
 from twinbayes.model.courses.graph import EARLIER, HERE, HERE_EARLY, HERE_LATE, StateGraph
-from twinbayes.names import CLOCK_ENTRY, DEATH
+from twinbayes.names import CLOCK_ENTRY
 
 NOT_STARTED, STARTED_HERE, STARTED_EARLIER = 0, 1, 2
 BY_NOTHING, BY_ENTRY, BY_START = 0, 1, 2
@@ -88,7 +88,7 @@ class Chart:
     absorbing
         The states that nobody leaves.
     fatal
-        Indices of the states that are deaths; see `fatal_states`.
+        Indices of the states that are deaths; see `StateGraph.deaths`.
     unfolded
         The chart by turns taken, as far as it has been asked for; see `turning_chart`.
     """
@@ -192,14 +192,8 @@ def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
         ),
         cuts=np.array(graph.entry_cuts, dtype=np.float64),
         absorbing=graph.absorbing,
-        fatal=tuple(fatal_states(graph)),
+        fatal=tuple(graph.states.index(s) for s in graph.deaths),
     )
-
-
-def fatal_states(graph: StateGraph) -> list[int]:
-    """Indices of the states that are deaths; all absorbing states where none is by death."""
-    dead = {t.target for t in graph.transitions if t.events == (DEATH,)}
-    return [k for k, s in enumerate(graph.states) if s in (dead or graph.absorbing)]
 
 
 def _require_one_age(graph: StateGraph, place: Place) -> None:

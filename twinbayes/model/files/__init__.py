@@ -1,0 +1,1 @@
+"""Model files read: strictly, and all faults at once."""
