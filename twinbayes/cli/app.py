@@ -1,4 +1,4 @@
-"""The command line: check, fit, review, twin, effect, priors, simulate, demo.
+"""The command line: disease, check, fit, review, twin, effect, priors, simulate, demo.
 
 Exit codes are those of `answers.EXIT_CODES`. With ``--json`` standard output carries one JSON
 object and nothing else. A place to write to is tried before anything that takes long. Heavy
@@ -25,6 +25,7 @@ from twinbayes.cli.commands import (
     Adapter,
     CohortPath,
     FitPath,
+    IgnoredEvents,
     Interval,
     Out,
     Without,
@@ -36,6 +37,7 @@ from twinbayes.cli.commands import (
     tell,
     verdict_of,
 )
+from twinbayes.cli.diseases import diseases
 from twinbayes.cli.known import known_diseases
 from twinbayes.cli.priors import priors as prior_commands
 from twinbayes.cli.simulate import EXAMPLE, simulate
@@ -53,6 +55,7 @@ app = typer.Typer(
 )
 app.add_typer(twins, name="twin")
 app.add_typer(prior_commands, name="priors")
+app.add_typer(diseases, name="disease")
 app.command(epilog=EXAMPLE)(simulate)
 
 
@@ -84,6 +87,7 @@ def check(
         typer.Option(help=f"Also say whether the model fits the data: {known_diseases()}."),
     ] = None,
     without: Without = None,
+    ignore_event: IgnoredEvents = None,
     out: Annotated[Path | None, typer.Option(help="Write the quality report as HTML.")] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -92,7 +96,7 @@ def check(
         require_writable(out)
     data = cohort_of(cohort, adapter)
     report = data.quality()
-    misfits = () if disease is None else misfits_of(data, disease, without)
+    misfits = () if disease is None else misfits_of(data, disease, without, ignore_event)
     if out is not None:
         from twinbayes.report.quality_page import write_quality_page
 
@@ -123,10 +127,13 @@ def check(
 @reports_errors
 def fit(
     cohort: CohortPath,
-    disease: Annotated[str, typer.Option(help=f"{known_diseases()}.")],
+    disease: Annotated[
+        str, typer.Option(help=f"{known_diseases()}: see `twinbayes disease new --help`.")
+    ],
     out: Out,
     adapter: Adapter = None,
     without: Without = None,
+    ignore_event: IgnoredEvents = None,
     priors: Annotated[
         str | None, typer.Option(help="Prior library name or YAML file; default: the disease's.")
     ] = None,
@@ -158,7 +165,7 @@ def fit(
 
     data = cohort_of(cohort, adapter)
     fitted = tb.fit(
-        described(disease, without), data,
+        described(disease, without, ignore_event), data,
         priors=None if priors is None else tb.load_priors(priors),
         sampler=sampler, draws=draws, tune=tune, chains=chains, seed=seed,
         cores=cores, max_seconds=max_seconds, progressbar=not as_json,

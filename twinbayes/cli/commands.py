@@ -27,6 +27,12 @@ Without = Annotated[
     list[str] | None,
     typer.Option(help="Leave out a covariate of the model, such as sex; may be repeated."),
 ]
+IgnoredEvents = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore-event", help="An event of the cohort that moves nobody; may be repeated."
+    ),
+]
 Out = Annotated[Path, typer.Option(help="File to write.")]
 FitPath = Annotated[Path, typer.Argument(help="A fit that `twinbayes fit` wrote.")]
 Interval = Annotated[float, typer.Option(help="Probability of the equal-tailed intervals.")]
@@ -81,27 +87,31 @@ def code_of(fitted: Any) -> int:
     return USABLE if fitted.verdict.usable else NOT_FOR_USE
 
 
-def described(disease: str, without: list[str] | None) -> Any:
-    """The model of a disease, without some covariates."""
+def described(disease: str, without: list[str] | None, ignored: list[str] | None = None) -> Any:
+    """The model of a disease, without some covariates, and to which some events mean nothing."""
     import twinbayes as tb
     from twinbayes.errors import OptionError
     from twinbayes.model import ModelSpec
 
     spec = tb.disease(disease)
-    if not without:
+    if not without and not ignored:
         return spec
     if not isinstance(spec, ModelSpec):
-        raise OptionError(f"--without is for models of patients, and {disease!r} is none.")
-    return spec.without_covariates(*without)
+        raise OptionError(
+            f"--without and --ignore-event are for models of patients, and {disease!r} is none."
+        )
+    return spec.without_covariates(*(without or ())).ignoring(*(ignored or ()))
 
 
-def misfits_of(data: Cohort, disease: str, without: list[str] | None) -> tuple[str, ...]:
+def misfits_of(
+    data: Cohort, disease: str, without: list[str] | None, ignored: list[str] | None = None
+) -> tuple[str, ...]:
     """What a model does not use of a cohort; raises what hinders a fit."""
     from twinbayes.errors import OptionError
     from twinbayes.model import ModelSpec
     from twinbayes.model.misfits import misfits
 
-    spec = described(disease, without)
+    spec = described(disease, without, ignored)
     if not isinstance(spec, ModelSpec):
         raise OptionError(f"check: {disease!r} is no model of patients.")
     return misfits(spec, data)

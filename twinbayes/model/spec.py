@@ -190,6 +190,29 @@ class ModelSpec:
         fewer = replace(events, covariates=kept, unshrunk=unshrunk)
         return replace(self, events=fewer, trajectories=curves)
 
+    def ignoring(self, *events: str) -> ModelSpec:
+        """Return the model to which these events of a cohort mean nothing: they move nobody.
+
+        Raises
+        ------
+        ModelError
+            The model has a transition by such an event.
+
+        Examples
+        --------
+        >>> spec = tb.disease("survival").ignoring("relapse")  # doctest: +SKIP
+        """
+        used = {event: t.label for t in self.graph.transitions for event in t.events}
+        for event in events:
+            if event in used:
+                raise ModelError(
+                    f"The event {event!r} cannot be ignored: {used[event]!r} happens by it. Ignore "
+                    "another, or describe the disease without that transition."
+                )
+        ignored = tuple(dict.fromkeys((*self.graph.ignored_events, *events)))
+        graph = replace(self.graph, ignored_events=ignored)
+        return replace(self, events=replace(self.events, graph=graph))
+
     @property
     def graph(self) -> StateGraph:
         """States, transitions and treatments of the event process."""

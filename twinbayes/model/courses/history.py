@@ -318,7 +318,8 @@ def _require_events_known(graph: StateGraph, cohort: Cohort) -> None:
         raise ModelError(
             f"events: {', '.join([*named, *hidden])} not known to this disease, which has "
             f"{', '.join(sorted(map(repr, known)))}. Correct the spelling, choose the disease that "
-            "fits the cohort, or declare the transition."
+            "fits the cohort, declare the transition, or ignore what moves nobody: "
+            "spec.ignoring(...), --ignore-event, or `ignored_events` in a disease file."
         )
 
 

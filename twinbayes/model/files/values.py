@@ -15,6 +15,7 @@ from twinbayes.model.notation.kinds import COVARIATES, KIND, Choice, choice_for
 #: Stands for what could not be made: a fault has been noted.
 FAULTY: Final = object()
 _MOST_SHOWN: Final = 40
+_LONGEST: Final = 64
 _NEAR: Final = 0.6
 
 type Place = tuple[str | int, ...]
@@ -34,7 +35,10 @@ class Faults:
 
 def nearest(name: object, known: Sequence[str]) -> str:
     """``; did you mean 'x'?`` if a known name is like this one, else ``.``."""
-    alike = difflib.get_close_matches(str(name), known, n=1, cutoff=_NEAR)
+    text = str(name)
+    if len(text) > _LONGEST:  # comparing takes the square of the length
+        return "."
+    alike = difflib.get_close_matches(text, known, n=1, cutoff=_NEAR)
     return f"; did you mean {alike[0]!r}?" if alike else "."
 
 

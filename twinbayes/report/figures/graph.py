@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -20,6 +20,9 @@ from twinbayes.report.figures.look import (
 )
 from twinbayes.report.figures.picture import Picture
 
+if TYPE_CHECKING:
+    from twinbayes.model import ModelSpec
+
 _WIDE: Final = 1.5
 _HIGH: Final = 0.5
 _STEP_X: Final = 2.5
@@ -29,9 +32,8 @@ _LABEL_AT: Final = 0.44
 type Point = tuple[float, float]
 
 
-@styled
 def state_graph(look: StateLook, moves: Mapping[tuple[str, str], str]) -> Picture:
-    """Draw states as boxes and transitions as arrows.
+    """Draw states as boxes and transitions as arrows, with how often each was seen.
 
     Parameters
     ----------
@@ -44,6 +46,29 @@ def state_graph(look: StateLook, moves: Mapping[tuple[str, str], str]) -> Pictur
     -------
     Picture
     """
+    said = ", ".join(f"{words(a)} to {words(b)} {n}" for (a, b), n in moves.items())
+    return Picture(
+        _drawn(look, moves),
+        alt=f"States and transitions with the number of patients seen to move: {said}.",
+        caption="States of the model. Number beside each arrow: patients seen to go that way. "
+        "Grey: deaths.",
+    )
+
+
+def described_graph(spec: ModelSpec) -> Picture:
+    """Draw the states of a disease, each transition with the event that records it."""
+    graph = spec.graph
+    moves = {(t.source, t.target): " or ".join(map(words, t.events)) for t in graph.transitions}
+    said = ", ".join(f"{words(a)} to {words(b)} by {event}" for (a, b), event in moves.items())
+    return Picture(
+        _drawn(StateLook.of(graph.states, graph.deaths), moves),
+        alt=f"{spec.title}. States and transitions: {said}.",
+        caption=f"{spec.title}. Beside each arrow: the event by which it is gone. Grey: deaths.",
+    )
+
+
+@styled
+def _drawn(look: StateLook, moves: Mapping[tuple[str, str], str]) -> Figure:
     places = _places(look, list(moves))
     xs, ys = zip(*places.values(), strict=True)
     figure = Figure(
@@ -57,13 +82,7 @@ def state_graph(look: StateLook, moves: Mapping[tuple[str, str], str]) -> Pictur
     ax.set_xlim(min(xs) - _WIDE / 2 - 0.1, max(xs) + _WIDE / 2 + 0.1)
     ax.set_ylim(min(ys) - _HIGH / 2 - 0.1, max(ys) + _HIGH / 2 + 0.1)
     ax.axis("off")
-    said = ", ".join(f"{words(a)} to {words(b)} {n}" for (a, b), n in moves.items())
-    return Picture(
-        figure,
-        alt=f"States and transitions with the number of patients seen to move: {said}.",
-        caption="States of the model. Number beside each arrow: patients seen to go that way. "
-        "Grey: deaths.",
-    )
+    return figure
 
 
 def _places(look: StateLook, moves: Sequence[tuple[str, str]]) -> dict[str, Point]:

@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator, NullFormatter, Per
 
 from twinbayes.arrays import Floats
 from twinbayes.inference import Fit
-from twinbayes.names import DAYS_PER_YEAR, DEATH, FOLLOWED_UNTIL
+from twinbayes.names import DAYS_PER_YEAR, FOLLOWED_UNTIL
 from twinbayes.twin.answers.follow_up import is_beyond
 
 # Okabe & Ito 2008: told apart by readers with any of the common kinds of colour blindness.
@@ -127,10 +127,8 @@ class StateLook:
 
 
 def look_of(fit: Fit) -> StateLook:
-    """Return how the states of a fit look; deaths are the targets of the event ``death``."""
-    graph = fit.spec.graph
-    dead = {t.target for t in graph.transitions if t.events == (DEATH,)}
-    return StateLook.of(graph.states, dead or set(graph.absorbing))
+    """Return how the states of a fit look."""
+    return StateLook.of(fit.spec.graph.states, fit.spec.graph.deaths)
 
 
 def marks_of(fit: Fit) -> tuple[str, ...]:
