@@ -28,7 +28,7 @@ def test_the_package_goes_before_the_repository(
 
 
 def test_an_unknown_kind_and_a_missing_file_are_refused_with_a_remedy() -> None:
-    with pytest.raises(OptionError, match="'schemas', 'priors', 'notebooks'"):
+    with pytest.raises(OptionError, match="'schemas', 'diseases', 'priors', 'notebooks'"):
         resources.resource_path("models")
     with pytest.raises(StorageError, match="Reinstall twinbayes"):
         resources.resource_path("priors", "absent.yaml")

@@ -19,7 +19,7 @@ from twinbayes.model import (
     Term,
     Transition,
 )
-from twinbayes.model.misfits import misfits
+from twinbayes.model.inspection.misfits import misfits
 from twinbayes.spelling import nearest
 
 

@@ -109,7 +109,7 @@ def misfits_of(
     """What a model does not use of a cohort; raises what hinders a fit."""
     from twinbayes.errors import OptionError
     from twinbayes.model import ModelSpec
-    from twinbayes.model.misfits import misfits
+    from twinbayes.model.inspection.misfits import misfits
 
     spec = described(disease, without, ignored)
     if not isinstance(spec, ModelSpec):

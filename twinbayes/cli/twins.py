@@ -56,14 +56,18 @@ def report(
     at: Annotated[
         float | None, typer.Option(help="Landmark day since origin; default: the last day known.")
     ] = None,
-    years: Annotated[float, typer.Option(help="Horizon in years from the landmark.")] = 5.0,
+    years: Annotated[
+        float | None,
+        typer.Option(help="Horizon in years from the landmark; default: the disease's, or 5."),
+    ] = None,
     scenario: Annotated[
         list[str] | None,
         typer.Option(
             help="One of two ways of treating to compare; give it twice. 'policy', 'no TREATMENT', "
-            "'TREATMENT on day DAY in STATE or STATE' (days since origin), 'COVARIATE = VALUE', "
-            "or several with ' and ' between. Default: starting the first treatment that still "
-            "can start, from the present state, against not starting it."
+            "'TREATMENT on day DAY in STATE or STATE' (days since origin), 'TREATMENT after DAYS "
+            "days in STATE' (from --at), 'COVARIATE = VALUE', or several with ' and ' between. "
+            "Default: those of the disease, or starting the first treatment that still can start, "
+            "from the present state, against not starting it."
         ),
     ] = None,
     interval: Interval = 0.9,
@@ -81,11 +85,12 @@ def report(
     from twinbayes.names import DAYS_PER_YEAR
     from twinbayes.report import scenario_from_words, twin_report
 
-    compared = [scenario_from_words(text) for text in scenario] if scenario else None
+    compared = [scenario_from_words(text, at) for text in scenario] if scenario else None
     fitted = of_patients(tb.load_fit(fit_path))
     who = tb.read_cohort(new) if new is not None else str(patient)
+    until = None if years is None else years * DAYS_PER_YEAR
     page = twin_report(
-        fitted, who, out, at=at, until=years * DAYS_PER_YEAR, scenarios=compared,
+        fitted, who, out, at=at, until=until, scenarios=compared,
         interval=interval, show_patient_ids=show_patient_id,
     )  # fmt: skip
     return tell(fitted, page, "report", as_json)

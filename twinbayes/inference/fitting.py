@@ -42,7 +42,7 @@ from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.assemble import assemble_plan, require_finite_start
 from twinbayes.model.events.likelihood import op as event_op
-from twinbayes.model.quantile import op as mixture_quantile
+from twinbayes.model.pooling.quantile import op as mixture_quantile
 from twinbayes.names import CONSTANT_DATA, PATIENT_WEIGHT
 from twinbayes.priors import PriorSet, priors_of
 

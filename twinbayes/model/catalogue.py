@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from twinbayes.errors import ModelError
 from twinbayes.model.baseline import BASELINES, Baseline
 from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
+from twinbayes.model.courses.reporting import Reporting, Utility
 from twinbayes.model.covariates.columns import Group, Interaction, Term
 from twinbayes.model.curves.association import Association
 from twinbayes.model.curves.basis import BASES
@@ -29,10 +30,9 @@ from twinbayes.model.events.process import EventProcess
 from twinbayes.model.events.time_varying import TimeVarying
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import FOR_AGGREGATES, POOLINGS, add_pooling
-from twinbayes.model.reporting import Reporting, Utility
 from twinbayes.model.storing.codec import KIND
 from twinbayes.model.storing.registration import OWN_TYPES
-from twinbayes.priors.extended import OwnPriors
+from twinbayes.priors.files.extended import OwnPriors
 
 COMPONENTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
     {

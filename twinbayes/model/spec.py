@@ -17,6 +17,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.catalogue import known_type, require_storable
 from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.courses.reporting import Reporting
 from twinbayes.model.covariates.columns import Term, without_covariates
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.curves.association import (
@@ -28,15 +29,14 @@ from twinbayes.model.curves.association import (
 )
 from twinbayes.model.curves.trajectory import CurveEncoding, CurvePlan, Trajectories
 from twinbayes.model.curves.waves import are_waves
-from twinbayes.model.describe import describe_model
 from twinbayes.model.events.plan import EventPlan
 from twinbayes.model.events.process import EventProcess
+from twinbayes.model.notation.describe import describe_model
 from twinbayes.model.notation.writing import write_model
 from twinbayes.model.pooling.table import discounts
-from twinbayes.model.reporting import Reporting
 from twinbayes.model.storing import codec
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
-from twinbayes.priors.extended import OwnPriors
+from twinbayes.priors.files.extended import OwnPriors
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,16 @@ class PriorSet(Mapping[str, PriorEntry]):
         Entry name -> entry.
     overridden
         Names of the entries that `override` put in.
+    extends
+        Label of the set of the library that it was made of, ``aml/v1``; empty where it is one
+        itself, or of none.
     """
 
     name: str
     version: int
     entries: Mapping[str, PriorEntry]
     overridden: frozenset[str] = frozenset()
+    extends: str = ""
 
     def __post_init__(self) -> None:
         for key, entry in self.entries.items():
@@ -89,7 +93,13 @@ class PriorSet(Mapping[str, PriorEntry]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy cannot be copied or sent to another process; its content can.
-        return PriorSet, (self.name, self.version, dict(self.entries), self.overridden)
+        return PriorSet, (
+            self.name,
+            self.version,
+            dict(self.entries),
+            self.overridden,
+            self.extends,
+        )
 
     @property
     def label(self) -> str:

@@ -24,13 +24,13 @@ from twinbayes.model import (
     Trajectory,
     Weibull,
 )
+from twinbayes.model.courses.reporting import Reporting, Utility
 from twinbayes.model.curves.families.ordinal import Ordinal
 from twinbayes.model.curves.families.table import FAMILIES
 from twinbayes.model.files.reading import ModelFileError
 from twinbayes.model.files.schema import disease_schema
 from twinbayes.model.notation.kinds import CHOICES
 from twinbayes.model.pooling.table import POOLINGS
-from twinbayes.model.reporting import Reporting, Utility
 from twinbayes.priors import OwnPriors
 from twinbayes.resources import resource_path
 

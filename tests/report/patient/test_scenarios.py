@@ -36,7 +36,10 @@ CHRONIC = StateGraph(
 
 def twin(state: str, day: float = 10.5, started: tuple[Any, ...] = ()) -> Twin:
     present = Present(state=state, day=day, entry=0.0, started=started)
-    return cast(Twin, SimpleNamespace(spec=SimpleNamespace(graph=CHRONIC), present=(present,)))
+    return cast(
+        Twin,
+        SimpleNamespace(spec=SimpleNamespace(graph=CHRONIC, reporting=None), present=(present,)),
+    )
 
 
 def test_a_chronic_disease_is_treated_from_the_state_that_it_is_in() -> None:

@@ -58,6 +58,7 @@ def with_description(
             "name": priors.name,
             "version": priors.version,
             "overridden": sorted(priors.overridden),
+            **({"extends": priors.extends} if priors.extends else {}),
             "entries": [e.to_dict() for e in priors.values()],
         },
         **extra,
@@ -92,6 +93,7 @@ def stored_priors(text: Mapping[str, Any]) -> PriorSet:
         priors["version"],
         {e.name: e for e in entries},
         frozenset(priors["overridden"]),
+        priors.get("extends", ""),
     )
 
 

@@ -17,8 +17,8 @@ from twinbayes.model.aggregate.power_limit import NormalSource
 from twinbayes.model.aggregate.power_normaliser import LogNormaliser
 from twinbayes.model.pooling.power import LatentExchangeability, PowerPrior
 from twinbayes.model.pooling.protocol import BELONGS, Pooling
+from twinbayes.model.pooling.quantile.op import log_sum_exp
 from twinbayes.model.pooling.table import discounts
-from twinbayes.model.quantile.op import log_sum_exp
 from twinbayes.names import COEFFICIENT
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor

@@ -36,7 +36,7 @@ from twinbayes.model.notation.layout import (
     SCHEMA,
 )
 from twinbayes.model.spec import ModelSpec
-from twinbayes.priors.extended import OwnPriors
+from twinbayes.priors.files.extended import OwnPriors
 from twinbayes.priors.files.library import library_names
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

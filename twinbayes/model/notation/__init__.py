@@ -1,1 +1,1 @@
-"""How models are written as YAML: the words for their parts, and which key holds which."""
+"""How models are written, in words and as YAML."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twinbayes.documents import yaml_text
 from twinbayes.errors import ModelError
@@ -12,14 +12,27 @@ from twinbayes.model.covariates.columns import Group, Interaction, Term
 from twinbayes.model.curves.means.own import OwnMean
 from twinbayes.model.notation.kinds import CHOICES, KIND, kind_of
 from twinbayes.model.notation.layout import EVENTS, GRAPH, KEYS, SCHEMA
-from twinbayes.priors.extended import OwnPriors
+from twinbayes.priors.files.extended import OwnPriors
 
 if TYPE_CHECKING:
     from twinbayes.model.courses.graph import Treatment
-    from twinbayes.model.spec import ModelSpec
+    from twinbayes.model.events.process import EventProcess
 
 
-def write_model(spec: ModelSpec, path: str | Path) -> Path:
+class Described(Protocol):
+    """What of a model is written."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def events(self) -> EventProcess: ...
+    @property
+    def priors(self) -> str | OwnPriors: ...
+
+
+def write_model(spec: Described, path: str | Path) -> Path:
     """Write a disease file.
 
     Raises
@@ -41,9 +54,9 @@ def write_model(spec: ModelSpec, path: str | Path) -> Path:
     return path
 
 
-def text_of(spec: ModelSpec) -> str:
+def text_of(spec: Described) -> str:
     """The text of a disease file."""
-    events, graph = spec.events, spec.graph
+    events, graph = spec.events, spec.events.graph
     own: dict[str, Any] = {"schema": SCHEMA, "name": spec.name, "title": spec.title}
     own["priors"] = _priors(spec.priors)
     own |= _changed(graph, GRAPH)

@@ -19,7 +19,7 @@ from twinbayes.model.pooling.protocol import (
     require_positive,
     unknown_group,
 )
-from twinbayes.model.quantile.op import log_sum_exp, mixture_quantile
+from twinbayes.model.pooling.quantile.op import log_sum_exp, mixture_quantile
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from twinbayes.priors.files.library import library_names, published_entries
+from twinbayes.priors.files.library import published_entries
 from twinbayes.priors.prior_set import PriorSet
 from twinbayes.priors.prior_tags import PriorUse
 from twinbayes.priors.records import listed, refuse
@@ -90,19 +90,15 @@ def origin_of(priors: PriorSet, name: str) -> str:
     Returns
     -------
     str
-        ``"overridden"``; ``"library"`` where it is a published one of the same name and version,
-        though reasons may differ: of the same set, or of any where a disease has a set of its own;
-        else ``"own"``.
+        ``"overridden"``; ``"library"`` where it is the published one of the same set, or of the
+        one that the set extends, with the same name and version, though reasons may differ; else
+        ``"own"``.
     """
     if name in priors.overridden:
         return OVERRIDDEN
     entry = priors[name]
-    published, own = published_entries(), f"{name}@{entry.version}"
-    if priors.name in library_names():
-        known = {published.get(f"{priors.label}:{own}")}
-    else:
-        known = {h for identity, h in published.items() if identity.partition(":")[2] == own}
-    return LIBRARY if entry.distribution_hash in known else OWN
+    identity = f"{priors.extends or priors.label}:{name}@{entry.version}"
+    return LIBRARY if published_entries().get(identity) == entry.distribution_hash else OWN
 
 
 def published_names() -> frozenset[str]:

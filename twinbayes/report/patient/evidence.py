@@ -18,6 +18,7 @@ from twinbayes.cohort.quality.suppression import part_words
 from twinbayes.errors import TwinbayesError, TwinError, is_number
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
+from twinbayes.model.courses.reporting import Reporting
 from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, SUBGROUP_EFFECT, TRANSITION
 from twinbayes.report.figures.look import StateLook, look_of, marks_of, state_words
 from twinbayes.report.patient.scenarios import Pair, default_scenarios, pair_of
@@ -61,6 +62,8 @@ class PatientEvidence:
         the present state.
     missing
         Covariates of the model that are not known of this patient.
+    asked_until
+        The horizon asked for, in days from the landmark: what is shown may end before.
     show_patient_ids
         Whether the report prints the identifier of the patient.
     """
@@ -78,6 +81,7 @@ class PatientEvidence:
     rests_on: pd.DataFrame
     borrowing: CheckResult
     missing: tuple[str, ...]
+    asked_until: float
     show_patient_ids: bool = False
 
     @property
@@ -117,7 +121,7 @@ def collect_patient(
     who: str | Cohort,
     *,
     at: float | None = None,
-    until: float = 5 * DAYS_PER_YEAR,
+    until: float | None = None,
     scenarios: Sequence[Scenario] | None = None,
     interval: float = 0.9,
     quality: Quality | None = None,
@@ -134,14 +138,16 @@ def collect_patient(
     at
         Landmark day; by default the last day known.
     until
-        Horizon in days from the landmark.
+        Horizon in days from the landmark; by default that of the disease's `Reporting`, or 5
+        years. It ends where the disease says that nothing is to be extrapolated any more.
     scenarios
         Two to compare; see `default_scenarios`.
     interval
         Probability of the equal-tailed intervals.
     quality
-        What a day alive counts. By default the curve of the first quality-of-life score that the
-        model has between two bounds, the upper being best.
+        What a day alive counts. By default the utilities of the disease's `Reporting`, or the
+        curve of the first quality-of-life score that the model has between two bounds, the upper
+        being best.
     show_patient_ids
         Print the identifier of the patient.
 
@@ -149,28 +155,12 @@ def collect_patient(
     ------
     TwinError
         If `who` is not one patient, or has reached a state that is never left; if the horizon is
-        no number of days, or over 100 years.
+        no number of days, or over 100 years; if all of it lies where nothing is to be extrapolated.
     """
-    if not isinstance(cast(object, who), str | Cohort):
-        raise TwinError(
-            f"A patient is named by an identifier as text, or given as a cohort of one, not as "
-            f"{type(who).__name__}. Papermill keeps text with `-r patient ID`."
-        )
-    if not is_number(until) or not 0.0 < until <= _LONGEST:
-        raise TwinError(
-            f"The horizon must be a number of days above 0, at most {_LONGEST:g}, not {until!r}."
-        )
-    twin: Twin = fit.twin(who, at=at)
-    graph = fit.spec.graph
-    if len(twin.patient_ids) != 1:
-        raise TwinError(f"A patient's report needs one patient, not {len(twin.patient_ids)}.")
-    present = twin.present[0]
-    if present.state in graph.absorbing:
-        raise TwinError(
-            f"The record up to the landmark ends {state_words(present.state)}, since day "
-            f"{present.entry:g}: that state is never left, and there is nothing to forecast. Give "
-            f"a landmark (`at`, `--at`) before day {present.entry:g}."
-        )
+    reporting, graph = fit.spec.reporting or Reporting(), fit.spec.graph
+    asked = reporting.horizon_years * DAYS_PER_YEAR if until is None else until
+    twin, present = _of_one(fit, who, at, asked)
+    until = _within(reporting, twin, asked)
     output_grid(until, None, interval)  # refuses both before anything is computed
     pair = pair_of(scenarios) if scenarios is not None else default_scenarios(twin)
     look = look_of(fit)
@@ -198,12 +188,70 @@ def collect_patient(
         rests_on=_rests_on(fit, str(twin.cohort.patients[SUBGROUP].iloc[0]), interval),
         borrowing=_borrowing(fit, who, at, present.state),
         missing=_missing(twin),
+        asked_until=asked,
         show_patient_ids=show_patient_ids,
     )
 
 
+def _of_one(fit: Fit, who: str | Cohort, at: float | None, until: float) -> tuple[Twin, Present]:
+    """The patient at the landmark, for whom something is left to forecast.
+
+    Raises
+    ------
+    TwinError
+        See `collect_patient`.
+    """
+    if not isinstance(cast(object, who), str | Cohort):
+        raise TwinError(
+            f"A patient is named by an identifier as text, or given as a cohort of one, not as "
+            f"{type(who).__name__}. Papermill keeps text with `-r patient ID`."
+        )
+    if not is_number(until) or not 0.0 < until <= _LONGEST:
+        raise TwinError(
+            f"The horizon must be a number of days above 0, at most {_LONGEST:g}, not {until!r}."
+        )
+    twin: Twin = fit.twin(who, at=at)
+    if len(twin.patient_ids) != 1:
+        raise TwinError(f"A patient's report needs one patient, not {len(twin.patient_ids)}.")
+    present = twin.present[0]
+    if present.state in fit.spec.graph.absorbing:
+        raise TwinError(
+            f"The record up to the landmark ends {state_words(present.state)}, since day "
+            f"{present.entry:g}: that state is never left, and there is nothing to forecast. Give "
+            f"a landmark (`at`, `--at`) before day {present.entry:g}."
+        )
+    return twin, present
+
+
+def _within(reporting: Reporting, twin: Twin, until: float) -> float:
+    """The horizon, no further than the disease lets reports extrapolate.
+
+    Raises
+    ------
+    TwinError
+        Nothing of it is left.
+    """
+    followed = twin.followed_for
+    if reporting.extrapolation_years is None or followed is None:
+        return until
+    last = float(followed[0]) + reporting.extrapolation_years * DAYS_PER_YEAR
+    if last <= 0.0:
+        raise TwinError(
+            "Nothing can be shown of this patient: nobody of the fit who was once in the same "
+            "state was followed so long, and the disease allows reports to look "
+            f"{reporting.extrapolation_years:g} year(s) beyond (extrapolation_years). Give an "
+            "earlier landmark."
+        )
+    return min(until, last)
+
+
 def default_quality(fit: Fit) -> Quality | None:
-    """Return the first marker that is declared a quality of life and has a floor and a ceiling."""
+    """Return what the disease says a day counts, or the first quality of life with two bounds."""
+    reporting = fit.spec.reporting
+    if reporting is not None and reporting.utilities:
+        return Quality(
+            utilities={u.state: (u.mean, u.sd) if u.sd else u.mean for u in reporting.utilities}
+        )
     variables = fit.cohort.variables
     declared = set(variables.loc[variables["role"] == "qol", "name"])
     markers = () if fit.learnt.curves is None else fit.learnt.curves.markers

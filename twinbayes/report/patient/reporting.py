@@ -8,7 +8,6 @@ from pathlib import Path
 
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit
-from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.report.html.page import render_report, write_page
 from twinbayes.report.patient.evidence import collect_patient
 from twinbayes.report.patient.sections import LEAD, PATIENT_REPORT
@@ -21,7 +20,7 @@ def twin_report(
     out: str | os.PathLike[str],
     *,
     scenarios: Sequence[Scenario] | None = None,
-    until: float = 5 * DAYS_PER_YEAR,
+    until: float | None = None,
     at: float | None = None,
     interval: float = 0.9,
     title: str = "Patient twin",
@@ -38,9 +37,9 @@ def twin_report(
     out
         The HTML file to write.
     scenarios
-        Two to compare; by default starting the model's treatment soon against not starting it.
+        Two to compare; see `default_scenarios`.
     until
-        Horizon in days from the landmark.
+        Horizon in days from the landmark; by default the disease's, or 5 years.
     at
         Landmark day since origin; by default the last day known.
     interval

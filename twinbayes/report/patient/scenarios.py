@@ -14,24 +14,31 @@ from twinbayes.twin import Scenario, Twin
 
 _WAIT_FROM_START: Final = 120.0  # days; a transplant in first remission takes months to arrange
 _WAIT_LATER: Final = 30.0
-_START: Final = re.compile(r"(?P<name>\S+) on day (?P<day>\S+)(?: in (?P<states>.+))?")
+_START: Final = re.compile(
+    r"(?P<name>\S+) (?:on day (?P<day>\S+)|after (?P<wait>\S+) days)(?: in (?P<states>.+))?"
+)
 _SETTING: Final = re.compile(r"(?P<name>\S+) ?= ?(?P<value>.+)")
 _FORMS: Final = (
     "'policy', 'no TREATMENT', 'TREATMENT on day DAY', 'TREATMENT on day DAY in STATE or STATE', "
-    "'COVARIATE = VALUE', or several of them with ' and ' between"
+    "'TREATMENT after DAYS days in STATE' (from the landmark), 'COVARIATE = VALUE', or several of "
+    "them with ' and ' between"
 )
 
 type Pair = tuple[Scenario, Scenario]
 
 
 def default_scenarios(twin: Twin) -> Pair | None:
-    """Return "start soon" and "do not start" for the first treatment that can still start.
+    """Return what the disease says that reports compare, or a start of a treatment against none.
 
-    It starts from the present state. At the origin, where few start at once, it does so later, and
-    also from the states that the present one leads to.
+    Where this patient cannot be given both, or nothing is said, it is "start soon" and "do not
+    start" for the first treatment that can still start; None if none can. It starts from the
+    present state. At the origin, where few start at once, it does so later, and also from the
+    states that the present one leads to.
     """
     graph, present = twin.spec.graph, twin.present[0]
     begun = {name for name, _, _ in present.started}
+    if (said := _of_the_disease(twin)) is not None:
+        return said
     for treatment in graph.treatments:
         if treatment.name in begun:
             continue
@@ -49,6 +56,23 @@ def default_scenarios(twin: Twin) -> Pair | None:
     return None
 
 
+def _of_the_disease(twin: Twin) -> Pair | None:
+    """The scenarios that the disease names, if this patient can be given both."""
+    reporting, present = twin.spec.reporting, twin.present[0]
+    if reporting is None or not reporting.scenarios:
+        return None
+    begun = {name for name, _, _ in present.started}
+    pair = pair_of([scenario_from_words(t, present.day) for t in reporting.scenarios])
+    for scenario in pair:
+        if any(a.treatment in begun for a in scenario.assumptions):
+            return None
+        try:
+            scenario.require_valid(twin.spec.graph, [present.day])
+        except ScenarioError:
+            return None
+    return pair
+
+
 def pair_of(scenarios: Sequence[Scenario]) -> Pair:
     """Return two different scenarios.
 
@@ -64,14 +88,17 @@ def pair_of(scenarios: Sequence[Scenario]) -> Pair:
     return scenarios[0], scenarios[1]
 
 
-def scenario_from_words(text: str) -> Scenario:
+def scenario_from_words(text: str, landmark: float | None = None) -> Scenario:
     """Read a scenario as its label says it.
 
     Parameters
     ----------
     text
         Such as ``"no drug"``, ``"drug on day 120 in remission or relapse"`` (days since origin),
-        ``"arm = 1"``, ``"policy"``; several with ``" and "`` between.
+        ``"drug after 30 days in remission"`` (from the landmark), ``"arm = 1"``, ``"policy"``;
+        several with ``" and "`` between.
+    landmark
+        Day since origin, for days from the landmark.
 
     Raises
     ------
@@ -80,19 +107,25 @@ def scenario_from_words(text: str) -> Scenario:
     """
     if text.strip() in ("policy", Scenario.policy().label):
         return Scenario.policy()
-    first, *others = (_part(part.strip(), text) for part in text.split(" and "))
+    first, *others = (_part(part.strip(), text, landmark) for part in text.split(" and "))
     for other in others:
         first = first & other
     return first
 
 
-def _part(part: str, whole: str) -> Scenario:
+def _part(part: str, whole: str, landmark: float | None) -> Scenario:
     if part.startswith("no ") and len(part.split()) == 2:
         return Scenario.none(part.split()[1])
     if start := _START.fullmatch(part):
         states = (start["states"] or "").split(" or ")
+        if start["wait"] is not None and landmark is None:
+            raise ScenarioError(
+                f"Scenario {whole!r}: days from the landmark need one. Give it (`--at`), or write "
+                "'on day DAY', days since origin."
+            )
         try:
-            day = float(start["day"])
+            wait = start["wait"]
+            day = float(start["day"]) if wait is None else (landmark or 0.0) + float(wait)
         except ValueError:
             day = np.nan
         if np.isfinite(day):

@@ -107,6 +107,7 @@ def forecast(evidence: PatientEvidence) -> f.Block:
     """Return where the patient may be over time, as a picture and in numbers."""
     return f.block(
         _beyond(evidence.forecast),
+        _cut(evidence),
         forecast_picture(evidence),
         numbers(evidence),
         time_in_states(evidence),
@@ -352,6 +353,18 @@ def _months(found: xr.Dataset, name: str, write: Callable[[float], str] = _plain
     )
     label = interval_words(found.attrs["interval_probability"], found.attrs["interval_kind"])
     return f"{mean} months ({label} {low} to {high})"
+
+
+def _cut(evidence: PatientEvidence) -> f.Block | None:
+    """Say that the horizon ends before the one asked for; None where it does not."""
+    last = float(evidence.forecast[TIME].values[-1])
+    if last >= evidence.asked_until:
+        return None
+    return f.paragraph(
+        f"Shown up to {duration_words(last)} from now, not {duration_words(evidence.asked_until)}: "
+        "the description of the disease lets reports look no further beyond the follow-up.",
+        "note",
+    )
 
 
 def _beyond(answer: xr.Dataset) -> f.Block | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from twinbayes.model.quantile import op as mixture_quantile
+from twinbayes.model.pooling.quantile import op as mixture_quantile
 
 
 def mixtures(n: int, sd: float) -> tuple[np.ndarray, ...]:

@@ -59,6 +59,7 @@ class OwnPriors:
         """Put the set together."""
         base = load_priors(self.extends) if self.extends else PriorSet(self.name, 1, {})
         faults: list[str] = []
+        label = base.label if self.extends else ""
         for name, record in self.records.items():
             changed = attempt(faults, partial(_with, base, name, record))
             base = changed or base
@@ -66,7 +67,7 @@ class OwnPriors:
             faults.append("the set has no entry. Name one of the library with `extends`.")
         refuse(f"priors of {self.name!r}", faults)
         own = frozenset(self.records) & base.overridden
-        return PriorSet(self.name, 1, dict(base.entries), own)
+        return PriorSet(self.name, 1, dict(base.entries), own, extends=label)
 
 
 def priors_of(source: str | OwnPriors) -> PriorSet:

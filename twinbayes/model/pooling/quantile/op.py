@@ -230,6 +230,6 @@ def register_jax() -> None:
 
     @jax_funcify.register(NormalMixtureQuantile)
     def _to_jax(op: NormalMixtureQuantile, **_: Any) -> Callable[..., Any]:
-        from twinbayes.model.quantile.jax import jax_mixture_quantile
+        from twinbayes.model.pooling.quantile.jax import jax_mixture_quantile
 
         return jax_mixture_quantile
