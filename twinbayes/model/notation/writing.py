@@ -23,13 +23,24 @@ class Described(Protocol):
     """What of a model is written."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Identifier."""
+        ...
+
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """One line for people."""
+        ...
+
     @property
-    def events(self) -> EventProcess: ...
+    def events(self) -> EventProcess:
+        """The event process."""
+        ...
+
     @property
-    def priors(self) -> str | OwnPriors: ...
+    def priors(self) -> str | OwnPriors:
+        """Name of a set of the library, or a set of its own."""
+        ...
 
 
 def write_model(spec: Described, path: str | Path) -> Path:
