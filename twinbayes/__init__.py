@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twinbayes import datasets
-    from twinbayes.cohort import Aggregate, Cohort, read_aggregate, read_cohort
+    from twinbayes.cohort import (
+        Aggregate,
+        Cohort,
+        cohort_from_tables,
+        new_patient,
+        read_aggregate,
+        read_cohort,
+    )
     from twinbayes.diseases import disease
     from twinbayes.inference.aggregate_fit import AggregateFit
     from twinbayes.inference.fit import Fit
@@ -59,11 +66,13 @@ __all__ = [
     "Twin",
     "__version__",
     "assemble",
+    "cohort_from_tables",
     "datasets",
     "disease",
     "fit",
     "load_fit",
     "load_priors",
+    "new_patient",
     "read_aggregate",
     "read_cohort",
     "review",
@@ -75,6 +84,8 @@ _HOME = {
     "AggregateFit": "inference",
     "Cohort": "cohort",
     "read_cohort": "cohort",
+    "cohort_from_tables": "cohort",
+    "new_patient": "cohort",
     "PriorSet": "priors",
     "load_priors": "priors",
     "ModelSpec": "model",

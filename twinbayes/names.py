@@ -112,6 +112,8 @@ CENSORED: Final = "censored"  # of a visit: none, left or right
 
 # --- reserved events: exactly one of these closes a patient's record --------------------
 DEATH: Final = "death"
+#: Label of all parts together, subgroups or centres, in tables.
+WHOLE: Final = "all"
 LAST_CONTACT: Final = "last_contact"
 TERMINAL_EVENTS: Final = (DEATH, LAST_CONTACT)
 

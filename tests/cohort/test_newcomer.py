@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+import twinbayes as tb
 from twinbayes.cohort import NEW_CENTRE, Cohort, new_patient
 from twinbayes.errors import CohortError, OptionError
 
@@ -73,3 +76,49 @@ def test_a_value_that_breaks_the_contract_is_refused(
     arguments: dict[str, object] = {"subgroup": "npm1", "covariates": {}} | changes
     with pytest.raises(CohortError, match=rule):
         new_patient(cohort, patient_id="SECRET-1", **arguments)  # type: ignore[arg-type]
+
+
+def test_a_new_patient_has_visits(registry_like: Cohort) -> None:
+    person = new_patient(
+        registry_like,
+        subgroup=registry_like.subgroups[0],
+        covariates={},
+        visits=[(0, "global_health", 60.0), (20, "residual_disease_pct", 0.01, "left")],
+        day=30,
+    )
+    assert person.visits is not None
+    assert person.visits[["day", "marker", "value", "censored"]].to_numpy().tolist() == [
+        [0.0, "global_health", 60.0, "none"],
+        [20.0, "residual_disease_pct", 0.01, "left"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"visits": [(0, "globl_health", 1.0)]}, "marker 'globl_health'"),
+        ({"visits": [(0, "global_health")]}, "visits: row 1 has to hold 3 or 4 values"),
+        ({"visits": 3}, "visits: give a list"),
+        ({"events": [("relapse",)]}, "events: row 1 has to hold 2 values"),
+        ({"treatments": "drug"}, "treatments: give a list"),
+    ],
+)
+def test_rows_of_a_new_patient_that_are_none_are_refused(
+    registry_like: Cohort, changes: dict[str, object], said: str
+) -> None:
+    arguments: dict[str, object] = {
+        "subgroup": registry_like.subgroups[0], "covariates": {}, "day": 30,
+    } | changes  # fmt: skip
+    with pytest.raises(OptionError, match=said):
+        new_patient(registry_like, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def registry_like() -> Cohort:
+    return tb.datasets.registry()
+
+
+def test_a_centre_that_is_none_of_the_cohort_is_never_called_like_one(cohort: Cohort) -> None:
+    named = replace(cohort, patients=cohort.patients.assign(centre=NEW_CENTRE))
+    person = new_patient(named, subgroup="npm1", covariates={})
+    assert set(person.centres).isdisjoint(named.centres)

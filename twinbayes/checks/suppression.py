@@ -14,7 +14,7 @@ from twinbayes.cohort.quality.suppression import (
     suppress,
     suppress_crossed,
 )
-from twinbayes.names import CENTRE, DEATH, EFFECT, MARKER, STATE, SUBGROUP, TIME, TRANSITION
+from twinbayes.names import CENTRE, DEATH, EFFECT, MARKER, STATE, SUBGROUP, TIME, TRANSITION, WHOLE
 
 #: Whole numbers that count nobody. Every other column of whole numbers is taken to count people.
 _NO_COUNTS: Final = (
@@ -35,7 +35,7 @@ _PREDICTED: Final = frozenset({"predicted", "prior_median"})
 #: How many patients a part has: where that is hidden, so is all that is counted of it.
 _SIZES: Final = ("n", "patients")
 #: Columns that name the parts of a whole, and the name of the whole.
-_WHOLES: Final = {SUBGROUP: "all", CENTRE: "all", "fold": "pooled"}
+_WHOLES: Final = {SUBGROUP: WHOLE, CENTRE: WHOLE, "fold": "pooled"}
 #: Columns that set one breakdown into parts apart from the next.
 _KEYS: Final = (TRANSITION, EFFECT, STATE, TIME, MARKER, "target", "horizon", "score")
 
@@ -49,7 +49,7 @@ def publishable(table: pd.DataFrame) -> pd.DataFrame:
     """
     table = table.reset_index(drop=True)
     if {"counts", SUBGROUP} <= set(table.columns):
-        table = table[table["counts"].astype(bool) | (table[SUBGROUP] == "all")]
+        table = table[table["counts"].astype(bool) | (table[SUBGROUP] == WHOLE)]
     # Beside a prediction what was observed is a probability, even where all are 0 or 1.
     probable = {"observed"} if _PREDICTED & set(table) else set()
     counted = {

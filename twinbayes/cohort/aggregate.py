@@ -29,7 +29,7 @@ from twinbayes.cohort.contract.raw_tables import (
 )
 from twinbayes.cohort.contract.schema import Field, TableSchema
 from twinbayes.errors import CohortError, OptionError, require_known
-from twinbayes.names import SUBGROUP
+from twinbayes.names import SUBGROUP, WHOLE
 from twinbayes.spelling import nearest
 
 RESPONSE: Final = "response"
@@ -58,6 +58,8 @@ RULES: Final[MappingProxyType[str, str]] = MappingProxyType(
         "missing-code": "Name the subgroup in other words: these read as if it were not known.",
         "negative": "Counts and times are 0 or more: check the sign.",
         "count-whole": "Write counts, not percentages.",
+        "name-of-the-whole": "Choose another name for this part: tables show all together under "
+        "this one.",
         "responders-above-n": "Check whether the two columns are swapped.",
         "time-zero": "Give the time at risk in which the events happened.",
         "se-positive": "Give the standard error of the estimate; a blank is not 0.",
@@ -154,6 +156,7 @@ def read_aggregate(
     if raw.empty:
         raise CohortError("The table of results has no rows. Give at least one subgroup.")
     table = _typed(raw[list(wanted)], wanted, faults)
+    _check_labels(faults, table)
     first, second = (table[column].to_numpy() for column in OUTCOMES[outcome])
     _check_outcome(faults, outcome, table.index.to_numpy(), first, second)
     faults.raise_if_any()
@@ -164,6 +167,15 @@ def read_aggregate(
         name=name or ("aggregate data" if isinstance(data, DataFrame) else Path(data).stem),
         not_read=tuple(c for c in raw.columns if c not in wanted),
     )
+
+
+def _check_labels(faults: Faults, table: DataFrame) -> None:
+    """No subgroup is called as all of them together are in tables."""
+    labels = table[SUBGROUP]
+    whole = table.index[labels == WHOLE]
+    if 0 < len(whole) < len(table):
+        problem = f"{WHOLE!r} names all subgroups together"
+        faults.add("name-of-the-whole", TABLE, problem, column=SUBGROUP, rows=whole)
 
 
 def _raw(data: DataFrame | str | os.PathLike[str], faults: Faults) -> DataFrame:

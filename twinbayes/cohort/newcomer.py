@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,12 @@ from twinbayes import names
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
 from twinbayes.cohort.tables import ROLE_COVARIATE
-from twinbayes.errors import require_known
+from twinbayes.errors import OptionError, require_known
 
-#: Centre of a patient treated where none of the cohort was.
+#: Centre of a patient treated where none of the cohort was; with a `_` more where one is called so.
 NEW_CENTRE: Final = "new_centre"
+_MEASURED: Final = "none"  # no detection limit was met
+_WITH_LIMIT: Final = 4  # values of a row of visits
 
 
 def new_patient(
@@ -27,6 +29,7 @@ def new_patient(
     centre: str | None = None,
     events: Iterable[tuple[float, str]] = (),
     treatments: Iterable[tuple[float, str]] = (),
+    visits: Iterable[tuple[float, str, float] | tuple[float, str, float, str]] = (),
     day: float = 0.0,
     patient_id: str = "new",
 ) -> Cohort:
@@ -48,6 +51,9 @@ def new_patient(
         `day`.
     treatments
         ``(start_day, treatment)`` up to `day`.
+    visits
+        ``(day, marker, value)`` up to `day`, in the units of ``like.variables``; with a fourth,
+        ``"left"`` or ``"right"``, where a detection limit was met.
     day
         Last day known, in days since the patient's origin.
     patient_id
@@ -56,7 +62,8 @@ def new_patient(
     Raises
     ------
     OptionError
-        If subgroup, centre, a covariate or a treatment is unknown.
+        If subgroup, centre, a covariate, a treatment or a marker is unknown, or what is given is
+        no list of such rows.
     CohortError
         If a value breaks the data contract.
     """
@@ -66,7 +73,11 @@ def new_patient(
     declared = like.variables[like.variables["role"] == ROLE_COVARIATE]
     for name in covariates:
         require_known(name, declared["name"], "covariate")
-    started = list(treatments)
+    happened, started = _rows(events, (2,), "events"), _rows(treatments, (2,), "treatments")
+    measured = [
+        (*row, _MEASURED)[:_WITH_LIMIT]
+        for row in _rows(visits, (_WITH_LIMIT - 1, _WITH_LIMIT), "visits")
+    ]
     known = like.variables.loc[like.variables["table"] == names.TREATMENTS, "name"]
     for _, treatment in started:
         require_known(treatment, known, "treatment")
@@ -82,8 +93,11 @@ def new_patient(
             }
         )
 
-    place = {names.SUBGROUP: subgroup, names.CENTRE: NEW_CENTRE if centre is None else centre}
-    rows = [(patient_id, when, event) for when, event in events]
+    elsewhere = NEW_CENTRE
+    while elsewhere in like.centres:
+        elsewhere += "_"
+    place = {names.SUBGROUP: subgroup, names.CENTRE: elsewhere if centre is None else centre}
+    rows = [(patient_id, when, event) for when, event in happened]
     if not any(event in names.TERMINAL_EVENTS for _, _, event in rows):
         rows.append((patient_id, day, names.LAST_CONTACT))
     tables = {
@@ -97,9 +111,36 @@ def new_patient(
         starts = [(patient_id, when, treatment) for when, treatment in started]
         columns = [names.PATIENT_ID, "start_day", names.TREATMENT]
         tables[names.TREATMENTS] = DataFrame(starts, columns=columns)
+    if measured:
+        markers = like.variables.loc[like.variables["table"] == names.VISITS, "name"]
+        for _, marker, *_ in measured:
+            require_known(marker, markers, "marker")
+        columns = [names.PATIENT_ID, names.DAY, names.MARKER, "value", names.CENSORED]
+        tables[names.VISITS] = DataFrame([(patient_id, *row) for row in measured], columns=columns)
     return cohort_from_tables(
         f"new patient like {like.name}",
         tables,
         simulated=like.simulated,
         source={"note": f"one patient described in the variables of {like.name}"},
     )
+
+
+def _rows(
+    given: Iterable[Sequence[Any]], widths: Sequence[int], what: str
+) -> list[tuple[Any, ...]]:
+    """Rows as tuples.
+
+    Raises
+    ------
+    OptionError
+        They are none, or of another width.
+    """
+    wanted = " or ".join(map(str, widths))
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise OptionError(f"{what}: give a list of rows of {wanted} values each.")
+    rows: list[tuple[Any, ...]] = []
+    for number, row in enumerate(given, 1):
+        if isinstance(row, str) or not isinstance(row, Sequence) or len(row) not in widths:
+            raise OptionError(f"{what}: row {number} has to hold {wanted} values.")
+        rows.append(tuple(row))
+    return rows

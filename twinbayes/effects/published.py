@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import numpy as np
 import xarray as xr
 
-from twinbayes.cohort.quality.suppression import HIDDEN, SUPPRESSED, part_words, size_words
+from twinbayes.cohort.quality.suppression import (
+    HIDDEN,
+    SMALLEST_CELL,
+    SUPPRESSED,
+    part_words,
+    size_words,
+)
 from twinbayes.names import PATIENT
 
 _COUNTS: Final = (
     "n_patients", "n_comparable", "n_treated", "n_untreated", "events_treated", "events_untreated",
 )  # fmt: skip
 #: Numbers from which the two counts behind them could be worked out.
-_TELLING: Final = ("share_treated", "effective_number")
+_TELLING: Final = ("share_treated", "effective_number", "effective_events")
+_EVENTS: Final = "effective_events"
+_OF_PATIENTS: Final = re.compile(r"(?P<some>\d+) of (?P<whole>\d+) patient\(s\)")
 
 
 def count_words(effect: xr.Dataset) -> dict[str, list[str]]:
@@ -48,11 +57,33 @@ def publishable_effect(effect: xr.Dataset) -> xr.Dataset:
     few = {name: np.isin(texts, (SUPPRESSED, HIDDEN)) for name, texts in count_words(out).items()}
     for name, hidden in few.items():
         out[name] = out[name].astype(float).where(~hidden)
+    events = [few[name] for name in ("events_treated", "events_untreated") if name in few]
+    if events and _EVENTS in out:
+        out[_EVENTS] = out[_EVENTS].where(~np.any(events, axis=0))
     sides = [few[name] for name in ("n_treated", "n_untreated") if name in few]
     for name in _TELLING if sides else ():
         if name in out:
             out[name] = out[name].where(~np.any(sides, axis=0))
-    return out.assign_attrs(left_out=left_out_words(str(out.attrs["left_out"])))
+    return out.assign_attrs(_attributes(out))
+
+
+def _attributes(effect: xr.Dataset) -> dict[str, object]:
+    """Attributes that count patients, as they may be shown."""
+    found: dict[str, object] = {"left_out": left_out_words(str(effect.attrs["left_out"]))}
+    if (n := effect.attrs.get("patients")) is not None:
+        found["patients"] = n if size_words(float(n)) != SUPPRESSED else SUPPRESSED
+    if (warning := effect.attrs.get("warning")) is not None:
+        found["warning"] = _OF_PATIENTS.sub(_few_of, str(warning))
+    return found
+
+
+def _few_of(counted: re.Match[str]) -> str:
+    """``3 of 40 patient(s)`` as it may be shown: neither part of the whole told if it is small."""
+    some, whole = float(counted["some"]), float(counted["whole"])
+    shown = size_words(whole)
+    if 0 < whole - some < SMALLEST_CELL or 0 < some < SMALLEST_CELL:
+        return f"some of {shown} patient(s)"
+    return f"{some:.0f} of {shown} patient(s)"
 
 
 def left_out_words(text: str) -> str:

@@ -196,8 +196,8 @@ class CountingProcess:
         rank[np.argsort(first)] = np.arange(labels.size)
         order = np.lexsort((self.stop, rank[code]))
         owner = rank[code][order]
-        is_last = np.append(owner[1:] != owner[:-1], True)
-        is_first = np.append(True, owner[1:] != owner[:-1])
+        is_last = np.append(owner[1:] != owner[:-1], True)[: owner.size]
+        is_first = np.append(True, owner[1:] != owner[:-1])[: owner.size]
         last, target = order[is_last], self.to_state[order[is_last]]
         final = [i for i, name in enumerate(self.states) if name in (self.absorbing or ())]
         return FollowUp(

@@ -156,3 +156,9 @@ def test_a_death_on_the_day_of_relapse_has_the_density_of_its_hazard(make_cohort
         np.log(0.004 / 0.005) + well.logpdf(50.0) + stats.expon(scale=50.0).logpdf(40.0),
     ]
     np.testing.assert_allclose(out, wanted, rtol=1e-12)
+
+
+def test_a_cohort_of_which_nobody_is_ever_at_risk_is_refused(make_cohort: Make) -> None:
+    cohort = make_cohort([(f"p{k}", 0.0, "last_contact") for k in range(12)])
+    with pytest.raises(ModelError, match="Nobody of the cohort was at risk"):
+        tb.disease("survival").without_covariates("age_years", "sex").plan(cohort)

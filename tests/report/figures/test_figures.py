@@ -244,3 +244,13 @@ def test_every_state_has_a_colour_of_its_own_in_every_figure() -> None:
     colours = [LOOK.colour(s) for s in STATES]
     assert len(set(colours)) == len(STATES)
     assert LOOK.stacked == ("induction", "remission", "death")
+
+
+def test_chains_that_stand_still_are_shown_with_an_infinite_rhat() -> None:
+    table = diagnostics_table()
+    table.iloc[0, table.columns.get_loc("max_rhat")] = np.inf
+    picture = diagnostics(table, np.random.default_rng(0).normal(size=(2, 100)))
+    left = picture.figure.axes[0]
+    assert np.isfinite(left.get_xlim()).all()
+    assert [t.get_text() for t in left.texts] == ["∞"]
+    assert picture.png()

@@ -204,3 +204,35 @@ def test_damaged_effects_are_refused_or_shown(
     path.write_text(json.dumps(content), encoding="utf-8")
     for one in accepted(read_effects, path):
         assert "<script" not in one_effect(one).html
+
+
+def counted(n: dict[str, int], events: tuple[int, int]) -> xr.Dataset:
+    """An effect of one subgroup with these numbers of patients and events."""
+    treated, total = n["n_treated"], sum(n.values())
+    share = treated / total
+    columns = {
+        **n,
+        "n_patients": total,
+        "events_treated": events[0],
+        "events_untreated": events[1],
+        "share_treated": share,
+        "effective_events": 2 * sum(events) * share * (1 - share),
+    }
+    data = {name: (("subgroup",), [value]) for name, value in columns.items()}
+    warning = f"NEEDS REFIT: 1 of {total} patient(s), see the coordinate 'needs_refit'."
+    attrs = {"left_out": "nobody", "patients": total, "warning": warning}
+    return xr.Dataset(data, coords={"subgroup": ["a"]}, attrs=attrs)
+
+
+def test_nothing_of_an_effect_tells_a_count_that_is_hidden() -> None:
+    shown = publishable_effect(counted({"n_treated": 10, "n_untreated": 20}, (6, 1)))
+    assert np.isnan(shown["events_untreated"]).all()
+    assert np.isnan(shown["effective_events"]).all()
+    assert shown.attrs["warning"].startswith("NEEDS REFIT: some of 30 patient(s)")
+    few = publishable_effect(counted({"n_treated": 1, "n_untreated": 1}, (0, 0)))
+    assert np.isnan(few["n_patients"]).all()
+    assert few.attrs["patients"] == "<5"
+    assert few.attrs["warning"].startswith("NEEDS REFIT: some of <5 patient(s)")
+    plain = publishable_effect(counted({"n_treated": 10, "n_untreated": 20}, (6, 9)))
+    assert plain.attrs["patients"] == 30
+    assert float(plain["effective_events"][0]) == pytest.approx(2 * 15 * (1 / 3) * (2 / 3))

@@ -16,9 +16,9 @@ from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.observed import as_horizons
-from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, SUBGROUP, TIME
+from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, SUBGROUP, TIME, WHOLE
 
-ALL: Final = "all"
+ALL: Final = WHOLE
 _NAME: Final = "state-occupation calibration"
 _YEARS: Final = (DAYS_PER_YEAR, 3 * DAYS_PER_YEAR, 5 * DAYS_PER_YEAR)
 

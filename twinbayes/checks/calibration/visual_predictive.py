@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from twinbayes.arrays import Floats
 from twinbayes.checks.result import CheckResult, CheckVerdict
 from twinbayes.errors import CohortError
-from twinbayes.names import DAYS_PER_YEAR, MARKER, SUBGROUP
+from twinbayes.names import DAYS_PER_YEAR, MARKER, SUBGROUP, WHOLE
 
 _BINS: Final = 6
 _QUANTILES: Final = (0.1, 0.5, 0.9)
-_ALL: Final = "all"
+_ALL: Final = WHOLE
 
 
 @dataclass(frozen=True, eq=False)

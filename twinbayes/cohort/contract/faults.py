@@ -59,6 +59,9 @@ RULES: Final[dict[str, str]] = {
     "level-undeclared": "Correct the value, or add the level in the variables table.",
     "not-a-fraction": "Code a lesion 0 (absent), 1 (present) or an allele fraction between them; "
     "divide percentages by 100.",
+    "name-of-the-whole": "Choose another name for this part: tables show all patients together "
+    "under this one.",
+    "identifier": "Say it without the patient's identifier: reports show this text.",
     # --- the dictionary
     "duplicate-variable": "Describe each variable once.",
     "name-reserved": "Choose another name; patient_id, subgroup and centre are no variables.",

@@ -58,6 +58,12 @@ def _check_patients(patients: DataFrame, tables: Mapping[str, DataFrame], faults
             frame,
             who.notna() & ~who.isin(ids),
         )
+    for column in (names.SUBGROUP, names.CENTRE):
+        labels = patients[column]
+        whole = labels == names.WHOLE
+        if 0 < whole.sum() < len(patients):
+            problem = f"{names.WHOLE!r} names all patients together"
+            _note(faults, "name-of-the-whole", names.PATIENTS, problem, column, patients, whole)
     if (events := tables.get(names.EVENTS)) is not None:
         closed = events.loc[events[names.EVENT].isin(names.TERMINAL_EVENTS), names.PATIENT_ID]
         problem = "the patient has no death or last_contact in events"

@@ -121,6 +121,8 @@ def finish_cohort(
     people = [frame[names.PATIENT_ID] for frame in typed.values() if names.PATIENT_ID in frame]
     faults.raise_if_any(private=set().union(*people))
     listed = typed.pop(EXCLUDED, None)
+    if listed is not None:
+        _require_no_identifier(listed, set(typed[names.PATIENTS][names.PATIENT_ID]), faults)
     ordered = in_patient_order(typed)
     parts = [part for part in (listed, excluded) if part is not None and len(part)]
     return Cohort(
@@ -135,3 +137,15 @@ def finish_cohort(
         simulated=simulated,
         source=dict(source),
     )
+
+
+def _require_no_identifier(listed: DataFrame, ids: set[str], faults: Faults) -> None:
+    """Refuse texts of the table of excluded rows that name a patient: reports show them."""
+    for column in ("rule", "reason"):
+        words = listed[column].astype(str).str.split(r"[\s,;:()\[\]\"']+")
+        named = listed.index[
+            [not ids.isdisjoint([*some, *(w.strip(".!?") for w in some)]) for some in words]
+        ]
+        if len(named):
+            faults.add("identifier", EXCLUDED, "names a patient", column=column, rows=named)
+    faults.raise_if_any(private=ids)

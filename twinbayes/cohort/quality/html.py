@@ -76,7 +76,7 @@ def _overview(overview: DataFrame) -> DataFrame:
 def _events(events: DataFrame) -> DataFrame:
     # Last contacts are the patients less the deaths: shown, they would undo a suppression.
     shown = events.drop(columns=names.LAST_CONTACT, errors="ignore").astype(object)
-    total, sizes = events[names.SUBGROUP] == "all", events["patients"]
+    total, sizes = events[names.SUBGROUP] == names.WHOLE, events["patients"]
     shown["patients"] = suppress(sizes, total)
     for column in shown.columns.drop([names.SUBGROUP, "patients"]):
         shown[column] = suppress(events[column], total, sizes=sizes)
@@ -86,7 +86,7 @@ def _events(events: DataFrame) -> DataFrame:
 def _follow_up(follow_up: DataFrame) -> DataFrame:
     # The largest follow-up is one person's.
     shown = follow_up.drop(columns="max").astype(object)
-    total, sizes = follow_up[names.SUBGROUP] == "all", follow_up["patients"]
+    total, sizes = follow_up[names.SUBGROUP] == names.WHOLE, follow_up["patients"]
     shown["patients"] = suppress(sizes, total)
     shown["deaths"] = suppress(follow_up["deaths"], total, sizes=sizes)
     unknown = shown["patients"].isin((SUPPRESSED, HIDDEN))

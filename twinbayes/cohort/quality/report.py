@@ -132,7 +132,7 @@ def _follow_up(cohort: CohortTables) -> DataFrame:
 def _whole_and_parts(
     frame: DataFrame, subgroups: tuple[str, ...]
 ) -> Iterator[tuple[str, DataFrame]]:
-    yield "all", frame
+    yield names.WHOLE, frame
     if len(subgroups) > 1:
         for subgroup in subgroups:
             yield subgroup, frame[frame[names.SUBGROUP] == subgroup]
@@ -153,7 +153,9 @@ def _events(cohort: CohortTables) -> DataFrame:
     counts = counts.rename_axis(names.SUBGROUP).reset_index()
     if len(counts) > 1:
         total = counts.drop(columns=names.SUBGROUP).sum().to_frame().T
-        counts = pd.concat([total.assign(**{names.SUBGROUP: "all"}), counts], ignore_index=True)
+        counts = pd.concat(
+            [total.assign(**{names.SUBGROUP: names.WHOLE}), counts], ignore_index=True
+        )
     return counts[[names.SUBGROUP, *counts.columns.drop(names.SUBGROUP)]]
 
 

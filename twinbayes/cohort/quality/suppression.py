@@ -63,7 +63,7 @@ def suppress(counts: Series, total: Series | None = None, *, sizes: Series | Non
         in a report. Where there are not enough groups to hide, the total is.
     sizes
         People in each group, where the counts are not these themselves: nothing is counted in
-        groups whose size is withheld.
+        groups whose size is withheld, and a count that leaves 1 to 4 of a group out is hidden.
     """
     part = (Series(True, index=counts.index) if total is None else ~total).to_numpy(dtype=bool)
     values = counts.to_numpy(dtype=float, na_value=np.nan)
@@ -71,12 +71,21 @@ def suppress(counts: Series, total: Series | None = None, *, sizes: Series | Non
     order = np.where(np.isnan(own), np.inf, own)
     line = Line(values[part], order[part], None if sizes is None else order[part])
     withheld = np.zeros(len(line.values), dtype=np.bool_) if sizes is None else _withheld(own[part])
-    few, hidden, is_enough = line.closed(line.small & ~withheld, line.worth_hiding(withheld))
+    # A count tells how many of the group are not in it, too.
+    others = np.zeros(len(values), dtype=np.bool_) if sizes is None else _is_small(own - values)
+    few = line.small & ~withheld & ~others[part]
+    hidden = line.worth_hiding(withheld) | (others[part] & ~withheld)
+    few, hidden, is_enough = line.closed(few, hidden)
     shown = counts.map("{:.0f}".format, na_action="ignore").astype(object)
     shown[part] = shown[part].mask(hidden, HIDDEN).mask(few, SUPPRESSED)
     rest = values[~part]
-    shown[~part] = shown[~part].mask((rest > 0) & (not is_enough), HIDDEN)
-    return shown.mask(~part & (values > 0) & (values < SMALLEST_CELL), SUPPRESSED)
+    shown[~part] = shown[~part].mask(((rest > 0) & (not is_enough)) | others[~part], HIDDEN)
+    return shown.mask(~part & _is_small(values) & ~others, SUPPRESSED)
+
+
+def _is_small(counts: Floats) -> Mask:
+    """Counts from 1 to 4."""
+    return (counts > 0) & (counts < SMALLEST_CELL)
 
 
 def suppress_fractions(fractions: DataFrame, sizes: Series) -> DataFrame:
@@ -126,8 +135,10 @@ def suppress_crossed(
     withheld = _withheld(sizes)
     most = np.where(np.isnan(sizes), np.inf, sizes)
     lines = [Line(row, most, most) for row in counts]
-    few = np.array([line.small & ~withheld for line in lines])
-    hidden = np.array([line.worth_hiding(withheld) for line in lines])
+    # A count tells how many of the group are not in it, too; not so where events recur.
+    others = _is_small(sizes - counts) & ~withheld
+    few = np.array([line.small & ~withheld for line in lines]) & ~others
+    hidden = np.array([line.worth_hiding(withheld) for line in lines]) | others
     # Nobody went a way whose sum is 0: nothing can be hidden there.
     several = [[k for k in rows if counts[k].any()] for rows in ways if len(rows) > 1]
     sums = [(list(rows), *_known_sums(counts, list(rows), most, withheld)) for rows in ways]
@@ -165,7 +176,10 @@ def _known_sums(
 ) -> tuple[Mask, Mask]:
     """Groups whose sum over ways is said to be few, and those of whose sum nothing is said."""
     sums = Line(counts[rows].sum(axis=0), most, most)
-    few, hidden, _ = sums.closed(sums.small & ~withheld, sums.worth_hiding(withheld))
+    others = _is_small(most - sums.values) & ~withheld
+    few, hidden, _ = sums.closed(
+        sums.small & ~withheld & ~others, sums.worth_hiding(withheld) | others
+    )
     return few, hidden
 
 
@@ -312,7 +326,7 @@ class Line:
     @property
     def small(self) -> Mask:
         """Counts from 1 to 4."""
-        return (self.values > 0) & (self.values < SMALLEST_CELL)
+        return _is_small(self.values)
 
     def worth_hiding(self, withheld: Mask) -> Mask:
         """Withheld groups, unless nobody in any of them is counted here."""

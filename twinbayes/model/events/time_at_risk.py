@@ -60,6 +60,12 @@ def require_time_at_risk(
     ModelError
         Says how many patients there are, and which by their number.
     """
+    if not np.any(rows.stop > rows.start):
+        raise ModelError(
+            "Nobody of the cohort was at risk for any time: all records end on the day on which "
+            "they begin, and a fit would tell of the priors alone. Read a cohort with follow-up; "
+            "`sample_priors` shows what the priors say."
+        )
     sudden = rows.is_event & (rows.stop <= rows.start)
     unbounded = np.zeros(len(sudden), dtype=bool)
     for k in np.unique(rows.intensity[sudden]):

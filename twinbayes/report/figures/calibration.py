@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from twinbayes.cohort.quality.suppression import part_words
-from twinbayes.names import STATE, SUBGROUP, TIME
+from twinbayes.names import STATE, SUBGROUP, TIME, WHOLE
 from twinbayes.report.figures.look import (
     BLUE,
     GREY,
@@ -54,7 +54,7 @@ def calibration_overall(table: pd.DataFrame, look: StateLook, *, level: float) -
     -------
     Picture
     """
-    whole = table[table[SUBGROUP] == "all"]
+    whole = table[table[SUBGROUP] == WHOLE]
     last = float(whole[TIME].max())
     clock = Clock.covering(last)
     figure, axes = panels(len(look.states), 3, width=3.0, height=2.2, sharex=True, sharey=True)
@@ -92,8 +92,8 @@ def calibration_by_subgroup(
     -------
     Picture
     """
-    parts = table[(table[SUBGROUP] != "all") & (table["n"] >= smallest)]
-    everybody = table[table[SUBGROUP] != "all"].drop_duplicates(SUBGROUP)
+    parts = table[(table[SUBGROUP] != WHOLE) & (table["n"] >= smallest)]
+    everybody = table[table[SUBGROUP] != WHOLE].drop_duplicates(SUBGROUP)
     said = dict(zip(everybody[SUBGROUP], part_words(everybody["n"]), strict=True))
     sizes = parts.drop_duplicates(SUBGROUP).sort_values("n", ascending=False, kind="stable")
     last = float(table[TIME].max())

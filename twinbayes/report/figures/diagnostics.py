@@ -52,7 +52,10 @@ def diagnostics(table: pd.DataFrame, energy: Floats) -> Picture:
     worse = rhat > RHAT_MAX
     left.scatter(rhat, places, color=np.where(worse, VERMILION, BLUE), s=26, zorder=3)
     left.axvline(RHAT_MAX, color=VERMILION, linewidth=1, linestyle=(0, (4, 2)))
-    highest = float(np.nanmax(np.append(rhat, RHAT_MAX)))
+    highest = float(np.max(np.append(rhat[np.isfinite(rhat)], RHAT_MAX)))
+    for place in places[np.isinf(rhat)]:  # chains that stand still have no R-hat that is finite
+        left.annotate("∞", (1.0, place), xycoords=("axes fraction", "data"), color=VERMILION,
+                      ha="right", va="center")  # fmt: skip
     left.set_xlim(0.999, highest + 0.08 * (highest - 0.999))
     left.set_yticks(places, list(table.index.astype(str)), fontsize=8)
     left.set_title("Largest R-hat")

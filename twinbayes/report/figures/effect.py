@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from twinbayes.cohort.quality.suppression import HIDDEN, SUPPRESSED, size_words
 from twinbayes.effects.published import count_words
-from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME
+from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME, WHOLE
 from twinbayes.report.figures.look import (
     BLUE,
     GREY,
@@ -39,7 +39,7 @@ _FLAGS: Final[Mapping[str, tuple[str, str, str]]] = {
     "no comparable patients": (VERMILION, "X", VERMILION),
     "not checked": (GREY, "s", "white"),
 }
-_OVERALL: Final = "all"
+_OVERALL: Final = WHOLE
 _COLUMNS: Final = (1.04, 1.22, 1.40, 1.56)  # of the numbers beside, in widths of the axes
 
 

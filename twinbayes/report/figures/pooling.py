@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 
 from twinbayes.arrays import Floats
 from twinbayes.cohort.quality.suppression import part_words
-from twinbayes.names import SUBGROUP, TRANSITION
+from twinbayes.names import SUBGROUP, TRANSITION, WHOLE
 from twinbayes.report.figures.look import (
     BLUE,
     GREY,
@@ -27,7 +27,7 @@ from twinbayes.report.figures.look import (
 )
 from twinbayes.report.figures.picture import Picture
 
-ALL: Final = "all"  # the population's row in a table of subgroups
+ALL: Final = WHOLE  # the population's row in a table of subgroups
 _RATIOS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _LOGS: Final = ("raw", "raw_lower", "raw_upper", "pooled", "pooled_lower", "pooled_upper")
 _REACH: Final = 8.0  # hazard ratios beyond this leave the picture through an arrow

@@ -11,7 +11,7 @@ import pandas as pd
 from twinbayes.checks import CheckResult
 from twinbayes.checks.result import BORROWING, CALIBRATION, FURTHER, SCORES, SENSITIVITY, SHRINKAGE
 from twinbayes.cohort.quality.suppression import size_words
-from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME
+from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME, WHOLE
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.calibration import (
     calibration_by_subgroup,
@@ -65,7 +65,7 @@ def calibration(evidence: ReviewEvidence) -> f.Block:
     curves = evidence.curves
     if curves is None:
         return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
-    largest = curves.loc[curves[SUBGROUP] != "all", "n"].max()  # NaN if there is one subgroup
+    largest = curves.loc[curves[SUBGROUP] != WHOLE, "n"].max()  # NaN if there is one subgroup
     return f.block(
         calibration_overall(curves, evidence.look, level=CHECK_LEVEL).marked(*evidence.marks),
         *(_occupation_table(c.table) for c in evidence.own(CALIBRATION)[:1] if not c.table.empty),
@@ -109,7 +109,7 @@ def treatment_effects(evidence: ReviewEvidence) -> f.Block:
             evidence.missing.get("effects", "The model has no time-dependent treatment.")
         )
     interval = interval_words(evidence.interval, KIND)
-    whole = effects[effects[SUBGROUP] == "all"]
+    whole = effects[effects[SUBGROUP] == WHOLE]
     rows = pd.DataFrame(
         {
             "effect": [effect_words(str(e)) for e in whole[EFFECT]],
@@ -174,7 +174,7 @@ def further(evidence: ReviewEvidence) -> f.Block:
 
 def _occupation_table(table: pd.DataFrame) -> f.Block:
     """Predicted and observed at the horizons, all patients, in per cent."""
-    whole = table[table[SUBGROUP] == "all"]
+    whole = table[table[SUBGROUP] == WHOLE]
     known = whole["observed"].notna()
     shown = pd.DataFrame(
         {

@@ -53,6 +53,7 @@ from twinbayes.names import (
     SUBGROUP,
     TREATMENT_EFFECT,
     TREATMENT_SUBGROUP_EFFECT,
+    WHOLE,
 )
 from twinbayes.report.figures.look import StateLook, look_of, marks_of
 from twinbayes.report.reviewer.asked_effects import require_effect_of
@@ -261,7 +262,7 @@ def treatment_effects(fit: Fit, interval: float) -> pd.DataFrame:
         )
         if whole is not None:
             numbers = whole.sel({EFFECT: effect}).values
-            rows.append((effect, "all", fit.cohort.n_patients, *numbers))
+            rows.append((effect, WHOLE, fit.cohort.n_patients, *numbers))
     table = pd.DataFrame(rows, columns=_EFFECT_COLUMNS)
     ratios = ["median", "lower", "upper"]
     table[ratios] = np.exp(table[ratios])
