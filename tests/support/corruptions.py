@@ -53,6 +53,14 @@ def append(folder: Path, table: str, k: int, **changes: str) -> int:
     return len(frame) + 2
 
 
+def name_patient(folder: Path, k: int) -> int:
+    """Say of a row left out whose it is; return its row number."""
+    patient = load(folder, "patients")["patient_id"].iloc[k % 5]
+    text = f"table,row,rule,reason\nevents,7,no-date,{patient} died abroad\n"
+    (folder / "excluded.csv").write_text(text, encoding="utf-8")
+    return 2
+
+
 def cell(rule: str, table: str, column: str, *values: str) -> Corruption:
     def spoil(folder: Path, k: int) -> Expected:
         return rule, table, put(folder, table, column, values[k % len(values)], k)
@@ -157,6 +165,12 @@ CORRUPTIONS |= {
     ),
     "a variable without its column": lambda f, k: (
         "variable-without-column", "variables", append(f, "variables", 2, name="ldh")
+    ),
+    "a subgroup that is called as all are": cell(
+        "name-of-the-whole", "patients", "subgroup", "all"
+    ),
+    "a row left out that names a patient": lambda f, k: (
+        "identifier", "excluded", name_patient(f, k)
     ),
     "a patient twice": lambda f, k: ("duplicate-patient", "patients", append(f, "patients", k)),
     "a patient twice in genomics": lambda f, k: (
