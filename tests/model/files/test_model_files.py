@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 import twinbayes as tb
 from twinbayes.diseases import DISEASES
+from twinbayes.diseases.synthetic import synthetic_cohort
 from twinbayes.documents import read_yaml
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import (
@@ -30,6 +32,7 @@ from twinbayes.model.curves.families.table import FAMILIES
 from twinbayes.model.files.reading import ModelFileError
 from twinbayes.model.files.schema import disease_schema
 from twinbayes.model.notation.kinds import CHOICES
+from twinbayes.model.notation.layout import KEYS
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.priors import OwnPriors
 from twinbayes.resources import resource_path
@@ -327,3 +330,19 @@ def test_the_schema_for_editors_is_that_of_the_reader(tmp_path: Path) -> None:
         assert not list(validator.iter_errors(dict(read_yaml(path, ModelError))))
     wrong = written(WHOLE.replace("windows: 4", "windows: four"), tmp_path)
     assert list(validator.iter_errors(dict(read_yaml(wrong, ModelError))))
+
+
+def test_the_page_on_diseases_is_right(root: Path, tmp_path: Path) -> None:
+    page = (root / "docs" / "diseases.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    spec = tb.disease(written(example, tmp_path))
+    cohort = synthetic_cohort(spec, n_patients=40)
+    tb.assemble(spec, cohort)
+    prose = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    explained = set(re.findall(r"`([^`\n]+)`", prose))
+    assert set(KEYS) <= explained
+    assert {kind for choice in CHOICES for kind in choice.own()} <= explained
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    found: dict[str, object] = {}
+    exec(code.replace("asked_priors(spec,", "table = asked_priors(spec,"), found)  # noqa: S102
+    assert set(found["table"].columns) <= set(re.findall(r"\w+", code))  # type: ignore[attr-defined]
