@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,14 @@ type Reals = NDArray[np.floating[Any]]  # of either precision
 type Ints = NDArray[np.int64]
 type Bools = NDArray[np.bool_]
 
+_LARGEST: Final = sys.float_info.max
+
 
 def is_number(value: object) -> bool:
     """Whether a value is one finite real number; True and False are none."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
-    return bool(np.isfinite(float(value)))
+    return bool(-_LARGEST <= value <= _LARGEST)  # no float is made of a whole number without end
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ def reason(error: Exception) -> str:
 def require_known(value: str, known: Iterable[str], what: str) -> str:
     """Return `value` if it is among `known`; otherwise raise an OptionError that lists them."""
     options = tuple(known)
-    if value not in options:
+    # By type first: an array compared with a text is no truth value.
+    if not any(isinstance(value, type(option)) and value == option for option in options):
         raise OptionError(f"Unknown {what} {value!r}. Known: {', '.join(map(repr, options))}.")
     return value
 
@@ -109,6 +110,14 @@ def require_known(value: str, known: Iterable[str], what: str) -> str:
 def is_number(value: object) -> bool:
     """Whether something is a number: neither text nor True or False; NaN is one."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def require_level(level: float, what: str = "level") -> float:
+    """Return a probability above 0 and below 1 as a float; otherwise raise an OptionError."""
+    found: object = level  # what arrives may be anything
+    if not is_number(found) or not 0.0 < level < 1.0:
+        raise OptionError(f"{what} {str(found)[:30]!r} is not a probability between 0 and 1.")
+    return float(level)
 
 
 def require_seed(seed: int, what: str = "seed") -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,8 @@ def test_a_ratio_and_its_inverse_have_the_same_e_value(ratio: float) -> None:
         ((-0.2,), "need 0 < lower"),
         ((1.0, 1.2, 1.4), "need 0 < lower"),
         ((np.nan,), "need 0 < lower"),
+        (("x",), "need 0 < lower"),
+        ((2.0, [1.0], 3.0), "need 0 < lower"),
         ((2.0, 1.5), "both ends"),
     ],
 )
@@ -91,6 +94,13 @@ def test_draws_of_a_bias_have_its_mean_and_deviation_without_chance() -> None:
         Bias(transitions="alive->dead")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", ["x", None, [0.1], 1j, True, np.nan])
+def test_a_bias_of_no_number_is_refused(value: Any) -> None:
+    for ask in (lambda: Bias(mean=value), lambda: Bias(sd=value)):
+        with pytest.raises(OptionError, match="mean and sd must be finite numbers"):
+            ask()
+
+
 @pytest.fixture(scope="module")
 def relapse() -> Estimand:
     return Estimand.starting(
@@ -116,6 +126,21 @@ def test_at_the_tipping_point_the_interval_touches_no_effect(
     near = tipping_point(registry_fit, relapse, draws=60, limit=0.01)
     assert np.isinf(near.bias)
     assert "up to a factor of 1.0" in near.sentence
+
+
+@pytest.mark.parametrize("value", [5, "x", [1.0], {}])
+def test_what_is_no_bias_no_estimand_and_no_fit_is_refused(
+    registry_fit: Fit, relapse: Estimand, value: Any
+) -> None:
+    with pytest.raises(OptionError, match="bias must be a Bias"):
+        treatment_effect(registry_fit, relapse, bias=value)
+    for ask in (treatment_effect, tipping_point):
+        with pytest.raises(OptionError, match="estimand must be an Estimand"):
+            ask(registry_fit, value)
+        with pytest.raises(OptionError, match="that of a Fit or a Twin"):
+            ask(value, relapse)
+    with pytest.raises(OptionError, match="positive number"):
+        tipping_point(registry_fit, relapse, limit=str(value))  # type: ignore[arg-type]
 
 
 def test_an_effect_that_is_not_clear_tips_without_bias(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from twinbayes.diseases.leukaemia import TRANSPLANT, acute_leukaemia
@@ -45,6 +47,19 @@ def of(**others: object) -> Estimand:
         ({"times": ()}, TwinError, "1 to 16"),
         ({"times": tuple(range(1, 20))}, TwinError, "1 to 16"),
         ({"times": float("nan")}, TwinError, "increasing days"),
+        ({"endpoint": None}, OptionError, "endpoint must be a sequence of names"),
+        ({"endpoint": 5}, OptionError, "endpoint must be a sequence of names"),
+        ({"endpoint": [["relapse"]]}, OptionError, "endpoint must be a sequence of names"),
+        ({"endpoint": ()}, OptionError, "endpoint names no state"),
+        ({"a": 5}, OptionError, "a must be a Scenario"),
+        ({"b": None}, OptionError, "b must be a Scenario"),
+        ({"target": "all"}, OptionError, "target must be a Target"),
+        ({"intercurrent": 5}, OptionError, "intercurrent must give each event its strategy"),
+        (
+            {"summary": "quality_adjusted_time_difference", "quality": 5},
+            OptionError,
+            "quality must be a Quality",
+        ),
         ({"summary": "quality_adjusted_time_difference"}, OptionError, "give `quality`"),
         ({"quality": Quality(utilities={})}, OptionError, "give `quality`"),
         (
@@ -219,3 +234,24 @@ def test_a_later_start_is_compared_at_the_landmark_of_the_earlier() -> None:
     assert [s.assumptions[0].day for s in (asked.a, asked.b)] == [100.0, 200.0]
     with pytest.raises(TwinError, match="must come after the landmark"):
         Estimand.starting(TRANSPLANT, landmark=100.0, later=100.0, times=365.0)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"endpoint": None},
+        {"landmark": "x"},
+        {"landmark": None},
+        {"later": "x"},
+        {"states": [[1]]},
+        {"subgroups": "AML"},
+        {"patients": 5},
+        {"treatment": 5},
+        {"intercurrent": [1]},
+        {"times": "x"},
+    ],
+    ids=str,
+)
+def test_a_start_of_what_is_no_name_or_day_is_refused(others: dict[str, Any]) -> None:
+    with pytest.raises((OptionError, TwinError)):
+        Estimand.starting(**{"treatment": TRANSPLANT, "landmark": 120.0, "times": 365.0} | others)

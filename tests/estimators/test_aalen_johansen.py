@@ -1,6 +1,7 @@
 import time as clock
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from twinbayes.estimators import (
     kaplan_meier,
     landmark_aalen_johansen,
     nelson_aalen,
+    pseudo_values,
     restricted_mean_time,
     survival_process,
     transition_probabilities,
@@ -148,6 +150,46 @@ def test_bad_options_are_refused(illness_death: Simulator) -> None:
         aalen_johansen(own, origin=0.1, initial="well").at([0.0])
     with pytest.raises(CohortError, match="give the initial distribution"):
         aalen_johansen(replace(own, start=own.start + 0.01, stop=own.stop + 0.01))
+
+
+@pytest.mark.parametrize("value", ["x", None, [1, 2], [], 1j, np.nan, True, 10**400], ids=str)
+def test_what_is_no_day_and_no_level_is_refused(value: Any) -> None:
+    own = survival_process([1.0, 2.0, 3.0], [1, 0, 1])
+    for ask in (
+        lambda: aalen_johansen(own, origin=value),
+        lambda: aalen_johansen(own, level=value),
+        lambda: landmark_aalen_johansen(own, value, 0),
+        lambda: landmark_aalen_johansen(own, 0.0, 0, level=value),
+        lambda: nelson_aalen(own, origin=value),
+        lambda: transition_probabilities(own, value, [1.0]),
+        lambda: restricted_mean_time(own, 2.0, origin=value),
+        lambda: restricted_mean_time(own, value),
+        lambda: pseudo_values(own, 2.0, origin=value),
+        lambda: pseudo_values(own, value),
+    ):
+        with pytest.raises(OptionError):
+            ask()
+
+
+def test_what_is_no_process_and_no_start_is_refused() -> None:
+    own: Any = survival_process([1.0, 2.0, 3.0], [1, 0, 1])
+    for other in (None, "x", [1, 2], own.start):
+        for ask in (aalen_johansen, nelson_aalen):
+            with pytest.raises(OptionError, match="give a CountingProcess"):
+                ask(other)
+        for ask in (restricted_mean_time, pseudo_values):
+            with pytest.raises(OptionError, match="give a CountingProcess"):
+                ask(other, 1.0)
+        with pytest.raises(OptionError, match="give a CountingProcess"):
+            landmark_aalen_johansen(other, 1.0, 0)
+        with pytest.raises(OptionError, match="give a CountingProcess"):
+            transition_probabilities(other, 0.0, [1.0])
+    for initial in ([0.5, "x"], [0.5], [np.nan, 1.0], {}, 1j):
+        with pytest.raises(OptionError):
+            aalen_johansen(own, initial=initial)
+    for initial in (True, "zz", 2):
+        with pytest.raises(CohortError, match="state"):
+            aalen_johansen(own, initial=initial)
 
 
 def test_fifteen_hundred_patients_take_less_than_fifty_milliseconds(

@@ -1,13 +1,11 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from twinbayes.errors import CohortError
-from twinbayes.estimators import (
-    CountingProcess,
-    competing_process,
-    spread_same_day,
-    survival_process,
-)
+from twinbayes.errors import CohortError, OptionError
+from twinbayes.estimators import CountingProcess, aalen_johansen, survival_process
 
 STATES = ("a", "b", "c")
 
@@ -82,23 +80,78 @@ def test_a_landmark_drops_what_came_before_and_cuts_the_row_across_it() -> None:
     assert own.start.tolist() == [2.0]
 
 
-def test_survival_and_competing_risks_are_processes_with_one_transient_state() -> None:
-    alive = survival_process([1.0, 2.0], [True, False])
-    assert alive.states == ("alive", "dead")
-    assert alive.to_state.tolist() == [1, -1]
-    risks = competing_process([1.0, 2.0, 3.0], [2, 0, 1], causes=("relapse", "death"))
-    assert risks.states == ("event_free", "relapse", "death")
-    assert risks.to_state.tolist() == [2, -1, 1]
-    with pytest.raises(CohortError, match="Known: alive, dead"):
-        alive.state("relapse")
-    with pytest.raises(CohortError, match="outside"):
-        alive.state(2)
+def test_rows_of_one_patient_may_touch_but_not_overlap() -> None:
+    # Two patients, one of them in two overlapping rows: counted twice, 1 of 3 would have moved.
+    with pytest.raises(CohortError, match="1 rows begin before another row of the same patient"):
+        CountingProcess([0, 0, 0], [5, 5, 3], [0, 0, 0], [-1, -1, 1], ("a", "b"), patient=[1, 1, 2])
+    with pytest.raises(CohortError, match="first at row 0") as caught:
+        process([(4.0, 9.0, 0, 1, "secret"), (0.0, 1.0, 0, 1, "x"), (0.0, 5.0, 1, -1, "secret")])
+    assert "secret" not in str(caught.value)
+    once = process([(0.0, 5.0, 0, -1, "x"), (0.0, 3.0, 0, 1, "y"), (5.0, 6.0, 0, -1, "x")])
+    assert aalen_johansen(once).at([4.0])[0] == pytest.approx([1 / 2, 1 / 2, 0])
+    apart = process([(2.0, 3.0, 0, -1, "x"), (0.0, 1.0, 0, -1, "x")])  # unseen in between
+    assert apart.state_at(1.5).tolist() == [-1]
 
 
-def test_events_of_one_day_are_set_half_a_day_apart_and_push_what_follows() -> None:
-    start = [0.0, 5.0, 5.0, 5.0, 0.0, 5.0]
-    stop = [5.0, 5.0, 5.0, 9.0, 5.0, 5.2]
-    begin, end = spread_same_day(start, stop, ["a", "a", "a", "a", "b", "b"])
-    assert begin.tolist() == [0.0, 5.0, 5.5, 6.0, 0.0, 5.0]
-    assert end.tolist() == [5.0, 5.5, 6.0, 9.0, 5.0, 5.2]
-    assert start == [0.0, 5.0, 5.0, 5.0, 0.0, 5.0]
+@pytest.mark.parametrize(
+    ("states", "absorbing", "message"),
+    [
+        (("a", "a"), None, "'states' has 'a' more than once"),
+        (("a", 1), None, "'states' must be texts in a row"),
+        ("ab", None, "'states' must be texts in a row"),
+        (None, None, "'states' must be texts in a row"),
+        (("a", "b"), ("zz",), "unknown state 'zz'. Known: a, b"),
+        (("a", "b"), ("b", "b"), "'absorbing' has 'b' more than once"),
+        (("a", "b"), "b", "'absorbing' must be texts in a row"),
+        (("a", "b"), ("a",), "2 rows are at risk in an absorbing state, first at row 0"),
+    ],
+)
+def test_names_of_states_are_texts_that_differ(states: Any, absorbing: Any, message: str) -> None:
+    with pytest.raises(CohortError, match=message):
+        CountingProcess([0, 0], [1, 1], [0, 0], [-1, -1], states, absorbing=absorbing)
+
+
+def test_labels_of_patients_are_kept_as_they_are() -> None:
+    for labels in (["x", 1, "1"], np.array(["x", 1, "1"], dtype=object)):
+        own = CountingProcess([0, 0, 0], [1, 2, 3], [0] * 3, [1, -1, 1], ("a", "b"), labels)
+        assert own.patients.tolist() == ["x", 1, "1"]
+        assert own.follow_up().exit.tolist() == [1, 2, 3]
+        assert own.of_patients(["1", 1]).stop.tolist() == [3, 2]
+    with pytest.raises(CohortError, match="1 rows have no patient, first at row 1"):
+        CountingProcess([0, 0], [1, 2], [0] * 2, [1, -1], ("a", "b"), ["x", np.nan])
+
+
+def test_a_process_of_nobody_answers_without_a_number_that_it_does_not_have() -> None:
+    nobody = process([(0.0, 1.0, 0, 1, "x")]).since(2.0)
+    assert nobody.n_rows == 0
+    assert nobody.patients.size == nobody.state_at(3.0).size == 0
+    assert nobody.n_known([0.0, 3.0]).tolist() == [0, 0]
+    with pytest.raises(CohortError, match="there is no row"):
+        aalen_johansen(nobody, initial="a")
+
+
+ASKED: dict[str, tuple[Callable[[CountingProcess, Any], object], type[Exception]]] = {
+    "since": (CountingProcess.since, OptionError),
+    "present": (CountingProcess.present, OptionError),
+    "state_at": (CountingProcess.state_at, OptionError),
+    "n_known": (CountingProcess.n_known, OptionError),
+    "select": (CountingProcess.select, OptionError),
+    "state": (CountingProcess.state, CohortError),
+    "of_patients": (CountingProcess.of_patients, CohortError),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("value", ["x", None, [["x"]], [[1], [1, 2]], {}, 1j, np.nan], ids=str)
+def test_what_is_asked_of_a_process_is_refused_if_it_is_no_answerable_thing(
+    name: str, value: Any
+) -> None:
+    ask, error = ASKED[name]
+    with pytest.raises(error):
+        ask(survival_process([1.0, 2.0], [1, 0]), value)
+
+
+@pytest.mark.parametrize("code", [np.inf, -np.inf, 1e300, -1e300, 7])
+def test_an_index_of_no_state_is_refused_whatever_its_size(code: float) -> None:
+    with pytest.raises(CohortError, match=r"outside 0\.\.1|no whole number"):
+        CountingProcess([0.0], [1.0], [0], [code], ("a", "b"))

@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from twinbayes.checks import brier_score, concordance, time_dependent_auc
+from twinbayes.errors import OptionError
 from twinbayes.estimators import CountingProcess, Estimate, competing_process
 
 type Statistic = Callable[[CountingProcess, np.ndarray], Estimate]
@@ -57,3 +59,29 @@ def test_intervals_are_clipped_to_what_is_possible() -> None:
     assert wide.interval() == (pytest.approx(0.9 - 1.959964 * np.sqrt(0.08), abs=1e-6), 1.0)
     assert wide.minus(Estimate(0.1, np.zeros(2))).interval()[1] == 1.0
     assert np.isnan(Estimate.undefined(3).interval()).all()
+
+
+@pytest.mark.parametrize("value", ["x", None, [0.5], 1j, True])
+def test_what_is_no_number_no_level_and_no_estimate_is_refused(value: Any) -> None:
+    own = Estimate(0.5, np.array([0.1, -0.1]))
+    for ask in (
+        lambda: Estimate(value, np.zeros(2)),
+        lambda: Estimate(0.5, np.zeros(2), low=value),
+        lambda: own.interval(value),
+        lambda: own.row(value),
+        lambda: own.minus(value),
+        lambda: Estimate.undefined(value),
+    ):
+        with pytest.raises(OptionError):
+            ask()
+    for influence in (value if value != [0.5] else [[0.5]], -1):
+        with pytest.raises(OptionError, match="influence"):
+            Estimate(0.5, influence)
+    with pytest.raises(OptionError, match="whole number"):
+        Estimate.undefined(-1)
+
+
+def test_influences_in_a_list_are_as_good_as_in_an_array() -> None:
+    # Squares about the mean: 0.1 and 0.1.
+    assert Estimate(0.5, [0.3, 0.1]).standard_error == pytest.approx(np.sqrt(0.02))  # type: ignore[arg-type]
+    assert np.isnan(Estimate.undefined(0).standard_error)

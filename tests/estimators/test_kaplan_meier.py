@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from statsmodels.duration.survfunc import SurvfuncRight
@@ -98,3 +100,28 @@ def test_the_curve_is_the_published_one_of_a_trial_in_leukaemia() -> None:
     assert curve.restricted_mean(35.0)[0] == pytest.approx(np.dot(weeks, heights))
     with pytest.raises(OptionError, match="nobody was followed until day 36"):
         curve.restricted_mean(36.0)
+
+
+@pytest.mark.parametrize(
+    "value", ["a", None, [0.5], 1j, np.nan, True, 10**400, np.array([0.5, 0.6])]
+)
+def test_what_is_no_probability_is_refused(value: Any) -> None:
+    for ask in (
+        lambda: kaplan_meier(TIME, EVENT, level=value),
+        lambda: reverse_kaplan_meier(TIME, EVENT, level=value),
+        lambda: kaplan_meier(TIME, EVENT).quantile(value),
+    ):
+        with pytest.raises(OptionError, match="is not a probability between 0 and 1"):
+            ask()
+
+
+def test_what_is_no_day_or_no_band_is_refused() -> None:
+    curve = kaplan_meier(TIME, EVENT)
+    with pytest.raises(OptionError, match="restricted mean: give one day, not 2"):
+        curve.restricted_mean([1, 2])  # type: ignore[arg-type]
+    for ask in (curve.at, curve.before, curve.table):
+        for days in ("x", None, [1.0, np.nan], [[1], [1, 2]], {}):
+            with pytest.raises(OptionError):
+                ask(days)  # type: ignore[operator]
+    with pytest.raises(OptionError, match="'log-log', 'plain'"):
+        kaplan_meier(TIME, EVENT, band=np.array(["plain", "plain"]))  # type: ignore[arg-type]

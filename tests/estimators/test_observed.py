@@ -156,3 +156,12 @@ def test_where_all_have_died_every_later_day_is_known() -> None:
     times = restricted_mean_time(process, 2000.0)["restricted_mean_time"]
     assert times.to_numpy() == pytest.approx([wanted, 2000.0 - wanted])
     assert pseudo_values(process, 2000.0).mean(axis=0) == pytest.approx([0.0, 1.0])
+
+
+def test_a_number_without_end_and_masked_text_are_refused_with_their_place() -> None:
+    with pytest.raises(CohortError, match="'time' has a number that is too large"):
+        kaplan_meier([1, 10**400], [1, 0])
+    with pytest.raises(CohortError, match="1 rows have an 'event' that is neither"):
+        kaplan_meier([1, 2], [1, 10**400])
+    with pytest.raises(CohortError, match="2 rows have a 'time' that is no number"):
+        kaplan_meier(np.ma.array(["1", "2"], mask=[1, 0]), [1, 0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +73,23 @@ def test_states_as_one_text_are_refused() -> None:
 def test_a_start_on_no_day_is_refused(day: float) -> None:
     with pytest.raises(ScenarioError, match="day must be a number of days"):
         Scenario.start(TRANSPLANT, day=day)
+
+
+@pytest.mark.parametrize("states", [[[1]], [1], 5, None, [None], "remission"])
+def test_states_that_are_no_names_are_refused(states: Any) -> None:
+    with pytest.raises(ScenarioError, match="states must be a sequence of state names"):
+        Scenario.start("t", day=3, states=states)
+
+
+@pytest.mark.parametrize("treatment", [5, None, ["t"], {}])
+def test_a_treatment_is_given_by_its_name(treatment: Any) -> None:
+    for ask in (
+        lambda: Scenario.start(treatment, day=3),
+        lambda: Scenario.none(treatment),
+        lambda: Scenario.given(treatment, 1),
+    ):
+        with pytest.raises(ScenarioError, match="given by its name"):
+            ask()
 
 
 def test_a_treatment_may_be_named_once_only() -> None:

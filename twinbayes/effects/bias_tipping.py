@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 from scipy.optimize import brentq
 
+from twinbayes.arrays import is_number
 from twinbayes.effects.confounding import Bias
 from twinbayes.effects.effect import treatment_effect
-from twinbayes.effects.eligible import choose
+from twinbayes.effects.eligible import choose, require_asked
 from twinbayes.effects.estimand import SUMMARIES, Estimand
 from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference import Fit
@@ -88,12 +89,13 @@ def tipping_point(
     Raises
     ------
     OptionError
-        A limit that is not positive.
+        A limit that is not positive, or no fit or estimand.
     TwinError, ScenarioError
         As `treatment_effect`.
     """
-    if not (np.isfinite(limit) and limit > 0.0):
+    if not (is_number(limit) and limit > 0.0):
         raise OptionError(f"tipping_point: limit must be a positive number, not {limit!r}.")
+    require_asked(who, estimand)
     twin = choose(who, estimand.reading(who.spec.graph), draws).twin
     is_ratio = SUMMARIES[estimand.summary][1] != "difference"
 

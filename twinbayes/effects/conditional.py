@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from twinbayes.arrays import is_number
 from twinbayes.errors import TwinError
 from twinbayes.inference import Fit
 from twinbayes.names import EFFECT, SUBGROUP
@@ -42,7 +43,7 @@ def conditional_hazard_ratios(fit: Fit, treatment: str, *, interval: float = 0.9
     rows = [k for k, e in enumerate(graph.effects) if e.treatment == treatment]
     if not rows:
         raise TwinError(f"{treatment!r} has no effect on any transition of this model.")
-    if not 0.0 < interval < 1.0:
+    if not is_number(interval) or not 0.0 < interval < 1.0:
         raise TwinError(f"interval must be a probability between 0 and 1, not {interval!r}.")
     tails = (1 - interval) / 2, (1 + interval) / 2
     found = np.exp(summarise(np.ascontiguousarray(fit.population.effect[rows]), *tails))

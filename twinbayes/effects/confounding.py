@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtri
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Floats, is_number
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import TIME
@@ -78,10 +78,12 @@ def e_value(
     if (lower is None) != (upper is None):
         raise OptionError("e_value: give both ends of the interval, or neither.")
     ends = (ratio, ratio) if lower is None or upper is None else (lower, upper)
-    if not 0.0 < ends[0] <= ratio <= ends[1] < np.inf:
+    numbers = all(is_number(x) for x in (ratio, *ends))
+    if not numbers or not 0.0 < ends[0] <= ratio <= ends[1]:
+        found = ", ".join(str(x)[:20] for x in (ends[0], ratio, ends[1]))
         raise OptionError(
-            "e_value: need 0 < lower <= ratio <= upper, finite, not "
-            f"{ends[0]:g}, {ratio:g}, {ends[1]:g}. Ratios are not on the logarithmic scale."
+            f"e_value: need 0 < lower <= ratio <= upper, finite, not {found}. Ratios are not on "
+            "the logarithmic scale."
         )
     point, low, high = (_as_risk_ratio(x, measure, bool(rare)) for x in (ratio, *ends))
     if lower is None:
@@ -158,7 +160,7 @@ class Bias:
     transitions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.mean) and np.isfinite(self.sd) and self.sd >= 0.0):
+        if not (is_number(self.mean) and is_number(self.sd) and self.sd >= 0.0):
             raise OptionError(
                 "Bias: mean and sd must be finite numbers, sd at least 0, not "
                 f"{self.mean!r} and {self.sd!r}."

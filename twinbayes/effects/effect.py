@@ -16,11 +16,11 @@ import xarray as xr
 
 from twinbayes.arrays import Floats
 from twinbayes.effects.confounding import Bias
-from twinbayes.effects.eligible import Chosen, choose
+from twinbayes.effects.eligible import Chosen, choose, require_asked
 from twinbayes.effects.estimand import SUMMARIES, Estimand, Reading
 from twinbayes.effects.standardise import FIXED_SAMPLE, PatientWeights, Sums
 from twinbayes.effects.support import Support, require_supported, support_of
-from twinbayes.errors import TwinError
+from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.names import PATIENT, RMST, SAMPLE, SUBGROUP, TIME
 from twinbayes.twin.answers.grid import (
@@ -91,9 +91,14 @@ def treatment_effect(
     Raises
     ------
     TwinError, OptionError, ScenarioError
-        An estimand that the model cannot give, nobody in the target, or subgroups with no
-        comparable patients.
+        An estimand that the model cannot give, nobody in the target, subgroups with no comparable
+        patients, or something of another kind than is asked for.
     """
+    require_asked(who, estimand)
+    if not (bias is None or isinstance(bias, Bias)):
+        raise OptionError(
+            f"bias must be a Bias, such as Bias(mean=0.2), not {type(bias).__name__}."
+        )
     reading = estimand.reading(who.spec.graph)
     chosen = choose(who, reading, draws)
     grid = output_grid(estimand.days[-1], estimand.days, interval)

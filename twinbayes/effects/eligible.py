@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from twinbayes.cohort import Cohort
-from twinbayes.effects.estimand import Reading, Target
-from twinbayes.errors import TwinError, require_known
+from twinbayes.effects.estimand import Estimand, Reading, Target
+from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
 from twinbayes.names import DAY, DEATH, EVENT, PATIENT_ID, SUBGROUP, TERMINAL_EVENTS
@@ -79,6 +79,23 @@ def choose(who: Fit | Twin, reading: Reading, draws: int | None) -> Chosen:
     if not kept or (target.patients and reasons):
         _refuse(reasons, target)
     return Chosen(narrowed(twin, kept), reasons)
+
+
+def require_asked(who: object, estimand: object) -> None:
+    """Refuse what is no fit or twin, or no estimand.
+
+    Raises
+    ------
+    OptionError
+        Naming what is asked for.
+    """
+    if not isinstance(who, Fit | Twin):
+        raise OptionError(f"an effect is that of a Fit or a Twin, not of a {type(who).__name__}.")
+    if not isinstance(estimand, Estimand):
+        raise OptionError(
+            f"estimand must be an Estimand, such as Estimand.starting(...) makes, not a "
+            f"{type(estimand).__name__}."
+        )
 
 
 def narrowed(twin: Twin, patients: list[str]) -> Twin:

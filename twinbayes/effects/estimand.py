@@ -133,7 +133,8 @@ class Estimand:
     Raises
     ------
     OptionError, TwinError
-        An unknown summary, impossible times, or quality where it has no place.
+        An unknown summary, impossible times, quality where it has no place, or something of another
+        kind than is asked for.
     """
 
     a: Scenario
@@ -147,6 +148,9 @@ class Estimand:
 
     def __post_init__(self) -> None:
         require_known(self.summary, SUMMARIES, "summary")
+        for name, kind in (("a", Scenario), ("b", Scenario), ("target", Target)):
+            if not isinstance(getattr(self, name), kind):
+                raise OptionError(f"Estimand: {name} must be a {kind.__name__}.")
         times = _numbers(self.times)
         good = times.ndim == 1 and 0 < len(times) <= _MOST_TIMES and np.all(np.diff(times) > 0)
         if not good or not (np.all(np.isfinite(times)) and times[0] > 0):
@@ -157,13 +161,23 @@ class Estimand:
         object.__setattr__(self, "times", tuple(times.tolist()))
         if not isinstance(self.endpoint, str):
             object.__setattr__(self, "endpoint", as_names(self.endpoint, "Estimand: endpoint"))
-        object.__setattr__(self, "intercurrent", dict(self.intercurrent))
+        if not self.endpoint:
+            raise OptionError("Estimand: the endpoint names no state. Name one or more.")
+        given: object = self.intercurrent  # what arrives may be anything
+        if not isinstance(given, Mapping):
+            raise OptionError(
+                "Estimand: intercurrent must give each event its strategy, such as "
+                "{'relapse': 'treatment_policy'}."
+            )
+        object.__setattr__(self, "intercurrent", dict(given))
         wanted = self.summary == "quality_adjusted_time_difference"
         if wanted != (self.quality is not None):
             raise OptionError(
                 "Estimand: give `quality` with the summary 'quality_adjusted_time_difference', and "
                 "with no other."
             )
+        if wanted and not isinstance(self.quality, Quality):
+            raise OptionError("Estimand: quality must be a Quality, such as Quality(marker=...).")
         if wanted and self.endpoint != DEATH:
             raise OptionError(
                 "Estimand: quality counts the days alive, so the endpoint is 'death'. Let "
@@ -208,10 +222,12 @@ class Estimand:
 
         Raises
         ------
-        TwinError
-            `later` is not after the landmark.
+        OptionError, ScenarioError, TwinError
+            `later` is not after the landmark; and as `Estimand` and `Target`.
         """
         chosen = as_names(states, "Estimand: states")
+        if not is_number(landmark) or not (later is None or is_number(later)):
+            raise OptionError("Estimand: landmark and later must be days since origin.")
         if later is not None and not later > landmark:
             raise TwinError(
                 f"The later start, day {later:g}, must come after the landmark, day {landmark:g}."
@@ -225,8 +241,8 @@ class Estimand:
             endpoint=endpoint,
             target=Target(
                 landmark=landmark,
-                subgroups=tuple(subgroups),
-                patients=tuple(patients),
+                subgroups=as_names(subgroups, "Estimand: subgroups"),
+                patients=as_names(patients, "Estimand: patients"),
                 states=chosen,
                 untreated=(treatment,),
             ),

@@ -7,14 +7,14 @@ from twinbayes.estimators.aalen_johansen import (
     restricted_mean_time,
     transition_probabilities,
 )
-from twinbayes.estimators.counting import (
-    CountingProcess,
+from twinbayes.estimators.counting import CountingProcess
+from twinbayes.estimators.estimate import Estimate
+from twinbayes.estimators.kaplan_meier import SurvivalCurve, kaplan_meier, reverse_kaplan_meier
+from twinbayes.estimators.processes import (
     competing_process,
     spread_same_day,
     survival_process,
 )
-from twinbayes.estimators.estimate import Estimate
-from twinbayes.estimators.kaplan_meier import SurvivalCurve, kaplan_meier, reverse_kaplan_meier
 from twinbayes.estimators.pseudo_values import pseudo_values
 from twinbayes.estimators.state_occupation import StateOccupation
 

@@ -16,9 +16,9 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.arrays import Floats
-from twinbayes.errors import CohortError, OptionError, require_known
-from twinbayes.estimators.counting import CENSORED, CountingProcess
-from twinbayes.estimators.observed import as_horizons, as_numbers, require_known_until
+from twinbayes.errors import CohortError, OptionError, require_known, require_level
+from twinbayes.estimators.counting import CENSORED, CountingProcess, require_process
+from twinbayes.estimators.observed import as_day, as_horizon, as_numbers, require_known_until
 from twinbayes.estimators.state_occupation import BANDS, StateOccupation
 
 _NOBODY: Final = 1e-9  # a probability below it is one of rounding
@@ -89,7 +89,16 @@ def nelson_aalen(process: CountingProcess, *, origin: float = 0.0) -> pd.DataFra
     DataFrame
         Columns ``transition`` ("a->b"), ``time``, ``n_risk``, ``n_event``, ``cumulative_hazard``
         and ``standard_error`` (Greenwood type); one row an event time of the transition.
+
+    Raises
+    ------
+    CohortError
+        If there is no row.
+    OptionError
+        If `process` or `origin` is none.
     """
+    require_process(process)
+    origin = as_day(origin, "origin")
     jumps = increments(process, origin=origin)
     frames = []
     for h, j in process.transitions:
@@ -137,13 +146,13 @@ def aalen_johansen(
     Raises
     ------
     CohortError
-        If nobody is under observation at `origin` and no initial distribution is given.
+        If nobody is under observation at `origin` and no initial distribution is given, there is
+        no row, or `initial` names no state.
     OptionError
-        If `band`, `level` or `initial` is not allowed.
+        If `process` is none, or `origin`, `band`, `level` or `initial` is not allowed.
     """
     require_known(band, BANDS, "band")
-    if not 0.0 < level < 1.0:
-        raise OptionError(f"level {level} is not a probability between 0 and 1.")
+    level, origin = require_level(level), as_day(origin, "origin")
     p0, c0 = initial_distribution(process, origin, initial)
     jumps = increments(process, origin=origin)
     probability = propagate(p0, jumps.hazard)
@@ -172,7 +181,13 @@ def transition_probabilities(
     -------
     Dataset
         ``probability``, ``standard_error``, ``lower``, ``upper`` (from_state, time, state).
+
+    Raises
+    ------
+    CohortError, OptionError
+        As `aalen_johansen`, and as its estimates for `times`.
     """
+    require_process(process)
     rows = [
         aalen_johansen(process, origin=origin, initial=h, level=level).dataset(times)
         for h in range(len(process.states))
@@ -192,7 +207,16 @@ def landmark_aalen_johansen(
 
     Right also where the process has a memory, because only those patients are used
     (Putter & Spitoni 2018); wider bands are the price.
+
+    Raises
+    ------
+    CohortError
+        If there is no such state, or nobody is in it on that day.
+    OptionError
+        As `aalen_johansen`; or if `landmark` is no finite number.
     """
+    require_process(process)
+    landmark = as_day(landmark, "landmark")
     start = process.state(state)
     here = process.present(landmark) & (process.from_state == start)
     if not here.any():
@@ -227,7 +251,8 @@ def restricted_mean_time(
         If the horizon is no day from the origin on, or nobody was followed so long and not all
         had reached an absorbing state.
     """
-    (horizon,) = as_horizons(horizon, "restricted mean time", origin)
+    origin = as_day(origin, "origin")
+    horizon = as_horizon(horizon, "restricted mean time", origin)
     p0, c0 = initial_distribution(process, origin, initial)
     jumps = increments(process, origin=origin)
     last = known_until(process, propagate(p0, jumps.hazard)[-1])
@@ -289,6 +314,7 @@ def initial_distribution(
     process: CountingProcess, origin: float, initial: str | int | npt.ArrayLike | None
 ) -> tuple[Floats, Floats]:
     """Return the initial distribution and its covariance; see `aalen_johansen`."""
+    require_process(process)
     size = len(process.states)
     if initial is None:
         here = process.from_state[process.present(origin)]
@@ -299,11 +325,13 @@ def initial_distribution(
         p0 = np.bincount(here, minlength=size) / here.size
         return p0, (np.diag(p0) - np.outer(p0, p0)) / here.size
     if isinstance(initial, str | int | np.integer):
-        index = process.state(initial if isinstance(initial, str) else int(initial))
         p0 = np.zeros(size)
-        p0[index] = 1.0
+        p0[process.state(initial)] = 1.0
     else:
-        p0 = as_numbers(initial, "initial distribution", "probability")
+        try:
+            p0 = as_numbers(initial, "initial distribution", "probability")
+        except CohortError as error:
+            raise OptionError(str(error)) from error
     if p0.shape != (size,) or not np.all(p0 >= 0) or not np.isclose(p0.sum(), 1.0):
         raise OptionError(f"the initial distribution must be {size} probabilities that sum to 1.")
     return p0, np.zeros((size, size))

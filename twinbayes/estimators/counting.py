@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -11,14 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from twinbayes.arrays import Bools, Floats, Ints
-from twinbayes.errors import CohortError
+from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.observed import (
-    as_causes,
-    as_days,
-    as_entry,
-    as_indicator,
+    as_day,
+    as_labels,
+    as_names,
     as_numbers,
-    require_alike,
+    as_times,
     require_no_row,
 )
 
@@ -30,6 +28,9 @@ _PLACE: Final = "counting process"
 class CountingProcess:
     """Rows ``(start, stop]`` of time at risk in a state, and what ended them.
 
+    A patient is in one state at a time: rows of one patient may touch, or leave a gap in which
+    nobody was watching, but not overlap.
+
     Attributes
     ----------
     start, stop
@@ -40,7 +41,7 @@ class CountingProcess:
         Index of the state entered at `stop`; -1 where nothing happened (censoring, or a row that
         was only split, e.g. at the start of a treatment).
     states
-        Names of the states.
+        Names of the states, each once.
     patient
         Label of the patient of each row. Without it every row is a patient of its own.
     absorbing
@@ -50,7 +51,9 @@ class CountingProcess:
     ------
     CohortError
         If lengths differ, a time or a state is no number, a time is not finite, a row has no
-        length or no patient, a state is unknown, or a transition leads from a state into itself.
+        length or no patient, a state is unknown, a transition leads from a state into itself, a
+        patient is at risk in an absorbing state, or rows of one patient overlap; or if names of
+        states are no texts or given twice.
     """
 
     start: Floats
@@ -68,22 +71,33 @@ class CountingProcess:
         for name in ("from_state", "to_state"):
             codes = as_numbers(getattr(self, name), _PLACE, name)
             require_no_row(
-                codes != np.round(codes),
+                ~np.isfinite(codes) | (codes != np.round(codes)),
                 _PLACE,
                 f"have a '{name}' that is no whole number",
                 "Give indices into 'states'.",
             )
-            object.__setattr__(self, name, codes.astype(np.int64))
-        object.__setattr__(self, "states", tuple(self.states))
-        patient = np.asarray(self.patient)
+            # What is no index stays none, whatever its size.
+            object.__setattr__(self, name, np.clip(codes, -9, 2**31).astype(np.int64))
+        object.__setattr__(self, "states", as_names(self.states, _PLACE, "states"))
+        patient = as_labels(self.patient, _PLACE)
         if patient.size == 0:
             patient = np.arange(self.start.size)
         object.__setattr__(self, "patient", patient)
         self._validate()
+        self._require_apart()
+        left = set(self.from_state.tolist())
         if self.absorbing is None:
-            left = set(self.from_state.tolist())
             final = tuple(name for i, name in enumerate(self.states) if i not in left)
-            object.__setattr__(self, "absorbing", final)
+        else:
+            final = as_names(self.absorbing, _PLACE, "absorbing")
+            ends = [self.state(name) for name in final]
+            require_no_row(
+                np.isin(self.from_state, ends),
+                _PLACE,
+                "are at risk in an absorbing state",
+                "Drop them, or take the state out of 'absorbing'.",
+            )
+        object.__setattr__(self, "absorbing", final)
 
     def _validate(self) -> None:
         columns = {
@@ -96,7 +110,6 @@ class CountingProcess:
                     f"counting process: '{name}' has shape {column.shape}, 'start' has "
                     f"{self.start.shape}. Give one value a row."
                 )
-        require_no_row(pd.isna(self.patient), _PLACE, "have no patient", "Label them.")
         require_no_row(
             ~np.isfinite(self.start) | ~np.isfinite(self.stop),
             _PLACE,
@@ -125,6 +138,23 @@ class CountingProcess:
             "Use -1 where nothing happened.",
         )
 
+    def _require_apart(self) -> None:
+        code = self._owner()
+        order = np.lexsort((self.start, code))
+        code, start, stop = code[order], self.start[order], self.stop[order]
+        bad = np.zeros(order.size, dtype=np.bool_)
+        bad[order[1:]] = (code[1:] == code[:-1]) & (start[1:] < stop[:-1])
+        require_no_row(
+            bad,
+            _PLACE,
+            "begin before another row of the same patient ends",
+            "A patient is in one state at a time: cut or drop them.",
+        )
+
+    def _owner(self) -> Ints:
+        """For each row the position of its patient, in the order in which they first appear."""
+        return np.asarray(pd.factorize(self.patient)[0], dtype=np.int64)
+
     @property
     def n_rows(self) -> int:
         """Number of rows."""
@@ -133,8 +163,7 @@ class CountingProcess:
     @property
     def patients(self) -> npt.NDArray[Any]:
         """Labels of the patients, in the order in which they first appear."""
-        labels, first = np.unique(self.patient, return_index=True)
-        return np.asarray(labels[np.argsort(first)])
+        return np.asarray(self.patient[np.unique(self._owner(), return_index=True)[1]])
 
     @property
     def transitions(self) -> tuple[tuple[int, int], ...]:
@@ -143,20 +172,40 @@ class CountingProcess:
         pairs = np.unique(np.stack([self.from_state[seen], self.to_state[seen]], axis=1), axis=0)
         return tuple((int(a), int(b)) for a, b in pairs)
 
-    def state(self, name_or_index: str | int) -> int:
-        """Return the index of a state given by name or index."""
+    def state(self, name_or_index: str | int | np.integer[Any]) -> int:
+        """Return the index of a state given by name or index.
+
+        Raises
+        ------
+        CohortError
+            If there is no such state.
+        """
+        known = ", ".join(self.states)
         if isinstance(name_or_index, str):
             if name_or_index not in self.states:
-                known = ", ".join(self.states)
                 raise CohortError(f"unknown state {name_or_index!r}. Known: {known}.")
             return self.states.index(name_or_index)
+        found: object = name_or_index  # what arrives may be anything
+        if isinstance(found, bool) or not isinstance(found, int | np.integer):
+            raise CohortError(f"a state is a name or an index, no {type(found).__name__}: {known}.")
         if not 0 <= name_or_index < len(self.states):
             raise CohortError(f"state {name_or_index} is outside 0..{len(self.states) - 1}.")
         return int(name_or_index)
 
     def select(self, rows: Bools) -> CountingProcess:
-        """Return the process of the rows where `rows` is true."""
-        return self._take(np.flatnonzero(rows))
+        """Return the process of the rows where `rows` is true.
+
+        Raises
+        ------
+        OptionError
+            If `rows` is not True or False for each row.
+        """
+        chosen = np.asarray(rows, dtype=object)
+        if chosen.shape != self.start.shape or not all(
+            isinstance(x, bool | np.bool_) for x in chosen
+        ):
+            raise OptionError(f"{_PLACE}: select: give True or False for each of the rows.")
+        return self._take(np.flatnonzero(chosen))
 
     def _take(self, rows: npt.NDArray[np.intp]) -> CountingProcess:
         return CountingProcess(
@@ -164,15 +213,15 @@ class CountingProcess:
             self.states, self.patient[rows], self.absorbing,
         )  # fmt: skip
 
-    def of_patients(self, labels: Sequence[Any] | npt.NDArray[Any]) -> CountingProcess:
+    def of_patients(self, labels: npt.ArrayLike) -> CountingProcess:
         """Return the process of the patients with these labels, in this order.
 
         Raises
         ------
         CohortError
-            If a label has no row.
+            If a label has no row, or they are not labels one after another.
         """
-        wanted = pd.Index(np.asarray(labels)).unique()
+        wanted = pd.Index(as_labels(labels, _PLACE)).unique()
         absent = int((~wanted.isin(self.patient)).sum())
         if absent:
             raise CohortError(f"counting process: {absent} of {wanted.size} patients have no row.")
@@ -181,34 +230,42 @@ class CountingProcess:
         return self._take(order[rank[order] >= 0])
 
     def since(self, day: float) -> CountingProcess:
-        """Return what was seen after `day`: earlier rows dropped, the row across it cut."""
+        """Return what was seen after `day`: earlier rows dropped, the row across it cut.
+
+        Raises
+        ------
+        OptionError
+            If `day` is no finite number.
+        """
+        day = as_day(day, f"{_PLACE}: since")
         later = self.select(self.stop > day)
         return replace(later, start=np.maximum(later.start, day))
 
     def present(self, day: float) -> Bools:
-        """Rows under observation just after `day`: ``start <= day < stop``."""
+        """Rows under observation just after `day`: ``start <= day < stop``; errors as `since`."""
+        day = as_day(day, f"{_PLACE}: present")
         return (self.start <= day) & (day < self.stop)
 
     def follow_up(self) -> FollowUp:
         """Return entry, exit and last state of each patient, in the order of `patients`."""
-        labels, first, code = np.unique(self.patient, return_index=True, return_inverse=True)
-        rank = np.empty(labels.size, dtype=np.int64)
-        rank[np.argsort(first)] = np.arange(labels.size)
-        order = np.lexsort((self.stop, rank[code]))
-        owner = rank[code][order]
-        is_last = np.append(owner[1:] != owner[:-1], True)[: owner.size]
-        is_first = np.append(True, owner[1:] != owner[:-1])[: owner.size]
+        row_owner = self._owner()
+        order = np.lexsort((self.stop, row_owner))
+        owner = row_owner[order]
+        changes = owner[1:] != owner[:-1]
+        is_last = np.append(changes, True)[: owner.size]
+        is_first = np.append(True, changes)[: owner.size]
         last, target = order[is_last], self.to_state[order[is_last]]
         final = [i for i, name in enumerate(self.states) if name in (self.absorbing or ())]
         return FollowUp(
             entry=self.start[order[is_first]],
             exit=self.stop[last],
             absorbed_in=np.where(np.isin(target, final), target, CENSORED),
-            row_owner=rank[code],
+            row_owner=row_owner,
         )
 
     def state_at(self, day: float) -> Ints:
-        """Return each patient's state on `day`, -1 where it is not known."""
+        """Return each patient's state on `day`, -1 where it is not known; errors as `since`."""
+        day = as_day(day, f"{_PLACE}: state")
         follow_up = self.follow_up()
         state = np.where(follow_up.exit <= day, follow_up.absorbed_in, CENSORED)
         here = self.present(day)
@@ -216,12 +273,36 @@ class CountingProcess:
         return state
 
     def n_known(self, times: npt.ArrayLike) -> Ints:
-        """Count patients whose state at each time is known: under observation or absorbed."""
-        days = np.asarray(times, dtype=np.float64)
+        """Count patients whose state at each time is known: under observation or absorbed.
+
+        Raises
+        ------
+        OptionError
+            If a time is no number.
+        """
+        days = as_times(times, _PLACE)
         ends = self.follow_up()
         lost = np.sort(ends.exit[ends.absorbed_in == CENSORED])
         known = np.searchsorted(np.sort(ends.entry), days, side="right")
         return np.asarray(known - np.searchsorted(lost, days, side="right"), dtype=np.int64)
+
+
+def require_process(process: object) -> None:
+    """Refuse what is no counting process, or has no row.
+
+    Raises
+    ------
+    CohortError
+        If it has no row.
+    OptionError
+        If it is something else.
+    """
+    if not isinstance(process, CountingProcess):
+        raise OptionError(
+            f"give a CountingProcess, as `survival_process` returns, no {type(process).__name__}."
+        )
+    if not process.n_rows:
+        raise CohortError(f"{_PLACE}: there is no row. Choose an earlier day, or more patients.")
 
 
 @dataclass(frozen=True)
@@ -247,95 +328,3 @@ class FollowUp:
     def censored(self) -> Bools:
         """Patients whose follow-up ended without an absorbing state."""
         return np.asarray(self.absorbed_in == CENSORED)
-
-
-def survival_process(
-    time: npt.ArrayLike, event: npt.ArrayLike, *, entry: npt.ArrayLike | None = None
-) -> CountingProcess:
-    """Return the process with states ``alive`` and ``dead``; row i is patient i.
-
-    Parameters
-    ----------
-    time, event
-        Days of follow-up, and whether they ended in death: True or 1, else False or 0.
-    entry
-        Day from which each patient is at risk; 0 if not given.
-
-    Raises
-    ------
-    CohortError
-        If lengths differ; a time is no number, not finite, negative or not after entry; or an
-        event is neither 0 nor 1 (False nor True).
-    """
-    stop, dead = as_days(time, "survival process", "time"), as_indicator(event, "survival process")
-    start = _entries(entry, stop, "survival process", event=dead)
-    return CountingProcess(
-        start, stop, np.zeros(stop.shape, np.int64), np.where(dead, 1, CENSORED), ("alive", "dead"),
-        absorbing=("dead",),
-    )  # fmt: skip
-
-
-def competing_process(
-    time: npt.ArrayLike,
-    cause: npt.ArrayLike,
-    *,
-    causes: Sequence[str],
-    entry: npt.ArrayLike | None = None,
-) -> CountingProcess:
-    """Return the process with states ``event_free`` and one a cause; row i is patient i.
-
-    Parameters
-    ----------
-    time, cause
-        Days of follow-up, and what ended them: 0 where censored, k for the k-th of `causes`
-        (counted from 1).
-    causes
-        Names of the causes.
-    entry
-        Day from which each patient is at risk; 0 if not given.
-
-    Raises
-    ------
-    CohortError
-        If lengths differ; a time is no number, not finite, negative or not after entry; or a cause
-        is no whole number from 0 to the number of causes.
-    """
-    place = "competing process"
-    stop, codes = as_days(time, place, "time"), as_causes(cause, len(causes), place)
-    start = _entries(entry, stop, place, cause=codes)
-    return CountingProcess(
-        start, stop, np.zeros(stop.shape, np.int64), np.where(codes == 0, CENSORED, codes),
-        ("event_free", *causes), absorbing=tuple(causes),
-    )  # fmt: skip
-
-
-def _entries(
-    entry: npt.ArrayLike | None, stop: Floats, place: str, **ended: npt.NDArray[Any]
-) -> Floats:
-    """Days of entry, 0 where none are given, once the columns are found to be alike."""
-    require_alike(place, time=stop, **ended)
-    return as_entry(np.zeros_like(stop) if entry is None else entry, stop, place)
-
-
-def spread_same_day(
-    start: npt.ArrayLike, stop: npt.ArrayLike, patient: npt.ArrayLike, *, gap: float = 0.5
-) -> tuple[Floats, Floats]:
-    """Give rows without length the length `gap`, moving the patient's next rows along.
-
-    Two events of one day (a relapse found at death) leave a row without length, at which nobody
-    counts as at risk. Rows of a patient must follow each other in time.
-
-    Returns
-    -------
-    start, stop
-        New arrays; rows that had a length and are not overtaken are unchanged.
-    """
-    place = "rows of one day"
-    begin, end = as_numbers(start, place, "start"), as_numbers(stop, place, "stop")
-    owner = np.asarray(patient)
-    for row in range(begin.size):
-        if row and owner[row] == owner[row - 1]:
-            begin[row] = max(begin[row], end[row - 1])
-        if end[row] <= begin[row]:
-            end[row] = begin[row] + gap
-    return begin, end

@@ -11,13 +11,14 @@ import pandas as pd
 from scipy.stats import norm
 
 from twinbayes.arrays import Bools, Floats, Ints
-from twinbayes.errors import OptionError, require_known
+from twinbayes.errors import require_known, require_level
 from twinbayes.estimators.observed import (
     as_days,
     as_entry,
+    as_horizon,
     as_horizons,
     as_indicator,
-    as_numbers,
+    as_times,
     require_alike,
     require_known_until,
 )
@@ -101,8 +102,7 @@ class SurvivalCurve:
         OptionError
             If `probability` is not between 0 and 1.
         """
-        if not 0.0 < probability < 1.0:
-            raise OptionError(f"quantile: {probability!r} is not a probability between 0 and 1.")
+        probability = require_level(probability, "quantile:")
         # The product of many factors may miss an exact half by rounding.
         reached = self.survival <= 1.0 - probability + 1e-12
         return float(self.time[np.argmax(reached)]) if reached.any() else float("nan")
@@ -115,7 +115,7 @@ class SurvivalCurve:
         OptionError
             If `horizon` is no day after day 0, or is beyond `known_until`.
         """
-        (horizon,) = as_horizons(horizon, "restricted mean")
+        horizon = as_horizon(horizon, "restricted mean")
         require_known_until(np.array([horizon]), self.known_until, "restricted mean")
         events = (self.n_event > 0) & (self.time <= horizon)
         steps = np.concatenate([[0.0], self.time[events], [horizon]])
@@ -130,9 +130,7 @@ class SurvivalCurve:
     def _step(
         self, values: Floats, times: npt.ArrayLike, first: float, side: str = "right"
     ) -> Floats:
-        days = as_numbers(times, "survival curve", "time")
-        if np.isnan(days).any():
-            raise OptionError("survival curve: a time is NaN. Give days.")
+        days = as_times(times, "survival curve")
         require_known_until(days, self.known_until, "survival curve")
         if side == "right":
             index = np.searchsorted(self.time, days, side="right")
@@ -183,7 +181,7 @@ def reverse_kaplan_meier(
     """Return the curve of remaining uncensored: potential follow-up (Schemper & Smith 1996).
 
     An event and a censoring on the same day count as event first, so the patient with the event
-    is no longer at risk of being censored.
+    is no longer at risk of being censored. Parameters and errors as for `kaplan_meier`.
     """
     stop, died, start = _checked(time, event, entry)
     return _curve(stop, ~died, start, level, band, gone_first=died)
@@ -210,8 +208,7 @@ def _curve(
     gone_first: Bools | None = None,
 ) -> SurvivalCurve:
     require_known(band, BANDS, "band")
-    if not 0.0 < level < 1.0:
-        raise OptionError(f"level {level} is not a probability between 0 and 1.")
+    level = require_level(level)
     days, position = np.unique(stop, return_inverse=True)
     n_event = np.bincount(position[counted], minlength=days.size)
     at_risk = stop.size - np.searchsorted(np.sort(stop), days, side="left")

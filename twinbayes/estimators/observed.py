@@ -6,11 +6,13 @@ an event. Here such values are refused instead, with their place.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.errors import CohortError, OptionError
@@ -48,7 +50,7 @@ def as_numbers(values: npt.ArrayLike, place: str, name: str, *, kinds: str = "iu
             f"{place}: '{name}' has values of type {found.dtype}. Give numbers: no text, no dates, "
             "nothing that is true or false."
         )
-    return found.astype(np.float64, copy=False)
+    return _floats(found, place, name)
 
 
 def as_days(values: npt.ArrayLike, place: str, name: str) -> Floats:
@@ -151,6 +153,103 @@ def require_alike(place: str, **columns: npt.NDArray[Any]) -> None:
         raise CohortError(f"{place}: shapes differ or are empty: {said}. Give one value a patient.")
 
 
+def as_labels(labels: npt.ArrayLike, place: str) -> npt.NDArray[Any]:
+    """Return one label a row, as they are: 1 and "1" of one list stay two labels.
+
+    Raises
+    ------
+    CohortError
+        If they are not one a row, one is missing, or one cannot be told from others (a list).
+    """
+    found = _array(labels, place, "patient")
+    if found.ndim != 1:
+        raise CohortError(
+            f"{place}: labels of patients have shape {found.shape}. Give one label after another."
+        )
+    if found.dtype.kind in "SU" and not isinstance(labels, np.ndarray):
+        found = pd.Index(list(labels), dtype=object).to_numpy()  # type: ignore[arg-type]
+    if found.dtype.kind == "O":
+        try:
+            pd.unique(found)
+        except TypeError as error:
+            raise CohortError(
+                f"{place}: a patient's label is no text or number. Give texts or numbers."
+            ) from error
+    require_no_row(np.asarray(pd.isna(found)), place, "have no patient", "Label them.")
+    return found
+
+
+def as_names(names: Iterable[str], place: str, what: str) -> tuple[str, ...]:
+    """Return names as a tuple.
+
+    Raises
+    ------
+    CohortError
+        If they are no texts, or one is given twice.
+    """
+    given: object = names  # what arrives may be anything
+    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (None,)
+    if not all(isinstance(name, str) for name in found):
+        raise CohortError(
+            f"{place}: '{what}' must be texts in a row, such as ('relapse', 'death')."
+        )
+    twice = sorted({str(name) for name in found if found.count(name) > 1})
+    if twice:
+        raise CohortError(
+            f"{place}: '{what}' has {', '.join(map(repr, twice))} more than once. Give each a name "
+            "of its own."
+        )
+    return tuple(str(name) for name in found)
+
+
+def as_day(day: float, what: str) -> float:
+    """Return one finite day, which may lie before the origin.
+
+    Raises
+    ------
+    OptionError
+        If it is anything else.
+    """
+    try:
+        found = as_numbers(day, what, "day")
+    except CohortError as error:
+        raise OptionError(str(error)) from error
+    if found.ndim or not np.isfinite(found):
+        raise OptionError(f"{what}: give one finite number of days since the origin.")
+    return float(found)
+
+
+def as_times(times: npt.ArrayLike, what: str) -> Floats:
+    """Return days at which something is asked for, in whatever shape; they may be infinite.
+
+    Raises
+    ------
+    OptionError
+        If one is no number, or NaN.
+    """
+    try:
+        days = as_numbers(times, what, "time")
+    except CohortError as error:
+        raise OptionError(str(error)) from error
+    if np.isnan(days).any():
+        raise OptionError(f"{what}: a time is NaN. Give days.")
+    return days
+
+
+def as_horizon(horizon: float, what: str, origin: float = 0.0) -> float:
+    """Return the one day at which something is asked for.
+
+    Raises
+    ------
+    OptionError
+        As `as_horizons`; or if there are several.
+    """
+    days = as_horizons(horizon, what, origin)
+    if days.size > 1:
+        raise OptionError(f"{what}: give one day, not {days.size}.")
+    return float(days[0])
+
+
 def as_horizons(horizons: npt.ArrayLike, what: str, origin: float = 0.0) -> Floats:
     """Return days at which something is asked for, each finite and not before the origin.
 
@@ -225,8 +324,12 @@ def require_no_row(bad: Bools, place: str, what: str, remedy: str) -> None:
 def _array(values: npt.ArrayLike, place: str, name: str) -> npt.NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
         hidden = np.ma.getmaskarray(values)
-        if hidden.any():
+        if hidden.any() and values.dtype.kind in "biuf":
             return np.where(hidden, np.nan, values.data.astype(np.float64))
+        if hidden.any():
+            shown = values.data.astype(object)
+            shown[hidden] = None
+            return np.asarray(shown)
     try:
         return np.asarray(values)
     except ValueError as error:
@@ -235,6 +338,17 @@ def _array(values: npt.ArrayLike, place: str, name: str) -> npt.NDArray[Any]:
         ) from error
 
 
+def _floats(found: npt.NDArray[Any], place: str, name: str) -> Floats:
+    try:
+        return found.astype(np.float64, copy=False)
+    except OverflowError as error:
+        raise CohortError(
+            f"{place}: '{name}' has a number that is too large. Repair it."
+        ) from error
+
+
 def _one_or_zero(value: object) -> float:
-    """The value as a float where it is a number or a truth value, else NaN."""
-    return float(value) if isinstance(value, Real | np.bool_) else float("nan")
+    """1 or 0 where the value is that number or a truth value, else NaN."""
+    if not isinstance(value, Real | np.bool_) or value not in (0, 1):
+        return float("nan")
+    return float(value)

@@ -18,7 +18,7 @@ from twinbayes.estimators.aalen_johansen import (
     propagate,
 )
 from twinbayes.estimators.counting import CENSORED, CountingProcess
-from twinbayes.estimators.observed import as_horizons, require_known_until
+from twinbayes.estimators.observed import as_day, as_horizon, require_known_until
 
 
 def pseudo_values(
@@ -30,8 +30,11 @@ def pseudo_values(
 ) -> Floats:
     """Return the pseudo-values of state occupation at `horizon`.
 
-    Without censoring, and with the initial distribution estimated, a pseudo-value is exactly the
-    indicator of the patient's state. The mean over patients is the Aalen–Johansen estimate.
+    Of the patients seen after `origin`, n in number, each has what leaving them out changes:
+    n times the estimate less n − 1 times that of the others, up to terms of order 1/n. The mean
+    over them is the Aalen–Johansen estimate. If nobody is censored or comes late, and the initial
+    distribution is estimated, a pseudo-value is exactly the indicator of the patient's state.
+    Patients of whom nothing is seen after `origin` contribute nothing and have none: NaN.
 
     Parameters
     ----------
@@ -45,17 +48,19 @@ def pseudo_values(
     Returns
     -------
     array
-        Shape (patients, states), patients in the order of ``process.patients``.
+        Shape (patients, states), patients in the order of ``process.patients``; NaN for those
+        who died or were lost by `origin`.
 
     Raises
     ------
     CohortError
         As `aalen_johansen`.
     OptionError
-        If the horizon is no day from the origin on, or nobody was followed so long and not all
-        had reached an absorbing state.
+        As `aalen_johansen`; or if the horizon is no day from the origin on, or nobody was followed
+        so long and not all had reached an absorbing state.
     """
-    (horizon,) = as_horizons(horizon, "pseudo-values", origin)
+    origin = as_day(origin, "origin")
+    horizon = as_horizon(horizon, "pseudo-values", origin)
     p0, _ = initial_distribution(process, origin, initial)
     jumps = increments(process, origin=origin)
     last = known_until(process, propagate(p0, jumps.hazard)[-1])
@@ -74,8 +79,9 @@ def pseudo_values(
     drift = np.zeros((used + 1, size, size))
     np.cumsum(share[:, :, None] * (hazard @ after), axis=0, out=drift[1:])
 
-    owner = process.follow_up().row_owner
-    influence = np.zeros((int(owner.max()) + 1, size))
+    follow_up = process.follow_up()
+    owner, seen = follow_up.row_owner, follow_up.exit > origin
+    influence = np.zeros((seen.size, size))
     h = process.from_state
     begin = np.searchsorted(time, np.maximum(process.start, origin), side="right")
     end = np.maximum(np.searchsorted(time, process.stop, side="right"), begin)
@@ -88,4 +94,5 @@ def pseudo_values(
         here = process.present(origin)
         start = np.eye(size)[h[here]] - p0
         np.add.at(influence, owner[here], start @ future[0] / here.sum())
-    return np.asarray(before[-1] + influence.shape[0] * influence, dtype=np.float64)
+    values = before[-1] + seen.sum() * influence
+    return np.where(seen[:, None], values, np.nan)

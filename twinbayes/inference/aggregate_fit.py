@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE, Aggregate
-from twinbayes.errors import FitError, ModelError, OptionError, require_seed
+from twinbayes.errors import FitError, ModelError, require_level, require_seed
 from twinbayes.inference.files.archive import with_description
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.provenance import (
@@ -126,8 +126,7 @@ class AggregateFit:
             ``mean``, ``sd``, ``lower``, ``upper`` of the posterior; intervals in
             ``attrs["interval"]``, the verdict in ``attrs["verdict"]``.
         """
-        if not 0.0 < level < 1.0:
-            raise OptionError(f"level {level!r} is not a probability between 0 and 1.")
+        require_level(level)
         value = self._values()
         tails = value.quantile([0.5 - level / 2, 0.5 + level / 2], dim=(CHAIN, DRAW)).to_numpy()
         out = self._observed()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
-
-import numpy as np
 
 from twinbayes.arrays import is_number
 from twinbayes.errors import OptionError, ScenarioError, require_known
@@ -59,7 +57,7 @@ class Scenario:
     @classmethod
     def none(cls, treatment: str) -> Scenario:
         """`treatment` is not started from the landmark on."""
-        return cls(f"no {treatment}", (Assumption(treatment=treatment),))
+        return cls(f"no {_named(treatment)}", (Assumption(treatment=treatment),))
 
     @classmethod
     def start(cls, treatment: str, *, day: float, states: Sequence[str] = ()) -> Scenario:
@@ -67,16 +65,23 @@ class Scenario:
 
         Without `states`, in any state in which it can start. A patient in another state on that
         day goes on without it.
+
+        Raises
+        ------
+        ScenarioError
+            If the treatment or a state is no text, or the day no number.
         """
-        if isinstance(states, str) or not isinstance(states, Sequence | np.ndarray):
+        try:
+            names = as_names(states, "states")
+        except OptionError as error:
             raise ScenarioError(
                 "states must be a sequence of state names, such as states=('remission',)."
-            )
+            ) from error
         if not is_number(day):
             raise ScenarioError(f"day must be a number of days since origin, not {day!r}.")
-        where = f" in {' or '.join(states)}" if states else ""
-        label = f"{treatment} on day {day:g}{where}"
-        return cls(label, (Assumption(treatment=treatment, day=float(day), states=tuple(states)),))
+        where = f" in {' or '.join(names)}" if names else ""
+        label = f"{_named(treatment)} on day {day:g}{where}"
+        return cls(label, (Assumption(treatment=treatment, day=float(day), states=names),))
 
     @classmethod
     def given(cls, covariate: str, value: float | str) -> Scenario:
@@ -84,6 +89,7 @@ class Scenario:
 
         Such as the arm of a trial. All else that was known at the origin stays as it was.
         """
+        _named(covariate)
         if not isinstance(value, str) and not is_number(value):
             raise ScenarioError(f"{covariate!r} must be given a number or a level, not {value!r}.")
         written = value if isinstance(value, str) else f"{value:g}"
@@ -155,8 +161,20 @@ def as_names(values: Sequence[str], what: str) -> tuple[str, ...]:
     Raises
     ------
     OptionError
-        One text instead of a sequence of texts.
+        One text instead of a sequence of texts, or something else.
     """
     if isinstance(values, str):
         raise OptionError(f"{what} must be a sequence of names, such as ({values!r},).")
-    return tuple(values)
+    given: object = values  # what arrives may be anything
+    found = tuple(given) if isinstance(given, Iterable) else (None,)
+    if not all(isinstance(name, str) for name in found):
+        raise OptionError(f"{what} must be a sequence of names, each a text.")
+    return tuple(str(name) for name in found)
+
+
+def _named(treatment: object) -> str:
+    if not isinstance(treatment, str):
+        raise ScenarioError(
+            f"A treatment or covariate is given by its name, not by a {type(treatment).__name__}."
+        )
+    return treatment

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -296,3 +297,18 @@ def test_a_group_that_nobody_was_followed_in_shows_no_number() -> None:
     assert table["observed"].isna().tolist() == [True, False]
     with pytest.raises(OptionError, match="0 groups of 4 patients"):
         calibration_by_group(own, [0.4] * 4, 4.0, "dead", groups=0)
+
+
+@pytest.mark.parametrize("odd", ["x", None, [1.0, 0.5], np.nan, True])
+def test_what_is_no_level_and_no_day_is_refused(odd: Any) -> None:
+    own, x, time, event = exponential_cohort(60, 41)
+    for ask in (
+        lambda: calibration(own, risk(x), [1.0], "dead", level=odd),
+        lambda: calibration_curve(own, risk(x), 1.0, "dead", level=odd),
+        lambda: calibration_curve(own, risk(x), odd, "dead"),
+        lambda: calibration_by_group(own, risk(x), 1.0, "dead", level=odd),
+        lambda: calibration_by_group(own, risk(x), odd, "dead"),
+        lambda: hazard_slope(time, event, risk(x), odd),
+    ):
+        with pytest.raises(OptionError):
+            ask()

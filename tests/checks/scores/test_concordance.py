@@ -101,6 +101,8 @@ def test_bad_input_is_refused() -> None:
         concordance(own, np.where(np.arange(120) == 4, np.nan, RISK), "dead")
     with pytest.raises(OptionError, match="'harrell', 'uno'"):
         concordance(own, RISK, "dead", weights="gonen")
+    with pytest.raises(OptionError, match="truncation: give one day, not 2"):
+        concordance(own, RISK, "dead", truncation=[1.0, 2.0])  # type: ignore[arg-type]
     ill = CountingProcess(
         np.array([0.0, 1]), np.array([1.0, 2]), np.array([0, 1]), np.array([1, 0]), ("a", "b")
     )

@@ -283,3 +283,41 @@ def test_a_history_of_responders_alone_gives_a_prior_that_counts_patients() -> N
         assert effective_sample_size(found, "moment") >= 0
     assert min(found.first.min(), found.second.min()) >= 1.0
     assert effective_sample_size(found.robust(0.2)) > 0
+
+
+@pytest.mark.parametrize("n", [-1, 1.5, "x", None, [2], [[1]], np.nan, np.inf, True, 10**400])
+def test_a_number_of_draws_is_whole_and_not_negative(n: Any) -> None:
+    mixture = Mixture.of("beta", [(1.0, 1.0, 1.0)])
+    with pytest.raises(PriorError, match="n must be a whole number of draws, 0 or more"):
+        mixture.draw(n)
+    assert mixture.draw(0).shape == (0,)
+    assert mixture.draw(np.int64(3)).tolist() == mixture.draw(3).tolist()
+
+
+@pytest.mark.parametrize("kind", ["beta", "normal", "gamma"])
+@pytest.mark.parametrize("value", ["x", [[1], [1, 2]], {}, 1j, 10**400])
+def test_what_is_no_number_is_refused_by_every_question(kind: str, value: Any) -> None:
+    mixture = Mixture.of(kind, [(1.0, 1.0, 1.0)])
+    for ask in (
+        mixture.cdf,
+        mixture.logpdf,
+        mixture.quantile,
+        mixture.robust,
+        lambda x: mixture.robust(0.1, x),
+        lambda x: mixture.after(x, 5),
+        lambda x: mixture.after(1, x),
+        lambda x: mixture.log_marginal(1, x),
+        lambda x: Mixture.of(kind, [(1.0, 1.0, 1.0)], reference_sd=x),
+        lambda x: Mixture.of(kind, x),
+    ):
+        with pytest.raises(PriorError):
+            ask(value)
+
+
+def test_one_outcome_is_one_number_and_finite() -> None:
+    mixture = Mixture.of("gamma", [(1.0, 1.0, 1.0)])
+    for observed in ([1, 2], []):
+        with pytest.raises(PriorError, match="Observations must be one number"):
+            mixture.after(observed, 5)  # type: ignore[arg-type]
+    with pytest.raises(PriorError, match="inf events in a time at risk of 5 cannot be"):
+        mixture.posteriors([1.0, np.inf], 5)

@@ -270,3 +270,44 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         wrong()
+
+
+@pytest.mark.parametrize("value", ["x", None, [0.2], {}, 1j, True, 10**400, np.nan], ids=str)
+def test_what_is_no_number_no_mixture_and_no_arm_is_refused(value: Any) -> None:
+    decision = Decision.when(above(0.2, 0.95))
+    trial = OneArmTrial(Arm(FLAT, 20), decision)
+    for ask in (
+        lambda: above(value, 0.5),
+        lambda: below(0.2, value),
+        lambda: Decision(value),
+        lambda: Decision.when(value),
+        lambda: decision.holds(value),
+        lambda: decision.holds_between(FLAT, value),
+        lambda: difference_above(FLAT, value),
+        lambda: difference_above(FLAT, FLAT, value),
+        lambda: Arm(value, 20),
+        lambda: Arm(FLAT, value),
+        lambda: OneArmTrial(value, decision),
+        lambda: OneArmTrial(Arm(FLAT, 20), value),
+        lambda: TwoArmTrial(Arm(FLAT, 20), value, decision),
+        lambda: trial.after(1, value),
+    ):
+        with pytest.raises(PriorError):
+            ask()
+
+
+@pytest.mark.parametrize("value", ["x", None, {}, 1j, 10**400, np.nan, [[1], [1, 2]]], ids=str)
+def test_a_true_value_that_is_no_number_is_refused(value: Any) -> None:
+    decision = Decision.when(above(0.2, 0.95))
+    two = TwoArmTrial(Arm(FLAT, 20), Arm(FLAT, 20), decision)
+    for ask in (
+        OneArmTrial(Arm(FLAT, 20), decision).power,
+        two.type_one_error,
+        two.boundary,
+        lambda x: two.after(control=("x", x)),
+        lambda x: tipping_points(FLAT, 1, 5, decision, weights=x),
+    ):
+        with pytest.raises(PriorError):
+            ask(value)
+    with pytest.raises(PriorError, match="two numbers"):
+        two.after(treatment=5)  # type: ignore[arg-type]

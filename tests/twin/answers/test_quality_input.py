@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +46,19 @@ def test_every_weight_from_0_to_1_is_taken(weight: float | tuple[float, float]) 
 def test_what_is_no_scale_is_refused(scale: tuple[float, float]) -> None:
     with pytest.raises(OptionError, match=r"two numbers that differ, \(worst, best\)"):
         Quality(marker="x", scale=scale)
+
+
+@pytest.mark.parametrize("odd", [5, "x", [1.0], ("a", 0.5), {"a"}, object()])
+def test_weights_that_are_no_mapping_and_a_scale_in_no_order_are_refused(odd: Any) -> None:
+    with pytest.raises(OptionError, match="gives each living state its weight"):
+        Quality(utilities=odd)
+    with pytest.raises(OptionError, match="two numbers that differ"):
+        Quality(marker="x", scale=odd)
+    with pytest.raises(OptionError, match="two numbers that differ"):
+        Quality(marker="x", scale={0, 100})  # type: ignore[arg-type]
+    if not isinstance(odd, str):
+        with pytest.raises(OptionError, match="name of a marker"):
+            Quality(marker=odd)
 
 
 def test_a_quality_of_nothing_is_refused() -> None:

@@ -13,7 +13,7 @@ from scipy.stats import chi2
 
 from twinbayes.checks.calibration.expected_events import observed_and_expected
 from twinbayes.checks.result import SHRINKAGE, CheckResult
-from twinbayes.errors import CohortError, OptionError
+from twinbayes.errors import CohortError, require_level
 from twinbayes.inference import Fit
 from twinbayes.names import CHAIN, DRAW, POSTERIOR, SAMPLE, SUBGROUP, SUBGROUP_EFFECT, TRANSITION
 
@@ -57,8 +57,7 @@ def shrinkage(
         to the raw interval's width: how much of the certainty came from elsewhere. The verdict is
         information; the text counts intervals that do not meet, a sign of too much pooling.
     """
-    if not 0.0 < level < 1.0:
-        raise OptionError(f"level {level} is not a probability between 0 and 1.")
+    require_level(level)
     dims = (TRANSITION, SUBGROUP)
     draws = [d for d in pooled.dims if d in (CHAIN, DRAW, SAMPLE)]
     if set(observed.dims) != set(dims) or set(expected.dims) != set(dims) or not draws:

@@ -11,7 +11,7 @@ from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.checks.calibration.cloglog import cloglog
 from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import CohortError, OptionError
-from twinbayes.estimators.observed import as_days, as_horizons, as_indicator, require_alike
+from twinbayes.estimators.observed import as_days, as_horizon, as_indicator, require_alike
 
 _PLACE: Final = "hazard slope"
 _SAME: Final = 1e-9  # log hazards closer than this are the same prediction
@@ -51,7 +51,7 @@ def hazard_slope(
     day, died = as_days(time, _PLACE, "time"), as_indicator(event, _PLACE)
     require_alike(_PLACE, time=day, event=died)
     p = as_probabilities(probability, day.size, 1)[:, 0]
-    (horizon,) = as_horizons(horizon, _PLACE)
+    horizon = as_horizon(horizon, _PLACE)
     _require_followed(day, died, horizon)
     died = died & (day <= horizon)
     x = cloglog(p)

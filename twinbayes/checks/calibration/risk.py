@@ -20,10 +20,10 @@ from twinbayes.arrays import Floats
 from twinbayes.checks.calibration.cloglog import cloglog, regress, spline, spline_knots
 from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
 from twinbayes.checks.scores.predictions import as_probabilities
-from twinbayes.errors import CohortError, OptionError, require_seed
+from twinbayes.errors import CohortError, OptionError, require_level, require_seed
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess
-from twinbayes.estimators.observed import as_horizons, require_no_row
+from twinbayes.estimators.observed import as_horizon, as_horizons, require_no_row
 from twinbayes.estimators.pseudo_values import pseudo_values
 
 _LARGE: Final = (
@@ -81,12 +81,12 @@ def calibration(
     Raises
     ------
     CohortError, OptionError
-        If the predictions do not match the patients or are no probabilities, or a horizon is no day
-        from the origin on.
+        If the predictions do not match the patients or are no probabilities, a horizon is no day
+        from the origin on, or `level` is no probability.
     """
     days = as_horizons(horizons, "horizons of a calibration", _origin(process))
     p = as_probabilities(probability, process.patients.size, days.size)
-    z = float(norm.ppf(0.5 + level / 2))
+    z = float(norm.ppf(0.5 + require_level(level) / 2))
     rng = np.random.default_rng(require_seed(seed))
     rows, undefined = [], []
     for k, day in enumerate(days):
@@ -158,6 +158,8 @@ def calibration_curve(
     CohortError
         There is no curve: nobody or everybody was in the target, the prediction is the same for
         everybody, or the predictions tell all in the target from all others.
+    OptionError
+        The horizon is no day from the origin on, or `level` is no probability.
     """
     p = as_probabilities(probability, process.patients.size, 1)[:, 0]
     observed = _observed(process, horizon, target)
@@ -171,7 +173,7 @@ def calibration_curve(
     at = np.asarray(grid, dtype=np.float64)
     design = spline(cloglog(at), knots)
     eta = design @ fit.coefficients
-    half = float(norm.ppf(0.5 + level / 2)) * np.sqrt(
+    half = float(norm.ppf(0.5 + require_level(level) / 2)) * np.sqrt(
         np.einsum("ij,jk,ik->i", design, fit.covariance, design)
     )
     return pd.DataFrame(
@@ -207,7 +209,7 @@ def calibration_by_group(
     ------
     CohortError, OptionError
         If predictions or labels do not match the patients, `groups` is no number from 1 to that of
-        the patients, or the horizon is no day from the origin on.
+        the patients, the horizon is no day from the origin on, or `level` is no probability.
     """
     p = as_probabilities(probability, process.patients.size, 1)[:, 0]
     if isinstance(groups, int):
@@ -219,10 +221,10 @@ def calibration_by_group(
         labels = np.asarray(groups)
     if labels.shape != p.shape:
         raise CohortError(f"{labels.size} group labels for {p.size} patients; give one a patient.")
-    (day,) = as_horizons(horizon, "horizon of a calibration", _origin(process))
+    day = as_horizon(horizon, "horizon of a calibration", _origin(process))
     require_no_row(pd.isna(labels), "groups", "have no group", "Label every patient.")
     columns, patients, rows = _columns(process, target), process.patients, []
-    z = float(norm.ppf(0.5 + level / 2))
+    z = float(norm.ppf(0.5 + require_level(level) / 2))
     for label in np.unique(labels):
         members = labels == label
         own = process.of_patients(patients[members])

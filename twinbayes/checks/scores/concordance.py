@@ -20,7 +20,7 @@ from twinbayes.checks.scores.predictions import as_scores
 from twinbayes.errors import OptionError, require_known
 from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.estimate import Estimate
-from twinbayes.estimators.observed import as_horizons
+from twinbayes.estimators.observed import as_horizon
 
 WEIGHTS: Final = ("harrell", "uno")
 _BLOCK = 512  # rows of the table of pairs held in memory at a time
@@ -70,7 +70,7 @@ def concordance(
     score = as_scores(risk, ends.exit.size, 1)[:, 0]
     case = np.isin(ends.absorbed_in, codes)
     competing = ~case & ~ends.censored
-    limit = np.inf if truncation is None else float(as_horizons(truncation, "truncation")[0])
+    limit = np.inf if truncation is None else as_horizon(truncation, "truncation")
     earlier = case & (ends.exit <= limit)
     if weights == "harrell":
         weight = np.ones_like(score)

@@ -16,7 +16,7 @@ from twinbayes.checks.scores.predictions import as_probabilities
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.estimate import Estimate
-from twinbayes.estimators.observed import as_horizons, as_numbers
+from twinbayes.estimators.observed import as_horizon, as_numbers
 
 
 def predictive_cross_entropy(
@@ -65,7 +65,7 @@ def predictive_cross_entropy(
         density is negative.
     """
     ends = followed_from_origin(process)
-    (horizon,) = as_horizons(horizon, "horizon of the cross-entropy", float(ends.entry[0]))
+    horizon = as_horizon(horizon, "horizon of the cross-entropy", float(ends.entry[0]))
     if not horizon > ends.entry[0]:
         raise OptionError(f"the horizon {horizon:g} is not after the landmark {ends.entry[0]:g}.")
     happened = ~ends.censored & (ends.exit <= horizon)

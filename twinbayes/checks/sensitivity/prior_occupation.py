@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.checks.result import PRIOR_PREDICTIVE, CheckResult, CheckVerdict
-from twinbayes.errors import OptionError
+from twinbayes.errors import require_level
 from twinbayes.estimators.observed import as_horizons
 from twinbayes.estimators.state_occupation import StateOccupation
 from twinbayes.inference import Fit
@@ -83,8 +83,7 @@ def prior_occupation(
     OptionError
         If `level` is no probability, or a time no day from the origin on.
     """
-    if not 0.0 < level < 1.0:
-        raise OptionError(f"level {level} is not a probability between 0 and 1.")
+    require_level(level)
     at = draws.sel({TIME: list(times)}, method="nearest", tolerance=1e-6)
     values = at.transpose(SAMPLE, TIME, STATE).to_numpy()
     tails = (0.5, 0.5 - level / 2, 0.5 + level / 2)

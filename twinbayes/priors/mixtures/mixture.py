@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import betaln, gammaln, logsumexp, softmax
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Floats, is_number
 from twinbayes.errors import PriorError, require_known, require_seed
 
 BETA, NORMAL, GAMMA = "beta", "normal", "gamma"
@@ -67,7 +67,8 @@ class Mixture:
             )
         if np.any(self.second <= 0) or (self.kind != NORMAL and np.any(self.first <= 0)):
             raise PriorError(f"Parameters of a {self.kind} mixture must be positive.")
-        if self.reference_sd is not None and not 0 < float(as_floats(self.reference_sd)) < np.inf:
+        sd: object = self.reference_sd
+        if sd is not None and not 0 < one_number(sd, "reference_sd") < np.inf:
             raise PriorError(f"reference_sd must be positive, not {self.reference_sd!r}.")
 
     @classmethod
@@ -79,7 +80,10 @@ class Mixture:
         reference_sd: float | None = None,
     ) -> Self:
         """Make a mixture of components ``(weight, first, second)``."""
-        rows = [tuple(component) for component in components]
+        try:
+            rows = [tuple(component) for component in components]
+        except TypeError:  # no components, or one that is a single number
+            rows = [()]
         if any(len(row) != 3 for row in rows):
             raise PriorError("A component of a mixture is (weight, first, second): three numbers.")
         table = as_floats(rows).reshape(-1, 3)
@@ -108,7 +112,7 @@ class Mixture:
 
     def log_components(self, x: ArrayLike) -> Floats:
         """(component, ...) log of weight times density of each component."""
-        values = np.asarray(x, dtype=float)
+        values = as_floats(x, "Values of a parameter")
         with np.errstate(divide="ignore"):
             log_weight = np.log(self.weights)
         out = np.stack([c.logpdf(values) for c in self.components])
@@ -120,14 +124,14 @@ class Mixture:
 
     def cdf(self, x: ArrayLike) -> Floats:
         """Probability of at most `x`, shaped as `x`."""
-        values = np.asarray(x, dtype=float)
+        values = as_floats(x, "Values of a parameter")
         parts = zip(self.weights, self.components, strict=True)
         return np.asarray(sum(w * c.cdf(values) for w, c in parts))
 
     def quantile(self, q: ArrayLike) -> Floats:
         """Value below which the mixture has probability `q`, shaped as `q`; by bisection."""
-        wanted = np.asarray(q, dtype=float)
-        if np.any((wanted <= 0) | (wanted >= 1)):
+        wanted = as_floats(q, "Probabilities")
+        if not np.all((wanted > 0) & (wanted < 1)):
             raise PriorError("Quantiles need probabilities between 0 and 1.")
         components = self.components  # freezing them takes far longer than using them
         each = np.stack([c.ppf(wanted) for c in components])  # the mixture's lies between
@@ -140,8 +144,18 @@ class Mixture:
         return np.asarray(0.5 * (low + high))
 
     def draw(self, n: int, seed: int = 0) -> Floats:
-        """(n,) values."""
+        """(n,) values.
+
+        Raises
+        ------
+        OptionError, PriorError
+            A seed that is none; `n` that is no whole number, 0 or more.
+        """
         rng = np.random.default_rng(require_seed(seed))
+        count: object = n  # what arrives may be anything
+        if not is_number(count) or n < 0 or n != int(n):
+            raise PriorError(f"n must be a whole number of draws, 0 or more, not {str(n)[:30]!r}.")
+        n = int(n)
         which = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
         a, b = self.first[which], self.second[which]
         if self.kind == BETA:
@@ -160,11 +174,15 @@ class Mixture:
 
         Source: Schmidli et al. (2014), Biometrics 70, 1023-1032.
         """
-        if not 0.0 <= float(as_floats(weight)) <= 1.0:
+        weight = one_number(weight, "The weight of the vague component")
+        if not 0.0 <= weight <= 1.0:
             raise PriorError(f"The weight of the vague component is {weight!r}, not in [0, 1].")
         if component is None and self.kind != BETA:
             raise PriorError(f"Give the vague component of a {self.kind} mixture, (first, second).")
-        first, second = (1.0, 1.0) if component is None else component
+        vague = as_floats((1.0, 1.0) if component is None else component)
+        if vague.shape != (2,):
+            raise PriorError("The vague component of a mixture is (first, second): two numbers.")
+        first, second = vague
         return replace(
             self,
             weights=np.append((1.0 - weight) * self.weights, weight),
@@ -180,7 +198,7 @@ class Mixture:
         observed, size
             Responders and patients; a mean and its standard error; events and time at risk.
         """
-        weights, first, second = self.posteriors([observed], size)
+        weights, first, second = self.posteriors([one_number(observed, "Observations")], size)
         return replace(self, weights=weights[0], first=first[0], second=second[0])
 
     def posteriors(self, observed: ArrayLike, size: float) -> tuple[Floats, Floats, Floats]:
@@ -193,26 +211,27 @@ class Mixture:
         size
             As in `after`, the same for every outcome.
         """
-        first, second, log_marginal = self._conjugate(observed, float(size))
+        first, second, log_marginal = self._conjugate(observed, size)
         with np.errstate(divide="ignore"):
             log_weight = np.log(self.weights) + log_marginal
         return softmax(log_weight, axis=1), first, second
 
     def log_marginal(self, observed: float, size: float) -> float:
         """Log probability (of a mean: density) of data, as in `after`, under the mixture."""
-        return float(self.log_marginals([observed], size)[0])
+        return float(self.log_marginals([one_number(observed, "Observations")], size)[0])
 
     def log_marginals(self, observed: ArrayLike, size: float) -> Floats:
         """(outcome,) the same of each outcome."""
-        _, _, log_marginal = self._conjugate(observed, float(size))
+        _, _, log_marginal = self._conjugate(observed, size)
         return np.asarray(logsumexp(log_marginal, axis=1, b=self.weights))
 
-    def _conjugate(self, observed: ArrayLike, n: float) -> tuple[Floats, Floats, Floats]:
+    def _conjugate(self, observed: ArrayLike, size: float) -> tuple[Floats, Floats, Floats]:
         """(outcome, component) parameters after each outcome, and its log probability before."""
+        n = one_number(size, "Size")
         y = as_floats(observed, "Observations").reshape(-1, 1)
         if not np.isfinite(n) or (self.kind == NORMAL and not np.all(np.isfinite(y))):
             raise PriorError("Observations, and the size that they are of, must be finite numbers.")
-        a, b = np.broadcast_arrays(self.first, self.second + 0.0 * y)
+        a, b = (np.broadcast_to(p, (len(y), len(p))) for p in (self.first, self.second))
         if self.kind == BETA:
             if not np.all((y >= 0) & (y <= n)):
                 raise PriorError(f"{_one(y, n)} responders among {n:g} patients cannot be.")
@@ -225,8 +244,10 @@ class Mixture:
             spread = np.sqrt(b**2 + n**2)
             marginal = np.asarray(stats.norm.logpdf(y, a, spread))
             return (a / b**2 + y / n**2) / precision, 1 / np.sqrt(precision), marginal
-        if not np.all(y >= 0) or not n > 0:
-            raise PriorError(f"{_one(y, np.inf)} events in a time at risk of {n:g} cannot be.")
+        if not np.all((y >= 0) & np.isfinite(y)) or not n > 0:
+            raise PriorError(
+                f"{_one(y, np.finfo(float).max)} events in a time at risk of {n:g} cannot be."
+            )
         marginal = gammaln(a + y) - gammaln(a) - gammaln(y + 1) + a * np.log(b / (b + n))
         return a + y, b + n, marginal + y * np.log(n / (b + n))
 
@@ -254,6 +275,20 @@ def as_floats(values: ArrayLike, what: str = "Weights and parameters of a mixtur
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError, OverflowError) as error:
         raise PriorError(f"{what} must be finite numbers.") from error
+
+
+def one_number(value: object, what: str) -> float:
+    """Return one number as a float; it may be infinite or NaN.
+
+    Raises
+    ------
+    PriorError
+        It is none, or several; the message begins with `what`.
+    """
+    found = as_floats(value, what)  # type: ignore[arg-type]
+    if found.ndim:
+        raise PriorError(f"{what} must be one number, not {found.size} in a row.")
+    return float(found)
 
 
 def _one(y: Floats, most: float) -> str:

@@ -9,13 +9,28 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Floats, is_number
 from twinbayes.errors import PriorError
-from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture
-from twinbayes.trials.exact.difference import Posteriors, require_same_kind
+from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture, as_floats
+from twinbayes.trials.exact.decisions import Decision
+from twinbayes.trials.exact.difference import Posteriors, require_mixture, require_same_kind
 
 MOST: Final = 20_000  # events of an arm that are told apart
 _TAIL: Final = 1e-10  # probability of more events than are looked at
+
+
+def require_parts(decision: object, *arms: object) -> None:
+    """Refuse a trial of what are no arms, or of no decision.
+
+    Raises
+    ------
+    PriorError
+        Naming what is asked for.
+    """
+    if not all(isinstance(arm, Arm) for arm in arms):
+        raise PriorError("A trial is of arms: make them by Arm(prior, size).")
+    if not isinstance(decision, Decision):
+        raise PriorError("A trial needs a decision: make it by Decision.when(above(...)).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +50,8 @@ class Arm:
     size: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.size) and self.size >= 0):
+        require_mixture(self.prior)
+        if not (is_number(self.size) and self.size >= 0):
             raise PriorError(f"An arm of size {self.size!r}: give 0 or more patients or time.")
         if self.prior.kind == BETA and self.size != int(self.size):
             raise PriorError(f"An arm of {self.size:g} patients: give a whole number.")
@@ -63,10 +79,10 @@ class Arm:
         observed, size
             Responders among so many patients; the mean of so many; events in so much time.
         """
-        if not 0 < size <= self.size:
+        if not is_number(size) or not 0 < size <= self.size:
             raise PriorError(
-                f"{size:g} seen in an arm of {self.size:g}: give more than 0, and not more than "
-                "the arm has."
+                f"{str(size)[:30]} seen in an arm of {self.size:g}: give more than 0, and not "
+                "more than the arm has."
             )
         seen = replace(self, size=size)
         error = seen.standard_error if self.prior.kind == NORMAL else size
@@ -81,7 +97,7 @@ class Arm:
 
     def truths(self, values: ArrayLike) -> Floats:
         """Values that the parameter may truly have, checked."""
-        out = np.asarray(values, dtype=float)
+        out = as_floats(values, "True values of an arm")
         low, high = self.prior.support
         if not np.all((out >= low) & (out <= high) & np.isfinite(out)):
             raise PriorError(f"True values of a {self.prior.kind} arm lie in [{low:g}, {high:g}].")

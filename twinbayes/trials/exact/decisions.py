@@ -5,14 +5,16 @@ In a trial with one arm conditions are on its parameter; with two, on treatment 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
 
+from twinbayes.arrays import is_number
 from twinbayes.errors import PriorError, require_known
 from twinbayes.priors.mixtures.mixture import Mixture
-from twinbayes.trials.exact.difference import difference_above
+from twinbayes.trials.exact.difference import difference_above, require_mixture
 
 ABOVE, BELOW = "above", "below"
 SIDES: Final = (ABOVE, BELOW)
@@ -31,6 +33,11 @@ class Condition:
         In units of the parameter.
     probability
         Which the posterior probability must exceed, between 0 and 1.
+
+    Raises
+    ------
+    OptionError, PriorError
+        An unknown side, or a value or probability that cannot be.
     """
 
     side: str
@@ -39,9 +46,9 @@ class Condition:
 
     def __post_init__(self) -> None:
         require_known(self.side, SIDES, "side of a condition")
-        if not np.isfinite(self.value):
+        if not is_number(self.value):
             raise PriorError(f"A condition needs a number to compare with, not {self.value!r}.")
-        if not 0.0 < self.probability < 1.0:
+        if not is_number(self.probability) or not 0.0 < self.probability < 1.0:
             raise PriorError(
                 f"The probability of a condition is {self.probability!r}, not between 0 and 1."
             )
@@ -81,7 +88,8 @@ class Decision:
     conditions: tuple[Condition, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "conditions", tuple(self.conditions))
+        given: object = self.conditions  # what arrives may be anything
+        object.__setattr__(self, "conditions", tuple(given) if isinstance(given, Iterable) else ())
         if not self.conditions or not all(isinstance(c, Condition) for c in self.conditions):
             raise PriorError("A decision needs conditions: make them by above(...) or below(...).")
 
@@ -92,6 +100,7 @@ class Decision:
 
     def holds(self, posterior: Mixture) -> bool:
         """Whether one arm's posterior means success."""
+        require_mixture(posterior)
         return all(c.of(1.0 - float(posterior.cdf(c.value))) for c in self.conditions)
 
     def holds_between(self, treatment: Mixture, control: Mixture) -> bool:

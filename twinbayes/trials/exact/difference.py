@@ -24,7 +24,7 @@ from scipy.special import (
     ndtr,
 )
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Floats, is_number
 from twinbayes.errors import PriorError
 from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture
 
@@ -93,13 +93,23 @@ def difference_above(first: Mixture, second: Mixture, value: float = 0.0) -> flo
         Mixtures of different kinds, or a value that is no number.
     """
     require_same_kind(first, second)
-    if not np.isfinite(value):
+    if not is_number(value):
         raise PriorError(f"A difference of {value!r} is no number to compare with.")
     return float(differences_above(Posteriors.of(first), Posteriors.of(second), float(value))[0, 0])
 
 
+def require_mixture(mixture: object) -> None:
+    """Refuse what is no mixture."""
+    if not isinstance(mixture, Mixture):
+        raise PriorError(
+            f"Give a Mixture, such as Mixture.of(...) makes, not a {type(mixture).__name__}."
+        )
+
+
 def require_same_kind(first: Mixture, second: Mixture) -> None:
     """Refuse to compare parameters of different kinds."""
+    for mixture in (first, second):
+        require_mixture(mixture)
     if first.kind != second.kind:
         raise PriorError(
             f"A {first.kind} and a {second.kind} mixture cannot be compared: they are of "

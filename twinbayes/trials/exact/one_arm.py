@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import PriorError
 from twinbayes.priors.mixtures.mixture import BETA, Mixture
-from twinbayes.trials.exact.arm import Arm
+from twinbayes.trials.exact.arm import Arm, require_parts
 from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
 from twinbayes.trials.exact.difference import Posteriors
 
@@ -63,6 +63,9 @@ class OneArmTrial:
 
     arm: Arm
     decision: Decision
+
+    def __post_init__(self) -> None:
+        require_parts(self.decision, self.arm)
 
     def boundary(self) -> Success:
         """Return the outcomes that mean success.

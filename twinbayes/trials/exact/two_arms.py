@@ -13,8 +13,8 @@ from scipy.special import ndtr
 
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import PriorError
-from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture
-from twinbayes.trials.exact.arm import MOST, Arm
+from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture, as_floats
+from twinbayes.trials.exact.arm import MOST, Arm, require_parts
 from twinbayes.trials.exact.count_boundaries import count_turns
 from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
 from twinbayes.trials.exact.difference import Posteriors, require_same_kind
@@ -48,6 +48,7 @@ class TwoArmTrial:
     decision: Decision
 
     def __post_init__(self) -> None:
+        require_parts(self.decision, self.treatment, self.control)
         require_same_kind(self.treatment.prior, self.control.prior)
         if not self.treatment.counts and not self.treatment.size:
             raise PriorError("Nothing is yet to come in the treatment arm: give it patients.")
@@ -73,7 +74,9 @@ class TwoArmTrial:
         PriorError
             An outcome that cannot be.
         """
-        seen = np.asarray(control, dtype=float)
+        seen = as_floats(control, "Outcomes of the control arm")
+        if not np.all(np.isfinite(seen)):
+            raise PriorError("Outcomes of the control arm must be finite numbers.")
         flat = seen.ravel()
         low, high = self._counted(flat) if self.treatment.counts else self._means(flat)
         never = low > high
@@ -140,7 +143,16 @@ class TwoArmTrial:
         ----------
         treatment, control
             What was seen, and in how many, as in `Arm.after`; None: nothing yet.
+
+        Raises
+        ------
+        PriorError
+            Data that cannot be.
         """
+        for seen in (treatment, control):
+            found: object = seen  # what arrives may be anything
+            if found is not None and not (isinstance(found, tuple | list) and len(found) == 2):
+                raise PriorError("What was seen in an arm is two numbers: (observed, size).")
         return replace(
             self,
             treatment=self.treatment if treatment is None else self.treatment.after(*treatment),

@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.special import expit
 
 from twinbayes.errors import PriorError
-from twinbayes.priors.mixtures.mixture import Mixture
+from twinbayes.priors.mixtures.mixture import Mixture, as_floats
 from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
-from twinbayes.trials.exact.difference import difference_above
+from twinbayes.trials.exact.difference import difference_above, require_mixture
 
 _WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -71,8 +71,11 @@ def tipping_points(
     PriorError
         Data that cannot be, weights outside 0 to 1, or no vague component where one is needed.
     """
-    at = np.array(list(weights), dtype=float)
-    if not len(at) or not np.all((at >= 0) & (at <= 1)):
+    require_mixture(prior)
+    if not isinstance(decision, Decision):
+        raise PriorError("Give a decision: make it by Decision.when(above(...)).")
+    at = as_floats(weights, "Weights of the vague component")
+    if at.ndim != 1 or not len(at) or not np.all((at >= 0) & (at <= 1)):
         raise PriorError("Weights of the vague component lie between 0 and 1; give at least one.")
     parts = (prior.robust(0.0, component), prior.robust(1.0, component))
     after = [part.after(observed, size) for part in parts]

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.diseases import disease
-from twinbayes.errors import OptionError, require_known, require_seed
+from twinbayes.errors import OptionError, require_known, require_level, require_seed
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.priors import PriorSet, priors_of
@@ -187,8 +187,7 @@ def plan_of(
 ) -> Plan:
     """Check a study and return all that workers need; see `operating_characteristics`."""
     require_seed(seed)
-    if not 0.0 < level < 1.0:
-        raise OptionError(f"level {level!r} is not a probability between 0 and 1.")
+    require_level(level)
     specs = _specs(study, analyses)
     return Plan(
         study=study,

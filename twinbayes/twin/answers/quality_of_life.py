@@ -8,7 +8,7 @@ life measures, Statistics in Medicine 17, 1215-1229, under a joint model.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.stats import beta
 
-from twinbayes.arrays import Floats, Reals
+from twinbayes.arrays import Floats, Reals, is_number
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.names import (
@@ -76,7 +76,7 @@ class Quality:
     Raises
     ------
     OptionError
-        Neither marker nor utilities; a weight or a scale that cannot be.
+        Neither marker nor utilities; a marker, weights or a scale that cannot be.
     """
 
     marker: str | None = None
@@ -89,13 +89,23 @@ class Quality:
         if self.scale is not None:
             if self.marker is None:
                 raise OptionError("Quality: `scale` is that of a marker. Give `marker` too.")
-            ends = tuple(self.scale)
-            if len(ends) != 2 or not all(_is_number(x) for x in ends) or ends[0] == ends[1]:
+            given: object = self.scale  # what arrives may be anything
+            ends = tuple(given) if isinstance(given, Sequence | np.ndarray) else ()
+            if len(ends) != 2 or not all(is_number(x) for x in ends) or ends[0] == ends[1]:
                 raise OptionError(
                     "Quality: `scale` is two numbers that differ, (worst, best), "
                     f"not {self.scale!r}."
                 )
+            object.__setattr__(self, "scale", ends)
+        if not (self.marker is None or isinstance(self.marker, str)):
+            raise OptionError("Quality: `marker` is the name of a marker of the model.")
         if self.utilities is not None:
+            weights: object = self.utilities  # what arrives may be anything
+            if not isinstance(weights, Mapping):
+                raise OptionError(
+                    "Quality: `utilities` gives each living state its weight, such as "
+                    "{'remission': 0.9}."
+                )
             object.__setattr__(self, "utilities", dict(self.utilities))  # nobody else's to change
             for state, utility in self.utilities.items():
                 _require_weight(state, utility)
@@ -307,18 +317,14 @@ def quality_patients(
     return label(patients, data, out_grid, {"scenario": scenario.label, "quality": weights.label})
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))
-
-
 def _require_weight(state: str, utility: Utility) -> None:
     """Refuse what is neither a weight nor mean and deviation of a Beta distribution."""
     if isinstance(utility, tuple):
-        if len(utility) == 2 and all(_is_number(x) for x in utility):
+        if len(utility) == 2 and all(is_number(x) for x in utility):
             mean, sd = utility
             if 0.0 < mean < 1.0 and sd > 0.0 and sd**2 < mean * (1.0 - mean):
                 return
-    elif _is_number(utility) and 0.0 <= utility <= 1.0:
+    elif is_number(utility) and 0.0 <= utility <= 1.0:
         return
     raise OptionError(
         f"Quality: utilities of {state!r}: {utility!r} is no weight. Give a number from 0, as if "
