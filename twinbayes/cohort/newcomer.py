@@ -74,10 +74,7 @@ def new_patient(
     for name in covariates:
         require_known(name, declared["name"], "covariate")
     happened, started = _rows(events, (2,), "events"), _rows(treatments, (2,), "treatments")
-    measured = [
-        (*row, _MEASURED)[:_WITH_LIMIT]
-        for row in _rows(visits, (_WITH_LIMIT - 1, _WITH_LIMIT), "visits")
-    ]
+    measured = _measured(like, visits)
     known = like.variables.loc[like.variables["table"] == names.TREATMENTS, "name"]
     for _, treatment in started:
         require_known(treatment, known, "treatment")
@@ -97,32 +94,40 @@ def new_patient(
     while elsewhere in like.centres:
         elsewhere += "_"
     place = {names.SUBGROUP: subgroup, names.CENTRE: elsewhere if centre is None else centre}
-    rows = [(patient_id, when, event) for when, event in happened]
-    if not any(event in names.TERMINAL_EVENTS for _, _, event in rows):
-        rows.append((patient_id, day, names.LAST_CONTACT))
+    if not any(event in names.TERMINAL_EVENTS for _, event in happened):
+        happened.append((day, names.LAST_CONTACT))
     tables = {
         names.VARIABLES: like.variables,
         names.PATIENTS: row(names.PATIENTS).assign(**place),
-        names.EVENTS: DataFrame(rows, columns=[names.PATIENT_ID, names.DAY, names.EVENT]),
+        names.EVENTS: _table(patient_id, happened, (names.PATIENT_ID, names.DAY, names.EVENT)),
     }
     if like.genomics is not None:
         tables[names.GENOMICS] = row(names.GENOMICS)
     if like.treatments is not None:
-        starts = [(patient_id, when, treatment) for when, treatment in started]
-        columns = [names.PATIENT_ID, "start_day", names.TREATMENT]
-        tables[names.TREATMENTS] = DataFrame(starts, columns=columns)
+        columns = (names.PATIENT_ID, "start_day", names.TREATMENT)
+        tables[names.TREATMENTS] = _table(patient_id, started, columns)
     if measured:
-        markers = like.variables.loc[like.variables["table"] == names.VISITS, "name"]
-        for _, marker, *_ in measured:
-            require_known(marker, markers, "marker")
-        columns = [names.PATIENT_ID, names.DAY, names.MARKER, "value", names.CENSORED]
-        tables[names.VISITS] = DataFrame([(patient_id, *row) for row in measured], columns=columns)
+        columns = (names.PATIENT_ID, names.DAY, names.MARKER, "value", names.CENSORED)
+        tables[names.VISITS] = _table(patient_id, measured, columns)
     return cohort_from_tables(
         f"new patient like {like.name}",
         tables,
         simulated=like.simulated,
         source={"note": f"one patient described in the variables of {like.name}"},
     )
+
+
+def _measured(like: Cohort, visits: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """Rows of visits, each with its kind of censoring, of markers that the cohort has."""
+    seen = _rows(visits, (_WITH_LIMIT - 1, _WITH_LIMIT), "visits")
+    markers = like.variables.loc[like.variables["table"] == names.VISITS, "name"]
+    for _, marker, *_ in seen:
+        require_known(marker, markers, "marker")
+    return [(*row, _MEASURED)[:_WITH_LIMIT] for row in seen]
+
+
+def _table(patient_id: str, rows: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> DataFrame:
+    return DataFrame([(patient_id, *row) for row in rows], columns=list(columns))
 
 
 def _rows(
