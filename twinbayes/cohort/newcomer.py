@@ -104,8 +104,9 @@ def new_patient(
     if like.genomics is not None:
         tables[names.GENOMICS] = row(names.GENOMICS)
     if like.treatments is not None:
-        columns = (names.PATIENT_ID, "start_day", names.TREATMENT)
-        tables[names.TREATMENTS] = _table(patient_id, started, columns)
+        tables[names.TREATMENTS] = _table(
+            patient_id, started, (names.PATIENT_ID, "start_day", names.TREATMENT)
+        )
     if measured:
         columns = (names.PATIENT_ID, names.DAY, names.MARKER, "value", names.CENSORED)
         tables[names.VISITS] = _table(patient_id, measured, columns)
