@@ -105,6 +105,9 @@ TABLES: Final = (PATIENTS, GENOMICS, VISITS, EVENTS, TREATMENTS, VARIABLES)
 # --- columns ----------------------------------------------------------------------------
 PATIENT_ID: Final = "patient_id"
 DAY: Final = "day"
+#: Columns of patients who come under observation late, or in another state than the first.
+ENTRY_DAY: Final = "entry_day"
+ENTRY_STATE: Final = "entry_state"
 DAY_LOWER: Final = "day_lower"
 EVENT: Final = "event"
 VISIT_VALUE: Final = "value"  # of a visit; the marker's name is in the column MARKER

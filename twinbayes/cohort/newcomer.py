@@ -18,6 +18,7 @@ from twinbayes.errors import OptionError, require_known
 #: Centre of a patient treated where none of the cohort was; with a `_` more where one is called so.
 NEW_CENTRE: Final = "new_centre"
 _MEASURED: Final = "none"  # no detection limit was met
+_STARTS: Final = (names.PATIENT_ID, "start_day", names.TREATMENT)
 _WITH_LIMIT: Final = 4  # values of a row of visits
 
 
@@ -104,9 +105,7 @@ def new_patient(
     if like.genomics is not None:
         tables[names.GENOMICS] = row(names.GENOMICS)
     if like.treatments is not None:
-        tables[names.TREATMENTS] = _table(
-            patient_id, started, (names.PATIENT_ID, "start_day", names.TREATMENT)
-        )
+        tables[names.TREATMENTS] = _table(patient_id, started, _STARTS)
     if measured:
         columns = (names.PATIENT_ID, names.DAY, names.MARKER, "value", names.CENSORED)
         tables[names.VISITS] = _table(patient_id, measured, columns)

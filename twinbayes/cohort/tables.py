@@ -13,12 +13,15 @@ import pandas as pd
 from pandas import DataFrame
 
 from twinbayes import names
+from twinbayes.arrays import Floats
 
 # Role of a variable that a model may use from the origin on.
 ROLE_COVARIATE: Final = "covariate"
 EXCLUDED_COLUMNS: Final = ("table", "row", "rule", "reason")
 # Columns of `patients` that place a patient in the hierarchy; never covariates.
-PLACE_COLUMNS: Final = (names.PATIENT_ID, names.SUBGROUP, names.CENTRE)
+PLACE_COLUMNS: Final = (
+    names.PATIENT_ID, names.SUBGROUP, names.CENTRE, names.ENTRY_DAY, names.ENTRY_STATE,
+)  # fmt: skip
 
 
 def no_exclusions() -> DataFrame:
@@ -141,6 +144,24 @@ class CohortTables:
         return digest.hexdigest()
 
     @property
+    def entries(self) -> tuple[Floats, tuple[str | None, ...]]:
+        """Day from which each patient is under observation, (patient,), and the state then.
+
+        The state is None where the events say it.
+        """
+        n = len(self.patients)
+        days: Floats = np.zeros(n)
+        states: list[str | None] = [None] * n
+        if names.ENTRY_DAY in self.patients:
+            days = self.patients[names.ENTRY_DAY].fillna(0.0).to_numpy(dtype=float)
+        if names.ENTRY_STATE in self.patients:
+            column = self.patients[names.ENTRY_STATE]
+            return days, tuple(
+                str(s) if known else None for s, known in zip(column, column.notna(), strict=True)
+            )
+        return days, tuple(states)
+
+    @property
     def has_intervals(self) -> bool:
         """Whether an event is only known to lie between two days."""
         return names.DAY_LOWER in self.events and bool(self.events[names.DAY_LOWER].notna().any())
@@ -166,6 +187,16 @@ class CohortTables:
             f"{len(self.subgroups)} subgroups, {len(self.centres)} centres, "
             f"{len(self.events)} events)"
         )
+
+
+def without_blank_entries(patients: DataFrame) -> DataFrame:
+    """Return patients without columns of entry that are blank throughout."""
+    blank = [
+        column
+        for column in (names.ENTRY_DAY, names.ENTRY_STATE)
+        if column in patients and patients[column].isna().all()
+    ]
+    return patients.drop(columns=blank)
 
 
 def without_blank_intervals(events: DataFrame) -> DataFrame:

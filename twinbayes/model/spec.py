@@ -157,6 +157,13 @@ class ModelSpec:
             events = self.events.plan(cohort, moved)
         else:
             events = self.events.plan_like(cohort, learnt.encoding, learnt.edges, moved)
+        if self.associations and (cohort.entries[0] > 0.0).any():
+            raise ModelError(
+                f"Hazards follow curves, and {int((cohort.entries[0] > 0.0).sum())} patient(s) "
+                "come under observation after their origin: who did is told by the curves too, "
+                "which this likelihood does not count. Leave out the associations, or these "
+                "patients."
+            )
         multipliers = tuple(
             Multiplier.of(a, events.encoding, events.design) for a in self.associations
         )

@@ -86,7 +86,12 @@ class Landmark:
             raise OptionError("horizons must be increasing days since the landmark, above 0.")
         graph, cohort = source.spec.graph, source.cohort
         present = source.plan.events.histories.present
-        ids = [x for x, p in zip(cohort.patient_ids, present, strict=True) if p.day > day]
+        since = cohort.entries[0]
+        ids = [
+            x
+            for x, p, entry in zip(cohort.patient_ids, present, since, strict=True)
+            if entry <= day < p.day
+        ]
         if ids and state is not None:
             wanted = (state,) if isinstance(state, str) else tuple(state)
             for name in wanted:

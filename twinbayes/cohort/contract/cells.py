@@ -34,7 +34,10 @@ _LONGEST: Final = 2000  # characters of a text: labels are printed in messages a
 _COUNTABLE: Final = 10**300  # beyond it an integer is no float
 # What other programs write for "missing". Refused, not guessed: "none" may be a category.
 _MISSING_CODES: Final = frozenset({"nan", "null", "none", "n/a", "#n/a", "na", ".", "?", "-"})
-_DAY_COLUMNS: Final = frozenset({names.DAY, names.DAY_LOWER, "start_day", "stop_day"})
+_DAY_COLUMNS: Final = frozenset(
+    {names.DAY, names.DAY_LOWER, "start_day", "stop_day", names.ENTRY_DAY}
+)
+_NO_COVARIATES: Final = (names.ENTRY_DAY, names.ENTRY_STATE)
 
 
 def typed_table(
@@ -85,6 +88,8 @@ def typed_table(
 def _undeclared(raw: Series, field: Field, schema: TableSchema, extra: Mapping[str, Field]) -> bool:
     # Age and sex are columns of the contract that a cohort may leave blank; with values they
     # are covariates, and a covariate needs its unit and group.
+    if field.name in _NO_COVARIATES:
+        return False
     optional = schema.open and not field.required and field.name not in extra
     return optional and not bool((raw.isna() | raw.isin(list(schema.missing))).all())
 

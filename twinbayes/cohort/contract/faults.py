@@ -64,7 +64,8 @@ RULES: Final[dict[str, str]] = {
     "identifier": "Say it without the patient's identifier: reports show this text.",
     # --- the dictionary
     "duplicate-variable": "Describe each variable once.",
-    "name-reserved": "Choose another name; patient_id, subgroup and centre are no variables.",
+    "name-reserved": "Choose another name; patient_id, subgroup, centre, entry_day and entry_state are no "
+    "variables.",
     "range-inverted": "Exchange min and max.",
     "levels-malformed": "List distinct, non-blank levels separated by |, or none.",
     "levels-and-range": "Give levels for a category, or min and max for a number; not both.",
@@ -85,6 +86,8 @@ RULES: Final[dict[str, str]] = {
     "two-terminals": "Keep exactly one of death and last_contact for the patient.",
     "after-terminal": "Check the day against the patient's death or last contact.",
     "stop-before-start": "Exchange or correct start_day and stop_day.",
+    "entry-after-end": "Check the day of entry: observation begins before the record ends, and "
+    "before a death.",
     "interval-empty": "Give a day_lower before day, or leave it blank where the day is known.",
     "interval-terminal": "Leave day_lower blank for death and last_contact: their day is known.",
     "interval-overlap": "Begin the interval no earlier than the patient's event before it.",

@@ -114,6 +114,14 @@ def _check_order_of_days(tables: Mapping[str, DataFrame], faults: Faults) -> Non
     _check_intervals(events, faults)
     terminal = events[events[names.EVENT].isin(names.TERMINAL_EVENTS)]
     last = terminal.groupby(names.PATIENT_ID)[names.DAY].max()
+    if (patients := tables.get(names.PATIENTS)) is not None:
+        dead = terminal.loc[terminal[names.EVENT] == names.DEATH, names.PATIENT_ID]
+        entry, ends = patients[names.ENTRY_DAY], patients[names.PATIENT_ID].map(last).astype(float)
+        at_death = patients[names.PATIENT_ID].isin(dead) & (entry > 0.0) & (entry == ends)
+        late = (entry > ends) | at_death
+        problem = "the patient comes under observation when the record has ended"
+        column = names.ENTRY_DAY
+        _note(faults, "entry-after-end", names.PATIENTS, problem, column, patients, late)
     for table, column in (
         (names.EVENTS, names.DAY),
         (names.VISITS, names.DAY),

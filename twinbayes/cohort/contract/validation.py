@@ -24,7 +24,7 @@ from twinbayes.cohort.contract.schema import (
     table_schema,
 )
 from twinbayes.cohort.record import Cohort
-from twinbayes.cohort.tables import no_exclusions
+from twinbayes.cohort.tables import no_exclusions, without_blank_entries
 from twinbayes.errors import require_known
 
 
@@ -127,7 +127,7 @@ def finish_cohort(
     parts = [part for part in (listed, excluded) if part is not None and len(part)]
     return Cohort(
         name=name,
-        patients=ordered[names.PATIENTS],
+        patients=without_blank_entries(ordered[names.PATIENTS]),
         events=ordered[names.EVENTS],
         variables=ordered[names.VARIABLES],
         genomics=ordered.get(names.GENOMICS),

@@ -10,7 +10,7 @@ silently: they are returned in `Histories.set_aside`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import groupby
 from typing import Final
@@ -19,6 +19,7 @@ import pandas as pd
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
+from twinbayes.model.courses.entries import FROM_ORIGIN, Observed, observed_since
 from twinbayes.model.courses.graph import (
     EARLIER,
     HERE,
@@ -210,6 +211,12 @@ class Walker:
             for name, (start, left) in self.started.items()
         )
 
+    def observe(self, since: float) -> None:
+        """Cut episodes at the day of entry; those that had ended by then are left out."""
+        if since > 0.0:
+            seen = [e for e in self.episodes if e.stop > since]
+            self.episodes = [replace(e, start=max(e.start, since)) for e in seen]
+
     def move(self, state: str) -> None:
         """Enter a state today."""
         self.state, self.entry = state, self.day
@@ -240,13 +247,15 @@ def trace_histories(graph: StateGraph, cohort: Cohort) -> Histories:
     ------
     ModelError
         An event of the cohort is not known to the graph at all: a disease file that does not
-        belong to these data. Or the graph allows events of one day in several orders.
+        belong to these data. Or the graph allows events of one day in several orders. Or an entry
+        cannot be; see `observed_since`.
     """
     records = records_of(graph, cohort, dated=True)
+    entries = observed_since(graph, cohort, records)
     walks: list[Walker] = []
     aside: list[tuple[str, int, str, str]] = []
     for index, patient in enumerate(cohort.patient_ids):
-        walk, unplaced = follow(graph, index, records.get(patient, []))
+        walk, unplaced = follow(graph, index, records.get(patient, []), entries[index])
         walks.append(walk)
         aside += unplaced
     _require_one_order(walks)
@@ -258,10 +267,15 @@ def trace_histories(graph: StateGraph, cohort: Cohort) -> Histories:
 
 
 def follow(
-    graph: StateGraph, patient: int, record: Record
+    graph: StateGraph, patient: int, record: Record, since: Observed = FROM_ORIGIN
 ) -> tuple[Walker, list[tuple[str, int, str, str]]]:
-    """Walk one record through the graph; return the walk, and the rows with no place in it."""
+    """Walk one record through the graph; return the walk, and the rows with no place in it.
+
+    Its episodes are those under observation; see `entries`.
+    """
     walk = Walker(graph, _exits(graph), patient, graph.initial)
+    if since.state is not None:
+        walk.state, walk.day, walk.entry = since.state, since.day, since.day
     aside = []
     for _, one_day in groupby(record, key=lambda entry: entry.order[:2]):
         for entry in walk.in_order(list(one_day)):
@@ -273,6 +287,7 @@ def follow(
                 outside = f"{'event' if is_event else 'treatment start'} outside the graph"
                 rule = "after an absorbing state" if done else outside
                 aside.append((entry.table, entry.row, rule, reason))
+    walk.observe(since.day)
     return walk, aside
 
 

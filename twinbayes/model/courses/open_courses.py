@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
+from twinbayes.model.courses.entries import observed_since
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Episode, Record, follow, records_of
 
@@ -83,9 +84,10 @@ def trace_courses(graph: StateGraph, cohort: Cohort) -> Courses | None:
     episodes: list[Episode] = []
     patient: list[int] = []
     log_share: list[float] = []
+    entries = observed_since(graph, cohort, records)
     for i, whole in enumerate(of_patient):
         for record, share in _dated(whole):
-            walk, _ = follow(graph, len(patient), record)
+            walk, _ = follow(graph, len(patient), record, entries[i])
             episodes += walk.episodes
             patient.append(i)
             log_share.append(share)

@@ -69,6 +69,13 @@ def require_followed(cohort: Cohort, at: float) -> None:
     """
     if not (is_number(at) and at >= 0.0):
         raise TwinError(f"at must be one day since origin, a number from 0 on, not {at!r}.")
+    days, states = cohort.entries
+    before = sum(d > at for d, s in zip(days, states, strict=True) if s is not None)
+    if before:
+        raise TwinError(
+            f"{before} patient(s) were not yet under observation on day {at:g}, and came later in "
+            "a state of which the day is not known. Choose a later landmark, or select the others."
+        )
     last = cohort.events[cohort.events[EVENT].isin(TERMINAL_EVENTS)]
     lost = int(((last[DAY] < at) & (last[EVENT] != DEATH)).sum())
     if lost:
