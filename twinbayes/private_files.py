@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from twinbayes.errors import StorageError
+from twinbayes.paths import path_of
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
@@ -37,9 +38,10 @@ def write_private(path: str | os.PathLike[str], *parts: bytes | memoryview | str
     Raises
     ------
     StorageError
-        The place cannot be written to: a folder, below a file, read-only, or without space.
+        The path is none, or the place cannot be written to: a folder, below a file, read-only, or
+        without space.
     """
-    target = Path(path)
+    target = path_of(path, StorageError, "The place to write to")
     try:
         temporary = _made_beside(target)
         try:
@@ -68,7 +70,7 @@ def require_writable(path: str | os.PathLike[str]) -> Path:
     StorageError
         As `write_private` would.
     """
-    target = Path(path)
+    target = path_of(path, StorageError, "The place to write to")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _made_beside(target).unlink()

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from twinbayes.arrays import is_number
-from twinbayes.errors import OptionError, ScenarioError, require_known
+from twinbayes.errors import OptionError, ScenarioError, require_known, told
 from twinbayes.model.courses.graph import StateGraph
 
 
@@ -73,7 +73,7 @@ class Scenario:
                 "states must be a sequence of state names, such as states=('remission',)."
             )
         if not is_number(day):
-            raise ScenarioError(f"day must be a number of days since origin, not {day!r}.")
+            raise ScenarioError(f"day must be a number of days since origin, not {told(day)}.")
         where = f" in {' or '.join(states)}" if states else ""
         label = f"{treatment} on day {day:g}{where}"
         return cls(label, (Assumption(treatment=treatment, day=float(day), states=tuple(states)),))
@@ -85,7 +85,9 @@ class Scenario:
         Such as the arm of a trial. All else that was known at the origin stays as it was.
         """
         if not isinstance(value, str) and not is_number(value):
-            raise ScenarioError(f"{covariate!r} must be given a number or a level, not {value!r}.")
+            raise ScenarioError(
+                f"{covariate!r} must be given a number or a level, not {told(value)}."
+            )
         written = value if isinstance(value, str) else f"{value:g}"
         kept = value if isinstance(value, str) else float(value)
         return cls(f"{covariate} = {written}", (), (Setting(covariate=covariate, value=kept),))
@@ -98,7 +100,9 @@ class Scenario:
     def __and__(self, other: Scenario) -> Scenario:
         """Both assumptions together; each treatment may be named once."""
         if not isinstance(other, Scenario):
-            raise ScenarioError(f"A scenario goes together with another one, not with {other!r}.")
+            raise ScenarioError(
+                f"A scenario goes together with another one, not with {told(other)}."
+            )
         twice = sorted(set(self.named) & set(other.named))
         if twice:
             raise ScenarioError(
@@ -158,5 +162,5 @@ def as_names(values: Sequence[str], what: str) -> tuple[str, ...]:
         One text instead of a sequence of texts.
     """
     if isinstance(values, str):
-        raise OptionError(f"{what} must be a sequence of names, such as ({values!r},).")
+        raise OptionError(f"{what} must be a sequence of names, such as ('a',), not one text.")
     return tuple(values)

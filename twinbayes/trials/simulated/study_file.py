@@ -16,7 +16,9 @@ from twinbayes.errors import OptionError, TwinbayesError, require_known
 from twinbayes.inference.files.manifest import package_versions
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.pooling.table import POOLINGS
+from twinbayes.paths import path_of
 from twinbayes.priors import PriorSet, load_priors
+from twinbayes.private_files import require_writable, write_private
 from twinbayes.trials.simulated.design import TrialDesign, Truth
 from twinbayes.trials.simulated.operating import OperatingCharacteristics, operating_characteristics
 from twinbayes.trials.simulated.trials import AnalysisDecision, Spec
@@ -72,8 +74,8 @@ def read_study(path: str | os.PathLike[str]) -> StudyFile:
         The file is missing or no YAML, a key is unknown, repeated or missing, or a value makes
         no sense: the message names the place and lists what is known.
     """
-    file = Path(path)
-    if not file.is_file():
+    file = path_of(path, OptionError, "read_study")
+    if not os.path.isfile(file):
         raise OptionError(f"There is no study {file.name!r} at the path given.")
     found = read_yaml(file, OptionError)
     _require_keys(found, KEYS, _REQUIRED, file.name)
@@ -99,17 +101,21 @@ def read_study(path: str | os.PathLike[str]) -> StudyFile:
 def write_results(
     found: OperatingCharacteristics, path: str | os.PathLike[str], *, name: str
 ) -> Path:
-    """Write what a study found as JSON, with the date and the versions of packages."""
-    out = Path(path)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    """Write what a study found as JSON, with the date and the versions of packages.
+
+    Raises
+    ------
+    StorageError
+        The place cannot be written to.
+    """
+    out = require_writable(path)
     told = {
         "name": name,
         "date": datetime.now(UTC).date().isoformat(),
         "versions": package_versions(),
         **found.to_dict(),
     }
-    out.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return out
+    return write_private(out, json.dumps(told, indent=1, allow_nan=False), "\n")
 
 
 def _design(found: Mapping[str, Any]) -> TrialDesign:
