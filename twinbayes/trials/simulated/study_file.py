@@ -34,7 +34,10 @@ _REQUIRED: Final = ("name", "sizes", "truth", "analyses", "trials", "seed")
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFile:
-    """A study that was read: everything `operating_characteristics` takes, and its name."""
+    """A study that was read: everything `operating_characteristics` takes, and its name.
+
+    `named_priors` is what the study calls its priors: a set of the library, or a file.
+    """
 
     name: str
     design: TrialDesign
@@ -45,6 +48,7 @@ class StudyFile:
     sampling: Sampling
     priors: PriorSet | None
     level: float
+    named_priors: str | None = None
 
     def run(self, *, workers: int = 1, scheduler: str | None = None) -> OperatingCharacteristics:
         """Simulate, fit and count; see `operating_characteristics`."""
@@ -93,6 +97,7 @@ def read_study(path: str | os.PathLike[str]) -> StudyFile:
             sampling=_build(Sampling, found.get("sampling", {}), "sampling"),
             priors=None if priors is None else load_priors(priors),
             level=found.get("level", 0.9),
+            named_priors=priors,
         )
     except TwinbayesError as error:
         raise OptionError(f"{file.name}: {error}") from error
