@@ -38,8 +38,8 @@ def patient() -> str:
     ("value", "words"),
     [
         (None, "None"), (True, "True"), (-1.5, "-1.5"), (float("nan"), "nan"),
-        ((1, 2.5), "(1, 2.5)"), (ID, "a str"), ({ID: 1}, "a dict"), ([ID], "a list"), ((1, ID), "a tuple"), ((), "a tuple"),
-        (np.array([1.0]), "a ndarray"),
+        ((1, 2.5), "(1, 2.5)"), (ID, "a str"), ({ID: 1}, "a dict"), ([ID], "a list"),
+        ((1, ID), "a tuple"), ((), "a tuple"), (np.array([1.0]), "a ndarray"),
     ],
 )  # fmt: skip
 def test_numbers_are_told_and_of_all_else_the_type(value: object, words: str) -> None:
