@@ -84,6 +84,29 @@ def test_trying_a_place_makes_its_folder_and_leaves_what_is_there(tmp_path: Path
     assert not list((tmp_path / "new").iterdir())
 
 
+@pytest.mark.parametrize("how", ["itself", "relative", "link", "hard link", "through a link"])
+def test_a_place_that_is_read_is_not_written_over(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "cohort"
+    folder.mkdir()
+    read = folder / "patients.csv"
+    read.write_text("kept")
+    (tmp_path / "link").symlink_to(read)
+    os.link(read, tmp_path / "hard")
+    (tmp_path / "other").symlink_to(folder)
+    place = {
+        "itself": read, "relative": Path("cohort/../cohort/patients.csv"), "link": Path("link"),
+        "hard link": tmp_path / "hard", "through a link": Path("other/patients.csv"),
+    }[how]  # fmt: skip
+    for reads in ([read], [None, "nowhere", str(folder)], [Path("cohort")]):
+        with pytest.raises(StorageError, match=r"not written over\. Name another place"):
+            require_writable(place, reads=reads)
+    assert read.read_text() == "kept"
+    assert require_writable(folder / "new.html", reads=[folder, read]) == folder / "new.html"
+
+
 def test_a_cohort_goes_through_memory_unchanged() -> None:
     cohort = tb.datasets.registry()
     assert read_files(cohort_files(cohort)).fingerprint == cohort.fingerprint

@@ -120,6 +120,17 @@ def require_level(level: float, what: str = "level") -> float:
     return float(level)
 
 
+def told(value: object) -> str:
+    """What a message may repeat of a value that makes no sense: numbers, or the type alone.
+
+    Whatever else a user gives, such as text or a mapping, may hold a patient's identifier.
+    """
+    if value is None or isinstance(value, bool):
+        return str(value)
+    some = value if isinstance(value, list | tuple) and value else (value,)
+    return repr(value)[:30] if all(map(is_number, some)) else f"a {type(value).__name__}"
+
+
 def require_seed(seed: int, what: str = "seed") -> int:
     """Return a seed that every generator takes, as an int; otherwise raise an OptionError."""
     found: object = seed  # what arrives may be anything

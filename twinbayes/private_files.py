@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from twinbayes.errors import StorageError
+from twinbayes.paths import path_of
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
@@ -37,9 +39,10 @@ def write_private(path: str | os.PathLike[str], *parts: bytes | memoryview | str
     Raises
     ------
     StorageError
-        The place cannot be written to: a folder, below a file, read-only, or without space.
+        The path is none, or the place cannot be written to: a folder, below a file, read-only, or
+        without space.
     """
-    target = Path(path)
+    target = path_of(path, StorageError, "The place to write to")
     try:
         temporary = _made_beside(target)
         try:
@@ -58,17 +61,28 @@ def write_private(path: str | os.PathLike[str], *parts: bytes | memoryview | str
     return target
 
 
-def require_writable(path: str | os.PathLike[str]) -> Path:
+def require_writable(
+    path: str | os.PathLike[str], reads: Iterable[str | os.PathLike[str] | None] = ()
+) -> Path:
     """Return a place after trying that a file can be written there; none is left behind.
 
     For a look before what takes long. Missing folders above the place are made.
 
+    Parameters
+    ----------
+    path
+        Where a file is to be written.
+    reads
+        Files that are read for it, and folders of such files; None is passed over, and so is what
+        is not there.
+
     Raises
     ------
     StorageError
-        As `write_private` would.
+        As `write_private` would; or the place is one of the files that are read, by whatever name.
     """
-    target = Path(path)
+    target = path_of(path, StorageError, "The place to write to")
+    _require_apart(target, reads)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _made_beside(target).unlink()
@@ -80,6 +94,36 @@ def require_writable(path: str | os.PathLike[str]) -> Path:
 def private_opener(path: str, flags: int) -> int:
     """Open a file, made for its owner alone where there is none; the `opener` of `open`."""
     return os.open(path, flags, FILE_MODE)
+
+
+def _require_apart(target: Path, reads: Iterable[str | os.PathLike[str] | None]) -> None:
+    """Refuse a target that is a file among those that are read, also through links."""
+    written = _identity(target)
+    if written is None:
+        return
+    for place in (path_of(read, StorageError, "reads") for read in reads if read is not None):
+        if written in map(_identity, (place, *_inside(place))):
+            raise StorageError(
+                f"{target.name}: is read for what would be written there, or lies in the folder "
+                "that is read, and is not written over. Name another place, or a file that is not "
+                "there yet."
+            )
+
+
+def _inside(place: Path) -> list[Path]:
+    try:
+        return list(place.iterdir())
+    except OSError:  # a file, or a folder that may not be listed, of which its reader will tell
+        return []
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """Device and number of what is at a path, which links share; None where nothing is."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _made_beside(target: Path) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import twinbayes as tb
-from twinbayes.errors import FitError, ModelError, OptionError
+from twinbayes.errors import FitError, ModelError, OptionError, PriorError
 from twinbayes.inference import AggregateFit, compile_fit
 from twinbayes.model import Exchangeable, ExNex, NoPooling, PowerPrior, RobustMap
 from twinbayes.model.aggregate.power_normaliser import LogNormaliser
@@ -188,3 +188,8 @@ def test_models_and_data_that_do_not_match_are_refused(basket: AggregateFit) -> 
         Exchangeable(nu=0.0)
     with pytest.raises(OptionError, match="not a probability"):
         basket.table(90)
+
+
+def test_the_name_of_priors_is_no_set_of_them() -> None:
+    with pytest.raises(PriorError, match=r"priors=tb\.load_priors\('historical'\)"):
+        tb.fit(tb.disease("basket"), data([5], [2]), priors="historical")  # type: ignore[call-overload]

@@ -29,6 +29,7 @@ from twinbayes.cli.commands import (
     Interval,
     Out,
     Without,
+    as_file,
     code_of,
     cohort_of,
     described,
@@ -93,7 +94,7 @@ def check(
 ) -> int:
     """Read a cohort: all faults at once, or what its data look like."""
     if out is not None:
-        require_writable(out)
+        require_writable(out, reads=(cohort, as_file(disease)))
     data = cohort_of(cohort, adapter)
     report = data.quality()
     misfits = () if disease is None else misfits_of(data, disease, without, ignore_event)
@@ -159,7 +160,7 @@ def fit(
     as_json: AsJson = False,
 ) -> int:
     """Fit a disease model to a cohort and save the fit."""
-    require_writable(out)
+    require_writable(out, reads=(cohort, as_file(disease), as_file(priors)))
 
     import twinbayes as tb
 
@@ -196,7 +197,7 @@ def review(
     as_json: AsJson = False,
 ) -> int:
     """Write the reviewer's report: one HTML file, the verdict first."""
-    require_writable(out)
+    require_writable(out, reads=(fit_path, checks, effects))
 
     import twinbayes as tb
     from twinbayes.report import read_checks, read_effects
@@ -238,7 +239,7 @@ def effect(
     as_json: AsJson = False,
 ) -> int:
     """Estimate what starting a treatment on a day does, against never; for `review --effects`."""
-    require_writable(out)
+    require_writable(out, reads=(fit_path,))
 
     import twinbayes as tb
     from twinbayes.effects import Estimand, treatment_effect

@@ -38,6 +38,12 @@ FitPath = Annotated[Path, typer.Argument(help="A fit that `twinbayes fit` wrote.
 Interval = Annotated[float, typer.Option(help="Probability of the equal-tailed intervals.")]
 
 
+def as_file(name: str | None) -> str | None:
+    """A disease or a set of priors where it is named by its file; None where it is not."""
+    is_file = name is not None and Path(name).suffix.lower() in (".yaml", ".yml")
+    return name if is_file else None
+
+
 def cohort_of(cohort: str, adapter: str | None) -> Cohort:
     """Read a cohort folder, a published data set, or the embedded registry."""
     from twinbayes.cohort import read_cohort

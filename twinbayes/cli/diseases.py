@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from twinbayes.cli.answers import EXIT_CODES, USABLE, AsJson, print_json, reports_errors
-from twinbayes.cli.commands import Adapter, cohort_of
+from twinbayes.cli.commands import Adapter, as_file, cohort_of
 from twinbayes.cli.known import known_diseases
 from twinbayes.errors import OptionError, StorageError
-from twinbayes.private_files import require_writable
+from twinbayes.private_files import require_writable, write_private
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ def new(
     if not _NAME.fullmatch(name):
         raise OptionError(f"{name[:60]!r} is no name. Use letters, digits and underscores.")
     path = Path(f"{name}.yaml") if out is None else out
-    if path.exists():
+    if os.path.lexists(path):
         raise StorageError(
             f"{path.name!r} is there already, and is not written over. Give another --out."
         )
@@ -66,7 +67,7 @@ def new(
         template = resource_path("schemas", "disease", "v1.template.yaml").read_text("utf-8")
         said = (title or name.replace("_", " ").capitalize()).replace('"', "'")
         text = template.replace("name: NAME", f"name: {name}")
-        path.write_text(text.replace("title: TITLE", f'title: "{said}"'), encoding="utf-8")
+        write_private(path, text.replace("title: TITLE", f'title: "{said}"'))
     else:
         from dataclasses import replace
 
@@ -135,7 +136,7 @@ def show(
 ) -> int:
     """Print a disease in words and formulae, with the priors that its model asks for."""
     if out is not None:
-        require_writable(out)
+        require_writable(out, reads=(as_file(disease), cohort))
     spec = _spec(disease)
     data = _data(spec, cohort, adapter)
     from twinbayes.model.inspection.asked_priors import asked_priors

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from twinbayes.cli.answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
+from twinbayes.cli.commands import as_file
 from twinbayes.private_files import require_writable
 
 EXAMPLE: Final = "Example:  twinbayes simulate study.yaml --out results.json --workers 2"
@@ -26,11 +27,12 @@ def simulate(
     as_json: AsJson = False,
 ) -> int:
     """Simulate trials and say how often an analysis is right. Exit code 3: too few usable fits."""
-    require_writable(out)
+    require_writable(out, reads=(study,))
 
     from twinbayes.trials.simulated.study_file import read_study, write_results
 
     read = read_study(study)
+    require_writable(out, reads=(as_file(read.named_priors),))
     found = read.run(workers=workers, scheduler=scheduler)
     written = write_results(found, out, name=read.name)
     share = found.fits["usable"] / found.fits["trials"]

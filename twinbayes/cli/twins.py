@@ -79,7 +79,7 @@ def report(
         raise OptionError("Give either --patient, one of the fitted cohort, or --new, a folder.")
     if scenario and len(scenario) != 2:
         raise OptionError(f"--scenario is given {len(scenario)} times. Give it twice, or not.")
-    require_writable(out)
+    require_writable(out, reads=(fit_path, new))
 
     import twinbayes as tb
     from twinbayes.names import DAYS_PER_YEAR

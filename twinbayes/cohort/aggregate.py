@@ -30,6 +30,7 @@ from twinbayes.cohort.contract.raw_tables import (
 from twinbayes.cohort.contract.schema import Field, TableSchema
 from twinbayes.errors import CohortError, OptionError, require_known
 from twinbayes.names import SUBGROUP, WHOLE
+from twinbayes.paths import path_of
 from twinbayes.spelling import nearest
 
 RESPONSE: Final = "response"
@@ -183,7 +184,7 @@ def _raw(data: DataFrame | str | os.PathLike[str], faults: Faults) -> DataFrame:
     if isinstance(data, DataFrame):
         frame: DataFrame | None = raw_frame(data, TABLE, faults)
     else:
-        path = Path(data)
+        path = path_of(data, CohortError, "read_aggregate")
         if not is_ordinary_file(path):
             raise CohortError(f"There is no file {path.name!r} at the path given.")
         frame = read_table_file(path, TABLE, faults)

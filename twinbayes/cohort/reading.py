@@ -13,6 +13,7 @@ from twinbayes.cohort.contract.files import read_folder, source_of
 from twinbayes.cohort.contract.validation import finish_cohort, typed_tables
 from twinbayes.cohort.record import Cohort
 from twinbayes.errors import CohortError, require_known
+from twinbayes.paths import path_of
 
 
 def read_cohort(path: str | Path | None, adapter: str | None = None) -> Cohort:
@@ -36,7 +37,7 @@ def read_cohort(path: str | Path | None, adapter: str | None = None) -> Cohort:
     OptionError
         If the adapter is unknown.
     """
-    place = None if path is None else Path(path)
+    place = None if path is None else path_of(path, CohortError, "read_cohort")
     if adapter is not None:
         return ADAPTERS[require_known(adapter, ADAPTERS, "adapter")](place)
     if place is None:

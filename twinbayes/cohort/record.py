@@ -14,7 +14,7 @@ from twinbayes import names
 from twinbayes.cohort.quality.report import QualityReport, assess
 from twinbayes.cohort.tables import CohortTables, CovariateCache
 from twinbayes.cohort.writing import write_cohort
-from twinbayes.errors import CohortError
+from twinbayes.errors import CohortError, is_number
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -117,14 +117,13 @@ class Cohort(CohortTables):
         file_format
             ``"csv"`` or ``"parquet"``.
         """
-        return write_cohort(self, Path(path), file_format=file_format)
+        return write_cohort(self, path, file_format=file_format)
 
     def _limit(self, day: float | Mapping[str, float]) -> pd.Series:
         ids = list(self.patient_ids)
-        if isinstance(day, Mapping):
-            limit = pd.Series([day.get(patient, np.nan) for patient in ids], index=ids, dtype=float)
-        else:
-            limit = pd.Series(float(day), index=ids)
+        given = [day.get(p, np.nan) for p in ids] if isinstance(day, Mapping) else [day] * len(ids)
+        known = [float(value) if is_number(value) else np.nan for value in given]
+        limit = pd.Series(known, index=ids, dtype=float)
         bad = int((~np.isfinite(limit) | (limit < 0)).sum())
         if bad:
             raise CohortError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,29 +18,40 @@ from twinbayes.cohort.contract.files import DESCRIPTOR
 from twinbayes.cohort.contract.schema import CONTRACT, EXCLUDED, Field, schema_descriptor
 from twinbayes.cohort.tables import CohortTables
 from twinbayes.errors import CohortError, StorageError, require_known
+from twinbayes.paths import path_of
 from twinbayes.private_files import FOLDER_MODE, write_private
 
 _FORMATS: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 _STANDARD_SOURCE: Final = ("title", "origin", "licence", "note")
 
 
-def write_cohort(cohort: CohortTables, folder: Path, *, file_format: str = "csv") -> Path:
+def write_cohort(
+    cohort: CohortTables, place: str | os.PathLike[str], *, file_format: str = "csv"
+) -> Path:
     """Write the cohort into a new or empty folder, for its owner alone, and return the folder.
 
     Raises
     ------
     StorageError
-        If the folder holds anything already.
+        If the folder holds anything already or cannot be made, or the path is none.
     OptionError
         If the format is unknown.
     """
     require_known(file_format, _FORMATS, "file format")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    folder = path_of(place, StorageError, "Cohort.write")
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise StorageError(
+                "Cohort.write: the place is not an empty folder. Name a new folder; nothing is "
+                "overwritten."
+            )
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    except StorageError:
+        raise
+    except OSError as error:
         raise StorageError(
-            "Cohort.write: the place is not an empty folder. Name a new folder; nothing is "
-            "overwritten."
-        )
-    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            f"Cohort.write: the folder cannot be made ({error.strerror}). Name another place."
+        ) from error
     # The descriptor comes last, so that a folder with one is complete.
     for name, content in cohort_files(cohort, file_format=file_format).items():
         write_private(folder / name, content)

@@ -17,6 +17,7 @@ from twinbayes.errors import OptionError, require_known
 from twinbayes.model import ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.files.reading import is_model_file, read_model
+from twinbayes.paths import path_of
 from twinbayes.resources import disease_files
 
 
@@ -84,13 +85,14 @@ def disease(name: str | Path, **options: Any) -> ModelSpec | AggregateSpec:
     >>> tb.disease("aml", pooling="horseshoe").title
     'Acute myeloid leukaemia, intensively treated adults'
     """
-    if isinstance(name, Path) or is_model_file(name):
+    if not isinstance(name, str) or is_model_file(name):
+        path = path_of(name, OptionError, "disease")
         if options:
             raise OptionError(
                 f"A disease file has no options, and {', '.join(map(repr, options))} was given. "
                 "Write it into the file."
             )
-        return read_model(name)
+        return read_model(path)
     models: dict[str, Callable[..., ModelSpec | AggregateSpec]] = {**DISEASES, **AGGREGATES}
     require_known(name, models, "disease")
     known = tuple(inspect.signature(models[name]).parameters)

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.arrays import is_number
-from twinbayes.errors import TwinError
+from twinbayes.errors import TwinError, told
 from twinbayes.inference import Fit
 from twinbayes.names import EFFECT, SUBGROUP
 from twinbayes.twin.answers.summaries import summarise
@@ -44,7 +44,7 @@ def conditional_hazard_ratios(fit: Fit, treatment: str, *, interval: float = 0.9
     if not rows:
         raise TwinError(f"{treatment!r} has no effect on any transition of this model.")
     if not is_number(interval) or not 0.0 < interval < 1.0:
-        raise TwinError(f"interval must be a probability between 0 and 1, not {interval!r}.")
+        raise TwinError(f"interval must be a probability between 0 and 1, not {told(interval)}.")
     tails = (1 - interval) / 2, (1 + interval) / 2
     found = np.exp(summarise(np.ascontiguousarray(fit.population.effect[rows]), *tails))
     names = ("hazard_ratio", "hazard_ratio_lower", "hazard_ratio_upper")

@@ -15,7 +15,7 @@ import numpy as np
 from twinbayes.arrays import Floats, is_number
 from twinbayes.effects.endpoint import Endpoint, states_after
 from twinbayes.effects.intercurrent import Handled, handle
-from twinbayes.errors import CohortError, OptionError, TwinError, require_known
+from twinbayes.errors import CohortError, OptionError, TwinError, require_known, told
 from twinbayes.estimators.observed import as_numbers
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import DAYS_PER_YEAR, DEATH
@@ -81,7 +81,8 @@ class Target:
             return
         if not (is_number(self.landmark) and self.landmark >= 0):
             raise OptionError(
-                f"Target: landmark must be a day since origin, at least 0, not {self.landmark!r}."
+                "Target: landmark must be a day since origin, at least 0, not "
+                f"{told(self.landmark)}."
             )
 
     @property
@@ -156,7 +157,7 @@ class Estimand:
         if not good or not (np.all(np.isfinite(times)) and times[0] > 0):
             raise TwinError(
                 f"Estimand: times must be 1 to {_MOST_TIMES} increasing days since the landmark, "
-                f"above 0, not {self.times!r}."
+                f"above 0, not {told(self.times)}."
             )
         object.__setattr__(self, "times", tuple(times.tolist()))
         if not isinstance(self.endpoint, str):

@@ -33,7 +33,7 @@ from twinbayes.model.assemble import assemble_aggregate, require_finite_start
 from twinbayes.model.pooling.power import PowerPrior
 from twinbayes.model.pooling.protocol import BELONGS
 from twinbayes.names import CHAIN, COEFFICIENT, DRAW, POSTERIOR, SUBGROUP
-from twinbayes.priors import MixtureFit, PriorSet, fit_mixture, load_priors
+from twinbayes.priors import MixtureFit, PriorSet, chosen_priors, fit_mixture
 from twinbayes.priors.mixtures.mixture import BETA, GAMMA, NORMAL
 
 DATA: Final = "data"
@@ -300,7 +300,7 @@ def compile_aggregate(
     **options: object,
 ) -> CompiledAggregate:
     """Make a model of aggregate data ready for sampling; see `fit` for the parameters."""
-    priors = load_priors(spec.priors) if priors is None else priors
+    priors = chosen_priors(priors, spec.priors)
     model = assemble_aggregate(spec, data, priors)
     # A step costs next to nothing here, and few subgroups leave heterogeneity a long way to go.
     compiled = compile_model(model, sampler=sampler, **{"target_accept": TARGET_ACCEPT, **options})

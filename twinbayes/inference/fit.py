@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.cohort import Cohort
-from twinbayes.errors import OptionError, TwinError
+from twinbayes.errors import OptionError, TwinError, told
 from twinbayes.inference.densities.likelihood import patient_loglik
 from twinbayes.inference.files.archive import pack_fit
 from twinbayes.inference.files.provenance import with_content
@@ -237,7 +237,7 @@ class Fit:
         The verdict stays that of the whole run, also in a file.
         """
         if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1:
-            raise OptionError(f"Ask for a whole number of draws of at least 1, not {most!r}.")
+            raise OptionError(f"Ask for a whole number of draws of at least 1, not {told(most)}.")
         posterior = self.datatree[POSTERIOR]
         size = posterior.sizes[DRAW]
         kept = max(1, int(most) // posterior.sizes[CHAIN])

@@ -40,11 +40,11 @@ from twinbayes.inference.samplers.protocol import Compiled, compile_model
 from twinbayes.inference.until import Effort, effort_of, sample_until
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
-from twinbayes.model.assemble import assemble_plan, require_finite_start
+from twinbayes.model.assemble import assemble_plan, require_finite_start, require_spec
 from twinbayes.model.events.likelihood import op as event_op
 from twinbayes.model.pooling.quantile import op as mixture_quantile
 from twinbayes.names import CONSTANT_DATA, PATIENT_WEIGHT
-from twinbayes.priors import PriorSet, priors_of
+from twinbayes.priors import PriorSet, chosen_priors
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def compile_fit(
     **options: Any,
 ) -> CompiledFit | CompiledAggregate:
     """Compile a model for its data; see `fit` for the parameters."""
+    require_spec(spec, ModelSpec, AggregateSpec)
     if sampler == "numpyro":
         event_op.register_jax()
         mixture_quantile.register_jax()
@@ -130,7 +131,7 @@ def compile_fit(
             spec, cast(Aggregate, data), priors=priors, sampler=sampler, **options
         )
     cohort = cast(Cohort, data)
-    priors = priors_of(spec.priors) if priors is None else priors
+    priors = chosen_priors(priors, spec.priors)
     plan = spec.plan(cohort)
     model = assemble_plan(spec, plan, priors)
     compiled = compile_model(model, sampler=sampler, **options)

@@ -18,7 +18,8 @@ from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.provenance import require_part, with_content, with_whole_run
 from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict, judge
-from twinbayes.inference.samplers.protocol import Compiled, compile_model
+from twinbayes.inference.plain_models import disconnected_is_refused, require_plain_model
+from twinbayes.inference.samplers.protocol import Compiled, compile_model, require_continuous
 from twinbayes.inference.until import effort_of, sample_until
 from twinbayes.names import CHAIN, DRAW, POSTERIOR
 from twinbayes.priors.entry import hash_of
@@ -78,7 +79,8 @@ class CompiledPymc:
 
     def sample(self, **effort: Any) -> ModelFit:
         """Draw from the posterior; `effort` is how long, as of `fit`: see `until.Effort`."""
-        tree, verdict, runs = sample_until(self.compiled, judge, effort_of(effort))
+        with disconnected_is_refused(self.model):
+            tree, verdict, runs = sample_until(self.compiled, judge, effort_of(effort))
         text = str(self.model.str_repr())
         manifest = build_manifest(
             run={str(key): value for key, value in tree.attrs.items()},
@@ -93,8 +95,20 @@ class CompiledPymc:
 
 
 def compile_pymc(model: pm.Model, *, sampler: str, **options: Any) -> CompiledPymc:
-    """Make an ordinary PyMC model ready for sampling."""
-    return CompiledPymc(model, compile_model(model, sampler=sampler, **options))
+    """Make an ordinary PyMC model ready for sampling.
+
+    Raises
+    ------
+    ModelError
+        Names, dims or labels that no sampler or no file can take, variables that nothing depends
+        on, or ones that are discrete.
+    OptionError, FitError
+        As `compile_model`.
+    """
+    require_continuous(model)
+    require_plain_model(model)
+    with disconnected_is_refused(model):
+        return CompiledPymc(model, compile_model(model, sampler=sampler, **options))
 
 
 def unpack_model(text: str, draws: xr.DataTree, manifest: Mapping[str, Any]) -> ModelFit:

@@ -16,7 +16,7 @@ from twinbayes.model.curves.association import build_trail
 from twinbayes.model.curves.beside_baselines import beside_baselines
 from twinbayes.model.spec import ModelPlan, ModelSpec
 from twinbayes.names import PATIENT, PATIENT_WEIGHT
-from twinbayes.priors import PriorSet, priors_of
+from twinbayes.priors import PriorSet, chosen_priors
 from twinbayes.priors.files.names import require_known_entries
 from twinbayes.priors.prior_tags import recorded_use
 
@@ -46,10 +46,27 @@ def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) ->
     PriorError
         An entry of the priors is of nothing in the model, or the model asks for one they lack.
     """
-    priors = priors_of(spec.priors) if priors is None else priors
+    require_spec(spec, ModelSpec)
+    priors = chosen_priors(priors, spec.priors)
     model = assemble_plan(spec, spec.plan(cohort), priors)
     require_finite_start(model)
     return model
+
+
+def require_spec(given: object, *kinds: type) -> None:
+    """Refuse what is no description of a model, such as its name.
+
+    Raises
+    ------
+    ModelError
+        With what makes one.
+    """
+    if not isinstance(given, kinds):
+        name = repr(given[:40]) if isinstance(given, str) else "'aml'"
+        raise ModelError(
+            f"The model must be a {' or '.join(k.__name__ for k in kinds)}, not a "
+            f"{type(given).__name__}. Describe one: tb.disease({name})."
+        )
 
 
 def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -148,7 +148,18 @@ class ModelSpec:
         _ = self.features, followed(self.associations, self.graph)
 
     def plan(self, cohort: Cohort, learnt: Learnt | None = None) -> ModelPlan:
-        """Lay a cohort out for the model, under what is learnt from it or was before."""
+        """Lay a cohort out for the model, under what is learnt from it or was before.
+
+        Raises
+        ------
+        ModelError
+            There is no cohort, or it does not fit the model.
+        """
+        if not isinstance(cast(object, cohort), Cohort):
+            raise ModelError(
+                f"The model {self.name!r} needs patients: a cohort from `read_cohort`, not a "
+                f"{type(cohort).__name__}."
+            )
         curves = None
         if self.trajectories is not None:
             curves = self.trajectories.plan(cohort.dated(), learnt.curves if learnt else None)

@@ -17,7 +17,7 @@ from twinbayes.priors.elicitation.elicit import elicit
 from twinbayes.priors.entry import STATUSES, PriorEntry
 from twinbayes.priors.evidence import EVIDENCE_KINDS, Evidence
 from twinbayes.priors.files.checking import PriorFileCheck, check_priors
-from twinbayes.priors.files.extended import OwnPriors, priors_of
+from twinbayes.priors.files.extended import OwnPriors, chosen_priors, priors_of
 from twinbayes.priors.files.library import library_names, load_priors
 from twinbayes.priors.mixtures.effective_size import effective_sample_size
 from twinbayes.priors.mixtures.fit import MixtureFit, fit_mixture
@@ -47,6 +47,7 @@ __all__ = [
     "Review",
     "Robustness",
     "check_priors",
+    "chosen_priors",
     "derive",
     "effective_sample_size",
     "elicit",

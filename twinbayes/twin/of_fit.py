@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.cohort import Cohort
-from twinbayes.errors import OptionError
+from twinbayes.errors import OptionError, told
 from twinbayes.inference.densities.likelihood import by_patient
 from twinbayes.inference.fit import Fit, provide_twins
 from twinbayes.inference.thinning import evenly_spaced
@@ -85,7 +85,7 @@ class FitTwins:
         if draws is None:
             return whole
         if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
-            raise OptionError(f"draws must be a whole number of at least 1, not {draws!r}.")
+            raise OptionError(f"draws must be a whole number of at least 1, not {told(draws)}.")
         if draws > n:
             raise OptionError(
                 f"draws={draws} is more than the {n} draws of this fit. Ask for at most {n}, or "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from twinbayes.arrays import is_number
-from twinbayes.errors import OptionError, ScenarioError, require_known
+from twinbayes.errors import OptionError, ScenarioError, require_known, told
 from twinbayes.model.courses.graph import StateGraph
 
 
@@ -78,7 +78,7 @@ class Scenario:
                 "states must be a sequence of state names, such as states=('remission',)."
             ) from error
         if not is_number(day):
-            raise ScenarioError(f"day must be a number of days since origin, not {day!r}.")
+            raise ScenarioError(f"day must be a number of days since origin, not {told(day)}.")
         where = f" in {' or '.join(names)}" if names else ""
         label = f"{_named(treatment)} on day {day:g}{where}"
         return cls(label, (Assumption(treatment=treatment, day=float(day), states=names),))
@@ -91,7 +91,9 @@ class Scenario:
         """
         _named(covariate)
         if not isinstance(value, str) and not is_number(value):
-            raise ScenarioError(f"{covariate!r} must be given a number or a level, not {value!r}.")
+            raise ScenarioError(
+                f"{covariate!r} must be given a number or a level, not {told(value)}."
+            )
         written = value if isinstance(value, str) else f"{value:g}"
         kept = value if isinstance(value, str) else float(value)
         return cls(f"{covariate} = {written}", (), (Setting(covariate=covariate, value=kept),))
@@ -104,7 +106,9 @@ class Scenario:
     def __and__(self, other: Scenario) -> Scenario:
         """Both assumptions together; each treatment may be named once."""
         if not isinstance(other, Scenario):
-            raise ScenarioError(f"A scenario goes together with another one, not with {other!r}.")
+            raise ScenarioError(
+                f"A scenario goes together with another one, not with {told(other)}."
+            )
         twice = sorted(set(self.named) & set(other.named))
         if twice:
             raise ScenarioError(
@@ -164,7 +168,7 @@ def as_names(values: Sequence[str], what: str) -> tuple[str, ...]:
         One text instead of a sequence of texts, or something else.
     """
     if isinstance(values, str):
-        raise OptionError(f"{what} must be a sequence of names, such as ({values!r},).")
+        raise OptionError(f"{what} must be a sequence of names, such as ('a',), not one text.")
     given: object = values  # what arrives may be anything
     found = tuple(given) if isinstance(given, Iterable) else (None,)
     if not all(isinstance(name, str) for name in found):

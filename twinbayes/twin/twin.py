@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from twinbayes.errors import OptionError
+from twinbayes.errors import OptionError, told
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin.answers.contrast import contrast_patients
 from twinbayes.twin.answers.forecast import forecast_patients, survival_frame
@@ -262,5 +262,5 @@ class Twin(Patients):
 def _require_quality(quality: object) -> None:
     if not isinstance(quality, Quality):
         raise OptionError(
-            f"quality must be a Quality, such as Quality(marker=...), not {quality!r}."
+            f"quality must be a Quality, such as Quality(marker=...), not {told(quality)}."
         )

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
+import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, OptionError
-from twinbayes.model import Encoding, Group, Interaction, Term
+from twinbayes.model import Encoding, Group, Interaction, Term, Trajectories, Trajectory
 
 N = 24
 
@@ -177,3 +178,24 @@ def test_other_patients_must_have_the_covariates_and_known_levels(
     encoding = Encoding.learn((Term(name="wbc", group="c", transform="log"),), cohort)
     with pytest.raises(ModelError, match="'wbc' has values ≤ 0"):
         encoding.encode(make_cohort([("secret", 5.0, "last_contact")], covariates={"wbc": [0.0]}))
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (("age_years",), "a str in it"),
+        ("age_years", "a str"),
+        (None, "a NoneType"),
+        (Term(name="sex", group="clinical"), "a Term"),
+        ([Group(group="gene"), {"name": "sex"}], "a dict in it"),
+    ],
+)
+def test_covariates_that_are_no_terms_are_refused_where_they_are_given(
+    given: Any, found: str
+) -> None:
+    for make in (
+        lambda: tb.disease("survival", covariates=given),
+        lambda: Trajectories(markers=(Trajectory(marker="x"),), covariates=given),
+    ):
+        with pytest.raises(ModelError, match=rf"a tuple of Term, Group or .*; found {found}\."):
+            make()

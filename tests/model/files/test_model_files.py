@@ -299,7 +299,7 @@ def test_paths_that_are_no_disease_file_are_refused(tmp_path: Path) -> None:
         tb.disease(written(WHOLE, tmp_path), pooling="none")
     with pytest.raises(ModelError, match=r"ends in \.yaml"):
         tb.disease("survival").write(tmp_path / "x.json")
-    with pytest.raises(ModelError, match="cannot be written"):
+    with pytest.raises(ModelError, match="could not be written"):
         tb.disease("survival").write(tmp_path / "no" / "x.yaml")
 
 

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 import trial_workers
 import twinbayes as tb
-from twinbayes.errors import OptionError
+from twinbayes.errors import OptionError, PriorError
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.trials import (
     AnalysisDecision,
@@ -262,3 +262,9 @@ def test_short_runs_of_exnex_are_as_near_the_exact_posterior_as_they_say() -> No
         errors.append((own["mean"] - mean) / sd * np.sqrt(own["effective_draws"]))
     assert np.sqrt(np.mean(np.square(errors))) < 1.4  # 1 but for the luck of 48
     assert np.abs(errors).max() < 4.5
+
+
+def test_the_name_of_priors_is_no_set_of_them() -> None:
+    design = TrialDesign(sizes=(5, 5), truth=Truth(scenario="null", value=0.3))
+    with pytest.raises(PriorError, match=r"priors=tb\.load_priors\('basket'\)"):
+        operating_characteristics(design, ["none"], 2, seed=1, priors="basket")  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from pandas import DataFrame, Series
 
 from twinbayes import names
 from twinbayes.cohort.adapters.tables import Publication, dated
-from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
+from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW, is_ordinary_file
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
 from twinbayes.cohort.tables import ROLE_COVARIATE
@@ -115,7 +115,7 @@ def read_amlsg(path: Path | None) -> Cohort:
     """
     folder = _PUBLICATION.place(path)
     for file in (_CLINICAL, _GENETIC, _CLASSES):
-        if not (folder / file).is_file():
+        if not is_ordinary_file(folder / file):
             raise CohortError(
                 f"amlsg: {file} is missing. Copy the whole data folder of "
                 "gerstung-lab/AML-multistage."

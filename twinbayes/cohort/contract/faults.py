@@ -64,8 +64,8 @@ RULES: Final[dict[str, str]] = {
     "identifier": "Say it without the patient's identifier: reports show this text.",
     # --- the dictionary
     "duplicate-variable": "Describe each variable once.",
-    "name-reserved": "Choose another name; patient_id, subgroup, centre, entry_day and entry_state are no "
-    "variables.",
+    "name-reserved": "Choose another name; patient_id, subgroup, centre, entry_day and "
+    "entry_state are no variables.",
     "range-inverted": "Exchange min and max.",
     "levels-malformed": "List distinct, non-blank levels separated by |, or none.",
     "levels-and-range": "Give levels for a category, or min and max for a number; not both.",

@@ -37,7 +37,7 @@ class RawFolder:
 
 def read_folder(folder: Path | zipfile.Path, faults: Faults) -> RawFolder:
     """Read every table of a cohort folder without interpreting its cells."""
-    if not folder.is_dir():
+    if not _is_folder(folder):
         raise CohortError(
             "read_cohort: the path is not a folder. Give a folder with datapackage.json and the "
             "tables, or name an adapter for another format."
@@ -56,6 +56,13 @@ def read_folder(folder: Path | zipfile.Path, faults: Faults) -> RawFolder:
             raw[table] = frame
     tables, blank_rows = without_blank_rows(raw)
     return RawFolder(tables=tables, descriptor=descriptor, blank_rows=blank_rows)
+
+
+def _is_folder(place: Path | zipfile.Path) -> bool:
+    try:
+        return place.is_dir()
+    except OSError:  # too long a name, or above it a folder that may not be entered
+        return False
 
 
 def _descriptor(folder: Path | zipfile.Path, faults: Faults) -> Mapping[str, Any]:

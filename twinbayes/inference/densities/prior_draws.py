@@ -12,7 +12,8 @@ from pytensor.configdefaults import config
 from twinbayes.cohort import Cohort
 from twinbayes.errors import require_seed
 from twinbayes.model import ModelSpec, assemble_plan
-from twinbayes.priors import PriorSet, priors_of
+from twinbayes.model.assemble import require_spec
+from twinbayes.priors import PriorSet, chosen_priors
 
 
 def sample_priors(
@@ -40,10 +41,15 @@ def sample_priors(
     -------
     Dataset
         The variables of a fit's posterior, dims chain (of length 1) and draw first.
+
+    Raises
+    ------
+    ModelError, PriorError, OptionError
+        As `assemble`, or the seed is none.
     """
-    model = assemble_plan(
-        spec, spec.plan(cohort), priors_of(spec.priors) if priors is None else priors
-    )
+    require_spec(spec, ModelSpec)
+    chosen = chosen_priors(priors, spec.priors)
+    model = assemble_plan(spec, spec.plan(cohort), chosen)
     with warnings.catch_warnings():
         # The likelihood is a Potential, and ignoring it is what a prior predictive is.
         warnings.filterwarnings("ignore", message="The effect of Potentials")

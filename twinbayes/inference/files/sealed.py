@@ -29,6 +29,7 @@ import xarray as xr
 
 from twinbayes.errors import ModelError, OptionError, StorageError, TwinbayesError
 from twinbayes.inference.files.plain import require_plain
+from twinbayes.paths import path_of, require_ordinary
 from twinbayes.private_files import write_private
 
 MAGIC: Final = b"TWINBAY\n"
@@ -81,7 +82,7 @@ def write_tree(
     OptionError
         The key is too short, or no bytes.
     """
-    target = Path(path)
+    target = path_of(path, StorageError, "save")
     _require_key(key)
     try:
         text = json.dumps(manifest, sort_keys=True, allow_nan=False)
@@ -117,17 +118,21 @@ def read_tree(
     Raises
     ------
     StorageError
-        The file is missing, not one of ours, of a newer format, truncated, or altered; it holds
-        more than plain arrays; or a key was given that it was not written with.
+        There is no ordinary file at the path; it is not one of ours, of a newer format,
+        truncated, or altered; it holds more than plain arrays; or a key was given that it was not
+        written with.
     OptionError
         The key is too short, or no bytes.
     """
     _require_key(key)
-    source = Path(path)
+    source = path_of(path, StorageError, "load_fit")
     try:
-        content = memoryview(source.read_bytes())
+        content = memoryview(require_ordinary(source).read_bytes())
     except OSError as error:
-        raise StorageError(f"{source.name}: could not be read ({error.strerror}).") from error
+        raise StorageError(
+            f"{source.name or source}: could not be read ({error.strerror}). Give the path of "
+            "a file that `Fit.save` wrote."
+        ) from error
     payload = unseal(content, source.name, key)
     with malformed_is_refused(source.name):
         stream = io.BytesIO(payload)

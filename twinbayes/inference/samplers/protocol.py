@@ -138,7 +138,7 @@ def compile_model(model: pm.Model, *, sampler: str = "nutpie", **options: object
         The package behind the sampler is not installed.
     """
     require_known(sampler, SAMPLERS, "sampler")
-    _require_continuous(model)
+    require_continuous(model)
     compiled: Compiled = import_module(SAMPLERS[sampler]).compile_model(model, options)
     return compiled
 
@@ -267,7 +267,14 @@ def on_data(model: pm.Model, data: Mapping[str, ArrayLike]) -> Iterator[None]:
         pm.set_data(before, model=model)
 
 
-def _require_continuous(model: pm.Model) -> None:
+def require_continuous(model: pm.Model) -> None:
+    """Refuse a model with nothing to sample, or with discrete free variables.
+
+    Raises
+    ------
+    ModelError
+        With the names and the remedy.
+    """
     free = model.free_RVs
     if not free:
         raise ModelError("The model has no free random variable: there is nothing to sample.")

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from pymc.initial_point import make_initial_point_fn
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.configdefaults import config
-from pytensor.gradient import grad
+from pytensor.gradient import DisconnectedInputError, grad
 from pytensor.graph.basic import Variable
 from pytensor.graph.fg import FrozenFunctionGraph, FunctionGraph
 from pytensor.graph.replace import clone_replace
@@ -129,11 +129,13 @@ def record_model(model: pm.Model, kept: Sequence[str]) -> ModelTapes:
     ------
     UnknownOperationError
         The model holds an operation that tapes do not have, or one that fails while recorded.
+    DisconnectedInputError
+        The log density does not depend on some variable: nothing else can sample it either.
     """
     logp = model.logp()
     try:
         return _of_density(model, kept, logp)
-    except UnknownOperationError:
+    except (UnknownOperationError, DisconnectedInputError):
         raise
     except Exception as error:  # before any operation is recorded: in rewriting or the gradient
         raise UnknownOperationError(f"the graph as a whole ({type(error).__name__})") from error

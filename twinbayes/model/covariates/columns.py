@@ -68,6 +68,24 @@ class Interaction:
 CovariateTerm = Term | Group | Interaction
 
 
+def require_terms(given: object, of: str) -> None:
+    """Refuse covariates of a component that are no sequence of terms.
+
+    Raises
+    ------
+    ModelError
+        One of them is of another type; `of` names the component.
+    """
+    terms = given if (several := isinstance(given, tuple | list)) else (given,)
+    odd = [term for term in terms if not several or not isinstance(term, CovariateTerm)]
+    if odd:
+        raise ModelError(
+            f"{of}: covariates must be a tuple of Term, Group or Interaction, such as "
+            f"(Term(name='age_years', group='clinical'),); found a {type(odd[0]).__name__}"
+            f"{' in it' if several else ''}."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of the design: ``(f(product of sources) - centre) / scale``."""

@@ -25,7 +25,7 @@ import pytensor.tensor as pt
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.covariates.columns import CovariateTerm
+from twinbayes.model.covariates.columns import CovariateTerm, require_terms
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.curves.basis import Polynomial, TimeBasis
 from twinbayes.model.curves.families.normal import Normal
@@ -216,6 +216,7 @@ class Trajectories:
     centre: Pooling = field(default_factory=Exchangeable)
 
     def __post_init__(self) -> None:
+        require_terms(self.covariates, "Trajectories")
         names = [t.marker for t in self.markers]
         if not names or len(set(names)) < len(names):
             raise ModelError(

@@ -27,7 +27,7 @@ from twinbayes.model.baseline import Baseline, Counted, PiecewiseConstant, Splin
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
-from twinbayes.model.covariates.columns import CovariateTerm
+from twinbayes.model.covariates.columns import CovariateTerm, require_terms
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.covariate_effects import CovariateEffects
 from twinbayes.model.events.crude import Crude
@@ -110,6 +110,7 @@ class EventProcess:
     time_varying: tuple[TimeVarying, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
+        require_terms(self.covariates, "EventProcess")
         for label in (*self.worse, *self.better):
             require_known(label, self.graph.labels, "intensity with shared covariate effects")
         changing = [effect.label for effect in self.time_varying]
@@ -232,18 +233,9 @@ class EventProcess:
                 build_walks(varying, subgroups, priors),
             ]
         )
+        data = pm.Data(EVENT_INDEX, index), pm.Data(EVENT_VALUES, values)
         pm.Potential(
-            "event_loglik",
-            loglik(
-                log_event,
-                log_mean,
-                coef,
-                effect,
-                trail,
-                weight,
-                pm.Data(EVENT_INDEX, index),
-                pm.Data(EVENT_VALUES, values),
-            ),
+            "event_loglik", loglik(log_event, log_mean, coef, effect, trail, weight, *data)
         )
 
     def _baselines(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ from twinbayes.model.notation.layout import (
     SCHEMA,
 )
 from twinbayes.model.spec import ModelSpec
+from twinbayes.paths import path_of
 from twinbayes.priors.files.extended import OwnPriors
 from twinbayes.priors.files.library import library_names
 
@@ -61,9 +63,9 @@ def read_model(path: str | Path) -> ModelSpec:
     ModelFileError
         All that is wrong with the file, each with its line.
     """
-    path = Path(path)
-    if path.is_dir() or not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+    path = path_of(path, ModelFileError, "disease")
+    if not os.path.isfile(path):
+        what = "is a folder" if os.path.isdir(path) else "does not exist, or is no ordinary file"
         raise ModelFileError(f"The disease file {path.name[:60]!r} {what}. Give the path of one.")
     document, lines = read_yaml_lines(path, ModelFileError)
     faults = Faults()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from twinbayes.cohort import Cohort
-from twinbayes.model.assemble import reassemble
+from twinbayes.model.assemble import reassemble, require_spec
 from twinbayes.model.spec import ModelSpec
-from twinbayes.priors import PriorSet, priors_of
+from twinbayes.priors import PriorSet, chosen_priors
 from twinbayes.priors.files.names import origin_of
 from twinbayes.priors.prior_tags import recorded_use
 
@@ -43,7 +43,8 @@ def asked_priors(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None
     --------
     >>> table = asked_priors(tb.disease("registry"), tb.datasets.registry())  # doctest: +SKIP
     """
-    priors = priors_of(spec.priors) if priors is None else priors
+    require_spec(spec, ModelSpec)
+    priors = chosen_priors(priors, spec.priors)
     with recorded_use() as use:
         reassemble(spec, spec.plan(cohort), priors)
     rows = []

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from twinbayes.cohort import Cohort
+from twinbayes.model.assemble import require_spec
 from twinbayes.model.spec import ModelSpec
 from twinbayes.names import MARKER, TREATMENT
 from twinbayes.spelling import nearest
@@ -26,6 +27,7 @@ def misfits(spec: ModelSpec, cohort: Cohort) -> tuple[str, ...]:
     ModelError
         The model cannot be fitted to the cohort at all; the message says why.
     """
+    require_spec(spec, ModelSpec)
     plan = spec.plan(cohort)
     aside = plan.events.histories.set_aside
     counts = Counter(zip(aside["table"], aside["rule"], aside["reason"], strict=True))

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twinbayes.documents import yaml_text
-from twinbayes.errors import ModelError
+from twinbayes.errors import ModelError, StorageError
 from twinbayes.model.covariates.columns import Group, Interaction, Term
 from twinbayes.model.curves.means.own import OwnMean
 from twinbayes.model.notation.kinds import CHOICES, KIND, kind_of
 from twinbayes.model.notation.layout import EVENTS, GRAPH, KEYS, SCHEMA
+from twinbayes.paths import path_of
 from twinbayes.priors.files.extended import OwnPriors
+from twinbayes.private_files import write_private
 
 if TYPE_CHECKING:
     from twinbayes.model.courses.graph import Treatment
@@ -52,16 +54,14 @@ def write_model(spec: Described, path: str | Path) -> Path:
         The name does not end in ``.yaml``, the place cannot be written to, or a part of the model
         has no kind by which a file could name it.
     """
-    path = Path(path)
+    path = path_of(path, ModelError, "write")
     if path.suffix not in (".yaml", ".yml"):
         raise ModelError(f"A disease file ends in .yaml, and {path.name[:60]!r} does not.")
     text = text_of(spec)
     try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ModelError(
-            f"{path.name[:60]!r} cannot be written: {error.strerror}. Choose another place."
-        ) from error
+        write_private(path, text)
+    except StorageError as error:
+        raise ModelError(str(error)) from error
     return path
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twinbayes.errors import PriorError
+from twinbayes.paths import path_of
 from twinbayes.priors.derived import derived_faults
 from twinbayes.priors.dossier import PriorPredictive
 from twinbayes.priors.elicitation.elicit import elicitation_faults
@@ -109,7 +110,7 @@ def check_priors(name_or_path: str | Path, version: int | None = None) -> PriorF
 
 
 def _file(name_or_path: str | Path, version: int | None) -> tuple[Path, bool]:
-    path = Path(name_or_path)
+    path = path_of(name_or_path, PriorError, "check_priors")
     if path.suffix in (".yaml", ".yml"):
         require_file(path)
         return path, False

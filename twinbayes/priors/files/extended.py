@@ -75,6 +75,26 @@ def priors_of(source: str | OwnPriors) -> PriorSet:
     return source.load() if isinstance(source, OwnPriors) else load_priors(source)
 
 
+def chosen_priors(given: PriorSet | None, source: str | OwnPriors) -> PriorSet:
+    """The priors that were given, or, without, those that a description names.
+
+    Raises
+    ------
+    PriorError
+        What was given is no set of priors, such as the name of one.
+    """
+    found: object = given  # what arrives may be anything
+    if found is None:
+        return priors_of(source)
+    if not isinstance(found, PriorSet):
+        name = repr(found[:40]) if isinstance(found, str) else "'aml'"
+        raise PriorError(
+            f"priors must be a PriorSet, not a {type(found).__name__}. Load one: "
+            f"priors=tb.load_priors({name})."
+        )
+    return found
+
+
 def _with(base: PriorSet, name: str, record: object) -> PriorSet:
     """A set with one entry more, or changed."""
     if not isinstance(record, Mapping):

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from twinbayes.errors import PriorError
+from twinbayes.paths import path_of
 from twinbayes.priors.entry import PriorEntry
 from twinbayes.priors.files.reading import parse, require_file, shown
 from twinbayes.priors.prior_set import PriorSet
@@ -39,7 +40,7 @@ def load_priors(name_or_path: str | Path, version: int | None = None) -> PriorSe
         If the name or version is unknown, or the file breaks the schema
         ``data_schemas/prior.schema.json``: the message names file, entry and key.
     """
-    path = Path(name_or_path)
+    path = path_of(name_or_path, PriorError, "load_priors")
     if path.suffix not in (".yaml", ".yml"):
         return _from_library(str(name_or_path), version)
     require_file(path)

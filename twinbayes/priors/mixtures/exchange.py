@@ -15,7 +15,9 @@ import numpy as np
 
 from twinbayes.documents import read_json
 from twinbayes.errors import PriorError
+from twinbayes.paths import path_of
 from twinbayes.priors.mixtures.mixture import BETA, GAMMA, NORMAL, Mixture
+from twinbayes.private_files import write_private
 
 _CLASSES: Final = {BETA: "betaMix", NORMAL: "normMix", GAMMA: "gammaMix"}
 _ROWS: Final = {BETA: ("w", "a", "b"), NORMAL: ("w", "m", "s"), GAMMA: ("w", "a", "b")}
@@ -24,7 +26,13 @@ _LINK: Final = "identity"
 
 
 def write_mixture(mixture: Mixture, path: str | os.PathLike[str]) -> Path:
-    """Write a mixture; `read_mixture` gives it back to the last bit."""
+    """Write a mixture; `read_mixture` gives it back to the last bit.
+
+    Raises
+    ------
+    StorageError
+        The place cannot be written to.
+    """
     k = len(mixture.weights)
     meta: dict[str, Any] = {
         "dim": [3, k],
@@ -36,9 +44,7 @@ def write_mixture(mixture: Mixture, path: str | os.PathLike[str]) -> Path:
     if mixture.reference_sd is not None:
         meta["sigma"] = [mixture.reference_sd]
     rows = [mixture.weights.tolist(), mixture.first.tolist(), mixture.second.tolist()]
-    target = Path(path)
-    target.write_text(json.dumps({"meta": meta, "comp": rows}, indent=1) + "\n", encoding="utf-8")
-    return target
+    return write_private(path, json.dumps({"meta": meta, "comp": rows}, indent=1), "\n")
 
 
 def read_mixture(path: str | os.PathLike[str]) -> Mixture:
@@ -49,27 +55,28 @@ def read_mixture(path: str | os.PathLike[str]) -> Mixture:
     PriorError
         No such file, no mixture in it, or one of another kind, likelihood or link.
     """
+    file = path_of(path, PriorError, "read_mixture")
     try:
-        found = read_json(Path(path), PriorError)
+        found = read_json(file, PriorError)
         meta = found["meta"]
         rows = np.array(found["comp"], dtype=float)
         classes, likelihood, link = (_texts(meta, n) for n in ("class", "likelihood", "link"))
         reference = _reference_sd(meta.get("sigma"))
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise PriorError(
-            f"{Path(path).name[:80]} holds no mixture that can be read ({type(error).__name__}). "
+            f"{file.name[:80]} holds no mixture that can be read ({type(error).__name__}). "
             "Write it with RBesT's write_mix_json, or with write_mixture."
         ) from error
     kinds = [kind for kind, name in _CLASSES.items() if name in classes]
     if len(kinds) != 1 or rows.ndim != 2 or len(rows) != 3:
         raise PriorError(
-            f"{Path(path).name} holds a mixture of class {', '.join(classes)}. Known: "
+            f"{file.name} holds a mixture of class {', '.join(classes)}. Known: "
             f"{', '.join(_CLASSES.values())}, of one parameter."
         )
     (kind,) = kinds
     if likelihood != [_LIKELIHOODS[kind]] or link != [_LINK]:
         raise PriorError(
-            f"{Path(path).name} is of a {'/'.join(likelihood)} likelihood with link "
+            f"{file.name} is of a {'/'.join(likelihood)} likelihood with link "
             f"{'/'.join(link)}. Mixtures here are on the scale of the parameter: {kind} ones of a "
             f"{_LIKELIHOODS[kind]} likelihood with link {_LINK}."
         )

@@ -131,7 +131,7 @@ def _evidence[Evidence](collect: Callable[[], Evidence]) -> Evidence:
     except TwinbayesError:
         raise
     except Exception as error:
-        raise ReportError(f"The evidence failed: {type(error).__name__}: {error}") from error
+        raise ReportError(f"The evidence failed: {reason(error)}") from error
 
 
 def _section(make: Callable[[], Block], heading: str) -> Block:

@@ -15,7 +15,7 @@ from twinbayes.checks.borrowing.shrinkage import shrinkage_of
 from twinbayes.checks.result import BORROWING
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.quality.suppression import part_words
-from twinbayes.errors import TwinbayesError, TwinError, is_number
+from twinbayes.errors import TwinbayesError, TwinError, is_number, told
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
 from twinbayes.model.courses.reporting import Reporting
@@ -208,7 +208,8 @@ def _of_one(fit: Fit, who: str | Cohort, at: float | None, until: float) -> tupl
         )
     if not is_number(until) or not 0.0 < until <= _LONGEST:
         raise TwinError(
-            f"The horizon must be a number of days above 0, at most {_LONGEST:g}, not {until!r}."
+            f"The horizon must be a number of days above 0, at most {_LONGEST:g}, not "
+            f"{told(until)}."
         )
     twin: Twin = fit.twin(who, at=at)
     if len(twin.patient_ids) != 1:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from twinbayes.cohort import Cohort
+from twinbayes.errors import OptionError
 from twinbayes.inference import Fit
+from twinbayes.private_files import require_writable
 from twinbayes.report.html.page import render_report, write_page
 from twinbayes.report.patient.evidence import collect_patient
 from twinbayes.report.patient.sections import LEAD, PATIENT_REPORT
@@ -58,9 +61,19 @@ def twin_report(
     ------
     TwinError, ScenarioError
         If the patient is unknown or has nothing ahead to forecast, or a scenario is impossible.
+    OptionError
+        If `fit` is no fit of patients.
+    StorageError
+        If the page cannot be written there; told before anything is computed.
     ReportError
         If the page would refer to anything outside itself.
     """
+    if not isinstance(cast(object, fit), Fit):
+        raise OptionError(
+            "twin_report: a fit of patients from `fit` or `load_fit` is needed, not a "
+            f"{type(fit).__name__}."
+        )
+    require_writable(out)
     simulated = fit.cohort.simulated or (isinstance(who, Cohort) and who.simulated)
     page = render_report(
         PATIENT_REPORT,

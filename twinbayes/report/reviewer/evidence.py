@@ -39,7 +39,7 @@ from twinbayes.checks.scores.table import concordance_check
 from twinbayes.checks.sensitivity.overview import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
 from twinbayes.checks.sensitivity.prior_occupation import occupation_under_priors, prior_occupation
 from twinbayes.cohort.quality.report import QualityReport
-from twinbayes.errors import OptionError, is_number, reason
+from twinbayes.errors import OptionError, is_number, reason, told
 from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.names import (
@@ -189,7 +189,7 @@ def collect(
         If an effect is none, or one of another fit.
     """
     if not is_number(interval) or not 0.0 < interval < 1.0:
-        raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
+        raise OptionError(f"interval must be a probability between 0 and 1, not {told(interval)}.")
     handed, asked = tuple(checks), tuple(effects)
     for effect in asked:
         require_effect_of(fit, effect)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import xarray as xr
 
 from twinbayes.checks import CheckResult
-from twinbayes.errors import OptionError
+from twinbayes.errors import OptionError, is_number, told
 from twinbayes.inference import AggregateFit, Fit, ModelFit
+from twinbayes.private_files import require_writable
 from twinbayes.report.html.page import render_report, write_page
 from twinbayes.report.reviewer import aggregate, plain_model, sections
 from twinbayes.report.reviewer.evidence import collect
@@ -60,14 +62,22 @@ def review(
     Raises
     ------
     OptionError
-        If `interval` is no probability, or a fit of aggregate data comes with checks or effects.
+        If `fit` is no fit, `interval` is no probability, or a fit of aggregate data comes with
+        checks or effects.
+    StorageError
+        If the page cannot be written there; told before anything is computed.
     ReportError
         If the page would refer to anything outside itself.
     """
-    if not 0.0 < interval < 1.0:
-        raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
+    if not isinstance(cast(object, fit), Fit | AggregateFit | ModelFit):
+        raise OptionError(
+            f"review: a fit from `fit` or `load_fit` is needed, not a {type(fit).__name__}."
+        )
+    if not is_number(interval) or not 0.0 < interval < 1.0:
+        raise OptionError(f"interval must be a probability between 0 and 1, not {told(interval)}.")
     if not isinstance(fit, Fit) and (checks is not None or effects is not None):
         raise OptionError("Only reviews of fits of patients take further checks and effects.")
+    require_writable(out)
     if isinstance(fit, ModelFit):
         page = render_report(
             plain_model.MODEL_REVIEW,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinbayes.errors import StorageError
+from twinbayes.paths import path_of
 
 type Json = Mapping[str, Any]
 
@@ -36,7 +37,7 @@ def read_json(path: str | os.PathLike[str], schema: Json) -> Any:
     """
     import jsonschema  # slow to import, and needed here alone
 
-    file = Path(path)
+    file = path_of(path, StorageError, "The JSON file")
     content = _parse(_text(file), file.name)
     found = jsonschema.Draft202012Validator(dict(schema)).iter_errors(content)
     # The deepest of the places says most.
@@ -69,8 +70,6 @@ def _text(file: Path) -> str:
         raise
     except OSError as error:
         raise StorageError(f"{file.name}: could not be read ({error.strerror}).") from error
-    except ValueError as error:  # a zero byte in the path
-        raise refused(file.name, "the path", "must be one that a file can have") from error
 
 
 def _parse(text: str, file: str) -> Any:

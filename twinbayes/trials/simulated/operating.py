@@ -23,7 +23,7 @@ from twinbayes.diseases import disease
 from twinbayes.errors import OptionError, require_known, require_level, require_seed
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.aggregate.spec import AggregateSpec
-from twinbayes.priors import PriorSet, priors_of
+from twinbayes.priors import PriorSet, chosen_priors
 from twinbayes.trials.simulated.design import TrialDesign
 from twinbayes.trials.simulated.executors import run_chunks
 from twinbayes.trials.simulated.table import figures, rmse_ratio
@@ -192,7 +192,7 @@ def plan_of(
     return Plan(
         study=study,
         analyses=specs,
-        priors={n: priors or priors_of(spec.priors) for n, spec in specs.items()},
+        priors={n: chosen_priors(priors, spec.priors) for n, spec in specs.items()},
         sampling=sampling or Sampling(),
         decision=decision,
         level=level,

@@ -16,7 +16,9 @@ from twinbayes.errors import OptionError, TwinbayesError, require_known
 from twinbayes.inference.files.manifest import package_versions
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.pooling.table import POOLINGS
+from twinbayes.paths import path_of
 from twinbayes.priors import PriorSet, load_priors
+from twinbayes.private_files import require_writable, write_private
 from twinbayes.trials.simulated.design import TrialDesign, Truth
 from twinbayes.trials.simulated.operating import OperatingCharacteristics, operating_characteristics
 from twinbayes.trials.simulated.trials import AnalysisDecision, Spec
@@ -32,7 +34,10 @@ _REQUIRED: Final = ("name", "sizes", "truth", "analyses", "trials", "seed")
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFile:
-    """A study that was read: everything `operating_characteristics` takes, and its name."""
+    """A study that was read: everything `operating_characteristics` takes, and its name.
+
+    `named_priors` is what the study calls its priors: a set of the library, or a file.
+    """
 
     name: str
     design: TrialDesign
@@ -43,6 +48,7 @@ class StudyFile:
     sampling: Sampling
     priors: PriorSet | None
     level: float
+    named_priors: str | None = None
 
     def run(self, *, workers: int = 1, scheduler: str | None = None) -> OperatingCharacteristics:
         """Simulate, fit and count; see `operating_characteristics`."""
@@ -72,8 +78,8 @@ def read_study(path: str | os.PathLike[str]) -> StudyFile:
         The file is missing or no YAML, a key is unknown, repeated or missing, or a value makes
         no sense: the message names the place and lists what is known.
     """
-    file = Path(path)
-    if not file.is_file():
+    file = path_of(path, OptionError, "read_study")
+    if not os.path.isfile(file):
         raise OptionError(f"There is no study {file.name!r} at the path given.")
     found = read_yaml(file, OptionError)
     _require_keys(found, KEYS, _REQUIRED, file.name)
@@ -91,6 +97,7 @@ def read_study(path: str | os.PathLike[str]) -> StudyFile:
             sampling=_build(Sampling, found.get("sampling", {}), "sampling"),
             priors=None if priors is None else load_priors(priors),
             level=found.get("level", 0.9),
+            named_priors=priors,
         )
     except TwinbayesError as error:
         raise OptionError(f"{file.name}: {error}") from error
@@ -99,17 +106,21 @@ def read_study(path: str | os.PathLike[str]) -> StudyFile:
 def write_results(
     found: OperatingCharacteristics, path: str | os.PathLike[str], *, name: str
 ) -> Path:
-    """Write what a study found as JSON, with the date and the versions of packages."""
-    out = Path(path)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    """Write what a study found as JSON, with the date and the versions of packages.
+
+    Raises
+    ------
+    StorageError
+        The place cannot be written to.
+    """
+    out = require_writable(path)
     told = {
         "name": name,
         "date": datetime.now(UTC).date().isoformat(),
         "versions": package_versions(),
         **found.to_dict(),
     }
-    out.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return out
+    return write_private(out, json.dumps(told, indent=1, allow_nan=False), "\n")
 
 
 def _design(found: Mapping[str, Any]) -> TrialDesign:

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.errors import CohortError, ScenarioError, TwinError
+from twinbayes.errors import CohortError, ScenarioError, TwinError, told
 from twinbayes.estimators.observed import as_numbers
 from twinbayes.names import (
     CENTRE,
@@ -121,16 +121,16 @@ def output_grid(until: float, grid: int | ArrayLike | None, interval: float) -> 
     if not _lies_between(until, _SHORTEST, _LONGEST):
         raise TwinError(
             f"until must be a positive number of days after the landmark, from {_SHORTEST:g} to "
-            f"{_LONGEST:g}, not {until!r}."
+            f"{_LONGEST:g}, not {told(until)}."
         )
     if not _lies_between(interval, 0.0, 1.0) or interval in (0.0, 1.0):
-        raise TwinError(f"interval must be a probability between 0 and 1, not {interval!r}.")
+        raise TwinError(f"interval must be a probability between 0 and 1, not {told(interval)}.")
     if grid is None or isinstance(grid, int | np.integer):
         count = _DEFAULT_STEPS if grid is None else int(grid)
         if isinstance(grid, bool) or not 1 <= count <= _MOST_STEPS:
             raise TwinError(
                 f"grid must be a number of steps from 1 to {_MOST_STEPS}, or increasing days since "
-                f"the landmark, not {grid!r}."
+                f"the landmark, not {told(grid)}."
             )
         return OutputGrid(np.linspace(0.0, until, count + 1), interval)
     times = as_days(grid, "grid")
@@ -232,7 +232,7 @@ def require_scenarios(patients: Patients, *scenarios: Scenario) -> None:
     for given in scenarios:
         if not isinstance(given, Scenario):
             raise ScenarioError(
-                f"A scenario is made by Scenario.policy, none, start or given, not {given!r}."
+                f"A scenario is made by Scenario.policy, none, start or given, not {told(given)}."
             )
     landmarks = [p.day for p in patients.present]
     for scenario in scenarios:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import beta
 
 from twinbayes.arrays import Floats, Reals, is_number
-from twinbayes.errors import OptionError, TwinError, require_known
+from twinbayes.errors import OptionError, TwinError, require_known, told
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.names import (
     PATIENT,
@@ -94,7 +94,7 @@ class Quality:
             if len(ends) != 2 or not all(is_number(x) for x in ends) or ends[0] == ends[1]:
                 raise OptionError(
                     "Quality: `scale` is two numbers that differ, (worst, best), "
-                    f"not {self.scale!r}."
+                    f"not {told(self.scale)}."
                 )
             object.__setattr__(self, "scale", ends)
         if not (self.marker is None or isinstance(self.marker, str)):
@@ -327,8 +327,8 @@ def _require_weight(state: str, utility: Utility) -> None:
     elif is_number(utility) and 0.0 <= utility <= 1.0:
         return
     raise OptionError(
-        f"Quality: utilities of {state!r}: {utility!r} is no weight. Give a number from 0, as if "
-        "dead, to 1, full health; or (mean, sd) of a Beta distribution, 0 < mean < 1 and "
+        f"Quality: utilities of {state!r}: {told(utility)} is no weight. Give a number from 0, "
+        "as if dead, to 1, full health; or (mean, sd) of a Beta distribution, 0 < mean < 1 and "
         "0 < sd² < mean (1 - mean)."
     )
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinbayes.errors import StorageError
+from twinbayes.paths import path_of, require_ordinary
 from twinbayes.private_files import FILE_MODE, write_private
 from twinbayes.twin.patients import Patients
 from twinbayes.twin.updates.replay import describe_update
@@ -47,7 +48,7 @@ class Ledger:
     path: Path
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        object.__setattr__(self, "path", Path(path))
+        object.__setattr__(self, "path", path_of(path, StorageError, "Ledger"))
 
     @classmethod
     def begin(cls, path: str | os.PathLike[str]) -> Ledger:
@@ -64,7 +65,7 @@ class Ledger:
         >>> ledger.append(twin.update(visits))
         """
         ledger = cls(path)
-        there = [p.name for p in ledger._files if p.exists()]
+        there = [p.name for p in ledger._files if os.path.lexists(p)]
         if there:
             raise StorageError(
                 f"{' and '.join(there)}: already there. Append to the ledger that it belongs to, "
@@ -163,7 +164,7 @@ class Ledger:
     @contextmanager
     def _opened(self, flags: int, lock: int) -> Iterator[int]:
         """The ledger, open and locked until the end of the block; both files must be there."""
-        missing = [p.name for p in self._files if not p.exists()]
+        missing = [p.name for p in self._files if not os.path.exists(p)]
         if missing:
             raise StorageError(
                 f"{' and '.join(missing)}: missing. A ledger is two files, and without its head "
@@ -171,7 +172,7 @@ class Ledger:
                 "ledger is made by Ledger.begin."
             )
         try:
-            file = os.open(self.path, flags, FILE_MODE)
+            file = os.open(require_ordinary(self.path), flags, FILE_MODE)
         except OSError as error:
             raise StorageError(
                 f"{self.path.name}: could not be opened ({error.strerror}). Check that it is a "
@@ -218,7 +219,7 @@ class Ledger:
     def _head(self) -> tuple[int, int, str]:
         """Number of records, their bytes, and the hash of the last one, as the head has them."""
         try:
-            head = json.loads(self.head_path.read_text(encoding="utf-8"))
+            head = json.loads(require_ordinary(self.head_path).read_text(encoding="utf-8"))
             return int(head["records"]), int(head["bytes"]), str(head["hash"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StorageError(

@@ -11,7 +11,7 @@ import pandas as pd
 from twinbayes.arrays import is_number
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.extending import extended, last_days
-from twinbayes.errors import TwinError
+from twinbayes.errors import TwinError, told
 from twinbayes.names import (
     CENSORED,
     DAY,
@@ -141,7 +141,9 @@ def _landmarks(
 ) -> dict[str, tuple[float, str]]:
     """New last day of each patient named, and the event on it."""
     if day is not None and not (is_number(day) and day >= 0):
-        raise TwinError(f"update: day must be a finite number of days since origin, not {day!r}.")
+        raise TwinError(
+            f"update: day must be a finite number of days since origin, not {told(day)}."
+        )
     events, before = rows[EVENTS], last_days(cohort)
     gone = cohort.events[cohort.events[EVENT] == DEATH]
     deaths = dict(zip(gone[PATIENT_ID], gone[DAY].astype(float), strict=True))

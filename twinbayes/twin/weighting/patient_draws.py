@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from twinbayes.arrays import Floats, is_number
 from twinbayes.cohort import Cohort
-from twinbayes.errors import TwinError
+from twinbayes.errors import TwinError, told
 from twinbayes.names import DAY, DEATH, EVENT, TERMINAL_EVENTS
 from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.population.hazards import Population
@@ -68,7 +68,7 @@ def require_followed(cohort: Cohort, at: float) -> None:
         `at` is no day, or some patient was last seen before it, and alive.
     """
     if not (is_number(at) and at >= 0.0):
-        raise TwinError(f"at must be one day since origin, a number from 0 on, not {at!r}.")
+        raise TwinError(f"at must be one day since origin, a number from 0 on, not {told(at)}.")
     days, states = cohort.entries
     before = sum(d > at for d, s in zip(days, states, strict=True) if s is not None)
     if before:
