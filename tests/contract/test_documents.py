@@ -81,3 +81,13 @@ def test_the_tutorials_open_as_notebooks_and_nothing_is_fetched_for_them(
     assert viewers["python"] == "Jupytext Notebook"
     news = settings["@jupyterlab/apputils-extension:notification"]
     assert news == {"checkForUpdates": False, "fetchNews": "false"}
+
+
+def test_the_tables_in_memory_of_the_contract_page_are_a_cohort(root: Path) -> None:
+    page = (root / "docs" / "data-contract.md").read_text(encoding="utf-8")
+    part = section(page, "Tables in memory, and one new person")
+    [code] = re.findall(r"```python\n(.*?)```", part, re.DOTALL)
+    found: dict[str, twinbayes.Cohort] = {}
+    exec(code, found)  # noqa: S102
+    assert found["cohort"].n_patients == 6
+    assert found["person"].patient_ids == ("new",)

@@ -84,3 +84,21 @@ def test_texts_of_rows_left_out_name_no_patient(tmp_path: Path) -> None:
         with pytest.raises(CohortError, match="identifier") as refused:
             tb.read_cohort(folder)
         assert "PATX003" not in str(refused.value)
+
+
+def test_follow_up_of_who_came_late_is_counted_from_the_entry() -> None:
+    """By hand: of three at risk on day 100 two leave, of three on day 200 two again."""
+    cohort = cohort_of(["a"] * 6, [False] * 6)
+    days = [100.0, 100.0, 200.0, 200.0, 300.0, 300.0]
+    entry = [0.0, 0.0, 150.0, 150.0, 0.0, 300.0]
+    tables = {
+        "patients": cohort.patients.assign(entry_day=entry),
+        "events": cohort.events.assign(day=days),
+        "variables": cohort.variables,
+    }
+    table = cohort_from_tables("late", tables).quality().tables["follow_up"]
+    # At risk on day 100: three; two leave. On day 200: three (two came in, one stayed); two leave.
+    # Remaining followed: 1/3, then 1/9.
+    assert table.loc[0, "quartile_1"] == 100.0
+    assert table.loc[0, "median"] == 100.0
+    assert table.loc[0, "quartile_3"] == 200.0

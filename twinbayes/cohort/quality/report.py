@@ -104,7 +104,7 @@ def _missing_by(cohort: CohortTables, place: str) -> DataFrame:
 
 
 def _terminal(cohort: CohortTables) -> DataFrame:
-    """One row a patient: subgroup, last day, whether it is a last contact."""
+    """One row a patient: subgroup, last day, whether it is a last contact, day of entry."""
     terminal = cohort.events[cohort.events[names.EVENT].isin(names.TERMINAL_EVENTS)]
     last = terminal.set_index(names.PATIENT_ID).reindex(list(cohort.patient_ids))
     return DataFrame(
@@ -112,6 +112,7 @@ def _terminal(cohort: CohortTables) -> DataFrame:
             names.SUBGROUP: cohort.patients[names.SUBGROUP].to_numpy(),
             names.DAY: last[names.DAY].to_numpy(),
             "censored": (last[names.EVENT] == names.LAST_CONTACT).to_numpy(),
+            names.ENTRY_DAY: cohort.entries[0],
         }
     )
 
@@ -121,7 +122,15 @@ def _follow_up(cohort: CohortTables) -> DataFrame:
     rows = []
     for subgroup, part in _whole_and_parts(terminal, cohort.subgroups):
         day, censored = part[names.DAY].to_numpy(), part["censored"].to_numpy()
-        followed = reverse_kaplan_meier(day, ~censored)
+        entry = part[names.ENTRY_DAY].to_numpy()
+        late = None
+        if (entry > 0.0).any():  # at risk from the entry on; who left on that day never was
+            late = entry < day
+        followed = (
+            reverse_kaplan_meier(day, ~censored)
+            if late is None
+            else reverse_kaplan_meier(day[late], ~censored[late], entry=entry[late])
+        )
         quartiles = [followed.quantile(level) for level in (0.25, 0.5, 0.75)]
         deaths = int((~censored).sum())
         rows.append((subgroup, len(part), deaths, *quartiles, float(day.max())))
