@@ -21,7 +21,7 @@ from twinbayes import errors, names
 NOT_LOCKED = {"gpu"}
 PUBLIC = {
     "__version__", "read_cohort", "Cohort", "disease", "ModelSpec", "load_priors", "PriorSet",
-    "Aggregate", "AggregateFit", "read_aggregate",
+    "Aggregate", "AggregateFit", "read_aggregate", "cohort_from_tables", "new_patient",
     "assemble", "fit", "Fit", "load_fit", "Twin", "Scenario", "review", "datasets",
 }  # fmt: skip
 NAMES = {
@@ -37,6 +37,7 @@ NAMES = {
     "TABLES": ("patients", "genomics", "visits", "events", "treatments", "variables"),
     "VISIT_VALUE": "value", "CENSORED": "censored",
     "PATIENT_ID": "patient_id", "DAY": "day", "DAY_LOWER": "day_lower",
+    "ENTRY_DAY": "entry_day", "ENTRY_STATE": "entry_state", "WHOLE": "all",
     "EVENT": "event", "DEATH": "death",
     "LAST_CONTACT": "last_contact", "TERMINAL_EVENTS": ("death", "last_contact"),
     "POSTERIOR": "posterior", "SAMPLE_STATS": "sample_stats", "LOG_LIKELIHOOD": "log_likelihood",
