@@ -1,0 +1,39 @@
+"""Rows of patients who must be in the patients table: who they are, and their day 0."""
+
+from __future__ import annotations
+
+from twinbayes import names
+from twinbayes.cohort.importing.cells.columns import Rows
+from twinbayes.cohort.importing.mapping.description import Cell, LinkedPart
+from twinbayes.cohort.importing.shaping.block import Desk
+
+
+class LinkedRows:
+    """Rows of a part, with the patient of each.
+
+    Attributes
+    ----------
+    ids
+        Patient of each row, None where blank.
+    keep
+        Whether the patient is known; where the part says so, others are left out and listed.
+    """
+
+    def __init__(self, part: LinkedPart, rows: Rows, desk: Desk) -> None:
+        self.rows = rows
+        cell = part.columns[names.PATIENT_ID]
+        self.ids = rows.text(cell)
+        self._origins = [None if p is None else desk.origins.get(p) for p in self.ids]
+        known = [p is None or p in desk.origins for p in self.ids]
+        unknown = [k for k, there in enumerate(known) if not there]
+        if part.unknown_patients == "list":
+            rows.leave_out("unknown-patient", unknown)
+            self.keep = known
+        else:
+            problem = "the patient is not in the patients table"
+            rows.note("unknown-patient", problem, unknown, cell)
+            self.keep = [True] * len(rows)
+
+    def days(self, cell: Cell) -> list[float | None]:
+        """Days since the origin of each row's patient."""
+        return self.rows.days(cell, self._origins)
