@@ -49,19 +49,21 @@ class Ledger:
     def __str__(self) -> str:
         """Return the ledger as lines of text, without any identifier or date."""
         lines = [
-            f"{row.table}: {row.rows_in} rows in = {row.rows_used} used + {row.rows_listed} listed"
+            f"{row.table}: {_rows(int(row.rows_in))} in = {row.rows_used} used + {row.rows_listed} listed"
             for row in self.rows.itertuples()
         ]
         shown = self.listed.head(_SHOWN)
         lines += [f"  {r.table}, row {r.row}: {r.rule}: {r.reason}" for r in shown.itertuples()]
         if len(self.listed) > len(shown):
             lines.append(f"  … and {len(self.listed) - len(shown)} more, all in the cohort.")
-        lines.append("Made: " + ", ".join(f"{n} rows of {table}" for table, n in self.made.items()))
+        lines.append(
+            "Made: " + ", ".join(f"{_rows(n)} of {table}" for table, n in self.made.items())
+        )
         for table, columns in self.unmapped_columns.items():
             if columns:
                 lines.append(f"Not mapped in {table}: {', '.join(columns)}")
         for table, n in self.unmapped_tables.items():
-            lines.append(f"Not mapped: {table} ({n} rows)")
+            lines.append(f"Not mapped: {table} ({_rows(n)})")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,6 +133,10 @@ def balance(
         },
         unmapped_tables=_counted(tables, mapped, private),
     )
+
+
+def _rows(n: int) -> str:
+    return "1 row" if n == 1 else f"{n} rows"
 
 
 def masked(name: str, private: Collection[str]) -> str:

@@ -15,10 +15,11 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
 from twinbayes.cohort.contract.validation import finish_cohort, typed_tables
 from twinbayes.cohort.importing.cells.columns import Rows
+from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.finding import find_table, read_source
 from twinbayes.cohort.importing.ledger import Ledger, balance
-from twinbayes.cohort.importing.mapping.checking import parts_of
-from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.mapping.checking import cells_of, parts_of
+from twinbayes.cohort.importing.mapping.description import MappingFile, Part
 from twinbayes.cohort.importing.mapping.reading import ReadMapping, read_mapping
 from twinbayes.cohort.importing.rules import import_faults
 from twinbayes.cohort.importing.shaping.block import Block, Desk
@@ -107,24 +108,16 @@ def run_import(source: str | Path, mapping: str | Path) -> Import:
     faults = import_faults()
     tables = read_source(Path(source), read.mapping.format, read.mapping, faults)
     desk = Desk(mapping=read.mapping, faults=faults, usage=Usage())
-    mapped: set[str] = set()
+    parts = _parts(read, tables, desk)
+    faults.raise_if_any()  # without its tables and columns nothing else can be judged
     blocks: dict[str, list[Block]] = {}
-    for table, k, part in parts_of(read.mapping):
-        found = find_table(part.table, tables)
-        if not isinstance(found, SourceTable):
-            place = f"tables.{table}[{k + 1}].table"
-            line = read.line("tables", table, k, "table")
-            if len(faults) == 0 or tables:
-                faults.add(found.rule, read.file, found.text, column=place, rows=[line])
-            continue
-        mapped.add(found.name)
-        rows = Rows(found, read.mapping, faults, desk.usage)
+    for table, part, rows in parts:
         rows.take(part.where)
         blocks.setdefault(table, []).extend(_SHAPES[table](part, rows, desk))
     private = set(desk.origins)
-    # Cells that could not be read are blank by now: the contract is asked once all could be.
+    typed = _contract(read, blocks, faults)
     faults.raise_if_any(private)
-    typed = _contract(read, blocks, private)
+    mapped = {rows.table.name for _, _, rows in parts}
     ledger = balance(tables, mapped, blocks, desk.usage, private)
     text = read.mapping.source
     cohort = finish_cohort(
@@ -143,27 +136,52 @@ def _said(text: Any) -> dict[str, str]:
     return {key: said for key in keys if (said := getattr(text, key)) is not None}
 
 
+def _parts(
+    read: ReadMapping, tables: Sequence[SourceTable], desk: Desk
+) -> list[tuple[str, Part, Rows]]:
+    """Each part with its rows; tables and columns that are not there are noted as faults."""
+    parts = []
+    for table, k, part in parts_of(read.mapping):
+        found = find_table(part.table, tables)
+        if isinstance(found, Problem):
+            if tables:  # otherwise why there is none has been said
+                place, line = (
+                    f"tables.{table}[{k + 1}].table",
+                    read.line("tables", table, k, "table"),
+                )
+                desk.faults.add(found.rule, read.file, found.text, column=place, rows=[line])
+            continue
+        rows = Rows(found, read.mapping, desk.faults, desk.usage)
+        rows.require(part.where, [cell for _, cell in cells_of(part)])
+        if table == names.PATIENTS and not found.rows:
+            desk.faults.add("no-patients", found.name, "the table has no rows")
+        parts.append((table, part, rows))
+    return parts
+
+
 def _contract(
-    read: ReadMapping, blocks: Mapping[str, Sequence[Block]], private: set[str]
+    read: ReadMapping, blocks: Mapping[str, Sequence[Block]], faults: Faults
 ) -> dict[str, DataFrame]:
     """Hold what was made to the data contract; faults are told at their place in the source."""
     raw = {table: _raw(several) for table, several in blocks.items()}
     raw[names.VARIABLES] = _variables(read.mapping)
-    faults = Faults()
-    typed = typed_tables(raw, faults)
-    if not len(faults):
-        return typed
-    told = import_faults()
-    for fault in faults.found:
+    broken = Faults()
+    typed = typed_tables(raw, broken)
+    # Cells that could not be read are blank by now: what follows from that is no second fault.
+    spoilt = {(fault.table, fault.row, fault.column) for fault in faults.found}
+    ends = {block.source for block in blocks.get(names.EVENTS, ())}
+    open_ends = any(table in ends for table, *_ in spoilt)
+    for fault in broken.found:
         place = _Place(read, blocks, fault.table)
         row = None if fault.row is None else fault.row - FIRST_DATA_ROW
         source, number, header = place.of(row, fault.column)
+        if (source, number, header) in spoilt or (fault.rule == "no-terminal" and open_ends):
+            continue
         target = fault.table if fault.column is None else f"{fault.table}.{fault.column}"
-        told.add(
+        faults.add(
             fault.rule, source, f"{fault.problem} ({target})",
             column=header, rows=None if number is None else [number],
         )  # fmt: skip
-    told.raise_if_any(private)
     return typed
 
 

@@ -49,6 +49,12 @@ class Rows:
         """Row numbers in the source."""
         return [self.table.numbers[k] for k in self._taken]
 
+    def require(self, where: Mapping[str, Words], cells: Sequence[Cell]) -> None:
+        """Note columns that are not there, or of which there are several."""
+        for spellings in (*((column,) for column in where), *(cell.column for cell in cells)):
+            if spellings:
+                self._position(spellings)
+
     def take(self, where: Mapping[str, Words]) -> None:
         """Keep rows whose columns have one of the values, or what these mean."""
         for column, wanted in where.items():

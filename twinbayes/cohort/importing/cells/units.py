@@ -37,6 +37,7 @@ _DEFINED: Final = (
     *("arbitrary_osm = [arbitrary_osm]", "mercury_metre = 133322.387415 pascal"),
 )
 _ANNOTATION: Final = re.compile(r"\{[^{}]*\}")
+_ALONE: Final = re.compile(r"(?<![^./])\{[^{}]*\}(?![^./])")
 _POWER_OF_TEN: Final = re.compile(r"10[*^]([+-]?[0-9]{1,2})")
 _WHOLE: Final = re.compile(r"[1-9][0-9]{0,8}")
 _EXPONENT: Final = re.compile(r"(.*?[^0-9+-])([+-]?[0-9])?")
@@ -125,18 +126,18 @@ def _in(registry: Any, value: float, given: str, wanted: str) -> float:
 
 def _quantity(registry: Any, unit: str) -> Any:
     """One of a unit as a quantity of pint, or None if it is not known."""
-    text = _ANNOTATION.sub("", unit) if len(unit) <= _LONGEST else ""
-    if not unit or not unit.isascii() or len(unit) > _LONGEST:
+    if len(unit) > _LONGEST or not unit.isascii():
         return None
-    out, sign = registry.Quantity(1.0, "dimensionless"), 1
-    for part in re.split(r"([./])", text):
-        if part in ("", ".", "/"):
-            sign = -1 if part == "/" else 1 if part == "." else sign
-            continue
+    text = _ANNOTATION.sub("", _ALONE.sub("1", unit))
+    first, *others = re.split(r"([./])", text)
+    if not first and others[:1] != ["/"]:
+        return None
+    out = registry.Quantity(1.0, "dimensionless") if not first else _factor(registry, first)
+    for sign, part in zip(others[::2], others[1::2], strict=True):
         factor = _factor(registry, part)
-        if factor is None:
+        if out is None or factor is None:
             return None
-        out, sign = out * factor**sign, 1
+        out = out / factor if sign == "/" else out * factor
     return out
 
 

@@ -189,7 +189,8 @@ class _Draft:
         """A table of several rows a patient: treatments, events, values, or visits."""
         meant, table = looked.meant, looked.table.name
         columns: dict[str, Any] = {PATIENT: meant[PATIENT]}
-        day = meant.get(DATE) or meant.get("start_day")
+        dates = [c for c in looked.rest() if looked.kinds[c].what == "date"]
+        day = meant.get(DATE) or meant.get("start_day") or next(iter(dates), None)
         if day is None:
             return
         if "treatment" in meant:
