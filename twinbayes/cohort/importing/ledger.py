@@ -49,7 +49,8 @@ class Ledger:
     def __str__(self) -> str:
         """Return the ledger as lines of text, without any identifier or date."""
         lines = [
-            f"{row.table}: {_rows(int(row.rows_in))} in = {row.rows_used} used + {row.rows_listed} listed"
+            f"{row.table}: {_rows(int(row.rows_in))} in = {row.rows_used} used + "
+            f"{row.rows_listed} listed"
             for row in self.rows.itertuples()
         ]
         shown = self.listed.head(_SHOWN)

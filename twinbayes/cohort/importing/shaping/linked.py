@@ -16,7 +16,7 @@ class LinkedRows:
     ids
         Patient of each row, None where blank.
     keep
-        Whether the patient is known; where the part says so, others are left out and listed.
+        Whether the row can be used: others are left out and listed, or are faults.
     """
 
     def __init__(self, part: LinkedPart, rows: Rows, desk: Desk) -> None:
@@ -24,15 +24,17 @@ class LinkedRows:
         cell = part.columns[names.PATIENT_ID]
         self.ids = rows.text(cell)
         self._origins = [None if p is None else desk.origins.get(p) for p in self.ids]
-        known = [p is None or p in desk.origins for p in self.ids]
-        unknown = [k for k, there in enumerate(known) if not there]
+        unknown = [k for k, p in enumerate(self.ids) if p is not None and p not in desk.origins]
         if part.unknown_patients == "list":
             rows.leave_out("unknown-patient", unknown)
-            self.keep = known
         else:
             problem = "the patient is not in the patients table"
             rows.note("unknown-patient", problem, unknown, cell)
-            self.keep = [True] * len(rows)
+        # Rows of a patient without day 0, which is a fault by itself, cannot be dated.
+        undated = {p for p, origin in desk.origins.items() if origin is None}
+        if len(undated) == len(desk.origins):
+            undated = set()
+        self.keep = [p is None or (p in desk.origins and p not in undated) for p in self.ids]
 
     def days(self, cell: Cell) -> list[float | None]:
         """Days since the origin of each row's patient."""
