@@ -27,14 +27,21 @@ def import_source(
     propose: Annotated[
         Path | None, typer.Option(help="Draft the mapping from the files into this new file.")
     ] = None,
+    template: Annotated[
+        Path | None, typer.Option(help="Write a workbook to be filled in, and its mapping (.yaml).")
+    ] = None,
+    language: Annotated[str, typer.Option(help="Of the template: en or it.")] = "en",
     as_json: AsJson = False,
 ) -> int:
     """Read a hospital's files as a mapping says; print what became of every row."""
+    if template is not None and source is None and mapping is None and propose is None:
+        return _template(template, language, as_json)
     if propose is not None and mapping is None and source is not None:
         return _propose(source, propose, as_json)
-    if source is None or mapping is None or out is None or propose is not None:
+    if source is None or mapping is None or out is None or propose or template:
         raise OptionError(
-            "import: give SOURCE with --mapping and --out, or SOURCE with --propose alone."
+            "import: give SOURCE with --mapping and --out, or SOURCE with --propose alone, or "
+            "--template alone."
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StorageError(f"{out.name!r} is not an empty folder. Name a new folder.")
@@ -73,4 +80,16 @@ def _propose(source: Path, target: Path, as_json: bool) -> int:
             f"Written: {target}. Check every line of it, then:  twinbayes import {source} "
             f"--mapping {target} --out my_cohort"
         )
+    return USABLE
+
+
+def _template(target: Path, language: str, as_json: bool) -> int:
+    from twinbayes.cohort.importing.template import write_template
+
+    book, mapping = write_template(target, language)
+    if as_json:
+        print_json({"template": str(book), "mapping": str(mapping)})
+    else:
+        typer.echo(f"Written: {book} to be filled in, and {mapping}. Then:")
+        typer.echo(f"twinbayes import {book} --mapping {mapping} --out my_cohort")
     return USABLE

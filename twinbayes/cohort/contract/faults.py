@@ -12,6 +12,7 @@ from twinbayes.errors import CohortError
 
 _SHOWN_PER_PLACE: Final = 3  # of one table, column and rule
 _SHOWN: Final = 20
+FROM_HEADER: Final = "Rows count the header as row 1."
 CONTRACT_BROKEN: Final = "The tables break the data contract"
 
 #: Every rule of the data contract with its remedy. Rows are counted with the header as row 1.
@@ -106,13 +107,18 @@ class Faults:
     """Collects faults during one reading, to be raised together at its end.
 
     `rules` holds the remedy of every rule; those of the cohort contract by default. `what` begins
-    the message.
+    the message, and `counted` says how rows are.
     """
 
-    def __init__(self, rules: Mapping[str, str] = RULES, what: str = CONTRACT_BROKEN) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, str] = RULES,
+        what: str = CONTRACT_BROKEN,
+        counted: str = FROM_HEADER,
+    ) -> None:
         self._faults: list[Fault] = []
         self._rules = rules
-        self._what = what
+        self._what, self._counted = what, counted
 
     def add(
         self,
@@ -151,17 +157,17 @@ class Faults:
         """Raise one CohortError that lists every fault, or return if there is none."""
         if self._faults:
             frame = self.frame(private)
-            raise CohortError(_message(frame, self._what), frame)
+            raise CohortError(_message(frame, self._what, self._counted), frame)
 
 
-def _message(frame: DataFrame, what: str) -> str:
+def _message(frame: DataFrame, what: str, counted: str) -> str:
     counts = frame["rule"].value_counts()
     place = frame.groupby(["table", "column", "rule"], dropna=False, sort=False)
     shown = frame[place.cumcount() < _SHOWN_PER_PLACE].head(_SHOWN)
     lines = [
         f"{what}: {len(frame)} "
         f"{'fault' if len(frame) == 1 else 'faults'} against {len(counts)} "
-        f"{'rule' if len(counts) == 1 else 'rules'}. Rows count the header as row 1."
+        f"{'rule' if len(counts) == 1 else 'rules'}. {counted}"
     ]
     lines += [
         f"  {_where(row.table, row.row, row.column)}: {row.rule}: {row.problem}. {row.remedy}"

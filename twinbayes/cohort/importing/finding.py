@@ -7,15 +7,17 @@ from pathlib import Path
 
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.cells.values import Problem
+from twinbayes.cohort.importing.mapping.checking import parts_of
 from twinbayes.cohort.importing.mapping.description import MappingFile
 from twinbayes.cohort.importing.readers import READERS
+from twinbayes.cohort.importing.rules import import_faults
 from twinbayes.cohort.importing.source import Reader, SourceTable, folded
 from twinbayes.errors import require_known
 
 
 def read_source(
     path: Path, form: str | None, mapping: MappingFile | None, faults: Faults
-) -> list[SourceTable]:
+) -> tuple[list[SourceTable], int]:
     """Read every table of a source; what cannot be read is noted as a fault.
 
     Parameters
@@ -27,7 +29,12 @@ def read_source(
     mapping
         The mapping, or None before there is one.
     faults
-        Where faults are noted.
+        Where faults are noted; those of files and sheets that are not mapped are no hindrance.
+
+    Returns
+    -------
+    tuple
+        The tables, and the number of those that are not mapped and could not be read.
 
     Raises
     ------
@@ -36,11 +43,29 @@ def read_source(
     """
     reader = _reader(path, form, faults)
     if reader is None:
-        return []
-    tables = reader.read(path, mapping, faults)
-    if not tables and not len(faults):
+        return [], 0
+    found = import_faults()
+    tables = reader.read(path, mapping, found)
+    if not tables and not len(found):
         faults.add("source-missing", path.name, f"no table is there ({reader.what})")
-    return tables
+    unread = set()
+    for fault in found.found:
+        if (
+            mapping is None
+            or reader.whole
+            or fault.table == path.name
+            or _is_mapped(fault.table, mapping)
+        ):
+            rows = None if fault.row is None else [fault.row]
+            faults.add(fault.rule, fault.table, fault.problem, column=fault.column, rows=rows)
+        else:
+            unread.add(fault.table)
+    return [table for table in tables if table.name not in unread], len(unread)
+
+
+def _is_mapped(name: str, mapping: MappingFile) -> bool:
+    own = {folded(name), folded(name.rpartition(".")[0])}
+    return any(folded(part.table) in own for _, _, part in parts_of(mapping))
 
 
 def _reader(path: Path, form: str | None, faults: Faults) -> Reader | None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pandas as pd
 from pandas import DataFrame
 
+from twinbayes.cohort.importing.cells.dates import looks_like_date
 from twinbayes.cohort.importing.rules import LISTED
 from twinbayes.cohort.importing.shaping.block import Block
 from twinbayes.cohort.importing.source import SourceTable
@@ -38,6 +39,8 @@ class Ledger:
         Source table -> columns that the mapping does not read.
     unmapped_tables
         Source table that the mapping does not read -> its number of rows.
+    unread
+        Number of files and sheets that the mapping does not read, and that could not be.
     """
 
     rows: DataFrame
@@ -45,13 +48,14 @@ class Ledger:
     listed: DataFrame
     unmapped_columns: Mapping[str, tuple[str, ...]]
     unmapped_tables: Mapping[str, int]
+    unread: int = 0
 
     def __str__(self) -> str:
         """Return the ledger as lines of text, without any identifier or date."""
         lines = [
-            f"{row.table}: {_rows(int(row.rows_in))} in = {row.rows_used} used + "
-            f"{row.rows_listed} listed"
-            for row in self.rows.itertuples()
+            f"{row['table']}: {_rows(row['rows_in'])} in = {row['rows_used']} used + "
+            f"{row['rows_listed']} listed"
+            for row in self.rows.to_dict(orient="records")
         ]
         shown = self.listed.head(_SHOWN)
         lines += [f"  {r.table}, row {r.row}: {r.rule}: {r.reason}" for r in shown.itertuples()]
@@ -65,6 +69,8 @@ class Ledger:
                 lines.append(f"Not mapped in {table}: {', '.join(columns)}")
         for table, n in self.unmapped_tables.items():
             lines.append(f"Not mapped: {table} ({_rows(n)})")
+        if self.unread:
+            lines.append(f"Not mapped, and not to be read: {self.unread} files or sheets")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,6 +81,7 @@ class Ledger:
             "listed": self.listed.to_dict(orient="records"),
             "unmapped_columns": {k: list(v) for k, v in self.unmapped_columns.items()},
             "unmapped_tables": dict(self.unmapped_tables),
+            "unread": self.unread,
         }
 
 
@@ -84,6 +91,7 @@ def balance(
     blocks: Mapping[str, Sequence[Block]],
     usage: Usage,
     private: Collection[str],
+    unread: int = 0,
 ) -> Ledger:
     """Account for every row and column of the source.
 
@@ -99,6 +107,8 @@ def balance(
         Columns that were read, and why rows were left out.
     private
         Identifiers, which no name of a column or file may show.
+    unread
+        Number of tables that are not mapped and could not be read.
     """
     used: dict[str, set[int]] = {}
     for block in (b for several in blocks.values() for b in several):
@@ -133,6 +143,7 @@ def balance(
             if t.name in mapped
         },
         unmapped_tables=_counted(tables, mapped, private),
+        unread=unread,
     )
 
 
@@ -141,11 +152,9 @@ def _rows(n: int) -> str:
 
 
 def masked(name: str, private: Collection[str]) -> str:
-    """A name, unless an identifier is in it."""
-    words = {name, *_WORDS.split(name)}
-    if "." in name:
-        words.add(name.rpartition(".")[0])
-    return MASKED if words & set(private) else name
+    """A name, unless an identifier or a calendar date is in it."""
+    words = {name, name.rpartition(".")[0], *_WORDS.split(name)}
+    return MASKED if words & set(private) or looks_like_date(name) else name
 
 
 def _counted(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twinbayes.cohort.contract.faults import RULES, Faults
+from twinbayes.cohort.contract.faults import FROM_HEADER, RULES, Faults
 
 IMPORT_RULES: Final[dict[str, str]] = {
     # --- the mapping file; rows are its lines
@@ -34,7 +34,8 @@ IMPORT_RULES: Final[dict[str, str]] = {
     "dictionary-malformed": "Export the data dictionary again; choices are '1, Male | 2, Female'.",
     "instrument-misplaced": "Export the raw data again, with the data dictionary of the same day.",
     # --- cells
-    "value-unmapped": "Add the value to values in the mapping, or to missing.",
+    "value-unmapped": "Add the value to values in the mapping, or to missing; put codes that begin "
+    "with 0 in quotes.",
     "not-a-number": "Write a plain number with the decimal mark that the mapping declares, without "
     "marks for thousands.",
     "limit-misplaced": "Only values of visits may be limits such as '<0.01'; map it under values.",
@@ -50,7 +51,7 @@ IMPORT_RULES: Final[dict[str, str]] = {
     "censoring-contradiction": "Give the limit as '<0.01', or by the column of censoring; not "
     "differently by both.",
     "closing-blank": "Fill in the vital status and the date that belongs to it.",
-    "closing-contradiction": "Correct the vital status or the date of death.",
+    "closing-contradiction": "Correct the vital status, the date of death or the last contact.",
     "excel-error": "Correct the formula that gives the error, and save the workbook.",
     "formula-unsaved": "Open the workbook, let it calculate, and save it; or paste values.",
 }  # fmt: skip
@@ -66,6 +67,6 @@ LISTED: Final[dict[str, str]] = {
 _ALL: Final = {**RULES, **IMPORT_RULES}
 
 
-def import_faults(what: str = "The import is refused") -> Faults:
+def import_faults(what: str = "The import is refused", counted: str = FROM_HEADER) -> Faults:
     """Return an empty collection of faults of an import."""
-    return Faults(_ALL, what)
+    return Faults(_ALL, what, counted)

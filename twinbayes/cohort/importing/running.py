@@ -27,7 +27,7 @@ from twinbayes.cohort.importing.shaping.events import event_blocks
 from twinbayes.cohort.importing.shaping.people import genomics_block, patients_block
 from twinbayes.cohort.importing.shaping.treatments import treatment_blocks
 from twinbayes.cohort.importing.shaping.visits import visit_blocks
-from twinbayes.cohort.importing.source import SourceTable
+from twinbayes.cohort.importing.source import SourceTable, folded
 from twinbayes.cohort.importing.usage import Usage
 from twinbayes.cohort.record import Cohort
 
@@ -106,7 +106,7 @@ def run_import(source: str | Path, mapping: str | Path) -> Import:
     """
     read = read_mapping(mapping)
     faults = import_faults()
-    tables = read_source(Path(source), read.mapping.format, read.mapping, faults)
+    tables, unread = read_source(Path(source), read.mapping.format, read.mapping, faults)
     desk = Desk(mapping=read.mapping, faults=faults, usage=Usage())
     parts = _parts(read, tables, desk)
     faults.raise_if_any()  # without its tables and columns nothing else can be judged
@@ -118,7 +118,7 @@ def run_import(source: str | Path, mapping: str | Path) -> Import:
     typed = _contract(read, blocks, faults)
     faults.raise_if_any(private)
     mapped = {rows.table.name for _, _, rows in parts}
-    ledger = balance(tables, mapped, blocks, desk.usage, private)
+    ledger = balance(tables, mapped, blocks, desk.usage, private, unread)
     text = read.mapping.source
     cohort = finish_cohort(
         name=read.mapping.name,
@@ -144,7 +144,8 @@ def _parts(
     for table, k, part in parts_of(read.mapping):
         found = find_table(part.table, tables)
         if isinstance(found, Problem):
-            if tables:  # otherwise why there is none has been said
+            # A table that could not be read has its own fault.
+            if not any(_same(fault.table, part.table) for fault in desk.faults.found) and tables:
                 place, line = (
                     f"tables.{table}[{k + 1}].table",
                     read.line("tables", table, k, "table"),
@@ -157,6 +158,10 @@ def _parts(
             desk.faults.add("no-patients", found.name, "the table has no rows")
         parts.append((table, part, rows))
     return parts
+
+
+def _same(file: str, name: str) -> bool:
+    return folded(name) in (folded(file), folded(file.rpartition(".")[0]))
 
 
 def _contract(

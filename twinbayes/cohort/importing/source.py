@@ -67,6 +67,8 @@ class Reader:
         Whether a path is of this format.
     read
         Path, mapping (None before there is one) and faults -> tables.
+    whole
+        Whether the source is one thing: a fault of any file of it is one of the import.
     rank
         Of several readers that recognise a path, the one of the highest rank reads it.
     """
@@ -74,4 +76,5 @@ class Reader:
     what: str
     recognises: Callable[[Path], bool]
     read: Callable[[Path, MappingFile | None, Faults], list[SourceTable]]
+    whole: bool = False
     rank: int = 0

@@ -55,6 +55,7 @@ BROKEN: list[tuple[str, str, str, int, str]] = [
     ("twinbayes/mapping/v1", "twinbayes/mapping/v2", "value-kind", 1, "known"),
     ("name: small", "nam: small", "key-unknown", 2, "did you mean 'name'"),
     ("name: small", "name: [a]", "value-kind", 2, "text"),
+    ("simulated: true", "simulated: true\nformat: exel", "value-kind", 4, "did you mean 'excel'"),
     ("simulated: true", "simulated: maybe", "value-kind", 3, "true or false"),
     ("simulated: true\n", "", "key-missing", 1, "'simulated'"),
     ('dates: "%d/%m/%Y"', 'dates: "%d %B %Y"', "date-format", 4, "format"),
@@ -87,8 +88,8 @@ BROKEN: list[tuple[str, str, str, int, str]] = [
     ("levels: [female, male]", "levels: {a: b}", "value-kind", 31, "list"),
     ("group: clinical", "grup: clinical", "key-unknown", 31, "did you mean 'group'"),
     ("sex: {table", "sex: &a {table", "", 0, ""),
-    ("variables:", "variables: !!python/object:os.system", "mapping-unreadable", 0, "tags"),
-    ("name: small", "name: small\nname: twice", "mapping-unreadable", 0, "twice"),
+    ("variables:", "variables: !!python/object:os.system", "mapping-unreadable", 30, "tags"),
+    ("name: small", "name: small\nname: twice", "mapping-unreadable", 3, "twice"),
     (GOOD, "- a\n- b\n", "mapping-unreadable", 0, "keys and values"),
     (GOOD, "", "mapping-unreadable", 0, "keys and values"),
 ]

@@ -12,6 +12,7 @@ _DIRECTIVE: Final = re.compile(r"%(.?)")
 _KNOWN: Final = frozenset("dmYyHMS")
 _LONGEST: Final = 40  # characters of a date
 _SECONDS: Final = 86_400
+_HALF: Final = 500_000  # microseconds
 _EPOCH: Final = datetime(1, 1, 1, tzinfo=UTC)
 # No two parts of it can match the same digits: a long cell takes no longer than its length.
 _LOOKS: Final = re.compile(
@@ -62,7 +63,8 @@ def moment(cell: object, form: str) -> int | None:
     else:
         return None
     since = found.replace(tzinfo=UTC) - _EPOCH
-    return since.days * _SECONDS + since.seconds
+    # Workbooks keep times as fractions, which may miss the second by a hair.
+    return since.days * _SECONDS + since.seconds + (since.microseconds >= _HALF)
 
 
 def days_between(start: int, end: int) -> float:

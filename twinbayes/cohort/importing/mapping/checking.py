@@ -18,6 +18,7 @@ from twinbayes.cohort.importing.mapping.description import (
     TreatmentsPart,
     VisitsPart,
 )
+from twinbayes.discovery import declared_names
 
 #: Columns that a part may map besides declared variables.
 FIXED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -34,6 +35,7 @@ FIXED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 OPEN: Final = (names.PATIENTS, names.GENOMICS)
 AGE: Final = "age_years"
+_READERS: Final = "twinbayes.cohort.importing.readers"
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -48,6 +50,9 @@ def check(mapping: MappingFile, noted: Noted) -> None:
     """Note what contradicts itself."""
     if mapping.dates is not None and not is_date_format(mapping.dates):
         noted.add(("dates",), "date-format", "the format of dates cannot be read")
+    readers = declared_names(_READERS, "READERS")
+    if mapping.format is not None and mapping.format not in readers:
+        noted.add(("format",), "value-kind", known_as(mapping.format, readers))
     for name in mapping.variables:
         if not _NAME.fullmatch(name):
             text = "a name has letters, digits and underscores"

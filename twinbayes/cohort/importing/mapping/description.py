@@ -207,7 +207,8 @@ class MappingFile:
     )
     decimal: Decimal = field(default=".", metadata=_says("Decimal mark."))
     dates: str | None = field(
-        default=None, metadata=_says("Format of dates, for columns with date: default.")
+        default=None,
+        metadata=_says("Format of dates; with it every day is a date, unless it says date: days."),
     )
     missing: Words = field(
         default=(), metadata=_says("Codes for a missing value, beside blank cells.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from twinbayes.cohort.contract.raw_tables import is_ordinary_file
 from twinbayes.cohort.importing.mapping.building import FAULTY, Noted, Place, build_record
@@ -14,6 +15,8 @@ from twinbayes.cohort.importing.mapping.description import MappingFile
 from twinbayes.cohort.importing.rules import import_faults
 from twinbayes.documents import Lines, read_yaml_lines
 from twinbayes.errors import CohortError
+
+_LINE: Final = re.compile(r", line ([0-9]{1,9})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +52,7 @@ def read_mapping(path: str | Path) -> ReadMapping:
     'my_registry'
     """
     path = Path(path)
-    faults = import_faults("The mapping is refused; rows are its lines")
+    faults = import_faults("The mapping is refused", "Rows are its lines.")
     if not is_ordinary_file(path):
         faults.add("mapping-unreadable", path.name, "there is no such file")
         faults.raise_if_any()
@@ -57,7 +60,8 @@ def read_mapping(path: str | Path) -> ReadMapping:
         document, lines = read_yaml_lines(path, CohortError)
     except CohortError as error:
         problem = str(error).removeprefix(f"{path.name}: ").rstrip(".")
-        faults.add("mapping-unreadable", path.name, problem)
+        at = _LINE.search(problem)
+        faults.add("mapping-unreadable", path.name, problem, rows=[int(at[1])] if at else None)
         faults.raise_if_any()
         raise
     noted = Noted()

@@ -58,7 +58,7 @@ def propose_mapping(source: str | Path) -> str:
     >>> print(propose_mapping("export"))  # doctest: +SKIP
     """
     path, faults = Path(source), import_faults("The source is refused")
-    tables = [_Looked.at(table) for table in read_source(path, None, None, faults)]
+    tables = [_Looked.at(table) for table in read_source(path, None, None, faults)[0]]
     faults.raise_if_any()
     drafted = _Draft(name=folded_header(path.resolve().stem) or "registry", tables=tables)
     return _HEAD.format(untold=UNTOLD) + yaml_text(drafted.mapping())

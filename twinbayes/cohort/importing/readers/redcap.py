@@ -163,6 +163,7 @@ READERS: Final = {
         what="REDCap: a folder with a CSV export of raw data and its data dictionary",
         recognises=lambda path: bool(_dictionaries(path)),
         read=_read,
+        whole=True,
         rank=2,
     )
 }

@@ -75,6 +75,12 @@ def _closing(
     alive = [k for k, s in enumerate(status) if s == names.LAST_CONTACT and died[k] is not None]
     problem = "the patient is alive, and has a date of death"
     rows.note("closing-contradiction", problem, alive, closing.vital_status)
+    late = [
+        k for k, s in enumerate(status)
+        if s == names.DEATH and (d := died[k]) is not None and (c := seen[k]) is not None and c > d
+    ]  # fmt: skip
+    problem = "the last contact is after the death"
+    rows.note("closing-contradiction", problem, late, closing.last_contact)
     # Where deaths have no column of their own, the last contact of the dead is their death.
     days = {
         names.DEATH: died if closing.death is not None else seen,
