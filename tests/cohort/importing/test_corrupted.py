@@ -178,6 +178,19 @@ def test_all_faults_are_told_at_once(hospital: Any, tmp_path: Path) -> None:
     assert set(error.faults["rule"]) == {"value-unmapped", "not-a-number", "not-a-date"}
 
 
+def test_what_follows_from_a_cell_that_cannot_be_read_is_no_second_fault(
+    hospital: Any, tmp_path: Path
+) -> None:
+    main = hospital.tables[MAIN]
+    died = int(main.index[main["date_of_death"] != ""][0])
+    cell(MAIN, "Data diagnosi", "ieri", 5)(hospital)
+    cell(MAIN, "date_of_death", "oggi", died + 2)(hospital)
+    cell(VISITS, "Data", "domani", 9)(hospital)
+    faults = refused(hospital, *hospital.write(tmp_path)).faults
+    assert list(faults["rule"]) == ["not-a-date"] * 3
+    assert set(faults["row"]) == {5, died + 2, 9}
+
+
 def alive_and_dead(hospital: Any) -> int:
     """Row of somebody who died, said to be alive."""
     status = hospital.tables[MAIN]["status"]

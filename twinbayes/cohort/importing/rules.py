@@ -54,6 +54,20 @@ IMPORT_RULES: Final[dict[str, str]] = {
     "closing-contradiction": "Correct the vital status, the date of death or the last contact.",
     "excel-error": "Correct the formula that gives the error, and save the workbook.",
     "formula-unsaved": "Open the workbook, let it calculate, and save it; or paste values.",
+    # --- rules of the contract whose remedy lies in the mapping
+    "missing-code": "Add the code to missing in the mapping, or say under values what it means.",
+    "not-allowed": "Say under values in the mapping which of them it means.",
+    "level-undeclared": "Say under values in the mapping which level it means, or add it to the "
+    "levels of the variable.",
+    "unknown-marker": "Say under values which marker it is, declare the marker under variables, or "
+    "leave its rows out by where.",
+    "unknown-treatment": "Say under values which treatment it is, declare the treatment under "
+    "variables, or leave its rows out by where.",
+    "variable-without-column": "Map a column to the variable, or remove it from variables.",
+    "below-minimum": "Check value and unit, or declare a smaller min under variables.",
+    "above-maximum": "Check value and unit, or declare a larger max under variables.",
+    "before-origin": "Check the dates of the cell and of day 0.",
+    "not-text": "Say under values in the mapping what the number means.",
 }  # fmt: skip
 
 #: Rows that are left out and listed: rule -> reason.

@@ -175,7 +175,8 @@ def _contract(
     # Cells that could not be read are blank by now: what follows from that is no second fault.
     spoilt = {(fault.table, fault.row, fault.column) for fault in faults.found}
     ends = {block.source for block in blocks.get(names.EVENTS, ())}
-    open_ends = any(fault.table in ends or fault.rule == "origin-blank" for fault in faults.found)
+    ends |= {block.source for block in blocks.get(names.PATIENTS, ())}  # with the origins
+    open_ends = any(fault.table in ends for fault in faults.found)
     for fault in broken.found:
         place = _Place(read, blocks, fault.table)
         row = None if fault.row is None else fault.row - FIRST_DATA_ROW

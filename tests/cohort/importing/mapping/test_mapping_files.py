@@ -85,6 +85,7 @@ BROKEN: list[tuple[str, str, str, int, str]] = [
     ("      last_contact: seen", "      vital_status: seen", "key-missing", 23, "'death'"),
     ("{start_day: begun}", "{start: begun}", "key-missing", 29, "'start_day'"),
     ("{table: treatments}", "{table: drugs}", "value-kind", 33, "known"),
+    ("levels: [female, male]", "levels: ['female|x', male]", "value-kind", 31, "bar"),
     ("levels: [female, male]", "levels: {a: b}", "value-kind", 31, "list"),
     ("group: clinical", "grup: clinical", "key-unknown", 31, "did you mean 'group'"),
     ("sex: {table", "sex: &a {table", "", 0, ""),

@@ -39,6 +39,7 @@ class Rows:
         self.table = table
         self._mapping, self._faults, self._usage = mapping, faults, usage
         self._taken: Sequence[int] = range(len(table.rows))
+        self._spoilt: defaultdict[str | None, set[int]] = defaultdict(set)
 
     def __len__(self) -> int:
         """Return the number of rows taken."""
@@ -132,14 +133,25 @@ class Rows:
             for at, origin in zip(self.moments(cell), origins, strict=True)
         ]
 
-    def note(self, rule: str, problem: str, rows: Sequence[int], cell: Cell | None = None) -> None:
-        """Note a fault at positions among the rows taken."""
-        if rows:
-            numbers = self.numbers
-            self._faults.add(
-                rule, self.table.name, problem,
-                column=self.header_of(cell), rows=[numbers[k] for k in rows],
-            )  # fmt: skip
+    def note(
+        self,
+        rule: str,
+        problem: str,
+        rows: Sequence[int],
+        cell: Cell | None = None,
+        following: Sequence[Cell | None] = (),
+    ) -> None:
+        """Note a fault at positions among the rows taken.
+
+        What only follows from a cell that could not be read, among those of `following`, is no
+        fault by itself.
+        """
+        spoilt = {row for one in following for row in self._spoilt[self.header_of(one)]}
+        numbers = self.numbers if rows else []
+        own = [numbers[k] for k in rows if numbers[k] not in spoilt]
+        if own:
+            column = self.header_of(cell)
+            self._faults.add(rule, self.table.name, problem, column=column, rows=own)
 
     def leave_out(self, rule: str, rows: Sequence[int]) -> None:
         """Say why rows at positions among those taken are left out."""
@@ -207,6 +219,7 @@ class Rows:
                 found = None
             out.append(found)
         for problem, rows in wrong.items():
+            self._spoilt[header].update(rows)
             self._faults.add(problem.rule, self.table.name, problem.text, column=header, rows=rows)
         return out
 

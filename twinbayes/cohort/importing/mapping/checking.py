@@ -53,7 +53,10 @@ def check(mapping: MappingFile, noted: Noted) -> None:
     readers = declared_names(_READERS, "READERS")
     if mapping.format is not None and mapping.format not in readers:
         noted.add(("format",), "value-kind", known_as(mapping.format, readers))
-    for name in mapping.variables:
+    for name, variable in mapping.variables.items():
+        if any("|" in level or level != level.strip() for level in variable.levels):
+            text = "a level has a bar, or blanks around it"
+            noted.add(("variables", name, "levels"), "value-kind", text)
         if not _NAME.fullmatch(name):
             text = "a name has letters, digits and underscores"
             noted.add(("variables", name), "name-unknown", text)

@@ -94,7 +94,9 @@ def _closing(
     cells = {names.DEATH: closing.death or closing.last_contact,
              names.LAST_CONTACT: closing.last_contact}  # fmt: skip
     problem = "the vital status, or the date that belongs to it, is blank"
-    rows.note("closing-blank", problem, blank, closing.vital_status or closing.last_contact)
+    ends = (closing.vital_status, closing.death, closing.last_contact)
+    told = closing.vital_status or closing.last_contact or closing.death
+    rows.note("closing-blank", problem, blank, told, [end for end in ends if end is not None])
     for event, when in days.items():
         own = [day if s == event else None for day, s in zip(when, status, strict=True)]
         yield _dated(rows, linked, event, own, headers, rows.header_of(cells[event]))

@@ -22,7 +22,8 @@ def patients_block(part: PatientsPart, rows: Rows, desk: Desk) -> Block:
     if part.origin is not None:
         since = rows.moments(part.origin)
         blank = [k for k, day in enumerate(since) if day is None and ids[k] is not None]
-        rows.note("origin-blank", "the date of day 0 is blank or unreadable", blank, part.origin)
+        problem = "the date of day 0 is blank"
+        rows.note("origin-blank", problem, blank, part.origin, [part.origin])
     for k, patient in enumerate(ids):
         if patient is not None:
             desk.origins.setdefault(patient, None if since is None else since[k])
