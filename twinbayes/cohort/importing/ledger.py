@@ -118,13 +118,12 @@ def balance(
         if table.name not in mapped:
             continue
         taken, reasons = used.get(table.name, set()), usage.reasons[table.name]
-        out = [(table.name, row, "blank-row") for row in table.blank]
+        shown = masked(table.name, private)
+        out = [(shown, row, "blank-row") for row in table.blank]
         out += [
-            (table.name, row, reasons.get(row, "no-value"))
-            for row in table.numbers
-            if row not in taken
+            (shown, row, reasons.get(row, "no-value")) for row in table.numbers if row not in taken
         ]
-        counts.append((table.name, len(table.rows) + len(table.blank), len(taken), len(out)))
+        counts.append((shown, len(table.rows) + len(table.blank), len(taken), len(out)))
         listed += sorted(out, key=lambda entry: entry[1])
     columns = ["table", "rows_in", "rows_used", "rows_listed"]
     return Ledger(
@@ -134,7 +133,7 @@ def balance(
             [(*entry, LISTED[entry[2]]) for entry in listed], columns=list(EXCLUDED_COLUMNS)
         ).astype({"row": "int64"}),
         unmapped_columns={
-            t.name: tuple(
+            masked(t.name, private): tuple(
                 masked(name or f"(column {k + 1})", private)
                 for k, name in enumerate(t.header)
                 if k not in usage.columns[t.name]

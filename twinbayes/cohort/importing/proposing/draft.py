@@ -20,6 +20,7 @@ from twinbayes.cohort.importing.proposing.headers import (
     folded_header,
     meaning_of,
     name_of,
+    unit_of,
 )
 from twinbayes.cohort.importing.proposing.kinds import Kind, kind_of
 from twinbayes.cohort.importing.rules import import_faults
@@ -170,7 +171,8 @@ class _Draft:
                 labels = looked.table.labels.get(column, {})
                 levels = list(labels.values()) or list(kind.levels)
                 columns[name] = self._cell(looked, column)
-                self._declare(name, names.PATIENTS, **({"levels": levels} if levels else {}))
+                more: dict[str, Any] = {"levels": levels} if levels else _unit(column)
+                self._declare(name, names.PATIENTS, **more)
         parts[names.PATIENTS] = {**part, "columns": columns}
         closing = {
             key: self._worded(looked, key)
@@ -213,8 +215,8 @@ class _Draft:
         else:
             numbers = [c for c in looked.rest() if looked.kinds[c].what == "number"]
             markers = {name_of(c, self.taken): self._cell(looked, c) for c in numbers}
-            for marker in markers:
-                self._declare(marker, names.VISITS)
+            for marker, column in zip(markers, numbers, strict=True):
+                self._declare(marker, names.VISITS, **_unit(column))
             if markers:
                 part = {"table": table, "columns": columns, "markers": markers}
                 parts[names.VISITS].append(part)
@@ -254,3 +256,8 @@ class _Draft:
         group = {"group": "clinical"} if table == names.PATIENTS else {}
         self.variables[name] = {"table": table, **group, **more}
         self.taken.add(name)
+
+
+def _unit(column: str) -> dict[str, Any]:
+    unit = unit_of(column)
+    return {} if unit is None else {"unit": unit}

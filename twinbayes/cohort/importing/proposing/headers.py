@@ -60,6 +60,16 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
             "w": "female", "woman": "female"},
     "vital_status": {**dict.fromkeys(_DEAD, "death"), **dict.fromkeys(_ALIVE, "last_contact")},
 }  # fmt: skip
+# Events under the names that models of this package use.
+_EVENTS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("recidiva", "ricaduta", "rezidiv", "recurrence"), "relapse"),
+    **dict.fromkeys(("remissione_completa", "cr", "komplette_remission"), "complete_remission"),
+    **dict.fromkeys(("trapianto", "transplant", "tmo", "transplantation"), "transplantation"),
+    **dict.fromkeys(("progressione", "progress", "progression"), "progression"),
+}
+_UNIT: Final = re.compile(
+    r"(?:^|[\s(\[,])((?:10[*^][0-9]{1,2}|[munpk]?(?:g|mol|U|kat))/[dmu]?[Ll]|%)[)\]]?$"
+)
 MISSING: Final = ("-9", "-99", "-999", "NA", "N/A", "n.a.", "n.d.", "nd", "ND", "N.D.", "?", "-")
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
 _PREFIX: Final = re.compile(r"^(date_of|date|data_di|data_della|data)_|_(date|data)$")
@@ -87,6 +97,7 @@ def name_of(header: str, taken: set[str], *, event: bool = False) -> str:
     name = folded_header(header)
     if event:
         name = _PREFIX.sub("", name) or name
+        name = _EVENTS.get(name, name)
     elif re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", header):
         name = header  # names of genes keep their capitals
     if not name or not name[0].isalpha():
@@ -96,3 +107,15 @@ def name_of(header: str, taken: set[str], *, event: bool = False) -> str:
         own, k = f"{name}_{k}", k + 1
     taken.add(own)
     return own
+
+
+def unit_of(header: str) -> str | None:
+    """The unit that a header ends in, in UCUM, or None.
+
+    Examples
+    --------
+    >>> unit_of("WBC (10^9/L)"), unit_of("Hb g/dL"), unit_of("age")
+    ('10*9/L', 'g/dL', None)
+    """
+    found = _UNIT.search(header.strip()[-24:])
+    return None if found is None else found[1].replace("^", "*")
