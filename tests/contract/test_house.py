@@ -22,6 +22,7 @@ NOT_LOCKED = {"gpu"}
 PUBLIC = {
     "__version__", "read_cohort", "Cohort", "disease", "ModelSpec", "load_priors", "PriorSet",
     "Aggregate", "AggregateFit", "read_aggregate", "cohort_from_tables", "new_patient",
+    "import_cohort", "propose_mapping",
     "assemble", "fit", "Fit", "load_fit", "Twin", "Scenario", "review", "datasets",
 }  # fmt: skip
 NAMES = {

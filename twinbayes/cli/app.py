@@ -1,4 +1,4 @@
-"""The command line: disease, check, fit, review, twin, effect, priors, simulate, demo.
+"""The command line: import, disease, check, fit, review, twin, effect, priors, simulate, demo.
 
 Exit codes are those of `answers.EXIT_CODES`. With ``--json`` standard output carries one JSON
 object and nothing else. A place to write to is tried before anything that takes long. Heavy
@@ -39,6 +39,8 @@ from twinbayes.cli.commands import (
     verdict_of,
 )
 from twinbayes.cli.diseases import diseases
+from twinbayes.cli.imports import EXAMPLE as IMPORT_EXAMPLE
+from twinbayes.cli.imports import import_source
 from twinbayes.cli.known import known_diseases
 from twinbayes.cli.priors import priors as prior_commands
 from twinbayes.cli.simulate import EXAMPLE, simulate
@@ -58,6 +60,7 @@ app.add_typer(twins, name="twin")
 app.add_typer(prior_commands, name="priors")
 app.add_typer(diseases, name="disease")
 app.command(epilog=EXAMPLE)(simulate)
+app.command("import", epilog=IMPORT_EXAMPLE)(import_source)
 
 
 def _print_version(asked: bool) -> None:

@@ -2,6 +2,8 @@
 
 from twinbayes.cohort.aggregate import Aggregate, read_aggregate
 from twinbayes.cohort.contract.validation import cohort_from_tables
+from twinbayes.cohort.importing.proposing.draft import propose_mapping
+from twinbayes.cohort.importing.running import import_cohort
 from twinbayes.cohort.newcomer import NEW_CENTRE, new_patient
 from twinbayes.cohort.quality.report import QualityReport
 from twinbayes.cohort.reading import read_cohort
@@ -13,7 +15,9 @@ __all__ = [
     "Cohort",
     "QualityReport",
     "cohort_from_tables",
+    "import_cohort",
     "new_patient",
+    "propose_mapping",
     "read_aggregate",
     "read_cohort",
 ]

@@ -12,6 +12,8 @@ from twinbayes.errors import CohortError
 
 _SHOWN_PER_PLACE: Final = 3  # of one table, column and rule
 _SHOWN: Final = 20
+FROM_HEADER: Final = "Rows count the header as row 1."
+CONTRACT_BROKEN: Final = "The tables break the data contract"
 
 #: Every rule of the data contract with its remedy. Rows are counted with the header as row 1.
 RULES: Final[dict[str, str]] = {
@@ -107,12 +109,19 @@ class Fault(NamedTuple):
 class Faults:
     """Collects faults during one reading, to be raised together at its end.
 
-    `rules` holds the remedy of every rule; those of the cohort contract by default.
+    `rules` holds the remedy of every rule; those of the cohort contract by default. `what` begins
+    the message, and `counted` says how rows are.
     """
 
-    def __init__(self, rules: Mapping[str, str] = RULES) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, str] = RULES,
+        what: str = CONTRACT_BROKEN,
+        counted: str = FROM_HEADER,
+    ) -> None:
         self._faults: list[Fault] = []
         self._rules = rules
+        self._what, self._counted = what, counted
 
     def add(
         self,
@@ -134,9 +143,14 @@ class Faults:
         """Return the number of faults so far."""
         return len(self._faults)
 
+    @property
+    def found(self) -> tuple[Fault, ...]:
+        """The faults so far; what several readings of a cell find is one fault."""
+        return tuple(dict.fromkeys(self._faults))
+
     def frame(self, private: Collection[str] = ()) -> DataFrame:
         """Return one row a fault; a column whose name is in `private` is masked."""
-        frame = DataFrame(self._faults, columns=list(Fault._fields))
+        frame = DataFrame(self.found, columns=list(Fault._fields))
         frame["row"] = frame["row"].astype("Int64")
         # A matrix stored with patients as columns must not leak them as column names.
         frame["column"] = frame["column"].mask(frame["column"].isin(list(private)), "(masked)")
@@ -146,17 +160,17 @@ class Faults:
         """Raise one CohortError that lists every fault, or return if there is none."""
         if self._faults:
             frame = self.frame(private)
-            raise CohortError(_message(frame), frame)
+            raise CohortError(_message(frame, self._what, self._counted), frame)
 
 
-def _message(frame: DataFrame) -> str:
+def _message(frame: DataFrame, what: str, counted: str) -> str:
     counts = frame["rule"].value_counts()
     place = frame.groupby(["table", "column", "rule"], dropna=False, sort=False)
     shown = frame[place.cumcount() < _SHOWN_PER_PLACE].head(_SHOWN)
     lines = [
-        f"The tables break the data contract: {len(frame)} "
+        f"{what}: {len(frame)} "
         f"{'fault' if len(frame) == 1 else 'faults'} against {len(counts)} "
-        f"{'rule' if len(counts) == 1 else 'rules'}. Rows count the header as row 1."
+        f"{'rule' if len(counts) == 1 else 'rules'}. {counted}"
     ]
     lines += [
         f"  {_where(row.table, row.row, row.column)}: {row.rule}: {row.problem}. {row.remedy}"

@@ -1,0 +1,1 @@
+"""Hospital data in: files and a mapping, to a validated cohort and a ledger of every row."""

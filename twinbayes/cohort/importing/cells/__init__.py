@@ -1,0 +1,1 @@
+"""Cells of hospital tables: text, numbers with limits and units, dates as days."""

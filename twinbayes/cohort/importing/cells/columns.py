@@ -1,0 +1,250 @@
+"""The rows of one source table that a part of the mapping takes, column by column."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.importing.cells.dates import DAYS, days_between, looks_like_date, moment
+from twinbayes.cohort.importing.cells.units import Conversion
+from twinbayes.cohort.importing.cells.values import (
+    Measured,
+    Problem,
+    is_limit,
+    measured,
+    number,
+    spelt,
+)
+from twinbayes.cohort.importing.mapping.description import Cell, MappingFile, Words
+from twinbayes.cohort.importing.source import SourceTable
+from twinbayes.cohort.importing.usage import Usage
+from twinbayes.spelling import nearest
+
+_COMPARED: Final = 200  # headers that a missing one is compared with
+_DATE: Final = Problem("calendar-date", "the cell holds a calendar date")
+
+
+class Rows:
+    """Rows of a source table; every cell that cannot be read is noted as a fault.
+
+    Cells are judged value by value: a registry repeats few values often.
+    """
+
+    def __init__(
+        self, table: SourceTable, mapping: MappingFile, faults: Faults, usage: Usage
+    ) -> None:
+        self.table = table
+        self._mapping, self._faults, self._usage = mapping, faults, usage
+        self._taken: Sequence[int] = range(len(table.rows))
+        self._spoilt: defaultdict[str | None, set[int]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        """Return the number of rows taken."""
+        return len(self._taken)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Row numbers in the source."""
+        return [self.table.numbers[k] for k in self._taken]
+
+    def require(self, where: Mapping[str, Words], cells: Sequence[Cell]) -> None:
+        """Note columns that are not there, or of which there are several."""
+        for spellings in (*((column,) for column in where), *(cell.column for cell in cells)):
+            if spellings:
+                self._position(spellings)
+
+    def take(self, where: Mapping[str, Words]) -> None:
+        """Keep rows whose columns have one of the values, or what these mean."""
+        for column, wanted in where.items():
+            position = self._position((column,))
+            if position is None:
+                continue
+            labels = self.table.labels.get(self.table.header[position], {})
+            keep = []
+            for k in self._taken:
+                text = spelt(self.table.rows[k][position])
+                if text in wanted or labels.get(str(text)) in wanted:
+                    keep.append(k)
+            dropped = set(self._taken) - set(keep)
+            reasons = self._usage.reasons[self.table.name]
+            for k in dropped:
+                reasons.setdefault(self.table.numbers[k], "not-selected")
+            self._taken = keep
+
+    def header_of(self, cell: Cell | None) -> str | None:
+        """The column of the source that a cell is read from, once it is known to be there."""
+        if cell is None:
+            return None
+        for name in cell.column:
+            if places := self.table.places(name):
+                return self.table.header[places[0]]
+        return None
+
+    def text(self, cell: Cell) -> list[str | None]:
+        """Cells as text, None where missing."""
+
+        def judge(given: object, value: Any) -> object:
+            return _DATE if looks_like_date(value) else value
+
+        return self._judged(cell, judge, labelled=True)
+
+    def number(self, cell: Cell, conversion: Conversion | None = None) -> list[float | None]:
+        """Cells as numbers, None where missing."""
+
+        def judge(given: object, value: Any) -> object:
+            if is_limit(value):
+                return Problem("limit-misplaced", "the cell is a limit, not a value")
+            found = number(value, self._decimal(cell, given))
+            return _no_number(value) if found is None else _converted(found, conversion)
+
+        return self._judged(cell, judge)
+
+    def measured(self, cell: Cell, conversion: Conversion | None = None) -> list[Measured | None]:
+        """Cells as numbers or limits, None where missing."""
+
+        def judge(given: object, value: Any) -> object:
+            found = measured(value, self._decimal(cell, given))
+            if found is None:
+                return _no_number(value)
+            return found._replace(number=_converted(found.number, conversion))
+
+        return self._judged(cell, judge)
+
+    def moments(self, cell: Cell) -> list[int | None]:
+        """Dates as seconds since the beginning of the calendar, None where missing."""
+        form = cell.date or self._mapping.dates or DAYS
+        problem = Problem("not-a-date", "the cell is no date of the format")
+
+        def judge(given: object, value: Any) -> object:
+            found = moment(value, form)
+            return problem if found is None else found
+
+        return self._judged(cell, judge, dates=True)
+
+    def days(self, cell: Cell, origins: Sequence[int | None]) -> list[float | None]:
+        """Days since the origin of each row's patient, from dates or from numbers of days."""
+        if (cell.date or self._mapping.dates or DAYS) == DAYS:
+            return self.number(cell)
+        return [
+            None if at is None or origin is None else days_between(origin, at)
+            for at, origin in zip(self.moments(cell), origins, strict=True)
+        ]
+
+    def note(
+        self,
+        rule: str,
+        problem: str,
+        rows: Sequence[int],
+        cell: Cell | None = None,
+        following: Sequence[Cell | None] = (),
+    ) -> None:
+        """Note a fault at positions among the rows taken.
+
+        What only follows from a cell that could not be read, among those of `following`, is no
+        fault by itself.
+        """
+        spoilt = {row for one in following for row in self._spoilt[self.header_of(one)]}
+        numbers = self.numbers if rows else []
+        own = [numbers[k] for k in rows if numbers[k] not in spoilt]
+        if own:
+            column = self.header_of(cell)
+            self._faults.add(rule, self.table.name, problem, column=column, rows=own)
+
+    def leave_out(self, rule: str, rows: Sequence[int]) -> None:
+        """Say why rows at positions among those taken are left out."""
+        reasons, numbers = self._usage.reasons[self.table.name], self.numbers
+        for k in rows:
+            reasons[numbers[k]] = rule
+
+    def _decimal(self, cell: Cell, given: object) -> str:
+        return (cell.decimal or self._mapping.decimal) if isinstance(given, str) else "."
+
+    def _judged(
+        self,
+        cell: Cell,
+        judge: Callable[[object, Any], object],
+        *,
+        labelled: bool = False,
+        dates: bool = False,
+    ) -> list[Any]:
+        position = self._position(cell.column) if cell.column else None
+        if position is None and cell.constant is None:
+            return [None] * len(self)
+        header = "" if position is None else self.table.header[position]
+        labels = self.table.labels.get(header, {})
+        missing = {*self._mapping.missing, *cell.missing}
+        meant = {v: None if to is None else str(spelt(to)) for v, to in cell.values.items()}
+        kept = {to for to in meant.values() if to is not None}
+
+        def of(given: object) -> object:
+            value = spelt(given)
+            if value is None or isinstance(value, Problem) or value in missing:
+                return None if value in missing else value
+            if isinstance(given, Problem):
+                return given
+            if isinstance(value, date):
+                return judge(given, value) if dates else _DATE
+            value = str(value)
+            label = labels.get(value)
+            if meant:
+                if value in meant or label in meant:
+                    value = meant[value] if value in meant else meant[str(label)]
+                elif value not in kept:
+                    return Problem(
+                        "value-unmapped", "the mapping does not say what the value means"
+                    )
+                return None if value is None else judge(0 if value in kept else given, value)
+            return judge(given, label if labelled and label is not None else value)
+
+        if position is None:
+            return self._noted([cell.constant] * len(self), of, None)
+        return self._noted([self.table.rows[k][position] for k in self._taken], of, header)
+
+    def _noted(
+        self, cells: list[Any], of: Callable[[object], object], header: str | None
+    ) -> list[Any]:
+        seen: dict[tuple[type, object], object] = {}
+        out: list[Any] = []
+        wrong: defaultdict[Problem, list[int]] = defaultdict(list)
+        for k, given in zip(self._taken, cells, strict=True):
+            key = (type(given), given)
+            if key not in seen:
+                seen[key] = of(given)
+            found = seen[key]
+            if isinstance(found, Problem):
+                wrong[found].append(self.table.numbers[k])
+                found = None
+            out.append(found)
+        for problem, rows in wrong.items():
+            self._spoilt[header].update(rows)
+            self._faults.add(problem.rule, self.table.name, problem.text, column=header, rows=rows)
+        return out
+
+    def _position(self, spellings: Words) -> int | None:
+        """Position of the one column that is meant, or None with a fault noted."""
+        places = sorted({k for name in spellings for k in self.table.places(name)})
+        used = self._usage.columns[self.table.name]
+        if len(places) == 1:
+            used.add(places[0])
+            return places[0]
+        name = spellings[0]
+        if places:
+            problem = f"{len(places)} columns are called so"
+            self._faults.add("source-column-ambiguous", self.table.name, problem, column=name)
+            used.update(places)
+        else:
+            alike = nearest(name, self.table.header[:_COMPARED])
+            problem = "the column is not there" + f"; it may be {alike!r}" * (alike is not None)
+            self._faults.add("source-column-missing", self.table.name, problem, column=name)
+        return None
+
+
+def _no_number(value: str) -> Problem:
+    return _DATE if looks_like_date(value) else Problem("not-a-number", "the cell is not a number")
+
+
+def _converted(value: float, conversion: Conversion | None) -> float:
+    return value if conversion is None else conversion.of(value)

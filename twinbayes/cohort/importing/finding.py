@@ -1,0 +1,103 @@
+"""A source read by the reader that recognises it, and tables of it found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.importing.cells.values import Problem
+from twinbayes.cohort.importing.mapping.checking import parts_of
+from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.readers import READERS
+from twinbayes.cohort.importing.rules import import_faults
+from twinbayes.cohort.importing.source import Reader, SourceTable, folded
+from twinbayes.errors import require_known
+
+
+def read_source(
+    path: Path, form: str | None, mapping: MappingFile | None, faults: Faults
+) -> tuple[list[SourceTable], int]:
+    """Read every table of a source; what cannot be read is noted as a fault.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+    form
+        Name of a reader, or None for the one that recognises the path.
+    mapping
+        The mapping, or None before there is one.
+    faults
+        Where faults are noted; those of files and sheets that are not mapped are no hindrance.
+
+    Returns
+    -------
+    tuple
+        The tables, and the number of those that are not mapped and could not be read.
+
+    Raises
+    ------
+    OptionError
+        If the reader is unknown.
+    """
+    reader = _reader(path, form, faults)
+    if reader is None:
+        return [], 0
+    found = import_faults()
+    tables = reader.read(path, mapping, found)
+    if not tables and not len(found):
+        faults.add("source-missing", path.name, f"no table is there ({reader.what})")
+    unread = set()
+    for fault in found.found:
+        if (
+            mapping is None
+            or reader.whole
+            or fault.table == path.name
+            or _is_mapped(fault.table, mapping)
+        ):
+            rows = None if fault.row is None else [fault.row]
+            faults.add(fault.rule, fault.table, fault.problem, column=fault.column, rows=rows)
+        else:
+            unread.add(fault.table)
+    return [table for table in tables if table.name not in unread], len(unread)
+
+
+def _is_mapped(name: str, mapping: MappingFile) -> bool:
+    own = {folded(name), folded(name.rpartition(".")[0])}
+    return any(folded(part.table) in own for _, _, part in parts_of(mapping))
+
+
+def _reader(path: Path, form: str | None, faults: Faults) -> Reader | None:
+    if form is not None:
+        require_known(form, READERS, "format")
+    if not path.is_dir() and not path.is_file():
+        there = path.exists()
+        rule = "source-irregular" if there else "source-missing"
+        problem = "it is neither a file nor a folder" if there else "there is nothing of this name"
+        faults.add(rule, path.name, problem)
+        return None
+    if form is not None:
+        return READERS[form]
+    fitting = [reader for reader in READERS.values() if reader.recognises(path)]
+    if fitting:
+        return max(fitting, key=lambda reader: reader.rank)
+    known = "; ".join(reader.what for reader in READERS.values())
+    faults.add("source-missing", path.name, f"it is no source of a known format ({known})")
+    return None
+
+
+def find_table(name: str, tables: Sequence[SourceTable]) -> SourceTable | Problem:
+    """The table of a name: as it is written, or without capitals, or without its suffix."""
+    for same in (
+        lambda own: own == name,
+        lambda own: folded(own) == folded(name),
+        lambda own: folded(own.rpartition(".")[0]) == folded(name),
+    ):
+        found = [table for table in tables if same(table.name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            problem = f"{len(found)} tables of the source may be meant by {name!r}"
+            return Problem("source-table-ambiguous", problem)
+    return Problem("source-table-missing", f"the source has no table {name!r}")

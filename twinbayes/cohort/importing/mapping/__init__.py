@@ -1,0 +1,1 @@
+"""Mapping files: which columns of which tables become what."""

@@ -1,0 +1,195 @@
+"""A mapping held against itself: names that fit, columns that the contract needs, dates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from twinbayes import names
+from twinbayes.cohort.importing.cells.dates import DAYS, is_date_format
+from twinbayes.cohort.importing.mapping.building import Noted, Place, known_as
+from twinbayes.cohort.importing.mapping.description import (
+    Cell,
+    EventsPart,
+    MappingFile,
+    Part,
+    PatientsPart,
+    TreatmentsPart,
+    VisitsPart,
+)
+from twinbayes.discovery import declared_names
+
+#: Columns that a part may map besides declared variables.
+FIXED: Final[Mapping[str, tuple[str, ...]]] = {
+    names.PATIENTS: (names.PATIENT_ID, names.SUBGROUP, names.CENTRE),
+    names.GENOMICS: (names.PATIENT_ID,),
+    names.VISITS: (
+        *(names.PATIENT_ID, names.DAY, names.MARKER, names.VISIT_VALUE, names.CENSORED),
+        "unit",
+    ),
+    names.EVENTS: (names.PATIENT_ID, names.DAY, names.DAY_LOWER, names.EVENT),
+    names.TREATMENTS: (
+        *(names.PATIENT_ID, "start_day", "stop_day", names.TREATMENT, "dose", "line"),
+    ),
+}
+OPEN: Final = (names.PATIENTS, names.GENOMICS)
+AGE: Final = "age_years"
+_READERS: Final = "twinbayes.cohort.importing.readers"
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def parts_of(mapping: MappingFile) -> Iterator[tuple[str, int, Part]]:
+    """Every part with its table and position."""
+    for table in FIXED:
+        for k, part in enumerate(getattr(mapping.tables, table)):
+            yield table, k, part
+
+
+def check(mapping: MappingFile, noted: Noted) -> None:
+    """Note what contradicts itself."""
+    if mapping.dates is not None and not is_date_format(mapping.dates):
+        noted.add(("dates",), "date-format", "the format of dates cannot be read")
+    readers = declared_names(_READERS, "READERS")
+    if mapping.format is not None and mapping.format not in readers:
+        noted.add(("format",), "value-kind", known_as(mapping.format, readers))
+    for name, variable in mapping.variables.items():
+        if any("|" in level or level != level.strip() for level in variable.levels):
+            text = "a level has a bar, or blanks around it"
+            noted.add(("variables", name, "levels"), "value-kind", text)
+        if not _NAME.fullmatch(name):
+            text = "a name has letters, digits and underscores"
+            noted.add(("variables", name), "name-unknown", text)
+    dated = False
+    for table, k, part in parts_of(mapping):
+        place: Place = ("tables", table, k)
+        _check_columns(mapping, table, part, place, noted)
+        _check_shape(mapping, part, place, noted)
+        for where, cell in cells_of(part):
+            dated |= _check_cell(mapping, cell, (*place, *where), noted)
+    if dated:
+        for k, part in enumerate(mapping.tables.patients):
+            if part.origin is None:
+                text = "dates are mapped, and the patients have no day 0"
+                noted.add(("tables", names.PATIENTS, k), "origin-undeclared", text)
+
+
+def cells_of(part: Part) -> Iterator[tuple[tuple[str, ...], Cell]]:
+    """Every cell of a part, with its place in it."""
+    for name, cell in part.columns.items():
+        yield ("columns", name), cell
+    if isinstance(part, PatientsPart) and part.origin is not None:
+        yield ("origin",), part.origin
+    if isinstance(part, VisitsPart):
+        yield from ((("markers", name), cell) for name, cell in part.markers.items())
+    if isinstance(part, EventsPart):
+        yield from ((("events", name), cell) for name, cell in part.events.items())
+        if part.closing is not None:
+            for key in ("vital_status", "death", "last_contact"):
+                if (cell := getattr(part.closing, key)) is not None:
+                    yield ("closing", key), cell
+    if isinstance(part, TreatmentsPart):
+        for name, given in part.treatments.items():
+            for key in ("start_day", "stop_day", "dose", "line"):
+                if (cell := getattr(given, key)) is not None:
+                    yield ("treatments", name, key), cell
+
+
+def is_day(where: tuple[str, ...]) -> bool:
+    """Whether a place in a part holds a day."""
+    last = where[-1]
+    if where[0] in ("events", "origin"):
+        return True
+    if where[0] == "closing":
+        return last != "vital_status"
+    return last in (names.DAY, names.DAY_LOWER, "start_day", "stop_day")
+
+
+def _check_columns(
+    mapping: MappingFile, table: str, part: Part, place: Place, noted: Noted
+) -> None:
+    declared = tuple(n for n, v in mapping.variables.items() if v.table == table)
+    known = FIXED[table] + (declared if table in OPEN else ())
+    for name in part.columns:
+        if name not in known:
+            noted.add((*place, "columns", name), "name-unknown", known_as(name, known))
+    needed = FIXED[table] if table in OPEN else (names.PATIENT_ID,)
+    for name in needed:
+        if name not in part.columns:
+            noted.add((*place, "columns"), "key-missing", f"{name!r} is not there")
+    named = (
+        ("markers", part.markers)
+        if isinstance(part, VisitsPart)
+        else ("treatments", part.treatments)
+        if isinstance(part, TreatmentsPart)
+        else ("", {})
+    )
+    for name in named[1]:
+        if name not in declared:
+            noted.add((*place, named[0], name), "name-unknown", known_as(name, declared))
+
+
+def _check_shape(mapping: MappingFile, part: Part, place: Place, noted: Noted) -> None:
+    """One row a value, or one column a value; not both and not neither."""
+    needed: tuple[str, ...] = ()
+    if isinstance(part, VisitsPart):
+        own, wide = (names.MARKER, names.VISIT_VALUE), bool(part.markers)
+        needed, what = (names.DAY,), "markers"
+    elif isinstance(part, EventsPart):
+        own, wide = (names.DAY, names.EVENT), bool(part.events) or part.closing is not None
+        what = "events or closing"
+    elif isinstance(part, TreatmentsPart):
+        own, wide = ("start_day", names.TREATMENT), bool(part.treatments)
+        what = "treatments"
+    else:
+        return
+    columns = (*place, "columns")
+    for name in (*needed, *(() if wide else own)):
+        if name not in part.columns:
+            hint = "" if wide or name in needed else f" (or give {what})"
+            noted.add(columns, "key-missing", f"{name!r} is not there{hint}")
+    if wide:
+        for name in part.columns:
+            if name not in (names.PATIENT_ID, *needed) and name in FIXED_OF[type(part)]:
+                text = f"{name!r} is of one row a value, and {what} of one column a value"
+                noted.add((*columns, name), "contradiction", text)
+    if isinstance(part, EventsPart) and part.closing is not None:
+        ends = part.closing
+        if ends.death is None and ends.last_contact is None:
+            text = "'death' or 'last_contact' is not there"
+            noted.add((*place, "closing"), "key-missing", text)
+
+
+FIXED_OF: Final[Mapping[type[Part], tuple[str, ...]]] = {
+    VisitsPart: FIXED[names.VISITS],
+    EventsPart: FIXED[names.EVENTS],
+    TreatmentsPart: FIXED[names.TREATMENTS],
+}
+
+
+def _check_cell(mapping: MappingFile, cell: Cell, place: Place, noted: Noted) -> bool:
+    """Note faults of a cell; return whether it holds dates."""
+    if bool(cell.column) == (cell.constant is not None):
+        rule = "contradiction" if cell.column else "key-missing"
+        noted.add(place, rule, "give either column or constant")
+    where = tuple(str(part) for part in place[3:])
+    day = is_day(where)
+    form = cell.date if cell.date is not None else mapping.dates if day else None
+    if cell.date is not None and cell.date != DAYS and not is_date_format(cell.date):
+        noted.add((*place, "date"), "date-format", "the format of dates cannot be read")
+    if form is not None and cell.date is not None and not day and where[-1] != AGE:
+        text = "only days, dates of events and age_years (date of birth) may be dates"
+        noted.add((*place, "date"), "contradiction", text)
+    if where == ("origin",) and form in (None, DAYS):
+        noted.add(place, "date-format", "the origin is a date, and has no format")
+    if cell.unit is not None:
+        _check_unit(mapping, where, place, noted)
+    return form not in (None, DAYS)
+
+
+def _check_unit(mapping: MappingFile, where: tuple[str, ...], place: Place, noted: Noted) -> None:
+    if where == ("columns", names.VISIT_VALUE):
+        return
+    variable = mapping.variables.get(where[1] if where[0] == "treatments" else where[-1])
+    if variable is None or variable.unit is None:
+        noted.add((*place, "unit"), "contradiction", "its variable has no unit to convert to")

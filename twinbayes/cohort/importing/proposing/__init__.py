@@ -1,0 +1,1 @@
+"""A mapping drafted from the files: what headers and cells look like."""

@@ -1,0 +1,263 @@
+"""A mapping drafted from a source: what could be told of it, to be checked by a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from twinbayes import names
+from twinbayes.cohort.importing.finding import read_source
+from twinbayes.cohort.importing.mapping.description import SCHEMA
+from twinbayes.cohort.importing.proposing.headers import (
+    BIRTH,
+    DATE,
+    ORIGIN,
+    PATIENT,
+    WORDS,
+    folded_header,
+    meaning_of,
+    name_of,
+    unit_of,
+)
+from twinbayes.cohort.importing.proposing.kinds import Kind, kind_of
+from twinbayes.cohort.importing.rules import import_faults
+from twinbayes.cohort.importing.source import SourceTable
+from twinbayes.documents import yaml_text
+
+UNTOLD: Final = "?"
+_HEAD: Final = (
+    "# Drafted from headers and cells. Check every line: what {untold!r} stands for could not be "
+    "told,\n# units and ranges of variables are yours to add. docs/import.md explains the keys.\n"
+)
+_TREATED: Final = ("start_day", "stop_day", "dose", "line", "treatment")
+
+
+def propose_mapping(source: str | Path) -> str:
+    """Draft a mapping from the headers and cells of a source.
+
+    Parameters
+    ----------
+    source
+        As of `import_cohort`.
+
+    Returns
+    -------
+    str
+        The mapping as YAML, to be written into a file and checked by a person. Categories stand in
+        it as they do in the source: keep it where the source may be.
+
+    Raises
+    ------
+    CohortError
+        If a file of the source cannot be read.
+
+    Examples
+    --------
+    >>> print(propose_mapping("export"))  # doctest: +SKIP
+    """
+    path, faults = Path(source), import_faults("The source is refused")
+    tables = [_Looked.at(table) for table in read_source(path, None, None, faults)[0]]
+    faults.raise_if_any()
+    drafted = _Draft(name=folded_header(path.resolve().stem) or "registry", tables=tables)
+    return _HEAD.format(untold=UNTOLD) + yaml_text(drafted.mapping())
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A table, with what its columns mean and look like."""
+
+    table: SourceTable
+    kinds: Mapping[str, Kind]
+    meant: Mapping[str, str]
+
+    @classmethod
+    def at(cls, table: SourceTable) -> _Looked:
+        named = [(k, name) for k, name in enumerate(table.header) if name]
+        kinds = {name: kind_of(table, k) for k, name in reversed(named)}
+        meant: dict[str, str] = {}
+        for _, name in named:
+            if (meaning := meaning_of(name)) is not None:
+                meant.setdefault(meaning, name)
+        return cls(table, kinds, meant)
+
+    def rest(self) -> list[str]:
+        """Columns of no known meaning that hold anything."""
+        known = set(self.meant.values())
+        return [
+            name
+            for name in dict.fromkeys(self.table.header)
+            if name and name not in known and self.kinds[name].what != "blank"
+        ]
+
+
+@dataclass(slots=True)
+class _Draft:
+    name: str
+    tables: list[_Looked]
+    taken: set[str] = field(default_factory=lambda: {PATIENT, "subgroup", "centre"})
+    variables: dict[str, Any] = field(default_factory=dict)
+    _form: str | None = None
+    _decimal: str = "."
+
+    def mapping(self) -> dict[str, Any]:
+        """Return the whole mapping as plain data."""
+        kinds = [k for looked in self.tables for k in looked.kinds.values()]
+        forms = Counter(k.form for k in kinds if k.form)
+        marks = Counter(k.decimal for k in kinds if k.decimal)
+        self._form = forms.most_common(1)[0][0] if forms else None
+        self._decimal = marks.most_common(1)[0][0] if marks else "."
+        missing = sorted({code for k in kinds for code in k.missing})
+        people = self._people()
+        parts: dict[str, Any] = {names.PATIENTS: {}, names.VISITS: [], names.EVENTS: []}
+        parts[names.TREATMENTS] = []
+        if people is None:
+            parts[names.PATIENTS] = {"table": UNTOLD, "columns": {PATIENT: UNTOLD}}
+        else:
+            self._add_people(people, parts)
+        for looked in self.tables:
+            if looked is not people and PATIENT in looked.meant:
+                self._add_linked(looked, parts)
+        if not parts[names.EVENTS]:
+            parts[names.EVENTS] = [{
+                "table": UNTOLD if people is None else people.table.name,
+                "columns": {PATIENT: UNTOLD},
+                "closing": {"vital_status": UNTOLD, "death": UNTOLD, "last_contact": UNTOLD},
+            }]  # fmt: skip
+        out: dict[str, Any] = {"schema": SCHEMA, "name": self.name, "simulated": False}
+        out["decimal"] = self._decimal
+        if self._form is not None:
+            out["dates"] = self._form
+        if missing:
+            out["missing"] = missing
+        out["tables"] = {table: part for table, part in parts.items() if part}
+        out["variables"] = self.variables
+        return out
+
+    def _people(self) -> _Looked | None:
+        """The table of one row a patient that says most of them."""
+        wanted = ("subgroup", "centre", "sex", "age_years", ORIGIN, BIRTH, "vital_status", "death")
+        fitting = [
+            (sum(meaning in t.meant for meaning in wanted), -k, t)
+            for k, t in enumerate(self.tables)
+            if PATIENT in t.meant and t.kinds[t.meant[PATIENT]].distinct
+        ]
+        return max(fitting)[2] if fitting else None
+
+    def _add_people(self, looked: _Looked, parts: dict[str, Any]) -> None:
+        meant, table = looked.meant, looked.table.name
+        columns: dict[str, Any] = {PATIENT: meant[PATIENT]}
+        for place in ("subgroup", "centre"):
+            columns[place] = meant.get(place, {"constant": names.WHOLE})
+        part: dict[str, Any] = {"table": table}
+        if ORIGIN in meant:
+            part["origin"] = self._cell(looked, meant[ORIGIN])
+        if "sex" in meant:
+            columns["sex"] = self._worded(looked, "sex")
+            self._declare("sex", names.PATIENTS, levels=["female", "male"])
+        if "age_years" in meant or BIRTH in meant:
+            column = meant.get("age_years") or meant[BIRTH]
+            columns["age_years"] = self._cell(looked, column, born="age_years" not in meant)
+            self._declare("age_years", names.PATIENTS, unit="a")
+        dates = {}
+        for column in looked.rest():
+            kind = looked.kinds[column]
+            if kind.what == "date":
+                dates[name_of(column, self.taken, event=True)] = self._cell(looked, column)
+            elif kind.what in ("number", "category"):
+                name = name_of(column, self.taken)
+                labels = looked.table.labels.get(column, {})
+                levels = list(labels.values()) or list(kind.levels)
+                columns[name] = self._cell(looked, column)
+                more: dict[str, Any] = {"levels": levels} if levels else _unit(column)
+                self._declare(name, names.PATIENTS, **more)
+        parts[names.PATIENTS] = {**part, "columns": columns}
+        closing = {
+            key: self._worded(looked, key)
+            if key == "vital_status"
+            else self._cell(looked, meant[key])
+            for key in ("vital_status", "death", "last_contact")
+            if key in meant
+        }
+        if dates or closing:
+            own: dict[str, Any] = {"table": table, "columns": {PATIENT: meant[PATIENT]}}
+            own |= {"events": dates} if dates else {}
+            own |= {"closing": closing} if closing else {}
+            parts[names.EVENTS].append(own)
+
+    def _add_linked(self, looked: _Looked, parts: dict[str, Any]) -> None:
+        """A table of several rows a patient: treatments, events, values, or visits."""
+        meant, table = looked.meant, looked.table.name
+        columns: dict[str, Any] = {PATIENT: meant[PATIENT]}
+        dates = [c for c in looked.rest() if looked.kinds[c].what == "date"]
+        day = meant.get(DATE) or meant.get("start_day") or next(iter(dates), None)
+        if day is None:
+            return
+        if "treatment" in meant:
+            for key in _TREATED:
+                if key in meant:
+                    columns[key] = self._cell(looked, meant[key])
+            columns.setdefault("start_day", self._cell(looked, day))
+            columns["treatment"] = self._named(looked, "treatment", names.TREATMENTS)
+            parts[names.TREATMENTS].append({"table": table, "columns": columns})
+            return
+        columns[names.DAY] = self._cell(looked, day)
+        if "event" in meant:
+            columns[names.EVENT] = meant["event"]
+            parts[names.EVENTS].append({"table": table, "columns": columns})
+        elif "marker" in meant and "value" in meant:
+            columns["marker"] = self._named(looked, "marker", names.VISITS)
+            columns["value"] = self._cell(looked, meant["value"])
+            columns |= {"unit": meant["unit"]} if "unit" in meant else {}
+            parts[names.VISITS].append({"table": table, "columns": columns})
+        else:
+            numbers = [c for c in looked.rest() if looked.kinds[c].what == "number"]
+            markers = {name_of(c, self.taken): self._cell(looked, c) for c in numbers}
+            for marker, column in zip(markers, numbers, strict=True):
+                self._declare(marker, names.VISITS, **_unit(column))
+            if markers:
+                part = {"table": table, "columns": columns, "markers": markers}
+                parts[names.VISITS].append(part)
+
+    def _cell(self, looked: _Looked, column: str, *, born: bool = False) -> Any:
+        """A column, with what differs from the rest of the source."""
+        kind, out = looked.kinds[column], {}
+        if kind.form is not None and (born or kind.form != self._form):
+            out["date"] = kind.form
+        if kind.decimal is not None and kind.decimal != self._decimal:
+            out["decimal"] = kind.decimal
+        return {"column": column, **out} if out else column
+
+    def _worded(self, looked: _Looked, meaning: str) -> Any:
+        """A column whose values are words of the contract in another spelling."""
+        column = looked.meant[meaning]
+        labels = looked.table.labels.get(column, {})
+        known = WORDS[meaning]
+        values = list(labels.values()) or looked.kinds[column].levels
+        said = {value: known.get(value.strip().lower(), UNTOLD) for value in values}
+        if all(value == to for value, to in said.items()):
+            return column
+        return {"column": column, "values": said}
+
+    def _named(self, looked: _Looked, meaning: str, table: str) -> Any:
+        """A column whose values become names of markers or treatments, which are declared."""
+        column = looked.meant[meaning]
+        labels = looked.table.labels.get(column, {})
+        values = list(labels.values()) or list(looked.kinds[column].levels) or [UNTOLD]
+        said = {value: name_of(value, self.taken) for value in values}
+        for name in said.values():
+            self._declare(name, table)
+        same = all(value == name for value, name in said.items())
+        return column if same else {"column": column, "values": said}
+
+    def _declare(self, name: str, table: str, **more: Any) -> None:
+        group = {"group": "clinical"} if table == names.PATIENTS else {}
+        self.variables[name] = {"table": table, **group, **more}
+        self.taken.add(name)
+
+
+def _unit(column: str) -> dict[str, Any]:
+    unit = unit_of(column)
+    return {} if unit is None else {"unit": unit}

@@ -1,0 +1,86 @@
+"""Rules of imports, each with its remedy; those of the data contract hold besides."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twinbayes.cohort.contract.faults import FROM_HEADER, RULES, Faults
+
+IMPORT_RULES: Final[dict[str, str]] = {
+    # --- the mapping file; rows are its lines
+    "mapping-unreadable": "Write the mapping as one YAML file; docs/import.md has an example.",
+    "key-unknown": "Correct the key, or remove it.",
+    "key-missing": "Add the key.",
+    "value-kind": "Write what the key expects; data_schemas/mapping/v1.schema.json says it.",
+    "name-unknown": "Correct the name, or declare it under variables.",
+    "contradiction": "Keep one of the two.",
+    "date-format": "Write a format of %d, %m, %Y and if needed %y, %H, %M, %S: '%d/%m/%Y'.",
+    "origin-undeclared": "Add origin to the patients part: the column with the date of day 0.",
+    # --- the source
+    "source-missing": "Give the file or folder that the hospital exported.",
+    "source-irregular": "Give ordinary files: pipes, devices and links that lead out of the folder "
+    "are not read.",
+    "source-unreadable": "Export the file again; nothing of it was used.",
+    "source-too-large": "Split the file, or leave out what is not mapped.",
+    "source-encoding": "Save the file as UTF-8, or declare its encoding in the mapping.",
+    "source-empty": "Export the table with a header row.",
+    "source-row-length": "Give the row as many cells as the header has; quote cells that contain "
+    "the delimiter.",
+    "source-table-missing": "Correct the table in the mapping, or add the file or sheet.",
+    "source-table-ambiguous": "Write the name of the file or sheet in full.",
+    "source-column-missing": "Correct the column in the mapping, or add another spelling of it.",
+    "source-column-ambiguous": "Keep the one spelling in the mapping that is meant, or rename one "
+    "of the columns.",
+    "dictionary-malformed": "Export the data dictionary again; choices are '1, Male | 2, Female'.",
+    "instrument-misplaced": "Export the raw data again, with the data dictionary of the same day.",
+    # --- cells
+    "value-unmapped": "Add the value to values in the mapping, or to missing; put codes that begin "
+    "with 0 in quotes.",
+    "not-a-number": "Write a plain number with the decimal mark that the mapping declares, without "
+    "marks for thousands.",
+    "limit-misplaced": "Only values of visits may be limits such as '<0.01'; map it under values.",
+    "not-a-date": "Write the date in the format that the mapping declares.",
+    "calendar-date": "Declare date in the mapping, so that the date becomes days since the origin; "
+    "in names and identifiers, replace it.",
+    "origin-blank": "Fill in the date of day 0; the patient cannot be dated without it.",
+    "unknown-patient": "Add the patient to the patients table, or set unknown_patients: list in "
+    "the mapping.",
+    "unit-unknown": "Write the unit in UCUM, such as g/dL, 10*9/L or mmol/L.",
+    "unit-incompatible": "Correct one of the two units; for mass to substance give molar_mass.",
+    "unit-blank": "Fill in the unit, or declare one unit for the column.",
+    "censoring-contradiction": "Give the limit as '<0.01', or by the column of censoring; not "
+    "differently by both.",
+    "closing-blank": "Fill in the vital status and the date that belongs to it.",
+    "closing-contradiction": "Correct the vital status, the date of death or the last contact.",
+    "excel-error": "Correct the formula that gives the error, and save the workbook.",
+    "formula-unsaved": "Open the workbook, let it calculate, and save it; or paste values.",
+    # --- rules of the contract whose remedy lies in the mapping
+    "missing-code": "Add the code to missing in the mapping, or say under values what it means.",
+    "not-allowed": "Say under values in the mapping which of them it means.",
+    "level-undeclared": "Say under values in the mapping which level it means, or add it to the "
+    "levels of the variable.",
+    "unknown-marker": "Say under values which marker it is, declare the marker under variables, or "
+    "leave its rows out by where.",
+    "unknown-treatment": "Say under values which treatment it is, declare the treatment under "
+    "variables, or leave its rows out by where.",
+    "variable-without-column": "Map a column to the variable, or remove it from variables.",
+    "below-minimum": "Check value and unit, or declare a smaller min under variables.",
+    "above-maximum": "Check value and unit, or declare a larger max under variables.",
+    "before-origin": "Check the dates of the cell and of day 0.",
+    "not-text": "Say under values in the mapping what the number means.",
+}  # fmt: skip
+
+#: Rows that are left out and listed: rule -> reason.
+LISTED: Final[dict[str, str]] = {
+    "blank-row": "every cell is blank",
+    "not-selected": "no part of the mapping takes the row",
+    "no-value": "every value that the mapping reads of the row is blank",
+    "unknown-patient": "the patient is not in the patients table",
+}
+
+_ALL: Final = {**RULES, **IMPORT_RULES}
+
+
+def import_faults(what: str = "The import is refused", counted: str = FROM_HEADER) -> Faults:
+    """Return an empty collection of faults of an import."""
+    return Faults(_ALL, what, counted)

@@ -1,0 +1,241 @@
+"""A hospital's files through a mapping: a validated cohort, and the ledger of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from pandas import DataFrame
+
+from twinbayes import names
+from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
+from twinbayes.cohort.contract.validation import finish_cohort, typed_tables
+from twinbayes.cohort.importing.cells.columns import Rows
+from twinbayes.cohort.importing.cells.values import Problem
+from twinbayes.cohort.importing.finding import find_table, read_source
+from twinbayes.cohort.importing.ledger import Ledger, balance
+from twinbayes.cohort.importing.mapping.checking import cells_of, parts_of
+from twinbayes.cohort.importing.mapping.description import MappingFile, Part
+from twinbayes.cohort.importing.mapping.reading import ReadMapping, read_mapping
+from twinbayes.cohort.importing.rules import import_faults
+from twinbayes.cohort.importing.shaping.block import Block, Desk
+from twinbayes.cohort.importing.shaping.events import event_blocks
+from twinbayes.cohort.importing.shaping.people import genomics_block, patients_block
+from twinbayes.cohort.importing.shaping.treatments import treatment_blocks
+from twinbayes.cohort.importing.shaping.visits import visit_blocks
+from twinbayes.cohort.importing.source import SourceTable, folded
+from twinbayes.cohort.importing.usage import Usage
+from twinbayes.cohort.record import Cohort
+
+_SHAPES: Final[Mapping[str, Callable[[Any, Rows, Desk], Any]]] = {
+    names.PATIENTS: lambda part, rows, desk: [patients_block(part, rows, desk)],
+    names.GENOMICS: lambda part, rows, desk: [genomics_block(part, rows, desk)],
+    names.VISITS: visit_blocks,
+    names.EVENTS: event_blocks,
+    names.TREATMENTS: treatment_blocks,
+}
+_ROLES: Final = {
+    names.PATIENTS: "covariate", names.GENOMICS: "covariate", names.VISITS: "marker",
+    names.TREATMENTS: "treatment",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Import:
+    """An import that went well: the cohort, and what became of every row."""
+
+    cohort: Cohort
+    ledger: Ledger
+
+
+def import_cohort(
+    source: str | Path,
+    mapping: str | Path,
+    *,
+    tell: Callable[[str], object] | None = print,
+) -> Cohort:
+    """Read a hospital's files as a mapping says, and check them against the data contract.
+
+    Parameters
+    ----------
+    source
+        A CSV, TSV or Excel file, or a folder of CSV files; also a REDCap export beside its data
+        dictionary.
+    mapping
+        The mapping file; see ``docs/import.md``.
+    tell
+        What the ledger is told to: rows in, rows used and rows listed, and columns not mapped;
+        None for silence. Rows left out are also in ``cohort.excluded``.
+
+    Returns
+    -------
+    Cohort
+        Days since each patient's origin; no calendar date is in it.
+
+    Raises
+    ------
+    CohortError
+        Every fault of the mapping, or else of the files, each with table, row, column, rule and
+        remedy, also as the DataFrame ``.faults``; no identifier and no date is in it.
+
+    Examples
+    --------
+    >>> cohort = import_cohort("export", mapping="map.yaml")  # doctest: +SKIP
+    """
+    done = run_import(source, mapping)
+    if tell is not None:
+        tell(str(done.ledger))
+    return done.cohort
+
+
+def run_import(source: str | Path, mapping: str | Path) -> Import:
+    """Import as `import_cohort` does, and return the ledger with the cohort.
+
+    Raises
+    ------
+    CohortError
+        As `import_cohort`.
+
+    Examples
+    --------
+    >>> run_import("export", "map.yaml").ledger.rows  # doctest: +SKIP
+    """
+    read = read_mapping(mapping)
+    faults = import_faults()
+    tables, unread = read_source(Path(source), read.mapping.format, read.mapping, faults)
+    desk = Desk(mapping=read.mapping, faults=faults, usage=Usage())
+    parts = _parts(read, tables, desk)
+    faults.raise_if_any()  # without its tables and columns nothing else can be judged
+    blocks: dict[str, list[Block]] = {}
+    for table, part, rows in parts:
+        rows.take(part.where)
+        blocks.setdefault(table, []).extend(_SHAPES[table](part, rows, desk))
+    private = set(desk.origins)
+    typed = _contract(read, blocks, faults)
+    faults.raise_if_any(private)
+    mapped = {rows.table.name for _, _, rows in parts}
+    ledger = balance(tables, mapped, blocks, desk.usage, private, unread)
+    text = read.mapping.source
+    cohort = finish_cohort(
+        name=read.mapping.name,
+        typed=typed,
+        excluded=ledger.listed,
+        simulated=read.mapping.simulated,
+        source={} if text is None else _said(text),
+        faults=Faults(),
+    )
+    return Import(cohort=cohort, ledger=ledger)
+
+
+def _said(text: Any) -> dict[str, str]:
+    keys = ("title", "origin", "licence", "note")
+    return {key: said for key in keys if (said := getattr(text, key)) is not None}
+
+
+def _parts(
+    read: ReadMapping, tables: Sequence[SourceTable], desk: Desk
+) -> list[tuple[str, Part, Rows]]:
+    """Each part with its rows; tables and columns that are not there are noted as faults."""
+    parts = []
+    for table, k, part in parts_of(read.mapping):
+        found = find_table(part.table, tables)
+        if isinstance(found, Problem):
+            # A table that could not be read has its own fault.
+            if not any(_same(fault.table, part.table) for fault in desk.faults.found) and tables:
+                place, line = (
+                    f"tables.{table}[{k + 1}].table",
+                    read.line("tables", table, k, "table"),
+                )
+                desk.faults.add(found.rule, read.file, found.text, column=place, rows=[line])
+            continue
+        rows = Rows(found, read.mapping, desk.faults, desk.usage)
+        rows.require(part.where, [cell for _, cell in cells_of(part)])
+        if table == names.PATIENTS and not found.rows:
+            desk.faults.add("no-patients", found.name, "the table has no rows")
+        parts.append((table, part, rows))
+    return parts
+
+
+def _same(file: str, name: str) -> bool:
+    return folded(name) in (folded(file), folded(file.rpartition(".")[0]))
+
+
+def _contract(
+    read: ReadMapping, blocks: Mapping[str, Sequence[Block]], faults: Faults
+) -> dict[str, DataFrame]:
+    """Hold what was made to the data contract; faults are told at their place in the source."""
+    raw = {table: _raw(several) for table, several in blocks.items()}
+    raw[names.VARIABLES] = _variables(read.mapping)
+    broken = Faults()
+    typed = typed_tables(raw, broken)
+    # Cells that could not be read are blank by now: what follows from that is no second fault.
+    spoilt = {(fault.table, fault.row, fault.column) for fault in faults.found}
+    ends = {block.source for block in blocks.get(names.EVENTS, ())}
+    ends |= {block.source for block in blocks.get(names.PATIENTS, ())}  # with the origins
+    open_ends = any(fault.table in ends for fault in faults.found)
+    for fault in broken.found:
+        place = _Place(read, blocks, fault.table)
+        row = None if fault.row is None else fault.row - FIRST_DATA_ROW
+        source, number, header = place.of(row, fault.column)
+        if (source, number, header) in spoilt or (fault.rule == "no-terminal" and open_ends):
+            continue
+        target = fault.table if fault.column is None else f"{fault.table}.{fault.column}"
+        faults.add(
+            fault.rule, source, f"{fault.problem} ({target})",
+            column=header, rows=None if number is None else [number],
+        )  # fmt: skip
+    return typed
+
+
+class _Place:
+    """Where rows of the contract come from."""
+
+    def __init__(self, read: ReadMapping, blocks: Mapping[str, Sequence[Block]], table: str):
+        self._read, self._table = read, table
+        self._blocks = blocks.get(table, ())
+        self._ends = np.cumsum([len(b.rows) for b in self._blocks])
+
+    def of(self, row: int | None, column: str | None) -> tuple[str, int | None, str | None]:
+        """Source table, its row, and its column."""
+        if self._table == names.VARIABLES:
+            known = list(self._read.mapping.variables)
+            if row is None or row >= len(known):
+                return self._read.file, self._read.line("variables"), "variables"
+            line = self._read.line("variables", known[row], column or "")
+            return self._read.file, line, f"variables.{known[row]}.{column or ''}".rstrip(".")
+        if row is None or not self._blocks:
+            return self._table, None, column
+        k = int(np.searchsorted(self._ends, row, side="right"))
+        block = self._blocks[k]
+        within = row - (0 if k == 0 else int(self._ends[k - 1]))
+        return block.source, block.rows[within], block.headers.get(column or "") or column
+
+
+def _raw(blocks: Sequence[Block]) -> DataFrame:
+    """Rows of several parts as one frame of cells, indexed as if it had been read from a file."""
+    columns = list(dict.fromkeys(name for block in blocks for name in block.columns))
+    cells = {
+        name: [c for b in blocks for c in b.columns.get(name, [None] * len(b.rows))]
+        for name in columns
+    }
+    n = sum(len(block.rows) for block in blocks)
+    frame = DataFrame(cells, columns=columns, dtype=object)
+    return frame.set_axis(np.arange(FIRST_DATA_ROW, FIRST_DATA_ROW + n), axis=0)
+
+
+def _variables(mapping: MappingFile) -> DataFrame:
+    rows = [
+        {
+            "name": name, "table": v.table, "role": v.role or _ROLES[v.table], "group": v.group,
+            "unit": v.unit, "min": v.min, "max": v.max, "levels": "|".join(v.levels) or None,
+            "description": v.description,
+        }
+        for name, v in mapping.variables.items()
+    ]  # fmt: skip
+    columns = ["name", "table", "role", "group", "unit", "min", "max", "levels", "description"]
+    frame = DataFrame(rows, columns=columns, dtype=object)
+    return frame.set_axis(np.arange(FIRST_DATA_ROW, FIRST_DATA_ROW + len(frame)), axis=0)

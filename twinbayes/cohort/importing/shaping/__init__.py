@@ -1,0 +1,1 @@
+"""Source tables into the tables of the contract, each row with its place in the source."""

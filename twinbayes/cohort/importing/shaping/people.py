@@ -1,0 +1,77 @@
+"""Tables of one row a patient: `patients`, with each patient's day 0, and `genomics`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twinbayes import names
+from twinbayes.cohort.contract.schema import table_schema
+from twinbayes.cohort.importing.cells.columns import Rows
+from twinbayes.cohort.importing.mapping.checking import AGE
+from twinbayes.cohort.importing.mapping.description import Cell, LinkedPart, Part, PatientsPart
+from twinbayes.cohort.importing.shaping.block import Block, Desk
+from twinbayes.cohort.importing.shaping.linked import LinkedRows
+from twinbayes.cohort.importing.shaping.measured_units import conversion_of
+from twinbayes.names import DAYS_PER_YEAR
+
+
+def patients_block(part: PatientsPart, rows: Rows, desk: Desk) -> Block:
+    """Rows of `patients`; the origins of the desk are filled in."""
+    ids = rows.text(part.columns[names.PATIENT_ID])
+    since: Sequence[int | None] | None = None
+    if part.origin is not None:
+        since = rows.moments(part.origin)
+        blank = [k for k, day in enumerate(since) if day is None and ids[k] is not None]
+        problem = "the date of day 0 is blank"
+        rows.note("origin-blank", problem, blank, part.origin, [part.origin])
+    for k, patient in enumerate(ids):
+        if patient is not None:
+            desk.origins.setdefault(patient, None if since is None else since[k])
+    return _wide(part, rows, desk, names.PATIENTS, ids, since)
+
+
+def genomics_block(part: LinkedPart, rows: Rows, desk: Desk) -> Block:
+    """Rows of `genomics`."""
+    linked = LinkedRows(part, rows, desk)
+    block = _wide(part, rows, desk, names.GENOMICS, linked.ids, None)
+    return block.kept(linked.keep)
+
+
+def _wide(
+    part: Part,
+    rows: Rows,
+    desk: Desk,
+    table: str,
+    ids: Sequence[str | None],
+    since: Sequence[int | None] | None,
+) -> Block:
+    columns: dict[str, Sequence[object]] = {names.PATIENT_ID: ids}
+    for name, cell in part.columns.items():
+        if name == names.PATIENT_ID:
+            continue
+        if _is_text(name, table, desk):
+            columns[name] = rows.text(cell)
+        elif name == AGE and cell.date is not None:
+            columns[name] = _ages(rows, cell, since)
+        else:
+            unit = conversion_of(name, cell.unit, desk, rows, cell)
+            columns[name] = rows.number(cell, unit)
+    headers = {name: rows.header_of(cell) for name, cell in part.columns.items()}
+    return Block(source=rows.table.name, rows=rows.numbers, columns=columns, headers=headers)
+
+
+def _is_text(name: str, table: str, desk: Desk) -> bool:
+    variable = desk.mapping.variables.get(name)
+    if variable is not None and variable.table == table and variable.levels:
+        return True
+    fixed = {field.name: field.kind for field in table_schema(table).fields}
+    return fixed.get(name) == "string"
+
+
+def _ages(rows: Rows, born: Cell, since: Sequence[int | None] | None) -> list[float | None]:
+    """Years from birth to day 0, to a tenth: no date can be told from them."""
+    if since is None:
+        return [None] * len(rows)
+    return [
+        None if day is None else round(-day / DAYS_PER_YEAR, 1) for day in rows.days(born, since)
+    ]

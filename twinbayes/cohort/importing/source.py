@@ -1,0 +1,80 @@
+"""What a reader gives: tables of raw cells, and what a reader is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.importing.mapping.description import MappingFile
+
+MOST_BYTES: Final = 256 * 1024 * 1024
+"""Size of the largest file that is read."""
+_BLANKS: Final = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceTable:
+    """A table as it stands in the source.
+
+    Attributes
+    ----------
+    name
+        File or sheet.
+    header
+        Names of its columns, in order.
+    rows
+        Cells of each row that holds anything: text, numbers, dates, or None.
+    numbers
+        Number of each row in the source, where the header is row 1 of a text file.
+    blank
+        Numbers of rows that hold nothing.
+    labels
+        Column -> code -> what the code means, where the source has a data dictionary.
+    """
+
+    name: str
+    header: tuple[str, ...]
+    rows: Sequence[Sequence[object]]
+    numbers: Sequence[int]
+    blank: Sequence[int] = ()
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def places(self, name: str) -> list[int]:
+        """Positions of the columns that a header names, whatever its capitals and blanks."""
+        exact = [k for k, own in enumerate(self.header) if own == name]
+        wanted = folded(name)
+        return exact or [k for k, own in enumerate(self.header) if folded(own) == wanted]
+
+
+def folded(name: str) -> str:
+    """A header without its capitals and superfluous blanks."""
+    return _BLANKS.sub(" ", name.strip()).casefold()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reader:
+    """A source format.
+
+    Attributes
+    ----------
+    what
+        What it reads, for people.
+    recognises
+        Whether a path is of this format.
+    read
+        Path, mapping (None before there is one) and faults -> tables.
+    whole
+        Whether the source is one thing: a fault of any file of it is one of the import.
+    rank
+        Of several readers that recognise a path, the one of the highest rank reads it.
+    """
+
+    what: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, MappingFile | None, Faults], list[SourceTable]]
+    whole: bool = False
+    rank: int = 0

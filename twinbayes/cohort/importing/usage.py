@@ -1,0 +1,22 @@
+"""What an import has used of its source, for the ledger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Usage:
+    """Columns that were read, and why rows were left out.
+
+    Attributes
+    ----------
+    columns
+        Source table -> positions of the columns that the mapping reads.
+    reasons
+        Source table -> row -> rule of `LISTED`; what another part uses is not left out.
+    """
+
+    columns: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    reasons: defaultdict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
