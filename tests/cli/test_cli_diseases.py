@@ -151,3 +151,46 @@ def test_a_cohort_is_checked_and_fitted_with_a_file(myeloma: Path, tmp_path: Pat
     assert back.spec == spec.ignoring("second_opinion")
     assert back.priors["baseline_level"].arguments == {"mu": -7.0, "sigma": 2.0}
     assert back.priors.extends == "registry/v1"
+
+
+def test_scenarios_that_a_disease_cannot_have_are_refused_before_any_fit(myeloma: Path) -> None:
+    text = myeloma.read_text(encoding="utf-8")
+    for scenarios, said in (
+        ("[drug on day 30 in stable, never drug]", "not understood"),
+        ("[drg on day 30 in stable, no drug]", "treatment 'drg'"),
+        ("[drug on day 30 in dead, no drug]", "may start 'dead'"),
+    ):
+        myeloma.write_text(text + f"\nreporting: {{scenarios: {scenarios}}}\n", encoding="utf-8")
+        for command in (("disease", "check", myeloma), ("check", "registry", "--disease", myeloma)):
+            result = run(*command)
+            assert result.exit_code == 2
+            assert said in result.stderr
+
+
+def test_a_check_finds_what_a_fit_would_refuse(myeloma: Path, tmp_path: Path) -> None:
+    spec = tb.disease(myeloma)
+    folder = synthetic_cohort(spec, n_patients=60, seed=5).write(tmp_path / "cohort")
+    text = myeloma.read_text(encoding="utf-8")
+    entry = (
+        "    covariate_scale.laboratory:\n      distribution: HalfNormal\n"
+        "      arguments: {sigma: 1.0}\n      parameter: spread\n      scale: log hazard ratio\n"
+        "      unit: '1'\n      population: nobody\n      rationale: a test\n"
+    )
+    myeloma.write_text(text.replace("  entries:\n", "  entries:\n" + entry, 1), encoding="utf-8")
+    result = run("check", folder, "--disease", myeloma)
+    assert result.exit_code == 2
+    assert "covariate_scale.laboratory" in result.stderr
+
+
+def test_a_treatment_that_nobody_started_is_told(myeloma: Path, tmp_path: Path) -> None:
+    cohort = synthetic_cohort(tb.disease(myeloma), n_patients=60, seed=5)
+    folder = cohort.write(tmp_path / "cohort")
+    text = myeloma.read_text(encoding="utf-8")
+    myeloma.write_text(text.replace("name: drug", "name: drugs"), encoding="utf-8")
+    found = answer("check", folder, "--disease", myeloma)["misfits"]
+    assert any("'drugs' is in the model and nobody started it" in m for m in found)
+    assert any("Meant for 'drug'?" in m for m in found)
+    cut = text.replace("  - {name: age_years, group: clinical}\n", "")
+    myeloma.write_text(cut, encoding="utf-8")
+    found = answer("check", folder, "--disease", myeloma)["misfits"]
+    assert found == ["Covariates of the cohort in no term of the model: age_years."]

@@ -100,6 +100,10 @@ def described(disease: str, without: list[str] | None, ignored: list[str] | None
     from twinbayes.model import ModelSpec
 
     spec = tb.disease(disease)
+    if isinstance(spec, ModelSpec) and spec.reporting is not None:
+        from twinbayes.report import require_scenarios_of
+
+        require_scenarios_of(spec)
     if not without and not ignored:
         return spec
     if not isinstance(spec, ModelSpec):
@@ -114,10 +118,12 @@ def misfits_of(
 ) -> tuple[str, ...]:
     """What a model does not use of a cohort; raises what hinders a fit."""
     from twinbayes.errors import OptionError
-    from twinbayes.model import ModelSpec
+    from twinbayes.model import ModelSpec, assemble
     from twinbayes.model.inspection.misfits import misfits
 
     spec = described(disease, without, ignored)
     if not isinstance(spec, ModelSpec):
         raise OptionError(f"check: {disease!r} is no model of patients.")
-    return misfits(spec, data)
+    found = misfits(spec, data)
+    assemble(spec, data)  # priors that the model does not ask for, or lacks, hinder a fit too
+    return found

@@ -169,6 +169,10 @@ def _spec(disease: str) -> ModelSpec:
     spec: Any = tb.disease(disease)
     if not isinstance(spec, ModelSpec):
         raise OptionError(f"{disease!r} is a model of aggregate data, and no disease of patients.")
+    if spec.reporting is not None:
+        from twinbayes.report import require_scenarios_of
+
+        require_scenarios_of(spec)
     return spec
 
 

@@ -8,6 +8,7 @@ from twinbayes.report.patient.evidence import (
 from twinbayes.report.patient.reporting import twin_report
 from twinbayes.report.patient.scenarios import (
     default_scenarios,
+    require_scenarios_of,
     scenario_from_words,
     scenarios_from_json,
     scenarios_to_json,
@@ -30,6 +31,7 @@ __all__ = [
     "default_scenarios",
     "read_checks",
     "read_effects",
+    "require_scenarios_of",
     "review",
     "scenario_from_words",
     "scenarios_from_json",

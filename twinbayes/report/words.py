@@ -70,7 +70,8 @@ def scenario_words(scenario: Scenario, landmark: float) -> str:
             said.append(f"no {name}")
         else:
             places = " or ".join(state_words(s) for s in a.states)
-            said.append(f"{name} after {duration_words(a.day - landmark)} if then {places}")
+            then = f" if then {places}" if places else ""
+            said.append(f"{name} after {duration_words(a.day - landmark)}{then}")
     for s in scenario.settings:
         value = words(s.value) if isinstance(s.value, str) else f"{s.value:g}"
         said.append(f"{words(s.covariate)} = {value}")

@@ -16,6 +16,7 @@ from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.report import collect_patient, default_scenarios, scenario_from_words
 from twinbayes.report.patient.evidence import default_quality
 from twinbayes.report.patient.sections import PATIENT_REPORT
+from twinbayes.report.words import scenario_words
 
 TRANSPLANT = "allogeneic_transplant"
 
@@ -116,3 +117,31 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match=said):
         reporting(**settings)
+
+
+def test_a_start_in_any_state_is_said_without_an_end_that_is_cut_off() -> None:
+    said = scenario_words(scenario_from_words("drug on day 50"), 20.0)
+    assert said == "drug after 30 days"
+
+
+def test_a_treatment_that_nobody_started_rests_on_the_prior(
+    reporting: Callable[..., Fit],
+) -> None:
+    fit = reporting()
+    evidence = collect_patient(fit, fit.cohort.patient_ids[0], at=0.0, until=365.25)
+    assert "rests on the prior alone" not in words(evidence)
+    treatments = fit.cohort.treatments
+    assert treatments is not None
+    nobody = replace(fit, cohort=fit.cohort.with_rows({"treatments": treatments.iloc[:0]}))
+    assert "rests on the prior alone" in words(replace(evidence, fit=nobody))
+
+
+def test_a_landmark_before_the_entry_is_told(reporting: Callable[..., Fit]) -> None:
+    fit = reporting()
+    evidence = collect_patient(fit, fit.cohort.patient_ids[0], at=0.0, until=365.25)
+    assert "nobody had seen the patient yet" not in words(evidence)
+    cohort = evidence.twin.cohort
+    late = replace(cohort, patients=cohort.patients.assign(entry_day=40.0))
+    assert "nobody had seen the patient yet" in words(
+        replace(evidence, twin=replace(evidence.twin, cohort=late))
+    )

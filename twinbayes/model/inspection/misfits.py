@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from twinbayes.cohort import Cohort
 from twinbayes.model.assemble import require_spec
-from twinbayes.model.spec import ModelSpec
+from twinbayes.model.covariates.columns import Group, Term
+from twinbayes.model.spec import ModelPlan, ModelSpec
 from twinbayes.names import MARKER, TREATMENT
 from twinbayes.spelling import nearest
+
+_NAMED: Final = 12
 
 
 def misfits(spec: ModelSpec, cohort: Cohort) -> tuple[str, ...]:
@@ -19,8 +23,9 @@ def misfits(spec: ModelSpec, cohort: Cohort) -> tuple[str, ...]:
     -------
     tuple of str
         Events and treatment starts with no place in the graph, by rule and reason; treatments and
-        markers that are not modelled, with the known name that they may be meant for; covariates
-        left out. Empty if all is used.
+        markers that are not modelled, with the known name that they may be meant for; treatments
+        of the model that nobody started; covariates left out, and those in no term. Empty if all
+        is used.
 
     Raises
     ------
@@ -40,8 +45,42 @@ def misfits(spec: ModelSpec, cohort: Cohort) -> tuple[str, ...]:
         ),
         *_unused(cohort, "treatments", TREATMENT, [t.name for t in spec.graph.treatments]),
         *_unused(cohort, "visits", MARKER, markers),
+        *_never_started(cohort, [t.name for t in spec.graph.treatments]),
         *(f"Covariate left out, {reason}." for reason in plan.events.encoding.left_out),
+        *_covariates_not_used(spec, cohort, plan),
     )
+
+
+def _never_started(cohort: Cohort, modelled: Iterable[str]) -> list[str]:
+    """Treatments of the model that nobody of the cohort has: their effects are the prior's."""
+    table = cohort.treatments
+    given = set() if table is None else set(table[TREATMENT].astype(str))
+    return [
+        f"treatments: {name!r} is in the model and nobody started it: what is said of it is the "
+        "prior's alone." + (f" Meant for {to!r}?" if (to := nearest(name, given)) else "")
+        for name in modelled
+        if name not in given
+    ]
+
+
+def _covariates_not_used(spec: ModelSpec, cohort: Cohort, plan: ModelPlan) -> list[str]:
+    """Baseline covariates of a cohort in no term of the model, all in one sentence."""
+    columns = list(plan.events.encoding.columns)
+    if plan.curves is not None:
+        columns += plan.curves.learnt.encoding.columns
+    used = {source for column in columns for source in column.sources}
+    terms = (*spec.events.covariates, *(spec.trajectories.covariates if spec.trajectories else ()))
+    used |= {term.name for term in terms if isinstance(term, Term)}
+    unused = [str(name) for name in cohort.covariates() if name not in used]
+    of_groups = {term.group for term in terms if isinstance(term, Group)}
+    groups = cohort.variables.set_index("name")["group"]
+    unused = [name for name in unused if groups.get(name) not in of_groups]
+    if not unused:
+        return []
+    more = f" and {len(unused) - _NAMED} more" * (len(unused) > _NAMED)
+    return [
+        f"Covariates of the cohort in no term of the model: {', '.join(unused[:_NAMED])}{more}."
+    ]
 
 
 def _unused(cohort: Cohort, table: str, column: str, modelled: Iterable[str]) -> list[str]:

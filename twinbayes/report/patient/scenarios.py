@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from twinbayes.errors import OptionError, ScenarioError
+from twinbayes.errors import OptionError, ScenarioError, require_known
+from twinbayes.model import ModelSpec
 from twinbayes.twin import Scenario, Twin
 
 _WAIT_FROM_START: Final = 120.0  # days; a transplant in first remission takes months to arrange
@@ -71,6 +72,26 @@ def _of_the_disease(twin: Twin) -> Pair | None:
         except ScenarioError:
             return None
     return pair
+
+
+def require_scenarios_of(spec: ModelSpec) -> None:
+    """Refuse scenarios of a disease that are not understood, or name what it does not have.
+
+    Raises
+    ------
+    ScenarioError, OptionError
+        Names the scenario, and the forms or names that there are.
+    """
+    said = () if spec.reporting is None else spec.reporting.scenarios
+    if not said:
+        return
+    graph = spec.graph
+    for scenario in pair_of([scenario_from_words(text, 0.0) for text in said]):
+        for assumption in scenario.assumptions:
+            treatment = graph.treatment(assumption.treatment)
+            sources = [start.source for start in treatment.starts]
+            for state in assumption.states:
+                require_known(state, sources, f"state in which {treatment.name!r} may start")
 
 
 def pair_of(scenarios: Sequence[Scenario]) -> Pair:

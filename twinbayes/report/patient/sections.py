@@ -10,7 +10,6 @@ import xarray as xr
 
 from twinbayes.names import (
     DAYS_PER_YEAR,
-    FOLLOWED_UNTIL,
     MARKER_CURVE,
     NEEDS_REFIT,
     PATIENT,
@@ -36,6 +35,12 @@ from twinbayes.report.figures.picture import Picture
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.section import Section
 from twinbayes.report.patient.evidence import PatientEvidence
+from twinbayes.report.patient.notes import (
+    beyond_follow_up,
+    cut_short,
+    late_entry,
+    never_started,
+)
 from twinbayes.report.patient.numbers import numbers, time_in_states
 from twinbayes.report.words import (
     NOT_FOR_USE,
@@ -45,7 +50,6 @@ from twinbayes.report.words import (
     scenario_words,
     uncertainty_sentences,
 )
-from twinbayes.twin.answers.follow_up import is_beyond
 
 
 def verdict(evidence: PatientEvidence) -> f.Block:
@@ -60,6 +64,7 @@ def verdict(evidence: PatientEvidence) -> f.Block:
             f"{words(name)} on day {day:g}" for name, day, _ in present.started
         )
         or "none of those in the model",
+        **late_entry(evidence),
     }
     simulated = fit.cohort.simulated or evidence.twin.cohort.simulated
     return f.block(
@@ -106,8 +111,8 @@ def forecast_picture(evidence: PatientEvidence) -> Picture:
 def forecast(evidence: PatientEvidence) -> f.Block:
     """Return where the patient may be over time, as a picture and in numbers."""
     return f.block(
-        _beyond(evidence.forecast),
-        _cut(evidence),
+        beyond_follow_up(evidence.forecast),
+        cut_short(evidence),
         forecast_picture(evidence),
         numbers(evidence),
         time_in_states(evidence),
@@ -166,7 +171,8 @@ def contrast(evidence: PatientEvidence) -> f.Block:
         return f.not_provided("No treatment of the model can still start for this patient.")
     last = duration_words(float(evidence.contrast[TIME].values[-1]))
     return f.block(
-        _beyond(evidence.contrast),
+        beyond_follow_up(evidence.contrast),
+        *never_started(evidence),
         pictures[0],
         f.paragraph(
             f"Difference in mean time lived within {last}: "
@@ -195,7 +201,7 @@ def quality(evidence: PatientEvidence) -> f.Block:
             f"“{_names(evidence)[0]}”."
         )
     return f.block(
-        _beyond(found),
+        beyond_follow_up(found),
         *(f.paragraph(text) for text in sentences),
         f.paragraph(
             f"What a day counts: {words(found.attrs['quality'])}. This is the quality of the "
@@ -353,29 +359,3 @@ def _months(found: xr.Dataset, name: str, write: Callable[[float], str] = _plain
     )
     label = interval_words(found.attrs["interval_probability"], found.attrs["interval_kind"])
     return f"{mean} months ({label} {low} to {high})"
-
-
-def _cut(evidence: PatientEvidence) -> f.Block | None:
-    """Say that the horizon ends before the one asked for; None where it does not."""
-    last = float(evidence.forecast[TIME].values[-1])
-    if last >= evidence.asked_until:
-        return None
-    return f.paragraph(
-        f"Shown up to {duration_words(last)} from now, not {duration_words(evidence.asked_until)}: "
-        "the description of the disease lets reports look no further beyond the follow-up.",
-        "note",
-    )
-
-
-def _beyond(answer: xr.Dataset) -> f.Block | None:
-    """Say from when on nobody was followed so long; None where all times are within."""
-    last = float(answer[TIME].values[-1])
-    if not is_beyond(answer, last):
-        return None
-    until = duration_words(float(answer.attrs[FOLLOWED_UNTIL]))
-    return f.paragraph(
-        f"Beyond the follow-up: nobody of the fit who was once in this state was followed for "
-        f"longer than {until} from now. What is shown of later days, and of mean times up to "
-        f"{duration_words(last)}, is the model's alone.",
-        "note",
-    )
