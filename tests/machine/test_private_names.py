@@ -46,7 +46,9 @@ PRIVATE: Final = {
     "pytensor.compile.ops": {"TypeCastingOp"},
     "pytensor.compile.sharedvalue": {"SharedVariable"},
     "pytensor.configdefaults": {"config"},
-    "pytensor.gradient": {"disconnected_grad", "disconnected_type", "grad"},
+    "pytensor.gradient": {
+        "DisconnectedInputError", "disconnected_grad", "disconnected_type", "grad",
+    },
     "pytensor.graph.basic": {"Apply", "Constant", "Variable"},
     "pytensor.graph.fg": {"FrozenFunctionGraph", "FunctionGraph"},
     "pytensor.graph.op": {"Op"},

@@ -166,6 +166,9 @@ CORRUPTIONS |= {
     "a variable without its column": lambda f, k: (
         "variable-without-column", "variables", append(f, "variables", 2, name="ldh")
     ),
+    "an entry after the end of the record": cell(
+        "entry-after-end", "patients", "entry_day", "99999"
+    ),
     "a subgroup that is called as all are": cell(
         "name-of-the-whole", "patients", "subgroup", "all"
     ),
