@@ -42,6 +42,7 @@ PRIVATE: Final = {
     "pymc.logprob.transforms": {"Transform"},
     "pymc.sampling.jax": {"sample_numpyro_nuts"},
     "pytensor.compile.builders": {"OpFromGraph"},
+    "pytensor.compile.maker": {"function"},
     "pytensor.compile.mode": {"optdb"},
     "pytensor.compile.ops": {"TypeCastingOp"},
     "pytensor.compile.sharedvalue": {"SharedVariable"},

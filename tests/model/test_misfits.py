@@ -92,8 +92,8 @@ def test_rows_without_a_place_and_unmodelled_treatments_are_named(
     told = misfits(spec, make_cohort(aml, [("p1", 50.0, "allogeneic_transplnt")]))
     assert told[-2].endswith("is not modelled. Meant for 'allogeneic_transplant'?")
     assert told[-1] == (
-        "treatments: 'allogeneic_transplant' is in the model and nobody started it: what is said of "
-        "it is the prior's alone. Meant for 'allogeneic_transplnt'?"
+        "treatments: 'allogeneic_transplant' is in the model and nobody started it: what is said "
+        "of it is the prior's alone. Meant for 'allogeneic_transplnt'?"
     )
 
 

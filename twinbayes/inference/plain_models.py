@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import pymc as pm
-from pytensor import function
+from pytensor.compile.maker import function
 from pytensor.gradient import DisconnectedInputError, grad
 
 from twinbayes.documents import is_writable
