@@ -96,7 +96,10 @@ def test_follow_up_of_who_came_late_is_counted_from_the_entry() -> None:
         "events": cohort.events.assign(day=days),
         "variables": cohort.variables,
     }
-    table = cohort_from_tables("late", tables).quality().tables["follow_up"]
+    report = cohort_from_tables("late", tables).quality()
+    overview = report.tables["overview"].set_index("quantity")["n"]
+    assert overview["patients who come under observation after their origin"] == 3
+    table = report.tables["follow_up"]
     # At risk on day 100: three; two leave. On day 200: three (two came in, one stayed); two leave.
     # Remaining followed: 1/3, then 1/9.
     assert table.loc[0, "quartile_1"] == 100.0

@@ -16,7 +16,7 @@ import twinbayes as tb
 from twinbayes.diseases import DISEASES
 from twinbayes.diseases.synthetic import synthetic_cohort
 from twinbayes.documents import read_yaml
-from twinbayes.errors import ModelError, OptionError
+from twinbayes.errors import ModelError, OptionError, PriorError
 from twinbayes.model import (
     Association,
     ModelSpec,
@@ -301,6 +301,11 @@ def test_paths_that_are_no_disease_file_are_refused(tmp_path: Path) -> None:
         tb.disease("survival").write(tmp_path / "x.json")
     with pytest.raises(ModelError, match="could not be written"):
         tb.disease("survival").write(tmp_path / "no" / "x.yaml")
+
+
+def test_a_disease_file_is_no_prior_file(tmp_path: Path) -> None:
+    with pytest.raises(PriorError, match="this is a disease file"):
+        tb.load_priors(written(WHOLE, tmp_path))
 
 
 def test_types_of_ones_own_go_by_their_kind(tmp_path: Path) -> None:

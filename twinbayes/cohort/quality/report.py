@@ -88,6 +88,8 @@ def _overview(cohort: CohortTables) -> DataFrame:
     rows["subgroups"] = len(cohort.subgroups)
     rows["centres"] = len(cohort.centres)
     rows["baseline covariates"] = cohort.covariates().shape[1]
+    if late := int((cohort.entries[0] > 0.0).sum()):
+        rows["patients who come under observation after their origin"] = late
     rows["source rows listed as excluded"] = len(cohort.excluded)
     return DataFrame({"quantity": list(rows), "n": list(rows.values())})
 

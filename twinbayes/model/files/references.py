@@ -21,7 +21,7 @@ def require_known_names(record: Mapping[str, Any], faults: Faults) -> None:
     for move, place in moves:
         for key in _STATES:
             _require(move.get(key), states, "state", (*place, key), faults)
-    sources = [str(move.get("source")) for move, _ in moves]
+    sources = list(dict.fromkeys(str(move.get("source")) for move, _ in moves))
     labels = [f"{move.get('source')}->{move.get('target')}" for move, _ in moves]
     starts: list[str] = []
     for treatment, at in _parts(record.get("treatments"), ("treatments",)):

@@ -10,12 +10,19 @@ from typing import Any, Final
 from twinbayes.documents import read_yaml
 from twinbayes.errors import PriorError
 
+_OF_DISEASES: Final = "twinbayes/disease/"
 _SHOWN: Final = 40  # characters of a value that a message repeats
 
 
 def parse(path: Path) -> Mapping[Any, Any]:
     """Read a YAML file strictly; see `documents.read_yaml`."""
-    return read_yaml(path, PriorError, shown(path))
+    found = read_yaml(path, PriorError, shown(path))
+    if str(found.get("schema", "")).startswith(_OF_DISEASES):
+        raise PriorError(
+            f"{shown(path)}: this is a disease file. Check it, priors and all, with `twinbayes "
+            "disease check`; `twinbayes disease show` lists its priors."
+        )
+    return found
 
 
 def require_file(path: Path) -> None:
@@ -34,4 +41,4 @@ def require_file(path: Path) -> None:
 
 def shown(path: Path) -> str:
     """Name a file in messages by its folder and itself."""
-    return f"{path.parent.name}/{path.name}"
+    return f"{path.parent.name}/{path.name}".removeprefix("/")
