@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from twinbayes.inference import Fit
 from twinbayes.priors import PriorSet, load_priors
-from twinbayes.report.reviewer.fit import priors_of, provenance_words
+from twinbayes.report import collect
+from twinbayes.report.reviewer.fit import priors, priors_of, provenance_words
 
 
 def test_entries_are_the_librarys_or_not_and_used_or_not(fit: Fit) -> None:
@@ -41,3 +42,15 @@ def test_an_old_fit_with_an_entry_of_nothing_can_still_be_reviewed(fit: Fit) -> 
     frame = priors_of(replace(fit, priors=old)).set_index("prior")
     assert frame.loc[stray.name, ["from", "in the model"]].tolist() == ["own", "no"]
     assert stray.name not in load_priors(fit.priors.name)
+
+
+def test_reasons_are_told_of_what_the_model_has_and_the_rest_is_folded_away(fit: Fit) -> None:
+    frame = priors_of(fit)
+    idle = list(frame.loc[frame["in the model"] == "no", "prior"])
+    shown = priors(collect(fit)).html
+    before, folded = shown.split("Entries of the set that nothing in the model has")
+    reasons = before.split("Reasons and evidence")[1]
+    assert idle
+    for name in frame["prior"]:
+        assert (f"{name} ~ " in reasons) == (name not in idle)
+    assert all(name in folded for name in idle)

@@ -142,16 +142,27 @@ def priors(evidence: ReviewEvidence) -> f.Block:
     """Return every prior with its unit, range, reasons and evidence."""
     fit = evidence.fit
     frame = priors_of(fit)
-    shown = ["prior", "distribution", "q05", "q95", "unit", "status", "from", "in the model"]
+    used, idle = (frame[frame["in the model"] == word] for word in ("yes", "no"))
+    shown = ["prior", "distribution", "q05", "q95", "unit", "status", "from"]
+    titles = {"q05": "5% quantile", "q95": "95% quantile"}
     return f.block(
         f.paragraph(f"Prior set {fit.priors.label}. {provenance_words(frame)}"),
-        f.table(frame[shown], names={"q05": "5% quantile", "q95": "95% quantile"}),
+        f.table(used[shown], names=titles),
         f.heading("Reasons and evidence"),
-        f.definitions((f"{n} ~ {e.text()}", _reasons(e)) for n, e in fit.priors.items()),
+        f.definitions(
+            (f"{n} ~ {e.text()}", _reasons(e))
+            for n, e in fit.priors.items()
+            if n in set(used["prior"])
+        ),
         f.folded(
             "Identity and meaning of each",
-            f.table(frame[["id", "parameter", "scale", "population"]]),
+            f.table(used[["id", "parameter", "scale", "population"]]),
         ),
+        f.folded(
+            "Entries of the set that nothing in the model has", f.table(idle[shown], names=titles)
+        )
+        if len(idle)
+        else None,
     )
 
 
