@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html import escape
 
 from twinbayes.inference import Fit
 from twinbayes.priors import PriorSet, load_priors
@@ -52,5 +53,5 @@ def test_reasons_are_told_of_what_the_model_has_and_the_rest_is_folded_away(fit:
     reasons = before.split("Reasons and evidence")[1]
     assert idle
     for name in frame["prior"]:
-        assert (f"{name} ~ " in reasons) == (name not in idle)
-    assert all(name in folded for name in idle)
+        assert (f"{escape(name)} ~ " in reasons) == (name not in idle)
+    assert all(escape(name) in folded for name in idle)
