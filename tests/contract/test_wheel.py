@@ -73,6 +73,7 @@ def test_the_wheel_holds_the_package_its_priors_schemas_and_templates(
     packed = set(zipfile.ZipFile(wheel).namelist())
     places = {
         "twinbayes": "twinbayes",
+        "diseases": "twinbayes/_diseases",
         "priors": "twinbayes/_priors",
         "data_schemas": "twinbayes/_data_schemas",
         "notebooks/review": "twinbayes/_notebooks",
@@ -104,6 +105,12 @@ def test_the_installed_package_comes_from_the_wheel_and_not_from_the_repository(
 def test_the_installed_command_shows_its_help(alone: Alone) -> None:
     shown = alone.run("twinbayes", "--help")
     assert "demo" in shown
+
+
+def test_the_installed_package_has_the_diseases_that_are_files(alone: Alone) -> None:
+    assert "bcr_abl1" in alone.run("twinbayes", "disease", "show", "cml")
+    alone.run("twinbayes", "disease", "new", "mine", "--out", "mine.yaml")
+    assert "can be built" in alone.run("twinbayes", "disease", "check", "mine.yaml")
 
 
 FORECAST = """
