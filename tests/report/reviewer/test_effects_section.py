@@ -88,7 +88,7 @@ def test_effects_come_back_from_their_file_without_patients(
     one, two = read_effects(path)
     assert "patient" not in one.coords
     few = ["n_treated", "n_untreated", "events_treated", "events_untreated"]
-    told = [*few, "share_treated", "effective_number"]
+    told = [*few, "share_treated", "effective_number", "effective_events"]
     xr.testing.assert_allclose(one.drop_vars(told), effect.drop_dims("patient").drop_vars(told))
     assert effect["n_treated"].values.tolist() == [2, 18]
     assert effect["n_untreated"].values.tolist() == [8, 3]
