@@ -106,7 +106,8 @@ def effect_rows(effect: xr.Dataset, time: int = -1) -> list[EffectRow]:
                 numbers("subgroup", one),
             )
         )
-    total = size_words(float(effect.attrs.get("patients", at["n_patients"].sum())))
+    n = effect.attrs.get("patients", float(at["n_patients"].sum()))
+    total = n if isinstance(n, str) else size_words(float(n))  # text where it is small
     flag = str(effect.attrs["support"])
     return [*rows, EffectRow(_OVERALL, total, "", "", flag, numbers("overall", at))]
 
