@@ -303,6 +303,12 @@ def test_paths_that_are_no_disease_file_are_refused(tmp_path: Path) -> None:
         tb.disease("survival").write(tmp_path / "no" / "x.yaml")
 
 
+@pytest.mark.parametrize("entries", ["{", "[]", "3", "", 7, "[" * 100_000])
+def test_priors_of_a_description_that_was_altered_are_refused(entries: object) -> None:
+    with pytest.raises(PriorError, match="one JSON object"):
+        OwnPriors(name="mine", extends="registry", entries=entries)  # type: ignore[arg-type]
+
+
 def test_a_disease_file_is_no_prior_file(tmp_path: Path) -> None:
     with pytest.raises(PriorError, match="this is a disease file"):
         tb.load_priors(written(WHOLE, tmp_path))

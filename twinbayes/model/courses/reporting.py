@@ -66,6 +66,10 @@ class Reporting:
     extrapolation_years: float | None = None
 
     def __post_init__(self) -> None:
+        if not all(isinstance(text, str) for text in self.scenarios):
+            raise ModelError("reporting: scenarios are written in words, each a text.")
+        if not all(isinstance(utility, Utility) for utility in self.utilities):
+            raise ModelError("reporting: utilities are of the type Utility, one a living state.")
         if self.scenarios and len(self.scenarios) != _COMPARED:
             raise ModelError(
                 f"reporting: {len(self.scenarios)} scenarios. Give two to compare, or none."

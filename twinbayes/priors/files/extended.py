@@ -47,6 +47,15 @@ class OwnPriors:
         return cls(name=name, extends=extends, entries=text)
 
     def __post_init__(self) -> None:
+        try:
+            is_whole = isinstance(json.loads(self.entries), dict)
+        except (TypeError, ValueError, RecursionError):
+            is_whole = False
+        if not (is_whole and isinstance(self.extends, str)):
+            raise PriorError(
+                f"priors of {str(self.name)[:60]!r}: `entries` must be the text of one JSON object, "
+                "and `extends` a name. The description was altered, or written by another version."
+            )
         self.load()
 
     @property
