@@ -305,7 +305,7 @@ def test_paths_that_are_no_disease_file_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("entries", ["{", "[]", "3", "", 7, "[" * 100_000])
 def test_priors_of_a_description_that_was_altered_are_refused(entries: object) -> None:
-    with pytest.raises(PriorError, match="one JSON object"):
+    with pytest.raises(PriorError, match="a JSON object"):
         OwnPriors(name="mine", extends="registry", entries=entries)  # type: ignore[arg-type]
 
 

@@ -125,14 +125,11 @@ def _follow_up(cohort: CohortTables) -> DataFrame:
     for subgroup, part in _whole_and_parts(terminal, cohort.subgroups):
         day, censored = part[names.DAY].to_numpy(), part["censored"].to_numpy()
         entry = part[names.ENTRY_DAY].to_numpy()
-        late = None
         if (entry > 0.0).any():  # at risk from the entry on; who left on that day never was
-            late = entry < day
-        followed = (
-            reverse_kaplan_meier(day, ~censored)
-            if late is None
-            else reverse_kaplan_meier(day[late], ~censored[late], entry=entry[late])
-        )
+            seen = entry < day
+            followed = reverse_kaplan_meier(day[seen], ~censored[seen], entry=entry[seen])
+        else:
+            followed = reverse_kaplan_meier(day, ~censored)
         quartiles = [followed.quantile(level) for level in (0.25, 0.5, 0.75)]
         deaths = int((~censored).sum())
         rows.append((subgroup, len(part), deaths, *quartiles, float(day.max())))

@@ -53,7 +53,7 @@ class OwnPriors:
             is_whole = False
         if not (is_whole and isinstance(self.extends, str)):
             raise PriorError(
-                f"priors of {str(self.name)[:60]!r}: `entries` must be the text of one JSON object, "
+                f"priors of {str(self.name)[:60]!r}: `entries` must be the text of a JSON object, "
                 "and `extends` a name. The description was altered, or written by another version."
             )
         self.load()
