@@ -27,6 +27,7 @@ from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import (
     PatientRatios,
+    content_seed,
     fitted_ratios,
     own_hazards,
     patient_ratios,
@@ -246,7 +247,7 @@ class Patients:
         drawn = self.unweighted(i)
         patient, seen = self.patient_ids[i], self._as_fitted
         if self._shares[i] == 0.0:
-            drawn = drawn.weighted(self._log_marginal(i, drawn))
+            drawn = drawn.weighted(self.record_log_marginal(i))
         elif seen is not None and patient in seen.patient_ids:
             counted = self._shares[i] * seen.fitted_log_marginal(seen.patient_ids.index(patient))
             drawn = drawn.weighted(self.fitted_log_marginal(i) - counted)
@@ -266,7 +267,7 @@ class Patients:
 
         Draws are those of the population, in its own order.
         """
-        return self._log_marginal(i, self.unweighted(i))
+        return self._log_marginal(i, self._at_mean(i))
 
     def fitted_log_marginal(self, i: int) -> Floats:
         """As `record_log_marginal`, as the likelihood of the fit has it, (draw,).
@@ -275,29 +276,29 @@ class Patients:
         weighted by where it has seen the record. Events that lie between two days are in the
         middle.
         """
-        drawn = self.unweighted(i)
+        drawn = self._at_mean(i)
         if not self._design.variances[i].any():
             return self._log_marginal(i, drawn)
         ratios = fitted_ratios(self.population, drawn.ratios, self._design, i)
         return self._log_marginal(i, self._under(ratios, i))
 
-    def _log_marginal(self, i: int, unweighted: PatientDraws) -> Floats:
-        return record_log_marginal(
-            self.population, self._plan, unweighted.ratios, unweighted.curves, i
-        )
+    def _log_marginal(self, i: int, at_mean: PatientDraws) -> Floats:
+        return record_log_marginal(self.population, self._plan, at_mean.ratios, at_mean.curves, i)
 
     def unweighted(self, i: int) -> PatientDraws:
         """Patient `i` under the draws of the population, each counting the same."""
+        at_mean = self._at_mean(i)
+        if not len(self.population.frailty):
+            return at_mean
+        seed = content_seed(self._design, i, self._labels[i])
+        return at_mean.with_frailty(self.population, self._plan.events.data, i, seed)
+
+    def _at_mean(self, i: int) -> PatientDraws:
+        """The same, at the mean of a frailty; the patient as such where there is none."""
         if i in self._unweighted:
             return self._unweighted[i]
-        ratios = patient_ratios(
-            self.population,
-            self.spec.events,
-            self.encoding,
-            self._design,
-            i,
-            self._labels[i],
-        )
+        process, labels = self.spec.events, self._labels[i]
+        ratios = patient_ratios(self.population, process, self.encoding, self._design, i, labels)
         unweighted = self._under(ratios, i)
         if len(self.patient_ids) <= _FEW:
             self._unweighted[i] = unweighted

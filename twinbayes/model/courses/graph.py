@@ -308,6 +308,19 @@ class StateGraph:
         """Disease transitions out of `state`."""
         return tuple(t for t in self.transitions if t.source == state)
 
+    def recurs(self, label: str) -> bool:
+        """Whether a patient may have the intensity of this label more than once."""
+        found = next((t for t in self.transitions if t.label == label), None)
+        if found is None:  # a treatment starts once
+            return False
+        reached, ahead = {found.target}, [found.target]
+        while ahead:
+            for transition in self.leaving(ahead.pop()):
+                if transition.target not in reached:
+                    reached.add(transition.target)
+                    ahead.append(transition.target)
+        return found.source in reached
+
     def treatment(self, name: str) -> Treatment:
         """Return a treatment by name; an unknown one is an OptionError that lists the known."""
         require_known(name, [t.name for t in self.treatments], "treatment")
