@@ -17,10 +17,10 @@ from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Histories, Present, trace_histories
 from twinbayes.model.covariates.design import DesignMatrix
-from twinbayes.names import CENTRE, PATIENT, SUBGROUP
+from twinbayes.names import CENTRE, SUBGROUP
 from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
 from twinbayes.twin.curves.patient import PatientCurves, patient_curves
-from twinbayes.twin.occupation.paths import Journey, Path
+from twinbayes.twin.occupation.paths import Journey, Path, longest_step
 from twinbayes.twin.occupation.places import Chart, draw_chart
 from twinbayes.twin.on_paths import CurvesOnPaths, travel
 from twinbayes.twin.population.curves import CurvePopulation
@@ -36,7 +36,7 @@ from twinbayes.twin.scenario import Scenario, Setting
 from twinbayes.twin.weighting.marginal import record_log_marginal
 from twinbayes.twin.weighting.patient_draws import PatientDraws, require_followed
 from twinbayes.twin.weighting.seen import SeenByFit
-from twinbayes.twin.weighting.trust import Trust, surprises
+from twinbayes.twin.weighting.trust import Trust
 
 _FEW = 16  # patients whose draws are kept once they are found
 _OF_COHORT = ("cohort.patients", "cohort.genomics", "cohort.variables")
@@ -174,6 +174,11 @@ class Patients:
         return draw_chart(self.graph, tuple(row for row in self.population.edges))
 
     @cached_property
+    def longest_step(self) -> float:
+        """See `paths.longest_step`."""
+        return longest_step(self.graph, self.population)
+
+    @cached_property
     def _design(self) -> DesignMatrix:
         if (before := self._baseline_before) is not None:
             return before._design
@@ -287,8 +292,7 @@ class Patients:
 
     def unweighted(self, i: int) -> PatientDraws:
         """Patient `i` under the draws of the population, each counting the same."""
-        at_mean = self._at_mean(i)
-        if not len(self.population.frailty):
+        if not len((at_mean := self._at_mean(i)).population.frailty):
             return at_mean
         seed = content_seed(self._design, i, self._labels[i])
         return at_mean.with_frailty(self.population, self._plan.events.data, i, seed)
@@ -297,8 +301,8 @@ class Patients:
         """The same, at the mean of a frailty; the patient as such where there is none."""
         if i in self._unweighted:
             return self._unweighted[i]
-        process, labels = self.spec.events, self._labels[i]
-        ratios = patient_ratios(self.population, process, self.encoding, self._design, i, labels)
+        process, who = self.spec.events, self._labels[i]
+        ratios = patient_ratios(self.population, process, self.encoding, self._design, i, who)
         unweighted = self._under(ratios, i)
         if len(self.patient_ids) <= _FEW:
             self._unweighted[i] = unweighted
@@ -369,33 +373,3 @@ class Patients:
             table = self.cohort.covariates()
             self._changes[settings] = change_in(self.encoding, table, settings, elsewhere)
         return self._changes[settings]
-
-    @cached_property
-    def trust_table(self) -> pd.DataFrame:
-        """One row a patient; see `Twin.reliability`. It is meant to be read, not changed."""
-        surprises, n_draws = self._surprises(), self.population.n_draws
-        longest = np.inf if self.seen is None else self.seen.longest
-        rows = [
-            self.trust(i).row(
-                surprises.get(patient, float("nan")),
-                n_draws,
-                is_beyond=self.present[i].day > longest,
-            )
-            for i, patient in enumerate(self.patient_ids)
-        ]
-        return pd.DataFrame(rows, index=pd.Index(self.patient_ids, name=PATIENT))
-
-    def _surprises(self) -> dict[str, float]:
-        """Largest absolute z of the visits that updates have added, by patient."""
-        out: dict[str, float] = {}
-        change = self.change
-        while change is not None:
-            before = change.before
-
-            def curves_of(patient: str, before: Patients = before) -> PatientCurves:
-                return before.curves(before.patient_ids.index(patient))
-
-            for patient, z in surprises(before.learnt.curves, curves_of, change.visits).items():
-                out[patient] = max(out.get(patient, 0.0), z)
-            change = before.change
-        return out

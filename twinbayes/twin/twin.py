@@ -15,6 +15,7 @@ from twinbayes.twin.answers.contrast import contrast_patients
 from twinbayes.twin.answers.forecast import forecast_patients, survival_frame
 from twinbayes.twin.answers.quality_of_life import Quality, quality_patients
 from twinbayes.twin.patients import Patients
+from twinbayes.twin.reliability import trust_table
 from twinbayes.twin.scenario import POLICY, Scenario
 from twinbayes.twin.set_aside import require_placed, set_aside
 from twinbayes.twin.updates.update import updated_record
@@ -77,7 +78,8 @@ class Twin(Patients):
             (patient, state; days), `rmst` (patient; days). With trajectories: `marker_curve`
             (patient, marker, time), on the marker's own scale: the mean curve of those alive, each
             turning where its own path does; and `marker_value`, the same for a measurement, with
-            its error, in one of them.
+            its error, in one of them. With events that recur within a state: `expected_events`
+            (patient, time, recurrent_event), how many are to be expected since the landmark.
             With `draws`: `state_probability_draws` and `survival_draws` with dim sample.
 
         Raises
@@ -111,6 +113,8 @@ class Twin(Patients):
             there are several are those of the fit as they are, not weighted for anybody's record:
             `subgroup_survival_difference` (subgroup, time), `subgroup_rmst_difference` (subgroup),
             `overall_survival_difference` (time), `overall_rmst_difference`. Each with bounds.
+            With events that recur, `expected_events_difference`, `_a` and `_b` (patient, time,
+            recurrent_event), and that of a subgroup and overall.
             With `quality`, all that there is of `rmst` also of `quality_adjusted_time`.
 
         Raises
@@ -231,7 +235,7 @@ class Twin(Patients):
             added by an update against the forecast before it, on the transformed scale; NaN
             without any), `needs_refit`, and the `reason` in words.
         """
-        return self.trust_table.copy()
+        return trust_table(self)
 
     def checked(self) -> Twin:
         """Return this twin once it is known that the model can take its records.

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import CohortError, ScenarioError, TwinError, told
 from twinbayes.estimators.observed import as_numbers
+from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import (
     CENTRE,
     CUMULATIVE_INCIDENCE,
@@ -22,6 +23,7 @@ from twinbayes.names import (
     NEEDS_REFIT,
     PATIENT,
     PATIENT_SUBGROUP,
+    RECURRENT_EVENT,
     RMST,
     STATE,
     SUBGROUP,
@@ -29,9 +31,9 @@ from twinbayes.names import (
 )
 from twinbayes.twin.answers.follow_up import with_follow_up
 from twinbayes.twin.answers.summaries import Draws, summarise
-from twinbayes.twin.occupation.paths import over_patients, time_nodes
-from twinbayes.twin.occupation.places import Chart
+from twinbayes.twin.occupation.paths import Path, over_patients, time_nodes
 from twinbayes.twin.patients import Patients
+from twinbayes.twin.reliability import trust_table
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.weighting.patient_draws import PatientDraws
 
@@ -172,10 +174,20 @@ def as_days(values: ArrayLike, what: str) -> Floats:
 
 def survival_of(path: Draws, fatal: Sequence[int]) -> Draws:
     """(node, 1, draw): probability of being alive."""
-    alive: Draws = 1.0 - path[:, [fatal[0]]]
-    for state in fatal[1:]:
+    alive: Draws = np.ones_like(path[:, :1])
+    for state in fatal:
         alive -= path[:, [state]]
     return alive
+
+
+def events_of(path: Path, graph: StateGraph) -> Draws:
+    """(node, event, draw): expected number, since the landmark, of each event that recurs."""
+    events = graph.recurrent_events
+    which = [events.index(graph.transitions[e].event) for e in path.repeated]
+    out = np.zeros((len(path.nodes), len(events), path.repeats.shape[-1]), dtype=np.float32)
+    for column, event in enumerate(which):
+        out[:, event] += path.repeats[:, column]
+    return out
 
 
 def with_bounds(
@@ -190,11 +202,13 @@ def with_bounds(
 
 
 def scenario_nodes(
-    until: float, chart: Chart, scenarios: Sequence[Scenario], landmark: float, grid: OutputGrid
+    until: float, patients: Patients, scenarios: Sequence[Scenario], i: int, grid: OutputGrid
 ) -> Floats:
-    """The time grid of one patient, with a node where a scenario acts or an era of entry ends."""
+    """The time grid of patient `i`, with a node where a scenario acts or an era of entry ends."""
+    landmark = patients.present[i].day
     days = [a.day for s in scenarios for a in s.assumptions if a.day is not None]
-    return time_nodes(until, [*(d - landmark for d in (*days, *chart.cuts)), *grid.exact])
+    cuts = [d - landmark for d in (*days, *patients.chart.cuts)]
+    return time_nodes(until, [*cuts, *grid.exact], patients.longest_step)
 
 
 def each_patient[T](
@@ -214,8 +228,7 @@ def each_patient[T](
     """
 
     def of(i: int) -> T:
-        day = patients.present[i].day
-        nodes = scenario_nodes(until, patients.chart, scenarios, day, grid)
+        nodes = scenario_nodes(until, patients, scenarios, i, grid)
         return work(i, patients.patient_draws(i), nodes)
 
     return over_patients(len(patients.patient_ids), of)
@@ -260,7 +273,7 @@ def label(
         A number is not finite, naming the variable.
     """
     require_finite(data, undefined)
-    table, trust = patients.cohort.patients, patients.trust_table
+    table, trust = patients.cohort.patients, trust_table(patients)
     landmarks = np.array([p.day for p in patients.present])
     dataset = xr.Dataset(
         data,
@@ -269,6 +282,7 @@ def label(
             TIME: (TIME, grid.times, {"units": "days", "long_name": "time since the landmark"}),
             **({STATE: list(patients.graph.states)} if STATE in _dims(data) else {}),
             **_marker_coord(patients, data),
+            **_event_coord(patients, data),
             LANDMARK_DAY: (PATIENT, landmarks, {"units": "days"}),
             SUBGROUP if SUBGROUP not in _dims(data) else PATIENT_SUBGROUP: (
                 PATIENT,
@@ -336,6 +350,11 @@ def _marker_coord(patients: Patients, data: Data) -> dict[str, list[str]]:
     if MARKER not in _dims(data) or patients.learnt.curves is None:
         return {}
     return {MARKER: [m.marker for m in patients.learnt.curves.markers]}
+
+
+def _event_coord(patients: Patients, data: Data) -> dict[str, list[str]]:
+    found = RECURRENT_EVENT in _dims(data)
+    return {RECURRENT_EVENT: list(patients.graph.recurrent_events)} if found else {}
 
 
 def _dims(data: Data) -> set[str]:

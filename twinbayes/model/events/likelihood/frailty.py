@@ -6,7 +6,8 @@ Patient i has one standard normal b_i, of which each log hazard moves by f_e:
 
 d_ie events and H_ie the cumulative hazard of patient i under intensity e at b = 0. The integral is
 taken by adaptive Gauss-Hermite quadrature, around the mode of what is integrated and as wide as it
-is there: off by less than 1e-6 where |f| is 1.5, and 2e-4 where it is 3, a hazard ratio of 20. With E the mean over b given the record,
+is there: off by less than 1e-6 where |f| is 1.5, and 2e-4 where it is 3, a hazard ratio of 20.
+With E the mean over b given the record,
 
     d log L_i / d log H_ie = -H_ie E exp(f_e b),
     d log L_i / d f_e      = d_ie E b - H_ie E b exp(f_e b),
