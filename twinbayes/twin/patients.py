@@ -17,7 +17,7 @@ from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Histories, Present, trace_histories
 from twinbayes.model.covariates.design import DesignMatrix
-from twinbayes.names import CENTRE, SUBGROUP
+from twinbayes.names import CENTRE, PATIENT, SUBGROUP
 from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
 from twinbayes.twin.curves.patient import PatientCurves, patient_curves
 from twinbayes.twin.occupation.paths import Journey, Path, longest_step
@@ -36,7 +36,7 @@ from twinbayes.twin.scenario import Scenario, Setting
 from twinbayes.twin.weighting.marginal import record_log_marginal
 from twinbayes.twin.weighting.patient_draws import PatientDraws, require_followed
 from twinbayes.twin.weighting.seen import SeenByFit
-from twinbayes.twin.weighting.trust import Trust
+from twinbayes.twin.weighting.trust import Trust, all_surprises
 
 _FEW = 16  # patients whose draws are kept once they are found
 _OF_COHORT = ("cohort.patients", "cohort.genomics", "cohort.variables")
@@ -373,3 +373,16 @@ class Patients:
             table = self.cohort.covariates()
             self._changes[settings] = change_in(self.encoding, table, settings, elsewhere)
         return self._changes[settings]
+
+    @cached_property
+    def trust_table(self) -> pd.DataFrame:
+        """One row a patient; see `Twin.reliability`. It is meant to be read, not changed."""
+        shown, n_draws = all_surprises(self.change), self.population.n_draws
+        longest = np.inf if self.seen is None else self.seen.longest
+        rows = [
+            self.trust(i).row(
+                shown.get(patient, float("nan")), n_draws, is_beyond=self.present[i].day > longest
+            )
+            for i, patient in enumerate(self.patient_ids)
+        ]
+        return pd.DataFrame(rows, index=pd.Index(self.patient_ids, name=PATIENT))

@@ -15,7 +15,6 @@ from twinbayes.twin.answers.contrast import contrast_patients
 from twinbayes.twin.answers.forecast import forecast_patients, survival_frame
 from twinbayes.twin.answers.quality_of_life import Quality, quality_patients
 from twinbayes.twin.patients import Patients
-from twinbayes.twin.reliability import trust_table
 from twinbayes.twin.scenario import POLICY, Scenario
 from twinbayes.twin.set_aside import require_placed, set_aside
 from twinbayes.twin.updates.update import updated_record
@@ -235,7 +234,7 @@ class Twin(Patients):
             added by an update against the forecast before it, on the transformed scale; NaN
             without any), `needs_refit`, and the `reason` in words.
         """
-        return trust_table(self)
+        return self.trust_table.copy()
 
     def checked(self) -> Twin:
         """Return this twin once it is known that the model can take its records.

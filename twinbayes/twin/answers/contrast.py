@@ -10,7 +10,6 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from twinbayes.arrays import Floats
-from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import (
     EXPECTED_EVENTS,
     PATIENT,
@@ -36,6 +35,7 @@ from twinbayes.twin.answers.grid import (
 from twinbayes.twin.answers.quality_of_life import Quality
 from twinbayes.twin.answers.summaries import restricted_means, summarise
 from twinbayes.twin.occupation.paths import Path
+from twinbayes.twin.occupation.places import Chart
 from twinbayes.twin.patients import Patients
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.weighting.patient_draws import PatientDraws
@@ -72,7 +72,7 @@ def contrast_patients(
         if weights is not None:
             times = [weights.along(path, curves).time for path, curves in sides]
         (one, _), (two, _) = sides
-        return _difference(one, two, times, out_grid, patients.graph, fatal)
+        return _difference(one, two, times, out_grid, patients.chart, fatal)
 
     def work(i: int, drawn: PatientDraws, nodes: Floats) -> _Part:
         found = share(i, drawn, nodes)
@@ -86,7 +86,7 @@ def contrast_patients(
     labels = sorted(set(groups))
     shape = (len(labels), len(out_grid.times), patients.population.n_draws)
     survival = np.zeros(shape)
-    events = np.zeros((*shape[:2], len(patients.graph.recurrent_events), shape[2]))
+    events = np.zeros((*shape[:2], len(patients.chart.events), shape[2]))
     totals: dict[str, Floats] = {}
     summaries: list[dict[str, Floats]] = []
     for i, part in enumerate(each_patient(patients, [a, b], until, out_grid, work)):
@@ -99,7 +99,7 @@ def contrast_patients(
     data = _per_patient(summaries)
     sizes = np.array([np.sum(groups == x) for x in labels])
     _standardise(data, survival, totals, sizes, out_grid)
-    if patients.graph.recurrent_events:
+    if patients.chart.events:
         _standardise_events(data, events, sizes, out_grid)
     attrs = {"scenario_a": a.label, "scenario_b": b.label}
     attrs |= {} if weights is None else {"quality": weights.label}
@@ -112,7 +112,7 @@ def _difference(
     b: Path,
     times: list[Floats],
     grid: OutputGrid,
-    graph: StateGraph,
+    chart: Chart,
     fatal: Sequence[int],
 ) -> _Part:
     """Summaries of one patient; `times` are quality-adjusted, or empty."""
@@ -122,9 +122,9 @@ def _difference(
     totals = {RMST: [restricted_means(x, nodes)[0] for x in (*alive, gain)]}
     if times:
         totals[QUALITY_ADJUSTED_TIME] = [*times, times[0] - times[1]]
-    counts = [events_of(p, graph) for p in (a, b)]
+    counts = [events_of(p, chart) for p in (a, b)]
     recurrent = {}
-    if graph.recurrent_events:
+    if chart.events:
         sides = zip(("a", "b", "difference"), (*counts, counts[0] - counts[1]), strict=True)
         recurrent = {f"{EXPECTED_EVENTS}_{k}": grid.summarise(nodes, x) for k, x in sides}
     return _Part(

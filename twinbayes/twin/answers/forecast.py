@@ -67,8 +67,8 @@ def forecast_patients(
         present = patients.present[i]
         path, curves = patients.followed(i, scenario, nodes, drawn)
         out = _summarise(path, out_grid, fatal, draws)
-        if graph.recurrent_events:
-            out[EXPECTED_EVENTS] = out_grid.summarise(path.nodes, events_of(path, graph))
+        if patients.chart.events:
+            out[EXPECTED_EVENTS] = out_grid.summarise(path.nodes, events_of(path, patients.chart))
         if present.state in patients.chart.absorbing:
             out["entries"][:, graph.states.index(present.state)] = 0.0
         if curves is not None:
@@ -81,7 +81,7 @@ def forecast_patients(
     with_bounds(data, STATE_PROBABILITY, (PATIENT, TIME, STATE), stacked["state"])
     with_bounds(data, SURVIVAL, (PATIENT, TIME), stacked[SURVIVAL])
     with_bounds(data, CUMULATIVE_INCIDENCE, (PATIENT, TIME, STATE), stacked["entries"])
-    if graph.recurrent_events:
+    if patients.chart.events:
         dims = (PATIENT, TIME, RECURRENT_EVENT)
         with_bounds(data, EXPECTED_EVENTS, dims, stacked[EXPECTED_EVENTS])
     with_bounds(data, RESTRICTED_MEAN_TIME, (PATIENT, STATE), stacked["time_in_state"])

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import CohortError, ScenarioError, TwinError, told
 from twinbayes.estimators.observed import as_numbers
-from twinbayes.model.courses.graph import StateGraph
 from twinbayes.names import (
     CENTRE,
     CUMULATIVE_INCIDENCE,
@@ -32,8 +31,8 @@ from twinbayes.names import (
 from twinbayes.twin.answers.follow_up import with_follow_up
 from twinbayes.twin.answers.summaries import Draws, summarise
 from twinbayes.twin.occupation.paths import Path, over_patients, time_nodes
+from twinbayes.twin.occupation.places import Chart
 from twinbayes.twin.patients import Patients
-from twinbayes.twin.reliability import trust_table
 from twinbayes.twin.scenario import Scenario
 from twinbayes.twin.weighting.patient_draws import PatientDraws
 
@@ -180,12 +179,11 @@ def survival_of(path: Draws, fatal: Sequence[int]) -> Draws:
     return alive
 
 
-def events_of(path: Path, graph: StateGraph) -> Draws:
+def events_of(path: Path, chart: Chart) -> Draws:
     """(node, event, draw): expected number, since the landmark, of each event that recurs."""
-    events = graph.recurrent_events
-    which = [events.index(graph.transitions[e].event) for e in path.repeated]
-    out = np.zeros((len(path.nodes), len(events), path.repeats.shape[-1]), dtype=np.float32)
-    for column, event in enumerate(which):
+    shape = len(path.nodes), len(chart.events), path.repeats.shape[-1]
+    out = np.zeros(shape, dtype=np.float32)
+    for column, (_, event) in enumerate(chart.recurrent):
         out[:, event] += path.repeats[:, column]
     return out
 
@@ -273,7 +271,7 @@ def label(
         A number is not finite, naming the variable.
     """
     require_finite(data, undefined)
-    table, trust = patients.cohort.patients, trust_table(patients)
+    table, trust = patients.cohort.patients, patients.trust_table
     landmarks = np.array([p.day for p in patients.present])
     dataset = xr.Dataset(
         data,
@@ -354,7 +352,7 @@ def _marker_coord(patients: Patients, data: Data) -> dict[str, list[str]]:
 
 def _event_coord(patients: Patients, data: Data) -> dict[str, list[str]]:
     found = RECURRENT_EVENT in _dims(data)
-    return {RECURRENT_EVENT: list(patients.graph.recurrent_events)} if found else {}
+    return {RECURRENT_EVENT: list(patients.chart.events)} if found else {}
 
 
 def _dims(data: Data) -> set[str]:

@@ -233,9 +233,8 @@ def follow(journey: Journey) -> Path:
     state = graph.states.index(journey.present.state)
     occupation = np.empty((len(nodes), len(graph.states), n_draws), dtype=np.float32)
     entered = tuple(k for k, s in enumerate(graph.states) if k and s not in chart.absorbing)
-    source, target = chart.arcs.T
-    repeated = tuple(np.flatnonzero(source == target).tolist())
-    column = np.array([entered.index(s) if s in entered else -1 for s in target])
+    repeated = tuple(k for k, _ in chart.recurrent)
+    column = np.array([entered.index(s) if s in entered else -1 for _, s in chart.arcs])
     column[list(repeated)] = len(entered) + np.arange(len(repeated))
     counts = np.empty((len(nodes), len(entered) + len(repeated), n_draws), dtype=np.float32)
     edges, moves = journey.population.edges, journey.moves(chart)

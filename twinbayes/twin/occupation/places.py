@@ -90,6 +90,10 @@ class Chart:
         Days since origin at which the era of entry changes.
     absorbing
         The states that nobody leaves.
+    recurrent
+        Events that recur within a state: transition, and position among `events`.
+    events
+        Their names.
     fatal
         Indices of the states that are deaths; see `StateGraph.deaths`.
     unfolded
@@ -104,6 +108,8 @@ class Chart:
     arcs: Ints
     cuts: Floats
     absorbing: tuple[str, ...]
+    recurrent: tuple[tuple[int, int], ...]
+    events: tuple[str, ...]
     fatal: tuple[int, ...]
     unfolded: dict[Hashable, Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -197,6 +203,12 @@ def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
         ),
         cuts=np.array(graph.entry_cuts, dtype=np.float64),
         absorbing=graph.absorbing,
+        recurrent=tuple(
+            (k, graph.recurrent_events.index(t.event))
+            for k, t in enumerate(graph.transitions)
+            if t.source == t.target
+        ),
+        events=graph.recurrent_events,
         fatal=tuple(graph.states.index(s) for s in graph.deaths),
     )
 

@@ -33,7 +33,6 @@ from twinbayes.names import (
 )
 from twinbayes.twin.answers.forecast import forecast_patients
 from twinbayes.twin.patients import Change, Patients
-from twinbayes.twin.reliability import trust_table
 from twinbayes.twin.scenario import POLICY
 from twinbayes.twin.weighting.seen import SeenByFit
 
@@ -134,7 +133,7 @@ def describe_step(step: Step, twin_of: Callable[[Cohort], Patients]) -> dict[str
     rows = {t: step.after.tables[t].iloc[list(k)] for t, k in step.added.items() if k}
     empty = pd.DataFrame(columns=[PATIENT_ID, DAY, MARKER, VISIT_VALUE])
     change = Change(before, rows.get(VISITS, empty), empty, empty)
-    trust = trust_table(replace(after, change=change)).iloc[0]
+    trust = replace(after, change=change).trust_table.iloc[0]
     ends = [_end_of(step.before), _end_of(step.after)]
     survival = [_survival(p) for p in (before, after)]
     return {
