@@ -13,7 +13,7 @@ import yaml
 from twinbayes.errors import PriorError
 from twinbayes.priors import FAMILIES, STATUSES, library_names, load_priors
 
-DISEASES = ("aml", "cml", "hsct", "mds", "pbc", "registry", "survival")
+DISEASES = ("aml", "cml", "hsct", "mds", "pbc", "recurrent", "registry", "survival")
 AGGREGATES = ("basket", "historical")
 SETS = tuple(sorted((*DISEASES, *AGGREGATES)))
 # Names that the event-process model asks for, in every disease.

@@ -78,7 +78,8 @@ def mean_count(
     require_alike(_PLACE, last_day=last, died=dead)
     days = as_days(event_day, _PLACE, "event_day")
     owner = _owners(event_patient, patient, len(last))
-    require_alike(_PLACE, event_day=days, event_patient=owner)
+    if len(days) or len(owner):
+        require_alike(_PLACE, event_day=days, event_patient=owner)
     require_no_row(
         days > last[owner], _PLACE, "are events after the end of the patient's follow-up",
         "Leave them out, or correct the end.",

@@ -12,7 +12,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.model import EventPlan, ModelSpec
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.events.draws import EventDraws
-from twinbayes.model.events.evaluation import log_likelihood, mean_cumulative_hazards
+from twinbayes.model.events.evaluation import log_likelihood, mean_compensators
 from twinbayes.model.spec import ModelPlan
 
 Whole = tuple[Cohort, ModelSpec, ModelPlan, xr.Dataset]
@@ -149,11 +149,11 @@ def test_the_log_likelihood_of_patients_is_the_formula_row_by_row(
         np.testing.assert_allclose(found[s], wanted, rtol=1e-11)
 
 
-def test_mean_cumulative_hazards_are_the_formula_row_by_row(
+def test_mean_compensators_are_the_formula_row_by_row(
     draws: EventDraws, every_hazard_term: Whole, plan: EventPlan
 ) -> None:
     cohort, _, _, posterior = every_hazard_term
-    found = mean_cumulative_hazards(draws, plan.data)
+    found = mean_compensators(draws, plan.data, plan.rows)
     order = np.argsort(plan.rows.intensity, kind="stable")
     wanted = np.mean([by_row(plan, cohort, one)[0] for _, one in each_draw(posterior)], axis=0)
     np.testing.assert_array_equal(plan.data.intensity, plan.rows.intensity[order])

@@ -10,7 +10,7 @@ import xarray as xr
 from twinbayes.estimators import CountingProcess, spread_same_day
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.events.draws import EventDraws
-from twinbayes.model.events.evaluation import mean_cumulative_hazards
+from twinbayes.model.events.evaluation import mean_compensators
 from twinbayes.model.events.packed import event_data
 from twinbayes.model.events.quadrature import trail_points
 from twinbayes.names import POSTERIOR, SUBGROUP, TRANSITION
@@ -46,7 +46,8 @@ def observed_and_expected(fit: Fit) -> tuple[xr.DataArray, xr.DataArray]:
     """Count events by transition and subgroup, and those expected without the subgroup's level.
 
     Expected is the posterior mean of the cumulative hazard that the model gives these very
-    patients over their own time at risk, with every term but the level of their subgroup.
+    patients over their own time at risk, with every term but the level of their subgroup; a
+    frailty is that which a patient's record up to then leaves.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def observed_and_expected(fit: Fit) -> tuple[xr.DataArray, xr.DataArray]:
     data = event_data(plan.rows, plan.edges, design, points)
     draws = EventDraws.from_posterior(fit.datatree[POSTERIOR].to_dataset(), fit.encoding)
     some = draws.take(slice(None, None, max(1, draws.n_draws // _DRAWS)))
-    hazard = mean_cumulative_hazards(some.without_subgroup_levels(), data)
+    hazard = mean_compensators(some.without_subgroup_levels(), data, plan.rows)
     labels, subgroups = fit.spec.graph.labels, fit.encoding.subgroups
     shape = (len(labels), len(subgroups))
     cell = data.intensity * len(subgroups) + data.subgroup[data.patient]

@@ -140,12 +140,12 @@ def read_retinopathy(path: Path | None) -> Cohort:
     table = _table("retinopathy", path, columns)
     eyes = {trt: table[table["trt"] == trt].set_index("id") for trt in (0, 1)}
     ids = list(eyes[1].index)
-    untreated = eyes[0].reindex(ids)
-    if untreated["futime"].isna().any() or eyes[1].index.has_duplicates:
+    if sorted(ids) != sorted(eyes[0].index) or eyes[1].index.has_duplicates:
         raise CohortError(
             "retinopathy: every patient has one treated eye and one that is not, a row each. Give "
             "the table as the R package survival publishes it."
         )
+    untreated = eyes[0].loc[ids]
     patients = DataFrame(
         {
             names.PATIENT_ID: ids,

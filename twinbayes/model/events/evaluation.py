@@ -7,8 +7,10 @@ import numpy as np
 from twinbayes.arrays import Floats
 from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.likelihood.courses import event_loglik
+from twinbayes.model.events.likelihood.frailty import compensate
 from twinbayes.model.events.likelihood.kernel import cumulative_hazards
 from twinbayes.model.events.packed import EventData
+from twinbayes.model.events.rows import RowTable
 
 
 def log_likelihood(draws: EventDraws, data: EventData, trails: Floats | None = None) -> Floats:
@@ -48,13 +50,18 @@ def log_likelihood(draws: EventDraws, data: EventData, trails: Floats | None = N
     return out
 
 
-def mean_cumulative_hazards(draws: EventDraws, data: EventData) -> Floats:
-    """Posterior mean of the cumulative hazard of each row at risk, where no curve moves hazards.
+def mean_compensators(draws: EventDraws, data: EventData, rows: RowTable) -> Floats:
+    """Posterior mean of the events to be expected in each row at risk, given the past.
+
+    The cumulative hazard, where no curve moves hazards; with a frailty its mean over what the
+    patient's record up to then leaves of the frailty.
 
     Parameters
     ----------
     draws, data
         As in `log_likelihood`; `data` without nodes.
+    rows
+        The rows that `data` were packed from.
 
     Returns
     -------
@@ -63,9 +70,16 @@ def mean_cumulative_hazards(draws: EventDraws, data: EventData) -> Floats:
     """
     index, values = data.pack()
     of_row, total, no_trail = np.empty(data.n_rows), np.zeros(data.n_rows), np.zeros(0)
+    packed = np.argsort(rows.intensity, kind="stable")
+    begins = (rows.start + rows.clock_start)[packed]
+    order, fired = np.lexsort((begins, data.patient)), rows.is_event[packed]
     of_draw = (draws.log_baseline, draws.coef, draws.acting)
     for s in range(draws.n_draws):
         inputs = [np.ascontiguousarray(x[s]) for x in of_draw]
         cumulative_hazards(*inputs, no_trail, index, values, of_row)
+        if draws.frailty.shape[1]:
+            own = np.ascontiguousarray(draws.frailty[s])
+            at_mean = of_row.copy()
+            compensate(order, data.patient, data.intensity, begins, fired, at_mean, own, of_row)
         total += of_row
     return total / draws.n_draws

@@ -40,7 +40,7 @@ def disease_schema() -> dict[str, Any]:
         "name": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]*$"},
         "title": {"type": "string", "minLength": 1},
         "priors": _priors(),
-        "states": {"type": "array", "items": {"type": "string"}, "minItems": 2},
+        "states": {"type": "array", "items": {"type": "string"}, "minItems": 1},
         DEFAULT_BASELINE: _of(hints_of(Transition)["baseline"]),
         "transitions": {
             "type": "array",

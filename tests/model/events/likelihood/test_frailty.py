@@ -161,3 +161,32 @@ def test_a_frailty_that_moves_nothing_changes_nothing() -> None:
     case = random_case(33)
     still = value_of(with_frailty(case, np.zeros(4)))
     assert still == pytest.approx(value_of(case), rel=1e-12)
+
+
+def test_events_to_be_expected_given_the_past_are_a_martingale() -> None:
+    """Simulated: two events recur, one of them ends the record; sums agree within chance."""
+    rng = np.random.default_rng()
+    n, days, f = 6000, 300.0, np.array([1.0, -0.6])
+    rate = np.array([0.008, 0.003])
+    rows: list[tuple[int, int, float, float, bool]] = []
+    for i in range(n):
+        own, day = rate * np.exp(f * rng.normal()), 0.0
+        while day < days:
+            waits = rng.exponential(1.0 / own)
+            first = int(np.argmin(waits))
+            stop = min(day + waits[first], days)
+            rows += [(i, e, day, stop, stop < days and e == first) for e in range(2)]
+            if stop < days and first == 1:
+                break
+            day = stop
+    patient, intensity, start, stop, fired = (np.array(x) for x in zip(*rows, strict=True))
+    cumulative, out = rate[intensity] * (stop - start), np.empty(len(rows))
+    order = np.lexsort((start, patient))
+    by_quadrature.compensate(order, patient, intensity, start, fired, cumulative, f, out)
+    for e in range(2):
+        events = float(fired[intensity == e].sum())
+        assert abs(out[intensity == e].sum() - events) < 4.5 * np.sqrt(events)
+        early = (intensity == e) & (start < 100.0)  # at every time, not in all alone
+        assert abs(out[early].sum() - fired[early].sum()) < 4.5 * np.sqrt(fired[early].sum())
+    at_mean = cumulative[intensity == 0].sum()
+    assert abs(at_mean - fired[intensity == 0].sum()) > 10 * np.sqrt(at_mean)

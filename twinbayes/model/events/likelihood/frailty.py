@@ -25,7 +25,7 @@ from typing import Final
 
 import numpy as np
 
-from twinbayes.machine.jit import inner
+from twinbayes.machine.jit import inner, jit
 
 _N_NODES: Final = 32
 _NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(_N_NODES)
@@ -37,6 +37,10 @@ N_STEPS: Final = 100  # of Newton's method, far more than it takes
 LONGEST_STEP: Final = 2.0
 _NEAR: Final = 1e-9
 
+# Gauss-Legendre rule on (0, 1), for means over an episode
+_SHARES, _PARTS = np.polynomial.legendre.leggauss(4)
+_SHARES, _PARTS = 0.5 * (1.0 + _SHARES), 0.5 * _PARTS
+_jit = jit(fast={"contract"})
 _inner = inner(fast={"contract", "nsz", "arcp", "reassoc"})
 
 
@@ -104,3 +108,52 @@ def integrate(fired, hazard, frailty, factor, slope):  # type: ignore[no-untyped
         factor[e] /= total
         slope[e] = (slope[e] + fired[e] * mean) / total
     return top + np.log(total) + np.log(spread) - _LOG_SQRT_PI
+
+
+@_jit
+def compensate(order, patient, intensity, begins, fired, cumulative, frailty, out):  # type: ignore[no-untyped-def]
+    """Fill `out` (row,): events to be expected in each row, given what came before it.
+
+    Whoever has had no event for long is likelier to have few: within a row too, the frailty is
+    that of those who came so far. Added up over patients, events differ from these by no more than
+    chance.
+
+    Parameters
+    ----------
+    order
+        Rows patient by patient, and in time.
+    patient, intensity, begins, fired
+        (row,) whose row, of which intensity, the day on which it begins, and whether it ends in the
+        event; rows of one patient that begin together are one episode.
+    cumulative
+        (row,) cumulative hazards at b = 0.
+    """
+    n = len(frailty)
+    before, count, within = np.zeros(n), np.zeros(n), np.empty(n)
+    so_far, factor, slope = np.empty(n), np.empty(n), np.empty(n)
+    first = 0
+    while first < len(order):
+        last, r = first, order[first]
+        if first == 0 or patient[order[first - 1]] != patient[r]:
+            before[:], count[:] = 0.0, 0.0
+        within[:] = 0.0
+        while last < len(order):
+            q = order[last]
+            if patient[q] != patient[r] or begins[q] != begins[r]:
+                break
+            within[intensity[q]] += cumulative[q]
+            out[q] = 0.0
+            last += 1
+        for k in range(len(_SHARES)):
+            for e in range(n):
+                so_far[e] = before[e] + _SHARES[k] * within[e]
+            integrate(count, so_far, frailty, factor, slope)
+            for m in range(first, last):
+                q = order[m]
+                out[q] += _PARTS[k] * factor[intensity[q]] * cumulative[q]
+        for m in range(first, last):
+            q = order[m]
+            before[intensity[q]] += cumulative[q]
+            if fired[q]:
+                count[intensity[q]] += 1.0
+        first = last
