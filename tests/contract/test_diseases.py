@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytest
-from tests.support.standardised import offsets
+from tests.support.models.standardised import offsets
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort

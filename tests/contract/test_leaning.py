@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pymc as pm
 from scipy import linalg
-from tests.support.standardised import offsets
+from tests.support.models.standardised import offsets
 
 import twinbayes as tb
 from twinbayes.cohort import Cohort
