@@ -86,7 +86,9 @@ def _check_joins(mapping: MappingFile, noted: Noted) -> None:
     added = {name for part in parts if part.joins for name in part.columns}
     place: Place = ("tables", names.PATIENTS)
     if all(part.joins for part in parts):
-        noted.add((*place, 0), "contradiction", "no part has the patients that columns are added to")
+        noted.add(
+            (*place, 0), "contradiction", "no part has the patients that columns are added to"
+        )
     for k, part in enumerate(parts):
         if part.joins and part.origin is not None:
             text = "'origin' is of the part that has the patients"
@@ -105,8 +107,9 @@ def _check_concepts(mapping: MappingFile, noted: Noted) -> None:
     """Concept ids are whole numbers."""
     if mapping.omop is None:
         return
-    lists = {("diagnosis",): mapping.omop.diagnosis}
-    lists |= {("concepts", table): ids for table, ids in mapping.omop.concepts.items()}
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {("diagnosis",): mapping.omop.diagnosis}
+    for table, own in mapping.omop.concepts.items():
+        lists["concepts", table] = own
     for where, ids in lists.items():
         if not all(_CONCEPT.fullmatch(one) for one in ids):
             noted.add(("omop", *where), "value-kind", "a concept id is no whole number")

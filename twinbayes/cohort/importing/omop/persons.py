@@ -93,7 +93,7 @@ def with_baseline(table: SourceTable, form: TableForm, index: Mapping[str, str])
         for k, row in enumerate(table.rows):
             person, day = str(row[at["person_id"]]), iso(row[at[form.day]])
             # 0 is the concept of no concept
-            filled = any(row[v] is not None and str(row[v]).strip() not in ("", "0") or
+            filled = any((row[v] is not None and str(row[v]).strip() not in ("", "0")) or
                          isinstance(row[v], float) for v in values)  # fmt: skip
             if filled and day and day <= index.get(person, ""):
                 key = person, str(row[at[form.concept]])
@@ -126,7 +126,7 @@ def _by_person(found: _Found | None) -> dict[str, list[dict[str, object]]]:
 
 
 def _birth(own: Mapping[str, object]) -> object:
-    """Day of birth; a month that is not known is taken as the middle of the year, a day likewise."""
+    """Day of birth; where the month or the day is not known, the middle of the year or month."""
     given = own.get("birth_datetime")
     if isinstance(given, datetime):
         return given.date()

@@ -69,7 +69,7 @@ class OmopTables:
             rest = whole - len(table.rows) - len(table.blank)
             if rest > 0 and self.wanted is not None:
                 # Rows of others, or of other concepts, stay where they are.
-                tables.append(_unread(f"{name}, of others", rest))
+                tables.append(_unread(f"{name}, of other persons or concepts", rest))
         return tables
 
     def _check_columns(self) -> None:
@@ -88,9 +88,7 @@ class OmopTables:
         self, name: str, lists: Mapping[str, Sequence[str]] | None = None, table: str = "person"
     ) -> tuple[list[str], Iterator[Sequence[object]]]:
         session = self.session
-        sql, bound = query(
-            name, lists or {}, schema=session.schema, mark=session.mark, table=table
-        )
+        sql, bound = query(name, lists or {}, schema=session.schema, mark=session.mark, table=table)
         values = bound if session.as_text else {key: int(one) for key, one in bound.items()}
         return session.run(sql, values)
 

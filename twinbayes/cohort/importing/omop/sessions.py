@@ -12,7 +12,7 @@ from twinbayes.errors import CohortError
 
 _AT_ONCE: Final = 10_000  # rows that are fetched together
 # No file but the database itself is opened, nothing is loaded, and nothing is written beside it.
-_CONFINED: Final = {
+_CONFINED: Final[dict[str, str | bool | int | float | list[str]]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -75,23 +75,29 @@ class DuckSession:
             raise CohortError(
                 "Reading an OMOP database needs DuckDB. Install twinbayes[omop]."
             ) from error
-        self.as_text = as_text
+        self.as_text, self._named = as_text, schema
         self.schema = "" if schema is None else f"{quoted(schema)}."
         place = ":memory:" if path is None else str(path.resolve())
         self._connection = duckdb.connect(place, read_only=path is not None, config=_CONFINED)
-        for name, table in tables.items():
-            self._connection.register(name, table)
+        self._given = tables
 
     def tables(self) -> set[str]:
         """Names of its tables and views in small letters."""
-        sql = "SELECT table_name FROM information_schema.tables"
-        return {str(row[0]).lower() for row in self._connection.execute(sql).fetchall()}
+        if self._given:
+            return set(self._given)
+        sql = "SELECT table_schema, table_name FROM information_schema.tables"
+        found = self._connection.execute(sql).fetchall()
+        # Without a schema, the database looks a table up wherever it looks by itself.
+        return {str(t).lower() for s, t in found if self._named is None or s == self._named}
 
     def run(
         self, sql: str, bound: Mapping[str, Any]
     ) -> tuple[list[str], Iterator[Sequence[object]]]:
         """Header in small letters, and rows."""
-        cursor = self._connection.cursor().execute(sql, dict(bound))
+        cursor = self._connection.cursor()
+        for name, table in self._given.items():  # what is registered is of one cursor
+            cursor.register(name, table)
+        cursor.execute(sql, dict(bound))
         header = [str(column[0]).lower() for column in cursor.description or ()]
         return header, _fetched(cursor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -58,7 +59,19 @@ def draft_adam(tables: Sequence[SourceTable], name: str) -> dict[str, Any]:
             if (stop := first_of(people, "TRTEDTM", "TRTEDT")) is not None:
                 columns["stop_day"] = stop
             _treated(sketch, people, given, columns)
-    return sketch.mapping(dates="%Y-%m-%d")
+    return sketch.mapping(dates=_form(sketch))
+
+
+def _form(sketch: Sketch) -> str:
+    """The format of dates that are text, most often; dates of transport files go with any."""
+    forms = Counter(
+        kind.form
+        for table in sketch.tables
+        for column in {*_ORIGINS, *_DAYS, *_STARTS}
+        if table.name.endswith(".csv") and table.places(column)
+        if (kind := sketch.kind(table, column)).form is not None
+    )
+    return forms.most_common(1)[0][0] if forms else "%Y-%m-%d"
 
 
 def _subjects(sketch: Sketch, people: SourceTable) -> None:
@@ -120,7 +133,7 @@ def _visits(sketch: Sketch, table: SourceTable) -> None:
             full = all(row[at[0]] for row in table.rows if numbers and row[numbers[0]] is not None)
             value = column if full else value
     codes = counted(table, "PARAMCD")
-    said = sketch.declared(codes, names.VISITS)
+    said = sketch.declared(codes, names.VISITS, _words_of(table))
     columns: dict[str, Any] = {
         PATIENT: "USUBJID",
         "day": first_of(table, *_DAYS),
@@ -134,12 +147,20 @@ def _visits(sketch: Sketch, table: SourceTable) -> None:
     sketch.add(names.VISITS, {"table": table.name, "where": where, "columns": columns})
 
 
+def _words_of(table: SourceTable) -> dict[str, str]:
+    """Code of a parameter -> its words, such as ``Haemoglobin (g/dL)``."""
+    if not table.places("PARAM"):
+        return {}
+    code, words = table.places("PARAMCD")[0], table.places("PARAM")[0]
+    return {str(row[code]).strip(): str(row[words]) for row in table.rows if row[words]}
+
+
 def _declare_units(sketch: Sketch, table: SourceTable, said: dict[str, str], unit: str) -> None:
     code, own = table.places("PARAMCD")[0], table.places(unit)[0]
     for row in table.rows:
         marker = said.get(str(row[code]).strip())
-        if marker is not None and isinstance(row[own], str) and row[own].strip():
-            sketch.variables[marker].setdefault("unit", row[own].strip())
+        if marker is not None and (said_unit := str(row[own] or "").strip()):
+            sketch.variables[marker].setdefault("unit", said_unit)
 
 
 def _treatments(sketch: Sketch, table: SourceTable) -> None:

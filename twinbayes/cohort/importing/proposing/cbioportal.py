@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
 from twinbayes import names
 from twinbayes.cohort.importing.proposing.headers import PATIENT, UNTOLD, name_of
-from twinbayes.cohort.importing.proposing.sketch import Sketch, counted, first_of
+from twinbayes.cohort.importing.proposing.sketch import Sketch, counted, first_of, word_of
 from twinbayes.cohort.importing.source import SourceTable
 
 _PATIENT: Final = "PATIENT_ID"
@@ -61,7 +62,12 @@ def _patients(sketch: Sketch, people: SourceTable, samples: SourceTable | None) 
 
 def _ends(sketch: Sketch, people: SourceTable) -> None:
     status, months = first_of(people, "OS_STATUS"), first_of(people, "OS_MONTHS")
-    if status is None or months is None:
+    told = {
+        event
+        for part in sketch.parts.get(names.EVENTS, [])
+        for event in part["columns"]["event"]["values"].values()
+    }
+    if status is None or months is None or names.DEATH in told:
         return
     closing = {
         "vital_status": sketch.worded(people, status, "vital_status"),
@@ -73,7 +79,14 @@ def _ends(sketch: Sketch, people: SourceTable) -> None:
 
 def _mutations(sketch: Sketch, table: SourceTable, samples: SourceTable) -> None:
     """Absent in who was sequenced, present where there is a mutation that changes a protein."""
-    genes = counted(table, _GENE, most=_MOST_GENES)
+    effects = [effect for effect in counted(table, _EFFECT) if effect not in _SILENT]
+    places = [place[0] for name in (_GENE, _EFFECT) if (place := table.places(name))]
+    found = Counter(
+        str(row[places[0]])
+        for row in table.rows
+        if places and (len(places) < 2 or str(row[places[1]]) in effects)
+    )
+    genes = [gene for gene, _ in found.most_common(_MOST_GENES)]
     if not genes:
         return
     said = sketch.declared(genes, names.GENOMICS)
@@ -83,7 +96,7 @@ def _mutations(sketch: Sketch, table: SourceTable, samples: SourceTable) -> None
     absent = {name: {"constant": 0} for name in said.values()}
     sketch.add(names.GENOMICS, roster | {"columns": {PATIENT: _PATIENT, **absent}})
     where = {_GENE: genes}
-    if effects := [e for e in counted(table, _EFFECT) if e not in _SILENT]:
+    if effects:
         where[_EFFECT] = effects
     variable = _GENE if all(k == v for k, v in said.items()) else {"column": _GENE, "values": said}
     columns = {PATIENT: _PATIENT, "variable": variable, "value": {"constant": 1}}
@@ -108,7 +121,14 @@ def _timeline(sketch: Sketch, table: SourceTable) -> None:
         sketch.add(names.TREATMENTS, part)
     elif status := first_of(table, "STATUS"):
         codes = counted(table, status)
-        said = {code: name_of(code, set(), event=True) for code in codes}
+        said = {
+            code: word_of(code, "vital_status") or name_of(code, set(), event=True)
+            for code in codes
+        }
+        if not set(names.TERMINAL_EVENTS) <= set(said.values()):
+            # The clinical attributes say how every record ends, or else nothing does.
+            said = {c: e for c, e in said.items() if e not in names.TERMINAL_EVENTS}
         columns |= {"day": "START_DATE", "event": {"column": status, "values": said}}
-        part = {"table": table.name, "where": {status: codes}, "columns": columns}
-        sketch.add(names.EVENTS, part)
+        part = {"table": table.name, "where": {status: list(said)}, "columns": columns}
+        if said:
+            sketch.add(names.EVENTS, part)

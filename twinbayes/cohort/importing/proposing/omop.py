@@ -17,6 +17,7 @@ _LIMITS: Final = {
     "4172703": "none", "4171756": "left", "4171754": "left", "4172704": "right",
     "4171755": "right", "0": "none",
 }  # fmt: skip
+_NO_UNIT: Final = {"0": "1"}  # 0 is the concept of no concept, "1" the unit of numbers alone
 _DRAFTED: Final = 20  # concepts of a table
 
 
@@ -33,7 +34,8 @@ def draft_omop(tables: Sequence[SourceTable], name: str) -> dict[str, Any]:
         concepts["measurement"] = _measurements(sketch, measured)
     if (given := sketch.table("drug_exposure")) is not None and given.rows:
         concepts["drug_exposure"] = _drugs(sketch, given)
-    return sketch.mapping(dates="%Y-%m-%d", omop={"concepts": concepts} if concepts else {})
+    settings: dict[str, Any] = {"diagnosis": [UNTOLD]}  # without one, everybody is a patient
+    return sketch.mapping(dates="%Y-%m-%d", omop=settings | {"concepts": concepts})
 
 
 def _persons(sketch: Sketch, person: SourceTable) -> None:
@@ -57,7 +59,9 @@ def _persons(sketch: Sketch, person: SourceTable) -> None:
 
 def _measurements(sketch: Sketch, table: SourceTable) -> list[int]:
     column = "measurement_concept_id"
-    codes = [c for c in counted(table, column, most=_DRAFTED) if c.isdecimal()]
+    measured, value = table.places(column)[0], table.places("value_as_number")[0]
+    numeric = {str(row[measured]) for row in table.rows if row[value] is not None and row[value] == row[value]}
+    codes = [c for c in counted(table, column, most=_DRAFTED) if c in numeric and c.isdecimal()]
     said = _named(sketch, table, column, codes, names.VISITS)
     columns: dict[str, Any] = {
         PATIENT: _PERSON,
@@ -71,13 +75,15 @@ def _measurements(sketch: Sketch, table: SourceTable) -> list[int]:
         columns["censored"] = {"column": "operator_concept_id", "values": values}
     if table.labels and first_of(table, "unit_concept_id"):
         labels = table.labels.get("unit_concept_id", {})
-        columns["unit"] = "unit_concept_id"
-        concept, unit = (table.places(c)[0] for c in (column, "unit_concept_id"))
+        units = {u: labels.get(u, UNTOLD) for u in counted(table, "unit_concept_id")} | _NO_UNIT
+        columns["unit"] = {"column": "unit_concept_id", "values": units}
+        place = table.places("unit_concept_id")[0]
         for row in table.rows:
-            marker, given = said.get(str(row[concept])), labels.get(str(row[unit]))
+            marker, given = said.get(str(row[measured])), units.get(str(row[place]))
             if marker is not None and given is not None:
                 sketch.variables[marker].setdefault("unit", given)
-    sketch.add(names.VISITS, {"table": table.name, "columns": columns})
+    where = {column: codes}
+    sketch.add(names.VISITS, {"table": table.name, "where": where, "columns": columns})
     return [int(code) for code in codes]
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from twinbayes import names
 from twinbayes.cohort.importing.cells.values import Problem, spelt
 from twinbayes.cohort.importing.mapping.description import SCHEMA
-from twinbayes.cohort.importing.proposing.headers import PATIENT, UNTOLD, WORDS, name_of
+from twinbayes.cohort.importing.proposing.headers import PATIENT, UNTOLD, WORDS, name_of, unit_of
 from twinbayes.cohort.importing.proposing.kinds import Kind, kind_of
 from twinbayes.cohort.importing.source import SourceTable, folded
 
 _ORDER: Final = (
     names.PATIENTS, names.GENOMICS, names.VISITS, names.EVENTS, names.TREATMENTS,
 )  # fmt: skip
+_UNKNOWN: Final = ("u", "unknown", "undifferentiated", "not available", "not reported")
 _MOST_NAMED: Final = 60  # markers, treatments or lesions of a table that are drafted
 
 
@@ -52,12 +54,16 @@ class Sketch:
         self.variables[name] = {"table": table} | ({"group": group} if group else {}) | more
         self.taken.add(name)
 
-    def declared(self, values: Iterable[str], table: str, labels: Any = None) -> dict[str, str]:
-        """Names of the contract for values, which are declared as variables."""
+    def declared(
+        self, values: Iterable[str], table: str, labels: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, str]:
+        """Names of the contract for values, or their labels, which are declared as variables."""
         said = {}
         for value in values:
-            said[value] = name_of(str((labels or {}).get(value, value)), self.taken)
-            self.declare(said[value], table)
+            label = labels.get(value, value)
+            unit = unit_of(label)
+            said[value] = name_of(label, self.taken)
+            self.declare(said[value], table, **({} if unit is None else {"unit": unit}))
         return said
 
     def covariates(self, table: SourceTable, columns: Iterable[str]) -> dict[str, str]:
@@ -75,10 +81,11 @@ class Sketch:
 
     def worded(self, table: SourceTable, column: str, meaning: str) -> dict[str, Any]:
         """A column whose values are words of the contract in another spelling."""
-        known = WORDS[meaning]
-        values = counted(table, column)
-        said = {v: known.get(v.partition(":")[2].lower() or v.lower(), UNTOLD) for v in values}
-        return {"column": column, "values": said}
+        missing = self.kind(table, column).missing
+        values = [value for value in counted(table, column) if value not in missing]
+        said = {value: word_of(value, meaning) or UNTOLD for value in values}
+        unknown = {value: None for value in values if value.lower() in _UNKNOWN}
+        return {"column": column, "values": said | unknown}
 
     def mapping(self, **more: Any) -> dict[str, Any]:
         """Return the whole mapping as plain data."""
@@ -91,6 +98,11 @@ class Sketch:
             out["missing"] = sorted(self.missing)
         out["tables"] = {table: self.parts[table] for table in _ORDER if table in self.parts}
         return out | {"variables": self.variables}
+
+
+def word_of(value: str, meaning: str) -> str | None:
+    """The word of the contract for a value such as ``Deceased`` or ``1:DECEASED``, or None."""
+    return WORDS[meaning].get((value.partition(":")[2] or value).strip().lower())
 
 
 def counted(table: SourceTable, column: str, *, most: int = _MOST_NAMED) -> list[str]:

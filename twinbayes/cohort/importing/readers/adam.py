@@ -91,7 +91,9 @@ def _transported(
         faults.add("source-unreadable", path.name, "it is no readable transport file")
         return None
     header = tuple(str(name) for name in columns)
-    cells = [_cells(list(columns[name]), about.original_variable_types.get(name)) for name in header]
+    cells = [
+        _cells(list(columns[name]), about.original_variable_types.get(name)) for name in header
+    ]
     rows = [list(row) for row in zip(*cells, strict=True)]
     if (problem := _cut(content, len(rows))) is not None:
         faults.add("source-unreadable", path.name, problem)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,14 +97,8 @@ def _through(
         return []
     finally:
         if session is not None:
-            _closed(session)
-
-
-def _closed(session: Session) -> None:
-    try:
-        session.close()
-    except Exception:  # noqa: S110  # a connection that broke has been told of
-        pass
+            with suppress(Exception):  # a connection that broke has been told of
+                session.close()
 
 
 def _loaded(path: Path, mapping: MappingFile | None, faults: Faults) -> dict[str, Any]:
