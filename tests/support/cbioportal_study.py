@@ -79,7 +79,8 @@ def write_study(written: Written, folder: Path) -> tuple[Path, Path]:
     source = folder / "study"
     source.mkdir(parents=True)
     for name, table in written.tables.items():
-        text = table.to_csv(sep="\t", index=False, quoting=3, quotechar="\0", na_rep="")
+        lines = [table.columns, *table.itertuples(index=False)]
+        text = "".join("\t".join(map(str, line)) + "\n" for line in lines)
         above = ""
         if name.startswith("data_clinical"):
             above = "".join(f"#{word}\n" for word in ("Names", "Descriptions", "STRING", "1"))

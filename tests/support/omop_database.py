@@ -20,6 +20,7 @@ SEX = {"male": 8507, "female": 8532}
 PRESENT, ABSENT = 45884084, 45878583
 LIMITS = {"none": 4172703, "left": 4171756, "right": 4172704}
 REGIMEN = 32531
+STRANGER = 7_790_001  # id of the first person without the diagnosis
 UNITS = {"haemoglobin": 8713, "platelet_count": 8848, "residual_disease_pct": 8554}
 UCUM = {8713: "g/dL", 8848: "10*9/L", 8554: "%"}
 
@@ -27,7 +28,7 @@ UCUM = {8713: "g/dL", 8848: "10*9/L", 8554: "%"}
 def as_omop(cohort: Cohort, *, others: int = 5) -> Written:
     """Return the tables and their mapping; `others` are persons without the diagnosis."""
     zero = day_zero(cohort)
-    ids = {p: 100 + k for k, p in enumerate(cohort.patient_ids)}
+    ids = {p: 7_700_001 + k for k, p in enumerate(cohort.patient_ids)}
     groups = {name: OWN + 1 + k for k, name in enumerate(cohort.subgroups)}
     sites = {name: 1 + k for k, name in enumerate(cohort.centres)}
     assert cohort.visits is not None
@@ -50,7 +51,7 @@ def as_omop(cohort: Cohort, *, others: int = 5) -> Written:
         "person_source_value": people["patient_id"],
     })  # fmt: skip
     strangers = person.head(others).assign(
-        person_id=range(9001, 9001 + others),
+        person_id=range(STRANGER, STRANGER + others),
         person_source_value=[f"OTHER-{k}" for k in range(others)],
     )
     when = [zero[p] for p in people["patient_id"]]
@@ -66,7 +67,7 @@ def as_omop(cohort: Cohort, *, others: int = 5) -> Written:
         ignore_index=True,
     )
     extra = found.head(3).assign(measurement_concept_id=OWN + 999)  # of no interest
-    foreign = found.head(2).assign(person_id=9001)
+    foreign = found.head(2).assign(person_id=STRANGER)
     measurement = pd.concat([found, extra, foreign], ignore_index=True)
     measurement.insert(0, "measurement_id", range(1, len(measurement) + 1))
     died = cohort.events[cohort.events["event"] == "death"]
