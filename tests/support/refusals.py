@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from twinbayes.errors import CohortError
 DATE = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{4}|\d{4}-\d{2}-\d{2}")
 
 type Change = Callable[[Written], None]
+#: What is changed, and the fault that follows: rule, table, row, column.
+type Case = tuple[Change, str, str, int | None, str | None]
 
 
 def refused(source: str | Path, mapping: Path, private: list[str]) -> DataFrame:
@@ -41,16 +44,47 @@ def holds(faults: DataFrame, rule: str, table: str, row: int | None, column: str
         assert column in set(found["column"])
 
 
-def cell(table: str, column: str, value: object, row: int = 4) -> Change:
-    """Overwrite one cell; rows count the header as 1."""
+@dataclass(frozen=True)
+class CellChange:
+    """One cell overwritten; rows count the header as 1."""
 
-    def change(written: Written) -> None:
-        frame = written.tables[table].copy()
-        frame[column] = frame[column].astype(object)
-        frame.loc[row - 2, column] = value
-        written.tables[table] = frame
+    table: str
+    column: str
+    value: object
+    row: int = 4
 
-    return change
+    def __call__(self, written: Written) -> None:
+        frame = written.tables[self.table].copy()
+        frame[self.column] = frame[self.column].astype(object)
+        frame.loc[self.row - 2, self.column] = self.value
+        written.tables[self.table] = frame
+
+
+def cell(table: str, column: str, value: object, row: int = 4) -> CellChange:
+    """Overwrite one cell."""
+    return CellChange(table, column, value, row)
+
+
+def one_a_row(cases: Mapping[str, Case], first: Mapping[str, int], written: Written) -> list[Case]:
+    """Apply changes of cells, each in a row of its own from the first of its table on."""
+    free = dict(first)
+    out = []
+    for change, rule, table, row, column in cases.values():
+        assert isinstance(change, CellChange)
+        own = free.get(change.table, 3)
+        free[change.table] = own + 1
+        replace(change, row=own)(written)
+        out.append((change, rule, table, None if row is None else own, column))
+    return out
+
+
+def cells_of(cases: Mapping[str, Case], alone: Collection[str]) -> dict[str, Case]:
+    """Cases that overwrite a cell, but for those that hide others."""
+    return {
+        name: case
+        for name, case in cases.items()
+        if isinstance(case[0], CellChange) and name not in alone
+    }
 
 
 def renamed(table: str, old: str, new: str) -> Change:

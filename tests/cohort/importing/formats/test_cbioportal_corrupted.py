@@ -8,7 +8,18 @@ from pathlib import Path
 
 import cbioportal_study
 import pytest
-from refusals import Change, cell, holds, refused, renamed, twice, without
+from pandas import DataFrame
+from refusals import (
+    Case,
+    cell,
+    cells_of,
+    holds,
+    one_a_row,
+    refused,
+    renamed,
+    twice,
+    without,
+)
 from standard_formats import Written
 
 import twinbayes as tb
@@ -17,7 +28,7 @@ from twinbayes.cohort import Cohort
 C, S, MAF = "data_clinical_patient", "data_clinical_sample", "data_mutations"
 LAB, GIVEN, STATUS = (f"data_timeline_{x}" for x in ("labtest", "treatment", "status"))
 
-CELLS: dict[str, tuple[Change, str, str, int | None, str | None]] = {
+CELLS: dict[str, Case] = {
     "patient-blank": (cell(C, "PATIENT_ID", ""), "blank", C, 4, "PATIENT_ID"),
     "patient-twice": (twice(C), "duplicate-patient", C, 14, "PATIENT_ID"),
     "sex": (cell(C, "SEX", "M"), "value-unmapped", C, 4, "SEX"),
@@ -61,6 +72,10 @@ CELLS: dict[str, tuple[Change, str, str, int | None, str | None]] = {
     "no-file": (without(GIVEN), "source-table-missing", "map.yaml", None,
                 "tables.treatments[1].table"),
 }  # fmt: skip
+#: Those that hide others.
+ALONE = ("giant", "extra-tab")
+#: Table: the first row that is changed.
+FIRST: dict[str, int] = {}
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +88,32 @@ def written(whole: Written) -> Written:
     return Written(whole.cohort, dict(whole.tables), whole.mapping)
 
 
-@pytest.mark.parametrize("case", CELLS)
-def test_a_corrupted_cell_is_told_by_its_place(
-    case: str, written: Written, private: list[str], tmp_path: Path
-) -> None:
-    change, rule, table, row, column = CELLS[case]
-    change(written)
-    faults = refused(*cbioportal_study.write_study(written, tmp_path), private)
+TOGETHER = cells_of(CELLS, ALONE)
+
+
+def is_told(case: Case, faults: DataFrame) -> None:
+    _, rule, table, row, column = case
     holds(faults, rule, table if "." in table else f"{table}.txt", row, column)
+
+
+def test_corrupted_cells_are_told_all_at_once_each_by_its_place(
+    written: Written, private: list[str], tmp_path: Path
+) -> None:
+    cases = one_a_row(TOGETHER, FIRST, written)
+    faults = refused(*cbioportal_study.write_study(written, tmp_path), private)
+    for case in cases:
+        is_told(case, faults)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name not in TOGETHER else pytest.param(name, marks=pytest.mark.slow) for name in CELLS],
+)
+def test_a_corrupted_place_is_told_alone(
+    name: str, written: Written, private: list[str], tmp_path: Path
+) -> None:
+    CELLS[name][0](written)
+    is_told(CELLS[name], refused(*cbioportal_study.write_study(written, tmp_path), private))
 
 
 BYTES: dict[str, tuple[Callable[[bytes], bytes], str]] = {

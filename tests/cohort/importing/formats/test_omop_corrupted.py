@@ -10,8 +10,20 @@ from typing import Any
 import omop_database
 import pandas as pd
 import pytest
+from pandas import DataFrame
 import yaml
-from refusals import Change, cell, holds, refused, renamed, twice, without
+from refusals import (
+    Case,
+    Change,
+    cell,
+    cells_of,
+    holds,
+    one_a_row,
+    refused,
+    renamed,
+    twice,
+    without,
+)
 from standard_formats import Written
 
 import twinbayes as tb
@@ -46,7 +58,7 @@ def gene(column: str, value: object) -> Change:
     return change
 
 
-CELLS: dict[str, tuple[Change, str, str, int | None, str | None]] = {
+CELLS: dict[str, Case] = {
     "no-diagnosis-date": (cell("condition_occurrence", "condition_start_datetime", "soon"),
                           "not-a-date", P, 4, "index_datetime"),
     "index-date": (cell("condition_occurrence", "condition_start_datetime", "03/11/1998"),
@@ -100,6 +112,10 @@ CELLS: dict[str, tuple[Change, str, str, int | None, str | None]] = {
     "two-names": (renamed(M, "unit_concept_id", "Person_ID"), "column-twice", "measurement.csv",
                   None, "Person_ID"),
 }  # fmt: skip
+#: Those that hide others.
+ALONE = ("person-blank", "no-diagnosis-date", "index-date")
+#: Table: the first row that is changed.
+FIRST = {"person": 4}
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +128,32 @@ def written(whole: Written) -> Written:
     return Written(whole.cohort, dict(whole.tables), yaml.safe_load(yaml.safe_dump(whole.mapping)))
 
 
-@pytest.mark.parametrize("case", CELLS)
-def test_a_corrupted_cell_is_told_by_its_place(
-    case: str, written: Written, private: list[str], tmp_path: Path
+TOGETHER = cells_of(CELLS, ALONE)
+
+
+def is_told(case: Case, faults: DataFrame) -> None:
+    _, rule, table, row, column = case
+    holds(faults, rule, table, row, column)
+
+
+def test_corrupted_cells_are_told_all_at_once_each_by_its_place(
+    written: Written, private: list[str], tmp_path: Path
 ) -> None:
-    change, *place = CELLS[case]
-    change(written)
-    holds(refused(*omop_database.write_files(written, tmp_path, "csv"), private), *place)
+    cases = one_a_row(TOGETHER, FIRST, written)
+    faults = refused(*omop_database.write_files(written, tmp_path, "csv"), private)
+    for case in cases:
+        is_told(case, faults)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name not in TOGETHER else pytest.param(name, marks=pytest.mark.slow) for name in CELLS],
+)
+def test_a_corrupted_place_is_told_alone(
+    name: str, written: Written, private: list[str], tmp_path: Path
+) -> None:
+    CELLS[name][0](written)
+    is_told(CELLS[name], refused(*omop_database.write_files(written, tmp_path, "csv"), private))
 
 
 @pytest.mark.parametrize("case", ["value-range", "visit-undated", "born-never", "no-person"])
@@ -129,7 +164,7 @@ def test_a_database_is_told_of_as_a_folder_is(
     if case == "visit-undated":
         change = cell(M, "measurement_datetime", pd.NaT)
     change(written)
-    holds(refused(*omop_database.write_duckdb(written, tmp_path), private), *place)
+    is_told((change, *place), refused(*omop_database.write_duckdb(written, tmp_path), private))
 
 
 def test_values_of_one_person_and_covariate_that_differ_are_refused(
