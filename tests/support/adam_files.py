@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 from pandas import DataFrame
-from standard_formats import Written, covariates, day_zero, frame_of, lesions, limits, moments
 
+from standard_formats import Written, covariates, day_zero, frame_of, lesions, limits, moments
 from twinbayes.cohort import Cohort
 
 #: Nothing of the contract that ADaM has no place for: names of more than 8 letters become codes.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas import DataFrame
-from standard_formats import Written, covariates, frame_of, lesions, limits, number
 
+from standard_formats import Written, covariates, frame_of, lesions, limits, number
 from twinbayes.cohort import Cohort, cohort_from_tables
 
 #: The timeline counts whole days.

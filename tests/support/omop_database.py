@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 from pandas import DataFrame
-from standard_formats import Written, covariates, day_zero, frame_of, lesions, moments
 
+from standard_formats import Written, covariates, day_zero, frame_of, lesions, moments
 from twinbayes.cohort import Cohort
 
 #: Nothing, if last contacts and lines of therapy stand in observation and episode.
@@ -239,7 +239,7 @@ def _episodes(cohort: Cohort, zero: Any, ids: Any) -> DataFrame:
 
 
 def _concepts(own: dict[str, int]) -> DataFrame:
-    named = {**{code: name for name, code in own.items()}, **{8507: "MALE", 8532: "FEMALE"}}
+    named = {**{code: name for name, code in own.items()}, 8507: "MALE", 8532: "FEMALE"}
     rows = [(code, name, name[:20]) for code, name in named.items()]
     rows += [(code, f"unit {ucum}", ucum) for code, ucum in UCUM.items()]
     rows.append((OWN + 500, "allogeneic_transplant", "HSCT"))

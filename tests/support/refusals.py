@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from pandas import DataFrame
-from standard_formats import Written
 
 import twinbayes as tb
+from standard_formats import Written
 from twinbayes.errors import CohortError
 
 DATE = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{4}|\d{4}-\d{2}-\d{2}")

@@ -18,5 +18,3 @@ def small() -> Cohort:
 def private(small: Cohort) -> list[str]:
     """Identifiers of patients, and the first of persons."""
     return [*small.patient_ids, *(str(7_700_001 + k) for k in range(small.n_patients)), "77900"]
-
-

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import adam_files
 import numpy as np
 import pytest
 from pandas import DataFrame
+
+import adam_files
 from refusals import (
     Case,
     cell,
@@ -23,7 +24,6 @@ from refusals import (
     without,
 )
 from standard_formats import Written
-
 from twinbayes.cohort import Cohort
 
 CELLS: dict[str, Case] = {
@@ -100,7 +100,10 @@ def test_corrupted_cells_are_told_all_at_once_each_by_its_place(
 
 @pytest.mark.parametrize(
     "name",
-    [name if name not in TOGETHER else pytest.param(name, marks=pytest.mark.slow) for name in CELLS],
+    [
+        name if name not in TOGETHER else pytest.param(name, marks=pytest.mark.slow)
+        for name in CELLS
+    ],
 )
 def test_a_corrupted_place_is_told_alone(
     name: str, written: Written, private: list[str], tmp_path: Path

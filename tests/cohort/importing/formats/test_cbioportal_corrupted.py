@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import cbioportal_study
 import pytest
 from pandas import DataFrame
+
+import cbioportal_study
+import twinbayes as tb
 from refusals import (
     Case,
     cell,
@@ -21,8 +23,6 @@ from refusals import (
     without,
 )
 from standard_formats import Written
-
-import twinbayes as tb
 from twinbayes.cohort import Cohort
 
 C, S, MAF = "data_clinical_patient", "data_clinical_sample", "data_mutations"
@@ -107,7 +107,10 @@ def test_corrupted_cells_are_told_all_at_once_each_by_its_place(
 
 @pytest.mark.parametrize(
     "name",
-    [name if name not in TOGETHER else pytest.param(name, marks=pytest.mark.slow) for name in CELLS],
+    [
+        name if name not in TOGETHER else pytest.param(name, marks=pytest.mark.slow)
+        for name in CELLS
+    ],
 )
 def test_a_corrupted_place_is_told_alone(
     name: str, written: Written, private: list[str], tmp_path: Path

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import omop_database
 import pandas as pd
 import pytest
-from pandas import DataFrame
 import yaml
+from pandas import DataFrame
+
+import omop_database
+import twinbayes as tb
 from refusals import (
     Case,
     Change,
@@ -25,8 +27,6 @@ from refusals import (
     without,
 )
 from standard_formats import Written
-
-import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.errors import CohortError
 
@@ -147,7 +147,10 @@ def test_corrupted_cells_are_told_all_at_once_each_by_its_place(
 
 @pytest.mark.parametrize(
     "name",
-    [name if name not in TOGETHER else pytest.param(name, marks=pytest.mark.slow) for name in CELLS],
+    [
+        name if name not in TOGETHER else pytest.param(name, marks=pytest.mark.slow)
+        for name in CELLS
+    ],
 )
 def test_a_corrupted_place_is_told_alone(
     name: str, written: Written, private: list[str], tmp_path: Path

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import adam_files
 import cbioportal_study
 import omop_database
-import pytest
-
 import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.importing.running import run_import

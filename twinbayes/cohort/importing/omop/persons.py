@@ -85,7 +85,7 @@ class Persons:
 
 
 def with_baseline(table: SourceTable, form: TableForm, index: Mapping[str, str]) -> SourceTable:
-    """Add ``baseline``: ``Y`` on the last value of a person and concept that is not after day 0."""
+    """Add ``baseline``: ``Y`` on the last value of a person and concept not after day 0, else ``N``."""
     at = {name: k for k, name in reversed(list(enumerate(table.header)))}
     values = [at[name] for name in at if name.startswith("value_as_")]
     last: dict[tuple[str, str], tuple[str, int]] = {}
@@ -102,7 +102,7 @@ def with_baseline(table: SourceTable, form: TableForm, index: Mapping[str, str])
     return SourceTable(
         name=table.name,
         header=(*table.header, "baseline"),
-        rows=[[*row, "Y" if k in chosen else ""] for k, row in enumerate(table.rows)],
+        rows=[[*row, "Y" if k in chosen else "N"] for k, row in enumerate(table.rows)],
         numbers=table.numbers,
         blank=table.blank,
     )

@@ -71,6 +71,9 @@ TABLES: Final[Mapping[str, TableForm]] = {
     ),
 }  # fmt: skip
 CONCEPT: Final = "concept"
+PERSON: Final = "person"
+#: Column of persons with the identifier of the source.
+SOURCE: Final = "person_source_value"
 
 
 def query(

@@ -11,7 +11,7 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
 from twinbayes.cohort.importing.mapping.description import Omop
 from twinbayes.cohort.importing.omop.persons import Persons, with_baseline
-from twinbayes.cohort.importing.omop.queries import CONCEPT, TABLES, query
+from twinbayes.cohort.importing.omop.queries import CONCEPT, PERSON, SOURCE, TABLES, query
 from twinbayes.cohort.importing.omop.sessions import Session
 from twinbayes.cohort.importing.source import SourceTable, is_blank, raw_cell
 
@@ -21,6 +21,7 @@ _MOST_CELLS: Final = 20_000_000
 _DRAFTED: Final = 20_000  # rows of a table that a draft is made of
 _PIECE: Final = 500  # concept ids that are asked for together
 _UNIT: Final = "unit_concept_id"
+_OF_PERSONS: Final = (PERSON, "death", "observation_period")  # columns of persons say all of them
 _BASELINE: Final = ("measurement", "observation")
 
 
@@ -44,7 +45,7 @@ class OmopTables:
         """Read what is wanted, and count what is not."""
         self._there = self.session.tables()
         diagnosis = bool(self.settings.diagnosis)
-        needed = {"person", "condition_occurrence"} if diagnosis else {"person"}
+        needed = {PERSON, "condition_occurrence"} if diagnosis else {PERSON}
         for name in sorted(needed - self._there):
             self.faults.add("source-table-missing", name, "the database has no such table")
         self._check_columns()
@@ -60,11 +61,12 @@ class OmopTables:
         for name in TABLES:
             if name not in self._there:
                 continue
-            whole = self._count(name)
             if self.wanted is not None and name not in self.wanted:
-                tables.append(_unread(name, whole))
+                if name not in _OF_PERSONS:
+                    tables.append(_unread(name, self._count(name)))
                 continue
-            table = persons.table if name == "person" else self._table(name, persons)
+            whole = self._count(name)
+            table = persons.table if name == PERSON else self._table(name, persons)
             tables.append(table)
             rest = whole - len(table.rows) - len(table.blank)
             if rest > 0 and self.wanted is not None:
@@ -74,7 +76,7 @@ class OmopTables:
 
     def _check_columns(self) -> None:
         for name in (name for name in TABLES if name in self._there):
-            needed = set(TABLES[name].needed)
+            needed = set(TABLES[name].needed) | ({SOURCE} if name == PERSON else set())
             if name == "condition_occurrence" and self.settings.diagnosis:
                 needed.add("condition_start_date")
             if name == "observation_period":
@@ -122,9 +124,9 @@ class OmopTables:
 
     def _persons(self) -> Persons:
         """Persons, with the first diagnosis, the death and the days of observation of each."""
-        base = _source_table("person", *self._rows("person", self._lists("person")))
+        base = _source_table(PERSON, *self._rows(PERSON, self._lists(PERSON)))
         found: dict[str, tuple[list[str], list[list[object]]]] = {}
-        lists = self._lists("person")
+        lists = self._lists(PERSON)
         if self.settings.diagnosis:
             found["first_diagnosis"] = self._rows("first_diagnosis", lists)
         if "observation_period" in self._there:

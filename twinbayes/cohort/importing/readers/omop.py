@@ -19,7 +19,7 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW, PARQUET, is_ordinary_file
 from twinbayes.cohort.importing.mapping.checking import parts_of
 from twinbayes.cohort.importing.mapping.description import MappingFile, Omop
-from twinbayes.cohort.importing.omop.queries import CONCEPT, TABLES
+from twinbayes.cohort.importing.omop.queries import CONCEPT, PERSON, SOURCE, TABLES
 from twinbayes.cohort.importing.omop.reading import ROW, OmopTables
 from twinbayes.cohort.importing.omop.sessions import DuckSession, Session, UrlSession
 from twinbayes.cohort.importing.proposing.omop import draft_omop
@@ -113,6 +113,8 @@ def _loaded(path: Path, mapping: MappingFile | None, faults: Faults) -> dict[str
         read = _parquet if files[0].suffix.lower() == PARQUET else _text
         table = read(files[0], path, mapping, noted)
         if table is not None:
+            if name == PERSON and SOURCE not in table.column_names:
+                table = table.append_column(SOURCE, pa.nulls(len(table), pa.string()))
             tables[name] = table
     return tables
 
