@@ -36,8 +36,8 @@ def as_omop(cohort: Cohort, *, others: int = 5) -> Written:
     markers = {m: OWN + 100 + k for k, m in enumerate(sorted(set(cohort.visits["marker"])))}
     genes = {name: OWN + 200 + k for k, name in enumerate(lesions(cohort))}
     baseline = {name: OWN + 300 + k for k, name in enumerate(covariates(cohort))}
-    events = {name: OWN + 400 + k
-              for k, name in enumerate(("complete_remission", "relapse", "last_contact"))}  # fmt: skip
+    told = ("complete_remission", "relapse", "last_contact")
+    events = {name: OWN + 400 + k for k, name in enumerate(told)}
     people = cohort.patients
     born = [zero[p] - timedelta(days=age * 365.25)
             for p, age in zip(people["patient_id"], people["age_years"], strict=True)]  # fmt: skip

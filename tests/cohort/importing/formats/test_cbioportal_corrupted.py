@@ -165,9 +165,14 @@ def test_windows_ends_of_lines_and_samples_of_nobody_known_make_no_difference(
         **written.tables[S].loc[0].to_dict(), "PATIENT_ID": "ELSEWHERE", "SAMPLE_ID": "E-1",
     }  # fmt: skip
     mapping = written.mapping
-    parts = [{**part, "unknown_patients": "list"} if part.get("join") else part
-             for table in ("patients", "genomics") for part in mapping["tables"][table]]  # fmt: skip
-    tables = {**mapping["tables"], "patients": parts[:2], "genomics": parts[2:]}
+    tables = {
+        name: [
+            {**part, "unknown_patients": "list"} if part.get("join") else part
+            for part in mapping["tables"][name]
+        ]
+        for name in ("patients", "genomics")
+    }
+    tables = {**mapping["tables"], **tables}
     written.mapping = {**mapping, "tables": tables}
     source, path = cbioportal_study.write_study(written, tmp_path)
     for file in source.glob("*.txt"):

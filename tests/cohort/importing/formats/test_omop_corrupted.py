@@ -32,7 +32,7 @@ from twinbayes.errors import CohortError
 
 duckdb = pytest.importorskip("duckdb")
 
-M, O, P = "measurement", "observation", "person"
+M, OBS, P = "measurement", "observation", "person"
 EVENT = "observation_datetime"
 
 
@@ -40,9 +40,9 @@ def first_event(column: str, value: object) -> Change:
     """Overwrite a cell of the first row of an event, which follows the covariates."""
 
     def change(written: Written) -> None:
-        concepts = written.tables[O]["observation_concept_id"]
+        concepts = written.tables[OBS]["observation_concept_id"]
         row = int(concepts.index[concepts >= omop_database.OWN + 400][0])
-        cell(O, column, value, row + 2)(written)
+        cell(OBS, column, value, row + 2)(written)
 
     return change
 
@@ -84,13 +84,13 @@ CELLS: dict[str, Case] = {
     "visit-twice": (twice(M), "duplicate-visit", M, None, None),
     "gene-result": (gene("value_as_concept_id", 3), "value-unmapped", M, None,
                     "value_as_concept_id"),
-    "covariate-word": (cell(O, "value_as_number", "some"), "not-a-number", O, 4,
+    "covariate-word": (cell(OBS, "value_as_number", "some"), "not-a-number", OBS, 4,
                        "value_as_number"),
-    "covariate-range": (cell(O, "value_as_number", 99), "above-maximum", O, 4,
+    "covariate-range": (cell(OBS, "value_as_number", 99), "above-maximum", OBS, 4,
                         "value_as_number"),
-    "event-undated": (first_event(EVENT, ""), "blank", O, None, EVENT),
-    "event-form": (first_event(EVENT, "2001"), "not-a-date", O, None, EVENT),
-    "event-early": (first_event(EVENT, "1980-01-01 00:00:00"), "before-origin", O, None, EVENT),
+    "event-undated": (first_event(EVENT, ""), "blank", OBS, None, EVENT),
+    "event-form": (first_event(EVENT, "2001"), "not-a-date", OBS, None, EVENT),
+    "event-early": (first_event(EVENT, "1980-01-01 00:00:00"), "before-origin", OBS, None, EVENT),
     "death-form": (cell("death", "death_datetime", "dead"), "not-a-date", "death", 4,
                    "death_datetime"),
     "death-twice": (twice("death"), "two-terminals", "death", None, None),
@@ -176,7 +176,7 @@ def test_values_of_one_person_and_covariate_that_differ_are_refused(
     del written.mapping["tables"]["patients"][1]["where"]["baseline"]  # the later ones too
     faults = refused(*omop_database.write_duckdb(written, tmp_path), private)
     assert set(faults["rule"]) == {"several-values"}
-    assert set(faults["table"]) == {O}
+    assert set(faults["table"]) == {OBS}
     assert set(faults["column"]) == {"value_as_number"}
 
 
@@ -255,7 +255,9 @@ def test_a_view_that_reads_another_file_reaches_nothing(
     del written.tables["death"]
     source, mapping = omop_database.write_duckdb(written, tmp_path)
     connection = duckdb.connect(str(source))
-    connection.execute(f"CREATE VIEW death AS SELECT * FROM read_csv('{tmp_path}/secret.csv')")
+    secret = tmp_path / "secret.csv"
+    view = f"CREATE VIEW death AS SELECT * FROM read_csv('{secret}')"  # noqa: S608
+    connection.execute(view)
     connection.close()
     holds(refused(source, mapping, private), "source-unreadable", "cdm.duckdb", None, None)
 

@@ -85,7 +85,7 @@ class Persons:
 
 
 def with_baseline(table: SourceTable, form: TableForm, index: Mapping[str, str]) -> SourceTable:
-    """Add ``baseline``: ``Y`` on the last value of a person and concept not after day 0, else ``N``."""
+    """Add ``baseline``: ``Y`` on a person's last value of a concept up to day 0, else ``N``."""
     at = {name: k for k, name in reversed(list(enumerate(table.header)))}
     values = [at[name] for name in at if name.startswith("value_as_")]
     last: dict[tuple[str, str], tuple[str, int]] = {}

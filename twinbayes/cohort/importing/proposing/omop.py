@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from twinbayes import names
+from twinbayes.cohort.importing.cells.values import spelt
 from twinbayes.cohort.importing.proposing.headers import PATIENT, UNTOLD, name_of
 from twinbayes.cohort.importing.proposing.sketch import Sketch, counted, first_of
 from twinbayes.cohort.importing.source import SourceTable
@@ -60,11 +61,7 @@ def _persons(sketch: Sketch, person: SourceTable) -> None:
 def _measurements(sketch: Sketch, table: SourceTable) -> list[int]:
     column = "measurement_concept_id"
     measured, value = table.places(column)[0], table.places("value_as_number")[0]
-    numeric = {
-        str(row[measured])
-        for row in table.rows
-        if row[value] is not None and row[value] == row[value]
-    }
+    numeric = {str(row[measured]) for row in table.rows if spelt(row[value]) is not None}
     codes = [c for c in counted(table, column, most=_DRAFTED) if c in numeric and c.isdecimal()]
     said = _named(sketch, table, column, codes, names.VISITS)
     columns: dict[str, Any] = {
