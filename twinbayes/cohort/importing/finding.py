@@ -59,6 +59,8 @@ def read_source(
     if reader is None:
         return [], 0
     found, name = import_faults(), name_of_place(path)
+    if mapping is not None and mapping.omop is not None and reader is not READERS["omop"]:
+        faults.add("contradiction", name, "the mapping has settings of OMOP, and it is no database")
     if isinstance(path, Path):
         tables = reader.read(path, mapping, found)
     elif reader.connects is None:

@@ -61,8 +61,9 @@ def folded(name: str) -> str:
 
 def raw_cell(value: object) -> object:
     """A value of a database or a statistical file as a cell; what no cell can hold is a problem."""
-    if isinstance(value, float) and math.isinf(value):
-        return Problem("not-finite", "the cell is infinite")
+    infinite = isinstance(value, float) and math.isinf(value)
+    if infinite or (isinstance(value, Decimal) and not value.is_finite()):
+        return Problem("not-finite", "the cell is no finite number")
     if value is None or isinstance(value, str | int | float | date | Decimal | Problem):
         return value
     return Problem("not-a-cell", "the cell is no text, number or date")

@@ -60,8 +60,10 @@ def _persons(sketch: Sketch, person: SourceTable) -> None:
 
 def _measurements(sketch: Sketch, table: SourceTable) -> list[int]:
     column = "measurement_concept_id"
-    measured, value = table.places(column)[0], table.places("value_as_number")[0]
-    numeric = {str(row[measured]) for row in table.rows if spelt(row[value]) is not None}
+    measured, values = table.places(column)[0], table.places("value_as_number")[:1]
+    numeric = {
+        str(row[measured]) for row in table.rows if any(spelt(row[k]) is not None for k in values)
+    }
     codes = [c for c in counted(table, column, most=_DRAFTED) if c in numeric and c.isdecimal()]
     said = _named(sketch, table, column, codes, names.VISITS)
     columns: dict[str, Any] = {

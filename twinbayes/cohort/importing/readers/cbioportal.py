@@ -24,6 +24,7 @@ PANELS: Final = "data_gene_panel_matrix.txt"
 SEQUENCED: Final = ("case_lists", "cases_sequenced.txt")
 _PREFIXES: Final = ("data_mutations", "data_timeline")
 _PATIENT, _SAMPLE, _BARCODE = "PATIENT_ID", "SAMPLE_ID", "Tumor_Sample_Barcode"
+_PANEL: Final = "mutations"  # column of the matrix of gene panels
 _LISTED: Final = "case_list_ids:"
 _LONGEST: Final = 131_072  # characters of a cell, as of CSV files
 _STRANGER: Final = Problem("sample-unknown", "the sample is not in data_clinical_sample.txt")
@@ -49,8 +50,8 @@ def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[Sourc
     if SAMPLES in tables:
         samples = tables[SAMPLES]
         owners = _owners(samples, faults)
-        if panels is not None:
-            given = _pairs(panels, _SAMPLE, "mutations", faults)
+        if panels is not None and panels.places(_PANEL):
+            given = _pairs(panels, _SAMPLE, _PANEL, faults)
             samples = _extended(samples, "GENE_PANEL", _SAMPLE, given, "")
         listed = _sequenced(path, mapping, faults)
         if listed is not None:

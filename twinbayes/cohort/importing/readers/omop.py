@@ -57,6 +57,8 @@ def _recognises(path: Path) -> bool:
 def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
     settings = _settings(mapping)
     if path.is_dir():
+        if settings.schema is not None:
+            faults.add("contradiction", path.name, "files have no schema, and the mapping has one")
         tables = _loaded(path, mapping, faults)
         if len(faults):
             return []

@@ -90,6 +90,7 @@ class _Base:
     def put(self, at: int, name: str, value: Any, where: _Where, *, largest: bool) -> bool:
         """Fill in a cell; False if it holds something else that stays."""
         cells = self.columns.setdefault(name, [None] * len(self.rows))
+        largest = largest and isinstance(value, float)  # words have no order
         if cells[at] is not None and cells[at] != value and not largest:
             return False
         if cells[at] is None or (largest and value > cells[at]):
