@@ -180,3 +180,30 @@ def test_windows_ends_of_lines_and_samples_of_nobody_known_make_no_difference(
     cohort = tb.import_cohort(source, path, tell=None)
     assert cohort.fingerprint == cbioportal_study.in_whole_days(written.cohort).fingerprint
     assert list(cohort.excluded["rule"]).count("unknown-patient") == 1
+
+
+def test_names_in_the_plural_and_mutations_that_end_early_are_read(
+    written: Written, tmp_path: Path
+) -> None:
+    source, mapping = cbioportal_study.write_study(written, tmp_path)
+    for name in (C, S):
+        (source / f"{name}.txt").rename(source / f"{name}s.txt")
+    maf = (source / f"{MAF}.txt").read_text().replace('\tp."5"', "")
+    (source / f"{MAF}.txt").unlink()
+    (source / "data_mutations_extended.maf").write_text(maf)
+    text = mapping.read_text()
+    for old, new in ((C, f"{C}s"), (S, f"{S}s"), (MAF, "data_mutations_extended")):
+        text = text.replace(f"table: {old}\n", f"table: {new}\n")
+    mapping.write_text(text)
+    cohort = tb.import_cohort(source, mapping, tell=None)
+    assert cohort.fingerprint == cbioportal_study.in_whole_days(written.cohort).fingerprint
+
+
+def test_mutations_that_are_cut_off_in_their_last_row_are_refused(
+    written: Written, private: list[str], tmp_path: Path
+) -> None:
+    source, mapping = cbioportal_study.write_study(written, tmp_path)
+    path = source / f"{MAF}.txt"
+    path.write_text(path.read_text()[:-10])
+    row = len(written.tables[MAF]) + 1
+    holds(refused(source, mapping, private), "source-row-length", path.name, row, None)

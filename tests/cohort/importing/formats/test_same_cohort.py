@@ -105,7 +105,7 @@ def test_names_of_concepts_stand_for_their_numbers(small: Cohort, tmp_path: Path
     pytest.importorskip("duckdb")
     written = omop_database.as_omop(small)
     visits = written.mapping["tables"]["visits"]
-    visits["where"] = {"measurement_concept_id": list(tb_markers(small))}
+    visits["where"] = {"measurement_concept_id": list(markers_of(small))}
     visits["columns"]["marker"] = "measurement_concept_id"
     visits["columns"]["unit"] = {"column": "unit_concept_id", "values": {
         "g/dL": "g/dL", "10*9/L": "10*9/L", "%": "%", "0": "1"}}  # fmt: skip
@@ -113,7 +113,7 @@ def test_names_of_concepts_stand_for_their_numbers(small: Cohort, tmp_path: Path
     assert cohort.fingerprint == small.fingerprint
 
 
-def tb_markers(cohort: Cohort) -> set[str]:
+def markers_of(cohort: Cohort) -> set[str]:
     assert cohort.visits is not None
     return {str(m) for m in cohort.visits["marker"]}
 

@@ -81,7 +81,8 @@ class OmopTables:
                 needed.add("condition_start_date")
             if name == "observation_period":
                 needed.add("observation_period_end_date")
-            header, _ = self._run("columns", table=name)
+            header, rows = self._run("columns", table=name)
+            list(rows)
             for column in sorted(needed - set(header)):
                 problem = "the column is not there"
                 self.faults.add("source-column-missing", name, problem, column=column)
@@ -95,8 +96,8 @@ class OmopTables:
         return session.run(sql, values)
 
     def _count(self, name: str) -> int:
-        rows = self._run("count", table=name)[1]
-        return int(str(next(rows)[0]))
+        [row] = self._run("count", table=name)[1]
+        return int(str(row[0]))
 
     def _rows(
         self, name: str, lists: Mapping[str, Sequence[str]]

@@ -192,5 +192,8 @@ def _engine(sqlalchemy: Any, url: str) -> Any:
 
 
 def _fetched(cursor: Any) -> Iterator[Sequence[object]]:
-    while rows := cursor.fetchmany(_AT_ONCE):
-        yield from rows
+    try:
+        while rows := cursor.fetchmany(_AT_ONCE):
+            yield from rows
+    finally:  # some drivers answer nothing else while rows are left
+        cursor.close()

@@ -24,8 +24,8 @@ _MOST_GENES: Final = 30
 def draft_cbioportal(tables: Sequence[SourceTable], name: str) -> dict[str, Any]:
     """Draft a mapping of a study of cBioPortal."""
     sketch = Sketch(name, tables)
-    people = sketch.table("data_clinical_patient")
-    samples = sketch.table("data_clinical_sample")
+    people = sketch.table("data_clinical_patient") or sketch.table("data_clinical_patients")
+    samples = sketch.table("data_clinical_sample") or sketch.table("data_clinical_samples")
     if people is None:
         sketch.add(names.PATIENTS, {"table": UNTOLD, "columns": {PATIENT: UNTOLD}})
     else:

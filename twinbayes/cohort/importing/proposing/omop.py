@@ -74,8 +74,8 @@ def _measurements(sketch: Sketch, table: SourceTable) -> list[int]:
     }
     if first_of(table, "operator_concept_id"):
         found = counted(table, "operator_concept_id")
-        values = {code: _LIMITS.get(code, UNTOLD) for code in found}
-        columns["censored"] = {"column": "operator_concept_id", "values": values}
+        limits = {code: _LIMITS.get(code, UNTOLD) for code in found}
+        columns["censored"] = {"column": "operator_concept_id", "values": limits}
     if table.labels and first_of(table, "unit_concept_id"):
         labels = table.labels.get("unit_concept_id", {})
         units = {u: labels.get(u, UNTOLD) for u in counted(table, "unit_concept_id")} | _NO_UNIT
@@ -83,8 +83,10 @@ def _measurements(sketch: Sketch, table: SourceTable) -> list[int]:
         place = table.places("unit_concept_id")[0]
         for row in table.rows:
             marker, given = said.get(str(row[measured])), units.get(str(row[place]))
-            if marker is not None and given is not None:
+            if marker is not None and given not in (None, *_NO_UNIT.values()):
                 sketch.variables[marker].setdefault("unit", given)
+        for marker in said.values():  # numbers alone, unless some row has a unit
+            sketch.variables[marker].setdefault("unit", *_NO_UNIT.values())
     where = {column: codes}
     sketch.add(names.VISITS, {"table": table.name, "where": where, "columns": columns})
     return [int(code) for code in codes]

@@ -1,8 +1,8 @@
 """cBioPortal: the folder of a study, with clinical attributes, mutations and the timeline.
 
-Read are ``data_clinical_patient.txt``, ``data_clinical_sample.txt``, ``data_mutations*.txt`` and
-``data_timeline*.txt``. Samples get what the case list and the gene panels say of them, mutations
-their patient.
+Read are ``data_clinical_patient.txt``, ``data_clinical_sample.txt`` (also with an ``s``),
+``data_mutations*.txt`` or ``.maf``, and ``data_timeline*.txt``. Samples get what the case list and
+the gene panels say of them, mutations their patient.
 """
 
 from __future__ import annotations
@@ -18,37 +18,40 @@ from twinbayes.cohort.importing.proposing.cbioportal import draft_cbioportal
 from twinbayes.cohort.importing.readers.csv_files import text_of
 from twinbayes.cohort.importing.source import Reader, SourceTable
 
-PATIENTS: Final = "data_clinical_patient.txt"
-SAMPLES: Final = "data_clinical_sample.txt"
+PATIENTS: Final = ("data_clinical_patient.txt", "data_clinical_patients.txt")
+SAMPLES: Final = ("data_clinical_sample.txt", "data_clinical_samples.txt")
 PANELS: Final = "data_gene_panel_matrix.txt"
 SEQUENCED: Final = ("case_lists", "cases_sequenced.txt")
-_PREFIXES: Final = ("data_mutations", "data_timeline")
+_MUTATIONS, _TIMELINE = "data_mutations", "data_timeline"
 _PATIENT, _SAMPLE, _BARCODE = "PATIENT_ID", "SAMPLE_ID", "Tumor_Sample_Barcode"
 _PANEL: Final = "mutations"  # column of the matrix of gene panels
 _LISTED: Final = "case_list_ids:"
 _LONGEST: Final = 131_072  # characters of a cell, as of CSV files
-_STRANGER: Final = Problem("sample-unknown", "the sample is not in data_clinical_sample.txt")
+_STRANGER: Final = Problem("sample-unknown", "the sample is not among the samples of the study")
 
 
 def _recognises(path: Path) -> bool:
-    return path.is_dir() and (path / PATIENTS).exists()
+    return path.is_dir() and any((path / name).exists() for name in PATIENTS)
 
 
 def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
     try:
-        names = sorted(p.name for p in path.iterdir() if p.suffix == ".txt")
+        names = sorted(p.name for p in path.iterdir() if p.suffix in (".txt", ".maf"))
     except OSError:
         faults.add("source-unreadable", path.name, "the folder may not be read")
         return []
-    wanted = [n for n in names if n in (PATIENTS, SAMPLES, PANELS) or n.startswith(_PREFIXES)]
+    wanted = [
+        name for name in names
+        if name in (*PATIENTS, *SAMPLES, PANELS) or name.startswith((_MUTATIONS, _TIMELINE))
+    ]  # fmt: skip
     tables = {}
     for name in wanted:
         table = _table(path / name, mapping, faults, path)
         if table is not None:
             tables[name] = table
     panels = tables.pop(PANELS, None)
-    if SAMPLES in tables:
-        samples = tables[SAMPLES]
+    for name in (name for name in SAMPLES if name in tables):
+        samples = tables[name]
         owners = _owners(samples, faults)
         if panels is not None and panels.places(_PANEL):
             given = _pairs(panels, _SAMPLE, _PANEL, faults)
@@ -56,10 +59,10 @@ def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[Sourc
         listed = _sequenced(path, mapping, faults)
         if listed is not None:
             samples = _extended(samples, "SEQUENCED", _SAMPLE, dict.fromkeys(listed, "yes"), "no")
-        tables[SAMPLES] = samples
-        for name, table in tables.items():
-            if name.startswith("data_mutations") and not table.places(_PATIENT):
-                tables[name] = _extended(table, _PATIENT, _BARCODE, owners, _STRANGER)
+        tables[name] = samples
+        for other, table in tables.items():
+            if other.startswith(_MUTATIONS) and not table.places(_PATIENT):
+                tables[other] = _extended(table, _PATIENT, _BARCODE, owners, _STRANGER)
     return list(tables.values())
 
 
@@ -71,7 +74,8 @@ def _table(
     if text is None:
         return None
     lines = text.replace("\r\n", "\n").split("\n")
-    if not lines[-1]:
+    ended = not lines[-1]
+    if ended:
         lines.pop()
     above = 0
     while above < len(lines) and lines[above].startswith("#"):
@@ -82,8 +86,12 @@ def _table(
         return None
     rows: list[list[object]] = []
     numbers, blank, wrong, long = [], [], [], []
+    last = len(lines) - above
     for number, line in enumerate(lines[above + 1 :], 2):
         cells = line.split("\t")
+        if path.name.startswith(_MUTATIONS) and (ended or number < last):
+            # Mutations may end with their last cell that is filled in.
+            cells += [""] * (len(header) - len(cells))
         if not line.strip():
             blank.append(number)
         elif len(cells) != len(header):
