@@ -113,6 +113,16 @@ def test_names_of_concepts_stand_for_their_numbers(small: Cohort, tmp_path: Path
     assert cohort.fingerprint == small.fingerprint
 
 
+def test_ids_that_became_decimals_are_the_same_ids(small: Cohort, tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    written = omop_database.as_omop(small)
+    for name, table in written.tables.items():
+        ids = [column for column in table if column.endswith("_id")]
+        written.tables[name] = table.astype(dict.fromkeys(ids, float))
+    cohort = tb.import_cohort(*omop_database.write_files(written, tmp_path, "csv"), tell=None)
+    assert cohort.fingerprint == small.fingerprint
+
+
 def markers_of(cohort: Cohort) -> set[str]:
     assert cohort.visits is not None
     return {str(m) for m in cohort.visits["marker"]}

@@ -18,7 +18,8 @@ _LIMITS: Final = {
     "4172703": "none", "4171756": "left", "4171754": "left", "4172704": "right",
     "4171755": "right", "0": "none",
 }  # fmt: skip
-_NO_UNIT: Final = {"0": "1"}  # 0 is the concept of no concept, "1" the unit of numbers alone
+_ALONE: Final = "1"  # the unit of numbers alone
+_NO_UNIT: Final = {"0": _ALONE}  # 0 is the concept of no concept
 _DRAFTED: Final = 20  # concepts of a table
 
 
@@ -83,10 +84,10 @@ def _measurements(sketch: Sketch, table: SourceTable) -> list[int]:
         place = table.places("unit_concept_id")[0]
         for row in table.rows:
             marker, given = said.get(str(row[measured])), units.get(str(row[place]))
-            if marker is not None and given not in (None, *_NO_UNIT.values()):
+            if marker is not None and given not in (None, _ALONE):
                 sketch.variables[marker].setdefault("unit", given)
         for marker in said.values():  # numbers alone, unless some row has a unit
-            sketch.variables[marker].setdefault("unit", *_NO_UNIT.values())
+            sketch.variables[marker].setdefault("unit", _ALONE)
     where = {column: codes}
     sketch.add(names.VISITS, {"table": table.name, "where": where, "columns": columns})
     return [int(code) for code in codes]

@@ -127,10 +127,17 @@ def _text(path: Path, folder: Path, mapping: MappingFile | None, faults: Faults)
         return None
     nothing: list[str | None] = [None] * len(table.blank)
     arrays = {
-        name: pa.array([str(row[k]).strip() or None for row in table.rows] + nothing, pa.string())
+        name: pa.array([_written(row[k], name) for row in table.rows] + nothing, pa.string())
         for name, k in _places(table.header, path, faults).items()
     }
     return pa.table({**arrays, ROW: pa.array([*table.numbers, *table.blank], pa.int64())})
+
+
+def _written(cell: object, column: str) -> str | None:
+    """A cell without blanks around it; ids are whole numbers, also where they end in ``.0``."""
+    text = str(cell).strip()
+    whole = text.removesuffix(".0") if column.endswith("_id") else text
+    return (whole if whole.isdecimal() else text) or None
 
 
 def _parquet(path: Path, folder: Path, mapping: MappingFile | None, faults: Faults) -> Any:
