@@ -74,7 +74,7 @@ def identity(spec: tb.ModelSpec, cohort: Cohort) -> dict[str, Any]:
     shapes = (
         2 * [(len(plan.edges), max(map(len, plan.edges)) - 1)]
         + [(plan.encoding.encode(cohort).values.shape[1], len(plan.edges))]
-        + [(len(spec.graph.effects), len(plan.encoding.subgroups)), (0,)]
+        + [(len(spec.graph.effects), len(plan.encoding.subgroups)), (0,), (0,)]
     )
     parameters = [np.sin(np.arange(np.prod(s))).reshape(s) * 0.5 for s in shapes]
     gradients, own = [np.empty(s) for s in shapes], np.empty(cohort.n_patients)

@@ -122,6 +122,7 @@ def known_twin(
         centre_scale=None,
         effect_mean=np.zeros((len(effect), n_draws)),
         effect_scale=np.zeros((len(effect), n_draws)),
+        frailty=np.zeros((0, n_draws)),
     )
     spec = ModelSpec(name="known", title="Known", priors="x", events=EventProcess(graph=graph))
     learnt = Learnt(Encoding.learn((), cohort), tuple(edges))

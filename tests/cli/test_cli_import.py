@@ -106,8 +106,9 @@ def test_a_url_is_taken_as_it_is_and_never_printed(
     assert done.exit_code == 2
     assert "secret" not in done.output
     database = tmp_path / "cdm.sqlite"
-    with sqlite3.connect(database) as connection:
-        connection.execute("CREATE TABLE person (person_id INTEGER, person_source_value TEXT)")
+    connection = sqlite3.connect(database)
+    connection.execute("CREATE TABLE person (person_id INTEGER, person_source_value TEXT)")
+    connection.close()
     url, draft = f"sqlite:///{database}", str(tmp_path / "draft.yaml")
     done = CliRunner().invoke(app, ["import", url, "--propose", draft])
     assert done.exit_code == 0, done.output

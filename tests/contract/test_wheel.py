@@ -129,6 +129,7 @@ print(fit.verdict.usable, *survival)
 """
 
 
+@pytest.mark.slow  # machine code of every kernel is made anew
 def test_the_installed_package_fits_saves_and_forecasts_with_its_own_priors(alone: Alone) -> None:
     usable, start, end = alone.run("python", "-W", "ignore", "-c", FORECAST).split()
     assert usable == "False", "twenty draws cannot satisfy the gate"

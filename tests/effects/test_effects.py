@@ -77,10 +77,9 @@ def known_twin(
         "variables": pd.DataFrame(columns=["name", "table", "role", "group", "levels"]),
     }
     cohort = cohort_from_tables("known", tables, simulated=True)
-    n_intensities, n = len(graph.intensities), len(SCATTER)
-    rate = np.array([rates.get(i.label, 0.0) for i in graph.intensities])
-    encoding = Encoding.learn((), cohort)
-    coef = np.zeros((3, n_intensities, n))
+    n_intensities, n = len(graph.labels), len(SCATTER)
+    rate = np.array([rates.get(label, 0.0) for label in graph.labels])
+    encoding, coef = Encoding.learn((), cohort), np.zeros((3, n_intensities, n))
     for g, group in enumerate(encoding.subgroups):
         coef[g, : len(graph.transitions)] = np.log(RATE[group] / RATE["mild"])
     effect = np.array([[effects[g][e.label] for g in encoding.subgroups] for e in graph.effects])
@@ -93,8 +92,9 @@ def known_twin(
         era_effect=np.zeros((0, n)),
         subgroup_scale=None,
         centre_scale=None,
-        effect_mean=np.zeros((len(effect), n)),
-        effect_scale=np.zeros((len(effect), n)),
+        effect_mean=(none := np.zeros((len(effect), n))),
+        effect_scale=none,
+        frailty=none[:0],
     )
     spec = ModelSpec(name="known", title="Known", priors="x", events=EventProcess(graph=graph))
     return Twin(spec, Learnt(encoding, tuple(population.edges)), population, None, cohort, True)

@@ -11,6 +11,7 @@ from twinbayes.report.html import notebook
 from twinbayes.report.html.notebook import run_template
 
 
+@pytest.mark.slow
 def test_the_first_twin_runs_in_a_reduced_form(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -28,6 +29,7 @@ def test_the_first_twin_runs_in_a_reduced_form(
     assert "Traceback" not in shown
 
 
+@pytest.mark.slow
 def test_the_tutorial_of_joint_models_runs_in_a_reduced_form(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,6 +44,7 @@ def test_the_tutorial_of_joint_models_runs_in_a_reduced_form(
     assert (tmp_path / "updates.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_the_tutorial_of_sharing_strength_runs_in_a_reduced_form(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

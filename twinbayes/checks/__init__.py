@@ -11,6 +11,7 @@ from twinbayes.checks.borrowing.shares import (
 )
 from twinbayes.checks.borrowing.shrinkage import shrinkage
 from twinbayes.checks.calibration.hazard_slope import hazard_slope
+from twinbayes.checks.calibration.mean_counts import mean_count_calibration
 from twinbayes.checks.calibration.risk import (
     calibration,
     calibration_by_group,
@@ -73,6 +74,7 @@ __all__ = [
     "left_out_subgroups",
     "loo_check",
     "marker_coverage",
+    "mean_count_calibration",
     "patient_borrowing",
     "patient_loo",
     "patient_survival",

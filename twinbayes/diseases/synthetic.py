@@ -23,6 +23,7 @@ _CLOSE_OF_STUDY: Final = 1500.0
 _WAIT: Final = 120.0  # days until the next move, on average
 _FEWEST: Final = 20
 _MOST: Final = 100_000
+_SEXES: Final = ("female", "male")
 _COUNTS: Final = (Poisson, NegativeBinomial)
 
 
@@ -145,7 +146,7 @@ def _covariates(
     every = (*spec.events.covariates, *curves)
     for term in every:
         if isinstance(term, Term) and term.transform == "category":
-            levels = ("female", "male") if term.name == "sex" else ("low", "mid", "high")
+            levels = _SEXES if term.name == "sex" else ("low", "mid", "high")
             found[term.name] = (term.group, rng.choice(levels, n), "|".join(levels))
         elif isinstance(term, Term) and term.transform == "binary":
             found[term.name] = (term.group, _lesion(rng, n), None)
@@ -158,6 +159,8 @@ def _covariates(
     for term in every:
         if isinstance(term, Interaction):
             for name in term.names:
+                if name == "sex":  # a text by the contract, whatever the term makes of it
+                    found.setdefault(name, ("clinical", rng.choice(_SEXES, n), "|".join(_SEXES)))
                 found.setdefault(name, (lesion_group, _lesion(rng, n), None))
     for group, values, _ in found.values():
         if group == "clinical" and values.dtype == float:

@@ -10,6 +10,7 @@ from twinbayes.estimators.aalen_johansen import (
 from twinbayes.estimators.counting import CountingProcess
 from twinbayes.estimators.estimate import Estimate
 from twinbayes.estimators.kaplan_meier import SurvivalCurve, kaplan_meier, reverse_kaplan_meier
+from twinbayes.estimators.mean_count import mean_count
 from twinbayes.estimators.processes import (
     competing_process,
     spread_same_day,
@@ -27,6 +28,7 @@ __all__ = [
     "competing_process",
     "kaplan_meier",
     "landmark_aalen_johansen",
+    "mean_count",
     "nelson_aalen",
     "pseudo_values",
     "restricted_mean_time",

@@ -144,6 +144,11 @@ class ModelSpec:
             )
         if self.associations and self.trajectories is None:
             raise ModelError("Associations need trajectories: give the spec both.")
+        if self.associations and self.events.frailty:
+            raise ModelError(
+                "Hazards follow curves of markers and a frailty: both are levels of the patient, "
+                "and this likelihood integrates over one of them. Leave out one."
+            )
         # What cannot be is refused here, not by the first fit.
         _ = self.features, followed(self.associations, self.graph)
 
@@ -174,6 +179,12 @@ class ModelSpec:
                 "come under observation after their origin: who did is told by the curves too, "
                 "which this likelihood does not count. Leave out the associations, or these "
                 "patients."
+            )
+        if self.events.frailty and (late := int((cohort.entries[0] > 0.0).sum())):
+            raise ModelError(
+                f"{late} patient(s) come under observation after their origin, and hazards have a "
+                "frailty: who did is told by the frailty too, which this likelihood does not "
+                "count. Leave out the frailty, or these patients."
             )
         multipliers = tuple(
             Multiplier.of(a, events.encoding, events.design) for a in self.associations

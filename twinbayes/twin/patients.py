@@ -20,13 +20,14 @@ from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.names import CENTRE, PATIENT, SUBGROUP
 from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
 from twinbayes.twin.curves.patient import PatientCurves, patient_curves
-from twinbayes.twin.occupation.paths import Journey, Path
+from twinbayes.twin.occupation.paths import Journey, Path, longest_step
 from twinbayes.twin.occupation.places import Chart, draw_chart
 from twinbayes.twin.on_paths import CurvesOnPaths, travel
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import (
     PatientRatios,
+    content_seed,
     fitted_ratios,
     own_hazards,
     patient_ratios,
@@ -35,7 +36,7 @@ from twinbayes.twin.scenario import Scenario, Setting
 from twinbayes.twin.weighting.marginal import record_log_marginal
 from twinbayes.twin.weighting.patient_draws import PatientDraws, require_followed
 from twinbayes.twin.weighting.seen import SeenByFit
-from twinbayes.twin.weighting.trust import Trust, surprises
+from twinbayes.twin.weighting.trust import Trust, all_surprises
 
 _FEW = 16  # patients whose draws are kept once they are found
 _OF_COHORT = ("cohort.patients", "cohort.genomics", "cohort.variables")
@@ -173,6 +174,11 @@ class Patients:
         return draw_chart(self.graph, tuple(row for row in self.population.edges))
 
     @cached_property
+    def longest_step(self) -> float:
+        """See `paths.longest_step`."""
+        return longest_step(self.graph, self.population)
+
+    @cached_property
     def _design(self) -> DesignMatrix:
         if (before := self._baseline_before) is not None:
             return before._design
@@ -246,7 +252,7 @@ class Patients:
         drawn = self.unweighted(i)
         patient, seen = self.patient_ids[i], self._as_fitted
         if self._shares[i] == 0.0:
-            drawn = drawn.weighted(self._log_marginal(i, drawn))
+            drawn = drawn.weighted(self.record_log_marginal(i))
         elif seen is not None and patient in seen.patient_ids:
             counted = self._shares[i] * seen.fitted_log_marginal(seen.patient_ids.index(patient))
             drawn = drawn.weighted(self.fitted_log_marginal(i) - counted)
@@ -266,7 +272,7 @@ class Patients:
 
         Draws are those of the population, in its own order.
         """
-        return self._log_marginal(i, self.unweighted(i))
+        return self._log_marginal(i, self._at_mean(i))
 
     def fitted_log_marginal(self, i: int) -> Floats:
         """As `record_log_marginal`, as the likelihood of the fit has it, (draw,).
@@ -275,29 +281,28 @@ class Patients:
         weighted by where it has seen the record. Events that lie between two days are in the
         middle.
         """
-        drawn = self.unweighted(i)
+        drawn = self._at_mean(i)
         if not self._design.variances[i].any():
             return self._log_marginal(i, drawn)
         ratios = fitted_ratios(self.population, drawn.ratios, self._design, i)
         return self._log_marginal(i, self._under(ratios, i))
 
-    def _log_marginal(self, i: int, unweighted: PatientDraws) -> Floats:
-        return record_log_marginal(
-            self.population, self._plan, unweighted.ratios, unweighted.curves, i
-        )
+    def _log_marginal(self, i: int, at_mean: PatientDraws) -> Floats:
+        return record_log_marginal(self.population, self._plan, at_mean.ratios, at_mean.curves, i)
 
     def unweighted(self, i: int) -> PatientDraws:
         """Patient `i` under the draws of the population, each counting the same."""
+        if not len((at_mean := self._at_mean(i)).population.frailty):
+            return at_mean
+        seed = content_seed(self._design, i, self._labels[i])
+        return at_mean.with_frailty(self.population, self._plan.events.data, i, seed)
+
+    def _at_mean(self, i: int) -> PatientDraws:
+        """The same, at the mean of a frailty; the patient as such where there is none."""
         if i in self._unweighted:
             return self._unweighted[i]
-        ratios = patient_ratios(
-            self.population,
-            self.spec.events,
-            self.encoding,
-            self._design,
-            i,
-            self._labels[i],
-        )
+        process, who = self.spec.events, self._labels[i]
+        ratios = patient_ratios(self.population, process, self.encoding, self._design, i, who)
         unweighted = self._under(ratios, i)
         if len(self.patient_ids) <= _FEW:
             self._unweighted[i] = unweighted
@@ -372,29 +377,12 @@ class Patients:
     @cached_property
     def trust_table(self) -> pd.DataFrame:
         """One row a patient; see `Twin.reliability`. It is meant to be read, not changed."""
-        surprises, n_draws = self._surprises(), self.population.n_draws
+        shown, n_draws = all_surprises(self.change), self.population.n_draws
         longest = np.inf if self.seen is None else self.seen.longest
         rows = [
             self.trust(i).row(
-                surprises.get(patient, float("nan")),
-                n_draws,
-                is_beyond=self.present[i].day > longest,
+                shown.get(patient, float("nan")), n_draws, is_beyond=self.present[i].day > longest
             )
             for i, patient in enumerate(self.patient_ids)
         ]
         return pd.DataFrame(rows, index=pd.Index(self.patient_ids, name=PATIENT))
-
-    def _surprises(self) -> dict[str, float]:
-        """Largest absolute z of the visits that updates have added, by patient."""
-        out: dict[str, float] = {}
-        change = self.change
-        while change is not None:
-            before = change.before
-
-            def curves_of(patient: str, before: Patients = before) -> PatientCurves:
-                return before.curves(before.patient_ids.index(patient))
-
-            for patient, z in surprises(before.learnt.curves, curves_of, change.visits).items():
-                out[patient] = max(out.get(patient, 0.0), z)
-            change = before.change
-        return out

@@ -77,7 +77,8 @@ class Twin(Patients):
             (patient, state; days), `rmst` (patient; days). With trajectories: `marker_curve`
             (patient, marker, time), on the marker's own scale: the mean curve of those alive, each
             turning where its own path does; and `marker_value`, the same for a measurement, with
-            its error, in one of them.
+            its error, in one of them. With events that recur within a state: `expected_events`
+            (patient, time, recurrent_event), how many are to be expected since the landmark.
             With `draws`: `state_probability_draws` and `survival_draws` with dim sample.
 
         Raises
@@ -111,6 +112,8 @@ class Twin(Patients):
             there are several are those of the fit as they are, not weighted for anybody's record:
             `subgroup_survival_difference` (subgroup, time), `subgroup_rmst_difference` (subgroup),
             `overall_survival_difference` (time), `overall_rmst_difference`. Each with bounds.
+            With events that recur, `expected_events_difference`, `_a` and `_b` (patient, time,
+            recurrent_event), and that of a subgroup and overall.
             With `quality`, all that there is of `rmst` also of `quality_adjusted_time`.
 
         Raises

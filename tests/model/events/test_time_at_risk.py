@@ -145,7 +145,8 @@ def test_a_death_on_the_day_of_relapse_has_the_density_of_its_hazard(make_cohort
     process = process_of(PiecewiseConstant(windows=1))
     plan = process.plan(cohort)
     rate = np.array([[0.004], [0.02], [0.001]])
-    parameters = [np.log(rate), np.log(rate), np.zeros((2, 3)), np.zeros((0, 1)), np.zeros(0)]
+    parameters = [np.log(rate), np.log(rate), np.zeros((2, 3)), np.zeros((0, 1))]
+    parameters += [np.zeros(0), np.zeros(0)]
     out = np.empty(2)
     event_loglik(
         *parameters, np.ones(2), *plan.data.pack(), *[np.empty_like(x) for x in parameters], out

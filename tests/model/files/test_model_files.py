@@ -345,10 +345,9 @@ def test_the_schema_for_editors_is_that_of_the_reader(tmp_path: Path) -> None:
 
 def test_the_page_on_diseases_is_right(root: Path, tmp_path: Path) -> None:
     page = (root / "docs" / "diseases.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    spec = tb.disease(written(example, tmp_path))
-    cohort = synthetic_cohort(spec, n_patients=40)
-    tb.assemble(spec, cohort)
+    for example in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        spec = tb.disease(written(example, tmp_path))
+        tb.assemble(spec, synthetic_cohort(spec, n_patients=40))
     prose = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
     explained = set(re.findall(r"`([^`\n]+)`", prose))
     assert set(KEYS) <= explained

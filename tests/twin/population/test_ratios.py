@@ -12,7 +12,7 @@ from twinbayes.model.events.evaluation import log_likelihood
 from twinbayes.model.spec import ModelPlan
 from twinbayes.names import CENTRE, SUBGROUP
 from twinbayes.twin.population.hazards import Population
-from twinbayes.twin.population.ratios import course_loglik, patient_ratios
+from twinbayes.twin.population.ratios import course_record, patient_ratios
 
 
 def test_a_known_patient_has_the_likelihood_of_the_fit_with_every_term_of_the_hazard(
@@ -32,5 +32,6 @@ def test_a_known_patient_has_the_likelihood_of_the_fit_with_every_term_of_the_ha
     for i in known:
         labels = str(place[SUBGROUP].iloc[i]), str(place[CENTRE].iloc[i])
         ratios = patient_ratios(population, process, learnt.encoding, design, i, labels)
-        found = course_loglik(population, ratios, plan.events.data, i)
+        record = course_record(population, ratios, plan.events.data, i)
+        found = record.loglik(population.frailty)
         np.testing.assert_allclose(found, wanted[:, i], rtol=1e-11)

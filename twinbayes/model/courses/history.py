@@ -218,9 +218,10 @@ class Walker:
             self.episodes = [replace(e, start=max(e.start, since)) for e in seen]
 
     def move(self, state: str) -> None:
-        """Enter a state today."""
+        """Enter a state today; an event that recurs within one leaves treatments as they are."""
+        if state != self.state:
+            self.started = {name: (start, True) for name, (start, _) in self.started.items()}
         self.state, self.entry = state, self.day
-        self.started = {name: (start, True) for name, (start, _) in self.started.items()}
 
 
 def phase_of(

@@ -22,6 +22,7 @@ from twinbayes.names import (
     EFFECT,
     ENTRY_ERA,
     ENTRY_ERA_EFFECT,
+    FRAILTY_EFFECT,
     LOG_BASELINE,
     LOG_BASELINE_AT_EVENT,
     SUBGROUP,
@@ -63,6 +64,8 @@ class EventDraws:
         (draw, time-varying effect), how far each goes from window to window.
     subgroup_scale, centre_scale
         (draw, intensity), spread of levels; None if the pooling has none.
+    frailty
+        (draw, intensity), what one sd of a patient's frailty adds; (draw, 0) without one.
     n_covariates, n_treatments, n_eras
         Columns of `coef` that are of covariates; effects of `acting` that are of treatments and
         of eras.
@@ -77,6 +80,7 @@ class EventDraws:
     walk_step: Floats
     subgroup_scale: Floats | None
     centre_scale: Floats | None
+    frailty: Floats
     n_covariates: int
     n_treatments: int
     n_eras: int
@@ -117,6 +121,7 @@ class EventDraws:
         by_era = nothing if era is None else np.repeat(era[..., None], n_subgroups, axis=-1)
         walks = get(TIME_VARYING_EFFECT, TIME_VARYING_WINDOW, SUBGROUP)
         walks = nothing if walks is None else walks
+        frailty = get(FRAILTY_EFFECT, TRANSITION)
         step = get("time_varying_step", TIME_VARYING)
         mean, scale = _over_subgroups(posterior)
         return cls(
@@ -129,6 +134,7 @@ class EventDraws:
             walk_step=np.zeros((n, 0)) if step is None else step,
             subgroup_scale=get(SUBGROUP_SCALE, TRANSITION),
             centre_scale=get(CENTRE_SCALE, TRANSITION),
+            frailty=np.zeros((n, 0)) if frailty is None else frailty,
             n_covariates=len(encoding.columns),
             n_treatments=treatment.shape[1],
             n_eras=by_era.shape[1],

@@ -33,7 +33,14 @@ def log_likelihood(draws: EventDraws, data: EventData, trails: Floats | None = N
     out = np.empty((draws.n_draws, data.n_patients))
     ones = np.ones(data.n_patients)
     trails = np.zeros((draws.n_draws, 0)) if trails is None else trails
-    of_draw = (draws.log_at_event, draws.log_baseline, draws.coef, draws.acting, trails)
+    of_draw = (
+        draws.log_at_event,
+        draws.log_baseline,
+        draws.coef,
+        draws.acting,
+        trails,
+        draws.frailty,
+    )
     gradients = [np.empty(x.shape[1:]) for x in of_draw]
     for s, each in enumerate(out):
         inputs = [np.ascontiguousarray(x[s]) for x in of_draw]

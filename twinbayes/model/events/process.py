@@ -4,11 +4,11 @@ For patient i and intensity e, at time t on its clock:
 
     log h_ie(t) = log h0_e(t) + x_i . beta_e + a_e[subgroup i] + r_e[centre i]
                   + sum over effects f acting now of theta_f[subgroup i]
-                  + epsilon_e[era of entry] + sum of delta_v[window of t, subgroup i]
+                  + epsilon_e[era of entry] + sum of delta_v[window of t, subgroup i] + f_e b_i
 
-The last terms are there for intensities on the entry clock that have eras of entry, and for those
-with effects that change with time. Treatment starts are intensities like any other, so the
-registry's own treatment policy is part of the model.
+The last terms are there for intensities on the entry clock that have eras of entry, for those with
+effects that change with time, and for those that a patient's frailty b_i moves. Treatment starts
+are intensities like any other, so the registry's own treatment policy is part of the model.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ import pytensor.tensor as pt
 from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.baseline import Baseline, Counted, PiecewiseConstant, Spline
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
 from twinbayes.model.covariates.columns import CovariateTerm, require_terms
 from twinbayes.model.covariates.design import Encoding
+from twinbayes.model.events.baselines import build_baselines
 from twinbayes.model.events.covariate_effects import CovariateEffects
 from twinbayes.model.events.crude import Crude
+from twinbayes.model.events.frailty import build_frailty, require_frailty
 from twinbayes.model.events.likelihood.op import loglik
 from twinbayes.model.events.packed import event_data
 from twinbayes.model.events.plan import EventPlan
@@ -57,7 +58,7 @@ from twinbayes.names import (
     ENTRY_CUT,
     ENTRY_ERA,
     ENTRY_ERA_EFFECT,
-    LOG_BASELINE,
+    FRAILTY_OTHER,
     LOG_BASELINE_AT_EVENT,
     PRINCIPAL_AXIS,
     SUBGROUP,
@@ -98,6 +99,10 @@ class EventProcess:
     time_varying
         Hazards of subgroups, classes of these, or carriers of a covariate, that are not
         proportional.
+    frailty
+        Labels of intensities that a patient has more often than others alike, or less: their log
+        hazards share a normal effect of the patient, that of the first with a positive sign. For
+        events that recur, and what comes with them.
     """
 
     graph: StateGraph
@@ -108,6 +113,7 @@ class EventProcess:
     worse: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
     better: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
     time_varying: tuple[TimeVarying, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
+    frailty: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         require_terms(self.covariates, "EventProcess")
@@ -118,6 +124,7 @@ class EventProcess:
             require_known(effect.on, self.graph.labels, "intensity of a time-varying effect")
             if changing.count(effect.label) > 1:
                 raise ModelError(f"The time-varying effect {effect.label!r} is there twice.")
+        require_frailty(self.frailty, self.graph)
 
     def plan(self, cohort: Cohort, followed: Followed | None = None) -> EventPlan:
         """Learn encoding and windows from a cohort and trace its histories.
@@ -190,6 +197,8 @@ class EventProcess:
         if eras := self.graph.entry_eras:
             out[ENTRY_ERA] = tuple(e.label for e in eras)
             out[ENTRY_CUT] = tuple(e.label for e in eras if e.first > 0.0)
+        if len(self.frailty) > 1:
+            out[FRAILTY_OTHER] = self.frailty[1:]
         if varying := self.varying(encoding, plan.edges):
             out[TIME_VARYING] = tuple(e.label for e in varying)
             out[TIME_VARYING_WINDOW] = tuple(w for e in varying for w in e.windows)
@@ -210,7 +219,7 @@ class EventProcess:
         """
         index, values = plan.data.pack()
         crude = Crude(plan)
-        log_event, log_mean = self._baselines(crude, priors, beside)
+        log_event, log_mean = build_baselines(self.graph, crude, priors, beside)
         if log_event is not log_mean:
             dims = (TRANSITION, WINDOW)
             log_event = pm.Deterministic(LOG_BASELINE_AT_EVENT, log_event, dims=dims)
@@ -233,46 +242,12 @@ class EventProcess:
                 build_walks(varying, subgroups, priors),
             ]
         )
+        frailty = build_frailty(self.frailty, self.graph.labels, priors)
         data = pm.Data(EVENT_INDEX, index), pm.Data(EVENT_VALUES, values)
         pm.Potential(
-            "event_loglik", loglik(log_event, log_mean, coef, effect, trail, weight, *data)
+            "event_loglik",
+            loglik(log_event, log_mean, coef, effect, trail, frailty, weight, *data),
         )
-
-    def _baselines(
-        self, crude: Crude, priors: PriorSet, beside: Beside | None
-    ) -> tuple[Tensor, Tensor]:
-        """Stack the baselines; intensities that share a shape are built in one go."""
-        blocks: dict[Baseline, list[int]] = {}
-        for k, intensity in enumerate(self.graph.intensities):
-            blocks.setdefault(intensity.baseline, []).append(k)
-        all_edges = crude.plan.edges
-        width = max(len(e) for e in all_edges) - 1
-        if len(blocks) == 1:
-            (baseline,) = blocks
-            every, dims = range(len(all_edges)), (TRANSITION, WINDOW)
-            return _built(
-                baseline, crude, every, LOG_BASELINE, dims, self.graph.labels, priors, beside
-            )
-        order, at_event, on_average = [], [], []
-        for n, (baseline, members) in enumerate(blocks.items()):
-            dims = (f"{TRANSITION}_{n}", f"{WINDOW}_{n}")
-            labels = [self.graph.labels[k] for k in members]
-            n_windows = len(all_edges[members[0]]) - 1
-            pm.modelcontext(None).add_coords({dims[0]: labels, dims[1]: range(n_windows)})
-            name = f"{LOG_BASELINE}_{n}"
-            log_event, log_mean = _built(
-                baseline, crude, members, name, dims, labels, priors, beside
-            )
-            order += members
-            on_average.append(_widen(log_mean, width))
-            at_event.append(on_average[-1] if log_event is log_mean else _widen(log_event, width))
-        back = np.argsort(order)
-        mean = pm.Deterministic(
-            LOG_BASELINE, pt.concatenate(on_average)[back], dims=(TRANSITION, WINDOW)
-        )
-        if all(a is b for a, b in zip(at_event, on_average, strict=True)):
-            return mean, mean
-        return pt.concatenate(at_event)[back], mean
 
     def _covariate_effects(self, encoding: Encoding) -> CovariateEffects:
         return CovariateEffects(encoding=encoding, unshrunk=self.unshrunk, signs=self._signs)
@@ -363,30 +338,3 @@ class EventProcess:
         effect = pm.Deterministic(ENTRY_ERA_EFFECT, pt.as_tensor(walk) @ step, dims=ENTRY_ERA)
         by_subgroup: Tensor = effect[:, None] + pt.zeros((1, n_subgroups))
         return by_subgroup
-
-
-def _built(
-    baseline: Baseline,
-    crude: Crude,
-    members: Sequence[int],
-    name: str,
-    dims: tuple[str, str],
-    labels: Sequence[str],
-    priors: PriorSet,
-    beside: Beside | None,
-) -> tuple[Tensor, Tensor]:
-    """Rates of the intensities `members`, built with what the data tell where that is of use."""
-    edges, events, days = (
-        np.stack([of[k] for k in members]) for of in (crude.plan.edges, crude.events, crude.days)
-    )
-    if isinstance(baseline, PiecewiseConstant | Spline):
-        mine = None if beside is None else beside.take(members)
-        return baseline.build(name, dims, labels, edges, priors, Counted(events, days, mine))
-    return baseline.build(name, dims, labels, edges, priors)
-
-
-def _widen(matrix: Tensor, width: int) -> Tensor:
-    """Repeat the last window so that baselines of different resolution share one matrix."""
-    columns = pt.minimum(pt.arange(width), matrix.shape[1] - 1)
-    widened: Tensor = matrix[:, columns]
-    return widened

@@ -8,7 +8,7 @@ from typing import Any, Final
 from twinbayes.model.files.values import Faults, Place, listed, nearest, shown
 
 _STATES: Final = ("source", "target")
-_LABELS: Final = ("worse", "better")
+_LABELS: Final = ("worse", "better", "frailty")
 
 
 def require_known_names(record: Mapping[str, Any], faults: Faults) -> None:

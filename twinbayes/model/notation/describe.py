@@ -50,7 +50,8 @@ def _intensity_text(events: EventProcess) -> list[str]:
     lines = [
         "log h_e(t) = log h0_e(t) + x·β_e + a_e[subgroup] + r_e[centre] + Σ_f θ_f[subgroup]"
         + (" + ε_e[era of entry]" if graph.entry_eras else "")
-        + (" + Σ_v δ_v[window]" if events.time_varying else ""),
+        + (" + Σ_v δ_v[window]" if events.time_varying else "")
+        + (" + f_e·b" if events.frailty else ""),
         "log-likelihood = Σ over rows at risk of  d·log h − ∫ h dt",
         "",
         f"States: {', '.join(graph.states)}; absorbing: {', '.join(graph.absorbing)}.",
@@ -74,6 +75,14 @@ def _intensity_text(events: EventProcess) -> list[str]:
         lines += [
             "Effects that change with time δ_v, a walk over windows that averages zero:",
             *(f"  {v.text}" for v in events.time_varying),
+        ]
+    if events.frailty:
+        lines += [
+            "Frailty b of a patient, standard normal and integrated out; it moves:",
+            *(
+                f"  {label}  ({'f > 0' if k == 0 else 'f'})"
+                for k, label in enumerate(events.frailty)
+            ),
         ]
     return lines
 

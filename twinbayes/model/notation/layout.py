@@ -10,6 +10,7 @@ DEFAULT_BASELINE: Final = "baseline"
 GRAPH: Final = ("states", "transitions", "treatments", "ignored_events")
 EVENTS: Final = (
     "covariates", "unshrunk", "subgroup", "centre", "worse", "better", "time_varying",
+    "frailty",
 )  # fmt: skip
 KEYS: Final = (
     "schema", "name", "title", "priors", "states", DEFAULT_BASELINE, "transitions", "treatments",

@@ -17,6 +17,8 @@ _WORDS: Final = {
     "every subgroup",
     "ε": "log hazard ratio of the era in which the state was entered, for intensities that tell "
     "eras apart; they sum to zero",
+    "f": "log hazard ratio of one standard deviation of the patient's frailty b, which is standard "
+    "normal and integrated out of the likelihood",
     "α": "log hazard ratios of the features of marker curves that hazards follow",
     "m": "such a feature of the patient's curve at t",
     "δ": "log hazard ratios in the window of t, of effects that change with time; they average "
@@ -44,6 +46,9 @@ def hazard_formula(spec: ModelSpec) -> Block:
         total = f"<munder><mo>∑</mo>{_id('v')}</munder>"
         terms.append(_row(total, _sub("δ", "v"), _op("["), _text("window of"), _id("t"), _op("]")))
         used.append("δ")
+    if spec.events.frailty:
+        terms.append(_row(_sub("f", "e"), _sub("b", "i")))
+        used.append("f")
     if spec.associations:
         total = f"<munder><mo>∑</mo>{_id('k')}</munder>"
         terms.append(_row(total, _sub("α", "ke"), _sub("m", "ki"), _arg("t")))

@@ -23,6 +23,7 @@ from twinbayes.checks import (
 )
 from twinbayes.checks.borrowing.shrinkage import shrinkage_of
 from twinbayes.checks.calibration.expected_events import counting_process
+from twinbayes.checks.calibration.mean_counts import mean_count_calibration
 from twinbayes.checks.result import (
     BORROWING,
     CALIBRATION,
@@ -47,6 +48,7 @@ from twinbayes.names import (
     DAYS_PER_YEAR,
     DRAW,
     EFFECT,
+    EXPECTED_EVENTS,
     PATIENT,
     POSTERIOR,
     STATE_PROBABILITY,
@@ -197,7 +199,8 @@ def collect(
     look, horizons = look_of(fit), _horizons(process)
     grid = _grid(horizons)
     missing: dict[str, str] = {}
-    predicted = cache(lambda: _predicted(fit, process, grid))
+    forecast = cache(lambda: _forecast(fit, process, grid))
+    predicted = cache(lambda: forecast()[STATE_PROBABILITY])
     prior = _found(missing, "prior_occupation", lambda: occupation_under_priors(fit, grid))
 
     def against_priors() -> CheckResult:
@@ -213,6 +216,7 @@ def collect(
             CALIBRATION,
             lambda: _calibration(predicted(), process, horizons),
         ),
+        *_counts(fit, forecast, horizons),
         *_scores(fit, predicted, process, look, horizons),
         *_sensitivity(fit, horizons),
         _attempt("borrowing", BORROWING, lambda: treatment_borrowing(fit)),
@@ -288,14 +292,14 @@ def _grid(horizons: Sequence[float]) -> Floats:
     return np.unique(np.concatenate([np.linspace(0, max(horizons), _STEPS + 1), horizons]))
 
 
-def _predicted(fit: Fit, process: CountingProcess, grid: Floats) -> xr.DataArray:
-    """Posterior mean state occupation of every patient with time at risk, from day 0 on.
+def _forecast(fit: Fit, process: CountingProcess, grid: Floats) -> xr.Dataset:
+    """Posterior means of every patient with time at risk, from day 0 on.
 
     In-sample: under the draws of the fit, which have seen how these patients fared.
     """
     ids = [str(p) for p in process.patients]
     twin: Twin = fit.thinned(_FORECAST_DRAWS).twin(ids, at=0.0).as_drawn()
-    predicted = twin.forecast(float(grid[-1]), grid)[STATE_PROBABILITY]
+    predicted = twin.forecast(float(grid[-1]), grid)
     # One subgroup is the whole: comparing it again would only repeat the first row.
     return predicted if len(fit.cohort.subgroups) > 1 else predicted.drop_vars(SUBGROUP)
 
@@ -304,6 +308,20 @@ def _calibration(
     predicted: xr.DataArray, process: CountingProcess, times: Sequence[float]
 ) -> CheckResult:
     return state_occupation_calibration(predicted, process, times=times, level=CHECK_LEVEL)
+
+
+def _counts(
+    fit: Fit, forecast: Callable[[], xr.Dataset], horizons: Sequence[float]
+) -> list[CheckResult]:
+    """Calibration of the number of events, where some recur."""
+    if not fit.spec.graph.recurrent_events:
+        return []
+
+    def check() -> CheckResult:
+        expected = forecast()[EXPECTED_EVENTS]
+        return mean_count_calibration(expected, fit.cohort, times=horizons, level=CHECK_LEVEL)
+
+    return [_attempt("calibration of the number of events", CALIBRATION, check)]
 
 
 def _scores(

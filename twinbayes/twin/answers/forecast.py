@@ -13,10 +13,12 @@ from twinbayes.arrays import Floats
 from twinbayes.errors import TwinError
 from twinbayes.names import (
     CUMULATIVE_INCIDENCE,
+    EXPECTED_EVENTS,
     MARKER,
     MARKER_CURVE,
     MARKER_VALUE,
     PATIENT,
+    RECURRENT_EVENT,
     RESTRICTED_MEAN_TIME,
     RMST,
     SAMPLE,
@@ -30,6 +32,7 @@ from twinbayes.twin.answers.grid import (
     OutputGrid,
     as_days,
     each_patient,
+    events_of,
     label,
     output_grid,
     require_room,
@@ -64,6 +67,8 @@ def forecast_patients(
         present = patients.present[i]
         path, curves = patients.followed(i, scenario, nodes, drawn)
         out = _summarise(path, out_grid, fatal, draws)
+        if patients.chart.events:
+            out[EXPECTED_EVENTS] = out_grid.summarise(path.nodes, events_of(path, patients.chart))
         if present.state in patients.chart.absorbing:
             out["entries"][:, graph.states.index(present.state)] = 0.0
         if curves is not None:
@@ -76,6 +81,9 @@ def forecast_patients(
     with_bounds(data, STATE_PROBABILITY, (PATIENT, TIME, STATE), stacked["state"])
     with_bounds(data, SURVIVAL, (PATIENT, TIME), stacked[SURVIVAL])
     with_bounds(data, CUMULATIVE_INCIDENCE, (PATIENT, TIME, STATE), stacked["entries"])
+    if patients.chart.events:
+        dims = (PATIENT, TIME, RECURRENT_EVENT)
+        with_bounds(data, EXPECTED_EVENTS, dims, stacked[EXPECTED_EVENTS])
     with_bounds(data, RESTRICTED_MEAN_TIME, (PATIENT, STATE), stacked["time_in_state"])
     with_bounds(data, RMST, (PATIENT,), stacked[RMST])
     if "marker" in stacked:

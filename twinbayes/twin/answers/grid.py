@@ -22,6 +22,7 @@ from twinbayes.names import (
     NEEDS_REFIT,
     PATIENT,
     PATIENT_SUBGROUP,
+    RECURRENT_EVENT,
     RMST,
     STATE,
     SUBGROUP,
@@ -29,7 +30,7 @@ from twinbayes.names import (
 )
 from twinbayes.twin.answers.follow_up import with_follow_up
 from twinbayes.twin.answers.summaries import Draws, summarise
-from twinbayes.twin.occupation.paths import over_patients, time_nodes
+from twinbayes.twin.occupation.paths import Path, over_patients, time_nodes
 from twinbayes.twin.occupation.places import Chart
 from twinbayes.twin.patients import Patients
 from twinbayes.twin.scenario import Scenario
@@ -172,10 +173,19 @@ def as_days(values: ArrayLike, what: str) -> Floats:
 
 def survival_of(path: Draws, fatal: Sequence[int]) -> Draws:
     """(node, 1, draw): probability of being alive."""
-    alive: Draws = 1.0 - path[:, [fatal[0]]]
-    for state in fatal[1:]:
+    alive: Draws = np.ones_like(path[:, :1])
+    for state in fatal:
         alive -= path[:, [state]]
     return alive
+
+
+def events_of(path: Path, chart: Chart) -> Draws:
+    """(node, event, draw): expected number, since the landmark, of each event that recurs."""
+    shape = len(path.nodes), len(chart.events), path.repeats.shape[-1]
+    out = np.zeros(shape, dtype=np.float32)
+    for column, (_, event) in enumerate(chart.recurrent):
+        out[:, event] += path.repeats[:, column]
+    return out
 
 
 def with_bounds(
@@ -190,11 +200,13 @@ def with_bounds(
 
 
 def scenario_nodes(
-    until: float, chart: Chart, scenarios: Sequence[Scenario], landmark: float, grid: OutputGrid
+    until: float, patients: Patients, scenarios: Sequence[Scenario], i: int, grid: OutputGrid
 ) -> Floats:
-    """The time grid of one patient, with a node where a scenario acts or an era of entry ends."""
+    """The time grid of patient `i`, with a node where a scenario acts or an era of entry ends."""
+    landmark = patients.present[i].day
     days = [a.day for s in scenarios for a in s.assumptions if a.day is not None]
-    return time_nodes(until, [*(d - landmark for d in (*days, *chart.cuts)), *grid.exact])
+    cuts = [d - landmark for d in (*days, *patients.chart.cuts)]
+    return time_nodes(until, [*cuts, *grid.exact], patients.longest_step)
 
 
 def each_patient[T](
@@ -214,8 +226,7 @@ def each_patient[T](
     """
 
     def of(i: int) -> T:
-        day = patients.present[i].day
-        nodes = scenario_nodes(until, patients.chart, scenarios, day, grid)
+        nodes = scenario_nodes(until, patients, scenarios, i, grid)
         return work(i, patients.patient_draws(i), nodes)
 
     return over_patients(len(patients.patient_ids), of)
@@ -269,6 +280,7 @@ def label(
             TIME: (TIME, grid.times, {"units": "days", "long_name": "time since the landmark"}),
             **({STATE: list(patients.graph.states)} if STATE in _dims(data) else {}),
             **_marker_coord(patients, data),
+            **_event_coord(patients, data),
             LANDMARK_DAY: (PATIENT, landmarks, {"units": "days"}),
             SUBGROUP if SUBGROUP not in _dims(data) else PATIENT_SUBGROUP: (
                 PATIENT,
@@ -336,6 +348,11 @@ def _marker_coord(patients: Patients, data: Data) -> dict[str, list[str]]:
     if MARKER not in _dims(data) or patients.learnt.curves is None:
         return {}
     return {MARKER: [m.marker for m in patients.learnt.curves.markers]}
+
+
+def _event_coord(patients: Patients, data: Data) -> dict[str, list[str]]:
+    found = RECURRENT_EVENT in _dims(data)
+    return {RECURRENT_EVENT: list(patients.chart.events)} if found else {}
 
 
 def _dims(data: Data) -> set[str]:

@@ -14,7 +14,8 @@ Compiled functions pass plain tuples of arrays (numba's disk cache would pickle 
 and stale caches would fail to load):
 
 ``model``    places, moves, arcs (source and target state of each transition), edges (intensity,
-             window + 1), each state's column of `entries`, -1 for those never left; and turns;
+             window + 1), the column of `entries` in which each transition is counted, -1 for those
+             to states never left; and turns;
 ``buckets``  the time low to high in which each bucket filled, on average at middle; its era; and
              live: buckets of known age in use, oldest first. The first buckets are of those past
              the old age, one an era, the first also of places that keep no age; then comes that
@@ -216,33 +217,46 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
     places, moves, edges = model[0], model[1], model[3]
     k, day, age, span = then
     n_open = area = ratio = 0
+    several = places[p].has_repeats == 1
     early_left, mixed = places[p].early_days - age, at.mixed - places[p].first_move
     for m in range(places[p].first_move, places[p].end_move):
         if moves[m].is_open == 0:
             continue
-        e, last_area, last_ratio = moves[m].intensity, area, ratio
-        area = at.area + e
-        if used[area] == 0:
+        e, own = moves[m].intensity, at.area + moves[m].intensity
+        if used[own] == 0:
             first = age if moves[m].on_entry_clock == 1 else day
-            _integrate(at.rate + e * at.n_windows, edges, e, first, first + span, area, table)
+            _integrate(at.rate + e * at.n_windows, edges, e, first, first + span, own, table)
             if moves[m].follows >= 0:
-                product(area, at.trail + moves[m].follows * at.n_steps + k, area, table)
-            used[area] = 1
+                product(own, at.trail + moves[m].follows * at.n_steps + k, own, table)
+            used[own] = 1
+        if moves[m].repeats == 1:
+            continue
+        last_area, last_ratio, area = area, ratio, own
         ratio = _ratio_over(moves[m], era, early_left, span, mixed + m, table, at)
         if n_open == 1:
             two_products(last_area, last_ratio, area, ratio, at.out, table)
         elif n_open > 1:
             add_product(area, ratio, at.out, table)
         n_open += 1
-    if n_open == 0:
+    if n_open == 0 and not several:
         add(at.begun + p, row, table)
         return
-    if n_open > 1:
+    if n_open == 0:
+        clear(at.out, table)
+    elif n_open == 1 and several:
+        product(area, ratio, at.out, table)
+    several = several or n_open > 1
+    if several:
         survive(at.out, row, at.begun + p, at.stays, table)
     for m in range(places[p].first_move, places[p].end_move):
         if moves[m].is_open == 0:
             continue
         e, q = moves[m].intensity, moves[m].target
+        if moves[m].repeats == 1:
+            if at.counts == 1:
+                ratio = _ratio_over(moves[m], era, early_left, span, mixed + m, table, at)
+                flow(at.area + e, ratio, at.out, at.taken + e, table)
+            continue
         to = at.taken + e if q < 0 else at.wave + w * len(places) + q
         if is_aged and moves[m].keeps_bucket == 1:
             to = at.begun + q
@@ -250,12 +264,12 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
         is_counted, turns = q >= 0 and moves[m].treatment < 0, moves[m].turn >= 0
         if at.counts == 0:  # only those matter who may be met again
             is_counted = False
-            if q < 0 and n_open > 1:
+            if q < 0 and several:
                 continue
         ratio = _ratio_over(moves[m], era, early_left, span, mixed + m, table, at)
-        if n_open > 1 and is_counted:
+        if several and is_counted:
             flow_twice(at.area + e, ratio, at.out, at.taken + e, to, table)
-        elif n_open > 1:
+        elif several:
             flow(at.area + e, ratio, at.out, to, table)
         elif is_counted or turns:
             clear(at.out, table)
@@ -267,7 +281,7 @@ def _leave(p, row, era, w, is_aged, then, model, table, used, at):  # type: igno
             add(at.out, to, table)
         else:
             leave_one_way(area, ratio, to, row, at.begun + p, at.stays, table)
-        if n_open > 1 and turns:
+        if several and turns:
             hazard = (at.area + e, ratio)
             turn_flow(hazard, at.out, to, moves[m].turn, day + 0.5 * span, k, model, table, at)
 
@@ -346,10 +360,13 @@ def _count(k, state, model, table, at, first, occupation, entries):  # type: ign
         occupation[k, s, first:last] = ONE if s == state else ZERO
     entries[k, :, first:last] = ZERO
     for e in range(len(arcs)):
-        add_to(occupation[k, arcs[e, 1], first:last], at.taken + e, table)
-        if column[arcs[e, 1]] >= 0:
-            add_to(entries[k, column[arcs[e, 1]], first:last], at.taken + e, table)
+        if column[e] >= 0:
+            add_to(entries[k, column[e], first:last], at.taken + e, table)
+        if arcs[e, 0] != arcs[e, 1]:
+            add_to(occupation[k, arcs[e, 1], first:last], at.taken + e, table)
     for e in range(len(arcs)):
+        if arcs[e, 0] == arcs[e, 1]:
+            continue
         left = occupation[k, arcs[e, 0], first:last]
         for d in range(table.shape[2]):  # rounding must not leave less than nothing
             left[d] = max(left[d] - table[at.taken + e, 0, d], ZERO)

@@ -15,6 +15,7 @@ from twinbayes.arrays import Floats, Ints, Reals
 from twinbayes.inference.samplers.threads import usable_cores
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Present
+from twinbayes.names import CLOCK_ENTRY
 from twinbayes.twin.occupation.kernel import WAVES, occupy
 from twinbayes.twin.occupation.places import (
     BY_ENTRY,
@@ -61,21 +62,47 @@ class Path:
         `entered`; for a state that cannot be re-entered, its cumulative incidence.
     entered
         States that can be entered and left again. Of a final state the entries are its occupation.
+    repeats
+        (node, column, draw), expected number since the landmark of each of the transitions
+        `repeated`.
+    repeated
+        Transitions from a state to the same one: events that recur.
     """
 
     nodes: Floats
     occupation: Singles
     entries: Singles
     entered: tuple[int, ...]
+    repeats: Singles
+    repeated: tuple[int, ...]
 
 
-def time_nodes(until: float, cuts: Sequence[float] = ()) -> Floats:
-    """Nodes from 0 to `until`, the same for everybody, plus those of `cuts` that lie inside."""
+def longest_step(graph: StateGraph, population: Population) -> float:
+    """Days within which few patients go round in a circle of states, or have an event anew.
+
+    Half the mean time to the quickest move of any circle, where its baseline hazard is highest, and
+    no less than a day: the kernel follows three moves a step. Events that leave everything as it
+    was are counted exactly, whatever the step.
+    """
+    clocks = {s: {t.clock for t in graph.leaving(s)} for s in graph.transient}
+    quickest = 0.0
+    for k, move in enumerate(graph.transitions):
+        anew = move.source != move.target or CLOCK_ENTRY in clocks[move.source]
+        if anew and graph.recurs(move.label):
+            quickest = max(quickest, float(population.rate[k].mean(axis=-1).max()))
+    return max(0.5 / quickest, 1.0) if quickest > 0.0 else np.inf
+
+
+def time_nodes(until: float, cuts: Sequence[float] = (), longest: float = np.inf) -> Floats:
+    """Nodes from 0 to `until`, the same for everybody, plus those of `cuts` that lie inside.
+
+    No step is longer than `longest` days.
+    """
     edges = [0.0]
     for end, step in _STEPS:
         stop = min(end, until)
         if stop > edges[-1]:
-            count = int(np.ceil((stop - edges[-1]) / step - 1e-9))
+            count = int(np.ceil((stop - edges[-1]) / min(step, longest) - 1e-9))
             edges += list(np.linspace(edges[-1], stop, count + 1)[1:])
     inside = [c for c in cuts if 0.0 <= c < until]
     return np.unique(np.concatenate([edges, inside]))
@@ -206,9 +233,10 @@ def follow(journey: Journey) -> Path:
     state = graph.states.index(journey.present.state)
     occupation = np.empty((len(nodes), len(graph.states), n_draws), dtype=np.float32)
     entered = tuple(k for k, s in enumerate(graph.states) if k and s not in chart.absorbing)
-    column = np.full(len(graph.states), -1)
-    column[list(entered)] = np.arange(len(entered))
-    entries = np.empty((len(nodes), len(entered), n_draws), dtype=np.float32)
+    repeated = tuple(k for k, _ in chart.recurrent)
+    column = np.array([entered.index(s) if s in entered else -1 for _, s in chart.arcs])
+    column[list(repeated)] = len(entered) + np.arange(len(repeated))
+    counts = np.empty((len(nodes), len(entered) + len(repeated), n_draws), dtype=np.float32)
     edges, moves = journey.population.edges, journey.moves(chart)
     model = (chart.place_table, moves, chart.arcs, edges, column, _NO_TURNS)
     for first in range(0, n_draws, _BLOCK):
@@ -217,8 +245,9 @@ def follow(journey: Journey) -> Path:
             chart, journey.home[0], draws, TurnRows(np.zeros((0, n_draws)), counts=True)
         )
         day = journey.present.day
-        occupy(nodes, journey.eras, day, state, model, rows, first, occupation, entries)
-    return Path(nodes, occupation, entries, entered)
+        occupy(nodes, journey.eras, day, state, model, rows, first, occupation, counts)
+    entries, repeats = np.split(counts, [len(entered)], axis=1)
+    return Path(nodes, occupation, entries, entered, repeats, repeated)
 
 
 def _layout(

@@ -35,6 +35,7 @@ _PLACE: Final = np.dtype(
         ("first_move", np.int64),
         ("end_move", np.int64),
         ("has_eras", np.int64),
+        ("has_repeats", np.int64),
     ]
 )
 _MOVE: Final = np.dtype(
@@ -47,6 +48,7 @@ _MOVE: Final = np.dtype(
         ("early", np.int64),
         ("late", np.int64),
         ("has_eras", np.int64),
+        ("repeats", np.int64),
         ("is_open", np.int64),
         ("forced_step", np.int64),
         ("follows", np.int64),
@@ -67,13 +69,14 @@ class Chart:
         The same, one row each: index of its `state`; what its buckets are aged by
         (`indexed_by`: nothing, entry, or treatment start); the `old_age` in days after which
         occupants are all alike; `early_days`, the length of the early phase in places aged by
-        treatment start, else 0; the moves out of it, ``first_move`` up to ``end_move``; and
-        whether any of these tells eras of entry apart (`has_eras`).
+        treatment start, else 0; the moves out of it, ``first_move`` up to ``end_move``; whether any
+        of these tells eras of entry apart (`has_eras`), and whether any `repeats`.
     move_table
         One row a move: which `intensity` drives it, on which clock; its `target` (a place, or
         ``-1 - state`` for an absorbing state); whether age is kept; which `treatment` it starts
         (-1: none); its hazard ratio in the `early` and the `late` phase, rows of the two below,
-        to be counted on by the era of entry where it `has_eras`. A scenario closes starts
+        to be counted on by the era of entry where it `has_eras`; whether it `repeats`, is counted
+        and leaves everything as it was. A scenario closes starts
         (`is_open`) and makes them happen at a node of the time grid (`forced_step`, -1: never).
         A patient's curves move hazards on the entry clock by ratios of their own, one a step
         (`follows`, which of these; -1: none). Where curves turn on a move, `turn` says in which way
@@ -87,6 +90,10 @@ class Chart:
         Days since origin at which the era of entry changes.
     absorbing
         The states that nobody leaves.
+    recurrent
+        Events that recur within a state: transition, and position among `events`.
+    events
+        Their names.
     fatal
         Indices of the states that are deaths; see `StateGraph.deaths`.
     unfolded
@@ -101,6 +108,8 @@ class Chart:
     arcs: Ints
     cuts: Floats
     absorbing: tuple[str, ...]
+    recurrent: tuple[tuple[int, int], ...]
+    events: tuple[str, ...]
     fatal: tuple[int, ...]
     unfolded: dict[Hashable, Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -117,6 +126,7 @@ class _Move:
     early: int
     late: int
     has_eras: bool
+    repeats: bool = False
 
 
 @dataclass(slots=True)
@@ -175,6 +185,7 @@ def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
                     end - len(some),
                     end,
                     any(m.has_eras for m in some),
+                    any(m.repeats for m in some),
                 )
                 for place, by, some, end in zip(places, indexed, moves, ends, strict=True)
             ],
@@ -192,6 +203,12 @@ def draw_chart(graph: StateGraph, edges: tuple[Floats, ...]) -> Chart:
         ),
         cuts=np.array(graph.entry_cuts, dtype=np.float64),
         absorbing=graph.absorbing,
+        recurrent=tuple(
+            (k, graph.recurrent_events.index(t.event))
+            for k, t in enumerate(graph.transitions)
+            if t.source == t.target
+        ),
+        events=graph.recurrent_events,
         fatal=tuple(graph.states.index(s) for s in graph.deaths),
     )
 
@@ -266,11 +283,14 @@ def _moves(
         early, late = (ratios.row_of(k, x) for x in _acting(graph, place, transition.label))
         if transition.target in graph.absorbing:
             target = -1 - graph.states.index(transition.target)
+        elif transition.target == state:
+            target = here
         else:
             left = tuple(STARTED_EARLIER if s else NOT_STARTED for s in status)
             target = order[transition.target, left]
         on_entry, has_eras = transition.clock == CLOCK_ENTRY, bool(transition.entry_cuts)
-        yield _Move(k, on_entry, target, False, -1, early, late, has_eras)
+        repeats = target == here and indexed[here] != BY_ENTRY
+        yield _Move(k, on_entry, target, False, -1, early, late, has_eras, repeats)
     for k, start in enumerate(graph.starts, start=len(graph.transitions)):
         which = [t.name for t in graph.treatments].index(start.treatment)
         if start.source != state or status[which] != NOT_STARTED:

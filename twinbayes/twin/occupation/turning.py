@@ -214,8 +214,11 @@ def _unfolded(
             move["target"] = position.get(to, to[0])
             new = to[1] - place[1]
             move["turn"] = kinds.index(new) if new else -1
+            move["repeats"] &= to == place  # what turns a curve does not leave all as it was
             rows.append(move)
         place_table["end_move"][k] = len(rows)
+        first = place_table["first_move"][k]
+        place_table["has_repeats"][k] = any(move["repeats"][0] for move in rows[first:])
     groups = tuple(
         dict.fromkeys((int(r["state"]), p[1]) for p, r in zip(order, place_table, strict=True))
     )

@@ -44,6 +44,8 @@ class Population:
     effect_mean, effect_scale
         (effect, draw), mean and spread of treatment effects over subgroups; 0 where all
         subgroups share one effect.
+    frailty
+        (intensity, draw), what one sd of a patient's frailty adds to log hazards; no rows without.
     rate_at_event
         (intensity, window, draw), hazards per day at an event in the window, where these are not
         the means over the window (Weibull); None where they are.
@@ -64,6 +66,7 @@ class Population:
     centre_scale: Floats | None
     effect_mean: Floats
     effect_scale: Floats
+    frailty: Floats
     rate_at_event: Floats | None = None
     moving: Mapping[int, Floats] = field(default_factory=dict)
     walks: Walks | None = None
@@ -161,6 +164,7 @@ class Population:
             centre_scale=_optional(draws.centre_scale),
             effect_mean=draws_last(draws.treatment_mean),
             effect_scale=draws_last(draws.treatment_scale),
+            frailty=draws_last(draws.frailty),
             rate_at_event=np.exp(draws_last(draws.log_at_event)) if own_at_event else None,
             walks=Walks.from_draws(draws, varying) if varying else None,
         )

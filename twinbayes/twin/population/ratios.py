@@ -20,6 +20,7 @@ from twinbayes.model.events.packed import EventData
 from twinbayes.model.events.process import EventProcess
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.twin.occupation.places import Chart
+from twinbayes.twin.population.frailty import HazardRecord
 from twinbayes.twin.population.hazards import Population, add_columns
 
 Singles = NDArray[np.float32]
@@ -55,7 +56,7 @@ def patient_ratios(
     labels
         Subgroup and centre of the patient.
     """
-    generator = np.random.default_rng(_seed(design, i, labels))
+    generator = np.random.default_rng(content_seed(design, i, labels))
     n, predictor = population.n_draws, population.at_stored_zero.copy()
     values, variances = design.values[i], design.variances[i]
     stored = values + design.shift
@@ -156,7 +157,8 @@ def _new_level(
     return pooling.draw_new(np.zeros_like(like), scale, generator)
 
 
-def _seed(design: DesignMatrix, i: int, labels: tuple[str, str]) -> int:
+def content_seed(design: DesignMatrix, i: int, labels: tuple[str, str]) -> int:
+    """Return a number that is the content of patient `i`, whoever else is in the design."""
     content = hashlib.sha256(design.values[i].tobytes())
     content.update(design.variances[i].tobytes())
     content.update("\x1f".join(labels).encode())
@@ -174,15 +176,23 @@ def acting_ratios(ratios: PatientRatios, chart: Chart) -> Singles:
     return out
 
 
-def course_loglik(population: Population, ratios: PatientRatios, data: EventData, i: int) -> Floats:
-    """Log-likelihood (draw,) of the course of patient `i`, without what curves add to it.
+def course_record(
+    population: Population, ratios: PatientRatios, data: EventData, i: int
+) -> HazardRecord:
+    """The course of patient `i` under every draw, without what curves add to it.
 
     Rows whose hazard follows a curve have no exposure of their own: the curves' share has their
     cumulative hazard.
+
+    Parameters
+    ----------
+    ratios
+        At the mean of a frailty.
     """
     at_event = population.rate if population.rate_at_event is None else population.rate_at_event
     log_hazard, log_effect = np.log(ratios.hazard), np.log(ratios.effect)
-    out = np.zeros(population.n_draws)
+    at_events, cumulative = np.zeros(population.n_draws), np.zeros_like(ratios.hazard)
+    happened = np.zeros(len(ratios.hazard))
     fired = data.events_of(i)
     window_of = dict(zip(data.event_row[fired], data.event_window[fired], strict=True))
     for r in data.rows_of(i):
@@ -191,7 +201,24 @@ def course_loglik(population: Population, ratios: PatientRatios, data: EventData
         log_ratio = log_hazard[e] + log_effect[data.acting_in(r)].sum(axis=0)
         passed = np.flatnonzero(days)
         if len(passed):
-            out -= np.exp(log_ratio) * (days[passed] @ population.rate[e, passed])
+            cumulative[e] += np.exp(log_ratio) * (days[passed] @ population.rate[e, passed])
         if r in window_of:
-            out += log_ratio + np.log(at_event[e, window_of[r]])
-    return out
+            happened[e] += 1
+            at_events += log_ratio + np.log(at_event[e, window_of[r]])
+    return HazardRecord(at_events, happened, cumulative)
+
+
+def with_frailty(
+    population: Population, ratios: PatientRatios, record: HazardRecord, seed: int
+) -> PatientRatios:
+    """Hazard ratios of a patient whose frailty is drawn given the record.
+
+    Parameters
+    ----------
+    ratios
+        At the mean of the frailty.
+    seed
+        From `content_seed`.
+    """
+    b = record.drawn_frailty(population.frailty, seed)
+    return replace(ratios, hazard=ratios.hazard * np.exp(population.frailty * b))

@@ -1,7 +1,7 @@
 """How probable one patient's record is under every draw of the population.
 
 The log marginal likelihood of visits and course up to the landmark, the patient's own curves
-integrated out:
+integrated out; and a frailty, where hazards have one instead of curves:
 
     log p(record) = log of the integral over curves c of
                       N(c; mean, D)  p(visits | c)  exp(-cumulative hazards | c)  hazards at events
@@ -21,7 +21,7 @@ from twinbayes.model.curves.families.protocol import MEASURED
 from twinbayes.model.curves.marker import MarkerData
 from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.population.hazards import Population
-from twinbayes.twin.population.ratios import PatientRatios, course_loglik
+from twinbayes.twin.population.ratios import PatientRatios, course_record
 
 
 def record_log_marginal(
@@ -47,7 +47,7 @@ def record_log_marginal(
     ndarray
         Shape (draw,).
     """
-    out = course_loglik(population, ratios, plan.events.data, i)
+    out = course_record(population, ratios, plan.events.data, i).loglik(population.frailty)
     if curves is not None and plan.curves is not None:
         out = out + curves.log_marginal + _visits(curves, plan.curves.visits, i)
     return out

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twinbayes.arrays import Floats, is_number
 from twinbayes.cohort import Cohort
 from twinbayes.errors import TwinError, told
+from twinbayes.model.events.packed import EventData
 from twinbayes.names import DAY, DEATH, EVENT, TERMINAL_EVENTS
 from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.population.hazards import Population
-from twinbayes.twin.population.ratios import PatientRatios
+from twinbayes.twin.population.ratios import PatientRatios, course_record, with_frailty
 from twinbayes.twin.weighting.importance import Weights, importance_weights
 
 
@@ -32,6 +33,13 @@ class PatientDraws:
     ratios: PatientRatios
     curves: PatientCurves | None
     weights: Weights | None
+
+    def with_frailty(
+        self, population: Population, data: EventData, i: int, seed: int
+    ) -> PatientDraws:
+        """Draw the patient's frailty given the course of patient `i` in `data`; see `frailty`."""
+        record = course_record(population, self.ratios, data, i)
+        return replace(self, ratios=with_frailty(population, self.ratios, record, seed))
 
     def weighted(self, log_ratio: Floats) -> PatientDraws:
         """Let the draws count by their log weights (draw,)."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import pandas as pd
 
-from twinbayes.model import CurveEncoding
+from twinbayes.model import CurveEncoding, Learnt
 from twinbayes.names import CENSORED, DAY, MARKER, NEEDS_REFIT, PATIENT_ID, VISIT_VALUE
 from twinbayes.twin.curves.patient import PatientCurves
 from twinbayes.twin.weighting.importance import largest_shape
@@ -133,3 +133,49 @@ def surprise_of(curves: PatientCurves, marker: str, visits: pd.DataFrame) -> flo
     # beyond a limit, only a forecast on the other side of it is a surprise
     z = np.where(np.isnan(side), np.abs(z), np.maximum(z * side, 0.0))
     return float(z.max())
+
+
+class Updated(Protocol):
+    """Patients that may have been updated; see `Patients`."""
+
+    @property
+    def learnt(self) -> Learnt:
+        """What the model has learnt before sampling."""
+
+    @property
+    def patient_ids(self) -> tuple[str, ...]:
+        """Identifiers."""
+
+    @property
+    def change(self) -> Update | None:
+        """The last update."""
+
+    def curves(self, i: int) -> PatientCurves:
+        """Curves of patient `i`."""
+
+
+class Update(Protocol):
+    """One update; see `Change`."""
+
+    @property
+    def before(self) -> Updated:
+        """The patients as they were before."""
+
+    @property
+    def visits(self) -> pd.DataFrame:
+        """The rows that were added."""
+
+
+def all_surprises(change: Update | None) -> dict[str, float]:
+    """Largest absolute z of the visits that this update and those before have added, by patient."""
+    out: dict[str, float] = {}
+    while change is not None:
+        before = change.before
+
+        def curves_of(patient: str, before: Updated = before) -> PatientCurves:
+            return before.curves(before.patient_ids.index(patient))
+
+        for patient, z in surprises(before.learnt.curves, curves_of, change.visits).items():
+            out[patient] = max(out.get(patient, 0.0), z)
+        change = before.change
+    return out

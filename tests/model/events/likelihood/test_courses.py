@@ -78,7 +78,7 @@ def log_likelihood(
     plan = process.plan_like(cohort, encoding, EDGES)
     zeros = np.zeros((len(plan.data.shift), 5))
     acting = np.zeros((0, 1)) if effect is None else effect
-    parameters = (np.log(RATE), np.log(RATE), zeros, acting, np.zeros(0))
+    parameters = (np.log(RATE), np.log(RATE), zeros, acting, np.zeros(0), np.zeros(0))
     out = np.empty(cohort.n_patients)
     gradients = [np.empty_like(x) for x in parameters]
     event_loglik(*parameters, np.ones(len(out)), *plan.data.pack(), *gradients, out)

@@ -12,6 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from twinbayes.model.events.likelihood.frailty import (
+    LOG_WEIGHTS,
+    LONGEST_STEP,
+    N_STEPS,
+    NODES,
+)
 from twinbayes.model.events.packed import EventData, unpack
 
 
@@ -21,14 +27,15 @@ def jax_event_likelihood(
     coef: Any,
     effect: Any,
     trail: Any,
+    frailty: Any,
     weight: Any,
     index: Any,
     values: Any,
 ) -> tuple[Any, ...]:
     """Return ``(loglik, gradients)`` like `EventLikelihood`; data must be concrete arrays."""
     data = unpack(np.asarray(index), np.asarray(values))
-    value, gradients = jax.value_and_grad(_loglik, argnums=(0, 1, 2, 3, 4))(
-        log_event, log_mean, coef, effect, trail, weight, data
+    value, gradients = jax.value_and_grad(_loglik, argnums=(0, 1, 2, 3, 4, 5))(
+        log_event, log_mean, coef, effect, trail, frailty, weight, data
     )
     return (value, *gradients)
 
@@ -39,6 +46,7 @@ def _loglik(
     coef: Any,
     effect: Any,
     trail: Any,
+    frailty: Any,
     weight: Any,
     data: EventData,
 ) -> Any:
@@ -66,17 +74,49 @@ def _loglik(
     if len(trail):
         moved = data.event_point >= 0
         at_event = at_event + jnp.where(moved, trail[data.event_point], 0.0)
+    n_courses = len(data.subgroup)
+    each = jax.ops.segment_sum(at_event, data.patient[fired], n_courses)
+    if len(frailty):
+        each = each + _integrals(frailty, cumulative, data)
+    else:
+        each = each - jax.ops.segment_sum(cumulative, data.patient, n_courses)
     if not len(data.course_patient):
-        return jnp.sum(weight[data.patient[fired]] * at_event) - jnp.sum(
-            weight[data.patient] * cumulative
-        )
-    n_courses = len(data.course_patient)
-    each = jax.ops.segment_sum(at_event, data.patient[fired], n_courses) + data.log_share
-    each = each - jax.ops.segment_sum(cumulative, data.patient, n_courses)
+        return jnp.sum(weight * each)
+    each = each + data.log_share
     top = jax.ops.segment_max(each, data.course_patient, data.n_patients)
     spread = jnp.exp(each - top[data.course_patient])
     total = top + jnp.log(jax.ops.segment_sum(spread, data.course_patient, data.n_patients))
     return jnp.sum(weight * total)
+
+
+def _integrals(frailty: Any, cumulative: Any, data: EventData) -> Any:
+    """(course,) log integrals over the frailty; nodes lie where the record puts them."""
+    n, width = len(data.subgroup), len(frailty)
+    cell = data.patient * width + data.intensity
+    hazard = jax.ops.segment_sum(cumulative, cell, n * width).reshape(n, width)
+    fired = np.bincount(cell[data.event_row], minlength=n * width).reshape(n, width)
+    pull = fired @ frailty
+    fixed = jax.lax.stop_gradient((pull, hazard, frailty))
+    middle, spread = _mode(*fixed)
+    b = middle[:, None] + spread[:, None] * NODES
+    moved = jnp.exp(b[:, :, None] * frailty)
+    value = LOG_WEIGHTS + pull[:, None] * b - 0.5 * b**2 - jnp.einsum("ie,ike->ik", hazard, moved)
+    return jax.nn.logsumexp(value, axis=1) + jnp.log(spread) - 0.5 * jnp.log(jnp.pi)
+
+
+def _mode(pull: Any, hazard: Any, frailty: Any) -> tuple[Any, Any]:
+    """(course,) mode of the integrand and its standard deviation there; see `frailty.mode_of`."""
+
+    def bend(b: Any) -> tuple[Any, Any]:
+        own = hazard * frailty * jnp.exp(b[:, None] * frailty)
+        return pull - b - own.sum(axis=1), 1.0 + (own * frailty).sum(axis=1)
+
+    def step(_: Any, b: Any) -> Any:
+        slope, curvature = bend(b)
+        return b + jnp.clip(slope / curvature, -LONGEST_STEP, LONGEST_STEP)
+
+    b = jax.lax.fori_loop(0, N_STEPS, step, jnp.zeros_like(pull))
+    return b, 1.0 / jnp.sqrt(bend(b)[1])
 
 
 def _dense(starts: np.ndarray, columns: np.ndarray, values: np.ndarray, width: int) -> np.ndarray:

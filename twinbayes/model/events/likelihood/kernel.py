@@ -24,80 +24,18 @@ import numpy as np
 from twinbayes.machine.jit import jit
 from twinbayes.machine.special import exponentials
 from twinbayes.model.events import packed
+from twinbayes.model.events.likelihood.design import (
+    LANES,
+    add_moments,
+    design_of,
+    moments_gradient,
+    part_of,
+    sparse_gradient,
+    sparse_predictors,
+)
+from twinbayes.model.events.likelihood.frailty import integrate
 
-_LANES = 8
 _jit = jit(fast={"contract", "nsz", "arcp", "reassoc", "nnan"})
-
-
-@_jit
-def _sparse_predictors(column_start, column, value, base, coef, eta):  # type: ignore[no-untyped-def]
-    """Fill eta (patient, lanes): base + sparse rows times coefficients, eight lanes in registers.
-
-    Unsigned indices spare numba's check for negative ones.
-    """
-    for block in range(0, coef.shape[1], _LANES):
-        j0 = np.uint64(block)
-        j1, j2, j3 = np.uint64(block + 1), np.uint64(block + 2), np.uint64(block + 3)
-        j4, j5 = np.uint64(block + 4), np.uint64(block + 5)
-        j6, j7 = np.uint64(block + 6), np.uint64(block + 7)
-        for i in range(eta.shape[0]):
-            a0, a1, a2, a3 = base[j0], base[j1], base[j2], base[j3]
-            a4, a5, a6, a7 = base[j4], base[j5], base[j6], base[j7]
-            for m in range(column_start[i], column_start[i + 1]):
-                k, x = np.uint64(column[m]), value[m]
-                a0 += x * coef[k, j0]
-                a1 += x * coef[k, j1]
-                a2 += x * coef[k, j2]
-                a3 += x * coef[k, j3]
-                a4 += x * coef[k, j4]
-                a5 += x * coef[k, j5]
-                a6 += x * coef[k, j6]
-                a7 += x * coef[k, j7]
-            eta[i, j0], eta[i, j1], eta[i, j2], eta[i, j3] = a0, a1, a2, a3
-            eta[i, j4], eta[i, j5], eta[i, j6], eta[i, j7] = a4, a5, a6, a7
-
-
-@_jit
-def _sparse_gradient(column_start, column, value, eta, grad):  # type: ignore[no-untyped-def]
-    """Add to grad (column, lanes) the transpose of `_sparse_predictors`."""
-    for block in range(0, grad.shape[1], _LANES):
-        j0 = np.uint64(block)
-        j1, j2, j3 = np.uint64(block + 1), np.uint64(block + 2), np.uint64(block + 3)
-        j4, j5 = np.uint64(block + 4), np.uint64(block + 5)
-        j6, j7 = np.uint64(block + 6), np.uint64(block + 7)
-        for i in range(eta.shape[0]):
-            g0, g1, g2, g3 = eta[i, j0], eta[i, j1], eta[i, j2], eta[i, j3]
-            g4, g5, g6, g7 = eta[i, j4], eta[i, j5], eta[i, j6], eta[i, j7]
-            for m in range(column_start[i], column_start[i + 1]):
-                k, x = np.uint64(column[m]), value[m]
-                grad[k, j0] += x * g0
-                grad[k, j1] += x * g1
-                grad[k, j2] += x * g2
-                grad[k, j3] += x * g3
-                grad[k, j4] += x * g4
-                grad[k, j5] += x * g5
-                grad[k, j6] += x * g6
-                grad[k, j7] += x * g7
-
-
-@_jit
-def _add_moments(moment_start, moment_column, moment, coef, eta):  # type: ignore[no-untyped-def]
-    """eta += s2 coef^2 / 2 for the missing entries of each patient."""
-    for i in range(eta.shape[0]):
-        for m in range(moment_start[i], moment_start[i + 1]):
-            k, half = moment_column[m], 0.5 * moment[m]
-            for e in range(coef.shape[1]):
-                eta[i, e] += half * coef[k, e] * coef[k, e]
-
-
-@_jit
-def _moments_gradient(moment_start, moment_column, moment, coef, eta, grad):  # type: ignore[no-untyped-def]
-    """Add to grad (column, lanes) the derivative of `_add_moments`."""
-    for i in range(eta.shape[0]):
-        for m in range(moment_start[i], moment_start[i + 1]):
-            k, s2 = moment_column[m], moment[m]
-            for e in range(coef.shape[1]):
-                grad[k, e] += s2 * coef[k, e] * eta[i, e]
 
 
 @_jit
@@ -157,31 +95,6 @@ def _add_patients(patient, first, last, values, out):  # type: ignore[no-untyped
 
 
 @_jit
-def part_of(vector, k):  # type: ignore[no-untyped-def]
-    """Return part `k` of a vector of packed arrays; see `EventData.pack`."""
-    return vector[int(vector[k]) : int(vector[k + 1])]
-
-
-@_jit
-def _design_of(index, values):  # type: ignore[no-untyped-def]
-    """Unpack the design: compressed rows, moments, dense columns, centring."""
-    sparse = (
-        part_of(index, packed.AT_COLUMN_START),
-        part_of(index, packed.AT_COLUMN),
-        part_of(values, packed.AT_VALUE),
-    )
-    moments = (
-        part_of(index, packed.AT_MOMENT_START),
-        part_of(index, packed.AT_MOMENT_COLUMN),
-        part_of(values, packed.AT_MOMENT),
-    )
-    columns = part_of(index, packed.AT_DENSE_COLUMN)
-    n_patients = len(part_of(index, packed.AT_SUBGROUP))
-    dense = part_of(values, packed.AT_DENSE).reshape((len(columns), n_patients))
-    return sparse, moments, columns, dense, part_of(values, packed.AT_SHIFT)
-
-
-@_jit
 def _rows_of(index):  # type: ignore[no-untyped-def]
     """Unpack the rows: where each intensity's start, their patients, events, acting effects."""
     subgroup, patient = part_of(index, packed.AT_SUBGROUP), part_of(index, packed.AT_PATIENT)
@@ -212,8 +125,8 @@ def _predict(design, rows, coef, effect, eta, predictor):  # type: ignore[no-unt
     base = np.zeros(coef.shape[1])
     for k in range(len(shift)):
         _accumulate(base, -shift[k], coef[k])
-    _sparse_predictors(sparse[0], sparse[1], sparse[2], base, coef, eta)
-    _add_moments(moments[0], moments[1], moments[2], coef, eta)
+    sparse_predictors(sparse[0], sparse[1], sparse[2], base, coef, eta)
+    add_moments(moments[0], moments[1], moments[2], coef, eta)
     across = np.empty(len(subgroup))  # the dense part of one intensity, by patient
     for e in range(len(row_start) - 1):
         _fill(across, 0.0)
@@ -306,8 +219,8 @@ def _pull_back(design, rows, coef, residual, eta, grad_coef, grad_effect):  # ty
         for c in range(len(columns)):
             slope[columns[c], e] = _inner(across, dense[c])
         _copy(across, eta[:, e])
-    _sparse_gradient(sparse[0], sparse[1], sparse[2], eta, slope)
-    _moments_gradient(moments[0], moments[1], moments[2], coef, eta, slope)
+    sparse_gradient(sparse[0], sparse[1], sparse[2], eta, slope)
+    moments_gradient(moments[0], moments[1], moments[2], coef, eta, slope)
     for k in range(len(shift)):
         for e in range(len(sums)):
             grad_coef[k, e] = slope[k, e] - shift[k] * sums[e]
@@ -321,7 +234,7 @@ def _pull_back(design, rows, coef, residual, eta, grad_coef, grad_effect):  # ty
 @_jit
 def _in_lanes(coef):  # type: ignore[no-untyped-def]
     """Widen coefficients to whole registers of intensities."""
-    lanes = -(-coef.shape[1] // _LANES) * _LANES
+    lanes = -(-coef.shape[1] // LANES) * LANES
     wide = np.zeros((coef.shape[0], lanes))
     for k in range(coef.shape[0]):
         _copy(coef[k], wide[k])
@@ -330,13 +243,11 @@ def _in_lanes(coef):  # type: ignore[no-untyped-def]
 
 @_jit
 def _fill_hazards(  # type: ignore[no-untyped-def]
-    design, rows, log_mean, wide, effect, trail, weight, index, values,
-    eta, predictor, cumulative, grad_mean, grad_trail,
-):  # fmt: skip
-    """Fill log hazard ratio and cumulative hazard of each row, and the gradients of the latter."""
+    rows, log_mean, predictor, trail, weight, index, values, cumulative, grad_mean, grad_trail
+):
+    """Fill cumulative hazard of each row, and its gradients, from the log hazard ratios."""
     row_start, patient = rows[1], rows[2]
     ratio, weighted = np.empty(len(patient)), np.empty(len(patient))
-    _predict(design, rows, wide, effect, eta, predictor)
     exponentials(predictor, ratio)
     _fill(cumulative, 0.0)
     _counted(weight, patient, 1.0, ratio, weighted)
@@ -354,42 +265,90 @@ def _fill_hazards(  # type: ignore[no-untyped-def]
 def cumulative_hazards(  # type: ignore[no-untyped-def]
     log_mean, coef, effect, trail, index, values, cumulative
 ):
-    """Fill the cumulative hazard of each row at risk; inputs as in `course_loglik`."""
-    design, rows, wide = _design_of(index, values), _rows_of(index), _in_lanes(coef)
+    """Fill the cumulative hazard of each row at risk; inputs as in `course_loglik`.
+
+    Of patients with a frailty, at its mean.
+    """
+    design, rows, wide = design_of(index, values), _rows_of(index), _in_lanes(coef)
     n = len(rows[0])
+    predictor = np.empty(len(cumulative))
+    _predict(design, rows, wide, effect, np.empty((n, wide.shape[1])), predictor)
     _fill_hazards(
-        design, rows, log_mean, wide, effect, trail, np.ones(n), index, values,
-        np.empty((n, wide.shape[1])), np.empty(len(cumulative)), cumulative,
-        np.empty_like(log_mean), np.empty_like(trail),
+        rows, log_mean, predictor, trail, np.ones(n), index, values,
+        cumulative, np.empty_like(log_mean), np.empty_like(trail),
     )  # fmt: skip
 
 
 @_jit
+def _integrate_frailties(rows, frailty, cumulative, weight, moved, grad_frailty, per_patient):  # type: ignore[no-untyped-def]
+    """Return the weighted sum of the patients' log integrals; see `frailty`.
+
+    Adds to `moved` (row,), the log hazard ratios, the log factor of each, to `per_patient` the
+    integrals where somebody wants them, and fills `grad_frailty`.
+    """
+    _, row_start, patient, (event_row, _, _), _ = rows
+    n, width = len(weight), len(frailty)
+    hazard, fired = np.zeros((n, width)), np.zeros((n, width))
+    factor, slope = np.empty((n, width)), np.empty(width)
+    for e in range(width):
+        for r in range(row_start[e], row_start[e + 1]):
+            hazard[patient[r], e] += cumulative[r]
+    e = 0
+    for r in event_row:
+        while r >= row_start[e + 1]:
+            e += 1
+        fired[patient[r], e] += 1.0
+    _fill(grad_frailty, 0.0)
+    total = 0.0
+    for i in range(n):
+        own = integrate(fired[i], hazard[i], frailty, factor[i], slope)
+        total += weight[i] * own
+        _accumulate(grad_frailty, weight[i], slope)
+        if len(per_patient) > 0:
+            per_patient[i] += own
+    for e in range(width):
+        for r in range(row_start[e], row_start[e + 1]):
+            moved[r] += np.log(factor[patient[r], e])
+    return total
+
+
+@_jit
 def course_loglik(  # type: ignore[no-untyped-def]
-    log_event, log_mean, coef, effect, trail, weight, index, values,
-    grad_event, grad_mean, grad_coef, grad_effect, grad_trail, per_patient,
+    log_event, log_mean, coef, effect, trail, frailty, weight, index, values,
+    grad_event, grad_mean, grad_coef, grad_effect, grad_trail, grad_frailty, per_patient,
 ):  # fmt: skip
     """Return the weighted log-likelihood; fill its gradients and each patient's term.
 
     Inputs and outputs are those of `courses.event_loglik`, for patients with one course each;
     where some have more, `weight` and `per_patient` are by course.
     """
-    design, rows, wide = _design_of(index, values), _rows_of(index), _in_lanes(coef)
+    design, rows, wide = design_of(index, values), _rows_of(index), _in_lanes(coef)
     patient = rows[2]
     n_rows = len(patient)
     eta = np.empty((len(weight), wide.shape[1]))
     predictor, cumulative = np.empty(n_rows), np.empty(n_rows)
+    _predict(design, rows, wide, effect, eta, predictor)
     _fill_hazards(
-        design, rows, log_mean, wide, effect, trail, weight, index, values,
-        eta, predictor, cumulative, grad_mean, grad_trail,
-    )  # fmt: skip
+        rows, log_mean, predictor, trail, weight, index, values, cumulative, grad_mean, grad_trail
+    )
     if len(per_patient) > 0:
         _fill(per_patient, 0.0)
-        for r in range(n_rows):
-            per_patient[patient[r]] -= cumulative[r]
-    residual = np.empty(n_rows)
-    _counted(weight, patient, -1.0, cumulative, residual)
-    total = _total(residual)
+    residual, total = np.empty(n_rows), 0.0
+    if len(frailty) > 0:
+        moved = predictor.copy()
+        total = _integrate_frailties(
+            rows, frailty, cumulative, weight, moved, grad_frailty, per_patient
+        )
+        _fill_hazards(
+            rows, log_mean, moved, trail, weight, index, values, cumulative, grad_mean, grad_trail
+        )
+        _counted(weight, patient, -1.0, cumulative, residual)
+    else:
+        _counted(weight, patient, -1.0, cumulative, residual)
+        total = _total(residual)
+        if len(per_patient) > 0:
+            for r in range(n_rows):
+                per_patient[patient[r]] -= cumulative[r]
     total += _add_events(
         rows, log_event, predictor, trail, weight, residual, grad_event, grad_trail, per_patient
     )

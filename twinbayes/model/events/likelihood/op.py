@@ -7,7 +7,7 @@ compiled function already has; nothing is computed twice. A JAX version serves N
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pytensor.tensor as pt
@@ -21,22 +21,24 @@ from twinbayes.machine.jit import kernel_version
 from twinbayes.model.events.likelihood.courses import event_loglik, native_entry
 from twinbayes.tensors import Tensor
 
-_N_PARAMETERS = 5  # log_event, log_mean, coef, effect, trail; weight and data carry no gradient
+# log_event, log_mean, coef, effect, trail, frailty; weight and data carry no gradient
+_N_PARAMETERS: Final = 6
 
 
 class EventLikelihood(Op):
-    """``(log_event, log_mean, coef, effect, trail, weight, index, values) -> (loglik, gradients)``.
+    """The log-likelihood of event histories, and its gradients by all parameters.
 
-    Shapes as in `event_courses.event_loglik`. Only the first output is differentiable, once.
+    Inputs and their shapes are those of `courses.event_loglik`. Only the first output is
+    differentiable, once.
     """
 
     __props__ = ()
 
     def make_node(self, *inputs: Any) -> Apply[Any]:
         """Type the inputs; outputs are the scalar value and gradients shaped as the parameters."""
-        parameters = [pt.as_tensor(x, dtype="float64") for x in inputs[:6]]
-        index = pt.as_tensor(inputs[6], dtype="int64")
-        values = pt.as_tensor(inputs[7], dtype="float64")
+        parameters = [pt.as_tensor(x, dtype="float64") for x in inputs[: _N_PARAMETERS + 1]]
+        index = pt.as_tensor(inputs[_N_PARAMETERS + 1], dtype="int64")
+        values = pt.as_tensor(inputs[_N_PARAMETERS + 2], dtype="float64")
         outputs = [pt.dscalar(), *(p.type() for p in parameters[:_N_PARAMETERS])]
         return Apply(self, [*parameters, index, values], outputs)
 
@@ -85,6 +87,7 @@ def loglik(
     coef: Tensor,
     effect: Tensor,
     trail: Tensor,
+    frailty: Tensor,
     weight: Tensor,
     index: Tensor,
     values: Tensor,
@@ -93,10 +96,10 @@ def loglik(
 
     Parameters
     ----------
-    log_event, log_mean, coef, effect, trail, weight, index, values
-        Shapes as in `event_courses.event_loglik`.
+    log_event, log_mean, coef, effect, trail, frailty, weight, index, values
+        Shapes as in `courses.event_loglik`.
     """
-    inputs = (log_event, log_mean, coef, effect, trail, weight, index, values)
+    inputs = (log_event, log_mean, coef, effect, trail, frailty, weight, index, values)
     node = EventLikelihood().make_node(*inputs)
     return pt.as_tensor_variable(node.outputs[0])
 
@@ -107,12 +110,13 @@ def _call_kernel(
     coef: NDArray[np.float64],
     effect: NDArray[np.float64],
     trail: NDArray[np.float64],
+    frailty: NDArray[np.float64],
     weight: NDArray[np.float64],
     index: NDArray[np.int64],
     values: NDArray[np.float64],
 ) -> tuple[Any, ...]:
-    gradients = [np.empty_like(x) for x in (log_event, log_mean, coef, effect, trail)]
-    inputs = (log_event, log_mean, coef, effect, trail, weight, index, values)
+    gradients = [np.empty_like(x) for x in (log_event, log_mean, coef, effect, trail, frailty)]
+    inputs = (log_event, log_mean, coef, effect, trail, frailty, weight, index, values)
     total = event_loglik(*inputs, *gradients, np.empty(0))
     return (total, *gradients)
 
@@ -120,23 +124,28 @@ def _call_kernel(
 @numba_basic.register_funcify_default_op_cache_key(EventLikelihood)  # type: ignore[untyped-decorator]
 def _to_numba(op: EventLikelihood, **_: Any) -> Any:
     @numba_basic.numba_njit
-    def event_likelihood(log_event, log_mean, coef, effect, trail, weight, index, values):  # type: ignore[no-untyped-def]
+    def event_likelihood(  # type: ignore[no-untyped-def]
+        log_event, log_mean, coef, effect, trail, frailty, weight, index, values
+    ):
         log_event = np.ascontiguousarray(log_event)
         log_mean = np.ascontiguousarray(log_mean)
         coef = np.ascontiguousarray(coef)
         effect = np.ascontiguousarray(effect)
         trail = np.ascontiguousarray(trail)
+        frailty = np.ascontiguousarray(frailty)
         grad_event = np.empty_like(log_event)
         grad_mean = np.empty_like(log_mean)
         grad_coef = np.empty_like(coef)
         grad_effect = np.empty_like(effect)
         grad_trail = np.empty_like(trail)
+        grad_frailty = np.empty_like(frailty)
         total = event_loglik(
             log_event,
             log_mean,
             coef,
             effect,
             trail,
+            frailty,
             np.ascontiguousarray(weight),
             np.ascontiguousarray(index),
             np.ascontiguousarray(values),
@@ -145,9 +154,11 @@ def _to_numba(op: EventLikelihood, **_: Any) -> Any:
             grad_coef,
             grad_effect,
             grad_trail,
+            grad_frailty,
             np.empty(0),
         )
-        return np.asarray(total), grad_event, grad_mean, grad_coef, grad_effect, grad_trail
+        gradients = (grad_event, grad_mean, grad_coef, grad_effect, grad_trail, grad_frailty)
+        return (np.asarray(total), *gradients)
 
     # PyTensor caches compiled graphs with the kernel inside them: another kernel, another key.
     return event_likelihood, kernel_version()

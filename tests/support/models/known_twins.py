@@ -53,10 +53,11 @@ def known_population(
     rates: Mapping[str, float | Steps],
     effects: Mapping[str, float],
     scatter: np.ndarray,
+    frailty: Mapping[str, float] | None = None,
 ) -> Population:
     """Hazards per day of every intensity: a number, or ``(inner edges, rates)``.
 
-    Draw d has every hazard multiplied by ``scatter[d]``.
+    Draw d has every hazard multiplied by ``scatter[d]``, and all have the same `frailty`.
     """
     steps = [
         ((), (rate,)) if isinstance(rate, float) else rate
@@ -83,6 +84,9 @@ def known_population(
         centre_scale=None,
         effect_mean=np.zeros((n_effects, n)),
         effect_scale=np.zeros((n_effects, n)),
+        frailty=np.array([[frailty.get(x, 0.0)] * n for x in graph.labels])
+        if frailty
+        else np.zeros((0, n)),
     )
 
 
@@ -98,10 +102,11 @@ def twin_of() -> Callable[..., Twin]:
         events: Days = ((0.0, "last_contact"),),
         treatments: Days = (),
         scatter: Sequence[float] = (1.0,),
+        frailty: Mapping[str, float] | None = None,
     ) -> Twin:
         cohort = one_patient(events, treatments)
         spec = ModelSpec(name="known", title="Known", priors="x", events=EventProcess(graph=graph))
-        population = known_population(graph, rates, effects or {}, np.asarray(scatter))
+        population = known_population(graph, rates, effects or {}, np.asarray(scatter), frailty)
         learnt = Learnt(Encoding.learn((), cohort), tuple(population.edges))
         return Twin(spec, learnt, population, None, cohort, usable=True)
 
