@@ -129,6 +129,11 @@ def written(whole: Written) -> Written:
 
 
 TOGETHER = cells_of(CELLS, ALONE)
+#: Told alone among the slow tests.
+SELDOM = (
+    *TOGETHER,
+    *("person-twice", "visit-twice", "death-twice", "event-form", "event-early"),
+)
 
 
 def is_told(case: Case, faults: DataFrame) -> None:
@@ -147,10 +152,7 @@ def test_corrupted_cells_are_told_all_at_once_each_by_its_place(
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name not in TOGETHER else pytest.param(name, marks=pytest.mark.slow)
-        for name in CELLS
-    ],
+    [name if name not in SELDOM else pytest.param(name, marks=pytest.mark.slow) for name in CELLS],
 )
 def test_a_corrupted_place_is_told_alone(
     name: str, written: Written, private: list[str], tmp_path: Path

@@ -95,8 +95,8 @@ class DuckSession:
     ) -> tuple[list[str], Iterator[Sequence[object]]]:
         """Header in small letters, and rows."""
         cursor = self._connection.cursor()
-        for name, table in self._given.items():  # what is registered is of one cursor
-            cursor.register(name, table)
+        for name in (name for name in self._given if name in sql):
+            cursor.register(name, self._given[name])  # which is of this cursor alone
         cursor.execute(sql, dict(bound))
         header = [str(column[0]).lower() for column in cursor.description or ()]
         return header, _fetched(cursor)
