@@ -1,4 +1,4 @@
-"""Where the files shipped beside the code are: table schemas, diseases, priors, notebooks.
+"""Where the files shipped beside the code are: schemas, diseases, priors, notebooks, queries.
 
 A wheel carries them inside the package (`twinbayes/_data_schemas` …); a working copy
 keeps them at the top of the repository, where they are read by people too.
@@ -20,6 +20,7 @@ _PLACES: Final = {
     "diseases": ("_diseases", "diseases"),
     "priors": ("_priors", "priors"),
     "notebooks": ("_notebooks", "notebooks/review"),
+    "queries": ("_queries", "queries"),
 }
 
 
@@ -29,7 +30,7 @@ def resource_path(kind: str, *parts: str) -> Path:
     Parameters
     ----------
     kind
-        One of ``"schemas"``, ``"diseases"``, ``"priors"``, ``"notebooks"``.
+        One of ``"schemas"``, ``"diseases"``, ``"priors"``, ``"notebooks"``, ``"queries"``.
     *parts
         Names below that folder, e.g. ``resource_path("priors", "aml", "v1.yaml")``.
 

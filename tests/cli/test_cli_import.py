@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,23 @@ def test_what_is_left_out_is_said(options: list[str]) -> None:
     done = CliRunner().invoke(app, ["import", *options])
     assert done.exit_code == 2
     assert "--mapping and --out" in done.output
+
+
+def test_a_url_is_taken_as_it_is_and_never_printed(
+    places: tuple[str, str, str], tmp_path: Path
+) -> None:
+    pytest.importorskip("sqlalchemy")
+    _, mapping, out = places
+    url = "nosuch://reader:secret@host/cdm"
+    done = CliRunner().invoke(app, ["import", url, "--mapping", mapping, "--out", out])
+    assert done.exit_code == 2
+    assert "secret" not in done.output
+    database = tmp_path / "cdm.sqlite"
+    connection = sqlite3.connect(database)
+    connection.execute("CREATE TABLE person (person_id INTEGER, person_source_value TEXT)")
+    connection.close()
+    url, draft = f"sqlite:///{database}", str(tmp_path / "draft.yaml")
+    done = CliRunner().invoke(app, ["import", url, "--propose", draft])
+    assert done.exit_code == 0, done.output
+    assert "sqlite" not in done.output
+    assert "twinbayes import URL --mapping" in done.output

@@ -75,6 +75,7 @@ def test_the_wheel_holds_the_package_its_priors_schemas_and_templates(
         "twinbayes": "twinbayes",
         "diseases": "twinbayes/_diseases",
         "priors": "twinbayes/_priors",
+        "queries": "twinbayes/_queries",
         "data_schemas": "twinbayes/_data_schemas",
         "notebooks/review": "twinbayes/_notebooks",
     }

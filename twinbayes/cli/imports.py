@@ -17,8 +17,11 @@ EXAMPLE: Final = "Example:  twinbayes import export --mapping map.yaml --out my_
 @reports_errors
 def import_source(
     source: Annotated[
-        Path | None,
-        typer.Argument(help="CSV, TSV or Excel file, a folder of CSV files, or a REDCap export."),
+        str | None,
+        typer.Argument(
+            help="CSV, TSV or Excel file, folder of CSV files, REDCap export, ADaM, OMOP (also a "
+            "connection URL) or cBioPortal study."
+        ),
     ] = None,
     mapping: Annotated[
         Path | None, typer.Option(help="Which columns become what, as YAML; see docs/import.md.")
@@ -63,21 +66,23 @@ def import_source(
     return USABLE
 
 
-def _propose(source: Path, target: Path, as_json: bool) -> int:
+def _propose(source: str, target: Path, as_json: bool) -> int:
     if target.exists():
         raise StorageError(
             f"{target.name!r} is there already, and is not written over. Give another --propose."
         )
     require_writable(target)
 
+    from twinbayes.cohort.importing.finding import place_of
     from twinbayes.cohort.importing.proposing.draft import propose_mapping
 
     write_private(target, propose_mapping(source))
+    shown = "URL" if isinstance(place_of(source), str) else source  # a URL may hold a password
     if as_json:
         print_json({"mapping": str(target)})
     else:
         typer.echo(
-            f"Written: {target}. Check every line of it, then:  twinbayes import {source} "
+            f"Written: {target}. Check every line of it, then:  twinbayes import {shown} "
             f"--mapping {target} --out my_cohort"
         )
     return USABLE

@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 
 import twinbayes as tb
+from twinbayes.cohort import Cohort
 from twinbayes.cohort.importing.mapping.building import fields_of
-from twinbayes.cohort.importing.mapping.description import Cell, MappingFile
+from twinbayes.cohort.importing.mapping.description import (
+    Cell,
+    MappingFile,
+    Omop,
+)
+
+FILE = re.compile(
+    r"`([\w/]+\.(?:csv|txt|yaml))`[^`]*?```(?:csv|text-table|yaml)\n(.*?)```", re.DOTALL
+)
 
 
 @pytest.fixture(scope="module")
@@ -17,17 +26,32 @@ def page(root: Path) -> str:
     return (root / "docs" / "import.md").read_text(encoding="utf-8")
 
 
+def section(page: str, heading: str) -> str:
+    """What stands below a heading, up to the next."""
+    [below] = re.findall(rf"^#+ {heading}\n(.*?)(?=^#+ |\Z)", page, re.DOTALL | re.MULTILINE)
+    return str(below)
+
+
+def imported(text: str, folder: Path) -> tuple[Cohort, str]:
+    """The cohort of the files that a section shows, and what was printed; it is what it shows."""
+    files = FILE.findall(text)
+    for name, content in files:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    [mapping] = [name for name, _ in files if name.endswith(".yaml")]
+    told: list[str] = []
+    source = folder / str(files[0][0]).partition("/")[0]
+    cohort = tb.import_cohort(source, folder / mapping, tell=told.append)
+    [printed] = re.findall(r"```text\n(.*?)\n```", text, re.DOTALL)
+    assert told == [printed]
+    return cohort, told[0]
+
+
 def test_the_worked_example_works_as_it_is_printed(page: str, tmp_path: Path) -> None:
     pytest.importorskip("pint")
-    (tmp_path / "export").mkdir()
-    blocks = re.findall(r"`([\w/]+\.(?:csv|yaml))`[^`]*?```(?:csv|yaml)\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 4
-    for name, text in blocks:
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    told: list[str] = []
-    cohort = tb.import_cohort(tmp_path / "export", tmp_path / "map.yaml", tell=told.append)
-    [printed] = re.findall(r"```text\n(.*?)\n```", page, re.DOTALL)
-    assert told == [printed]
+    text = section(page, "A worked example")
+    assert len(FILE.findall(text)) == 4
+    cohort, _ = imported(text, tmp_path)
     assert cohort.patient_ids == ("001", "002", "003")
     assert list(cohort.patients["age_years"]) == [57.6, 44.5, 70.4]
     relapse = cohort.events[cohort.events["event"] == "relapse"]
@@ -40,6 +64,35 @@ def test_the_worked_example_works_as_it_is_printed(page: str, tmp_path: Path) ->
     assert list(visits.loc[("001", "haemoglobin"), "value"]) == [9.5, 10.1]
 
 
+def test_the_example_of_adam_works_as_it_is_printed(page: str, tmp_path: Path) -> None:
+    cohort, _ = imported(section(page, "CDISC ADaM"), tmp_path)
+    assert list(cohort.events["day"]) == [393.0, 702.0, 1139.0]
+    assert cohort.visits is not None
+    assert list(cohort.visits["censored"]) == ["none", "left"]
+
+
+def test_the_example_of_omop_works_as_it_is_printed(page: str, tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    cohort, _ = imported(section(page, "OMOP"), tmp_path)
+    assert cohort.patient_ids == ("1", "2")
+    assert list(cohort.patients["age_years"]) == [57.6, 44.5]
+    assert list(cohort.patients["hb_g_dl"].fillna(-1)) == [-1.0, 8.8]
+    assert list(cohort.events["event"]) == ["death", "last_contact"]
+    assert cohort.visits is not None
+    assert list(cohort.visits["day"]) == [7.0, 3.0]
+    assert list(cohort.visits["censored"]) == ["none", "left"]
+
+
+def test_the_example_of_cbioportal_works_as_it_is_printed(page: str, tmp_path: Path) -> None:
+    pytest.importorskip("pint")
+    cohort, _ = imported(section(page, "cBioPortal"), tmp_path)
+    assert cohort.genomics is not None
+    assert list(cohort.genomics["TP53"]) == [1.0, 0.0]
+    assert list(cohort.patients["subgroup"]) == ["AML", "AML"]
+    assert list(cohort.events["day"]) == pytest.approx([23 * 30.4375, 37.5 * 30.4375])
+
+
 def test_the_page_explains_every_key(page: str) -> None:
     explained = set(re.findall(r"`(\w+)`", page))
-    assert set(fields_of(MappingFile)) | set(fields_of(Cell)) <= explained
+    keys = {key for record in (MappingFile, Cell, Omop) for key in fields_of(record)}
+    assert keys | {"join"} <= explained

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.cells.values import Problem
@@ -14,16 +16,28 @@ from twinbayes.cohort.importing.rules import import_faults
 from twinbayes.cohort.importing.source import Reader, SourceTable, folded
 from twinbayes.errors import require_known
 
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+_]*://")
+
+
+def place_of(source: str | Path) -> str | Path:
+    """The URL of a database as it is, anything else as a path."""
+    return source if isinstance(source, str) and _URL.match(source) else Path(source)
+
+
+def name_of_place(place: str | Path) -> str:
+    """How messages call a source; a URL may hold a password."""
+    return "database" if isinstance(place, str) else place.name
+
 
 def read_source(
-    path: Path, form: str | None, mapping: MappingFile | None, faults: Faults
+    path: str | Path, form: str | None, mapping: MappingFile | None, faults: Faults
 ) -> tuple[list[SourceTable], int]:
     """Read every table of a source; what cannot be read is noted as a fault.
 
     Parameters
     ----------
     path
-        File or folder.
+        File or folder, or the connection URL of a database.
     form
         Name of a reader, or None for the one that recognises the path.
     mapping
@@ -41,19 +55,27 @@ def read_source(
     OptionError
         If the reader is unknown.
     """
-    reader = _reader(path, form, faults)
+    reader = reader_of(path, form, faults)
     if reader is None:
         return [], 0
-    found = import_faults()
-    tables = reader.read(path, mapping, found)
+    found, name = import_faults(), name_of_place(path)
+    if mapping is not None and mapping.omop is not None and reader is not READERS["omop"]:
+        faults.add("contradiction", name, "the mapping has settings of OMOP, and it is no database")
+    if isinstance(path, Path):
+        tables = reader.read(path, mapping, found)
+    elif reader.connects is None:
+        found.add("source-missing", name, f"a URL is none of this format ({reader.what})")
+        tables = []
+    else:
+        tables = reader.connects(path, mapping, found)
     if not tables and not len(found):
-        faults.add("source-missing", path.name, f"no table is there ({reader.what})")
+        faults.add("source-missing", name, f"no table is there ({reader.what})")
     unread = set()
     for fault in found.found:
         if (
             mapping is None
             or reader.whole
-            or fault.table == path.name
+            or fault.table == name
             or _is_mapped(fault.table, mapping)
         ):
             rows = None if fault.row is None else [fault.row]
@@ -68,9 +90,13 @@ def _is_mapped(name: str, mapping: MappingFile) -> bool:
     return any(folded(part.table) in own for _, _, part in parts_of(mapping))
 
 
-def _reader(path: Path, form: str | None, faults: Faults) -> Reader | None:
+def reader_of(path: str | Path, form: str | None, faults: Faults) -> Reader | None:
+    """The reader that recognises a source, or the one asked for; None with a fault noted."""
     if form is not None:
         require_known(form, READERS, "format")
+    if isinstance(path, str):
+        connecting = [reader for reader in READERS.values() if reader.connects is not None]
+        return READERS[form] if form is not None else max(connecting, key=lambda r: r.rank)
     if not path.is_dir() and not path.is_file():
         there = path.exists()
         rule = "source-irregular" if there else "source-missing"

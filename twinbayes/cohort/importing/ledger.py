@@ -89,6 +89,7 @@ def balance(
     tables: Sequence[SourceTable],
     mapped: Collection[str],
     blocks: Mapping[str, Sequence[Block]],
+    made: Mapping[str, Sequence[Block]],
     usage: Usage,
     private: Collection[str],
     unread: int = 0,
@@ -102,7 +103,9 @@ def balance(
     mapped
         Names of tables that the mapping reads.
     blocks
-        Table of the contract -> what was made for it.
+        Table of the contract -> what parts of the mapping gave for it.
+    made
+        The same, row by patient where parts are joined.
     usage
         Columns that were read, and why rows were left out.
     private
@@ -128,7 +131,7 @@ def balance(
     columns = ["table", "rows_in", "rows_used", "rows_listed"]
     return Ledger(
         rows=DataFrame(counts, columns=columns),
-        made={name: sum(len(b.rows) for b in several) for name, several in blocks.items()},
+        made={name: sum(len(b.rows) for b in several) for name, several in made.items()},
         listed=DataFrame(
             [(*entry, LISTED[entry[2]]) for entry in listed], columns=list(EXCLUDED_COLUMNS)
         ).astype({"row": "int64"}),

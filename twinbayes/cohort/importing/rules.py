@@ -33,6 +33,8 @@ IMPORT_RULES: Final[dict[str, str]] = {
     "of the columns.",
     "dictionary-malformed": "Export the data dictionary again; choices are '1, Male | 2, Female'.",
     "instrument-misplaced": "Export the raw data again, with the data dictionary of the same day.",
+    "sample-unknown": "Add the sample to data_clinical_sample.txt, or leave its mutations out.",
+    "sample-twice": "Keep one row a sample.",
     # --- cells
     "value-unmapped": "Add the value to values in the mapping, or to missing; put codes that begin "
     "with 0 in quotes.",
@@ -50,6 +52,9 @@ IMPORT_RULES: Final[dict[str, str]] = {
     "unit-blank": "Fill in the unit, or declare one unit for the column.",
     "censoring-contradiction": "Give the limit as '<0.01', or by the column of censoring; not "
     "differently by both.",
+    "several-values": "Take one of them by where in the mapping, such as the one at baseline.",
+    "variable-undeclared": "Say under values which variable it is, declare it under variables, or "
+    "leave its rows out by where.",
     "closing-blank": "Fill in the vital status and the date that belongs to it.",
     "closing-contradiction": "Correct the vital status, the date of death or the last contact.",
     "excel-error": "Correct the formula that gives the error, and save the workbook.",

@@ -16,15 +16,16 @@ from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
 from twinbayes.cohort.contract.validation import finish_cohort, typed_tables
 from twinbayes.cohort.importing.cells.columns import Rows
 from twinbayes.cohort.importing.cells.values import Problem
-from twinbayes.cohort.importing.finding import find_table, read_source
+from twinbayes.cohort.importing.finding import find_table, place_of, read_source
 from twinbayes.cohort.importing.ledger import Ledger, balance
 from twinbayes.cohort.importing.mapping.checking import cells_of, parts_of
-from twinbayes.cohort.importing.mapping.description import MappingFile, Part
+from twinbayes.cohort.importing.mapping.description import MappingFile, Part, WidePart
 from twinbayes.cohort.importing.mapping.reading import ReadMapping, read_mapping
 from twinbayes.cohort.importing.rules import import_faults
 from twinbayes.cohort.importing.shaping.block import Block, Desk
 from twinbayes.cohort.importing.shaping.events import event_blocks
-from twinbayes.cohort.importing.shaping.people import genomics_block, patients_block
+from twinbayes.cohort.importing.shaping.joining import joined
+from twinbayes.cohort.importing.shaping.people import genomics_blocks, patients_blocks
 from twinbayes.cohort.importing.shaping.treatments import treatment_blocks
 from twinbayes.cohort.importing.shaping.visits import visit_blocks
 from twinbayes.cohort.importing.source import SourceTable, folded
@@ -32,8 +33,8 @@ from twinbayes.cohort.importing.usage import Usage
 from twinbayes.cohort.record import Cohort
 
 _SHAPES: Final[Mapping[str, Callable[[Any, Rows, Desk], Any]]] = {
-    names.PATIENTS: lambda part, rows, desk: [patients_block(part, rows, desk)],
-    names.GENOMICS: lambda part, rows, desk: [genomics_block(part, rows, desk)],
+    names.PATIENTS: patients_blocks,
+    names.GENOMICS: genomics_blocks,
     names.VISITS: visit_blocks,
     names.EVENTS: event_blocks,
     names.TREATMENTS: treatment_blocks,
@@ -63,8 +64,9 @@ def import_cohort(
     Parameters
     ----------
     source
-        A CSV, TSV or Excel file, or a folder of CSV files; also a REDCap export beside its data
-        dictionary.
+        A CSV, TSV or Excel file, or a folder of CSV files; a REDCap export beside its data
+        dictionary; CDISC ADaM data sets; an OMOP database, as a file, a folder or the connection
+        URL of SQLAlchemy; the folder of a cBioPortal study.
     mapping
         The mapping file; see ``docs/import.md``.
     tell
@@ -106,19 +108,23 @@ def run_import(source: str | Path, mapping: str | Path) -> Import:
     """
     read = read_mapping(mapping)
     faults = import_faults()
-    tables, unread = read_source(Path(source), read.mapping.format, read.mapping, faults)
+    tables, unread = read_source(place_of(source), read.mapping.format, read.mapping, faults)
     desk = Desk(mapping=read.mapping, faults=faults, usage=Usage())
     parts = _parts(read, tables, desk)
     faults.raise_if_any()  # without its tables and columns nothing else can be judged
     blocks: dict[str, list[Block]] = {}
-    for table, part, rows in parts:
+    for table, part, rows in sorted(parts, key=lambda p: isinstance(p[1], WidePart) and p[1].joins):
         rows.take(part.where)
         blocks.setdefault(table, []).extend(_SHAPES[table](part, rows, desk))
     private = set(desk.origins)
-    typed = _contract(read, blocks, faults)
+    made = {
+        table: joined(several, faults, largest=table == names.GENOMICS)
+        for table, several in blocks.items()
+    }
+    typed = _contract(read, made, faults)
     faults.raise_if_any(private)
     mapped = {rows.table.name for _, _, rows in parts}
-    ledger = balance(tables, mapped, blocks, desk.usage, private, unread)
+    ledger = balance(tables, mapped, blocks, made, desk.usage, private, unread)
     text = read.mapping.source
     cohort = finish_cohort(
         name=read.mapping.name,
@@ -212,6 +218,8 @@ class _Place:
         k = int(np.searchsorted(self._ends, row, side="right"))
         block = self._blocks[k]
         within = row - (0 if k == 0 else int(self._ends[k - 1]))
+        if (within, column) in block.joined:
+            return block.joined[within, column or ""]
         return block.source, block.rows[within], block.headers.get(column or "") or column
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.mapping.description import MappingFile
 
 MOST_BYTES: Final = 256 * 1024 * 1024
@@ -55,6 +59,24 @@ def folded(name: str) -> str:
     return _BLANKS.sub(" ", name.strip()).casefold()
 
 
+def raw_cell(value: object) -> object:
+    """A value of a database or a statistical file as a cell; what no cell can hold is a problem."""
+    infinite = isinstance(value, float) and math.isinf(value)
+    if infinite or (isinstance(value, Decimal) and not value.is_finite()):
+        return Problem("not-finite", "the cell is no finite number")
+    if value is None or isinstance(value, str | int | float | date | Decimal | Problem):
+        return value
+    return Problem("not-a-cell", "the cell is no text, number or date")
+
+
+def is_blank(cells: Iterable[object]) -> bool:
+    """Whether a row holds nothing."""
+    return all(
+        cell is None or (isinstance(cell, str) and not cell.strip()) or cell != cell
+        for cell in cells
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reader:
     """A source format.
@@ -71,6 +93,11 @@ class Reader:
         Whether the source is one thing: a fault of any file of it is one of the import.
     rank
         Of several readers that recognise a path, the one of the highest rank reads it.
+    connects
+        Connection URL, mapping and faults -> tables, where the format is one of databases.
+    drafts
+        Tables and name -> the mapping that the standard of the format suggests, as plain data;
+        None where only headers and cells say what columns mean.
     """
 
     what: str
@@ -78,3 +105,5 @@ class Reader:
     read: Callable[[Path, MappingFile | None, Faults], list[SourceTable]]
     whole: bool = False
     rank: int = 0
+    connects: Callable[[str, MappingFile | None, Faults], list[SourceTable]] | None = None
+    drafts: Callable[[Sequence[SourceTable], str], dict[str, Any]] | None = None

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.cells.dates import DAYS, days_between, looks_like_date, moment
-from twinbayes.cohort.importing.cells.units import Conversion
+from twinbayes.cohort.importing.cells.units import Conversion, conversion
 from twinbayes.cohort.importing.cells.values import (
     Measured,
     Problem,
@@ -24,6 +24,7 @@ from twinbayes.cohort.importing.usage import Usage
 from twinbayes.spelling import nearest
 
 _COMPARED: Final = 200  # headers that a missing one is compared with
+_DAY_UNIT: Final = "d"
 _DATE: Final = Problem("calendar-date", "the cell holds a calendar date")
 
 
@@ -73,6 +74,13 @@ class Rows:
             for k in dropped:
                 reasons.setdefault(self.table.numbers[k], "not-selected")
             self._taken = keep
+
+    def at(self, positions: Sequence[int]) -> Rows:
+        """Some of the rows taken, by position among them."""
+        some = Rows(self.table, self._mapping, self._faults, self._usage)
+        some._taken = [self._taken[k] for k in positions]
+        some._spoilt = self._spoilt
+        return some
 
     def header_of(self, cell: Cell | None) -> str | None:
         """The column of the source that a cell is read from, once it is known to be there."""
@@ -127,7 +135,12 @@ class Rows:
     def days(self, cell: Cell, origins: Sequence[int | None]) -> list[float | None]:
         """Days since the origin of each row's patient, from dates or from numbers of days."""
         if (cell.date or self._mapping.dates or DAYS) == DAYS:
-            return self.number(cell)
+            unit = None if cell.unit is None else conversion(cell.unit, _DAY_UNIT)
+            if isinstance(unit, Problem):
+                column = self.header_of(cell)
+                self._faults.add(unit.rule, self.table.name, unit.text, column=column)
+                return [None] * len(self)
+            return self.number(cell, unit)
         return [
             None if at is None or origin is None else days_between(origin, at)
             for at, origin in zip(self.moments(cell), origins, strict=True)

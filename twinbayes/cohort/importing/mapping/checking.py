@@ -10,6 +10,7 @@ from twinbayes import names
 from twinbayes.cohort.importing.cells.dates import DAYS, is_date_format
 from twinbayes.cohort.importing.mapping.building import Noted, Place, known_as
 from twinbayes.cohort.importing.mapping.description import (
+    VARIABLE,
     Cell,
     EventsPart,
     MappingFile,
@@ -17,6 +18,7 @@ from twinbayes.cohort.importing.mapping.description import (
     PatientsPart,
     TreatmentsPart,
     VisitsPart,
+    WidePart,
 )
 from twinbayes.discovery import declared_names
 
@@ -35,6 +37,8 @@ FIXED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 OPEN: Final = (names.PATIENTS, names.GENOMICS)
 AGE: Final = "age_years"
+_LONG: Final = (names.PATIENT_ID, VARIABLE, names.VISIT_VALUE)
+_CONCEPT: Final = re.compile(r"[0-9]{1,18}")
 _READERS: Final = "twinbayes.cohort.importing.readers"
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -67,11 +71,48 @@ def check(mapping: MappingFile, noted: Noted) -> None:
         _check_shape(mapping, part, place, noted)
         for where, cell in cells_of(part):
             dated |= _check_cell(mapping, cell, (*place, *where), noted)
+    _check_joins(mapping, noted)
+    _check_concepts(mapping, noted)
     if dated:
         for k, part in enumerate(mapping.tables.patients):
-            if part.origin is None:
+            if part.origin is None and not part.joins:
                 text = "dates are mapped, and the patients have no day 0"
                 noted.add(("tables", names.PATIENTS, k), "origin-undeclared", text)
+
+
+def _check_joins(mapping: MappingFile, noted: Noted) -> None:
+    """Patients come from parts that join nothing, and have their subgroup and centre from any."""
+    parts = mapping.tables.patients
+    added = {name for part in parts if part.joins for name in part.columns}
+    place: Place = ("tables", names.PATIENTS)
+    if all(part.joins for part in parts):
+        noted.add(
+            (*place, 0), "contradiction", "no part has the patients that columns are added to"
+        )
+    for k, part in enumerate(parts):
+        if part.joins and part.origin is not None:
+            text = "'origin' is of the part that has the patients"
+            noted.add((*place, k, "origin"), "contradiction", text)
+        if part.joins:
+            continue
+        if part.unknown_patients == "list":
+            text = "no patient of this part is unknown"
+            noted.add((*place, k, "unknown_patients"), "contradiction", text)
+        for name in FIXED[names.PATIENTS]:
+            if name not in part.columns and name not in added:
+                noted.add((*place, k, "columns"), "key-missing", f"{name!r} is not there")
+
+
+def _check_concepts(mapping: MappingFile, noted: Noted) -> None:
+    """Concept ids are whole numbers."""
+    if mapping.omop is None:
+        return
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {("diagnosis",): mapping.omop.diagnosis}
+    for table, own in mapping.omop.concepts.items():
+        lists["concepts", table] = own
+    for where, ids in lists.items():
+        if not all(_CONCEPT.fullmatch(one) for one in ids):
+            noted.add(("omop", *where), "value-kind", "a concept id is no whole number")
 
 
 def cells_of(part: Part) -> Iterator[tuple[tuple[str, ...], Cell]]:
@@ -110,10 +151,13 @@ def _check_columns(
 ) -> None:
     declared = tuple(n for n, v in mapping.variables.items() if v.table == table)
     known = FIXED[table] + (declared if table in OPEN else ())
+    long = isinstance(part, WidePart) and part.is_long
+    if long:
+        known = _LONG
     for name in part.columns:
         if name not in known:
             noted.add((*place, "columns", name), "name-unknown", known_as(name, known))
-    needed = FIXED[table] if table in OPEN else (names.PATIENT_ID,)
+    needed = _LONG if long else (names.PATIENT_ID,)
     for name in needed:
         if name not in part.columns:
             noted.add((*place, "columns"), "key-missing", f"{name!r} is not there")
@@ -182,7 +226,7 @@ def _check_cell(mapping: MappingFile, cell: Cell, place: Place, noted: Noted) ->
         noted.add((*place, "date"), "contradiction", text)
     if where == ("origin",) and form in (None, DAYS):
         noted.add(place, "date-format", "the origin is a date, and has no format")
-    if cell.unit is not None:
+    if cell.unit is not None and not (day and form in (None, DAYS)):
         _check_unit(mapping, where, place, noted)
     return form not in (None, DAYS)
 

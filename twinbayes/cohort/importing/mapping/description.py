@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 SCHEMA: Final = "twinbayes/mapping/v1"
+#: Column of a part of one row a value: which variable it is of.
+VARIABLE: Final = "variable"
 
 #: One spelling, or a list of them.
 type Words = tuple[str, ...]
@@ -69,21 +71,41 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PatientsPart(Part):
-    """Rows of `patients`, and the date of each patient's day 0."""
-
-    origin: Cell | None = field(
-        default=None, metadata=_says("Column with the date of day 0, usually that of diagnosis.")
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class LinkedPart(Part):
     """Rows of patients who are in `patients`."""
 
     unknown_patients: Literal["refuse", "list"] = field(
         default="refuse",
         metadata=_says("Rows of others: refuse the import, or leave the row out and list it."),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WidePart(LinkedPart):
+    """Rows of a table of one row a patient, or with `variable` and `value` one row a value."""
+
+    join: bool = field(
+        default=False,
+        metadata=_says("Add the columns to the patients of the other parts, row by patient."),
+    )
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a row holds one value of one variable."""
+        return VARIABLE in self.columns
+
+    @property
+    def joins(self) -> bool:
+        """Whether its values go to rows of other parts."""
+        return self.join or self.is_long
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatientsPart(WidePart):
+    """Rows of `patients`, and the date of each patient's day 0."""
+
+    origin: Cell | None = field(
+        default=None, metadata=_says("Column with the date of day 0, usually that of diagnosis.")
     )
 
 
@@ -168,12 +190,29 @@ class Tables:
     """Parts of each table of the contract: one, or a list of them."""
 
     patients: tuple[PatientsPart, ...] = field(metadata=_says("One row a patient."))
-    genomics: tuple[LinkedPart, ...] = field(
+    genomics: tuple[WidePart, ...] = field(
         default=(), metadata=_says("One row a patient, one column a lesion.")
     )
     visits: tuple[VisitsPart, ...] = field(default=(), metadata=_says("Repeated measurements."))
     events: tuple[EventsPart, ...] = field(metadata=_says("Dated events, and how the record ends."))
     treatments: tuple[TreatmentsPart, ...] = field(default=(), metadata=_says("Treatments."))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Omop:
+    """What is read of a database in the OMOP common data model."""
+
+    schema: str | None = field(
+        default=None, metadata=_says("Schema of the tables, where it is not the database's own.")
+    )
+    diagnosis: Words = field(
+        default=(),
+        metadata=_says("Concept ids of conditions: who has one is a patient, from the first on."),
+    )
+    concepts: Mapping[str, Words] = field(
+        default_factory=_nothing,
+        metadata=_says("Table: concept ids of the rows that are read of it; default: all."),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,6 +237,9 @@ class MappingFile:
     )
     format: str | None = field(
         default=None, metadata=_says("Reader of the source; default: by what the source is.")
+    )
+    omop: Omop | None = field(
+        default=None, metadata=_says("Of a database in the OMOP common data model.")
     )
     encoding: Literal["utf-8", "utf-16", "cp1252", "latin-1"] = field(
         default="utf-8", metadata=_says("Of text files.")

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinbayes import names
-from twinbayes.cohort.importing.finding import read_source
+from twinbayes.cohort.importing.finding import place_of, read_source, reader_of
 from twinbayes.cohort.importing.mapping.description import SCHEMA
 from twinbayes.cohort.importing.proposing.headers import (
     BIRTH,
     DATE,
     ORIGIN,
     PATIENT,
+    UNTOLD,
     WORDS,
     folded_header,
     meaning_of,
@@ -27,7 +28,6 @@ from twinbayes.cohort.importing.rules import import_faults
 from twinbayes.cohort.importing.source import SourceTable
 from twinbayes.documents import yaml_text
 
-UNTOLD: Final = "?"
 _HEAD: Final = (
     "# Drafted from headers and cells. Check every line: what {untold!r} stands for could not be "
     "told,\n# units and ranges of variables are yours to add. docs/import.md explains the keys.\n"
@@ -58,11 +58,17 @@ def propose_mapping(source: str | Path) -> str:
     --------
     >>> print(propose_mapping("export"))  # doctest: +SKIP
     """
-    path, faults = Path(source), import_faults("The source is refused")
-    tables = [_Looked.at(table) for table in read_source(path, None, None, faults)[0]]
+    place, faults = place_of(source), import_faults("The source is refused")
+    reader = reader_of(place, None, faults)
+    tables = [] if reader is None else read_source(place, None, None, faults)[0]
     faults.raise_if_any()
-    drafted = _Draft(name=folded_header(path.resolve().stem) or "registry", tables=tables)
-    return _HEAD.format(untold=UNTOLD) + yaml_text(drafted.mapping())
+    name = "database" if isinstance(place, str) else place.resolve().stem
+    name = folded_header(name) or "registry"
+    if reader is not None and reader.drafts is not None:
+        drafted = reader.drafts(tables, name)
+    else:
+        drafted = _Draft(name=name, tables=[_Looked.at(table) for table in tables]).mapping()
+    return _HEAD.format(untold=UNTOLD) + yaml_text(drafted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Final
 PATIENT: Final = "patient_id"
 ORIGIN: Final = "origin"
 BIRTH: Final = "birth"
+UNTOLD: Final = "?"
+"""Stands in a draft for what could not be told."""
 DATE: Final = "date"
 
 # Meaning -> headers as `folded_header` writes them; a meaning is taken by the first that is there.

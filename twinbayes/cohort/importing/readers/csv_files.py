@@ -32,7 +32,7 @@ def read_text_table(
     path: Path, mapping: MappingFile | None, faults: Faults, folder: Path | None = None
 ) -> SourceTable | None:
     """Read one text file without interpreting its cells; None if it cannot be read."""
-    text = _text(path, mapping, faults, folder)
+    text = text_of(path, mapping, faults, folder)
     if text is None:
         return None
     declared = None if mapping is None else mapping.delimiter
@@ -69,9 +69,10 @@ def read_text_table(
     return SourceTable(name=path.name, header=names, rows=rows, numbers=numbers, blank=blank)
 
 
-def _text(
+def text_of(
     path: Path, mapping: MappingFile | None, faults: Faults, folder: Path | None
 ) -> str | None:
+    """The text of a file in the encoding that is declared; None if it cannot be read."""
     if not is_ordinary_file(path, folder):
         faults.add("source-irregular", path.name, "it is no ordinary file of this folder")
         return None

@@ -25,12 +25,18 @@ class Block:
         Column of the contract -> its cells.
     headers
         Column of the contract -> header of the source, or None where it is a constant.
+    joins
+        Whether its values go to rows of other blocks.
+    joined
+        Place in this block, and column -> source table, row and header of a value that was joined.
     """
 
     source: str
     rows: Sequence[int]
     columns: Mapping[str, Sequence[Any]]
     headers: Mapping[str, str | None]
+    joins: bool = False
+    joined: Mapping[tuple[int, str], tuple[str, int, str | None]] = field(default_factory=dict)
 
     def kept(self, keep: Sequence[bool]) -> Block:
         """Return the rows that are marked."""
@@ -42,6 +48,7 @@ class Block:
                 for name, cells in self.columns.items()
             },
             headers=self.headers,
+            joins=self.joins,
         )
 
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from twinbayes import names
 from twinbayes.cohort.contract.schema import table_schema
 from twinbayes.cohort.importing.cells.columns import Rows
 from twinbayes.cohort.importing.mapping.checking import AGE
-from twinbayes.cohort.importing.mapping.description import Cell, LinkedPart, Part, PatientsPart
+from twinbayes.cohort.importing.mapping.description import (
+    VARIABLE,
+    Cell,
+    Part,
+    PatientsPart,
+    WidePart,
+)
 from twinbayes.cohort.importing.shaping.block import Block, Desk
 from twinbayes.cohort.importing.shaping.linked import LinkedRows
 from twinbayes.cohort.importing.shaping.measured_units import conversion_of
 from twinbayes.names import DAYS_PER_YEAR
 
 
-def patients_block(part: PatientsPart, rows: Rows, desk: Desk) -> Block:
-    """Rows of `patients`; the origins of the desk are filled in."""
+def patients_blocks(part: PatientsPart, rows: Rows, desk: Desk) -> Iterator[Block]:
+    """Rows of `patients`, which fill in the origins of the desk, or values that are joined."""
+    if part.joins:
+        yield from _joining(part, rows, desk, names.PATIENTS)
+        return
     ids = rows.text(part.columns[names.PATIENT_ID])
     since: Sequence[int | None] | None = None
     if part.origin is not None:
@@ -27,14 +37,51 @@ def patients_block(part: PatientsPart, rows: Rows, desk: Desk) -> Block:
     for k, patient in enumerate(ids):
         if patient is not None:
             desk.origins.setdefault(patient, None if since is None else since[k])
-    return _wide(part, rows, desk, names.PATIENTS, ids, since)
+    yield _wide(part, rows, desk, names.PATIENTS, ids, since)
 
 
-def genomics_block(part: LinkedPart, rows: Rows, desk: Desk) -> Block:
-    """Rows of `genomics`."""
+def genomics_blocks(part: WidePart, rows: Rows, desk: Desk) -> Iterator[Block]:
+    """Rows of `genomics`, or values that are joined."""
+    if part.joins:
+        yield from _joining(part, rows, desk, names.GENOMICS)
+        return
     linked = LinkedRows(part, rows, desk)
     block = _wide(part, rows, desk, names.GENOMICS, linked.ids, None)
-    return block.kept(linked.keep)
+    yield block.kept(linked.keep)
+
+
+def _joining(part: WidePart, rows: Rows, desk: Desk, table: str) -> Iterator[Block]:
+    linked = LinkedRows(part, rows, desk)
+    if not part.is_long:
+        since = [None if p is None else desk.origins.get(p) for p in linked.ids]
+        block = _wide(part, rows, desk, table, linked.ids, since)
+        yield replace(block.kept(linked.keep), joins=True)
+        return
+    told = rows.text(part.columns[VARIABLE])
+    declared = [n for n, v in desk.mapping.variables.items() if v.table == table]
+    problem = "the variable is not declared for this table"
+    odd = [k for k, name in enumerate(told) if name is not None and name not in declared]
+    rows.note("variable-undeclared", problem, odd, part.columns[VARIABLE])
+    cell = part.columns[names.VISIT_VALUE]
+    for name in declared:
+        own = [k for k, one in enumerate(told) if one == name and linked.keep[k]]
+        some = rows.at(own)
+        values: Sequence[object]
+        if _is_text(name, table, desk):
+            values = some.text(cell)
+        else:
+            values = some.number(cell, conversion_of(name, cell.unit, desk, some, cell))
+        ids = [linked.ids[k] for k in own]
+        yield Block(
+            source=rows.table.name,
+            rows=some.numbers,
+            columns={names.PATIENT_ID: ids, name: values},
+            headers={
+                names.PATIENT_ID: rows.header_of(part.columns[names.PATIENT_ID]),
+                name: rows.header_of(cell),
+            },
+            joins=True,
+        ).kept([value is not None for value in values])
 
 
 def _wide(

@@ -1,0 +1,3 @@
+-- How many rows a table has.
+SELECT COUNT(*)
+FROM @cdm.@table
