@@ -1,0 +1,1 @@
+"""Detectors: what may be wrong with the data of a cohort that keeps the contract; one file a kind."""
