@@ -98,7 +98,9 @@ def check(
     out: Annotated[Path | None, typer.Option(help="Write the quality report as HTML.")] = None,
     suspects: Annotated[
         Path | None,
-        typer.Option(help="Write suspect rows as CSV, with identifiers: keep it where they may be."),
+        typer.Option(
+            help="Write suspect rows as CSV, with identifiers: keep it where they may be."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:

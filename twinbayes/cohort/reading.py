@@ -102,7 +102,9 @@ def rows_in_files(path: str | Path) -> dict[str, Ints]:
         the file has none, as for a patient without a row in genomics.
     """
     faults = Faults()
-    typed = typed_tables(read_folder(path_of(path, CohortError, "rows_in_files"), faults).tables, faults)
+    typed = typed_tables(
+        read_folder(path_of(path, CohortError, "rows_in_files"), faults).tables, faults
+    )
     faults.raise_if_any()
     typed.pop(EXCLUDED, None)
     numbered = {table: frame.assign(**{_FILE_ROW: frame.index}) for table, frame in typed.items()}

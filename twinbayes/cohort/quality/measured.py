@@ -13,7 +13,7 @@ from twinbayes.cohort.tables import CohortTables
 
 
 class Measured(NamedTuple):
-    """Values of one continuous variable, indexed by the row of its table, with the centre of each."""
+    """Values of one continuous variable, indexed by the row of its table, and their centres."""
 
     table: str
     name: str
@@ -23,7 +23,7 @@ class Measured(NamedTuple):
 
 
 def measured(cohort: CohortTables) -> Iterator[Measured]:
-    """Yield what is measured: covariates that are no scores, and values of markers that are known."""
+    """Yield what is measured: covariates that are no scores, and markers where not censored."""
     units = cohort.variables.set_index("name")["unit"].fillna("")
     patients = cohort.patients
     for name in cohort.covariates().columns.intersection(patients.columns):

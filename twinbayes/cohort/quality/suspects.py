@@ -77,8 +77,8 @@ def _rows(
     file_rows: Mapping[str, Ints] | None,
 ) -> DataFrame:
     known = None if file_rows is None else file_rows.get(table)
-    number = pd.array(rows + _FIRST_ROW if known is None else known[rows], dtype="Int64")
-    number[np.asarray(number < _FIRST_ROW)] = pd.NA
+    places = rows + _FIRST_ROW if known is None else known[rows]
+    number = pd.Series(places).where(places >= _FIRST_ROW).astype("Int64").array
     ids = cohort.tables[table][names.PATIENT_ID].to_numpy(dtype=object)[rows]
     return DataFrame(
         {"table": table, "row": number, names.PATIENT_ID: ids, "detector": detector, "why": why},

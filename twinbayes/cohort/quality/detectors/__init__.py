@@ -1,1 +1,1 @@
-"""Detectors: what may be wrong with the data of a cohort that keeps the contract; one file a kind."""
+"""Detectors: what may be wrong with data that keep the contract; one file a kind of fault."""

@@ -40,7 +40,8 @@ def dates_as_days(cohort: CohortTables, line: Timeline) -> Iterator[Finding]:
         days, who = frame[column].to_numpy(dtype=float), line.who[table]
         rows = np.flatnonzero(beyond_life(days, ages[who]))
         if len(rows):
-            why = f"the patients would be older than anybody, and the numbers are like {looks_like(days[rows])}"
+            like = looks_like(days[rows])
+            why = f"the patients would be older than anybody, and the numbers are like {like}"
         elif all_late and np.isfinite(days).any():
             rows = np.flatnonzero(np.isfinite(days))
             why = f"no row of any patient is within 20 years of the origin, as with {OTHER}"

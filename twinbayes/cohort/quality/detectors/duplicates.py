@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from twinbayes import names
 from twinbayes.arrays import Floats, Ints
@@ -85,7 +85,7 @@ def _pairs(cohort: CohortTables, line: Timeline) -> tuple[Ints, Ints]:
 def _columns(cohort: CohortTables, line: Timeline) -> DataFrame:
     """What two records of one person share: one row a patient, by number."""
     covariates = cohort.covariates().reset_index(drop=True)
-    columns = {f"covariate {c}": covariates[c] for c in covariates if c != "age_years"}
+    columns = {f"covariate {c}": column for c, column in covariates.items() if c != "age_years"}
     if "sex" in cohort.patients and "sex" not in covariates:
         columns["sex"] = cohort.patients["sex"]
     if cohort.visits is not None:
@@ -96,7 +96,19 @@ def _columns(cohort: CohortTables, line: Timeline) -> DataFrame:
             for marker, rows in visits[number == k].groupby(names.MARKER):
                 values = rows.set_index("who")[names.VISIT_VALUE]
                 columns[f"visit {k} {marker}"] = values.reindex(np.arange(line.n))
-    return DataFrame({k: v for k, v in columns.items() if v.nunique() > 1})
+    columns |= {k: Series(day) for k, day in _days(line).items()}
+    return DataFrame({k: v for k, v in columns.items() if v.dropna().unique().size > 1})
+
+
+def _days(line: Timeline) -> dict[str, Floats]:
+    """Days of events and treatment starts; of several on one day, which may be one thing, one."""
+    seen: list[Floats] = []
+    days = {}
+    for name, day in line.kinds.items():
+        again = np.any([day == other for other in seen], axis=0) if seen else np.zeros(line.n, bool)
+        days[f"day {name}"] = np.where(again, np.nan, day)
+        seen.append(day)
+    return days
 
 
 def _candidates(codes: Ints, logs: Floats) -> tuple[Ints, Ints]:
@@ -143,7 +155,8 @@ def _age_evidence(cohort: CohortTables, first: Ints, second: Ints) -> Floats:
         return np.zeros(len(first))
     age = cohort.patients["age_years"].to_numpy(dtype=float)
     known = np.sort(age[~np.isnan(age)])
-    low, high = (np.searchsorted(known, age + d, side=s) for d, s in ((-_YEAR, "left"), (_YEAR, "right")))
+    low = np.searchsorted(known, age - _YEAR, side="left")
+    high = np.searchsorted(known, age + _YEAR, side="right")
     near = np.maximum(high - low, 1) / len(known)
     gap = np.abs(age[first] - age[second])
     found = np.where(gap <= _YEAR, -_WEIGHT * np.log(near[first]), -np.inf)

@@ -1,4 +1,4 @@
-"""Covariates that are the value of a later visit: the last one, one after a year, the best or worst.
+"""Covariates that are the value of a later visit: the last, one after a year, the best or worst.
 
 A covariate follows what is measured later, since people stay who they are. It is suspected where it
 is nearer to a later value than the value that was measured just before is.
@@ -27,8 +27,11 @@ _NUMBERS: Final = 6  # visits after the baseline that are looked at by their num
 _SCREEN: Final = 0.9
 _CORRELATION: Final = 0.97
 _ALONE: Final = 0.985  # where nothing was measured before
+_EXTREME: Final = 0.95  # of the lowest and the highest value, whose first day nobody knows
 _NEARER: Final = 0.35  # times the distance of the value before
+_CHANCE: Final = 1e-5  # that so many patients are nearer
 _FEWEST_PAIRS: Final = 12
+_EXTREMES: Final = ("the lowest value", "the highest value")
 
 
 def later_values(cohort: CohortTables, line: Timeline) -> Iterator[Finding]:
@@ -43,9 +46,10 @@ def later_values(cohort: CohortTables, line: Timeline) -> Iterator[Finding]:
             continue
         near = correlations(x, later)
         for name in x:
-            for column in later.columns[near.loc[name].abs() >= _SCREEN]:
+            for column in later.columns[near.loc[str(name)].abs().to_numpy() >= _SCREEN]:
                 values = x[name].to_numpy()
-                rho = _leaks(values, later[column].to_numpy(), before[column].to_numpy())
+                least = _EXTREME if column in _EXTREMES else _CORRELATION
+                rho = _leaks(values, later[column].to_numpy(), before[column].to_numpy(), least)
                 if rho > found.get(str(name), (0.0, ""))[0]:
                     found[str(name)] = (rho, f"{column} of {marker}")
     for name, (rho, what) in found.items():
@@ -68,8 +72,7 @@ def later_values(cohort: CohortTables, line: Timeline) -> Iterator[Finding]:
 
 def _by_marker(cohort: CohortTables, line: Timeline) -> Iterator[tuple[str, DataFrame]]:
     """Each marker's visits: who, day, value; in order of patient and day."""
-    visits = cohort.visits
-    assert visits is not None
+    visits = cohort.tables[names.VISITS]
     frame = DataFrame(
         {
             "who": line.who[names.VISITS],
@@ -106,22 +109,35 @@ def _candidates(rows: DataFrame, n: int) -> tuple[DataFrame, DataFrame]:
         near = near.sort_values(["who", "distance"], kind="stable")
         add(f"the value near day {day:g}", near[~near["who"].duplicated()])
     first = rows[~rows["who"].duplicated()].set_index("who")["value"].reindex(index)
-    for name, one in (("lowest", by["value"].min()), ("highest", by["value"].max()),
-                      ("mean", by["value"].mean())):  # fmt: skip
-        later[f"the {name} value"] = one.reindex(index)
-        several = by.size().reindex(index) > 1
-        before[f"the {name} value"] = first.where(several)
+    several = by.size().reindex(index) > 1
+    for name, one in zip(_EXTREMES, (by["value"].min(), by["value"].max()), strict=True):
+        later[name], before[name] = one.reindex(index), first.where(several)
     return pd.DataFrame(later), pd.DataFrame(before)
 
 
-def _leaks(x: Floats, value: Floats, before: Floats) -> float:
+def _leaks(x: Floats, value: Floats, before: Floats, least: float) -> float:
     """Rank correlation with a later value, 0 unless nearer to it than the value before is."""
     rho, n = rank_correlation(x, value)
     rho = abs(rho)
-    if n < _FEWEST_PAIRS or rho < _CORRELATION:
+    if n < _FEWEST_PAIRS or rho < least:
         return 0.0
-    natural, pairs = rank_correlation(before, np.where(np.isnan(x), np.nan, value))
-    if pairs < _FEWEST_PAIRS:
+    known = ~(np.isnan(x) | np.isnan(value) | np.isnan(before))
+    if known.sum() < _FEWEST_PAIRS:
         return rho if rho >= _ALONE else 0.0
-    own, _ = rank_correlation(x, np.where(np.isnan(before), np.nan, value))
-    return rho if 1 - abs(own) < _NEARER * (1 - abs(natural)) else 0.0
+    own, _ = rank_correlation(x[known], value[known])
+    natural, _ = rank_correlation(before[known], value[known])
+    is_nearer = 1 - abs(own) < _NEARER * (1 - abs(natural))
+    return rho if is_nearer and _one_by_one(x[known], value[known], before[known]) else 0.0
+
+
+def _one_by_one(x: Floats, value: Floats, before: Floats) -> bool:
+    """Whether a covariate is nearer in rank in so many patients that it is not by chance."""
+    from scipy.special import bdtrc  # slow to import
+
+    ranks = DataFrame({"x": x, "value": value, "before": before}).rank()
+    own = (ranks["x"] - ranks["value"]).abs().to_numpy()
+    if np.corrcoef(x, value)[0, 1] < 0:
+        own = (len(x) + 1 - ranks["x"] - ranks["value"]).abs().to_numpy()
+    natural = (ranks["before"] - ranks["value"]).abs().to_numpy()
+    nearer, differ = int((own < natural).sum()), int((own != natural).sum())
+    return bool(nearer) and float(bdtrc(nearer - 1, differ, 0.5)) < _CHANCE

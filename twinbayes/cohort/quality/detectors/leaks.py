@@ -8,7 +8,7 @@ strong, leave chance its part. Treatments that begin with the origin are innocen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -30,7 +30,8 @@ _AT_ORIGIN: Final = 14.0  # days: a treatment that begins by then was assigned a
 _SHARE_AT_ORIGIN: Final = 0.9
 _MISSING: Final = 0.05  # and as many known: what is missing can tell something
 _CORRELATION: Final = 0.97  # of ranks
-_SCREEN: Final = 0.9
+_CORRELATION_WITH_AGE: Final = 0.93  # of what is left when the age, which is rounded, is taken off
+_SCREEN: Final = 0.07  # less: ranks among all are not those among the pairs
 _FEWEST_PAIRS: Final = 12
 _FEWEST_VALUES: Final = 8  # distinct ones
 _REMEDY: Final = (
@@ -82,16 +83,16 @@ def future_times(cohort: CohortTables, line: Timeline) -> Iterator[Finding]:
     if table.empty:
         return
     ages = ages_of(cohort)
-    for what, x in (("", numbers), (" added to the age", numbers.sub(ages, axis=0))):
+    aged = numbers.drop(columns="age_years", errors="ignore").sub(ages, axis=0)
+    for what, x, least in (
+        ("", numbers, _CORRELATION),
+        (" added to the age", aged if ages.any() else aged[[]], _CORRELATION_WITH_AGE),
+    ):
         near = correlations(x, table)
         for name in x:
-            if what and (name == "age_years" or not ages.any()):
-                continue
-            for time in table:
-                if abs(near.loc[name, time]) < _SCREEN:
-                    continue
+            for time in table.columns[near.loc[str(name)].abs().to_numpy() >= least - _SCREEN]:
                 rho, n = rank_correlation(x[name].to_numpy(), table[time].to_numpy())
-                if n < _FEWEST_PAIRS or abs(rho) < _CORRELATION or (rho < 0 and time in rising):
+                if n < _FEWEST_PAIRS or abs(rho) < least or (rho < 0 and time in rising):
                     continue
                 why = f"it ranks patients as {time}{what} does"
                 yield _finding(cohort, str(name), "derived from the follow-up", why)
@@ -165,7 +166,7 @@ def _futures(line: Timeline) -> dict[str, Floats]:
         futures["start of any treatment"] = np.fmin.reduce(np.stack(starts))
     for name, day in line.events.items():
         futures[f"{name} or death"] = np.fmin(day, line.deaths)
-    return {k: day for k, day in futures.items() if 0 < np.isfinite(day).sum()}
+    return {k: day for k, day in futures.items() if np.isfinite(day).any()}
 
 
 def _agreement(
@@ -205,4 +206,3 @@ def _log_ways(n: int, yes: float) -> float:
     from scipy.special import gammaln  # slow to import
 
     return float(gammaln(n + 1) - gammaln(yes + 1) - gammaln(n - yes + 1))
-

@@ -55,4 +55,5 @@ def _scaled(ranks: Floats) -> Floats:
     """Ranks around 0 with unit spread, for sums that do not cancel."""
     known = ~np.isnan(ranks)
     n = np.maximum(known.sum(axis=0), 1)
-    return (ranks - (n + 1) / 2) / n
+    scaled: Floats = (ranks - (n + 1) / 2) / n
+    return scaled

@@ -144,7 +144,7 @@ def _nearest(shift: float) -> str | None:
     """The unit whose factor a shift of logs is nearest to; None where that is a week or less."""
     if shift > -np.log(10.0):
         return None
-    return min(_UNITS, key=lambda unit: abs(shift + np.log(_UNITS[unit])))
+    return min(_UNITS, key=lambda unit: float(abs(shift + np.log(_UNITS[unit]))))
 
 
 # --- single patients -----------------------------------------------------------------------
@@ -178,10 +178,12 @@ def _patients(line: Timeline, looked_at: Bools) -> dict[str, Bools]:
         out += signs * far
         within += known & ~far & ~between
         shift[far] += signs * (np.log(day[far]) - middle)
-    long = float(np.nanquantile(line.last[looked_at], 0.9)) if looked_at.any() else 0.0
+    ends = line.last[looked_at & np.isfinite(line.last)]
+    long = float(np.quantile(ends, 0.9)) if len(ends) else 0.0
     suspect = looked_at & (out >= 2) & (within == 0) & (line.last <= long / _SHORTER)
-    units = np.array([_nearest(s / max(o, 1)) for s, o in zip(shift, out, strict=True)], dtype=object)
-    return {unit: suspect & (units == unit) for unit in _UNITS}
+    mean = shift / np.maximum(out, 1)
+    units = [_nearest(float(m)) for m in mean]
+    return {unit: suspect & np.array([u == unit for u in units]) for unit in _UNITS}
 
 
 # --- the whole cohort ----------------------------------------------------------------------
@@ -220,13 +222,13 @@ def _fractions(cohort: CohortTables) -> float:
 
 def _thins_out(cohort: CohortTables, line: Timeline) -> bool:
     """Whether visits come less often with time, and never on many days one after another."""
-    assert cohort.visits is not None  # there are gaps between visits
+    visits = cohort.tables[names.VISITS]
     seen = pd.DataFrame(
-        {"who": line.who[names.VISITS], "day": cohort.visits[names.DAY].to_numpy(dtype=float)}
+        {"who": line.who[names.VISITS], "day": visits[names.DAY].to_numpy(dtype=float)}
     ).drop_duplicates()
     seen = seen.sort_values(["who", "day"])
     gaps = seen.groupby("who")["day"].diff()
     middle = float(np.median(seen["day"]))
     early, late = gaps[seen["day"] <= middle].median(), gaps[seen["day"] > middle].median()
-    daily = (gaps == 1.0).groupby(seen["who"]).sum().quantile(0.9)
+    daily = (gaps == 1.0).astype(float).groupby(seen["who"]).sum().quantile(0.9)
     return bool(late >= 2.0 * early and daily < 7)

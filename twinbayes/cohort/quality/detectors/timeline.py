@@ -61,7 +61,7 @@ def timeline_of(cohort: CohortTables) -> Timeline:
     index = pd.Index(cohort.patient_ids)
     n = len(index)
     who = {
-        table: index.get_indexer(frame[names.PATIENT_ID])
+        table: index.get_indexer(pd.Index(frame[names.PATIENT_ID]))
         for table, frame in cohort.tables.items()
         if names.PATIENT_ID in frame
     }

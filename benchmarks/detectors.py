@@ -1,0 +1,234 @@
+"""Plant errors in simulated registries; print what detectors find, and say of honest ones.
+
+    python benchmarks/detectors.py [--registries 100] [--seed 1] [--only NAME ...] [--write]
+
+Registries differ in size (60 to 600), follow-up, number of centres, and how much subgroups and
+centres differ. Each is looked at as it is, with every error and with every innocent relative.
+Prints one JSON object: for each error how often it was found, and what else was said;
+for honest registries how often anything was said; for published data all that was said. Seeds are
+drawn from the one that is given and are part of the object. With `--write` it becomes
+docs/evidence/detectors.json. Published data need TWINBAYES_SHARED (see README, "Data").
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from planted_errors import ERRORS, INNOCENT, Planted, Tables
+from twinbayes.cohort import Cohort, cohort_from_tables, read_cohort
+from twinbayes.cohort.quality.detectors.finding import Finding
+from twinbayes.cohort.quality.detectors.table import findings_of
+from twinbayes.datasets.simulated.numbers import registry_truth
+from twinbayes.datasets.simulated.simulate import simulate_registry
+from twinbayes.errors import CohortError
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+TARGET: Final = ROOT / "docs" / "evidence" / "detectors.json"
+SHARED: Final = Path(os.environ.get("TWINBAYES_SHARED", ROOT.parent / "shared")) / "data"
+SIZES: Final = (60, 90, 120, 240, 400, 600)
+FOLLOW_UP: Final = (4.0, 6.0, 8.0, 12.0)  # years
+SPREADS: Final = (0.0, 1.0, 2.0)  # times the effects of subgroups, and of centres
+CENTRES: Final = (1, 2, 3, 5)
+PUBLISHED: Final = {
+    "amlsg": "aml_amlsg/upstream",
+    "cml": "cml_bcrabl",
+    "ebmt3": "hsct_mstate/ebmt3.csv",
+    "ebmt4": "hsct_mstate/ebmt4.csv",
+    "pbc2": "joint_benchmarks",
+}
+
+
+@cache
+def _registry(seed: int, n_centres: int | None) -> tuple[dict[str, Any], Tables]:
+    rng = np.random.default_rng([seed, 0])
+    kind = {
+        "n": int(rng.choice(SIZES)),
+        "years": float(rng.choice(FOLLOW_UP)),
+        "subgroups": float(rng.choice(SPREADS)),
+        "centre_effects": float(rng.choice(SPREADS)),
+        "centres": int(rng.choice(CENTRES if n_centres is None else (n_centres,))),
+    }
+    truth = registry_truth()
+    truth = replace(
+        truth,
+        subgroup_effect=truth.subgroup_effect * kind["subgroups"],
+        treatment_deviation=truth.treatment_deviation * kind["subgroups"],
+        centre_effect=truth.centre_effect * kind["centre_effects"],
+    )
+    cohort, _ = simulate_registry(
+        seed=seed, n_patients=kind["n"], truth=truth, follow_up_years=kind["years"]
+    )
+    tables = dict(cohort.tables)
+    letters = "ABCDE"
+    merged = {
+        f"centre_{c}": f"centre_{letters[min(k, kind['centres'] - 1)]}"
+        for k, c in enumerate(letters)
+    }
+    patients = tables["patients"]
+    tables["patients"] = patients.assign(centre=patients["centre"].map(merged).astype("str"))
+    return kind, tables
+
+
+def registry(seed: int, n_centres: int | None = None) -> tuple[dict[str, Any], Tables]:
+    """Simulate one registry of many kinds, and say which; its tables may be exchanged."""
+    kind, tables = _registry(seed, n_centres)
+    return kind, dict(tables)
+
+
+def said(tables: Tables) -> tuple[Finding, ...] | None:
+    """What detectors find; None where the data contract refuses the tables."""
+    try:
+        return findings_of(cohort_from_tables("planted", tables, simulated=True))
+    except CohortError:
+        return None
+
+
+def is_found(planted: Planted, finding: Finding) -> bool:
+    """Whether a finding names what was planted."""
+    return (
+        finding.detector == planted.detector
+        and planted.column in (None, finding.column)
+        and planted.centre in (None, finding.centre)
+        and planted.table in (None, finding.table)
+    )
+
+
+def belongs(planted: Planted, finding: Finding) -> bool:
+    """Whether a finding is about the same error, by whatever place."""
+    return finding.detector == planted.detector
+
+
+def code_hash() -> str:
+    """SHA-256 of what the detectors do: figures measured with other code are stale.
+
+    Comments, docstrings and layout do not count.
+    """
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "twinbayes/cohort/quality/detectors").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and body and _is_text(body[0]):
+                del body[0]
+        digest.update(f"{path.name}\0{ast.dump(tree)}\0".encode())
+    return digest.hexdigest()
+
+
+def _is_text(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _seeds(seed: int, n: int) -> list[int]:
+    return [int(s) for s in np.random.default_rng(seed).choice(10**6, n, replace=False)]
+
+
+def measure_errors(seeds: list[int], only: list[str]) -> dict[str, Any]:
+    """Each error in each registry: found, missed where, refused, and what else was said."""
+    out: dict[str, Any] = {}
+    for number, name in enumerate(ERRORS):
+        if only and name not in only:
+            continue
+        found, refused, missed, beside = 0, 0, [], Counter()
+        for seed in seeds:
+            # an error of one centre needs two
+            few = "centre" in name
+            kind, tables = registry(seed)
+            if few and kind["centres"] == 1:
+                kind, tables = registry(seed, 2 + seed % 2)
+            planted = ERRORS[name](tables, np.random.default_rng([seed, 1, number]))
+            findings = said(tables)
+            if findings is None:
+                refused += 1
+                missed.append({"seed": seed, **kind})
+                continue
+            if any(is_found(planted, one) for one in findings):
+                found += 1
+            else:
+                missed.append({"seed": seed, **kind})
+            beside.update({one.detector for one in findings if not belongs(planted, one)})
+        out[name] = {
+            "found": found, "of": len(seeds), "refused": refused, "missed": missed,
+            "beside": dict(beside),
+        }  # fmt: skip
+        print(name, json.dumps(out[name])[:300], file=sys.stderr, flush=True)
+    return out
+
+
+def measure_honest(seeds: list[int], only: list[str]) -> dict[str, Any]:
+    """Registries as they are, and each innocent relative: whether anything is said."""
+    out: dict[str, Any] = {}
+    for number, name in enumerate(("as simulated", *INNOCENT)):
+        if only and name not in only:
+            continue
+        accused, alarms = [], Counter()
+        for seed in seeds:
+            kind, tables = registry(seed)
+            if name in INNOCENT:
+                INNOCENT[name](tables, np.random.default_rng([seed, 2, number]))
+            findings = said(tables)
+            assert findings is not None, name
+            if findings:
+                accused.append({"seed": seed, **kind})
+                alarms.update({f"{one.detector}: {one.column}" for one in findings})
+        out[name] = {
+            "accused": len(accused), "of": len(seeds), "alarms": dict(alarms), "where": accused,
+        }  # fmt: skip
+        print(name, json.dumps(out[name])[:300], file=sys.stderr, flush=True)
+    return out
+
+
+def measure_published() -> dict[str, list[str]]:
+    """All that is said of the cohorts of the adapters."""
+    read: dict[str, Cohort] = {
+        name: read_cohort(SHARED / place, adapter=name) for name, place in PUBLISHED.items()
+    }
+    return {name: [one.sentence for one in findings_of(c)] for name, c in read.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--registries", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--only", nargs="+", choices=["as simulated", *ERRORS, *INNOCENT], default=[]
+    )
+    parser.add_argument("--write", action="store_true")
+    chosen = parser.parse_args()
+    started, seeds = time.process_time(), _seeds(chosen.seed, chosen.registries)
+    evidence = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "detectors": code_hash(),
+        "seed": chosen.seed,
+        "seeds": seeds,
+        "errors": measure_errors(seeds, chosen.only),
+        "honest": measure_honest(seeds, chosen.only),
+        "published": measure_published() if SHARED.is_dir() else None,
+    }
+    evidence["cpu_s"] = round(time.process_time() - started, 1)
+    if chosen.write:
+        TARGET.write_text(json.dumps(evidence, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(evidence))
+
+
+if __name__ == "__main__":
+    main()
