@@ -43,11 +43,11 @@ class _Shift:
     @property
     def factor(self) -> float | None:
         """The factor of units that the ratio is near, or None."""
-        for factor in _FACTORS:
-            for exact in (np.log(factor), -np.log(factor)):
-                if abs(self.log_ratio - exact) < np.log(_TOLERANCE) + 2.0 * self.error:
-                    return float(np.exp(exact))
-        return None
+        exact = np.log(_FACTORS) * np.sign(self.log_ratio)
+        distance = np.abs(self.log_ratio - exact)
+        if distance.min() > np.log(_TOLERANCE) + 2.0 * self.error:
+            return None
+        return float(np.exp(exact[distance.argmin()]))
 
 
 def centre_units(cohort: CohortTables, line: Timeline) -> Iterator[Finding]:
