@@ -4,10 +4,11 @@
 
 Registries differ in size (60 to 600), follow-up, number of centres, and how much subgroups and
 centres differ. Each is looked at as it is, with every error and with every innocent relative.
-Prints one JSON object: for each error how often it was found, and what else was said;
-for honest registries how often anything was said; for published data all that was said. Seeds are
-drawn from the one that is given and are part of the object. With `--write` it becomes
-docs/evidence/detectors.json. Published data need TWINBAYES_SHARED (see README, "Data").
+Prints one JSON object: for each error how often it was found, and what else was said; for honest
+registries how often anything was said; for published data all that was said. Seeds are drawn from
+the one that is given and are part of the object. With `--write` it becomes
+docs/evidence/detectors.json, in which figures of the same seeds and detectors that are not measured
+anew stay. Published data need TWINBAYES_SHARED (see README, "Data").
 """
 
 from __future__ import annotations
@@ -226,6 +227,11 @@ def main() -> None:
     }
     evidence["cpu_s"] = round(time.process_time() - started, 1)
     if chosen.write:
+        kept = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.exists() else {}
+        if all(kept.get(k) == evidence[k] for k in ("detectors", "seed", "seeds")):
+            for part in ("errors", "honest"):
+                evidence[part] = {**kept[part], **evidence[part]}
+            evidence["cpu_s"] = round(evidence["cpu_s"] + kept["cpu_s"], 1)
         TARGET.write_text(json.dumps(evidence, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(evidence))
 

@@ -379,6 +379,34 @@ def treated_elsewhere(tables: Tables, rng: Rng) -> None:
     tables["visits"] = visits
 
 
+def referral(tables: Tables, rng: Rng) -> None:
+    """One centre takes over patients in remission: hardly any residual disease at any visit."""
+    there = _of(tables, centre_with(tables, rng, 5))
+    visits = tables["visits"].copy()
+    some = visits["patient_id"].isin(there) & (visits["marker"] == "residual_disease_pct")
+    low = np.minimum(
+        visits.loc[some, "value"], np.round(rng.lognormal(-3, 0.8, int(some.sum())), 3)
+    )
+    visits.loc[some, "value"] = np.maximum(low, 0.01)
+    tables["visits"] = visits
+
+
+def said_twice(tables: Tables, rng: Rng) -> None:
+    """White cells in five columns: two units, a logarithm, a rounded value, and again."""
+    patients, variables = tables["patients"].copy(), tables["variables"]
+    white = patients["wbc_g_l"]
+    more = {
+        "w1": white * 1000,
+        "w2": np.log(white),
+        "w3": white.round(),
+        "w4": white,
+        "w5": white / 7,
+    }
+    row = {"table": "patients", "role": "covariate", "group": "clinical", "unit": "1"}
+    tables["patients"] = patients.assign(**more)
+    tables["variables"] = pd.concat([variables, DataFrame([{"name": n, **row} for n in more])])
+
+
 def twins(tables: Tables, rng: Rng) -> None:
     """Four pairs of identical twins: one age, sex, subgroup, centre and all lesions."""
     patients, genomics = tables["patients"].copy(), tables["genomics"].copy()
@@ -399,5 +427,7 @@ INNOCENT: Final[Mapping[str, Callable[[Tables, Rng], None]]] = {
     "year of diagnosis, and nobody dies": year_of_diagnosis,
     "baseline of a stable marker": baseline_of_marker,
     "a drug lowers a marker in one centre": treated_elsewhere,
+    "one centre takes over patients in remission": referral,
+    "a value in five columns": said_twice,
     "identical twins": twins,
 }

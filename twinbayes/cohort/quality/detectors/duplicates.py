@@ -30,6 +30,9 @@ _CHANCE: Final = 1e-4  # of one false pair in a cohort
 _YEAR: Final = 1.0  # ages of one person at two diagnoses may differ so much
 _TELLING: Final = 8  # columns whose pairs of equal values are looked at
 _SAME: Final = 30  # patients of one pair of values, beyond which it tells nothing
+# A column follows from another if of so many patients alike there so many are alike here.
+_ALIKE: Final = 0.1
+_FOLLOWS: Final = 0.6
 _VISITS: Final = 3  # first visits of each marker that are compared
 
 
@@ -72,6 +75,8 @@ def _pairs(cohort: CohortTables, line: Timeline) -> tuple[Ints, Ints]:
         if known.any():
             sizes = np.bincount(codes[known, k])
             logs[known, k] = -np.log(sizes[codes[known, k]] / known.sum())
+    apart = _apart(codes, logs)
+    codes, logs = codes[:, apart], logs[:, apart]
     first, second = _candidates(codes, logs)
     if not len(first):
         return none, none
@@ -109,6 +114,29 @@ def _days(line: Timeline) -> dict[str, Floats]:
         days[f"day {name}"] = np.where(again, np.nan, day)
         seen.append(day)
     return days
+
+
+def _apart(codes: Ints, logs: Floats) -> list[int]:
+    """Columns that do not follow from another one: a value in two units is no second evidence."""
+    n, width = codes.shape
+    order = np.argsort(-logs.mean(axis=0), kind="stable")
+    kept = np.ones(width, dtype=bool)
+    rare = (
+        np.array([np.exp(-logs[codes[:, k] >= 0, k]).mean() for k in range(width)]) < _FOLLOWS / 2
+    )
+    for place, k in enumerate(order):
+        if not kept[k]:
+            continue
+        who = np.flatnonzero(codes[:, k] >= 0)
+        who = who[np.argsort(codes[who, k], kind="stable")]
+        same = np.flatnonzero(np.diff(codes[who, k]) == 0)
+        if len(same) < max(_ALIKE * n, 10):
+            continue
+        a, b = codes[who[same]], codes[who[same + 1]]
+        known = (a >= 0) & (b >= 0)
+        follows = ((a == b) & known).sum(axis=0) > _FOLLOWS * np.maximum(known.sum(axis=0), 1)
+        kept[[j for j in order[place + 1 :] if follows[j] and rare[j]]] = False
+    return list(np.flatnonzero(kept))
 
 
 def _candidates(codes: Ints, logs: Floats) -> tuple[Ints, Ints]:

@@ -35,7 +35,8 @@ _SCREEN: Final = 0.07  # less: ranks among all are not those among the pairs
 _FEWEST_PAIRS: Final = 12
 _FEWEST_VALUES: Final = 8  # distinct ones
 _REMEDY: Final = (
-    "Leave the covariate out, or record when it became known: as a treatment, an event or a visit."
+    "Leave the covariate out unless it was known at the origin; what became known later is a "
+    "treatment, an event or a visit."
 )
 
 

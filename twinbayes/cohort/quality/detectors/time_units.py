@@ -38,6 +38,8 @@ _FEWEST_VALUES: Final = 20
 _FEWEST_PATIENTS: Final = 3
 # Whole cohort: nobody is followed longer than this.
 _LONGEST: Final = {"years": 60.0, "months": 480.0}
+# Days of a month or of a year, by which people divide.
+_LENGTHS: Final = (30.0, 30.4, 30.42, 30.4375, 30.44, 30.5, 365.0, 365.2425, 365.25)
 _VISITS: Final = "visits"
 _REMEDY: Final = "Compare some records with their source, and convert times to days"
 
@@ -217,7 +219,18 @@ def _fractions(cohort: CohortTables) -> float:
     else:
         days = cohort.events[names.DAY].to_numpy(dtype=float)
     days = days[days > 0]
-    return float(np.mean(np.abs(days - np.round(days)) > 1e-6)) if len(days) else 0.0
+    if not len(days) or not _is_typed(days):
+        return 0.0
+    return float(np.mean(np.abs(days - np.round(days)) > 1e-6))
+
+
+def _is_typed(days: Floats) -> bool:
+    """Whether fractions are those of months or years; those of clock times have no end."""
+    for whole, precision in ((100.0, 1e-6), *((length, 0.03) for length in _LENGTHS)):
+        scaled = days * whole
+        if np.mean(np.abs(scaled - np.round(scaled)) < precision) > 0.9:
+            return True
+    return False
 
 
 def _thins_out(cohort: CohortTables, line: Timeline) -> bool:

@@ -25,6 +25,7 @@ from twinbayes.cohort.tables import CohortTables
 _FACTORS: Final = (10.0, 100.0, 1000.0)
 _TOLERANCE: Final = 1.5
 _BOTH: Final = 0.6  # of the bar that first and last values pass on average, each passes so much
+_OUTSIDE: Final = 0.4  # share of a centre's values that are where those of others hardly are
 _FEWEST: Final = 5  # patients with values
 # Centres may differ so much, as a standard deviation of logs, for what patients they have.
 _HONEST: Final = 0.4
@@ -123,13 +124,27 @@ def _largest(rows: _Rows, bar: float) -> _Shift | None:
             continue
         differences, errors = _shifts(rows, there)
         beyond = np.abs(differences) / np.hypot(errors, _HONEST)
-        if np.prod(differences) > 0 and beyond.mean() > bar and beyond.min() > _BOTH * bar:
+        is_far = beyond.mean() > bar and beyond.min() > _BOTH * bar
+        if np.prod(differences) > 0 and is_far and _outside(rows.logs, there) > _OUTSIDE:
             found.append(
                 _Shift(int(place), int(sizes[place]), float(differences.mean()), float(errors[0]))
             )
     # Of two centres the smaller is named; of more, who is farthest away.
     found.sort(key=lambda s: s.size if n_centres == 2 else -abs(s.log_ratio))
     return next((shift for shift in found if shift.factor is not None), None)
+
+
+def _outside(logs: Floats, there: Bools) -> float:
+    """Share of values at the ends of the other side's, where only a tenth of these are.
+
+    The lesser of two: of the centre's at the ends of the others', and of the others' at the ends of
+    the centre's. Who takes over patients with low values has those that some of the others have.
+    """
+    shares = []
+    for here in (there, ~there):
+        low, high = np.quantile(logs[~here], (0.05, 0.95), axis=0)
+        shares.append(float(((logs[here] < low) | (logs[here] > high)).mean()))
+    return min(shares)
 
 
 def _shifts(rows: _Rows, there: Bools) -> tuple[Floats, Floats]:
