@@ -31,7 +31,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from planted_errors import ERRORS, INNOCENT, Planted, Tables
+from innocent_relatives import INNOCENT
+from planted_errors import ERRORS, Planted, Tables
 from twinbayes.cohort import Cohort, cohort_from_tables, read_cohort
 from twinbayes.cohort.quality.detectors.finding import Finding
 from twinbayes.cohort.quality.detectors.table import findings_of

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from detectors import PUBLISHED, code_hash
-from planted_errors import ERRORS, INNOCENT
+from innocent_relatives import INNOCENT
+from planted_errors import ERRORS
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from pandas import DataFrame, Series
 
-from planted_errors import ERRORS, INNOCENT, Planted, Tables
+from innocent_relatives import INNOCENT
+from planted_errors import ERRORS, Planted, Tables
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.cohort.quality.detectors.finding import Finding, findings_table
 from twinbayes.cohort.quality.detectors.table import findings_of
