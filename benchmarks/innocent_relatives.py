@@ -29,7 +29,7 @@ def _ends_by(tables: Tables, limit: Series) -> None:
 
 def begun_lately(tables: Tables, rng: Rng) -> None:
     """One centre has taken part for 30 to 150 days."""
-    ids = list(patients_of(tables, centre_with(tables, rng, 5)))
+    ids = sorted(patients_of(tables, centre_with(tables, rng, 5)))
     _ends_by(tables, Series(np.round(rng.uniform(15, rng.uniform(30, 150), len(ids))), index=ids))
 
 
