@@ -4,13 +4,13 @@
                                    [--processes 2] [--write]
 
 Registries differ in size (60 to 600), follow-up, number of centres, and how much subgroups and
-centres differ. Each is looked at as it is, with every error and, of the first half, with
-every innocent relative.
-Prints a line a registry to standard error, and one JSON object: for each error how often it was found, and what else was said; for honest
-registries how often anything was said; for published data all that was said. Seeds are drawn from
-the one that is given and are part of the object. With `--write` it becomes
-docs/evidence/detectors.json, in which figures of the same seeds and detectors that are not measured
-anew stay. Published data need TWINBAYES_SHARED (see README, "Data").
+centres differ. Each is looked at as it is, with every error and, of the first half, with every
+innocent relative. Prints a line a registry to standard error, and then one JSON object: for each
+error how often it was found, and what else was said; for honest registries how often anything was
+said; for published data all that was said. Seeds are drawn from the one that is given and are part
+of the object. With `--write` it becomes docs/evidence/detectors.json, in which figures of the same
+seeds and detectors that are not measured anew stay. Published data need TWINBAYES_SHARED (see
+README, "Data").
 """
 
 from __future__ import annotations
