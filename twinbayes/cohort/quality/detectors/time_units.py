@@ -31,8 +31,9 @@ _SMALLEST_CENTRE: Final = 3
 _SICKER: Final = 5.0  # early events may be so much more frequent for no fault of the records
 _AGREES: Final = 0.02  # chance of a kind's early events under that
 _EVIDENCE: Final = 11.0  # sum of -log of these chances
-# Patients: a kind is out of order beyond so many robust standard deviations of its lower half.
+# Patients: a kind is out of order beyond so many robust standard deviations.
 _DEVIATIONS: Final = 4.0
+_SKEW: Final = 1.5  # times its upper half, of logs, a kind's lower half may be as wide
 _SMALLEST_SPREAD: Final = 0.25  # of a log
 _FEWEST_VALUES: Final = 20
 _FEWEST_PATIENTS: Final = 3
@@ -171,8 +172,10 @@ def _patients(line: Timeline, looked_at: Bools) -> dict[str, Bools]:
         if known.sum() < _FEWEST_VALUES:
             continue
         logs = np.log(day[known])
-        quarter, middle = np.quantile(logs, (0.25, 0.5))
-        spread = max(1.4826 * (middle - quarter), _SMALLEST_SPREAD)
+        quarter, middle, above = np.quantile(logs, (0.25, 0.5, 0.75))
+        # Wrong times of some patients widen the lower half alone.
+        half = min(middle - quarter, _SKEW * (above - middle))
+        spread = max(1.4826 * half, _SMALLEST_SPREAD)
         far = known.copy()
         far[known] = logs < middle - max(_DEVIATIONS * spread, np.log(8.0))
         between = known & ~far & (np.log(np.where(known, day, 1.0)) < middle - np.log(_AS_LONG))
