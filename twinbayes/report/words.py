@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -31,7 +31,7 @@ class Living:
     Attributes
     ----------
     phrase
-        Completes "about 62 would be …".
+        Completes "about 62 would be …"; empty where the model knows no end.
     noun
         Names the quantity.
     note
@@ -53,6 +53,8 @@ class Living:
                 "not having died."
             )
             return cls("not have died", "not having died", note)
+        if not look.dead:
+            return cls("", "", "Death is not in the model.")
         if not any("dea" in s for s in look.dead) or any("or_dead" in s for s in look.dead):
             what = " or ".join(state_words(s).removeprefix("in ") for s in look.dead)
             return cls(f"be free of this event: {what}", "freedom from the event")
@@ -94,6 +96,9 @@ def forecast_sentences(
     """Say how many of a hundred people like this one would be where, at each horizon."""
     one = forecast.isel({PATIENT: 0})
     label = interval_words(forecast.attrs["interval_probability"], forecast.attrs["interval_kind"])
+    if not living.phrase:
+        yield from _state_sentences(forecast, look, horizons, label)
+        return
     for k, day in enumerate(horizons):
         at = one.sel({TIME: day}, method="nearest")
         n = per_hundred(at[SURVIVAL])
@@ -115,6 +120,49 @@ def forecast_sentences(
         if is_beyond(forecast, day):
             yield beyond_sentence(day)
         yield f"{people} {n} {bounds} would {living.phrase} {duration_words(day)} from now{also}."
+
+
+def _state_sentences(
+    forecast: xr.Dataset, look: StateLook, horizons: Sequence[float], label: str
+) -> Iterator[str]:
+    """Say in which state most would be, where the model knows no end; nothing of a single state."""
+    if len(look.alive) < 2:
+        return
+    for k, day in enumerate(horizons):
+        states = forecast.isel({PATIENT: 0}).sel({TIME: day}, method="nearest")
+        share = {s: float(states[STATE_PROBABILITY].sel({STATE: s})) for s in look.alive}
+        largest = max(share, key=share.__getitem__)
+        at = states.sel({STATE: largest})
+        n = per_hundred(at[STATE_PROBABILITY])
+        low, high = (at[f"{STATE_PROBABILITY}_{side}"] for side in ("lower", "upper"))
+        people = "Of 100 people like this one, about" if k == 0 else "About"
+        bounds = range_words(low, high, label if k == 0 else "interval")
+        if is_beyond(forecast, day):
+            yield beyond_sentence(day)
+        where = state_words(largest)
+        yield f"{people} {n} {bounds} would be {where} {duration_words(day)} from now."
+
+
+def count_sentences(
+    counts: Mapping[str, xr.Dataset], forecast: xr.Dataset, horizons: Sequence[float]
+) -> Iterator[str]:
+    """Say how many of each event that recurs are to be expected, at each horizon."""
+    label = interval_words(forecast.attrs["interval_probability"], forecast.attrs["interval_kind"])
+    for name, one in counts.items():
+        for day in horizons:
+            at = one.sel({TIME: day}, method="nearest")
+            if is_beyond(forecast, day):
+                yield beyond_sentence(day)
+            yield (
+                f"Within {duration_words(day)} this person is to expect {number_words(at)} times "
+                f"{words(name)} on average ({label} of that average)."
+            )
+
+
+def number_words(at: xr.Dataset) -> str:
+    """Return ``5.0 (2.1 to 9.3)`` of an expected number."""
+    mean, low, high = (float(at[k]) for k in ("mean", "lower", "upper"))
+    return f"{mean:.1f} ({low:.1f} to {high:.1f})"
 
 
 def beyond_sentence(day: float) -> str:

@@ -19,7 +19,18 @@ from twinbayes.errors import TwinbayesError, TwinError, is_number, told
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
 from twinbayes.model.courses.reporting import Reporting
-from twinbayes.names import DAYS_PER_YEAR, POSTERIOR, SUBGROUP, SUBGROUP_EFFECT, TRANSITION
+from twinbayes.names import (
+    CUMULATIVE_INCIDENCE,
+    DAYS_PER_YEAR,
+    EXPECTED_EVENTS,
+    PATIENT,
+    POSTERIOR,
+    RECURRENT_EVENT,
+    STATE,
+    SUBGROUP,
+    SUBGROUP_EFFECT,
+    TRANSITION,
+)
 from twinbayes.report.figures.look import StateLook, look_of, marks_of, state_words
 from twinbayes.report.patient.scenarios import Pair, default_scenarios, pair_of
 from twinbayes.report.words import Living
@@ -111,9 +122,33 @@ class PatientEvidence:
         return shown.get(self.subgroup, "0")
 
     @property
+    def counts(self) -> dict[str, xr.Dataset]:
+        """Expected number of each event that recurs: mean, lower and upper over time.
+
+        Of events within a state, and of entries into states that patients come back to.
+        """
+        one, graph = self.forecast.isel({PATIENT: 0}), self.fit.spec.graph
+        found = {}
+        for event in graph.recurrent_events:
+            at = one.sel({RECURRENT_EVENT: event})
+            found[event] = _three(at, EXPECTED_EVENTS)
+        moves = [t for t in graph.transitions if t.source != t.target]
+        back = {t.target for t in moves if graph.recurs(t.label)}
+        for state in graph.states[1:]:
+            if state in back:
+                found[state] = _three(one.sel({STATE: state}), CUMULATIVE_INCIDENCE)
+        return found
+
+    @property
     def main_horizon(self) -> float:
         """The day at which scenarios are compared in words: the middle one."""
         return self.horizons[len(self.horizons) // 2]
+
+
+def _three(at: xr.Dataset, name: str) -> xr.Dataset:
+    return xr.Dataset(
+        {"mean": at[name], "lower": at[f"{name}_lower"], "upper": at[f"{name}_upper"]}
+    )
 
 
 def collect_patient(

@@ -7,7 +7,9 @@ import xarray as xr
 
 from twinbayes.names import (
     DAYS_PER_YEAR,
+    EXPECTED_EVENTS,
     PATIENT,
+    RECURRENT_EVENT,
     RESTRICTED_MEAN_TIME,
     STATE,
     STATE_PROBABILITY,
@@ -22,9 +24,7 @@ from twinbayes.report.figures.look import (
 )
 from twinbayes.report.html import fragments as f
 from twinbayes.report.patient.evidence import PatientEvidence
-from twinbayes.report.words import (
-    per_hundred,
-)
+from twinbayes.report.words import number_words, per_hundred
 from twinbayes.twin.answers.follow_up import is_beyond
 
 
@@ -45,12 +45,14 @@ def numbers(evidence: PatientEvidence) -> f.Block:
             per_hundred(at[SURVIVAL]),
         )
         living = sum(people[s] for s in evidence.look.alive)
-        row = {
-            "from now": f"{duration_words(day)}{late}",
-            evidence.living.noun: _span(living, at, SURVIVAL),
-        }
-        for state in evidence.look.stacked:
+        row = {"from now": f"{duration_words(day)}{late}"}
+        if evidence.living.noun:
+            row[evidence.living.noun] = _span(living, at, SURVIVAL)
+        for state in evidence.look.stacked if len(evidence.look.stacked) > 1 else ():
             row[words(state)] = _span(people[state], at.sel({STATE: state}), STATE_PROBABILITY)
+        for name, one_count in evidence.counts.items():
+            expected = one_count.sel({TIME: day}, method="nearest")
+            row[f"{words(name)}, times expected"] = number_words(expected)
         rows.append(row)
     return f.table(
         pd.DataFrame(rows),
@@ -76,3 +78,29 @@ def time_in_states(evidence: PatientEvidence) -> f.Block:
         rows.append({"state": words(state), "months": f"{m:.1f} ({low:.1f} to {high:.1f})"})
     last = duration_words(float(one[TIME].values[-1]))
     return f.folded(f"Mean time in each state within {last}", f.table(pd.DataFrame(rows)))
+
+
+def count_differences(evidence: PatientEvidence, a: str, b: str) -> f.Block | None:
+    """Return expected events under two ways of treating, and their difference; None without any.
+
+    Parameters
+    ----------
+    a, b
+        What the two are called.
+    """
+    if evidence.contrast is None or RECURRENT_EVENT not in evidence.contrast.dims:
+        return None
+    one = evidence.contrast.isel({PATIENT: 0})
+    rows = []
+    for event in one[RECURRENT_EVENT].to_numpy():
+        for day in evidence.horizons:
+            at = one.sel({RECURRENT_EVENT: event}).sel({TIME: day}, method="nearest")
+            row = {"event": words(str(event)), "within": duration_words(day)}
+            for name, side in ((a, "a"), (b, "b"), ("difference", "difference")):
+                stem = f"{EXPECTED_EVENTS}_{side}"
+                m, low, high = (float(at[f"{stem}{s}"]) for s in ("", "_lower", "_upper"))
+                row[name] = f"{m:.1f} ({low:.1f} to {high:.1f})"
+            rows.append(row)
+    attrs = evidence.contrast.attrs
+    label = interval_words(attrs["interval_probability"], attrs["interval_kind"])
+    return f.table(pd.DataFrame(rows), caption=f"Expected number of events, mean and {label}")

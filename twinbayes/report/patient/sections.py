@@ -22,6 +22,7 @@ from twinbayes.names import (
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.contrast import contrast as contrast_picture
 from twinbayes.report.figures.contrast import icon_array
+from twinbayes.report.figures.counts import expected_counts
 from twinbayes.report.figures.look import (
     duration_words,
     interval_words,
@@ -41,11 +42,12 @@ from twinbayes.report.patient.notes import (
     late_entry,
     never_started,
 )
-from twinbayes.report.patient.numbers import numbers, time_in_states
+from twinbayes.report.patient.numbers import count_differences, numbers, time_in_states
 from twinbayes.report.words import (
     NOT_FOR_USE,
     agreeing_people,
     contrast_sentences,
+    count_sentences,
     forecast_sentences,
     scenario_words,
     uncertainty_sentences,
@@ -80,9 +82,11 @@ def read_aloud(evidence: PatientEvidence) -> f.Block:
     sentences = [
         " ".join(
             forecast_sentences(evidence.forecast, evidence.look, evidence.living, evidence.horizons)
-        )
+        ),
+        " ".join(count_sentences(evidence.counts, evidence.forecast, evidence.horizons)),
     ]
-    if evidence.contrast is not None:
+    sentences = [text for text in sentences if text]
+    if evidence.contrast is not None and evidence.living.phrase:
         sentences.append(
             " ".join(
                 contrast_sentences(
@@ -108,12 +112,22 @@ def forecast_picture(evidence: PatientEvidence) -> Picture:
     return occupation(evidence.forecast, evidence.look).marked(*evidence.marks)
 
 
+def counts_picture(evidence: PatientEvidence) -> Picture | None:
+    """Return how many events that recur are to be expected; None where none does."""
+    if not evidence.counts:
+        return None
+    attrs = evidence.forecast.attrs
+    found = expected_counts(evidence.counts, attrs["interval_probability"], attrs["interval_kind"])
+    return found.marked(*evidence.marks)
+
+
 def forecast(evidence: PatientEvidence) -> f.Block:
     """Return where the patient may be over time, as a picture and in numbers."""
     return f.block(
         beyond_follow_up(evidence.forecast),
         cut_short(evidence),
-        forecast_picture(evidence),
+        forecast_picture(evidence) if len(evidence.look.stacked) > 1 else None,
+        counts_picture(evidence),
         numbers(evidence),
         time_in_states(evidence),
     )
@@ -170,9 +184,16 @@ def contrast(evidence: PatientEvidence) -> f.Block:
             return f.not_provided("The model has no time-dependent treatment.")
         return f.not_provided("No treatment of the model can still start for this patient.")
     last = duration_words(float(evidence.contrast[TIME].values[-1]))
+    if not evidence.living.phrase:  # of survival the model says nothing
+        return f.block(
+            beyond_follow_up(evidence.contrast),
+            *never_started(evidence),
+            count_differences(evidence, *_names(evidence)),
+        )
     return f.block(
         beyond_follow_up(evidence.contrast),
         *never_started(evidence),
+        count_differences(evidence, *_names(evidence)),
         pictures[0],
         f.paragraph(
             f"Difference in mean time lived within {last}: "
