@@ -207,7 +207,8 @@ def patient_borrowing(
     Raises
     ------
     OptionError
-        Not one patient, one that the fit does not know, or an unknown intensity.
+        Not one patient, one that the fit does not know, an unknown intensity, or a model with a
+        frailty.
     TwinError
         The patient was no longer followed at the landmark.
     """
@@ -216,6 +217,12 @@ def patient_borrowing(
     for label in asked:
         require_known(label, labels, "intensity")
     _require_one(fit, who)
+    if fit.spec.events.frailty:
+        raise OptionError(
+            "Shares of one patient are not told where hazards have a frailty: the patient's own "
+            "record moves it in every draw, not only how the draws count. The forecast with and "
+            "without that record shows what it does."
+        )
     some = fit.thinned(draws)
     twin: Twin = some.twin(who, at=at)
     if fit.has_seen(twin.cohort)[0] and not twin.is_as_fitted:
