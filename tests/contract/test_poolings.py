@@ -131,6 +131,10 @@ def test_the_limits_cover_every_strategy() -> None:
     assert set(NEXT_TO_COMPLETE) - set(NEXT_TO_NONE) == {"power_prior"}
 
 
+#: Strategies whose models of patients are sampled among the quick tests.
+QUICK: Final = ("exchangeable", "exnex", "robust_map", "complete")
+
+
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("name", NEXT_TO_COMPLETE)
 def test_without_heterogeneity_every_strategy_pools_completely(
@@ -192,7 +196,11 @@ def patients_spec(spec: ModelSpec, pooling: Pooling, outcome: str) -> ModelSpec:
 @pytest.mark.parametrize(
     ("kind", "outcome"),
     [
-        pytest.param(kind, outcome, marks=[pytest.mark.slow] * (outcome == "trajectory"))
+        pytest.param(
+            kind,
+            outcome,
+            marks=[pytest.mark.slow] * (outcome == "trajectory" or kind not in QUICK),
+        )
         for kind, outcome in product(POOLINGS, PATIENT_OUTCOMES)
     ],
 )

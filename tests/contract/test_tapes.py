@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -53,6 +53,11 @@ FAMILIES: Final[dict[str, tuple[MarkerFamily, list[float]]]] = {
 }
 
 
+def some_slow(names: Iterable[str], quick: Collection[str]) -> list[Any]:
+    """All names as parameters, those that are not `quick` among the slow tests."""
+    return [n if n in quick else pytest.param(n, marks=pytest.mark.slow) for n in names]
+
+
 def is_recorded(model: pm.Model) -> bool:
     """Whether both tapes can be had and give numbers; an operation that fails raises its name."""
     tapes = record_model(model, kept_names(model))
@@ -67,7 +72,7 @@ def pooling(kind: str, source: str) -> Pooling:
     return found
 
 
-@pytest.mark.parametrize("name", DISEASES)
+@pytest.mark.parametrize("name", some_slow(DISEASES, ("aml", "cml", "registry", "retinopathy")))
 def test_every_disease_is_recorded(name: str, cohort_of: Callable[[str], Cohort]) -> None:
     assert is_recorded(tb.assemble(tb.disease(name), cohort_of(name)))
 
@@ -122,7 +127,7 @@ def with_marker(family: MarkerFamily, strategy: Pooling) -> ModelSpec:
     )
 
 
-@pytest.mark.parametrize("kind", POOLINGS)
+@pytest.mark.parametrize("kind", some_slow(POOLINGS, ("exchangeable", "horseshoe")))
 def test_every_pooling_strategy_of_patients_is_recorded(kind: str) -> None:
     family, values = FAMILIES["Normal"]
     spec = with_marker(family, pooling(kind, "two"))
@@ -139,7 +144,7 @@ def test_no_family_is_left_out() -> None:
     assert families - {"MarkerFamily"} == set(FAMILIES)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", some_slow(FAMILIES, ("Normal", "Ordinal")))
 def test_every_family_of_markers_is_recorded(name: str) -> None:
     family, values = FAMILIES[name]
     priors = tb.load_priors("pbc")

@@ -196,13 +196,18 @@ def sections_with_counts(fit: Fit) -> str:
 
 SIZES = [
     ((30, 24, 9, 4, 2), 1),
-    ((25, 5, 5, 5), 3),
-    ((60, 40, 30, 20, 15, 10, 8, 6), 6),
     # what several lines and sections tell together: starts of treatments, and who was treated
-    ((40, 17, 12, 8, 6, 5, 1), 2),
     ((34, 28, 18, 12, 6, 4, 2, 2), 773),
-    ((38, 16, 13), 215),
     ((6, 1, 4, 4, 1, 1), 705),
+    *(
+        pytest.param(sizes, seed, marks=pytest.mark.slow)
+        for sizes, seed in (
+            ((25, 5, 5, 5), 3),
+            ((60, 40, 30, 20, 15, 10, 8, 6), 6),
+            ((40, 17, 12, 8, 6, 5, 1), 2),
+            ((38, 16, 13), 215),
+        )
+    ),
 ]
 
 
