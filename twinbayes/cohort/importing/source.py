@@ -34,6 +34,12 @@ class SourceTable:
         Numbers of rows that hold nothing.
     labels
         Column -> code -> what the code means, where the source has a data dictionary.
+    left_out
+        Number of each row that is no data -> rule of `LISTED`; it is not among the rows.
+    meanings
+        Column -> what it means, for drafts of mappings, where the format defines it.
+    located
+        Number of a row -> where it stands, where the table is none of the files.
     """
 
     name: str
@@ -42,6 +48,9 @@ class SourceTable:
     numbers: Sequence[int]
     blank: Sequence[int] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    located: Callable[[int], str] | None = None
 
     def places(self, name: str) -> list[int]:
         """Positions of the columns that a header names, whatever its capitals and blanks."""

@@ -18,6 +18,7 @@ from twinbayes.cohort.importing.mapping.description import (
     TreatmentsPart,
     VisitsPart,
 )
+from twinbayes.cohort.importing.source import folded
 from twinbayes.discovery import declared_names
 
 #: Columns that a part may map besides declared variables.
@@ -93,6 +94,24 @@ def cells_of(part: Part) -> Iterator[tuple[tuple[str, ...], Cell]]:
             for key in ("start_day", "stop_day", "dose", "line"):
                 if (cell := getattr(given, key)) is not None:
                     yield ("treatments", name, key), cell
+
+
+def tables_read(mapping: MappingFile) -> set[str]:
+    """Names of the source tables that a mapping reads, folded."""
+    parts = [part for _, _, part in parts_of(mapping)]
+    looked_up = [cell.table for part in parts for _, cell in cells_of(part) if cell.table]
+    return {folded(name) for name in (*(part.table for part in parts), *looked_up)}
+
+
+def columns_read(mapping: MappingFile) -> set[str]:
+    """Names of the source columns that a mapping reads of any table, folded."""
+    out: set[str] = set()
+    for _, _, part in parts_of(mapping):
+        out.update(part.where)
+        for _, cell in cells_of(part):
+            out.update(cell.column, cell.patient, cell.where)
+            out.update(name for name in (cell.first, cell.last) if name is not None)
+    return {folded(name) for name in out}
 
 
 def is_day(where: tuple[str, ...]) -> bool:
@@ -184,7 +203,25 @@ def _check_cell(mapping: MappingFile, cell: Cell, place: Place, noted: Noted) ->
         noted.add(place, "date-format", "the origin is a date, and has no format")
     if cell.unit is not None:
         _check_unit(mapping, where, place, noted)
+    _check_lookup(cell, str(place[1]), where, place, noted)
     return form not in (None, DAYS)
+
+
+def _check_lookup(
+    cell: Cell, table: str, where: tuple[str, ...], place: Place, noted: Noted
+) -> None:
+    if cell.table is None:
+        for key in ("patient", "where", "first", "last"):
+            if getattr(cell, key):
+                text = f"{key!r} is of a column that is looked up, and 'table' is not there"
+                noted.add((*place, key), "contradiction", text)
+        return
+    if cell.first is not None and cell.last is not None:
+        noted.add(place, "contradiction", "give either first or last")
+    one_a_patient = table in OPEN or where[0] in ("events", "closing")
+    if not one_a_patient or where[-1] == names.PATIENT_ID:
+        text = "only columns of one row a patient are looked up in other tables"
+        noted.add((*place, "table"), "contradiction", text)
 
 
 def _check_unit(mapping: MappingFile, where: tuple[str, ...], place: Place, noted: Noted) -> None:

@@ -51,6 +51,22 @@ class Cell:
         default=None,
         metadata=_says("Unit of the column in UCUM, where it is not that of the variable."),
     )
+    table: str | None = field(
+        default=None, metadata=_says("Another table, in which the patient's row is looked up.")
+    )
+    patient: Words = field(
+        default=(), metadata=_says("Column of patients there; default: as the part calls it.")
+    )
+    where: Mapping[str, Words] = field(
+        default_factory=_nothing,
+        metadata=_says("Look up rows only where the column has one of the values."),
+    )
+    first: str | None = field(
+        default=None, metadata=_says("Of several rows the one that is first by this column.")
+    )
+    last: str | None = field(
+        default=None, metadata=_says("Of several rows the one that is last by this column.")
+    )
 
 
 type Cells = Mapping[str, Cell]
@@ -198,6 +214,10 @@ class MappingFile:
     )
     format: str | None = field(
         default=None, metadata=_says("Reader of the source; default: by what the source is.")
+    )
+    views: Words = field(
+        default=(),
+        metadata=_says("View definitions of SQL on FHIR beside this file, for FHIR."),
     )
     encoding: Literal["utf-8", "utf-16", "cp1252", "latin-1"] = field(
         default="utf-8", metadata=_says("Of text files.")
