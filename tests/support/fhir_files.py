@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from clinical_cohort import after, covariates_of, day_zero, genes_of, records, variables_of
 
+from clinical_cohort import after, covariates_of, day_zero, genes_of, records, variables_of
 from twinbayes.cohort import Cohort
 
 UCUM, LOINC = "http://unitsofmeasure.org", "http://loinc.org"
