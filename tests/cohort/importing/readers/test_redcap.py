@@ -147,5 +147,5 @@ def test_two_exports_beside_one_dictionary_are_refused(tmp_path: Path) -> None:
 
 def test_every_reader_is_found_and_says_what_it_reads() -> None:
     names = declared_names("twinbayes.cohort.importing.readers", "READERS")
-    assert set(names) == set(READERS) == {"csv", "excel", "redcap"}
+    assert set(names) == set(READERS) >= {"csv", "excel", "redcap", "fhir", "phenopackets"}
     assert all(reader.what for reader in READERS.values())

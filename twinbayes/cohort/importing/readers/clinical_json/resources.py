@@ -152,7 +152,7 @@ class Resources:
         return {**resource, "medicationCodeableConcept": code}
 
     def tables(self, called: Sequence[str], counted: str) -> list[SourceTable]:
-        """Every table, and a bare one for each type that no view reads.
+        """Tables of which there are resources, and bare ones of types that no view reads.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class Resources:
             What the numbers of places count: ``line`` or ``entry``.
         """
         out = []
-        for table in (t for several in self._tables.values() for t in several):
+        for table in (t for several in self._tables.values() for t in several if t.files):
             view = table.flattening.view
 
             def located(row: int, table: _Table = table) -> str:
