@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from twinbayes.cohort import Cohort
+from twinbayes.cohort.contract.validation import cohort_from_tables
+from twinbayes.datasets.simulated.simulate import simulate_registry
+from twinbayes.names import TABLES
 
 FIRST = datetime(1998, 11, 3)
 
@@ -49,3 +52,18 @@ def records(frame: Any) -> list[dict[str, Any]]:
         {str(k): v for k, v in row.items() if v is not None and v == v}
         for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
     ]
+
+
+def few_patients(n: int) -> Cohort:
+    """A small registry: the first patients of a simulated one, and few of its variables."""
+    whole = simulate_registry(seed=5, n_patients=40)[0]
+    of_tables = {name: getattr(whole, name) for name in TABLES if name != "variables"}
+    rest = [*covariates_of(whole)[2:], *genes_of(whole)[2:]]
+    tables = {
+        name: frame[frame["patient_id"].isin(whole.patient_ids[:n])].drop(
+            columns=[column for column in rest if column in frame]
+        )
+        for name, frame in of_tables.items()
+    }
+    tables["variables"] = whole.variables[~whole.variables["name"].isin(rest)]
+    return cohort_from_tables("few", tables, simulated=True)

@@ -33,6 +33,7 @@ CHOICES: Final = frozenset((
     "product", "rate", "reported", "scheduled", "serviced", "timing", "value",
 ))  # fmt: skip
 _BOOLEAN: Final = frozenset(("exists", "empty", "not"))
+_END_OF_TEXT: Final = -1  # as a token
 _DATED: Final = re.compile(r"T?[0-9]{2}|[0-9]{4}")
 
 
@@ -104,6 +105,7 @@ def by_fhirpathpy(
         "getReferenceKey": {"fn": reference_key, "arity": {0: [], 1: ["TypeSpecifier"]}},
     }
     try:
+        _require_grammatical(text)
         path: Any = fhirpathpy.compile(text, models["r4"], {"userInvocationTable": own})
     except Exception as error:  # its parser raises whatever it meets
         raise PathError("it is no FHIRPath") from error
@@ -117,6 +119,22 @@ def by_fhirpathpy(
             raise PathError("the path cannot be evaluated") from error
 
     return evaluate
+
+
+def _require_grammatical(text: str) -> None:
+    """Refuse text that fhirpathpy would mend by leaving out what it does not understand."""
+    import fhirpathpy.parser
+
+    grammar: Any = fhirpathpy.parser
+    lexer = grammar.FHIRPathLexer(grammar.InputStream(text))
+    lexer.recover = grammar.recover
+    tokens = grammar.CommonTokenStream(lexer)
+    parser = grammar.FHIRPathParser(tokens)
+    for part in (lexer, parser):
+        part.removeErrorListeners()
+    parser.expression()
+    if parser.getNumberOfSyntaxErrors() or tokens.LA(1) != _END_OF_TEXT:
+        raise PathError("it is no FHIRPath")
 
 
 class _Compiler:
@@ -206,6 +224,8 @@ class _Compiler:
             if node.parts[0].kind != "literal" or not isinstance(given, str):
                 raise NotSimpleError
             return _with_text(word, base, given)
+        if word == "not" and node.base is not None and n == 0:
+            return _negated(self._truth(node.base))
         if word in _PLAIN and n == 0:
             return _PLAIN[word](base)
         raise NotSimpleError
@@ -322,11 +342,7 @@ def _with_text(word: str, base: Path, given: str) -> Path:
 def _negated(base: Path) -> Path:
     def judge(items: Items) -> Items:
         found = base(items)
-        if not found:
-            return []
-        if len(found) > 1 or not isinstance(found[0], bool):
-            raise PathError("'not' of what is neither true nor false")
-        return [not found[0]]
+        return [not found[0]] if found else []
 
     return judge
 
@@ -336,7 +352,6 @@ _PLAIN: Final[Mapping[str, Callable[[Path], Path]]] = {
     "last": lambda base: lambda items: base(items)[-1:],
     "exists": lambda base: lambda items: [bool(base(items))],
     "empty": lambda base: lambda items: [not base(items)],
-    "not": _negated,
     "getResourceKey": lambda base: lambda items: _resource_keys(base(items)),
 }
 
