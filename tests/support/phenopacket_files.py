@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pandas import DataFrame
 
 from clinical_cohort import after, covariates_of, day_zero, genes_of, records, variables_of
 from twinbayes.cohort import Cohort
@@ -91,6 +92,25 @@ def packets_of(cohort: Cohort) -> list[dict[str, Any]]:
                          "phenopacketSchemaVersion": "2.0", "resources": []},
         })  # fmt: skip
     return out
+
+
+def loss_ledger(cohort: Cohort) -> DataFrame:
+    """What phenopackets cannot carry: cells in are cells carried and cells lost."""
+    assert cohort.genomics is not None
+    assert cohort.visits is not None
+    assert cohort.treatments is not None
+    genes = cohort.genomics[genes_of(cohort)]
+    cells = {
+        ("patients", "centre"): (cohort.n_patients, cohort.n_patients),
+        ("visits", "censored"): (len(cohort.visits), (cohort.visits["censored"] != "none").sum()),
+        ("genomics", "blank"): (genes.size, genes.isna().to_numpy().sum()),
+        ("treatments", "line"): (len(cohort.treatments), cohort.treatments["line"].notna().sum()),
+    }
+    rows = [
+        (*place, int(n), int(n - lost), int(lost), LOST[place])
+        for place, (n, lost) in cells.items()
+    ]
+    return DataFrame(rows, columns=["table", "column", "cells", "carried", "lost", "becomes"])
 
 
 def _by_patient(frame: Any) -> dict[str, list[dict[str, Any]]]:
