@@ -58,7 +58,6 @@ tables:
       marker: {column: code_loinc, values: {718-7: haemoglobin, 777-3: platelets}}
       value: value
       unit: unit
-      censored: comparator
   events:
     - table: patient
       columns: {patient_id: patient_id}

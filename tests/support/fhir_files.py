@@ -207,7 +207,7 @@ def mapping_of(cohort: Cohort) -> dict[str, Any]:
                 "where": {"code": list(markers)},
                 "columns": {
                     **person, "day": "effective", "value": "value", "unit": "unit",
-                    "marker": {"column": "code", "values": markers}, "censored": "comparator",
+                    "marker": {"column": "code", "values": markers},
                 },
             },
             "events": [

@@ -167,7 +167,7 @@ RESOURCES: list[tuple[str, Callable[[fhir.Resources], None], str, str]] = [
     ("sex-of-two", edit("Patient", gender=["male", "female"]), "view-several", "patient"),
     ("sex-an-object", edit("Patient", gender={"a": 1}), "view-no-cell", "patient"),
     ("sex-unknown", edit("Patient", gender="unknown"), "level-undeclared", "patient"),
-    ("comparator", valued(comparator="~"), "not-allowed", "observation"),
+    ("comparator", valued(comparator="~"), "not-a-number", "observation"),
     ("unit-unknown", valued(code="gramme"), "unit-unknown", "observation"),
     ("unit-of-time", valued(code="h"), "unit-incompatible", "observation"),
     ("unit-not-of-ucum", valued(system="http://x"), "unit-blank", "observation"),
@@ -229,7 +229,7 @@ def test_pipes_links_folders_and_packed_files_are_refused(
     irregular = "source-irregular"
     assert {k: v for k, v in rules.items() if v != "source-table-missing"} == {
         LAB: irregular, "Claim.ndjson": irregular, "Device.ndjson": irregular,
-        "file 5 by name": "source-packed",
+        "Group.ndjson.gz": "source-packed",
     }  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from twinbayes.cohort.importing.source import SourceTable
 from twinbayes.cohort.importing.usage import Usage
 
 _SEVERAL: Final = "rows of the patient say different things"
-_ORDER: Final = "the row is in no order: its cell is neither a date nor a number"
+_ORDER: Final = "a row of the patient is in no order: its cell is neither a date nor a number"
+_NO_ORDER: Final = "no row of the patient has a cell to order it by"
 
 
 @dataclass(slots=True)
@@ -73,10 +74,17 @@ class Lookup:
     ) -> int | Problem:
         """The one of a patient's rows that a cell is read from."""
         if order is not None:
-            ranks = [_rank(self.table.rows[row][order], mapping) for row in rows]
+            cells = [self.table.rows[row][order] for row in rows]
+            ranks = [_rank(cell, mapping) for cell in cells]
+            for cell, rank in zip(cells, ranks, strict=True):
+                if isinstance(cell, Problem):
+                    return cell
+                if rank is None and spelt(cell) is not None:
+                    return Problem("lookup-order", _ORDER)
+            # Rows without a cell to order them by are none to be taken.
             known = [rank for rank in ranks if rank is not None]
             if not known:
-                return Problem("lookup-order", _ORDER)
+                return Problem("lookup-order", _NO_ORDER)
             best = max(known) if last else min(known)
             rows = [row for row, rank in zip(rows, ranks, strict=True) if rank == best]
         said = {spelt(self.table.rows[row][value]) for row in rows}

@@ -233,7 +233,7 @@ class _Draft:
         elif "marker" in meant and "value" in meant:
             columns["marker"] = self._named(looked, "marker", names.VISITS)
             columns["value"] = self._cell(looked, meant["value"])
-            columns |= {key: meant[key] for key in ("unit", "censored") if key in meant}
+            columns |= {"unit": meant["unit"]} if "unit" in meant else {}
             parts[names.VISITS].append(_part(looked, columns, "marker"))
         else:
             numbers = [c for c in looked.rest() if looked.kinds[c].what == "number"]

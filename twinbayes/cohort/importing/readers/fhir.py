@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from twinbayes.cohort.importing.readers.clinical_json.files import (
 )
 from twinbayes.cohort.importing.readers.clinical_json.flattening import Flattening
 from twinbayes.cohort.importing.readers.clinical_json.references import References, urn_key
+from twinbayes.cohort.importing.readers.clinical_json.resource_types import RESOURCE_TYPES
 from twinbayes.cohort.importing.readers.clinical_json.resources import (
     MEDICATION,
     NO_RESOURCE,
@@ -37,6 +39,11 @@ _TYPE: Final = re.compile(r'"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
 _KINDS: Final = ("collection", "transaction", "batch", "searchset", "document")
 _MOST_FAULTS: Final = 100  # of one file
 _MODIFIER: Final = "modifierExtension"
+_DELETE: Final = '"DELETE"'
+_BUNDLE: Final = "Bundle"
+_BUNDLE_LINE: Final = Problem(
+    "resource-type", "a bundle in a line says what is deleted, and nothing else; others are JSON"
+)
 _NO_ENTRY: Final = Problem("bundle-entry", "the entry has no resource")
 
 
@@ -57,7 +64,7 @@ def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[Sourc
     flattenings = _flattenings(mapping, references, faults)
     if not files or flattenings is None:
         return []
-    names = [called(one, k) for k, one in enumerate(files)]
+    names = [called(one, k, RESOURCE_TYPES) for k, one in enumerate(files)]
     reading = _Reading(files, names, path if path.is_dir() else None, faults)
     resources = Resources(flattenings, references, reading.deleted())
     for k in reading.in_order():
@@ -110,19 +117,18 @@ class _Reading:
 
     def deleted(self) -> set[tuple[str, str]]:
         """Type and identifier of what bundles say is deleted."""
-        out: set[tuple[str, str]] = set()
+        found: list[Any] = []
         for k, path in enumerate(self._files):
-            if path.suffix.lower() != JSON:
-                continue
-            text = text_of(path, self._names[k], Faults(), self._folder)
-            if text is None or '"DELETE"' not in text:
-                continue
-            for _, entry in self._entries(k, Faults()):
-                request = entry.get("request") if isinstance(entry, dict) else None
-                if isinstance(request, dict) and request.get("method") == "DELETE":
-                    parts = str(request.get("url")).split("/")
-                    out.add((parts[-2], parts[-1]) if len(parts) > 1 else ("", ""))
-        return out
+            if path.suffix.lower() == JSON:
+                text = text_of(path, self._names[k], Faults(), self._folder)
+                if text is not None and _DELETE in text:
+                    found += [entry for _, entry in self._entries(k, Faults())]
+            elif _type_of(path) == _BUNDLE:
+                for _, text in lines_of(path, self._names[k], Faults(), self._folder):
+                    with contextlib.suppress(JsonError):  # told when the line is read
+                        found += [e for key, e in entries(text, "entry") if key == "entry"]
+        urls = (str(entry["request"].get("url")).split("/") for entry in found if _deletes(entry))
+        return {(url[-2], url[-1]) for url in urls if len(url) > 1}
 
     def in_order(self) -> list[int]:
         """Positions of files, those of medications first: others refer to them."""
@@ -137,11 +143,11 @@ class _Reading:
         for number, text in lines_of(self._files[k], self._names[k], self._faults, self._folder):
             if self._found[k] >= _MOST_FAULTS:
                 return
-            if kind is not None and not resources.is_read(kind) and kind != MEDICATION:
+            if kind not in (None, MEDICATION, _BUNDLE) and not resources.is_read(kind):
                 # Of what no table is made the lines are counted, and the type is all that is read.
                 told = _TYPE.match(text, 1)
                 if told is not None and told[1] == kind:
-                    resources.count(kind)
+                    resources.count(str(kind))
                     continue
             try:
                 resource = parse(text)
@@ -149,9 +155,12 @@ class _Reading:
                 self._note(k, number, error.problem)
                 continue
             own = resource.get("resourceType") if isinstance(resource, dict) else None
-            kind = kind or (own if isinstance(own, str) and own.isalpha() else None)
+            kind = kind or (own if _is_type(own) else None)
             if kind is None or own != kind:
                 self._note(k, number, NO_RESOURCE if kind is None else _other_type())
+                continue
+            if kind == _BUNDLE and not _only_deletes(resource):
+                self._note(k, number, _BUNDLE_LINE)
                 continue
             self._take(resource, _MODIFIER in text, k, number, resources)
 
@@ -162,9 +171,8 @@ class _Reading:
         urls: dict[str, tuple[str, str]] = {}
         for n, entry in self._entries(k, self._faults, head):
             resource = entry.get("resource") if isinstance(entry, dict) else None
-            if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-                deletes = isinstance(entry, dict) and isinstance(entry.get("request"), dict)
-                if not deletes or entry["request"].get("method") != "DELETE":
+            if not isinstance(resource, dict) or not _is_type(resource.get("resourceType")):
+                if not _deletes(entry):
                     self._note(k, n, _NO_ENTRY if resource is None else NO_RESOURCE)
                 continue
             url, own = entry.get("fullUrl"), resource.get("id")
@@ -226,7 +234,7 @@ class _Reading:
         if not head:
             return
         name = self._names[k]
-        if head.get("resourceType") != "Bundle":
+        if head.get("resourceType") != _BUNDLE:
             problem = "it is no Bundle; single resources stand in NDJSON files, one a line"
             self._faults.add("resource-type", name, problem)
         elif head.get("type") not in _KINDS:
@@ -247,6 +255,21 @@ class _Reading:
             what = "entry" if self._files[k].suffix.lower() == JSON else "line"
             text = f"{what} {number}: {problem.text}"
             self._faults.add(problem.rule, self._names[k], text, rows=[number])
+
+
+def _is_type(kind: object) -> bool:
+    return isinstance(kind, str) and kind in RESOURCE_TYPES
+
+
+def _deletes(entry: Any) -> bool:
+    """Whether an entry of a bundle says that a resource was deleted."""
+    request = entry.get("request") if isinstance(entry, dict) else None
+    return isinstance(request, dict) and request.get("method") == "DELETE"
+
+
+def _only_deletes(bundle: Mapping[str, Any]) -> bool:
+    found = bundle.get("entry", [])
+    return isinstance(found, list) and all(_deletes(entry) for entry in found)
 
 
 def _other_type() -> Problem:

@@ -2,7 +2,7 @@
 
 What is simple is a matter of speed alone: both ways give the same, which tests hold them to. Simple
 are members, ``where``, ``first``, ``last``, ``[n]``, ``ofType`` of elements of several types,
-``exists``, ``empty``, ``not``, ``select``, ``join``, ``extension``, the operators
+``exists``, ``empty``, ``not``, ``select``, ``join``, ``toString``, ``extension``, the operators
 ``= != and or | &``, and the two keys of SQL on FHIR.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from twinbayes.cohort.importing.cells.values import Problem
@@ -328,7 +329,9 @@ def _joined(left: Path, right: Path) -> Path:
 def _with_text(word: str, base: Path, given: str) -> Path:
     if word == "extension":
         extensions = _member("extension", base)
-        return lambda items: [e for e in extensions(items) if e.get("url") == given]
+        return lambda items: [
+            e for e in extensions(items) if isinstance(e, dict) and e.get("url") == given
+        ]
 
     def join(items: Items) -> Items:
         found = base(items)
@@ -347,11 +350,25 @@ def _negated(base: Path) -> Path:
     return judge
 
 
+def _spelt(base: Path) -> Path:
+    def text(items: Items) -> Items:
+        found = base(items)
+        if not found:
+            return []
+        value = found[0]
+        if len(found) > 1 or isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise PathError("'toString' of what is no text and no number")
+        return [value if isinstance(value, str) else str(Decimal(str(value)))]
+
+    return text
+
+
 _PLAIN: Final[Mapping[str, Callable[[Path], Path]]] = {
     "first": lambda base: lambda items: base(items)[:1],
     "last": lambda base: lambda items: base(items)[-1:],
     "exists": lambda base: lambda items: [bool(base(items))],
     "empty": lambda base: lambda items: [not base(items)],
+    "toString": _spelt,
     "getResourceKey": lambda base: lambda items: _resource_keys(base(items)),
 }
 

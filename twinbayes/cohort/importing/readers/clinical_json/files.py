@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ LONGEST_LINE: Final = 16 * 1024 * 1024  # bytes of one resource
 _LOOKED_AT: Final = 64 * 1024  # bytes by which a file is recognised
 _BOM: Final = b"\xef\xbb\xbf"
 #: Names that a server gives to files of one type; others may be those of patients.
-_OF_TYPE: Final = re.compile(r"[A-Z][A-Za-z]{2,40}(?:[._-][0-9]{1,3})?\.(?:nd)?json")
+_OF_TYPE: Final = re.compile(r"([A-Z][A-Za-z]{2,40})(?:[._-][0-9]{1,3})?\.ndjson(?:\.gz)?")
 
 
 def json_files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
@@ -47,9 +47,11 @@ def start_of(path: Path) -> str:
         return ""
 
 
-def called(path: Path, position: int) -> str:
+def called(path: Path, position: int, types: Collection[str]) -> str:
     """What messages call a file: its name may be a patient's, unless it is that of a type."""
-    return path.name if _OF_TYPE.fullmatch(path.name) else f"file {position + 1} by name"
+    found = _OF_TYPE.fullmatch(path.name)
+    known = found is not None and found[1] in types
+    return path.name if known else f"file {position + 1} by name"
 
 
 def lines_of(

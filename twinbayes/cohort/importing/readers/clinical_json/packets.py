@@ -83,7 +83,8 @@ class Packets:
         """Add a phenopacket that keeps to its form; returns what makes it unfit."""
         subject = packet["subject"]
         own = subject["id"]
-        known = {own, *(b.get("id") for b in packet.get("biosamples", ()))}
+        samples = (b.get("id") for b in packet.get("biosamples", ()) if isinstance(b, dict))
+        known = {own, *(sample for sample in samples if isinstance(sample, str))}
         genomic = list(_genomic(packet))
         if any(found["subjectOrBiosampleId"] not in known for found, _ in genomic):
             return _STRANGER

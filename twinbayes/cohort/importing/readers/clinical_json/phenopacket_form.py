@@ -27,7 +27,7 @@ type _Form = str | tuple[str, ...] | list[str]
 FORMS: Final[Mapping[str, Mapping[str, _Form]]] = {
     "Phenopacket": {
         "id": _TEXT, "subject": "Individual", "phenotypicFeatures": ["PhenotypicFeature"],
-        "measurements": ["Measurement"], "biosamples": ["Biosample"],
+        "measurements": ["Measurement"], "biosamples": [_ANY],
         "interpretations": ["Interpretation"], "diseases": ["Disease"],
         "medicalActions": ["MedicalAction"], "files": [_ANY], "metaData": "MetaData",
     },

@@ -18,12 +18,11 @@ MEDICATION: Final = "Medication"
 _MODIFIER: Final = "modifierExtension"
 _FIRST_ROW: Final = 2
 _WITHDRAWN: Final = frozenset(("entered-in-error", "refuted"))
-_LABELS: Final = {"comparator": {"<": "left", "<=": "left", ">": "right", ">=": "right"}}
 #: What columns of the packaged views mean, for drafts of mappings.
 MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
     "patient": {"death_date": "death", "identifier": "ignored"},
     "condition": {"code": "subgroup", "onset": "origin"},
-    "observation": {"effective": "date", "code": "marker", "comparator": "censored"},
+    "observation": {"effective": "date", "code": "marker"},
     "medication_administration": {"start": "start_day", "stop": "stop_day", "code": "treatment"},
     "medication_statement": {"start": "start_day", "stop": "stop_day", "code": "treatment"},
     "procedure": {"start": "start_day", "stop": "stop_day", "code": "treatment"},
@@ -176,7 +175,6 @@ class Resources:
                     rows=table.rows,
                     numbers=table.numbers,
                     left_out=table.left_out,
-                    labels={c: v for c, v in _LABELS.items() if c in view.columns},
                     meanings=MEANINGS.get(view.name, {}),
                     located=located,
                 )
