@@ -123,8 +123,9 @@ def test_what_is_withdrawn_or_no_data_is_listed_and_changes_nothing(
     assert listed(done) == {rule: rules.count(rule) for rule in set(rules)}
 
 
+@pytest.mark.parametrize("name", ["zz_deleted.json", "Bundle.ndjson"])
 def test_what_a_bundle_says_is_deleted_is_listed_and_changes_nothing(
-    few: Cohort, tmp_path: Path
+    few: Cohort, tmp_path: Path, name: str
 ) -> None:
     resources = fhir.resources_of(few)
     doubled = {**resources["Procedure"][0], "id": "gone"}
@@ -132,10 +133,20 @@ def test_what_a_bundle_says_is_deleted_is_listed_and_changes_nothing(
     source, mapping = written(tmp_path, few, resources)
     entry = {"request": {"method": "DELETE", "url": "Procedure/gone"}}
     gone = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
-    (source / "zz_deleted.json").write_text(json.dumps(gone))
+    (source / name).write_text(json.dumps(gone))
     done = run_import(source, mapping)
     assert done.cohort.fingerprint == few.fingerprint
     assert listed(done) == {"withdrawn": 1}
+
+
+def test_a_line_with_a_bundle_of_data_is_refused_and_not_lost(few: Cohort, tmp_path: Path) -> None:
+    resources = fhir.resources_of(few)
+    source, mapping = written(tmp_path, few, resources)
+    bundle = {"resourceType": "Bundle", "type": "collection",
+              "entry": [{"resource": resources["Procedure"][0]}]}  # fmt: skip
+    (source / "Bundle.ndjson").write_text(json.dumps(bundle))
+    with pytest.raises(CohortError, match="resource-type"):
+        tb.import_cohort(source, mapping, tell=None)
 
 
 def test_types_without_a_view_and_rows_of_no_part_are_told(few: Cohort, tmp_path: Path) -> None:

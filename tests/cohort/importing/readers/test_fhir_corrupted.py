@@ -53,6 +53,7 @@ LINES: list[tuple[str, Callable[[str], str], str]] = [
     ("a-list", lambda line: f"[{line}]", "resource-type"),
     ("a-text", lambda line: '"SIM"', "resource-type"),
     ("other-type", lambda line: line.replace("Observation", "Condition", 1), "resource-type"),
+    ("no-such-type", lambda line: line.replace("Observation", "Observatory", 1), "resource-type"),
     ("no-type", lambda line: line.replace("resourceType", "kind", 1), "resource-type"),
     ("type-no-text", lambda line: line.replace('"Observation"', "7", 1), "resource-type"),
 ]
@@ -126,6 +127,16 @@ def emptied(kind: str) -> Callable[[fhir.Resources], None]:
     return lambda resources: resources.pop(kind) and None
 
 
+def contact(end: str) -> Callable[[fhir.Resources], None]:
+    """Another contact of a patient who is alive, which may be the last."""
+
+    def change(resources: fhir.Resources) -> None:
+        one = resources["Encounter"][0]
+        resources["Encounter"].append({**one, "id": "again", "period": {"end": end}})
+
+    return change
+
+
 MODIFIER = [{"url": "http://x.example", "valueBoolean": True}]
 COMPONENT = [{"code": {"text": "a"}, "valueInteger": 1, "modifierExtension": MODIFIER}]
 SERVER = "https://{}.example/Patient/"
@@ -166,6 +177,11 @@ RESOURCES: list[tuple[str, Callable[[fhir.Resources], None], str, str]] = [
      "lookup-several", "patient"),
     ("sex-of-two", edit("Patient", gender=["male", "female"]), "view-several", "patient"),
     ("sex-an-object", edit("Patient", gender={"a": 1}), "view-no-cell", "patient"),
+    ("dead-without-a-date", both(edit("Patient", deceasedDateTime=None),
+                                 edit("Patient", deceasedBoolean=True)),
+     "not-a-date", "patient"),
+    ("another-contact-of-a-month", contact("2001-05"), "date-partial", "patient"),
+    ("another-contact-of-no-date", contact("soon"), "not-a-date", "patient"),
     ("sex-unknown", edit("Patient", gender="unknown"), "level-undeclared", "patient"),
     ("comparator", valued(comparator="~"), "not-a-number", "observation"),
     ("unit-unknown", valued(code="gramme"), "unit-unknown", "observation"),
