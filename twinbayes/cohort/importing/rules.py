@@ -76,6 +76,7 @@ IMPORT_RULES: Final[dict[str, str]] = {
     "the mapping.",
     "unit-unknown": "Write the unit in UCUM, such as g/dL, 10*9/L or mmol/L.",
     "unit-incompatible": "Correct one of the two units; for mass to substance give molar_mass.",
+    "unit-other": "Say the unit of the column, and take rows of that unit by where.",
     "unit-blank": "Fill in the unit, or declare one unit for the column.",
     "censoring-contradiction": "Give the limit as '<0.01', or by the column of censoring; not "
     "differently by both.",

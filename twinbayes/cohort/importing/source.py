@@ -36,6 +36,8 @@ class SourceTable:
         Column -> code -> what the code means, where the source has a data dictionary.
     left_out
         Number of each row that is no data -> rule of `LISTED`; it is not among the rows.
+    units
+        Column -> the column with the unit of each of its cells, where the format defines it.
     meanings
         Column -> what it means, for drafts of mappings, where the format defines it.
     located
@@ -49,6 +51,7 @@ class SourceTable:
     blank: Sequence[int] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     left_out: Mapping[int, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
     located: Callable[[int], str] | None = None
 

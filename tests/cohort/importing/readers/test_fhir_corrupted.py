@@ -127,6 +127,16 @@ def emptied(kind: str) -> Callable[[fhir.Resources], None]:
     return lambda resources: resources.pop(kind) and None
 
 
+def covariate(**content: Any) -> Callable[[fhir.Resources], None]:
+    """Change the quantity of the first patient's age."""
+
+    def change(resources: fhir.Resources) -> None:
+        own = next(one for one in resources["Observation"] if one["code"]["text"] == "age years")
+        own["valueQuantity"].update(content)
+
+    return change
+
+
 def contact(end: str) -> Callable[[fhir.Resources], None]:
     """Another contact of a patient who is alive, which may be the last."""
 
@@ -177,6 +187,8 @@ RESOURCES: list[tuple[str, Callable[[fhir.Resources], None], str, str]] = [
      "lookup-several", "patient"),
     ("sex-of-two", edit("Patient", gender=["male", "female"]), "view-several", "patient"),
     ("sex-an-object", edit("Patient", gender={"a": 1}), "view-no-cell", "patient"),
+    ("covariate-of-other-unit", covariate(code="mo"), "unit-other", "patient"),
+    ("covariate-without-unit", covariate(code=None), "unit-other", "patient"),
     ("dead-without-a-date", both(edit("Patient", deceasedDateTime=None),
                                  edit("Patient", deceasedBoolean=True)),
      "not-a-date", "patient"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from types import MappingProxyType
 from typing import Any, Final
@@ -233,8 +234,23 @@ class Rows:
         cells = [self.table.rows[k][position] for k in self._taken]
         return header, cells, self.table.labels.get(header, {})
 
-    def _looked_up(self, cell: Cell) -> tuple[str | None, list[Any], Mapping[str, str]]:
-        """What another table says of the patient of each row."""
+    def units(self, cell: Cell) -> list[str | None] | None:
+        """The unit of each cell of a column, where the source has it beside the column."""
+        lookup = self._others.get(cell.table or "")
+        table = self.table if cell.table is None else None if lookup is None else lookup.table
+        places = [k for name in cell.column for k in (table.places(name) if table else ())]
+        named = table.units.get(table.header[places[0]]) if table and places else None
+        if named is None:
+            return None
+        beside = replace(cell, column=(named,), values={})
+        if cell.table is None:
+            return [None if u is None else str(u) for u in map(spelt, self._source(beside)[1])]
+        return [None if u is None else str(u) for u in self._looked_up(cell, named)[1]]
+
+    def _looked_up(
+        self, cell: Cell, beside: str | None = None
+    ) -> tuple[str | None, list[Any], Mapping[str, str]]:
+        """What another table says of the patient of each row, or what stands beside that."""
         nothing: list[Any] = [None] * len(self)
         lookup = self._others.get(cell.table or "")
         own = self._position(self._people)
@@ -252,8 +268,11 @@ class Rows:
             of_patient = rows.get(str(spelt(self.table.rows[row][own])), [])
             if of_patient:
                 at = lookup.pick(of_patient, value, order, cell.last is not None, self._mapping)
-                nothing[k] = at if isinstance(at, Problem) else lookup.table.rows[at][value]
-                if not isinstance(at, Problem):
+                if isinstance(at, Problem):
+                    nothing[k] = at if beside is None else None
+                else:
+                    own_place = value if beside is None else lookup.table.places(beside)[0]
+                    nothing[k] = lookup.table.rows[at][own_place]
                     used.add(lookup.table.numbers[at])
         header = lookup.table.header[value]
         return self.header_of(cell), nothing, lookup.table.labels.get(header, {})

@@ -56,8 +56,25 @@ def _wide(
         else:
             unit = conversion_of(name, cell.unit, desk, rows, cell)
             columns[name] = rows.number(cell, unit)
+            _require_unit(name, cell, rows, desk, columns[name])
     headers = {name: rows.header_of(cell) for name, cell in part.columns.items()}
     return Block(source=rows.table.name, rows=rows.numbers, columns=columns, headers=headers)
+
+
+def _require_unit(name: str, cell: Cell, rows: Rows, desk: Desk, values: Sequence[object]) -> None:
+    """Note values that the source says are in another unit than the mapping does."""
+    told = rows.units(cell)
+    variable = desk.mapping.variables.get(name)
+    if told is None or variable is None:
+        return
+    said = cell.unit or variable.unit or "1"
+    odd = [
+        k
+        for k, (unit, value) in enumerate(zip(told, values, strict=True))
+        if value is not None and (unit or "1") != said
+    ]
+    problem = "the source says another unit of the value than the mapping"
+    rows.note("unit-other", problem, odd, cell)
 
 
 def _is_text(name: str, table: str, desk: Desk) -> bool:

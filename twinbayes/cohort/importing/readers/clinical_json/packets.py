@@ -53,6 +53,7 @@ _LABELS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
         "vital_status": {"ALIVE": "last_contact", "DECEASED": "death"},
     },
 }
+_UNITS: Final = {"value": "unit", "dose": "dose_unit"}
 _MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
     "subjects": {
         "birth_date": "birth", "death_date": "death", "last_encounter": "last_contact",
@@ -154,6 +155,7 @@ class Packets:
                     numbers=self._numbers[name],
                     left_out=self._left_out[name],
                     labels=_LABELS.get(name, {}),
+                    units={c: u for c, u in _UNITS.items() if {c, u} <= set(columns)},
                     meanings={SUBJECT: "patient_id", **_MEANINGS.get(name, {})},
                     located=located,
                 ))  # fmt: skip

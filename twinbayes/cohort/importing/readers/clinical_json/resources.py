@@ -18,6 +18,7 @@ MEDICATION: Final = "Medication"
 _MODIFIER: Final = "modifierExtension"
 _FIRST_ROW: Final = 2
 _WITHDRAWN: Final = frozenset(("entered-in-error", "refuted"))
+_UNITS: Final = {"value": "unit", "dose": "dose_unit"}
 #: What columns of the packaged views mean, for drafts of mappings.
 MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
     "patient": {"death_date": "death", "identifier": "ignored"},
@@ -175,6 +176,7 @@ class Resources:
                     rows=table.rows,
                     numbers=table.numbers,
                     left_out=table.left_out,
+                    units={c: u for c, u in _UNITS.items() if {c, u} <= set(view.columns)},
                     meanings=MEANINGS.get(view.name, {}),
                     located=located,
                 )
