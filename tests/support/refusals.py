@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,3 +26,11 @@ def refused(source: Path, mapping: Path, patients: Collection[str]) -> CohortErr
     assert not DATE.search(said)
     assert error.faults["remedy"].str.len().gt(10).all()
     return error
+
+
+def alternating(cases: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Cases by their names, every other one of them with the slow tests."""
+    return [
+        pytest.param(*case, id=name, marks=[pytest.mark.slow] if k % 2 else [])
+        for k, (name, *case) in enumerate(cases)
+    ]

@@ -110,14 +110,14 @@ ANY = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("kind", ["fhir", "packets"])
-@settings(ANY, max_examples=8)
+@settings(ANY, max_examples=3)
 @given(data=st.data())
 def test_any_part_may_be_anything(kind: str, tmp_path_factory: Any, data: st.DataObject) -> None:
     check_structure(kind, tmp_path_factory.mktemp("any"), data)
 
 
 @pytest.mark.parametrize("kind", ["fhir", "packets"])
-@settings(ANY, max_examples=8)
+@settings(ANY, max_examples=3)
 @given(data=st.data())
 def test_any_bytes_may_be_others(kind: str, tmp_path_factory: Any, data: st.DataObject) -> None:
     check_bytes(kind, tmp_path_factory.mktemp("any"), data)
@@ -125,7 +125,7 @@ def test_any_bytes_may_be_others(kind: str, tmp_path_factory: Any, data: st.Data
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fhir", "packets"])
-@settings(ANY, max_examples=1_000)
+@settings(ANY, max_examples=150)
 @given(data=st.data())
 def test_very_many_parts_may_be_anything(
     kind: str, tmp_path_factory: Any, data: st.DataObject
@@ -135,7 +135,7 @@ def test_very_many_parts_may_be_anything(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fhir", "packets"])
-@settings(ANY, max_examples=600)
+@settings(ANY, max_examples=100)
 @given(data=st.data())
 def test_very_many_bytes_may_be_others(
     kind: str, tmp_path_factory: Any, data: st.DataObject

@@ -48,6 +48,7 @@ def test_files_of_a_bulk_export_give_the_same_cohort(registry: Cohort, tmp_path:
     assert rows["rows_listed"].sum() == 0
 
 
+@pytest.mark.slow
 def test_a_bundle_whose_entries_refer_by_urn_gives_the_same_cohort(
     registry: Cohort, tmp_path: Path
 ) -> None:
@@ -188,6 +189,16 @@ def test_a_medication_that_is_a_resource_of_its_own_stands_in_as_its_code(
     assert cohort.treatments is not None
     assert few.treatments is not None
     assert list(cohort.treatments["start_day"]) == list(few.treatments["start_day"])
+
+
+def test_odd_parts_that_nobody_reads_change_nothing(few: Cohort, tmp_path: Path) -> None:
+    resources = fhir.resources_of(few)
+    resources["Condition"][0]["verificationStatus"] = {"coding": [{"code": []}, 7, None]}
+    resources["Condition"][1]["code"]["coding"].append(None)
+    resources["Patient"][0] |= {"link": [7, {"type": []}], "name": [{"given": {}}]}
+    resources["Procedure"][0]["extension"].append("x")
+    cohort = tb.import_cohort(*written(tmp_path, few, resources), tell=None)
+    assert cohort.fingerprint == few.fingerprint
 
 
 def test_a_draft_of_an_export_imports_and_knows_units_and_limits(

@@ -12,7 +12,7 @@ import pytest
 
 import fhir_files as fhir
 from clinical_cohort import few_patients
-from refusals import refused
+from refusals import alternating, refused
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.importing.readers.clinical_json import files
 
@@ -208,9 +208,7 @@ RESOURCES: list[tuple[str, Callable[[fhir.Resources], None], str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("change", "rule", "table"), [c[1:] for c in RESOURCES], ids=[c[0] for c in RESOURCES]
-)
+@pytest.mark.parametrize(("change", "rule", "table"), alternating(RESOURCES))
 def test_a_corrupted_resource_is_told_by_its_place(
     few: Cohort, pristine: str, tmp_path: Path, change: Any, rule: str, table: str
 ) -> None:
@@ -306,7 +304,7 @@ BUNDLES: list[tuple[str, Callable[[str], str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "rule"), [c[1:] for c in BUNDLES], ids=[c[0] for c in BUNDLES])
+@pytest.mark.parametrize(("change", "rule"), alternating(BUNDLES))
 def test_a_corrupted_bundle_is_told(
     few: Cohort, pristine: str, tmp_path: Path, change: Callable[[str], str], rule: str
 ) -> None:
@@ -350,7 +348,7 @@ VIEWS: list[tuple[str, Callable[[str], str], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "rule"), [c[1:] for c in VIEWS], ids=[c[0] for c in VIEWS])
+@pytest.mark.parametrize(("change", "rule"), alternating(VIEWS))
 def test_a_corrupted_view_is_told_by_its_file(
     few: Cohort, pristine: str, tmp_path: Path, change: Callable[[str], str], rule: str
 ) -> None:

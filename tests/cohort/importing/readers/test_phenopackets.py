@@ -16,7 +16,7 @@ import yaml
 import phenopacket_files as packets
 import twinbayes as tb
 from clinical_cohort import few_patients
-from refusals import refused
+from refusals import alternating, refused
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.importing.readers.clinical_json.times import (
     Clocks,
@@ -229,7 +229,7 @@ PACKETS: list[tuple[str, Callable[[Any], None], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "rule"), [c[1:] for c in PACKETS], ids=[c[0] for c in PACKETS])
+@pytest.mark.parametrize(("change", "rule"), alternating(PACKETS))
 def test_a_corrupted_packet_is_told_by_its_position(
     few: Cohort, pristine: str, tmp_path: Path, change: Callable[[Any], None], rule: str
 ) -> None:

@@ -17,7 +17,7 @@ PATIENT: Final = "Patient"
 MEDICATION: Final = "Medication"
 _MODIFIER: Final = "modifierExtension"
 _FIRST_ROW: Final = 2
-_WITHDRAWN: Final = frozenset(("entered-in-error", "refuted"))
+_WITHDRAWN: Final = ("entered-in-error", "refuted")
 _UNITS: Final = {"value": "unit", "dose": "dose_unit"}
 #: What columns of the packaged views mean, for drafts of mappings.
 MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -189,7 +189,7 @@ class Resources:
 
 
 def _is_withdrawn(resource: Mapping[str, Any]) -> bool:
-    if resource.get("status") in ("entered-in-error",):
+    if resource.get("status") == "entered-in-error":
         return True
     verified = resource.get("verificationStatus")
     codings = verified.get("coding") if isinstance(verified, dict) else None
