@@ -18,7 +18,7 @@ EXAMPLE: Final = "Example:  twinbayes import export --mapping map.yaml --out my_
 def import_source(
     source: Annotated[
         Path | None,
-        typer.Argument(help="CSV, TSV or Excel file, a folder of CSV files, or a REDCap export."),
+        typer.Argument(help="Files or a folder: CSV, Excel, REDCap, FHIR or phenopackets."),
     ] = None,
     mapping: Annotated[
         Path | None, typer.Option(help="Which columns become what, as YAML; see docs/import.md.")

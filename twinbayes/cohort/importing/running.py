@@ -65,7 +65,7 @@ def import_cohort(
     ----------
     source
         A CSV, TSV or Excel file, or a folder of CSV files; also a REDCap export beside its data
-        dictionary.
+        dictionary, and FHIR or phenopackets as files or folders of them.
     mapping
         The mapping file; see ``docs/import.md``.
     tell

@@ -49,6 +49,11 @@ LINES: list[tuple[str, Callable[[str], str], str]] = [
     ("infinite", put('"x": -Infinity'), "json-number"),
     ("beyond-floats", put('"x": 1e999'), "json-number"),
     ("half-a-pair", put('"x": "\\ud800"'), "json-surrogate"),
+    (
+        "modified-in-other-letters",
+        put('"modifierE\\u0078tension": [{"url": "x"}]'),
+        "modifier-extension",
+    ),
     ("half-a-pair-in-key", put('"\\uDC00": 1'), "json-surrogate"),
     ("a-list", lambda line: f"[{line}]", "resource-type"),
     ("a-text", lambda line: '"SIM"', "resource-type"),

@@ -39,7 +39,7 @@ _TYPE: Final = re.compile(r'"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
 _KINDS: Final = ("collection", "transaction", "batch", "searchset", "document")
 _MOST_FAULTS: Final = 100  # of one file
 _MODIFIER: Final = "modifierExtension"
-_DELETE: Final = '"DELETE"'
+_DELETE: Final = "DELETE"
 _BUNDLE: Final = "Bundle"
 _BUNDLE_LINE: Final = Problem(
     "resource-type", "a bundle in a line says what is deleted, and nothing else; others are JSON"
@@ -121,7 +121,7 @@ class _Reading:
         for k, path in enumerate(self._files):
             if path.suffix.lower() == JSON:
                 text = text_of(path, self._names[k], Faults(), self._folder)
-                if text is not None and _DELETE in text:
+                if text is not None and _may_hold(_DELETE, text):
                     found += [entry for _, entry in self._entries(k, Faults())]
             elif _type_of(path) == _BUNDLE:
                 for _, text in lines_of(path, self._names[k], Faults(), self._folder):
@@ -162,7 +162,7 @@ class _Reading:
             if kind == _BUNDLE and not _only_deletes(resource):
                 self._note(k, number, _BUNDLE_LINE)
                 continue
-            self._take(resource, _MODIFIER in text, k, number, resources)
+            self._take(resource, _may_hold(_MODIFIER, text), k, number, resources)
 
     def bundle(self, k: int, resources: Resources, references: References) -> None:
         """Read a bundle: what its entries are called first, then the entries."""
@@ -255,6 +255,11 @@ class _Reading:
             what = "entry" if self._files[k].suffix.lower() == JSON else "line"
             text = f"{what} {number}: {problem.text}"
             self._faults.add(problem.rule, self._names[k], text, rows=[number])
+
+
+def _may_hold(word: str, text: str) -> bool:
+    """Whether a word may be in JSON text, be it spelt by numbers of its characters."""
+    return word in text or "\\u" in text
 
 
 def _is_type(kind: object) -> bool:
