@@ -12,7 +12,7 @@ import pytest
 
 import fhir_files as fhir
 from clinical_cohort import few_patients
-from refusals import alternating, refused
+from clinical_refusals import alternating, refused
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.importing.readers.clinical_json import files
 

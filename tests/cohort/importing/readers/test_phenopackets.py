@@ -16,7 +16,7 @@ import yaml
 import phenopacket_files as packets
 import twinbayes as tb
 from clinical_cohort import few_patients
-from refusals import alternating, refused
+from clinical_refusals import alternating, refused
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.importing.readers.clinical_json.times import (
     Clocks,
