@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytest
-from tests.support.models.standardised import offsets
 
 import twinbayes as tb
+from tests.support.models.standardised import offsets
 from twinbayes.cohort import Cohort
 from twinbayes.diseases import DISEASES
 from twinbayes.errors import ModelError, OptionError, PriorError

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pymc as pm
 from scipy import linalg
-from tests.support.models.standardised import offsets
 
 import twinbayes as tb
+from tests.support.models.standardised import offsets
 from twinbayes.cohort import Cohort
 from twinbayes.model import Encoding
 from twinbayes.model.events.crude import Crude
