@@ -12,7 +12,7 @@ import yaml
 
 import fhir_files as fhir
 import twinbayes as tb
-from clinical_cohort import few_patients
+from clinical_cohort import covariates_of, few_patients, genes_of
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.importing.running import Import, run_import
 from twinbayes.datasets.simulated.simulate import simulate_registry
@@ -245,3 +245,46 @@ def test_a_path_that_is_not_simple_is_left_to_fhirpathpy(few: Cohort, tmp_path: 
     view = json.dumps(fhir.PROCEDURES).replace("code.coding.code.first()", harder)
     (tmp_path / "transplant.view.json").write_text(view)
     assert tb.import_cohort(source, mapping, tell=None).fingerprint == few.fingerprint
+
+
+def one_row_a_value(cohort: Cohort) -> dict[str, Any]:
+    """The mapping of an export, with covariates and lesions added row by row, not looked up."""
+    mapping = fhir.mapping_of(cohort)
+    patients, genomics = mapping["tables"]["patients"], mapping["tables"]["genomics"]
+    answers = genomics["columns"][genes_of(cohort)[0]]["values"]
+
+    def added(names: list[str], value: Any) -> dict[str, Any]:
+        said = {f"{fhir.OWN}|{name}": name for name in names}
+        columns = {"patient_id": "patient_id", "value": value,
+                   "variable": {"column": "code", "values": said}}  # fmt: skip
+        return {"table": "observation", "where": {"code": list(said)}, "columns": columns}
+
+    for name in covariates_of(cohort):
+        del patients["columns"][name]
+    covariates = added(covariates_of(cohort), "value")
+    mapping["tables"]["patients"] = [patients, covariates]
+    value = {"column": "value_code", "values": answers}
+    mapping["tables"]["genomics"] = added(genes_of(cohort), value)
+    return mapping
+
+
+def test_values_that_are_added_are_those_that_are_looked_up(few: Cohort, tmp_path: Path) -> None:
+    source, looked_up = written(tmp_path, few, fhir.resources_of(few))
+    cohort = tb.import_cohort(source, looked_up, tell=None)
+    added = fhir.write_mapping(tmp_path, one_row_a_value(few))
+    assert tb.import_cohort(source, added, tell=None).fingerprint == cohort.fingerprint
+
+
+def test_a_value_that_is_added_in_another_unit_is_refused(few: Cohort, tmp_path: Path) -> None:
+    resources = fhir.resources_of(few)
+    name = covariates_of(few)[0]
+    own = [o for o in resources["Observation"] if o["code"]["coding"][0]["code"] == name]
+    own[1]["valueQuantity"]["code"] = "mo"
+    source = fhir.write_ndjson(tmp_path / "export", resources)
+    with pytest.raises(CohortError) as caught:
+        tb.import_cohort(source, fhir.write_mapping(tmp_path, one_row_a_value(few)))
+    faults = caught.value.faults
+    assert faults is not None
+    assert list(faults["rule"]) == ["unit-other"]
+    assert list(faults["row"]) == [resources["Observation"].index(own[1]) + 2]
+    assert list(faults["column"]) == ["value"]
