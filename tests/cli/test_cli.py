@@ -342,3 +342,40 @@ def test_an_empty_name_is_not_taken_for_none(tmp_path: Path) -> None:
     assert run("twin", STORED, "--patient", "SIM00003", "--scenario", "", "--scenario", "policy",
                "--out", out).exit_code == 2  # fmt: skip
     assert not out.exists()
+
+
+def test_check_writes_suspect_rows_for_their_owner_alone_and_prints_none(tmp_path: Path) -> None:
+    folder = tb.datasets.simulated_registry().write(tmp_path / "cohort")
+    events = pd.read_csv(folder / "events.csv")
+    events = events.sample(frac=1.0, random_state=3).reset_index(drop=True)
+    wrong = events.index[events["event"] == "death"][:3]
+    events.loc[wrong, "day"] = 43_831.0
+    events.to_csv(folder / "events.csv", index=False)
+    out, page = tmp_path / "suspects.csv", tmp_path / "quality.html"
+
+    told = run("check", folder, "--suspects", out, "--out", page)
+    assert told.exit_code == 0
+    assert "dates in place of days" in told.output
+    assert "Rows: fewer than 5." in told.output
+    shown = told.output + page.read_text(encoding="utf-8")
+    assert "SIM0" not in shown
+    assert out.stat().st_mode & 0o777 == 0o600
+    listed = pd.read_csv(out).query("detector == 'dates as days'")
+    # Rows as in the file, whose header is row 1, although the cohort has them in another order.
+    assert sorted(listed["row"]) == sorted(wrong + 2)
+    expected = events.loc[listed["row"] - 2, "patient_id"].tolist()
+    assert listed["patient_id"].tolist() == expected
+
+    as_json = json.loads(run("check", folder, "--json", "--suspects", out).stdout)
+    assert as_json["suspects"] == str(out)
+    (one,) = [f for f in as_json["findings"] if f["detector"] == "dates as days"]
+    assert (one["table"], one["column"], one["patients"], one["rows"]) == (
+        "events", "day", "<5", "<5",
+    )  # fmt: skip
+
+
+def test_suspect_rows_are_not_written_over_the_cohort_or_the_report(tmp_path: Path) -> None:
+    folder = tb.datasets.simulated_registry().write(tmp_path / "cohort")
+    assert run("check", folder, "--suspects", folder / "events.csv").exit_code == 2
+    both = tmp_path / "both"
+    assert run("check", folder, "--suspects", both, "--out", both).exit_code == 2

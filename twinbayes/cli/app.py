@@ -33,8 +33,11 @@ from twinbayes.cli.commands import (
     code_of,
     cohort_of,
     described,
+    findings_of,
+    list_suspects,
     misfits_of,
     of_patients,
+    require_places,
     tell,
     verdict_of,
 )
@@ -93,11 +96,16 @@ def check(
     without: Without = None,
     ignore_event: IgnoredEvents = None,
     out: Annotated[Path | None, typer.Option(help="Write the quality report as HTML.")] = None,
+    suspects: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write suspect rows as CSV, with identifiers: keep it where they may be."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Read a cohort: all faults at once, or what its data look like."""
-    if out is not None:
-        require_writable(out, reads=(cohort, as_file(disease)))
+    require_places(out, suspects, reads=(cohort, as_file(disease)))
     data = cohort_of(cohort, adapter)
     report = data.quality()
     misfits = () if disease is None else misfits_of(data, disease, without, ignore_event)
@@ -105,12 +113,14 @@ def check(
         from twinbayes.report.quality_page import write_quality_page
 
         write_quality_page(report, out)
+    listed = None if suspects is None else list_suspects(data, report, cohort, adapter, suspects)
     if as_json:
         print_json({
             "cohort": data.name, "simulated": data.simulated, "patients": data.n_patients,
             "subgroups": len(data.subgroups), "centres": len(data.centres),
             "excluded_rows": len(data.excluded), "fingerprint": data.fingerprint,
-            "flags": list(report.flags), "report": None if out is None else str(out),
+            "flags": list(report.flags), "findings": findings_of(report),
+            "report": None if out is None else str(out), "suspects": listed,
             "disease": disease, "misfits": list(misfits),
         })  # fmt: skip
         return USABLE
@@ -124,6 +134,8 @@ def check(
         typer.echo(f"- {misfit}")
     if out is not None:
         typer.echo(f"Quality report: {out}")
+    if listed is not None:
+        typer.echo(f"Suspect rows: {listed}. It names patients: keep it where they may be.")
     return USABLE
 
 

@@ -12,7 +12,7 @@ from twinbayes.cli.known import known_adapters
 from twinbayes.errors import OptionError
 
 if TYPE_CHECKING:
-    from twinbayes.cohort import Cohort
+    from twinbayes.cohort import Cohort, QualityReport
     from twinbayes.inference import AggregateFit, Fit, ModelFit
 
 CohortPath = Annotated[
@@ -53,6 +53,37 @@ def cohort_of(cohort: str, adapter: str | None) -> Cohort:
 
         return datasets.registry()
     return read_cohort(None if cohort == "-" else cohort, adapter)
+
+
+def require_places(*outs: Path | None, reads: tuple[str | None, ...]) -> None:
+    """Try all places that are to be written to, which are different ones."""
+    from twinbayes.private_files import require_writable
+
+    given = [out for out in outs if out is not None]
+    for out in given:
+        require_writable(out, reads=reads)
+    if len({out.resolve() for out in given}) < len(given):
+        raise OptionError("Two files would have one name. Give each a place of its own.")
+
+
+def findings_of(report: QualityReport) -> list[dict[str, str]]:
+    """Return what detectors found as plain JSON values, small counts in words."""
+    return [
+        {str(k): str(v) for k, v in row.items()}
+        for row in report.tables["findings"].to_dict(orient="records")
+    ]
+
+
+def list_suspects(
+    data: Cohort, report: QualityReport, cohort: str, adapter: str | None, out: Path
+) -> str:
+    """Write the rows that are suspected, by their place in the files where these are a folder."""
+    from twinbayes.cohort.quality.suspects import suspect_rows, write_suspects
+    from twinbayes.cohort.reading import rows_in_files
+
+    is_folder = adapter is None and Path(cohort).exists()
+    rows = rows_in_files(cohort) if is_folder else None
+    return str(write_suspects(suspect_rows(data, report, rows), out))
 
 
 def of_patients(fitted: Fit | AggregateFit | ModelFit) -> Fit:

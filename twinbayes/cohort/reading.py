@@ -6,14 +6,22 @@ import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
+import numpy as np
+
+from twinbayes.arrays import Ints
 from twinbayes.cohort.adapters import ADAPTERS
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.files import read_folder, source_of
+from twinbayes.cohort.contract.rules import in_patient_order
+from twinbayes.cohort.contract.schema import EXCLUDED
 from twinbayes.cohort.contract.validation import finish_cohort, typed_tables
 from twinbayes.cohort.record import Cohort
 from twinbayes.errors import CohortError, require_known
 from twinbayes.paths import path_of
+
+_FILE_ROW: Final = "\0row"  # no header can be called so
 
 
 def read_cohort(path: str | Path | None, adapter: str | None = None) -> Cohort:
@@ -77,3 +85,30 @@ def _validated(place: Path | zipfile.Path, name: str) -> Cohort:
         source=source_of(folder.descriptor),
         faults=faults,
     )
+
+
+def rows_in_files(path: str | Path) -> dict[str, Ints]:
+    """Return, for each table of a cohort folder, in which row of its file every row was.
+
+    Parameters
+    ----------
+    path
+        A folder that `read_cohort` has read.
+
+    Returns
+    -------
+    dict
+        Table -> (row of the cohort's frame,) of rows of the file, the header being row 1; -1 where
+        the file has none, as for a patient without a row in genomics.
+    """
+    faults = Faults()
+    typed = typed_tables(
+        read_folder(path_of(path, CohortError, "rows_in_files"), faults).tables, faults
+    )
+    faults.raise_if_any()
+    typed.pop(EXCLUDED, None)
+    numbered = {table: frame.assign(**{_FILE_ROW: frame.index}) for table, frame in typed.items()}
+    return {
+        table: frame[_FILE_ROW].fillna(-1).to_numpy(dtype=np.int64)
+        for table, frame in in_patient_order(numbered).items()
+    }

@@ -12,6 +12,7 @@ from pandas import DataFrame
 
 from twinbayes import names
 from twinbayes.cohort.quality.report import QualityReport, assess
+from twinbayes.cohort.quality.suspects import suspect_rows
 from twinbayes.cohort.tables import CohortTables, CovariateCache
 from twinbayes.cohort.writing import write_cohort
 from twinbayes.errors import CohortError, is_number
@@ -104,8 +105,19 @@ class Cohort(CohortTables):
         return self._with({name: frame for name, frame in tables.items() if name in dated})
 
     def quality(self) -> QualityReport:
-        """Return missingness, follow-up, event counts and suspicious values."""
+        """Return missingness, follow-up, event counts, suspicious values and what may be wrong."""
         return assess(self)
+
+    def suspects(self) -> DataFrame:
+        """Return the rows that the quality report suspects, with identifiers: for local use alone.
+
+        Returns
+        -------
+        DataFrame
+            ``table``, ``row`` (as ``write`` would write it; the header is row 1), ``patient_id``,
+            ``detector`` and ``why``.
+        """
+        return suspect_rows(self, self.quality())
 
     def write(self, path: str | Path, *, file_format: str = "csv") -> Path:
         """Write an ordinary cohort folder that ``read_cohort`` reads back unchanged.

@@ -36,6 +36,7 @@ from twinbayes.model.notation.writing import write_model
 from twinbayes.model.pooling.table import discounts
 from twinbayes.model.storing import codec
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.names import FRAILTY_EFFECT
 from twinbayes.priors.files.extended import OwnPriors
 
 
@@ -269,12 +270,14 @@ class ModelSpec:
     def constants(self, learnt: Learnt) -> tuple[str, ...]:
         """Recorded quantities that are constant by construction.
 
-        Correlations with oneself, effects of covariates on waves, which they do not have, and
-        walks of subgroups that are of no class.
+        Correlations with oneself, effects of covariates on waves, which they do not have, walks of
+        subgroups that are of no class, and a frailty where it moves nothing.
         """
         found: list[str] = []
         for effect in self.events.varying(learnt.encoding, learnt.edges):
             found += effect.constants(learnt.encoding.subgroups)
+        if moved := self.events.frailty:
+            found += [f"{FRAILTY_EFFECT}[{x}]" for x in self.graph.labels if x not in moved]
         curves = learnt.curves
         if curves is None:
             return tuple(found)

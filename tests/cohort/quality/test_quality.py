@@ -52,7 +52,7 @@ def registry(n: int = 200, seed: int = 1) -> dict[str, DataFrame]:
 def test_plausible_data_raise_no_alarm() -> None:
     report = cohort_from_tables("clean", registry()).quality()
     assert report.tables["implausible"].empty
-    assert report.tables["unit_swaps"].empty
+    assert report.findings == ()
     assert report.flags == ("Subgroups of fewer than 20 patients, which will borrow: 2.",)
 
 
@@ -62,11 +62,11 @@ def test_a_centre_with_another_unit_is_suspected(factor: float) -> None:
     there = tables["patients"]["centre"] == "south"
     tables["patients"].loc[there, "wbc"] *= factor
     report = cohort_from_tables("mixed", tables).quality()
-    swaps = report.tables["unit_swaps"]
-    south = swaps[swaps["centre"] == "south"]
-    assert south["variable"].tolist() == ["wbc"]
-    assert south["suspected_factor"].iloc[0] == pytest.approx(factor)
-    assert "check the unit" in report.flags[0]
+    (found,) = report.findings
+    assert (found.column, found.centre) == ("wbc", "south")
+    assert f"near {factor:g}" in found.why
+    assert found.n_rows == there.sum()
+    assert "Check the unit" in report.flags[0]
 
 
 def test_a_unit_swap_in_visits_is_suspected_from_uncensored_values() -> None:
@@ -79,10 +79,9 @@ def test_a_unit_swap_in_visits_is_suspected_from_uncensored_values() -> None:
         [("crp", "visits", "marker", None, "mg/L")], columns=tables["variables"].columns
     )
     tables["variables"] = pd.concat([tables["variables"], row])
-    swaps = cohort_from_tables("mixed", tables).quality().tables["unit_swaps"]
-    assert ("crp", "west", 100.0) in set(
-        zip(swaps["variable"], swaps["centre"], swaps["suspected_factor"], strict=True)
-    )
+    (found,) = cohort_from_tables("mixed", tables).quality().findings
+    assert (found.table, found.column, found.centre) == ("visits", "crp", "west")
+    assert "near 100" in found.why
 
 
 def test_a_value_a_thousand_times_too_large_is_implausible_and_named_by_row() -> None:

@@ -8,8 +8,10 @@ import numpy as np
 from pandas import DataFrame, Series
 
 from twinbayes import names
+from twinbayes.cohort.contract.day_numbers import beyond_life, looks_like
 from twinbayes.cohort.contract.dictionary import check_ranges
 from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.contract.identifiers import lost_zeros
 from twinbayes.cohort.tables import without_blank_intervals
 
 
@@ -47,17 +49,7 @@ def _check_patients(patients: DataFrame, tables: Mapping[str, DataFrame], faults
     for table in (names.GENOMICS, names.VISITS, names.EVENTS, names.TREATMENTS):
         if (frame := tables.get(table)) is None:
             continue
-        who = frame[names.PATIENT_ID]
-        problem = "the patient is not in the patients table"
-        _note(
-            faults,
-            "unknown-patient",
-            table,
-            problem,
-            names.PATIENT_ID,
-            frame,
-            who.notna() & ~who.isin(ids),
-        )
+        _check_known(table, frame, ids, faults)
     for column in (names.SUBGROUP, names.CENTRE):
         labels = patients[column]
         whole = labels == names.WHOLE
@@ -76,6 +68,21 @@ def _check_patients(patients: DataFrame, tables: Mapping[str, DataFrame], faults
             patients,
             ids.notna() & ~repeated & ~ids.isin(closed),
         )
+
+
+def _check_known(table: str, frame: DataFrame, ids: Series, faults: Faults) -> None:
+    """Note rows of unknown patients, and tell zeros that were lost from the identifier."""
+    who = frame[names.PATIENT_ID]
+    unknown = who.notna() & ~who.isin(ids)
+    lost = Series(False, index=frame.index)
+    lost[unknown] = lost_zeros(who[unknown], ids)
+    problem = "the patient is not in the patients table"
+    cause = (
+        f"{problem}, but would be if zeros in front of numbers did not count: one of the tables "
+        "has lost them, as spreadsheets do. Store the column as text"
+    )
+    for said, mask in ((cause, lost), (problem, unknown & ~lost)):
+        _note(faults, "unknown-patient", table, said, names.PATIENT_ID, frame, mask)
 
 
 def _check_repeats(tables: Mapping[str, DataFrame], faults: Faults) -> None:
@@ -132,7 +139,12 @@ def _check_order_of_days(tables: Mapping[str, DataFrame], faults: Faults) -> Non
             continue
         late = frame[column] > frame[names.PATIENT_ID].map(last).astype(float)
         problem = "the day is after the patient's death or last contact"
-        _note(faults, "after-terminal", table, problem, column, frame, late)
+        dates = late & beyond_life(frame[column].to_numpy(dtype=float))
+        _note(faults, "after-terminal", table, problem, column, frame, late & ~dates)
+        if dates.any():
+            like = looks_like(frame.loc[dates, column].to_numpy(dtype=float))
+            said = f"{problem}, and like {like}"
+            _note(faults, "after-terminal", table, said, column, frame, dates)
 
 
 def _check_intervals(events: DataFrame, faults: Faults) -> None:

@@ -52,11 +52,7 @@ def render(report: QualityReport) -> str:
         _missing("Missing by subgroup", tables["missing_by_subgroup"]),
         _missing("Missing by centre", tables["missing_by_centre"]),
         _section("Implausible values, by variable", _by_variable(tables["implausible"]), {}),
-        _section(
-            "Centres whose unit may differ",
-            tables["unit_swaps"],
-            {"ratio_of_medians": "{:.3g}".format, "suspected_factor": "{:g}".format},
-        ),
+        _section("What detectors suspect; nothing was changed", tables["findings"], {}),
         _section("Source rows left out", _by_rule(tables["excluded"]), {}),
     ]
     return f"<div class='twinbayes-quality'>{_STYLE}{''.join(parts)}</div>"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from pandas import DataFrame, Series
 
 from twinbayes import names
+from twinbayes.cohort.quality.detectors.finding import Finding, findings_table
+from twinbayes.cohort.quality.detectors.table import findings_of
+from twinbayes.cohort.quality.measured import measured
 from twinbayes.cohort.quality.suppression import (
     HIDDEN,
     SMALLEST_CELL,
@@ -24,10 +27,6 @@ from twinbayes.estimators import reverse_kaplan_meier
 # Beyond this many robust standard deviations of the log a value is implausible.
 _MAD_LIMIT: Final = 6.0
 _MAD_TO_SD: Final = 1.4826
-# Factors between units in use: g/dL and g/L, mg and g, a fraction and a percentage.
-_UNIT_FACTORS: Final = (10.0, 100.0, 1000.0)
-_UNIT_TOLERANCE: Final = 1.5
-_UNIT_MIN_VALUES: Final = 5
 _MISSING_LIMIT: Final = 0.2
 _SMALL_SUBGROUP: Final = 20
 _IN_WORDS: Final = {SUPPRESSED: f"fewer than {SMALLEST_CELL}", HIDDEN: "some"}
@@ -42,9 +41,12 @@ class QualityReport:
     tables
         ``overview``, ``missing_by_subgroup``, ``missing_by_centre`` (fraction missing and number
         of patients), ``follow_up`` (reverse Kaplan–Meier quartiles, days), ``events`` (patients
-        with each event, by subgroup), ``implausible`` (table, row, variable), ``unit_swaps``
-        (variable, centre, ratio of medians) and ``excluded``. ``row`` counts data rows of the
-        cohort's frame from 0. No table holds a patient identifier.
+        with each event, by subgroup), ``implausible`` (table, row, variable), ``findings``
+        (detector, table, column, centre, counts as they may be shown, what, why, remedy) and
+        ``excluded``. ``row`` counts data rows of the cohort's frame from 0. No table holds a
+        patient identifier.
+    findings
+        What the detectors found, with the rows that they suspect.
     flags
         One sentence each on what needs a look, the gravest first.
     """
@@ -52,6 +54,7 @@ class QualityReport:
     name: str
     simulated: bool
     tables: dict[str, DataFrame] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = field(default=(), repr=False)
     flags: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
@@ -63,7 +66,7 @@ class QualityReport:
 def assess(cohort: CohortTables) -> QualityReport:
     """Return the quality report of a cohort."""
     implausible = _implausible(cohort)
-    swaps = _unit_swaps(cohort)
+    findings = findings_of(cohort)
     tables = {
         "overview": _overview(cohort),
         "missing_by_subgroup": _missing_by(cohort, names.SUBGROUP),
@@ -71,14 +74,15 @@ def assess(cohort: CohortTables) -> QualityReport:
         "follow_up": _follow_up(cohort),
         "events": _events(cohort),
         "implausible": implausible,
-        "unit_swaps": swaps,
+        "findings": findings_table(findings, cohort.patients[names.CENTRE]),
         "excluded": cohort.excluded,
     }
     return QualityReport(
         name=cohort.name,
         simulated=cohort.simulated,
         tables=tables,
-        flags=tuple(_flags(cohort, tables)),
+        findings=findings,
+        flags=tuple(_flags(cohort, tables, findings)),
     )
 
 
@@ -167,49 +171,21 @@ def _events(cohort: CohortTables) -> DataFrame:
     return counts[[names.SUBGROUP, *counts.columns.drop(names.SUBGROUP)]]
 
 
-class _Measured(NamedTuple):
-    """Values of one continuous variable with the centre of each."""
-
-    table: str
-    name: str
-    unit: str
-    values: Series
-    centre: Series
-
-
-def _measured(cohort: CohortTables) -> Iterator[_Measured]:
-    units = cohort.variables.set_index("name")["unit"].fillna("")
-    patients = cohort.patients
-    for name in cohort.covariates().columns.intersection(patients.columns):
-        values = patients[name]
-        # Scores and yes/no have too few values for a unit or an outlier.
-        if pd.api.types.is_numeric_dtype(values.dtype) and values.nunique() > 10:
-            centre = patients[names.CENTRE]
-            yield _Measured(names.PATIENTS, str(name), str(units[name]), values, centre)
-    if cohort.visits is not None:
-        centre = patients.set_index(names.PATIENT_ID)[names.CENTRE]
-        observed = cohort.visits[cohort.visits[names.CENSORED] == "none"]
-        for marker, rows in observed.groupby(names.MARKER, sort=False):
-            where = rows[names.PATIENT_ID].map(centre)
-            unit = str(units[str(marker)])
-            yield _Measured(names.VISITS, str(marker), unit, rows[names.VISIT_VALUE], where)
-
-
 def _implausible(cohort: CohortTables) -> DataFrame:
     parts = []
-    for measured in _measured(cohort):
+    for one in measured(cohort):
         # Percentages and scores pile up at their ends; the declared range is their limit.
-        if measured.unit == "%" or measured.unit.startswith("{"):
+        if one.unit == "%" or one.unit.startswith("{"):
             continue
-        deviation = _robust_deviation(measured.values)
+        deviation = _robust_deviation(one.values)
         far = deviation.index[deviation.abs() > _MAD_LIMIT]
         parts.append(
             DataFrame(
                 {
-                    "table": measured.table,
+                    "table": one.table,
                     "row": far,
-                    "variable": measured.name,
-                    "value": measured.values[far],
+                    "variable": one.name,
+                    "value": one.values[far],
                     "robust_sd": deviation[far],
                 }
             )
@@ -231,31 +207,13 @@ def _robust_deviation(values: Series) -> Series:
     return centred / spread if spread > 0 else centred * 0.0
 
 
-def _unit_swaps(cohort: CohortTables) -> DataFrame:
-    found = []
-    for table, name, _, values, centre in _measured(cohort):
-        if not (values.dropna() >= 0).all():
-            continue
-        for place, own in values.groupby(centre):
-            others = values[centre != place].median()
-            if own.count() < _UNIT_MIN_VALUES or not others > 0 or not own.median() > 0:
-                continue
-            ratio = float(own.median() / others)
-            found += [
-                (table, name, str(place), int(own.count()), ratio, factor)
-                for factor in (*_UNIT_FACTORS, *(1 / f for f in _UNIT_FACTORS))
-                if 1 / _UNIT_TOLERANCE < ratio / factor < _UNIT_TOLERANCE
-            ]
-    columns = ["table", "variable", names.CENTRE, "n", "ratio_of_medians", "suspected_factor"]
-    return DataFrame(found, columns=columns)
-
-
-def _flags(cohort: CohortTables, tables: dict[str, DataFrame]) -> Iterator[str]:
-    for row in tables["unit_swaps"].itertuples():
-        yield (
-            f"{row.variable}: the median of {row.centre} is {row.ratio_of_medians:.3g} times that "
-            f"of the others, near {row.suspected_factor:g}: check the unit."
-        )
+def _flags(
+    cohort: CohortTables, tables: dict[str, DataFrame], findings: Sequence[Finding]
+) -> Iterator[str]:
+    for sentence, n in zip(
+        (found.sentence for found in findings), tables["findings"]["rows"], strict=True
+    ):
+        yield f"{sentence} Rows: {_IN_WORDS.get(n, n)}."
     far = tables["implausible"]["variable"].value_counts(sort=False)
     for name, n in zip(far.index, part_words(far), strict=True):
         limit = f"{_MAD_LIMIT:g} robust standard deviations"

@@ -93,7 +93,9 @@ def data(evidence: ReviewEvidence) -> f.Block:
         if missing.shape[1] > 2
         else f.paragraph("No covariate has a missing value."),
         f.heading("Quality report"),
-        f.folded("Follow-up, events, missingness, implausible values, units", quality),
+        f.folded(
+            "Follow-up, events, missingness, implausible values, what detectors suspect", quality
+        ),
     )
 
 
