@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,35 @@ def test_lookups_and_added_columns_go_together(tmp_path: Path) -> None:
     patients = run(tmp_path, content).cohort.patients
     assert list(patients["entity"]) == ["aml", "apl"]
     assert list(patients["hb"]) == [9.5, 8.0]
+
+
+def test_a_number_among_dates_is_in_no_order(tmp_path: Path) -> None:
+    with pytest.raises(CohortError) as caught:
+        run(tmp_path, mapping(), FOUND.replace("01,hb,2020-03-01,11", "01,hb,43891,11"))
+    faults = caught.value.faults
+    assert faults is not None
+    assert list(faults["rule"]) == ["lookup-order"]
+    assert list(faults["row"]) == [2]
+
+
+def test_dates_of_a_workbook_order_rows_whatever_the_format(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    sheets = {"people": [["id", "sex"], ["A", "f"]], "found": [
+        ["who", "what", "when", "value"],
+        ["A", "dx", datetime(2020, 1, 1), "aml"], ["A", "seen", datetime(2021, 1, 1), None],
+        ["A", "hb", datetime(2020, 10, 1), 9.5], ["A", "hb", datetime(2020, 9, 1), 11.0],
+    ]}  # fmt: skip
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(tmp_path / "book.xlsx")
+    content = mapping()
+    del content["dates"]
+    content["tables"]["patients"]["origin"]["date"] = "%Y-%m-%d"
+    content["tables"]["events"]["closing"]["last_contact"]["date"] = "%Y-%m-%d"
+    (tmp_path / "map.yaml").write_text(yaml_text(content))
+    cohort = tb.import_cohort(tmp_path / "book.xlsx", tmp_path / "map.yaml", tell=None)
+    assert list(cohort.patients["hb"]) == [11.0]
+    assert list(cohort.events["day"]) == [366.0]

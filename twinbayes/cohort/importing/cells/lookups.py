@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from twinbayes.cohort.importing.cells.dates import moment
+from twinbayes.cohort.importing.cells.dates import DAYS, moment
 from twinbayes.cohort.importing.cells.values import Problem, number, spelt
 from twinbayes.cohort.importing.mapping.description import Cell, MappingFile, Words
 from twinbayes.cohort.importing.source import SourceTable
 from twinbayes.cohort.importing.usage import Usage
 
 _SEVERAL: Final = "rows of the patient say different things"
-_ORDER: Final = "a row of the patient is in no order: its cell is neither a date nor a number"
+_ORDER: Final = "cells that order rows of the patient are neither all dates nor all numbers"
 _NO_ORDER: Final = "no row of the patient has a cell to order it by"
 
 
@@ -85,6 +85,8 @@ class Lookup:
             known = [rank for rank in ranks if rank is not None]
             if not known:
                 return Problem("lookup-order", _NO_ORDER)
+            if len({kind for kind, _ in known}) > 1:
+                return Problem("lookup-order", _ORDER)
             best = max(known) if last else min(known)
             rows = [row for row, rank in zip(rows, ranks, strict=True) if rank == best]
         said = {spelt(self.table.rows[row][value]) for row in rows}
@@ -93,11 +95,11 @@ class Lookup:
         return rows[0]
 
 
-def _rank(cell: object, mapping: MappingFile) -> float | None:
-    """Where a row stands in the order of a column."""
-    if mapping.dates is not None and (at := moment(spelt(cell), mapping.dates)) is not None:
-        return float(at)
-    text = spelt(cell)
-    return number(text, mapping.decimal if isinstance(cell, str) else ".") if (
-        isinstance(text, str)
-    ) else None  # fmt: skip
+def _rank(cell: object, mapping: MappingFile) -> tuple[str, float] | None:
+    """Where a row stands in the order of a column: among dates, or among numbers."""
+    value = spelt(cell)
+    if (at := moment(value, mapping.dates or DAYS)) is not None:
+        return "date", float(at)
+    mark = mapping.decimal if isinstance(cell, str) else "."
+    found = number(value, mark) if isinstance(value, str) else None
+    return None if found is None else ("number", found)
