@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pandas import DataFrame
@@ -21,7 +22,7 @@ type Change = Callable[[Written], None]
 type Case = tuple[Change, str, str, int | None, str | None]
 
 
-def refused(source: str | Path, mapping: Path, private: list[str]) -> DataFrame:
+def refused(source: str | Path, mapping: Path, private: Collection[str]) -> DataFrame:
     """The faults of a refusal, which names no patient and no date."""
     with pytest.raises(CohortError) as caught:
         tb.import_cohort(source, mapping, tell=None)
@@ -42,6 +43,14 @@ def holds(faults: DataFrame, rule: str, table: str, row: int | None, column: str
         assert row in list(found["row"])
     if column is not None:
         assert column in set(found["column"])
+
+
+def alternating(cases: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Cases by their names, every other one of them with the slow tests."""
+    return [
+        pytest.param(*case, id=name, marks=[pytest.mark.slow] if k % 2 else [])
+        for k, (name, *case) in enumerate(cases)
+    ]
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ def import_source(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="CSV, TSV or Excel file, folder of CSV files, REDCap export, ADaM, OMOP (also a "
-            "connection URL) or cBioPortal study."
+            help="Files or a folder: CSV, Excel, REDCap, FHIR, phenopackets, ADaM, OMOP (also a "
+            "connection URL) or a cBioPortal study."
         ),
     ] = None,
     mapping: Annotated[

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +17,13 @@ from twinbayes.cohort.importing.mapping.description import (
     MappingFile,
     Omop,
 )
+from twinbayes.cohort.importing.readers.clinical_json.packets import COLUMNS
+from twinbayes.cohort.importing.readers.clinical_json.views import packaged_views
 
 FILE = re.compile(
-    r"`([\w/]+\.(?:csv|txt|yaml))`[^`]*?```(?:csv|text-table|yaml)\n(.*?)```", re.DOTALL
+    r"`([\w/-]+\.(?:csv|txt|yaml|json|ndjson))`[^`]*?"
+    r"```(?:csv|text-table|yaml|json|ndjson)\n(.*?)```",
+    re.DOTALL,
 )
 
 
@@ -90,6 +96,50 @@ def test_the_example_of_cbioportal_works_as_it_is_printed(page: str, tmp_path: P
     assert list(cohort.genomics["TP53"]) == [1.0, 0.0]
     assert list(cohort.patients["subgroup"]) == ["AML", "AML"]
     assert list(cohort.events["day"]) == pytest.approx([23 * 30.4375, 37.5 * 30.4375])
+
+
+def test_the_example_of_fhir_works_as_it_is_printed(page: str, tmp_path: Path) -> None:
+    pytest.importorskip("pint")
+    cohort, _ = imported(section(page, "FHIR"), tmp_path)
+    assert list(cohort.patients["age_years"]) == [57.6, 44.5]
+    assert cohort.visits is not None
+    assert list(cohort.visits["value"]) == [9.5, 5.0]
+    assert list(cohort.visits["censored"]) == ["none", "left"]
+    assert list(cohort.events["event"]) == ["last_contact", "death"]
+
+
+def test_the_example_of_phenopackets_works_as_it_is_printed(page: str, tmp_path: Path) -> None:
+    pytest.importorskip("pint")
+    cohort, _ = imported(section(page, "Phenopackets"), tmp_path)
+    assert cohort.genomics is not None
+    assert list(cohort.genomics["NPM1"]) == [1.0]
+    assert cohort.visits is not None
+    assert list(cohort.visits["day"]) == [7.0]
+    # From 57 years, 6 months and 20 days to 61 years, 3 months and 2 days.
+    assert list(cohort.events["day"]) == pytest.approx([4 * 365.25 - 3 * 30.4375 - 18], abs=1e-4)
+
+
+def test_tables_and_columns_that_the_page_names_are_there(page: str) -> None:
+    views = {view.name: view.columns for view in packaged_views()}
+    for title, tables in (("FHIR", views), ("Phenopackets", dict(COLUMNS))):
+        rows = re.findall(r"^\| (`[^|]*) \|[^|]*\| ([^|]*) \|$", section(page, title), re.MULTILINE)
+        named = [name for first, _ in rows for name in re.findall(r"`(\w+)`", first)]
+        assert sorted(named) == sorted(tables)
+        for first, columns in rows:
+            for table in re.findall(r"`(\w+)`", first):
+                assert set(re.findall(r"`(\w+)`", columns)) <= set(tables[table])
+
+
+def test_the_page_quotes_the_measured_import(
+    page: str, stored_evidence: Callable[[str], dict[str, Any]]
+) -> None:
+    found = stored_evidence("import_ndjson")
+    done = found["import"]
+    assert f"{found['patients']:,} patients" in page
+    assert f"{done['cpu_s']:.0f} CPU seconds" in page
+    assert f"{done['peak_gib']:.1f} GiB" in page
+    assert done["cpu_s"] < 300
+    assert done["peak_gib"] < 4
 
 
 def test_the_page_explains_every_key(page: str) -> None:

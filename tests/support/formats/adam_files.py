@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
-from standard_formats import Written, covariates, day_zero, frame_of, lesions, limits, moments
+from clinical_cohort import genes_of
+from standard_formats import Written, covariates, day_zero, frame_of, limits, moments
 from twinbayes.cohort import Cohort
 
 #: Nothing of the contract that ADaM has no place for: names of more than 8 letters become codes.
@@ -39,7 +40,7 @@ def as_adam(cohort: Cohort) -> Written:
         **{code: people[name] for name, code in codes.items()},
     })  # fmt: skip
     tables = {"adsl": adsl, "adtte": _times(cohort, zero), "adcm": _treatments(cohort, zero)}
-    genes = {name: f"GENE{k:02}" for k, name in enumerate(lesions(cohort), 1)}
+    genes = {name: f"GENE{k:02}" for k, name in enumerate(genes_of(cohort), 1)}
     assert cohort.genomics is not None
     long = cohort.genomics.melt("patient_id", var_name="lesion", value_name="AVAL").dropna()
     tables["adgf"] = DataFrame(

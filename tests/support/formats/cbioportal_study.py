@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from standard_formats import Written, covariates, frame_of, lesions, limits, number
+from clinical_cohort import genes_of
+from standard_formats import Written, covariates, frame_of, limits, number
 from twinbayes.cohort import Cohort, cohort_from_tables
 
 #: The timeline counts whole days.
@@ -37,8 +38,8 @@ def as_study(cohort: Cohort) -> Written:
         "CENTER": people["centre"],
         **{name.upper(): cells for name, cells in blank.items()},
     })  # fmt: skip
-    genes = [name for name in lesions(cohort) if not name.startswith("cyto_")]
-    karyotype = [name for name in lesions(cohort) if name.startswith("cyto_")]
+    genes = [name for name in genes_of(cohort) if not name.startswith("cyto_")]
+    karyotype = [name for name in genes_of(cohort) if name.startswith("cyto_")]
     assert cohort.genomics is not None
     known = cohort.genomics[genes].notna()
     patterns = [tuple(row) for row in known.itertuples(index=False)]

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
-from standard_formats import Written, covariates, day_zero, frame_of, lesions, moments
+from clinical_cohort import genes_of
+from standard_formats import Written, covariates, day_zero, frame_of, moments
 from twinbayes.cohort import Cohort
 
 #: Nothing, if last contacts and lines of therapy stand in observation and episode.
@@ -34,7 +35,7 @@ def as_omop(cohort: Cohort, *, others: int = 5) -> Written:
     assert cohort.visits is not None
     assert cohort.genomics is not None
     markers = {m: OWN + 100 + k for k, m in enumerate(sorted(set(cohort.visits["marker"])))}
-    genes = {name: OWN + 200 + k for k, name in enumerate(lesions(cohort))}
+    genes = {name: OWN + 200 + k for k, name in enumerate(genes_of(cohort))}
     baseline = {name: OWN + 300 + k for k, name in enumerate(covariates(cohort))}
     told = ("complete_remission", "relapse", "last_contact")
     events = {name: OWN + 400 + k for k, name in enumerate(told)}

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from pandas import DataFrame
 
+from clinical_cohort import variables_of
 from twinbayes.cohort import Cohort
 
 FIRST = datetime(1998, 11, 3, 8, 30)
@@ -62,18 +63,7 @@ def covariates(cohort: Cohort) -> list[str]:
     return [c for c in cohort.patients.columns if c not in fixed]
 
 
-def lesions(cohort: Cohort) -> list[str]:
-    assert cohort.genomics is not None
-    return [str(c) for c in cohort.genomics.columns[1:]]
-
-
 def frame_of(cohort: Cohort, tables: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A whole mapping."""
-    variables: dict[str, Any] = {}
-    for row in cohort.variables.to_dict(orient="records"):
-        entry = {k: v for k, v in row.items() if k != "name" and v == v and v is not None}
-        if "levels" in entry:
-            entry["levels"] = entry["levels"].split("|")
-        variables[row["name"]] = entry
     head = {"schema": "twinbayes/mapping/v1", "name": cohort.name, "simulated": True}
-    return {**head, **more, "tables": tables, "variables": variables}
+    return {**head, **more, "tables": tables, "variables": variables_of(cohort)}

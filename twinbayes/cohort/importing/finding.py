@@ -9,7 +9,7 @@ from typing import Final
 
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.cells.values import Problem
-from twinbayes.cohort.importing.mapping.checking import parts_of
+from twinbayes.cohort.importing.mapping.checking import tables_read
 from twinbayes.cohort.importing.mapping.description import MappingFile
 from twinbayes.cohort.importing.readers import READERS
 from twinbayes.cohort.importing.rules import import_faults
@@ -86,8 +86,7 @@ def read_source(
 
 
 def _is_mapped(name: str, mapping: MappingFile) -> bool:
-    own = {folded(name), folded(name.rpartition(".")[0])}
-    return any(folded(part.table) in own for _, _, part in parts_of(mapping))
+    return not tables_read(mapping).isdisjoint({folded(name), folded(name.rpartition(".")[0])})
 
 
 def reader_of(path: str | Path, form: str | None, faults: Faults) -> Reader | None:

@@ -116,17 +116,20 @@ def balance(
     used: dict[str, set[int]] = {}
     for block in (b for several in blocks.values() for b in several):
         used.setdefault(block.source, set()).update(block.rows)
+    for source, rows in usage.looked_up.items():
+        used.setdefault(source, set()).update(rows)
     counts, listed = [], []
     for table in tables:
         if table.name not in mapped:
             continue
         taken, reasons = used.get(table.name, set()), usage.reasons[table.name]
         shown = masked(table.name, private)
+        other = "not-selected" if table.name in usage.looked_up else "no-value"
         out = [(shown, row, "blank-row") for row in table.blank]
-        out += [
-            (shown, row, reasons.get(row, "no-value")) for row in table.numbers if row not in taken
-        ]
-        counts.append((shown, len(table.rows) + len(table.blank), len(taken), len(out)))
+        out += [(shown, row, rule) for row, rule in table.left_out.items()]
+        out += [(shown, row, reasons.get(row, other)) for row in table.numbers if row not in taken]
+        rows_in = len(table.rows) + len(table.blank) + len(table.left_out)
+        counts.append((shown, rows_in, len(taken), len(out)))
         listed += sorted(out, key=lambda entry: entry[1])
     columns = ["table", "rows_in", "rows_used", "rows_listed"]
     return Ledger(

@@ -15,6 +15,7 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
 from twinbayes.cohort.contract.validation import finish_cohort, typed_tables
 from twinbayes.cohort.importing.cells.columns import Rows
+from twinbayes.cohort.importing.cells.lookups import Lookup
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.finding import find_table, place_of, read_source
 from twinbayes.cohort.importing.ledger import Ledger, balance
@@ -65,8 +66,9 @@ def import_cohort(
     ----------
     source
         A CSV, TSV or Excel file, or a folder of CSV files; a REDCap export beside its data
-        dictionary; CDISC ADaM data sets; an OMOP database, as a file, a folder or the connection
-        URL of SQLAlchemy; the folder of a cBioPortal study.
+        dictionary; FHIR or phenopackets as files or folders of them; CDISC ADaM data sets; an OMOP
+        database, as a file, a folder or the connection URL of SQLAlchemy; the folder of a
+        cBioPortal study.
     mapping
         The mapping file; see ``docs/import.md``.
     tell
@@ -111,7 +113,8 @@ def run_import(source: str | Path, mapping: str | Path) -> Import:
     tables, unread = read_source(place_of(source), read.mapping.format, read.mapping, faults)
     desk = Desk(mapping=read.mapping, faults=faults, usage=Usage())
     parts = _parts(read, tables, desk)
-    faults.raise_if_any()  # without its tables and columns nothing else can be judged
+    # without its tables and columns nothing else can be judged
+    _with_places(faults, tables).raise_if_any()
     blocks: dict[str, list[Block]] = {}
     for table, part, rows in sorted(parts, key=lambda p: isinstance(p[1], WidePart) and p[1].joins):
         rows.take(part.where)
@@ -122,8 +125,8 @@ def run_import(source: str | Path, mapping: str | Path) -> Import:
         for table, several in blocks.items()
     }
     typed = _contract(read, made, faults)
-    faults.raise_if_any(private)
-    mapped = {rows.table.name for _, _, rows in parts}
+    _with_places(faults, tables).raise_if_any(private)
+    mapped = {name for _, _, rows in parts for name in rows.tables}
     ledger = balance(tables, mapped, blocks, made, desk.usage, private, unread)
     text = read.mapping.source
     cohort = finish_cohort(
@@ -147,6 +150,7 @@ def _parts(
 ) -> list[tuple[str, Part, Rows]]:
     """Each part with its rows; tables and columns that are not there are noted as faults."""
     parts = []
+    looked_in: dict[str, Lookup] = {}
     for table, k, part in parts_of(read.mapping):
         found = find_table(part.table, tables)
         if isinstance(found, Problem):
@@ -158,12 +162,39 @@ def _parts(
                 )
                 desk.faults.add(found.rule, read.file, found.text, column=place, rows=[line])
             continue
-        rows = Rows(found, read.mapping, desk.faults, desk.usage)
+        others: dict[str, Lookup] = {}
+        for where, cell in cells_of(part):
+            if cell.table is None:
+                continue
+            other = find_table(cell.table, tables)
+            if isinstance(other, Problem):
+                line = read.line("tables", table, k, *where, "table")
+                place = f"tables.{table}[{k + 1}].{'.'.join(where)}.table"
+                desk.faults.add(other.rule, read.file, other.text, column=place, rows=[line])
+            else:
+                others[cell.table] = looked_in.setdefault(other.name, Lookup(other, desk.usage))
+        people = part.columns[names.PATIENT_ID].column
+        rows = Rows(found, read.mapping, desk.faults, desk.usage, people, others)
         rows.require(part.where, [cell for _, cell in cells_of(part)])
         if table == names.PATIENTS and not found.rows:
             desk.faults.add("no-patients", found.name, "the table has no rows")
         parts.append((table, part, rows))
     return parts
+
+
+def _with_places(faults: Faults, tables: Sequence[SourceTable]) -> Faults:
+    """The faults, each with where in the files it is if its table is none of them."""
+    located = {table.name: table.located for table in tables if table.located is not None}
+    if not located:
+        return faults
+    out = import_faults()
+    for fault in faults.found:
+        of, rows, text = located.get(fault.table), None, fault.problem
+        if fault.row is not None:
+            rows = [fault.row]
+            text += "" if of is None else f" ({of(fault.row)})"
+        out.add(fault.rule, fault.table, text, column=fault.column, rows=rows)
+    return out
 
 
 def _same(file: str, name: str) -> bool:

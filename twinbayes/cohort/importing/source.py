@@ -38,6 +38,14 @@ class SourceTable:
         Numbers of rows that hold nothing.
     labels
         Column -> code -> what the code means, where the source has a data dictionary.
+    left_out
+        Number of each row that is no data -> rule of `LISTED`; it is not among the rows.
+    units
+        Column -> the column with the unit of each of its cells, where the format defines it.
+    meanings
+        Column -> what it means, for drafts of mappings, where the format defines it.
+    located
+        Number of a row -> where it stands, where the table is none of the files.
     """
 
     name: str
@@ -46,6 +54,10 @@ class SourceTable:
     numbers: Sequence[int]
     blank: Sequence[int] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    located: Callable[[int], str] | None = None
 
     def places(self, name: str) -> list[int]:
         """Positions of the columns that a header names, whatever its capitals and blanks."""

@@ -14,9 +14,12 @@ class Usage:
     ----------
     columns
         Source table -> positions of the columns that the mapping reads.
+    looked_up
+        Source table -> rows that columns of other tables' parts were read from.
     reasons
         Source table -> row -> rule of `LISTED`; what another part uses is not left out.
     """
 
+    looked_up: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     columns: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     reasons: defaultdict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))

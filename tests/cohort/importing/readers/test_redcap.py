@@ -149,4 +149,5 @@ def test_every_reader_is_found_and_says_what_it_reads() -> None:
     names = declared_names("twinbayes.cohort.importing.readers", "READERS")
     assert set(names) == set(READERS)
     assert {"csv", "excel", "redcap", "adam", "omop", "cbioportal"} <= set(names)
+    assert {"fhir", "phenopackets"} <= set(names)
     assert all(reader.what for reader in READERS.values())

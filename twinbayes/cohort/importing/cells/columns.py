@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any, Final
 
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.cells.dates import DAYS, days_between, looks_like_date, moment
+from twinbayes.cohort.importing.cells.lookups import Lookup
 from twinbayes.cohort.importing.cells.units import Conversion, conversion
 from twinbayes.cohort.importing.cells.values import (
     Measured,
@@ -35,9 +38,16 @@ class Rows:
     """
 
     def __init__(
-        self, table: SourceTable, mapping: MappingFile, faults: Faults, usage: Usage
+        self,
+        table: SourceTable,
+        mapping: MappingFile,
+        faults: Faults,
+        usage: Usage,
+        people: Words = (),
+        others: Mapping[str, Lookup] = MappingProxyType({}),
     ) -> None:
         self.table = table
+        self._people, self._others = people, others
         self._mapping, self._faults, self._usage = mapping, faults, usage
         self._taken: Sequence[int] = range(len(table.rows))
         self._spoilt: defaultdict[str | None, set[int]] = defaultdict(set)
@@ -53,9 +63,18 @@ class Rows:
 
     def require(self, where: Mapping[str, Words], cells: Sequence[Cell]) -> None:
         """Note columns that are not there, or of which there are several."""
-        for spellings in (*((column,) for column in where), *(cell.column for cell in cells)):
+        own = [cell.column for cell in cells if cell.table is None]
+        for spellings in (*((column,) for column in where), *own):
             if spellings:
                 self._position(spellings)
+        for cell in cells:
+            if cell.table in self._others:
+                self._looked_up(cell)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the table and of those that its cells are looked up in."""
+        return (self.table.name, *(other.table.name for other in self._others.values()))
 
     def take(self, where: Mapping[str, Words]) -> None:
         """Keep rows whose columns have one of the values, or what these mean."""
@@ -86,6 +105,8 @@ class Rows:
         """The column of the source that a cell is read from, once it is known to be there."""
         if cell is None:
             return None
+        if cell.table is not None:
+            return f"{cell.table}.{cell.column[0]}"
         for name in cell.column:
             if places := self.table.places(name):
                 return self.table.header[places[0]]
@@ -183,18 +204,17 @@ class Rows:
         labelled: bool = False,
         dates: bool = False,
     ) -> list[Any]:
-        position = self._position(cell.column) if cell.column else None
-        if position is None and cell.constant is None:
-            return [None] * len(self)
-        header = "" if position is None else self.table.header[position]
-        labels = self.table.labels.get(header, {})
+        header, cells, labels = self._source(cell)
         missing = {*self._mapping.missing, *cell.missing}
         meant = {v: None if to is None else str(spelt(to)) for v, to in cell.values.items()}
         kept = {to for to in meant.values() if to is not None}
 
         def of(given: object) -> object:
             value = spelt(given)
-            if value is None or isinstance(value, Problem) or value in missing:
+            if value is None:
+                blank = meant.get("")
+                return None if blank is None else judge(0, blank)
+            if isinstance(value, Problem) or value in missing:
                 return None if value in missing else value
             if isinstance(given, Problem):
                 return given
@@ -212,9 +232,63 @@ class Rows:
                 return None if value is None else judge(0 if value in kept else given, value)
             return judge(given, label if labelled and label is not None else value)
 
+        return self._noted(cells, of, header)
+
+    def _source(self, cell: Cell) -> tuple[str | None, list[Any], Mapping[str, str]]:
+        """Header, cells and labels of a column, a constant, or what is looked up elsewhere."""
+        if not cell.column:
+            return None, [cell.constant] * len(self), {}
+        if cell.table is not None:
+            return self._looked_up(cell)
+        position = self._position(cell.column)
         if position is None:
-            return self._noted([cell.constant] * len(self), of, None)
-        return self._noted([self.table.rows[k][position] for k in self._taken], of, header)
+            return None, [None] * len(self), {}
+        header = self.table.header[position]
+        cells = [self.table.rows[k][position] for k in self._taken]
+        return header, cells, self.table.labels.get(header, {})
+
+    def units(self, cell: Cell) -> list[str | None] | None:
+        """The unit of each cell of a column, where the source has it beside the column."""
+        lookup = self._others.get(cell.table or "")
+        table = self.table if cell.table is None else None if lookup is None else lookup.table
+        places = [k for name in cell.column for k in (table.places(name) if table else ())]
+        named = table.units.get(table.header[places[0]]) if table and places else None
+        if named is None:
+            return None
+        beside = replace(cell, column=(named,), values={})
+        if cell.table is None:
+            return [None if u is None else str(u) for u in map(spelt, self._source(beside)[1])]
+        return [None if u is None else str(u) for u in self._looked_up(cell, named)[1]]
+
+    def _looked_up(
+        self, cell: Cell, beside: str | None = None
+    ) -> tuple[str | None, list[Any], Mapping[str, str]]:
+        """What another table says of the patient of each row, or what stands beside that."""
+        nothing: list[Any] = [None] * len(self)
+        lookup = self._others.get(cell.table or "")
+        own = self._position(self._people)
+        if lookup is None or own is None:
+            return None, nothing, {}
+        there = Rows(lookup.table, self._mapping, self._faults, self._usage)
+        found = lookup.rows_of(cell, there._position, self._people)
+        ordered = cell.first or cell.last
+        order = None if ordered is None else there._position((ordered,))
+        if found is None or (ordered is not None and order is None):
+            return None, nothing, {}
+        value, rows = found
+        used = self._usage.looked_up[lookup.table.name]
+        for k, row in enumerate(self._taken):
+            of_patient = rows.get(str(spelt(self.table.rows[row][own])), [])
+            if of_patient:
+                at = lookup.pick(of_patient, value, order, cell.last is not None, self._mapping)
+                if isinstance(at, Problem):
+                    nothing[k] = at if beside is None else None
+                else:
+                    own_place = value if beside is None else lookup.table.places(beside)[0]
+                    nothing[k] = lookup.table.rows[at][own_place]
+                    used.add(lookup.table.numbers[at])
+        header = lookup.table.header[value]
+        return self.header_of(cell), nothing, lookup.table.labels.get(header, {})
 
     def _noted(
         self, cells: list[Any], of: Callable[[object], object], header: str | None

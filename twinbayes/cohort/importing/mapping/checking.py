@@ -20,6 +20,7 @@ from twinbayes.cohort.importing.mapping.description import (
     VisitsPart,
     WidePart,
 )
+from twinbayes.cohort.importing.source import folded
 from twinbayes.discovery import declared_names
 
 #: Columns that a part may map besides declared variables.
@@ -72,6 +73,7 @@ def check(mapping: MappingFile, noted: Noted) -> None:
         for where, cell in cells_of(part):
             dated |= _check_cell(mapping, cell, (*place, *where), noted)
     _check_joins(mapping, noted)
+    _check_added(mapping, noted)
     _check_concepts(mapping, noted)
     if dated:
         for k, part in enumerate(mapping.tables.patients):
@@ -83,7 +85,7 @@ def check(mapping: MappingFile, noted: Noted) -> None:
 def _check_joins(mapping: MappingFile, noted: Noted) -> None:
     """Patients come from parts that join nothing, and have their subgroup and centre from any."""
     parts = mapping.tables.patients
-    added = {name for part in parts if part.joins for name in part.columns}
+    added = {name for part in parts for name in part.added}
     place: Place = ("tables", names.PATIENTS)
     if all(part.joins for part in parts):
         noted.add(
@@ -101,6 +103,27 @@ def _check_joins(mapping: MappingFile, noted: Noted) -> None:
         for name in FIXED[names.PATIENTS]:
             if name not in part.columns and name not in added:
                 noted.add((*place, k, "columns"), "key-missing", f"{name!r} is not there")
+
+
+def _check_added(mapping: MappingFile, noted: Noted) -> None:
+    """A column is looked up, or a part that joins adds it; not both."""
+    for table in OPEN:
+        elsewhere = looked_up(mapping, table)
+        for k, part in enumerate(getattr(mapping.tables, table)):
+            place: Place = ("tables", table, k)
+            for where, cell in cells_of(part) if part.joins else ():
+                if cell.table is not None:
+                    text = "a part that joins has no columns that are looked up"
+                    noted.add((*place, *where, "table"), "contradiction", text)
+            for name in sorted(part.added & elsewhere):
+                text = f"{name!r} is looked up by another part, and added by this one"
+                noted.add((*place, "columns"), "contradiction", text)
+
+
+def looked_up(mapping: MappingFile, table: str) -> frozenset[str]:
+    """Columns of `patients` or of `genomics` that are looked up in other tables."""
+    parts = [part for part in getattr(mapping.tables, table) if not part.joins]
+    return frozenset(n for part in parts for n, cell in part.columns.items() if cell.table)
 
 
 def _check_concepts(mapping: MappingFile, noted: Noted) -> None:
@@ -134,6 +157,24 @@ def cells_of(part: Part) -> Iterator[tuple[tuple[str, ...], Cell]]:
             for key in ("start_day", "stop_day", "dose", "line"):
                 if (cell := getattr(given, key)) is not None:
                     yield ("treatments", name, key), cell
+
+
+def tables_read(mapping: MappingFile) -> set[str]:
+    """Names of the source tables that a mapping reads, folded."""
+    parts = [part for _, _, part in parts_of(mapping)]
+    looked_up = [cell.table for part in parts for _, cell in cells_of(part) if cell.table]
+    return {folded(name) for name in (*(part.table for part in parts), *looked_up)}
+
+
+def columns_read(mapping: MappingFile) -> set[str]:
+    """Names of the source columns that a mapping reads of any table, folded."""
+    out: set[str] = set()
+    for _, _, part in parts_of(mapping):
+        out.update(part.where)
+        for _, cell in cells_of(part):
+            out.update(cell.column, cell.patient, cell.where)
+            out.update(name for name in (cell.first, cell.last) if name is not None)
+    return {folded(name) for name in out}
 
 
 def is_day(where: tuple[str, ...]) -> bool:
@@ -228,7 +269,25 @@ def _check_cell(mapping: MappingFile, cell: Cell, place: Place, noted: Noted) ->
         noted.add(place, "date-format", "the origin is a date, and has no format")
     if cell.unit is not None and not (day and form in (None, DAYS)):
         _check_unit(mapping, where, place, noted)
+    _check_lookup(cell, str(place[1]), where, place, noted)
     return form not in (None, DAYS)
+
+
+def _check_lookup(
+    cell: Cell, table: str, where: tuple[str, ...], place: Place, noted: Noted
+) -> None:
+    if cell.table is None:
+        for key in ("patient", "where", "first", "last"):
+            if getattr(cell, key):
+                text = f"{key!r} is of a column that is looked up, and 'table' is not there"
+                noted.add((*place, key), "contradiction", text)
+        return
+    if cell.first is not None and cell.last is not None:
+        noted.add(place, "contradiction", "give either first or last")
+    one_a_patient = table in OPEN or where[0] in ("events", "closing")
+    if not one_a_patient or where[-1] == names.PATIENT_ID:
+        text = "only columns of one row a patient are looked up in other tables"
+        noted.add((*place, "table"), "contradiction", text)
 
 
 def _check_unit(mapping: MappingFile, where: tuple[str, ...], place: Place, noted: Noted) -> None:

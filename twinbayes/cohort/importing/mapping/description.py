@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from twinbayes import names
+
 SCHEMA: Final = "twinbayes/mapping/v1"
 #: Column of a part of one row a value: which variable it is of.
 VARIABLE: Final = "variable"
@@ -53,6 +55,22 @@ class Cell:
         default=None,
         metadata=_says("Unit of the column in UCUM, where it is not that of the variable."),
     )
+    table: str | None = field(
+        default=None, metadata=_says("Another table, in which the patient's row is looked up.")
+    )
+    patient: Words = field(
+        default=(), metadata=_says("Column of patients there; default: as the part calls it.")
+    )
+    where: Mapping[str, Words] = field(
+        default_factory=_nothing,
+        metadata=_says("Look up rows only where the column has one of the values."),
+    )
+    first: str | None = field(
+        default=None, metadata=_says("Of several rows the one that is first by this column.")
+    )
+    last: str | None = field(
+        default=None, metadata=_says("Of several rows the one that is last by this column.")
+    )
 
 
 type Cells = Mapping[str, Cell]
@@ -98,6 +116,14 @@ class WidePart(LinkedPart):
     def joins(self) -> bool:
         """Whether its values go to rows of other parts."""
         return self.join or self.is_long
+
+    @property
+    def added(self) -> frozenset[str]:
+        """Columns that go to rows of other parts, as far as the mapping names them."""
+        if self.is_long:
+            cell = self.columns[VARIABLE]
+            return frozenset(map(str, (*cell.values.values(), cell.constant)))
+        return frozenset(self.columns if self.join else ()) - {names.PATIENT_ID}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,6 +266,10 @@ class MappingFile:
     )
     omop: Omop | None = field(
         default=None, metadata=_says("Of a database in the OMOP common data model.")
+    )
+    views: Words = field(
+        default=(),
+        metadata=_says("View definitions of SQL on FHIR beside this file, for FHIR."),
     )
     encoding: Literal["utf-8", "utf-16", "cp1252", "latin-1"] = field(
         default="utf-8", metadata=_says("Of text files.")

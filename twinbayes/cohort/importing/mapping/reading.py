@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,6 +77,7 @@ def read_mapping(path: str | Path) -> ReadMapping:
     faults.raise_if_any()
     if not isinstance(made, MappingFile):
         raise CohortError(f"{path.name}: the mapping cannot be made. Compare docs/import.md.")
+    made = replace(made, views=tuple(str(path.parent / view) for view in made.views))
     return ReadMapping(file=path.name, mapping=made, lines=lines)
 
 

@@ -24,6 +24,12 @@ from twinbayes.cohort.importing.proposing.headers import (
     unit_of,
 )
 from twinbayes.cohort.importing.proposing.kinds import Kind, kind_of
+from twinbayes.cohort.importing.proposing.standards import (
+    LOOKED_UP,
+    codes_of,
+    looked_up,
+    units_of,
+)
 from twinbayes.cohort.importing.rules import import_faults
 from twinbayes.cohort.importing.source import SourceTable
 from twinbayes.documents import yaml_text
@@ -85,12 +91,14 @@ class _Looked:
         kinds = {name: kind_of(table, k) for k, name in reversed(named)}
         meant: dict[str, str] = {}
         for _, name in named:
-            if (meaning := meaning_of(name)) is not None:
+            if (meaning := table.meanings.get(name) or meaning_of(name)) is not None:
                 meant.setdefault(meaning, name)
         return cls(table, kinds, meant)
 
     def rest(self) -> list[str]:
-        """Columns of no known meaning that hold anything."""
+        """Columns of no known meaning that hold anything; standards leave none."""
+        if self.table.meanings:
+            return []
         known = set(self.meant.values())
         return [
             name
@@ -105,6 +113,7 @@ class _Draft:
     tables: list[_Looked]
     taken: set[str] = field(default_factory=lambda: {PATIENT, "subgroup", "centre"})
     variables: dict[str, Any] = field(default_factory=dict)
+    looked_in: list[_Looked] = field(default_factory=list)
     _form: str | None = None
     _decimal: str = "."
 
@@ -124,7 +133,7 @@ class _Draft:
         else:
             self._add_people(people, parts)
         for looked in self.tables:
-            if looked is not people and PATIENT in looked.meant:
+            if looked is not people and PATIENT in looked.meant and looked not in self.looked_in:
                 self._add_linked(looked, parts)
         if not parts[names.EVENTS]:
             parts[names.EVENTS] = [{
@@ -156,15 +165,18 @@ class _Draft:
         meant, table = looked.meant, looked.table.name
         columns: dict[str, Any] = {PATIENT: meant[PATIENT]}
         for place in ("subgroup", "centre"):
-            columns[place] = meant.get(place, {"constant": names.WHOLE})
+            elsewhere = self._elsewhere(place)
+            columns[place] = meant.get(place, elsewhere or {"constant": names.WHOLE})
         part: dict[str, Any] = {"table": table}
         if ORIGIN in meant:
             part["origin"] = self._cell(looked, meant[ORIGIN])
+        elif (origin := self._elsewhere(ORIGIN)) is not None:
+            part["origin"] = origin
         if "sex" in meant:
             columns["sex"] = self._worded(looked, "sex")
             self._declare("sex", names.PATIENTS, levels=["female", "male"])
-        if "age_years" in meant or BIRTH in meant:
-            column = meant.get("age_years") or meant[BIRTH]
+        column = meant.get("age_years") or meant.get(BIRTH)
+        if column is not None and looked.kinds[column].what != "blank":
             columns["age_years"] = self._cell(looked, column, born="age_years" not in meant)
             self._declare("age_years", names.PATIENTS, unit="a")
         dates = {}
@@ -187,11 +199,22 @@ class _Draft:
             for key in ("vital_status", "death", "last_contact")
             if key in meant
         }
+        if "last_contact" not in meant and (last := self._elsewhere("last_contact")) is not None:
+            closing["last_contact"] = last
         if dates or closing:
             own: dict[str, Any] = {"table": table, "columns": {PATIENT: meant[PATIENT]}}
             own |= {"events": dates} if dates else {}
             own |= {"closing": closing} if closing else {}
             parts[names.EVENTS].append(own)
+
+    def _elsewhere(self, meaning: str) -> dict[str, Any] | None:
+        """A column of another table that means something, where a standard says so."""
+        if meaning not in LOOKED_UP:
+            return None
+        found = looked_up(meaning, [(t.table, t.meant) for t in self.tables])
+        if found is not None:
+            self.looked_in += [t for t in self.tables if t.table.name == found["table"]]
+        return found
 
     def _add_linked(self, looked: _Looked, parts: dict[str, Any]) -> None:
         """A table of several rows a patient: treatments, events, values, or visits."""
@@ -207,17 +230,17 @@ class _Draft:
                     columns[key] = self._cell(looked, meant[key])
             columns.setdefault("start_day", self._cell(looked, day))
             columns["treatment"] = self._named(looked, "treatment", names.TREATMENTS)
-            parts[names.TREATMENTS].append({"table": table, "columns": columns})
+            parts[names.TREATMENTS].append(_part(looked, columns, "treatment"))
             return
         columns[names.DAY] = self._cell(looked, day)
         if "event" in meant:
-            columns[names.EVENT] = meant["event"]
-            parts[names.EVENTS].append({"table": table, "columns": columns})
+            columns[names.EVENT] = self._events(looked, meant["event"])
+            parts[names.EVENTS].append(_part(looked, columns, names.EVENT))
         elif "marker" in meant and "value" in meant:
             columns["marker"] = self._named(looked, "marker", names.VISITS)
             columns["value"] = self._cell(looked, meant["value"])
             columns |= {"unit": meant["unit"]} if "unit" in meant else {}
-            parts[names.VISITS].append({"table": table, "columns": columns})
+            parts[names.VISITS].append(_part(looked, columns, "marker"))
         else:
             numbers = [c for c in looked.rest() if looked.kinds[c].what == "number"]
             markers = {name_of(c, self.taken): self._cell(looked, c) for c in numbers}
@@ -251,17 +274,42 @@ class _Draft:
         """A column whose values become names of markers or treatments, which are declared."""
         column = looked.meant[meaning]
         labels = looked.table.labels.get(column, {})
-        values = list(labels.values()) or list(looked.kinds[column].levels) or [UNTOLD]
-        said = {value: name_of(value, self.taken) for value in values}
-        for name in said.values():
-            self._declare(name, table)
+        units: dict[str, str] = {}
+        if looked.table.meanings:
+            words = codes_of(looked.table, column, looked.meant.get("value"))
+            said = {code: name_of(text, self.taken) for code, text in words.items()}
+            if (unit := looked.meant.get("unit")) is not None:
+                units = units_of(looked.table, column, unit)
+        else:
+            values = list(labels.values()) or list(looked.kinds[column].levels) or [UNTOLD]
+            said = {value: name_of(value, self.taken) for value in values}
+        for value, name in said.items():
+            self._declare(name, table, **({"unit": units[value]} if value in units else {}))
         same = all(value == name for value, name in said.items())
         return column if same else {"column": column, "values": said}
+
+    def _events(self, looked: _Looked, column: str) -> Any:
+        """A column of events; codes of a standard become names."""
+        if not looked.table.meanings:
+            return column
+        taken: set[str] = set()
+        words = codes_of(looked.table, column, None)
+        said = {code: name_of(text, taken, event=True) for code, text in words.items()}
+        return {"column": column, "values": said}
 
     def _declare(self, name: str, table: str, **more: Any) -> None:
         group = {"group": "clinical"} if table == names.PATIENTS else {}
         self.variables[name] = {"table": table, **group, **more}
         self.taken.add(name)
+
+
+def _part(looked: _Looked, columns: dict[str, Any], named: str) -> dict[str, Any]:
+    """A part; where codes are named one by one, rows of others are left out."""
+    part: dict[str, Any] = {"table": looked.table.name, "columns": columns}
+    cell = columns[named]
+    if looked.table.meanings and isinstance(cell, dict):
+        part["where"] = {cell["column"]: list(cell["values"])}
+    return part
 
 
 def _unit(column: str) -> dict[str, Any]:

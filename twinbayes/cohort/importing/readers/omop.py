@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW, PARQUET, is_ordinary_file
-from twinbayes.cohort.importing.mapping.checking import parts_of
+from twinbayes.cohort.importing.mapping.checking import tables_read
 from twinbayes.cohort.importing.mapping.description import MappingFile, Omop
 from twinbayes.cohort.importing.omop.queries import CONCEPT, PERSON, SOURCE, TABLES
 from twinbayes.cohort.importing.omop.reading import ROW, OmopTables
@@ -87,7 +87,7 @@ def _through(
     opened: Callable[[], Session], name: str, mapping: MappingFile | None, faults: Faults
 ) -> list[SourceTable]:
     """Read through a session; whatever a database raises is a fault without its words."""
-    wanted = None if mapping is None else {folded(part.table) for _, _, part in parts_of(mapping)}
+    wanted = None if mapping is None else tables_read(mapping)
     session: Session | None = None
     try:
         session = opened()

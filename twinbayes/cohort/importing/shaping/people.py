@@ -8,7 +8,7 @@ from dataclasses import replace
 from twinbayes import names
 from twinbayes.cohort.contract.schema import table_schema
 from twinbayes.cohort.importing.cells.columns import Rows
-from twinbayes.cohort.importing.mapping.checking import AGE
+from twinbayes.cohort.importing.mapping.checking import AGE, looked_up
 from twinbayes.cohort.importing.mapping.description import (
     VARIABLE,
     Cell,
@@ -62,8 +62,12 @@ def _joining(part: WidePart, rows: Rows, desk: Desk, table: str) -> Iterator[Blo
     problem = "the variable is not declared for this table"
     odd = [k for k, name in enumerate(told) if name is not None and name not in declared]
     rows.note("variable-undeclared", problem, odd, part.columns[VARIABLE])
+    elsewhere = looked_up(desk.mapping, table)
+    problem = "the variable is looked up by another part"
+    twice = [k for k, name in enumerate(told) if name in elsewhere]
+    rows.note("contradiction", problem, twice, part.columns[VARIABLE])
     cell = part.columns[names.VISIT_VALUE]
-    for name in declared:
+    for name in (name for name in declared if name not in elsewhere):
         own = [k for k, one in enumerate(told) if one == name and linked.keep[k]]
         some = rows.at(own)
         values: Sequence[object]
@@ -71,6 +75,7 @@ def _joining(part: WidePart, rows: Rows, desk: Desk, table: str) -> Iterator[Blo
             values = some.text(cell)
         else:
             values = some.number(cell, conversion_of(name, cell.unit, desk, some, cell))
+            _require_unit(name, cell, some, desk, values)
         ids = [linked.ids[k] for k in own]
         yield Block(
             source=rows.table.name,
@@ -103,8 +108,25 @@ def _wide(
         else:
             unit = conversion_of(name, cell.unit, desk, rows, cell)
             columns[name] = rows.number(cell, unit)
+            _require_unit(name, cell, rows, desk, columns[name])
     headers = {name: rows.header_of(cell) for name, cell in part.columns.items()}
     return Block(source=rows.table.name, rows=rows.numbers, columns=columns, headers=headers)
+
+
+def _require_unit(name: str, cell: Cell, rows: Rows, desk: Desk, values: Sequence[object]) -> None:
+    """Note values that the source says are in another unit than the mapping does."""
+    told = rows.units(cell)
+    variable = desk.mapping.variables.get(name)
+    if told is None or variable is None:
+        return
+    said = cell.unit or variable.unit or "1"
+    odd = [
+        k
+        for k, (unit, value) in enumerate(zip(told, values, strict=True))
+        if value is not None and (unit or "1") != said
+    ]
+    problem = "the source says another unit of the value than the mapping"
+    rows.note("unit-other", problem, odd, cell)
 
 
 def _is_text(name: str, table: str, desk: Desk) -> bool:

@@ -65,6 +65,8 @@ def _values(
         units = rows.text(column)
         blank = [k for k, u in enumerate(units) if u is None and values[k] is not None]
         rows.note("unit-blank", "the value has no unit", blank, column)
+    elif cell.unit is None and (told := rows.units(cell)) is not None:
+        units = [unit or "1" for unit in told]
     values = _in_own_units(rows, desk, markers, values, units)
     if (flag := part.columns.get(names.CENSORED)) is None:
         return values

@@ -1,0 +1,1 @@
+"""Clinical JSON read strictly: FHIR resources flattened by views, phenopackets as tables."""
