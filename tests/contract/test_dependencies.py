@@ -22,7 +22,7 @@ USED_BY_NAME: Final = {
     "jupyterlab": "`make lab`",
 }
 #: Extras of people who develop the package, and of a machine's driver.
-NOT_OF_THE_PACKAGE: Final = {"dev", "gpu"}
+NOT_OF_THE_PACKAGE: Final = {"dev", "docs", "gpu"}
 
 
 def imported_packages(folder: Path) -> dict[str, str]:
