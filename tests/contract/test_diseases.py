@@ -136,6 +136,10 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
             wanted["treatment_offset"] = ("effect", "subgroup")
     if spec.graph.entry_eras:
         wanted["entry_era_step"] = ("entry_cut",)
+    if spec.events.frailty:
+        wanted["frailty_scale"] = ()
+        if len(spec.events.frailty) > 1:
+            wanted["frailty_other_effect"] = ("frailty_other",)
     for k, effect in enumerate(spec.events.time_varying):
         assert effect.classes
         wanted["time_varying_step"] = ("time_varying",)
