@@ -135,7 +135,7 @@ def counts(fit: tb.Fit, event: str, days: tuple[float, ...]) -> list[dict[str, f
     else:
         expected = forecast["cumulative_incidence"].sel(state=[event])
         expected = expected.rename(state="recurrent_event")
-    table = mean_count_calibration(expected, fit.cohort, times=days).table
+    table = mean_count_calibration(expected, fit, times=days).table
     whole = table[table["subgroup"] == "all"]
     keys = ["time", "predicted", "observed", "lower", "upper"]
     return [{k: round(float(row[k]), 4) for k in keys} for row in whole.to_dict("records")]

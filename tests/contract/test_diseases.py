@@ -249,7 +249,7 @@ def test_an_unknown_pooling_is_refused_with_the_known_ones(name: str) -> None:
 
 
 def test_an_unknown_disease_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(OptionError, match=r"disease 'flu'. Known: 'aml', 'cml', 'hsct'"):
+    with pytest.raises(OptionError, match=r"disease 'flu'. Known: 'aml', 'cgd', 'cml'"):
         tb.disease("flu")
     with pytest.raises(OptionError, match=r"option of disease 'pbc'.*'endpoint'"):
         tb.disease("pbc", outcome="death")
@@ -283,6 +283,8 @@ def test_prior_predictive_state_occupation_is_possible_and_open_minded(
     np.testing.assert_allclose(share.sum("state"), 1.0, atol=1e-4)
     start = share.isel(time=0).sel(state=spec.graph.initial)
     np.testing.assert_allclose(start, 1.0)
+    if len(spec.graph.states) == 1:  # nobody can be anywhere else
+        return
     # after a quarter of a year the priors neither keep everybody in place nor move everybody on
     quarter = share.isel(time=1).sel(state=spec.graph.initial)
     low, high = np.quantile(quarter, [0.05, 0.95])

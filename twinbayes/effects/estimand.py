@@ -296,6 +296,11 @@ class Estimand:
 
     def _event_states(self, graph: StateGraph) -> tuple[str, ...]:
         if self.endpoint == DEATH:
+            if not graph.deaths:
+                raise TwinError(
+                    "Endpoint 'death': this model knows no death. Name the states that count; or "
+                    "contrast two scenarios, which tells the events that recur."
+                )
             return graph.deaths
         if self.endpoint == EVENT_FREE:
             if len(self.target.states) != 1:

@@ -98,20 +98,25 @@ def _at(
     grid = np.unique(np.concatenate([days[kept], last[dead & (last <= until)]]))
     if not len(grid):
         return Estimate(0.0, np.zeros(n), high=np.inf)
-    at_risk = (last[:, None] >= grid).astype(float)
-    events, deaths = np.zeros((n, len(grid))), np.zeros((n, len(grid)))
-    np.add.at(events, (owner[kept], np.searchsorted(grid, days[kept])), 1.0)
-    dies = np.flatnonzero(dead & (last <= until))
-    deaths[dies, np.searchsorted(grid, last[dies])] = 1.0
-    size = at_risk.sum(axis=0)
-    rate, hazard = events.sum(axis=0) / size, deaths.sum(axis=0) / size
+    in_order = np.sort(last)
+    size = n - np.searchsorted(in_order, grid, side="left")
+    events = np.bincount(np.searchsorted(grid, days[kept]), minlength=len(grid))
+    dies = dead & (last <= until)
+    hazard = np.bincount(np.searchsorted(grid, last[dies]), minlength=len(grid)) / size
+    rate = events / size
     before = np.concatenate([[1.0], np.cumprod(1.0 - hazard)[:-1]])
+    share = rate * before  # what each day adds
     left = np.maximum(size * (1.0 - hazard), 1.0)
-    by_death = (deaths - at_risk * hazard) / left
-    lost = np.concatenate([np.zeros((n, 1)), np.cumsum(by_death, axis=1)[:, :-1]], axis=1)
-    direct = (events - at_risk * rate) / size
-    influence = (direct - lost * rate) @ before
-    return Estimate(float(before @ rate), influence, high=np.inf)
+    after = np.concatenate([np.cumsum(share[::-1])[::-1][1:], [0.0]])  # what later days add
+    at = np.searchsorted(grid, last, side="right")  # days on which each patient was at risk
+    of_events = np.bincount(
+        owner[kept], (before / size)[np.searchsorted(grid, days[kept])], minlength=n
+    )
+    expected = np.concatenate([[0.0], np.cumsum(share / size)])[at]
+    lost = -np.concatenate([[0.0], np.cumsum(hazard / left * after)])[at]
+    day = np.searchsorted(grid, last[dies])
+    lost[dies] += (after / left)[day]
+    return Estimate(float(before @ rate), of_events - expected - lost, high=np.inf)
 
 
 def _owners(

@@ -11,7 +11,15 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.cohort.quality.suppression import HIDDEN, SMALLEST_CELL, SUPPRESSED
-from twinbayes.names import PATIENT, STATE, STATE_PROBABILITY, SURVIVAL, TIME
+from twinbayes.names import (
+    EXPECTED_EVENTS,
+    PATIENT,
+    RECURRENT_EVENT,
+    STATE,
+    STATE_PROBABILITY,
+    SURVIVAL,
+    TIME,
+)
 from twinbayes.report.figures.contrast import people_in_states
 from twinbayes.report.figures.look import (
     StateLook,
@@ -157,6 +165,27 @@ def count_sentences(
                 f"Within {duration_words(day)} this person is to expect {number_words(at)} times "
                 f"{words(name)} on average ({label} of that average)."
             )
+
+
+def count_contrast_sentences(
+    difference: xr.Dataset, name_a: str, name_b: str, horizon: float
+) -> Iterator[str]:
+    """Say how many events that recur one way of treating spares, or adds."""
+    if RECURRENT_EVENT not in difference.dims:
+        return
+    label = interval_words(
+        difference.attrs["interval_probability"], difference.attrs["interval_kind"]
+    )
+    at = difference.isel({PATIENT: 0}).sel({TIME: horizon}, method="nearest")
+    for event in at[RECURRENT_EVENT].to_numpy():
+        one = at.sel({RECURRENT_EVENT: event})
+        stem = f"{EXPECTED_EVENTS}_difference"
+        mean, low, high = (float(one[f"{stem}{s}"]) for s in ("", "_lower", "_upper"))
+        yield (
+            f"Within {duration_words(horizon)} there would be {abs(mean):.1f} times "
+            f"{words(str(event))} {'more' if mean > 0 else 'fewer'} under “{name_a}” than under "
+            f"“{name_b}” ({label} of the difference {low:+.1f} to {high:+.1f})."
+        )
 
 
 def number_words(at: xr.Dataset) -> str:
@@ -305,8 +334,13 @@ NOT_FOR_USE: Final = (
 )
 
 
-def uncertainty_sentences(*, simulated: bool, subgroup_size: str, subgroups: int) -> Iterator[str]:
-    """Say plainly how far all this may be trusted; sizes as they may be shown."""
+def uncertainty_sentences(
+    *, simulated: bool, subgroup_size: str, subgroups: int, hundred: bool = True
+) -> Iterator[str]:
+    """Say plainly how far all this may be trusted; sizes as they may be shown.
+
+    `hundred`: whether people out of a hundred have been spoken of.
+    """
     if simulated:
         yield (
             "All data behind this are simulated. The numbers describe no real disease and no real "
@@ -318,7 +352,9 @@ def uncertainty_sentences(*, simulated: bool, subgroup_size: str, subgroups: int
     lent = " of the same subgroup and on what related subgroups lend" if subgroups > 1 else ""
     yield (
         "These numbers are averages over what the model cannot tell apart. They rest on "
-        f"{few} patients{lent}. Nobody can say which of the hundred this person will be."
+        f"{few} patients{lent}."
+        + " Nobody can say which of the hundred this person will be."
+        * hundred
     )
 
 

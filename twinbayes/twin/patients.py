@@ -20,7 +20,7 @@ from twinbayes.model.covariates.design import DesignMatrix
 from twinbayes.names import CENTRE, PATIENT, SUBGROUP
 from twinbayes.twin.assignment import DesignChange, acting_elsewhere, change_in
 from twinbayes.twin.curves.patient import PatientCurves, patient_curves
-from twinbayes.twin.occupation.paths import Journey, Path, longest_step
+from twinbayes.twin.occupation.paths import Journey, Path, circles, longest_step
 from twinbayes.twin.occupation.places import Chart, draw_chart
 from twinbayes.twin.on_paths import CurvesOnPaths, travel
 from twinbayes.twin.population.curves import CurvePopulation
@@ -174,9 +174,16 @@ class Patients:
         return draw_chart(self.graph, tuple(row for row in self.population.edges))
 
     @cached_property
-    def longest_step(self) -> float:
-        """See `paths.longest_step`."""
-        return longest_step(self.graph, self.population)
+    def _circles(self) -> tuple[int, ...]:
+        return circles(self.graph)
+
+    def longest_step(self, i: int, drawn: PatientDraws, scenario: Scenario) -> float:
+        """See `paths.longest_step`; of patient `i` under a scenario."""
+        if not self._circles:
+            return np.inf
+        if scenario.settings:
+            drawn = self.design_change(scenario.settings).of(i, drawn)
+        return longest_step(self.graph, self._circles, drawn.population, drawn.ratios)
 
     @cached_property
     def _design(self) -> DesignMatrix:
@@ -294,7 +301,7 @@ class Patients:
         """Patient `i` under the draws of the population, each counting the same."""
         if not len((at_mean := self._at_mean(i)).population.frailty):
             return at_mean
-        seed = content_seed(self._design, i, self._labels[i])
+        seed = content_seed(self._design, i, (self.patient_ids[i], *self._labels[i]))
         return at_mean.with_frailty(self.population, self._plan.events.data, i, seed)
 
     def _at_mean(self, i: int) -> PatientDraws:

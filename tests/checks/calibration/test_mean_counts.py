@@ -10,7 +10,9 @@ from recurrent import cohort_of, fit_of, spec_of
 from twinbayes.checks import mean_count_calibration
 from twinbayes.checks.calibration.expected_events import counting_process, observed_and_expected
 from twinbayes.cohort import Cohort
+from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators import mean_count
+from twinbayes.inference import Fit
 
 DAYS = (180.0, 360.0)
 
@@ -18,6 +20,11 @@ DAYS = (180.0, 360.0)
 @pytest.fixture(scope="module")
 def cohort() -> Cohort:
     return cohort_of(120)
+
+
+@pytest.fixture(scope="module")
+def fit(cohort: Cohort) -> Fit:
+    return fit_of(spec_of(), cohort, draws=20)
 
 
 def counted(cohort: Cohort, patients: list[str]) -> list[float]:
@@ -53,27 +60,27 @@ def predicted(cohort: Cohort, factor: float, *, only: str = "") -> xr.DataArray:
     )  # fmt: skip
 
 
-def test_what_was_counted_passes_and_what_is_far_from_it_fails(cohort: Cohort) -> None:
-    right = mean_count_calibration(predicted(cohort, 1.0), cohort, times=DAYS)
+def test_what_was_counted_passes_and_what_is_far_from_it_fails(cohort: Cohort, fit: Fit) -> None:
+    right = mean_count_calibration(predicted(cohort, 1.0), fit, times=DAYS)
     whole = right.table[right.table["subgroup"] == "all"]
     np.testing.assert_allclose(whole["observed"], counted(cohort, list(cohort.patient_ids)))
     np.testing.assert_allclose(whole["predicted"], whole["observed"])
     assert whole["inside"].all()
     assert set(right.table["subgroup"]) == {"all", "one", "two"}
-    wrong = mean_count_calibration(predicted(cohort, 2.0), cohort, times=DAYS)
+    wrong = mean_count_calibration(predicted(cohort, 2.0), fit, times=DAYS)
     assert wrong.verdict == "fail"
     assert "events a patient expected" in wrong.text
-    one = mean_count_calibration(predicted(cohort, 2.0, only="two"), cohort, times=DAYS)
+    one = mean_count_calibration(predicted(cohort, 2.0, only="two"), fit, times=DAYS)
     outside = one.table[~one.table["inside"]]
     assert "two" in set(outside["subgroup"])
 
 
-def test_days_beyond_the_follow_up_are_not_provided(cohort: Cohort) -> None:
+def test_days_beyond_the_follow_up_are_not_provided(cohort: Cohort, fit: Fit) -> None:
     late = predicted(cohort, 1.0).assign_coords(time=[180.0, 5000.0])
-    found = mean_count_calibration(late, cohort, times=(180.0, 5000.0))
-    assert "NOT PROVIDED at 5000 days" in found.text
+    found = mean_count_calibration(late, fit, times=(180.0, 5000.0))
+    assert "all at 5000" in found.text
     assert set(found.table["time"]) == {180.0}
-    none = mean_count_calibration(late, cohort, times=(5000.0,))
+    none = mean_count_calibration(late, fit, times=(5000.0,))
     assert none.verdict == "not_provided"
 
 
@@ -87,3 +94,45 @@ def test_events_that_recur_leave_patients_where_they_are() -> None:
     infections = int((fit.cohort.events["event"] == "infection").sum())
     assert float(observed.sel(transition="well->well").sum()) == infections
     assert float(expected.sel(transition="well->well").sum()) > 0
+
+
+def test_a_death_that_the_model_does_not_know_ends_the_follow_up_alone() -> None:
+    """In a model without death the count is that of those who are still followed."""
+    cohort = cohort_of(120)
+    fit = fit_of(spec_of(dies=False), cohort, draws=20)
+    found = mean_count_calibration(predicted(cohort, 1.0), fit, times=DAYS).table
+    events = cohort.events
+    ends = events[events["event"].isin(["death", "last_contact"])]
+    some = events[events["event"] == "infection"]
+    right = mean_count(
+        ends["day"], np.zeros(len(ends)), some["patient_id"], some["day"], times=DAYS,
+        patient=ends["patient_id"],
+    )  # fmt: skip
+    whole = found[found["subgroup"] == "all"]
+    np.testing.assert_allclose(whole["observed"], [e.value for e in right])
+
+
+def test_small_subgroups_do_not_follow_from_the_others(fit: Fit, cohort: Cohort) -> None:
+    """Means times sizes are counts: what is left of a total must not be of a few."""
+    few = predicted(cohort, 1.0)
+    groups = np.where(np.arange(cohort.n_patients) < 3, "rare", "common")
+    few = few.assign_coords(subgroup=("patient", groups))
+    table = mean_count_calibration(few, fit, times=DAYS).table
+    assert set(table["subgroup"]) == {"all"}
+
+
+def test_what_cannot_be_compared_is_refused(fit: Fit, cohort: Cohort) -> None:
+    good = predicted(cohort, 1.0)
+    strange = good.assign_coords(patient=["nobody known", *cohort.patient_ids[1:]])
+    with pytest.raises(CohortError, match="not of the same patients") as caught:
+        mean_count_calibration(strange, fit, times=DAYS)
+    assert "nobody" not in str(caught.value)
+    for wrong in (good * np.nan, good.isel(patient=[]), 3, good.isel(time=0)):
+        with pytest.raises(CohortError):
+            mean_count_calibration(wrong, fit, times=DAYS)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="not among the predicted"):
+        mean_count_calibration(good, fit, times=(181.0,))
+    with pytest.raises(OptionError):
+        mean_count_calibration(good, fit, times=(np.nan,))
+    with pytest.raises(OptionError, match="that recurs"):
+        mean_count_calibration(good.assign_coords(recurrent_event=["relapse"]), fit, times=DAYS)

@@ -11,9 +11,10 @@ import xarray as xr
 from scipy import integrate, stats
 
 from known_twins import Steps
-from twinbayes.errors import ModelError
+from twinbayes.errors import ModelError, TwinError
 from twinbayes.model import Effect, EventProcess, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.twin import Scenario, Twin
+from twinbayes.twin.population.frailty import HazardRecord
 
 Build = Callable[..., Twin]
 UNTIL, TIMES = 900.0, np.array([90.0, 365.0, 900.0])
@@ -171,3 +172,34 @@ def test_a_frailty_that_nothing_could_tell_is_refused() -> None:
     with pytest.raises(ValueError, match="well->wel"):
         EventProcess(graph=graph(), frailty=("well->wel",))
     assert EventProcess(graph=graph(), frailty=(INFECTION, DEATH)).frailty == (INFECTION, DEATH)
+
+
+@pytest.mark.parametrize("strength", [1.0, 2.0, 3.0])
+def test_who_has_events_often_is_followed_as_closely(twin_of: Build, strength: float) -> None:
+    """A drug that multiplies gap-time hazards does nothing to death, however it is given."""
+    effects = {"drug:here on well->well": strength}
+    rates: Mapping[str, float] = {INFECTION: 0.01, DEATH: 0.001, START: 1e-12}
+    twin = twin_of(graph(clock="entry", drug=True), rates, effects=effects)
+    found = twin.contrast(Scenario.start("drug", day=0.0), Scenario.none("drug"), UNTIL, TIMES)
+    np.testing.assert_allclose(found["survival_difference"], 0.0, atol=2e-3)
+    lived = -np.expm1(-0.001 * TIMES) / 0.001
+    rate = 0.01 * np.exp(strength)  # a constant gap hazard is a constant rate
+    events = found["expected_events_a"].sel(recurrent_event="infection")[0]
+    np.testing.assert_allclose(events, rate * lived, rtol=0.01)
+
+
+def test_events_at_a_pace_that_no_grid_follows_are_refused(twin_of: Build) -> None:
+    twin = twin_of(graph(clock="entry", dies=False), {INFECTION: 500.0})
+    with pytest.raises(TwinError, match="origin clock"):
+        twin.forecast(UNTIL, TIMES)
+
+
+def test_frailties_of_patients_who_are_alike_are_independent() -> None:
+    record = HazardRecord(np.zeros(400), np.zeros(1), np.zeros((1, 400)))
+    f = np.ones((1, 400))
+    one, two = (record.drawn_frailty(f, seed) for seed in (1, 2))
+    for drawn in (one, two):
+        assert drawn.mean() == pytest.approx(0.0, abs=0.01)
+        assert drawn.std() == pytest.approx(1.0, abs=0.02)
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.25
+    np.testing.assert_array_equal(one, record.drawn_frailty(f, 1))

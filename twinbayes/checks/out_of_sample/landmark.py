@@ -359,8 +359,10 @@ def mean_occupation(twin: Twin, i: int, times: Floats, drawn: PatientDraws | Non
         return np.tile(here, (asked.size, 1))
     until = float(asked.max())
     cuts = [*(cut - day for cut in graph.entry_cuts), *asked]
-    nodes = np.unique(np.round(time_nodes(until, cuts, twin.longest_step), _DECIMALS))
-    path = twin.path(i, Scenario.policy(), nodes, drawn)
+    policy, own = Scenario.policy(), drawn or twin.patient_draws(i)
+    longest = twin.longest_step(i, own, policy)
+    nodes = np.unique(np.round(time_nodes(until, cuts, longest), _DECIMALS))
+    path = twin.path(i, policy, nodes, own)
     found = path.occupation[np.searchsorted(nodes, asked)]
     return np.asarray(found.mean(axis=2, dtype=np.float64))
 
@@ -373,4 +375,9 @@ def _targets(
             raise OptionError("give at least one target, and at least one state for each.")
         return {name: tuple(states) for name, states in targets.items()}
     states = source.spec.graph.deaths
+    if not states:
+        raise OptionError(
+            "Death is not in this model, so that no landmark score has a default target. Give "
+            "targets: states and what they are called."
+        )
     return {states[0] if len(states) == 1 else ANY_DEATH: states}

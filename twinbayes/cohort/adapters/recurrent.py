@@ -134,7 +134,8 @@ def read_rhdnase(path: Path | None) -> Cohort:
 def read_retinopathy(path: Path | None) -> Cohort:
     """Read 197 patients with diabetic retinopathy: one eye treated by laser, the other not.
 
-    Day 0 is that of the treatment; an event is the loss of vision of an eye. Months become days.
+    Day 0 is that of the treatment; an event is the loss of vision of an eye, or of both in one
+    month. Months become days.
     """
     columns = ("id", "laser", "age", "trt", "futime", "status", "risk")
     table = _table("retinopathy", path, columns)
@@ -159,6 +160,10 @@ def read_retinopathy(path: Path | None) -> Cohort:
     )
     sides = {"treated_eye_lost": eyes[1], "other_eye_lost": untreated}
     lost = {event: eye[eye["status"] == 1]["futime"] for event, eye in sides.items()}
+    one, other = lost.values()
+    together = one.index[one.eq(other.reindex(one.index))]
+    lost = {event: days.drop(together) for event, days in lost.items()}
+    lost["both_eyes_lost"] = one[together]
     events = [dated(days.index, days * _DAYS_PER_MONTH, event) for event, days in lost.items()]
     last = np.maximum(eyes[1]["futime"].to_numpy(), untreated["futime"].to_numpy())
     events.append(dated(ids, last * _DAYS_PER_MONTH, names.LAST_CONTACT))

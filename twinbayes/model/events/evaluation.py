@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Floats, Ints
 from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.likelihood.courses import event_loglik
 from twinbayes.model.events.likelihood.frailty import compensate
@@ -71,8 +71,8 @@ def mean_compensators(draws: EventDraws, data: EventData, rows: RowTable) -> Flo
     index, values = data.pack()
     of_row, total, no_trail = np.empty(data.n_rows), np.zeros(data.n_rows), np.zeros(0)
     packed = np.argsort(rows.intensity, kind="stable")
-    begins = (rows.start + rows.clock_start)[packed]
-    order, fired = np.lexsort((begins, data.patient)), rows.is_event[packed]
+    episode = _episodes(rows)[packed]
+    order, fired = np.argsort(episode, kind="stable"), rows.is_event[packed]
     of_draw = (draws.log_baseline, draws.coef, draws.acting)
     for s in range(draws.n_draws):
         inputs = [np.ascontiguousarray(x[s]) for x in of_draw]
@@ -80,6 +80,17 @@ def mean_compensators(draws: EventDraws, data: EventData, rows: RowTable) -> Flo
         if draws.frailty.shape[1]:
             own = np.ascontiguousarray(draws.frailty[s])
             at_mean = of_row.copy()
-            compensate(order, data.patient, data.intensity, begins, fired, at_mean, own, of_row)
+            compensate(order, data.patient, data.intensity, episode, fired, at_mean, own, of_row)
         total += of_row
     return total / draws.n_draws
+
+
+def _episodes(rows: RowTable) -> Ints:
+    """(row,) number of the stretch of time that a row is of: by patient, and in time.
+
+    Days are compared to a millionth: they have been moved to clocks of their own, and rounded.
+    """
+    ends = np.round(np.stack([rows.clock_start + rows.stop, rows.clock_start + rows.start]), 6)
+    keys = np.stack([rows.patient.astype(float), *ends])
+    _, found = np.unique(keys, axis=1, return_inverse=True)
+    return np.asarray(found.ravel(), dtype=np.int64)

@@ -28,9 +28,11 @@ def require_frailty(on: Sequence[str], graph: StateGraph) -> None:
     Raises
     ------
     ModelError
-        It moves an intensity that is not there, one twice, or nothing but one that nobody has
-        twice.
+        It is no tuple of names, moves an intensity that is not there, one twice, or nothing but
+        one that nobody has twice.
     """
+    if not isinstance(on, tuple) or not all(isinstance(label, str) for label in on):
+        raise ModelError("frailty is a tuple of intensities, ('well->well', 'well->dead').")
     for label in on:
         require_known(label, graph.labels, "intensity that a frailty moves")
         if on.count(label) > 1:

@@ -54,7 +54,7 @@ def _intensity_text(events: EventProcess) -> list[str]:
         + (" + f_e·b" if events.frailty else ""),
         "log-likelihood = Σ over rows at risk of  d·log h − ∫ h dt",
         "",
-        f"States: {', '.join(graph.states)}; absorbing: {', '.join(graph.absorbing)}.",
+        f"States: {', '.join(graph.states)}; absorbing: {', '.join(graph.absorbing) or 'none'}.",
         "Intensities (clock; baseline):",
         *(
             f"  {i.label}  ({'days since ' + i.clock}; {i.baseline.kind})"

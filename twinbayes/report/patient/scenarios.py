@@ -47,7 +47,8 @@ def default_scenarios(twin: Twin) -> Pair | None:
         states = [s for s in (present.state,) if s in sources]
         wait = _WAIT_LATER
         if present.state == graph.initial:
-            after = [t.target for t in graph.leaving(present.state) if t.target in sources]
+            leaving = [t.target for t in graph.leaving(present.state) if t.target != t.source]
+            after = [target for target in leaving if target in sources]
             states += after[:1]
             wait = _WAIT_FROM_START if after else _WAIT_LATER
         if states:

@@ -47,6 +47,7 @@ from twinbayes.report.words import (
     NOT_FOR_USE,
     agreeing_people,
     contrast_sentences,
+    count_contrast_sentences,
     count_sentences,
     forecast_sentences,
     scenario_words,
@@ -60,8 +61,7 @@ def verdict(evidence: PatientEvidence) -> f.Block:
     known = {
         **({"patient": evidence.twin.patient_ids[0]} if evidence.show_patient_ids else {}),
         "subgroup": words(evidence.subgroup),
-        "now": f"day {present.day:g} since origin, {state_words(present.state)} since day "
-        f"{present.entry:g}",
+        "now": f"day {present.day:g} since origin, {_place(evidence)}",
         "treatments so far": ", ".join(
             f"{words(name)} on day {day:g}" for name, day, _ in present.started
         )
@@ -75,6 +75,19 @@ def verdict(evidence: PatientEvidence) -> f.Block:
     )
 
 
+def _place(evidence: PatientEvidence) -> str:
+    """The state, and since when; or when an event that recurs in it was last."""
+    present, graph = evidence.present, evidence.fit.spec.graph
+    own = [e for t in graph.leaving(present.state) if t.target == t.source for e in t.events]
+    where = state_words(present.state)
+    if not own:
+        return f"{where} since day {present.entry:g}"
+    events = evidence.twin.cohort.events
+    last = events.loc[events["event"].isin(own), ["day", "event"]].sort_values("day").tail(1)
+    told = [f"last {words(str(event))} on day {day:g}" for day, event in last.to_numpy()]
+    return "; ".join([where, *(told or [f"no {words(own[0])} so far"])])
+
+
 def read_aloud(evidence: PatientEvidence) -> f.Block:
     """Return the summary that a clinician can read aloud."""
     fit = evidence.fit
@@ -85,7 +98,6 @@ def read_aloud(evidence: PatientEvidence) -> f.Block:
         ),
         " ".join(count_sentences(evidence.counts, evidence.forecast, evidence.horizons)),
     ]
-    sentences = [text for text in sentences if text]
     if evidence.contrast is not None and evidence.living.phrase:
         sentences.append(
             " ".join(
@@ -94,10 +106,15 @@ def read_aloud(evidence: PatientEvidence) -> f.Block:
                 )
             )
         )
+    if evidence.contrast is not None:
+        names, horizon = _names(evidence), evidence.main_horizon
+        sentences.append(" ".join(count_contrast_sentences(evidence.contrast, *names, horizon)))
+    sentences = [text for text in sentences if text]
     sentences += uncertainty_sentences(
         simulated=simulated,
         subgroup_size=evidence.subgroup_size,
         subgroups=len(fit.cohort.subgroups),
+        hundred=bool(evidence.living.phrase) or len(evidence.look.alive) > 1,
     )
     if not fit.verdict.usable:
         sentences.insert(0, NOT_FOR_USE)

@@ -319,7 +319,7 @@ def _counts(
 
     def check() -> CheckResult:
         expected = forecast()[EXPECTED_EVENTS]
-        return mean_count_calibration(expected, fit.cohort, times=horizons, level=CHECK_LEVEL)
+        return mean_count_calibration(expected, fit, times=horizons, level=CHECK_LEVEL)
 
     return [_attempt("calibration of the number of events", CALIBRATION, check)]
 

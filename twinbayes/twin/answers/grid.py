@@ -200,13 +200,19 @@ def with_bounds(
 
 
 def scenario_nodes(
-    until: float, patients: Patients, scenarios: Sequence[Scenario], i: int, grid: OutputGrid
+    until: float,
+    patients: Patients,
+    scenarios: Sequence[Scenario],
+    i: int,
+    drawn: PatientDraws,
+    grid: OutputGrid,
 ) -> Floats:
     """The time grid of patient `i`, with a node where a scenario acts or an era of entry ends."""
     landmark = patients.present[i].day
     days = [a.day for s in scenarios for a in s.assumptions if a.day is not None]
     cuts = [d - landmark for d in (*days, *patients.chart.cuts)]
-    return time_nodes(until, [*cuts, *grid.exact], patients.longest_step)
+    longest = min(patients.longest_step(i, drawn, s) for s in scenarios)
+    return time_nodes(until, [*cuts, *grid.exact], longest)
 
 
 def each_patient[T](
@@ -226,8 +232,8 @@ def each_patient[T](
     """
 
     def of(i: int) -> T:
-        nodes = scenario_nodes(until, patients, scenarios, i, grid)
-        return work(i, patients.patient_draws(i), nodes)
+        drawn = patients.patient_draws(i)
+        return work(i, drawn, scenario_nodes(until, patients, scenarios, i, drawn, grid))
 
     return over_patients(len(patients.patient_ids), of)
 

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints, Reals
+from twinbayes.errors import TwinError
 from twinbayes.inference.samplers.threads import usable_cores
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Present
@@ -39,6 +40,8 @@ _NO_TURNS: Final = (
     np.zeros(0),
     np.zeros(0, dtype=np.int64),
 )
+_ALL_BUT: Final = 0.98  # of the draws have steps short enough
+_MOST_NODES: Final = 20_000
 _BLOCK = 8192  # draws per call of the kernel: bounds its table, on which little depends
 # Longest step of the time grid, in days, up to the given day since the landmark. Occupation
 # is third order in the step; halving all steps moves it by less than 0.001. Where patients enter a
@@ -77,27 +80,59 @@ class Path:
     repeated: tuple[int, ...]
 
 
-def longest_step(graph: StateGraph, population: Population) -> float:
-    """Days within which few patients go round in a circle of states, or have an event anew.
+def circles(graph: StateGraph) -> tuple[int, ...]:
+    """Transitions with which a patient goes round in a circle of states, or has an event anew.
 
-    Half the mean time to the quickest move of any circle, where its baseline hazard is highest, and
-    no less than a day: the kernel follows three moves a step. Events that leave everything as it
-    was are counted exactly, whatever the step.
+    Without events that leave everything as it was: they are counted exactly, whatever the step.
     """
     clocks = {s: {t.clock for t in graph.leaving(s)} for s in graph.transient}
+    return tuple(
+        k
+        for k, move in enumerate(graph.transitions)
+        if (move.source != move.target or CLOCK_ENTRY in clocks[move.source])
+        and graph.recurs(move.label)
+    )
+
+
+def longest_step(
+    graph: StateGraph, moves: Sequence[int], population: Population, ratios: PatientRatios
+) -> float:
+    """Days within which a patient goes round few times: the kernel follows three moves a step.
+
+    A quarter of the mean time to the quickest of the `circles`, where its baseline hazard is
+    highest and under whatever may act on it, in all but a fiftieth of the draws.
+    """
     quickest = 0.0
-    for k, move in enumerate(graph.transitions):
-        anew = move.source != move.target or CLOCK_ENTRY in clocks[move.source]
-        if anew and graph.recurs(move.label):
-            quickest = max(quickest, float(population.rate[k].mean(axis=-1).max()))
-    return max(0.5 / quickest, 1.0) if quickest > 0.0 else np.inf
+    for k in moves:
+        hazard = population.rate[k].max(axis=0) * ratios.hazard[k]
+        label = graph.transitions[k].label
+        for row, effect in enumerate(graph.effects):
+            if effect.transition == label:
+                hazard = hazard * np.maximum(ratios.effect[row], 1.0)
+        first = len(graph.effects)
+        eras = [first + j for j, era in enumerate(graph.entry_eras) if era.intensity == label]
+        if eras:
+            hazard = hazard * np.maximum(ratios.effect[eras].max(axis=0), 1.0)
+        quickest = max(quickest, float(np.quantile(hazard, _ALL_BUT)))
+    return 0.25 / quickest if quickest > 0.0 else np.inf
 
 
 def time_nodes(until: float, cuts: Sequence[float] = (), longest: float = np.inf) -> Floats:
     """Nodes from 0 to `until`, the same for everybody, plus those of `cuts` that lie inside.
 
     No step is longer than `longest` days.
+
+    Raises
+    ------
+    TwinError
+        That would take too many.
     """
+    if until / longest > _MOST_NODES:
+        raise TwinError(
+            f"Some event comes back after {4.0 * longest:.2g} days on average under some draws of "
+            f"the fit: a forecast of {until:g} days cannot follow that. Ask for a shorter horizon; "
+            "or give the event the origin clock, on which its number is exact at any pace."
+        )
     edges = [0.0]
     for end, step in _STEPS:
         stop = min(end, until)

@@ -157,7 +157,7 @@ def _new_level(
     return pooling.draw_new(np.zeros_like(like), scale, generator)
 
 
-def content_seed(design: DesignMatrix, i: int, labels: tuple[str, str]) -> int:
+def content_seed(design: DesignMatrix, i: int, labels: tuple[str, ...]) -> int:
     """Return a number that is the content of patient `i`, whoever else is in the design."""
     content = hashlib.sha256(design.values[i].tobytes())
     content.update(design.variances[i].tobytes())

@@ -111,7 +111,7 @@ def integrate(fired, hazard, frailty, factor, slope):  # type: ignore[no-untyped
 
 
 @_jit
-def compensate(order, patient, intensity, begins, fired, cumulative, frailty, out):  # type: ignore[no-untyped-def]
+def compensate(order, patient, intensity, episode, fired, cumulative, frailty, out):  # type: ignore[no-untyped-def]
     """Fill `out` (row,): events to be expected in each row, given what came before it.
 
     Whoever has had no event for long is likelier to have few: within a row too, the frailty is
@@ -122,9 +122,8 @@ def compensate(order, patient, intensity, begins, fired, cumulative, frailty, ou
     ----------
     order
         Rows patient by patient, and in time.
-    patient, intensity, begins, fired
-        (row,) whose row, of which intensity, the day on which it begins, and whether it ends in the
-        event; rows of one patient that begin together are one episode.
+    patient, intensity, episode, fired
+        (row,) whose row, of which intensity and episode, and whether it ends in the event.
     cumulative
         (row,) cumulative hazards at b = 0.
     """
@@ -139,7 +138,7 @@ def compensate(order, patient, intensity, begins, fired, cumulative, frailty, ou
         within[:] = 0.0
         while last < len(order):
             q = order[last]
-            if patient[q] != patient[r] or begins[q] != begins[r]:
+            if episode[q] != episode[r]:
                 break
             within[intensity[q]] += cumulative[q]
             out[q] = 0.0
