@@ -7,19 +7,21 @@ the package's content, so that they are computed again when the package changes,
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import jupytext
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ("twinbayes", "diseases", "priors", "data_schemas", "queries", "requirements.lock")
-PROJECT = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "README.md")
+PROJECT = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 BESIDE = ("CITATION.cff", "LICENSE")
 
 
@@ -53,35 +55,52 @@ def stage(root: Path, place: Path) -> Path:
         (pages / "project" / name).write_text(moved(text), encoding="utf-8")
     for name in BESIDE:
         shutil.copy(root / name, pages / "project" / name)
-    (pages / "tutorials").mkdir(exist_ok=True)
     for source in sorted((root / "notebooks" / "tutorials").glob("*.py")):
         book = jupytext.read(source, fmt="py:percent")
         jupytext.write(book, pages / "tutorials" / f"{source.stem}.ipynb")
     return pages
 
 
-def main(root: Path = ROOT, out: Path | None = None) -> int:
-    """Stage, build and check; return the first code that is not 0."""
-    out = root / os.environ.get("OUT", "out") if out is None else out
+def not_for_use(site: Path) -> Iterator[str]:
+    """Yield a sentence for each tutorial that does not end with a usable fit."""
+    for page in sorted((site / "tutorials").glob("*.html")):
+        text = page.read_text(encoding="utf-8")
+        if page.stem != "index" and ("USABLE" not in text or "NOT FOR USE" in text):
+            yield f"tutorials/{page.name}: a fit of it is NOT FOR USE, or there is none"
+
+
+def build(root: Path, out: Path) -> int:
+    """Run Sphinx on the staged sources; warnings are errors."""
     pages = stage(root, out / "docs_source")
     shutil.rmtree(out / "docs", ignore_errors=True)
-    build = [
-        *(sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", *os.environ.get("X","").split(), "-E", "-b", "html"),
-        *("-d", str(out / "docs_doctrees")),
-        *("-D", f"nb_execution_cache_path={out / 'docs_results' / fingerprint(root)}"),
+    results = out / "docs_results" / fingerprint(root)
+    for old in (out / "docs_results").glob("*"):
+        if old != results:
+            shutil.rmtree(old)
+    command = [
+        *(sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "-b", "html"),
+        *("-d", str(out / "docs_doctrees"), "-D", f"nb_execution_cache_path={results}"),
         *(str(pages), str(out / "docs")),
     ]
     paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONHASHSEED": "0",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    }
-    built = subprocess.run(build, cwd=out, env=environment, check=False).returncode
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return subprocess.run(command, cwd=out, env=environment, check=False).returncode
+
+
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    """Build and check; return 1 if there is a warning or a fault, else 0."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=root / "out", help="folder of the site")
+    out = parser.parse_args(arguments).out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    built = build(root, out)
+    unusable = list(not_for_use(out / "docs"))
+    for line in unusable:
+        print(line)
     check = [sys.executable, str(root / "scripts" / "check_site.py"), str(out / "docs")]
-    return built or subprocess.run(check, check=False).returncode
+    checked = subprocess.run(check, check=False).returncode
+    return 1 if built or unusable or checked else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
