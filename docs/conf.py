@@ -5,13 +5,14 @@ Formulas become MathML by docutils: browsers draw it without a script.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import twinbayes
+from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from pygments.lexers.special import TextLexer
+
+import twinbayes
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -53,8 +54,7 @@ default_role = "code"
 # --- Markdown and notebooks -----------------------------------------------------------------
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
-nb_execution_mode = "cache"
-nb_execution_cache_path = str(Path(sys.prefix) / "unused")  # named by scripts/docs.py
+nb_execution_mode = "cache"  # in the folder that scripts/docs.py names
 nb_execution_timeout = 1200
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
@@ -75,15 +75,11 @@ copybutton_prompt_is_regexp = True
 
 
 def _inline(self: Any, node: Any) -> None:
-    from docutils import nodes
-
     self.body.append(tex2mathml(node.astext()))
     raise nodes.SkipNode
 
 
 def _block(self: Any, node: Any) -> None:
-    from docutils import nodes
-
     self.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
     raise nodes.SkipNode
 

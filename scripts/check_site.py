@@ -71,9 +71,8 @@ def faults(site: Path) -> Iterator[str]:
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not target.exists():
                 yield f"{where}: {address} leads nowhere"
-            elif parts.fragment and target in pages:
-                if unquote(parts.fragment) not in pages[target].names:
-                    yield f"{where}: {address}: no such place on that page"
+            elif target in pages and unquote(parts.fragment) not in {"", *pages[target].names}:
+                yield f"{where}: {address}: no such place on that page"
     for path in sorted(site.rglob("*.css")):
         for address in IN_STYLES.findall(path.read_text(encoding="utf-8")):
             yield f"{path.relative_to(site).as_posix()}: loads {address}"

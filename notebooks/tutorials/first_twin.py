@@ -81,8 +81,8 @@ evidence = collect(fit)
 lent
 
 # %% [markdown]
-# Does the model reproduce what was seen? Lines are predicted shares of patients in each state, bands
-# the Aalen–Johansen estimate of the same patients.
+# Does the model reproduce what was seen? Lines are predicted shares of patients in each state,
+# bands the Aalen–Johansen estimate of the same patients.
 
 # %%
 curves = evidence.curves[evidence.curves["subgroup"] == "all"]

@@ -47,6 +47,12 @@ class QualityReport:
         cohort's frame from 0. No table holds a patient identifier.
     flags
         One sentence each on what needs a look, the gravest first.
+
+    Examples
+    --------
+    >>> report = tb.datasets.simulated_registry().quality()
+    >>> sorted(report.tables)[:2]
+    ['events', 'excluded']
     """
 
     name: str
