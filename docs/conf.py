@@ -5,6 +5,7 @@ Formulas become MathML by docutils: browsers draw it without a script.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ import twinbayes
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+
+for name in ("pytensor.configparser", "traitlets"):  # what they tell is no fault of a page
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 project = "twinbayes"
 author = "The twinbayes authors"
@@ -59,6 +63,7 @@ nb_execution_timeout = 1200
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress, and what notebook extensions miss
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # the default asks a remote host
 bibtex_bibfiles = ["bibliography.bib"]
 bibtex_default_style = "alpha"
