@@ -38,9 +38,17 @@ def fingerprint(root: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def moved(text: str) -> str:
+def of_the_top(text: str) -> str:
     """Rewrite links of a page of the top folder for its place in the folder `project`."""
     return re.sub(r"(\]\()docs/", r"\1../", text)
+
+
+def to_the_top(text: str, page: Path, pages: Path) -> str:
+    """Rewrite links of a page of `docs` to tutorials and to pages of the top folder."""
+    up = "../" * len(page.relative_to(pages).parent.parts)
+    names = "|".join(re.escape(name) for name in PROJECT)
+    text = re.sub(rf"(\]\(){re.escape(up)}\.\./({names})", rf"\1{up}project/\2", text)
+    return re.sub(rf"(\]\(){re.escape(up)}\.\./notebooks/(\S+)\.py\)", rf"\1{up}\2.ipynb)", text)
 
 
 def stage(root: Path, place: Path) -> Path:
@@ -49,10 +57,13 @@ def stage(root: Path, place: Path) -> Path:
     pages = place / "docs"
     shutil.copytree(root / "docs", pages)
     shutil.copytree(root / "data_schemas", place / "data_schemas")
+    for page in pages.rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(to_the_top(text, page, pages), encoding="utf-8")
     (pages / "project").mkdir()
     for name in PROJECT:
         text = (root / name).read_text(encoding="utf-8")
-        (pages / "project" / name).write_text(moved(text), encoding="utf-8")
+        (pages / "project" / name).write_text(of_the_top(text), encoding="utf-8")
     for name in BESIDE:
         shutil.copy(root / name, pages / "project" / name)
     for source in sorted((root / "notebooks" / "tutorials").glob("*.py")):
