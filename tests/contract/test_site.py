@@ -91,6 +91,19 @@ def test_every_page_is_in_a_list_of_pages(root: Path) -> None:
     assert pages <= listed
 
 
+def test_every_how_to_has_cells_and_all_of_them_are_executed(root: Path) -> None:
+    pages = [p for p in (root / "docs" / "how-to").glob("*.md") if p.stem != "index"]
+    assert len(pages) >= 8
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith("---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n"), (
+            page
+        )
+        cells = re.findall(r"^( *)```\{code-cell\}", text, re.MULTILINE)
+        assert cells, page
+        assert set(cells) == {""}, f"{page}: a cell within a list is not executed"
+
+
 def test_a_sound_site_has_no_faults(faults_of: Callable[..., list[str]]) -> None:
     body = '<a href="#top">x</a><a href="other.html#here">y</a><a href="https://example.org">z</a>'
     head = '<link rel="stylesheet" href="look.css"><link rel="canonical" href="https://a.org/">'
