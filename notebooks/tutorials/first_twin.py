@@ -86,14 +86,14 @@ lent
 
 # %%
 curves = evidence.curves[evidence.curves["subgroup"] == "all"]
-figure, axes = plt.subplots(1, curves["state"].nunique(), figsize=(10, 2.6), sharey=True)
-for ax, (state, one) in zip(axes, curves.groupby("state", sort=False), strict=True):
+figure, axes = plt.subplots(2, 3, figsize=(9, 5), sharex=True, sharey=True)
+for ax, (state, one) in zip(axes.flat, curves.groupby("state", sort=False), strict=True):
     years = one["time"] / 365.25
     ax.fill_between(years, one["lower"], one["upper"], step="post", alpha=0.3, label="observed")
     ax.plot(years, one["predicted"], color="black", label="predicted")
     ax.set(title=state.replace("_", " "), xlabel="years")
-axes[0].set_ylabel("share of patients")
-axes[0].legend()
+axes[0, 0].set_ylabel("share of patients")
+axes[0, 0].legend()
 figure.tight_layout()
 
 # %%
