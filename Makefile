@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 2 --dist loadscope
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help env demo test lint lab evidence bench pictures lock clean
+.PHONY: help env demo test lint lab docs evidence bench pictures lock clean
 
 help:
 	@echo "make env       build .venv from requirements.lock"
@@ -17,6 +17,7 @@ help:
 	@echo "make test      all quick tests"
 	@echo "make lint      style, types, layers, sizes, circles of imports"
 	@echo "make lab       JupyterLab on the tutorials"
+	@echo "make docs      the documentation site into $(OUT)/docs, and its links checked"
 	@echo "make evidence  slow tests and the figures in docs/evidence"
 	@echo "make bench     every performance figure, as JSON"
 	@echo "make pictures  the demonstration, and its pictures into the README"
@@ -49,6 +50,9 @@ lint: $(READY)
 lab: $(READY)
 	JUPYTER_CONFIG_PATH=$(CURDIR)/notebooks/lab \
 	  $(BIN)/jupyter lab --ServerApp.root_dir=notebooks/tutorials $(LAB_ARGS)
+
+docs: $(READY)
+	$(BIN)/python scripts/docs.py --out $(OUT)
 
 evidence: $(READY)
 	$(BIN)/python scripts/evidence.py

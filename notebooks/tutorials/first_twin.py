@@ -1,11 +1,8 @@
 # ---
 # jupyter:
 #   jupytext:
-#     formats: py:percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: jupytext.notebook_metadata_filter,jupytext.cell_metadata_filter,-all
 # ---
 
 # %% [markdown]
@@ -24,10 +21,10 @@ out = "out/first_twin"
 # %%
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+
 import twinbayes as tb
-from twinbayes.report import collect, collect_patient, twin_report
-from twinbayes.report.patient import sections as sections_patient
-from twinbayes.report.reviewer.checks import calibration, shrinkage
+from twinbayes.report import collect, twin_report
 
 # %% [markdown]
 # ## 1. The cohort
@@ -73,18 +70,34 @@ fit.verdict
 
 # %% [markdown]
 # If the verdict is not "usable", stop here: more draws, or a better model, and nothing else.
+# `fit.verdict.advice` says what to change.
 #
-# What did the subgroups lend each other?
+# What did the subgroups lend each other? `raw` is what a subgroup says alone, `pooled` what it says
+# among the others, both as log rate ratios.
 
 # %%
 evidence = collect(fit)
-shrinkage(evidence)
+[lent] = evidence.of("shrinkage")
+lent
 
 # %% [markdown]
-# Does the model reproduce what was seen?
+# Does the model reproduce what was seen? Lines are predicted shares of patients in each state,
+# bands the Aalen–Johansen estimate of the same patients.
 
 # %%
-calibration(evidence)
+curves = evidence.curves[evidence.curves["subgroup"] == "all"]
+figure, axes = plt.subplots(2, 3, figsize=(9, 5), sharex=True, sharey=True)
+for ax, (state, one) in zip(axes.flat, curves.groupby("state", sort=False), strict=True):
+    years = one["time"] / 365.25
+    ax.fill_between(years, one["lower"], one["upper"], step="post", alpha=0.3, label="observed")
+    ax.plot(years, one["predicted"], color="black", label="predicted")
+    ax.set(title=state.replace("_", " "), xlabel="years")
+axes[0, 0].set_ylabel("share of patients")
+axes[0, 0].legend()
+figure.tight_layout()
+
+# %%
+evidence.of("calibration")[0]
 
 # %% [markdown]
 # ## 4. A twin
@@ -105,8 +118,11 @@ forecast
 forecast["survival"].isel(patient=0).sel(time=[365.25, 3 * 365.25], method="nearest").values
 
 # %%
-one = collect_patient(fit, patient, at=0.0)
-sections_patient.forecast_picture(one)
+shares = forecast["state_probability"].isel(patient=0).to_pandas()
+shares.index = shares.index / 365.25
+ax = shares.plot.area(figsize=(8, 4), linewidth=0, colormap="cividis")
+ax.set(xlabel="years from diagnosis", ylabel="probability", title="SIMULATED DATA", ylim=(0, 1))
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
 # ## 5. Two ways of treating
@@ -120,13 +136,22 @@ contrast = twin.contrast(early, never, until=5 * 365.25)
 contrast["rmst_difference"].item(), contrast["rmst_difference_lower"].item()
 
 # %%
-sections_patient.contrast(one)
+gap = contrast.isel(patient=0)
+years = gap["time"] / 365.25
+figure, ax = plt.subplots(figsize=(8, 3.5))
+ax.fill_between(
+    years, gap["survival_difference_lower"], gap["survival_difference_upper"], alpha=0.3
+)
+ax.plot(years, gap["survival_difference"])
+ax.axhline(0.0, color="black", linewidth=0.8)
+ax.set(
+    xlabel="years from diagnosis",
+    ylabel="difference in survival",
+    title="Transplant on day 120, or none (90 % interval). SIMULATED DATA",
+)
 
 # %% [markdown]
-# In words that can be read aloud:
-
-# %%
-sections_patient.read_aloud(one)
+# The patient's report below says the same in words that can be read aloud.
 
 # %% [markdown]
 # ## 6. Reports

@@ -1,11 +1,8 @@
 # ---
 # jupyter:
 #   jupytext:
-#     formats: py:percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: jupytext.notebook_metadata_filter,jupytext.cell_metadata_filter,-all
 # ---
 
 # %% [markdown]
@@ -22,11 +19,12 @@ out = "out/joint_model"
 # %%
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
 import twinbayes as tb
-from twinbayes.report.reviewer.evidence import collect
-from twinbayes.report.reviewer.trajectories import trajectories
+from twinbayes.checks import visual_predictive
+from twinbayes.report import collect
 from twinbayes.twin import Ledger, Quality
 
 # %% [markdown]
@@ -53,11 +51,21 @@ fit = tb.fit(spec, cohort, draws=draws, tune=tune, chains=chains, seed=1, progre
 fit.verdict
 
 # %% [markdown]
-# Would the model have measured the same?
+# Would the model have measured the same? Points are tenths, medians and nine tenths of what was
+# measured over the years, bands what the model would have measured instead.
 
 # %%
-evidence = collect(fit)
-trajectories(evidence)
+markers = collect(fit).markers
+figure, axes = plt.subplots(1, len(markers.visits), figsize=(10, 3))
+for ax, visits in zip(axes, markers.visits, strict=True):
+    for _, one in visual_predictive(visits).groupby("quantile"):
+        ax.fill_between(one["years"], one["lower"], one["upper"], alpha=0.3)
+        ax.plot(one["years"], one["observed"], "k.")
+    ax.set(title=visits.marker.replace("_", " "), xlabel="years")
+figure.tight_layout()
+
+# %%
+markers.coverage
 
 # %% [markdown]
 # ## 3. A twin, as of one year

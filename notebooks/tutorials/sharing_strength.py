@@ -1,11 +1,8 @@
 # ---
 # jupyter:
 #   jupytext:
-#     formats: py:percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
+#     cell_metadata_filter: tags,-all
+#     notebook_metadata_filter: jupytext.notebook_metadata_filter,jupytext.cell_metadata_filter,-all
 # ---
 
 # %% [markdown]
@@ -29,7 +26,6 @@ import twinbayes as tb
 from twinbayes.checks import aggregate_borrowing
 from twinbayes.model import ExNex, RobustMap
 from twinbayes.priors import Mixture, effective_sample_size
-from twinbayes.report.reviewer import aggregate as sections_aggregate
 from twinbayes.trials import Arm, Decision, TwoArmTrial, above
 
 # %% [markdown]
@@ -88,11 +84,14 @@ pd.DataFrame({"half and half": exnex.table()["mean"], "sceptical": alone.table()
 # The shares sum to one; with normal data they are exactly the weights of that average.
 
 # %%
-evidence = sections_aggregate.collect_aggregate(exnex)
-sections_aggregate.borrowing(evidence)
+borrowed = aggregate_borrowing(exnex)
+borrowed
 
 # %%
-aggregate_borrowing(exnex).table.round(2)
+shares = borrowed.table.set_index("subgroup")[["own subgroup", "other subgroups", "prior"]]
+ax = shares[::-1].plot.barh(stacked=True, figsize=(8, 4), colormap="cividis")
+ax.set(xlabel="share of the posterior mean", ylabel="")
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
 # ## 4. A prior for the next study
@@ -101,11 +100,7 @@ aggregate_borrowing(exnex).table.round(2)
 # is a mixture whose density is not infinite at 0 or 1; else that number need not exist.
 
 # %%
-prior = fits["exchangeable"]
-if prior.verdict.usable:
-    mixture = prior.prior_for_new_subgroup(components=(1, 2, 3), bounded=True).mixture
-else:  # too few draws for a prior; a stand-in keeps the notebook running
-    mixture = Mixture.of("beta", [(1.0, 4.0, 20.0)])
+mixture = fits["exchangeable"].prior_for_new_subgroup(components=(1, 2, 3), bounded=True).mixture
 robust = mixture.robust(0.2)
 {"patients": effective_sample_size(mixture), "patients, robust": effective_sample_size(robust)}
 

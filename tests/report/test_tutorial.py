@@ -1,61 +1,83 @@
-"""The newcomer's notebook runs from top to bottom, with few draws and without writing reports."""
+"""The tutorials run from top to bottom at the settings that they print, and end usable."""
 
 from __future__ import annotations
 
+import ast
+import shutil
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
-import jupytext
 import pytest
 
 from twinbayes.report.html import notebook
 from twinbayes.report.html.notebook import run_template
 
+TUTORIALS: Final = ("first_twin", "joint_model_and_updates", "sharing_strength")
 
-@pytest.mark.slow
-def test_the_first_twin_runs_in_a_reduced_form(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    book = jupytext.read(root / "notebooks" / "tutorials" / "first_twin.py", fmt="py:percent")
-    # Whole reports have tests of their own, and start kernels of their own.
-    kept = [c for c in book.cells if "reports" not in c.metadata.get("tags", ())]
-    assert len(kept) == len(book.cells) - 2
-    book.cells = kept
-    jupytext.write(book, tmp_path / "first_twin.py", fmt="py:percent")
-    monkeypatch.setattr(notebook, "resource_path", lambda _kind, name: tmp_path / name)
-    done = run_template("first_twin", {"draws": 60, "tune": 120, "chains": 2})
-    shown = "".join(str(c.get("outputs", "")) for c in done.cells)
-    assert "NOT FOR USE" in shown  # so few draws must not pass
-    assert "Of 100 people like this one" in shown
-    assert "Traceback" not in shown
+
+@pytest.fixture(scope="module")
+def folder(root: Path) -> Path:
+    return root / "notebooks" / "tutorials"
+
+
+def test_every_tutorial_is_tested(folder: Path) -> None:
+    assert {path.stem for path in folder.glob("*.py")} == set(TUTORIALS)
 
 
 @pytest.mark.slow
-def test_the_tutorial_of_joint_models_runs_in_a_reduced_form(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_a_tutorial_ends_usable_at_the_settings_that_it_prints(
+    name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = root / "notebooks" / "tutorials"
-    monkeypatch.setattr(notebook, "resource_path", lambda _kind, name: folder / name)
-    few = {"draws": 60, "tune": 120, "chains": 2, "out": str(tmp_path)}
-    done = run_template("joint_model_and_updates", few)
+    monkeypatch.setattr(notebook, "resource_path", lambda _kind, file: folder / file)
+    done = run_template(name, {"out": str(tmp_path)})
     shown = "".join(str(c.get("outputs", "")) for c in done.cells)
-    assert "NOT FOR USE" in shown
-    assert "needs_refit" in shown
+    assert "USABLE" in shown
+    assert "NOT FOR USE" not in shown
     assert "Traceback" not in shown
-    assert (tmp_path / "updates.jsonl").exists()
+    wanted = "updates.jsonl" if name == "joint_model_and_updates" else "review.html"
+    assert (tmp_path / wanted).exists()
 
 
-@pytest.mark.slow
-def test_the_tutorial_of_sharing_strength_runs_in_a_reduced_form(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_a_tutorial_uses_public_names_alone(name: str, folder: Path) -> None:
+    tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
+    used = [
+        (node.module, each.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("twinbayes")
+        for each in node.names
+    ]
+    used += [
+        ("twinbayes", node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "tb"
+    ]
+    assert len(used) > 3
+    hidden = [(m, n) for m, n in used if n not in getattr(import_module(m), "__all__", ())]
+    assert hidden == []
+
+
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_saving_a_tutorial_in_jupyterlab_leaves_its_source_as_it_is(
+    name: str, folder: Path, tmp_path: Path
 ) -> None:
-    book = jupytext.read(root / "notebooks" / "tutorials" / "sharing_strength.py", fmt="py:percent")
-    kept = [c for c in book.cells if "reports" not in c.metadata.get("tags", ())]
-    assert len(kept) == len(book.cells) - 1
-    book.cells = kept
-    jupytext.write(book, tmp_path / "sharing_strength.py", fmt="py:percent")
-    monkeypatch.setattr(notebook, "resource_path", lambda _kind, name: tmp_path / name)
-    done = run_template("sharing_strength", {"draws": 100, "tune": 200, "chains": 2})
-    shown = "".join(str(c.get("outputs", "")) for c in done.cells)
-    assert "NOT FOR USE" in shown
-    assert "own subgroup" in shown
-    assert "Traceback" not in shown
+    from jupytext.sync_contentsmanager import TextFileContentsManager
+
+    source = tmp_path / f"{name}.py"
+    shutil.copy(folder / source.name, source)
+    manager = TextFileContentsManager(root_dir=str(tmp_path))
+    model = manager.get(source.name, type="notebook")
+    book = model["content"]
+    # What JupyterLab and a kernel add as soon as a notebook is open.
+    book.metadata["kernelspec"] = {
+        "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",
+    }  # fmt: skip
+    book.metadata["language_info"] = {"name": "python", "version": "3.13.0"}
+    for cell in book.cells:
+        cell.metadata["jupyter"] = {"source_hidden": False}
+    manager.save({"type": "notebook", "format": "json", "content": book}, source.name)
+    assert source.read_bytes() == (folder / source.name).read_bytes()

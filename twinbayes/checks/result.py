@@ -81,6 +81,11 @@ class CheckResult:
     ------
     OptionError
         If the verdict is not one of the five, or the topic is not known.
+
+    Examples
+    --------
+    >>> CheckResult("patients", "info", pd.DataFrame({"n": [40]}), "Forty patients.").label
+    'INFORMATION'
     """
 
     name: str

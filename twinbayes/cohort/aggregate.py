@@ -87,6 +87,13 @@ class Aggregate:
         What the data are called in reports.
     not_read
         Columns that were there and are none of these.
+
+    Examples
+    --------
+    >>> counts = pd.DataFrame({"subgroup": ["a", "b"], "n": [20, 15], "responders": [4, 2]})
+    >>> data = tb.read_aggregate(counts)
+    >>> data.outcome, data.subgroups
+    ('response', ('a', 'b'))
     """
 
     table: DataFrame = field(repr=False)
@@ -146,6 +153,12 @@ def read_aggregate(
     -----
     A subgroup without patients (n of 0, or no time at risk) is allowed: what is said of it is
     what the others and the prior say.
+
+    Examples
+    --------
+    >>> counts = pd.DataFrame({"subgroup": ["a", "b"], "n": [20, 15], "responders": [4, 2]})
+    >>> tb.read_aggregate(counts).subgroups
+    ('a', 'b')
     """
     require_known(outcome, OUTCOMES, "outcome")
     _require_covariates(outcome, covariates)

@@ -67,6 +67,15 @@ def new_patient(
         no list of such rows.
     CohortError
         If a value breaks the data contract.
+
+    Examples
+    --------
+    >>> cohort = tb.datasets.simulated_registry()
+    >>> person = tb.new_patient(
+    ...     cohort, subgroup="acute_erythroid", covariates={"age_years": 71}
+    ... )
+    >>> person.patient_ids
+    ('new',)
     """
     require_known(subgroup, like.subgroups, "subgroup")
     if centre is not None:

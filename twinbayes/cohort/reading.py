@@ -44,6 +44,13 @@ def read_cohort(path: str | Path | None, adapter: str | None = None) -> Cohort:
         DataFrame ``.faults``. No message contains a patient identifier.
     OptionError
         If the adapter is unknown.
+
+    Examples
+    --------
+    >>> tb.datasets.simulated_registry().write("my_tables").name
+    'my_tables'
+    >>> tb.read_cohort("my_tables").n_patients
+    240
     """
     place = None if path is None else path_of(path, CohortError, "read_cohort")
     if adapter is not None:

@@ -26,6 +26,12 @@ class Cohort(CohortTables):
     patient as in `patients`, then by day. They are meant to be read, not changed; use
     :meth:`select` and :meth:`until` to derive another cohort. The frames and what follows from
     them are those of `CohortTables`.
+
+    Examples
+    --------
+    >>> cohort = tb.datasets.simulated_registry()
+    >>> cohort.n_patients, cohort.simulated
+    (240, True)
     """
 
     def dated(self) -> Cohort:

@@ -20,6 +20,11 @@ def simulated_registry(seed: int = 20260101) -> Cohort:
     ----------
     seed
         Another seed gives another registry from the same truth.
+
+    Examples
+    --------
+    >>> tb.datasets.simulated_registry().n_patients
+    240
     """
     cohort, _ = simulate_registry(seed=seed)
     return cohort

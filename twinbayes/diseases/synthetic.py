@@ -112,12 +112,17 @@ def _visits(
     """Up to five visits a patient and marker, none after the end of the record."""
     last = events.groupby("patient_id")["day"].max()
     rows = [
-        (patient, round(share * day, 1), t.marker, _value(t, rng), "none")
+        (patient, at, t.marker, _value(t, rng), "none")
         for patient, day in last.items()
         for t in markers
-        for share in np.linspace(0, 0.9, int(rng.integers(1, 6)))
+        for at in _days(day, int(rng.integers(1, 6)))
     ]
     return pd.DataFrame(rows, columns=["patient_id", "day", "marker", "value", "censored"])
+
+
+def _days(last: float, number: int) -> list[float]:
+    """Days of visits, each once: a short record has fewer."""
+    return list(dict.fromkeys(round(share * last, 1) for share in np.linspace(0, 0.9, number)))
 
 
 def _value(marker: Trajectory, rng: np.random.Generator) -> float:

@@ -92,6 +92,10 @@ def tipping_point(
         A limit that is not positive, or no fit or estimand.
     TwinError, ScenarioError
         As `treatment_effect`.
+
+    Examples
+    --------
+    >>> tipping_point(fit, asked).bias  # doctest: +SKIP
     """
     if not (is_number(limit) and limit > 0.0):
         raise OptionError(f"tipping_point: limit must be a positive number, not {limit!r}.")

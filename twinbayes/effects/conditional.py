@@ -37,6 +37,10 @@ def conditional_hazard_ratios(fit: Fit, treatment: str, *, interval: float = 0.9
     ------
     OptionError, TwinError
         An unknown treatment, one without effects, or an impossible interval.
+
+    Examples
+    --------
+    >>> conditional_hazard_ratios(fit, "allogeneic_transplant")  # doctest: +SKIP
     """
     graph = fit.spec.graph
     graph.treatment(treatment)

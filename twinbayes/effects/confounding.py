@@ -30,6 +30,11 @@ class EValue:
     interval
         E-value of the end of the interval that is nearer to no effect, 1 if the interval holds
         it; NaN without an interval.
+
+    Examples
+    --------
+    >>> round(e_value(3.9, lower=1.8, upper=8.7).interval, 2)
+    3.0
     """
 
     estimate: float
@@ -68,6 +73,13 @@ def e_value(
     ------
     OptionError
         An unknown measure, `rare` missing, a ratio that is not positive, or ends out of order.
+
+    Examples
+    --------
+    >>> round(e_value(3.9, lower=1.8, upper=8.7).estimate, 2)
+    7.26
+    >>> round(e_value(3.9, lower=1.8, upper=8.7).interval, 2)
+    3.0
     """
     require_known(measure, MEASURES, "measure")
     if measure != "risk_ratio" and rare is None:
@@ -107,6 +119,10 @@ def e_value_of(effect: xr.Dataset) -> EValue:
     ------
     OptionError
         The effect is a difference, or undefined.
+
+    Examples
+    --------
+    >>> e_value_of(treatment_effect(fit, asked)).estimate  # doctest: +SKIP
     """
     measure = str(effect.attrs["summary"])
     require_known(measure, ("risk_ratio", "hazard_ratio"), "summary that has an E-value")
@@ -153,6 +169,11 @@ class Bias:
     ------
     OptionError
         Not finite, or a negative standard deviation.
+
+    Examples
+    --------
+    >>> Bias(mean=-0.2, sd=0.2)
+    Bias(mean=-0.2, sd=0.2, transitions=())
     """
 
     mean: float = 0.0

@@ -93,6 +93,13 @@ def treatment_effect(
     TwinError, OptionError, ScenarioError
         An estimand that the model cannot give, nobody in the target, subgroups with no comparable
         patients, or something of another kind than is asked for.
+
+    Examples
+    --------
+    >>> asked = Estimand.starting(  # doctest: +SKIP
+    ...     "allogeneic_transplant", landmark=120, states=("remission",), times=365.25
+    ... )
+    >>> treatment_effect(fit, asked)["risk_difference"]  # doctest: +SKIP
     """
     require_asked(who, estimand)
     if not (bias is None or isinstance(bias, Bias)):

@@ -66,6 +66,11 @@ class Target:
         Only those who are in one of these at the landmark.
     untreated
         Only those who have not started any of these treatments by the landmark.
+
+    Examples
+    --------
+    >>> Target(landmark=120, states=("remission",)).states
+    ('remission',)
     """
 
     landmark: float | None = None
@@ -136,6 +141,14 @@ class Estimand:
     OptionError, TwinError
         An unknown summary, impossible times, quality where it has no place, or something of another
         kind than is asked for.
+
+    Examples
+    --------
+    >>> asked = Estimand.starting(
+    ...     "allogeneic_transplant", landmark=120, states=("remission",), times=(365.25,)
+    ... )
+    >>> asked.summary
+    'risk_difference'
     """
 
     a: Scenario

@@ -96,6 +96,12 @@ def nelson_aalen(process: CountingProcess, *, origin: float = 0.0) -> pd.DataFra
         If there is no row.
     OptionError
         If `process` or `origin` is none.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> nelson_aalen(process).columns.tolist()
+    ['transition', 'time', 'n_risk', 'n_event', 'cumulative_hazard', 'standard_error']
     """
     require_process(process)
     origin = as_day(origin, "origin")
@@ -150,6 +156,12 @@ def aalen_johansen(
         no row, or `initial` names no state.
     OptionError
         If `process` is none, or `origin`, `band`, `level` or `initial` is not allowed.
+
+    Examples
+    --------
+    >>> process = competing_process([100, 200, 300], [1, 0, 2], causes=("relapse", "death"))
+    >>> aalen_johansen(process).at(150.0).round(3)
+    array([0.667, 0.333, 0.   ])
     """
     require_known(band, BANDS, "band")
     level, origin = require_level(level), as_day(origin, "origin")
@@ -186,6 +198,12 @@ def transition_probabilities(
     ------
     CohortError, OptionError
         As `aalen_johansen`, and as its estimates for `times`.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> transition_probabilities(process, 0.0, [250.0]).sizes
+    Frozen({'from_state': 2, 'time': 1, 'state': 2})
     """
     require_process(process)
     rows = [
@@ -214,6 +232,15 @@ def landmark_aalen_johansen(
         If there is no such state, or nobody is in it on that day.
     OptionError
         As `aalen_johansen`; or if `landmark` is no finite number.
+
+    Examples
+    --------
+    >>> process = CountingProcess(
+    ...     start=[0, 0, 40], stop=[100, 40, 120], from_state=[0, 0, 1], to_state=[-1, 1, 2],
+    ...     states=("well", "ill", "dead"), patient=["a", "b", "b"],
+    ... )
+    >>> landmark_aalen_johansen(process, 50.0, "ill").at(130.0)
+    array([0., 0., 1.])
     """
     require_process(process)
     landmark = as_day(landmark, "landmark")
@@ -250,6 +277,12 @@ def restricted_mean_time(
     OptionError
         If the horizon is no day from the origin on, or nobody was followed so long and not all
         had reached an absorbing state.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> restricted_mean_time(process, 250).columns.tolist()
+    ['state', 'restricted_mean_time', 'standard_error']
     """
     origin = as_day(origin, "origin")
     horizon = as_horizon(horizon, "restricted mean time", origin)

@@ -54,6 +54,15 @@ class CountingProcess:
         length or no patient, a state is unknown, a transition leads from a state into itself, a
         patient is at risk in an absorbing state, or rows of one patient overlap; or if names of
         states are no texts or given twice.
+
+    Examples
+    --------
+    >>> process = CountingProcess(
+    ...     start=[0, 0, 40], stop=[100, 40, 120], from_state=[0, 0, 1], to_state=[-1, 1, 2],
+    ...     states=("well", "ill", "dead"), patient=["a", "b", "b"],
+    ... )
+    >>> aalen_johansen(process, initial="well").at(50.0)
+    array([0.5, 0.5, 0. ])
     """
 
     start: Floats

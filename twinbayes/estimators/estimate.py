@@ -33,6 +33,12 @@ class Estimate:
     ------
     OptionError
         If the estimate or a bound is no number, or the influences are not one number a patient.
+
+    Examples
+    --------
+    >>> rate = mean_count([10, 10], [0, 0], [0, 0], [2, 5], times=[10])[0]
+    >>> rate.value, round(rate.standard_error, 3)
+    (1.0, 0.707)
     """
 
     value: float

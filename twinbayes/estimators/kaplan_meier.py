@@ -41,6 +41,12 @@ class SurvivalCurve:
         Just after each time; pointwise equal-tailed band of probability `level`.
     level, band
         Probability and scale of the band: ``"log-log"`` or ``"plain"`` (clipped to [0, 1]).
+
+    Examples
+    --------
+    >>> curve = kaplan_meier([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> curve.quantile(0.5)
+    300.0
     """
 
     time: Floats
@@ -165,6 +171,12 @@ def kaplan_meier(
         event is neither 0 nor 1 (False nor True).
     OptionError
         If `band` or `level` is not allowed.
+
+    Examples
+    --------
+    >>> curve = kaplan_meier([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> [float(curve.at(day)) for day in (100, 300)]
+    [0.75, 0.375]
     """
     stop, died, start = _checked(time, event, entry)
     return _curve(stop, died, start, level, band)
@@ -182,6 +194,11 @@ def reverse_kaplan_meier(
 
     An event and a censoring on the same day count as event first, so the patient with the event
     is no longer at risk of being censored. Parameters and errors as for `kaplan_meier`.
+
+    Examples
+    --------
+    >>> reverse_kaplan_meier([100, 200, 300, 400], [1, 0, 1, 0]).quantile(0.5)
+    400.0
     """
     stop, died, start = _checked(time, event, entry)
     return _curve(stop, ~died, start, level, band, gone_first=died)

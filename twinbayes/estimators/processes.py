@@ -44,6 +44,12 @@ def survival_process(
     CohortError
         If lengths differ; a time is no number, not finite, negative or not after entry; or an
         event is neither 0 nor 1 (False nor True).
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> process.states
+    ('alive', 'dead')
     """
     stop, dead = as_days(time, "survival process", "time"), as_indicator(event, "survival process")
     start = _entries(entry, stop, "survival process", event=dead)
@@ -78,6 +84,12 @@ def competing_process(
         If lengths differ; a time is no number, not finite, negative or not after entry; a cause is
         no whole number from 0 to the number of causes; or a name is no text, is given twice, or is
         that of the state of whom nothing has happened to.
+
+    Examples
+    --------
+    >>> process = competing_process([100, 200, 300], [1, 0, 2], causes=("relapse", "death"))
+    >>> process.states
+    ('event_free', 'relapse', 'death')
     """
     place = "competing process"
     names = as_names(causes, place, "causes")
@@ -122,6 +134,11 @@ def spread_same_day(
         it begins; or rows of one patient are apart, out of order or overlap.
     OptionError
         If `gap` is no length.
+
+    Examples
+    --------
+    >>> spread_same_day([0, 10], [10, 10], ["a", "a"])
+    (array([ 0., 10.]), array([10. , 10.5]))
     """
     place = "rows of one day"
     if not (is_number(gap) and gap > 0):

@@ -58,6 +58,15 @@ def pseudo_values(
     OptionError
         As `aalen_johansen`; or if the horizon is no day from the origin on, or nobody was followed
         so long and not all had reached an absorbing state.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> pseudo_values(process, 250).round(3)
+    array([[0., 1.],
+           [1., 0.],
+           [1., 0.],
+           [1., 0.]])
     """
     origin = as_day(origin, "origin")
     horizon = as_horizon(horizon, "pseudo-values", origin)

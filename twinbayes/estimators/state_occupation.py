@@ -38,6 +38,13 @@ class StateOccupation:
     known_until
         Last time of which the estimate speaks: `last_observed`, or infinity where everybody had
         reached an absorbing state by then.
+
+    Examples
+    --------
+    >>> process = competing_process([100, 200, 300], [1, 0, 2], causes=("relapse", "death"))
+    >>> occupation = aalen_johansen(process)
+    >>> occupation.states, occupation.known_until
+    (('event_free', 'relapse', 'death'), inf)
     """
 
     origin: float

@@ -56,6 +56,11 @@ class AggregateFit:
         The gate's judgement.
     manifest
         Provenance.
+
+    Examples
+    --------
+    >>> fit = tb.fit(tb.disease("basket"), data, seed=1)  # doctest: +SKIP
+    >>> fit.table(), fit.exchangeability  # doctest: +SKIP
     """
 
     spec: AggregateSpec
@@ -243,7 +248,13 @@ class AggregateFit:
 
 @dataclass(frozen=True)
 class CompiledAggregate:
-    """A model of aggregate data made ready: sample it on other results without compiling."""
+    """A model of aggregate data made ready: sample it on other results without compiling.
+
+    Examples
+    --------
+    >>> compiled = compile_fit(tb.disease("basket"), data)  # doctest: +SKIP
+    >>> compiled.with_data(other).sample(seed=1).table()  # doctest: +SKIP
+    """
 
     spec: AggregateSpec
     data: Aggregate

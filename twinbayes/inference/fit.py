@@ -104,6 +104,13 @@ class Fit:
         What the model learnt from the cohort before sampling: columns, windows, knots, scales.
     laid_out
         The plan that was sampled, if it is still at hand.
+
+    Examples
+    --------
+    >>> fit.spec.name, fit.verdict.usable
+    ('registry', False)
+    >>> fit.twin(fit.cohort.patient_ids[0], at=0).present[0].state
+    'induction'
     """
 
     spec: ModelSpec

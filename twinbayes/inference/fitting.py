@@ -49,7 +49,14 @@ from twinbayes.priors import PriorSet, chosen_priors
 
 @dataclass(frozen=True)
 class CompiledFit:
-    """A model compiled for a cohort: sample it again and again without compiling again."""
+    """A model compiled for a cohort: sample it again and again without compiling again.
+
+    Examples
+    --------
+    >>> cohort = tb.datasets.simulated_registry()  # doctest: +SKIP
+    >>> compiled = compile_fit(tb.disease("registry"), cohort)  # doctest: +SKIP
+    >>> [compiled.sample(seed=seed).verdict.usable for seed in (1, 2)]  # doctest: +SKIP
+    """
 
     spec: ModelSpec
     cohort: Cohort
@@ -111,7 +118,15 @@ def compile_fit(
     sampler: str = "nutpie",
     **options: Any,
 ) -> CompiledFit | CompiledAggregate:
-    """Compile a model for its data; see `fit` for the parameters."""
+    """Compile a model for its data; see `fit` for the parameters.
+
+    Examples
+    --------
+    >>> cohort = tb.datasets.simulated_registry()
+    >>> compiled = compile_fit(tb.disease("registry"), cohort)  # doctest: +SKIP
+    >>> compiled.sample(seed=1).verdict.banner()  # doctest: +SKIP
+    'USABLE'
+    """
     require_spec(spec, ModelSpec, AggregateSpec)
     if sampler == "numpyro":
         event_op.register_jax()
@@ -210,6 +225,13 @@ def fit(
     ------
     ModelError, PriorError, OptionError, FitError
         Before sampling, wherever possible.
+
+    Examples
+    --------
+    >>> cohort = tb.datasets.simulated_registry()
+    >>> fit = tb.fit(tb.disease("registry"), cohort, seed=1)  # doctest: +SKIP
+    >>> fit.verdict.banner()  # doctest: +SKIP
+    'USABLE'
     """
     effort = Effort(
         draws=draws, tune=tune, chains=chains, seed=seed, cores=cores, until=until,
@@ -251,6 +273,13 @@ def load_fit(
         The model has a type of one's own that is not registered here.
     OptionError
         The key is shorter than 16 bytes.
+
+    Examples
+    --------
+    >>> fit.save("my_fit.nc").name
+    'my_fit.nc'
+    >>> tb.load_fit("my_fit.nc").spec.name
+    'registry'
     """
     tree, stored = read_tree(path, key=key)
     with malformed_is_refused(Path(path).name):

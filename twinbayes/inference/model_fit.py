@@ -42,6 +42,13 @@ class ModelFit:
         The gate's judgement of every sampled and deterministic quantity.
     manifest
         Provenance: hashes of model and data, seeds, versions, timings, runs.
+
+    Examples
+    --------
+    >>> import pymc as pm  # doctest: +SKIP
+    >>> with pm.Model() as model:  # doctest: +SKIP
+    ...     effect = pm.Normal("effect")
+    >>> tb.fit(model, seed=1).verdict.banner()  # doctest: +SKIP
     """
 
     text: str

@@ -45,6 +45,14 @@ def assemble(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None) ->
         description is of a type that no stored fit could be read with.
     PriorError
         An entry of the priors is of nothing in the model, or the model asks for one they lack.
+
+    Examples
+    --------
+    >>> from twinbayes.diseases.synthetic import synthetic_cohort
+    >>> spec = tb.disease("survival", covariates=())
+    >>> model = tb.assemble(spec, synthetic_cohort(spec, n_patients=20))
+    >>> "log_baseline" in model.named_vars
+    True
     """
     require_spec(spec, ModelSpec)
     priors = chosen_priors(priors, spec.priors)

@@ -132,6 +132,11 @@ class PiecewiseConstant:
         Begin the last window where only so many events are left: for hazards that fall long
         after most events, such as those of the few who stay in a state for years. Default: the
         last window is one among the quantiles.
+
+    Examples
+    --------
+    >>> tb.disease("survival", baseline=PiecewiseConstant(windows=4)).title
+    'Overall survival'
     """
 
     windows: int = 8
@@ -184,6 +189,11 @@ class Spline:
     degree
         Of the polynomials between the ``df - degree + 1`` equidistant knots: 3, cubic; 2,
         quadratic.
+
+    Examples
+    --------
+    >>> tb.disease("survival", baseline=Spline(df=5)).title
+    'Overall survival'
     """
 
     df: int = 7
@@ -251,6 +261,11 @@ class Weibull:
 
     Exact when the data have at most `resolution` distinct times; beyond that, times are grouped
     at their quantiles.
+
+    Examples
+    --------
+    >>> tb.disease("survival", baseline=Weibull()).title
+    'Overall survival'
     """
 
     resolution: int = 200

@@ -125,7 +125,7 @@ def register[T: type[Any]](component: T) -> T:
 
     Examples
     --------
-    >>> @register
+    >>> @register  # doctest: +SKIP
     ... @dataclass(frozen=True, slots=True)
     ... class HalfWay:
     ...     kind: str = "half-way"

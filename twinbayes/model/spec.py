@@ -128,6 +128,12 @@ class ModelSpec:
         How those curves move hazards.
     reporting
         Defaults of patient reports.
+
+    Examples
+    --------
+    >>> spec = tb.disease("survival")
+    >>> spec.name, spec.events.graph.states
+    ('survival', ('alive', 'dead'))
     """
 
     name: str

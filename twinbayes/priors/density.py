@@ -20,7 +20,13 @@ _TO_ONE: Final = 1e-6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Component:
-    """One part of a mixture: its weight, and the arguments of its distribution."""
+    """One part of a mixture: its weight, and the arguments of its distribution.
+
+    Examples
+    --------
+    >>> Component(weight=0.5, arguments={"mu": 0.0, "sigma": 1.0}).weight
+    0.5
+    """
 
     weight: float
     arguments: Mapping[str, float]
@@ -51,6 +57,11 @@ class Density:
     ------
     PriorError
         An unknown distribution or argument, or one out of range.
+
+    Examples
+    --------
+    >>> round(Density(distribution="Normal", arguments={"mu": 0.0, "sigma": 2.0}).mean, 3)
+    0.0
     """
 
     distribution: str

@@ -45,6 +45,11 @@ class PriorEstimand:
         Under which treatment, if any.
     intercurrent_events
         How events that end or change the observation count.
+
+    Examples
+    --------
+    >>> PriorEstimand(endpoint="response", summary="probability", time_point="day 60").endpoint
+    'response'
     """
 
     endpoint: str
@@ -73,6 +78,12 @@ class Derived:
         prior: in time at risk).
     reference_sd
         Of a Normal prior: standard deviation of one patient, in which `ess` counts.
+
+    Examples
+    --------
+    >>> density = Density(distribution="Normal", arguments={"mu": 0.0, "sigma": 2.0})
+    >>> derive(density).quantiles["q50"]
+    0.0
     """
 
     mean: float | None = None
@@ -116,6 +127,12 @@ class Robustness:
         Its arguments; it is the last component of the mixture.
     reason
         Why this weight and this width.
+
+    Examples
+    --------
+    >>> vague = {"alpha": 1.0, "beta": 1.0}
+    >>> Robustness(weight=0.2, component=vague, reason="May be unlike.").weight
+    0.2
     """
 
     weight: float
@@ -153,6 +170,14 @@ class Expert:
         of the bins and the chips in each (or their shares).
     weight
         Weight in the pool; relative to the others.
+
+    Examples
+    --------
+    >>> one = Expert(
+    ...     role="haematologist", values=(0.1, 0.2, 0.4), probabilities=(0.05, 0.5, 0.95)
+    ... )
+    >>> one.weight
+    1.0
     """
 
     role: str
@@ -205,6 +230,14 @@ class Elicitation:
         One item each, by role.
     pooling
         ``"linear"`` or ``"logarithmic"``; needed as soon as there are two.
+
+    Examples
+    --------
+    >>> one = Expert(
+    ...     role="haematologist", values=(0.1, 0.2, 0.4), probabilities=(0.05, 0.5, 0.95)
+    ... )
+    >>> Elicitation(protocol="SHELF", method="quantiles", experts=(one,)).method
+    'quantiles'
     """
 
     protocol: str
@@ -240,6 +273,12 @@ class PriorPredictive:
         Name -> value, for a reader.
     path, sha256
         A file with the whole picture, relative to the prior file, and its hash.
+
+    Examples
+    --------
+    >>> told = PriorPredictive(statement="Half respond.", numbers={"response": 0.5})
+    >>> told.numbers["response"]
+    0.5
     """
 
     statement: str
@@ -302,6 +341,11 @@ class Review:
         ``"approve"``, ``"revise"`` or ``"reject"``.
     comment
         What to know about it.
+
+    Examples
+    --------
+    >>> Review(role="statistician", date="2026-01-31", decision="approve").decision
+    'approve'
     """
 
     role: str

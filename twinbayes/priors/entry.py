@@ -101,6 +101,12 @@ class PriorEntry:
     ------
     PriorError
         If any of these is missing, unknown or out of range: all faults in one error.
+
+    Examples
+    --------
+    >>> entry = tb.load_priors("survival")["baseline_level"]
+    >>> entry.distribution, entry.status
+    ('Normal', 'default')
     """
 
     name: str

@@ -44,6 +44,12 @@ class PriorSet(Mapping[str, PriorEntry]):
     extends
         Label of the set of the library that it was made of, ``aml/v1``; empty where it is one
         itself, or of none.
+
+    Examples
+    --------
+    >>> priors = tb.load_priors("survival")
+    >>> priors["baseline_level"].text()
+    'Normal(mu=-7, sigma=2)'
     """
 
     name: str

@@ -38,6 +38,11 @@ class FitTwins:
         Whether the fit's verdict was "usable".
     seen
         Whom the fit has seen, and its provenance.
+
+    Examples
+    --------
+    >>> fit.twin(at=0).population.n_draws
+    10
     """
 
     spec: ModelSpec

@@ -81,6 +81,11 @@ class Patients:
         more, draws are weighted by how well they bear it out; without `seen` each counts the same.
     change
         The last update, and the patients before it; None if there was none.
+
+    Examples
+    --------
+    >>> fit.twin(fit.cohort.patient_ids[0], at=0).present[0].day
+    0.0
     """
 
     spec: ModelSpec

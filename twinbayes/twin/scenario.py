@@ -43,6 +43,14 @@ class Scenario:
     A treatment that a scenario names is taken out of the registry's own policy and follows the
     scenario; the others keep the registry's policy. What was started before the landmark stays
     as it was. Build one with `policy`, `none`, `start` or `given`, and combine with ``&``.
+
+    Examples
+    --------
+    >>> early = tb.Scenario.start("allogeneic_transplant", day=120, states=("remission",))
+    >>> early.label
+    'allogeneic_transplant on day 120 in remission'
+    >>> (early & tb.Scenario.none("maintenance")).named
+    ('allogeneic_transplant', 'maintenance')
     """
 
     label: str

@@ -26,6 +26,13 @@ class Twin(Patients):
 
     Made by `Fit.twin`. Nothing after the landmark is in here: the cohort was cut there. State and
     attributes are those of `Patients`; each question is answered by a function of them.
+
+    Examples
+    --------
+    >>> twin = fit.twin(fit.cohort.patient_ids[0], at=0)
+    >>> forecast = twin.forecast(until=365.25, grid=2)
+    >>> forecast["survival"].dims, forecast.attrs["verdict"]
+    (('patient', 'time'), 'not for use')
     """
 
     def __repr__(self) -> str:

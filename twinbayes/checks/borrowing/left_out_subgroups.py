@@ -58,6 +58,11 @@ def left_out_subgroups(
     ModelError
         The model has no treatment effects, hazards that follow trajectories, or events between
         two days; or a pooling under which subgroups are not all alike, or an unseen one unknown.
+
+    Examples
+    --------
+    >>> poolings = {"alike": Exchangeable(), "one": Complete()}  # doctest: +SKIP
+    >>> left_out_subgroups(fit, poolings).table  # doctest: +SKIP
     """
     effects = fit.spec.graph.effects
     if not effects or not poolings or draws < 1:

@@ -93,6 +93,10 @@ def aggregate_borrowing(fit: AggregateFit) -> CheckResult:
         the two-sided p-value of the subgroup's result among those of a new subgroup. It is mixed
         predictive (Marshall & Spiegelhalter 2007, Bayesian Analysis 2, 409-444) and errs towards
         no conflict, as the subgroup itself has been seen. The verdict warns of less than 0.05.
+
+    Examples
+    --------
+    >>> aggregate_borrowing(tb.fit(tb.disease("basket"), data, seed=1)).table  # doctest: +SKIP
     """
     if fit.spec.covariates:
         raise ModelError(
@@ -133,6 +137,10 @@ def treatment_borrowing(fit: Fit, *, draws: int = 1000) -> CheckResult:
     CheckResult
         One row an effect and subgroup: ``n`` patients, ``n_treated`` of them at risk under the
         treatment, and shares, Monte Carlo error and conflict as in `aggregate_borrowing`.
+
+    Examples
+    --------
+    >>> treatment_borrowing(fit).table  # doctest: +SKIP
     """
     scores = RecordScores(fit.thinned(draws))
     posterior = scores.posterior
@@ -211,6 +219,10 @@ def patient_borrowing(
         frailty.
     TwinError
         The patient was no longer followed at the landmark.
+
+    Examples
+    --------
+    >>> patient_borrowing(fit, fit.cohort.patient_ids[0], at=0).table  # doctest: +SKIP
     """
     labels = fit.spec.graph.labels
     asked = labels if transitions is None else tuple(transitions)

@@ -47,6 +47,13 @@ def hazard_slope(
     OptionError
         If the horizon is no day after the origin, or nobody was followed so long and the last
         follow-up was censored; or if a prediction is no probability.
+
+    Examples
+    --------
+    >>> days, died = [100, 200, 300, 400], [1, 1, 1, 0]
+    >>> slope, error = hazard_slope(days, died, [0.9, 0.5, 0.6, 0.1], 350)
+    >>> slope > 0
+    True
     """
     day, died = as_days(time, _PLACE, "time"), as_indicator(event, _PLACE)
     require_alike(_PLACE, time=day, event=died)

@@ -123,6 +123,12 @@ def calibration_errors(
     -------
     DataFrame
         Columns ``horizon, ici, e50, e90``.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> calibration_errors(process, [0.9, 0.2, 0.6, 0.1], [250], "dead").columns.tolist()
+    ['horizon', 'ici', 'e50', 'e90']
     """
     days = as_horizons(horizons, "horizons of a calibration", _origin(process))
     p = as_probabilities(probability, process.patients.size, days.size)

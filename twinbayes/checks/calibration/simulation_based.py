@@ -202,6 +202,12 @@ def simulation_based_calibration(
     ------
     OptionError
         No quantities, or ranks that are not among the levels.
+
+    Examples
+    --------
+    >>> ranks = np.random.default_rng(1).integers(0, 100, 200)
+    >>> simulation_based_calibration({"rate": ranks}, 100).verdict
+    'pass'
     """
     if not ranks:
         raise OptionError("There is nothing to judge: give the ranks of one quantity or more.")

@@ -37,6 +37,19 @@ class PredictedVisits:
         (visit,) of the patient.
     replicated
         (visit, draw) measurements under the posterior, errors included.
+
+    Examples
+    --------
+    >>> visits = PredictedVisits(
+    ...     marker="load",
+    ...     day=np.array([0.0, 30.0]),
+    ...     value=np.array([2.1, 1.8]),
+    ...     censored=np.array(["none", "none"]),
+    ...     subgroup=np.array(["a", "a"]),
+    ...     replicated=np.array([[2.0, 2.2, 1.9], [1.7, 1.9, 1.6]]),
+    ... )
+    >>> visits.marker
+    'load'
     """
 
     marker: str
@@ -79,6 +92,10 @@ def marker_coverage(
         (share), and ``mean_pit``, the mean of the probability integral transform (0.5 without
         bias). Tied and censored values stand for a range of the transform (Czado, Gneiting & Held
         2009): they are inside by the share of it that is, and count by its middle.
+
+    Examples
+    --------
+    >>> marker_coverage(collect(fit).markers.visits)  # doctest: +SKIP
     """
     rows = []
     for one in visits:
@@ -117,6 +134,10 @@ def visual_predictive(one: PredictedVisits) -> pd.DataFrame:
     DataFrame
         One row a time bin (about as many visits each) and quantile: ``years`` (the middle), ``n``,
         ``quantile``, ``observed``, and ``predicted`` with its 90 % interval ``lower``, ``upper``.
+
+    Examples
+    --------
+    >>> visual_predictive(collect(fit).markers.visits[0])  # doctest: +SKIP
     """
     edges = np.unique(np.quantile(one.day, np.linspace(0, 1, _BINS + 1)))
     which = np.clip(np.searchsorted(edges, one.day, side="right") - 1, 0, max(len(edges) - 2, 0))

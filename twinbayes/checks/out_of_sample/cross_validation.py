@@ -31,7 +31,13 @@ type Score = Callable[[tuple[Any, ...], Floats], Scores]
 
 @dataclass(frozen=True)
 class Fold:
-    """Patients held out together."""
+    """Patients held out together.
+
+    Examples
+    --------
+    >>> kfold(["p1", "p2", "p3", "p4"], k=2)[0].name
+    'fold 1'
+    """
 
     name: str
     held_out: tuple[Any, ...]
@@ -91,6 +97,12 @@ def kfold(
         Seed of the assignment.
     strata
         One label a patient, e.g. the subgroup: each is spread evenly over the folds.
+
+    Examples
+    --------
+    >>> folds = kfold(["p1", "p2", "p3", "p4"], k=2, seed=1)
+    >>> [len(fold.held_out) for fold in folds]
+    [2, 2]
     """
     n = len(patients)
     if not 2 <= k <= n:
@@ -111,7 +123,14 @@ def kfold(
 def leave_one_group_out(
     patients: Sequence[Any], labels: Sequence[Any] | npt.NDArray[Any]
 ) -> tuple[Fold, ...]:
-    """Return one fold a label, e.g. a centre or a trial, largest first."""
+    """Return one fold a label, e.g. a centre or a trial, largest first.
+
+    Examples
+    --------
+    >>> folds = leave_one_group_out(["p1", "p2", "p3"], ["north", "south", "north"])
+    >>> [(fold.name, fold.held_out) for fold in folds]
+    [('north', ('p1', 'p3')), ('south', ('p2',))]
+    """
     groups = pd.Series(list(labels))
     if len(groups) != len(patients):
         raise CohortError(f"{len(groups)} labels for {len(patients)} patients; give one a patient.")

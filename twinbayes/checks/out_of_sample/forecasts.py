@@ -67,6 +67,12 @@ def cross_validate_survival(
         Scores by fold and pooled: Harrell's ``concordance`` of all deaths and the calibration
         ``slope`` of the cumulative hazard at the horizon. NaN where a fold does not define one,
         such as without a death by the horizon; the text says so.
+
+    Examples
+    --------
+    >>> compiled = compile_fit(tb.disease("registry"), cohort)  # doctest: +SKIP
+    >>> folds = kfold(cohort.patient_ids, 10)  # doctest: +SKIP
+    >>> cross_validate_survival(compiled, folds).result  # doctest: +SKIP
     """
     ids = compiled.cohort.patient_ids
 
@@ -165,6 +171,13 @@ def cross_validate_landmark(
         As `Landmark.of`; and, before anything is sampled, if nobody of a fold is at risk and
         followed beyond the first horizon. Scores of a fold at a later horizon that nobody of it was
         followed beyond are NaN, and told.
+
+    Examples
+    --------
+    >>> compiled = compile_fit(tb.disease("registry"), cohort)  # doctest: +SKIP
+    >>> folds = kfold(cohort.patient_ids, 10)  # doctest: +SKIP
+    >>> found = cross_validate_landmark(compiled, folds, 365.0, [730.0])  # doctest: +SKIP
+    >>> found.result  # doctest: +SKIP
     """
     asked = Landmark.of(compiled, landmark, horizons, state=state, targets=targets, weights=weights)
     at_risk = set(asked.patients)

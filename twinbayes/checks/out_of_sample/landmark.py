@@ -312,6 +312,10 @@ def landmark_accuracy(
     ------
     CohortError, OptionError
         As `Landmark.of`.
+
+    Examples
+    --------
+    >>> landmark_accuracy(fit, 365.0, [730.0], state="remission").table  # doctest: +SKIP
     """
     if draws < 1:
         raise OptionError(f"draws must be at least 1, not {draws}.")

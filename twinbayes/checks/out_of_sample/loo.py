@@ -76,6 +76,18 @@ def patient_loo(log_likelihood: xr.DataArray, *, relative_efficiency: float = 1.
         their weights.
     OptionError
         If there are fewer than 25 draws.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> rng = np.random.default_rng(1)
+    >>> log_likelihood = xr.DataArray(
+    ...     -1.0 + 0.1 * rng.standard_normal((2, 100, 3)),
+    ...     dims=("chain", "draw", "patient"),
+    ...     coords={"patient": ["p1", "p2", "p3"]},
+    ... )
+    >>> patient_loo(log_likelihood).elpd.round(1)
+    array([-1., -1., -1.])
     """
     import arviz as az  # slow to import, and needed here alone
 
@@ -128,6 +140,10 @@ def loo_check(loo: PatientLoo, *, worst: float = 0.01) -> CheckResult:
 
     Passes if no Pareto shape exceeds the threshold, warns up to a share `worst` of the patients,
     and fails beyond.
+
+    Examples
+    --------
+    >>> loo_check(patient_loo(fit.log_likelihood()))  # doctest: +SKIP
     """
     bad = int(np.sum(loo.pareto_k > loo.good_k))
     share = bad / loo.pareto_k.size
@@ -165,6 +181,10 @@ def compare_loo(models: dict[str, PatientLoo]) -> pd.DataFrame:
     ------
     CohortError
         If the models do not share their patients in the same order.
+
+    Examples
+    --------
+    >>> compare_loo({"short": patient_loo(one), "long": patient_loo(other)})  # doctest: +SKIP
     """
     ranked = sorted(models.items(), key=lambda item: -item[1].total)
     best = ranked[0][1]

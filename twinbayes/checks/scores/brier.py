@@ -68,6 +68,13 @@ def brier_score(
         If nobody, or nobody of a stratum, is followed beyond a horizon and the last patient was
         censored; if a horizon is no day from the origin on, a prediction is no probability, or an
         option has no place beside the others.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> [found] = brier_score(process, [0.9, 0.2, 0.6, 0.1], [250], "dead")
+    >>> round(found.value, 3)
+    0.141
     """
     days = as_horizons(horizons, "horizons of a score", float(process.start.min()))
     outcomes = outcomes_at(
@@ -104,6 +111,13 @@ def integrated_brier_score(
     ------
     OptionError
         If the rule is unknown or the horizons do not suit it; and as `brier_score`.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> risk = np.outer([0.9, 0.2, 0.6, 0.1], [0.5, 1.0])
+    >>> round(integrated_brier_score(process, risk, [120, 250], "dead").value, 3)
+    0.121
     """
     require_known(rule, RULES, "rule of integration")
     days = as_horizons(horizons, "horizons of a score", float(process.start.min()))
@@ -130,6 +144,13 @@ def scaled_brier_score(
     The index of prediction accuracy (Kattan & Gerds 2018): 0 for a model that knows only the
     overall curve, 1 for a perfect one, negative for a harmful one. Parameters as for
     `brier_score`.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> [found] = scaled_brier_score(process, [0.9, 0.2, 0.6, 0.1], [250], "dead")
+    >>> round(found.value, 3)
+    0.247
     """
     days = as_horizons(horizons, "horizons of a score", float(process.start.min()))
     names = (target,) if isinstance(target, str) else tuple(target)

@@ -59,6 +59,12 @@ def concordance(
     -------
     Estimate
         NaN if no pair is comparable. The influence covers the estimated weights.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> concordance(process, [0.9, 0.2, 0.6, 0.1], "dead").value
+    1.0
     """
     require_known(weights, WEIGHTS, "concordance weights")
     names = (target,) if isinstance(target, str) else tuple(target)

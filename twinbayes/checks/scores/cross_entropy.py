@@ -63,6 +63,13 @@ def predictive_cross_entropy(
     OptionError
         If the horizon does not come after the landmark, a probability lies outside [0, 1], or a
         density is negative.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> event_free, density = [0.2, 0.8, 0.4, 0.9], [0.004, 0.001, 0.003, 0.001]
+    >>> round(predictive_cross_entropy(process, event_free, density, 250).value, 2)
+    1.69
     """
     ends = followed_from_origin(process)
     horizon = as_horizon(horizon, "horizon of the cross-entropy", float(ends.entry[0]))

@@ -64,6 +64,12 @@ def time_dependent_auc(
     -------
     tuple of Estimate
         One a horizon; NaN where there are no cases or no controls.
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> [e.value for e in time_dependent_auc(process, [0.9, 0.2, 0.6, 0.1], [250], "dead")]
+    [1.0]
     """
     days = as_horizons(horizons, "horizons of a score", float(process.start.min()))
     outcomes = outcomes_at(
@@ -97,6 +103,12 @@ def roc_curve(
     DataFrame
         Columns ``cut`` (called a case if the marker is at least this), ``false_positive``,
         ``true_positive``; from (0, 0) to (1, 1).
+
+    Examples
+    --------
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> roc_curve(process, [0.9, 0.2, 0.6, 0.1], 250, "dead").columns.tolist()
+    ['cut', 'false_positive', 'true_positive']
     """
     (outcome,) = outcomes_at(
         process,

@@ -243,7 +243,13 @@ def _result(table: pd.DataFrame, most: float, threshold: float) -> CheckResult:
 
 
 def as_quantities(values: Mapping[str, npt.ArrayLike]) -> xr.Dataset:
-    """Arrays (chain, draw, ...) by name as the Dataset that `power_scaling` takes."""
+    """Arrays (chain, draw, ...) by name as the Dataset that `power_scaling` takes.
+
+    Examples
+    --------
+    >>> as_quantities({"rate": np.zeros((2, 5))}).sizes["draw"]
+    5
+    """
     arrays = {name: np.asarray(v, dtype=np.float64) for name, v in values.items()}
     return xr.Dataset(
         {

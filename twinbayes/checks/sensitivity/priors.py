@@ -57,6 +57,10 @@ def prior_sensitivity(
         An unknown tag; the message lists the known ones.
     FitError
         Draws that are missing, too few, or do not match.
+
+    Examples
+    --------
+    >>> prior_sensitivity(fit).table  # doctest: +SKIP
     """
     densities = Densities.of(fit)
     if quantities is None:
@@ -143,6 +147,12 @@ def patient_survival(
     TwinError
         Patients whom the fit has not seen as they are here: their draws are weighted anew, and no
         longer those of the fit.
+
+    Examples
+    --------
+    >>> survival = patient_survival(fit, fit.cohort.patient_ids[:1], [365.25])
+    >>> survival.dims
+    ('chain', 'draw', 'patient', 'time')
     """
     days = np.asarray(times, dtype=np.float64)
     if not days.size or np.any(np.diff([0.0, *days]) <= 0):

@@ -57,6 +57,18 @@ def cohort_from_tables(
         With every fault; rows are counted from 2, as in a file with a header.
     OptionError
         If a table is unknown.
+
+    Examples
+    --------
+    >>> ids, events = ["p1", "p2"], ["death", "last_contact"]
+    >>> load = {"name": "load", "table": "visits", "role": "marker", "unit": "1"}
+    >>> tables = {
+    ...     "patients": pd.DataFrame({"patient_id": ids, "subgroup": "a", "centre": "north"}),
+    ...     "events": pd.DataFrame({"patient_id": ids, "day": [90, 700], "event": events}),
+    ...     "variables": pd.DataFrame([load]),
+    ... }
+    >>> tb.cohort_from_tables("mine", tables).n_patients
+    2
     """
     for table in tables:
         require_known(table, names.TABLES, "table")

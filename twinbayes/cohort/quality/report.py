@@ -49,6 +49,12 @@ class QualityReport:
         What the detectors found, with the rows that they suspect.
     flags
         One sentence each on what needs a look, the gravest first.
+
+    Examples
+    --------
+    >>> report = tb.datasets.simulated_registry().quality()
+    >>> sorted(report.tables)[:2]
+    ['events', 'excluded']
     """
 
     name: str

@@ -155,7 +155,14 @@ _MARKERS: Final = {
 
 @cache
 def registry_truth() -> RegistryTruth:
-    """Return the generative parameters of the packaged simulated registry."""
+    """Return the generative parameters of the packaged simulated registry.
+
+    Examples
+    --------
+    >>> truth = tb.datasets.registry_truth()
+    >>> len(truth.intensities), truth.beta.shape
+    (8, (24, 8))
+    """
     labels = [c.label for c in _COVARIATES]
     beta = DataFrame.from_dict(_BETA, orient="index", columns=list(_LABELS), dtype=float)
     effects = {f"{TRANSPLANT}:{phase} on {_LABELS[k]}": (pop, dev)

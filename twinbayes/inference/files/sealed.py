@@ -81,6 +81,12 @@ def write_tree(
         The manifest or the tree cannot be written in this format, or the disk refuses.
     OptionError
         The key is too short, or no bytes.
+
+    Examples
+    --------
+    >>> path = write_tree("draws.nc", fit.datatree, {"of": "an example"})
+    >>> read_tree(path)[1]["of"]
+    'an example'
     """
     target = path_of(path, StorageError, "save")
     _require_key(key)
@@ -123,6 +129,13 @@ def read_tree(
         written with.
     OptionError
         The key is too short, or no bytes.
+
+    Examples
+    --------
+    >>> path = write_tree("draws.nc", fit.datatree, {"of": "an example"})  # doctest: +SKIP
+    >>> tree, manifest = read_tree(path)  # doctest: +SKIP
+    >>> manifest["of"], "posterior" in tree  # doctest: +SKIP
+    ('an example', True)
     """
     _require_key(key)
     source = path_of(path, StorageError, "load_fit")

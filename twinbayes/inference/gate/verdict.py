@@ -60,6 +60,11 @@ class Verdict:
         `chains`, `draws`, `n_scalars`, `n_constant`; NaN where it cannot be computed.
     constants
         Labels of entries with the same value in every draw that were declared to be so.
+
+    Examples
+    --------
+    >>> fit.verdict.usable, len(fit.verdict.reasons) > 0
+    (False, True)
     """
 
     usable: bool

@@ -136,6 +136,10 @@ def compile_model(model: pm.Model, *, sampler: str = "nutpie", **options: object
         The model has nothing to sample, or a discrete free variable.
     FitError
         The package behind the sampler is not installed.
+
+    Examples
+    --------
+    >>> compile_model(model).sample(seed=1)  # doctest: +SKIP
     """
     require_known(sampler, SAMPLERS, "sampler")
     require_continuous(model)
@@ -188,6 +192,13 @@ def sample(
     ------
     OptionError, ModelError, FitError
         See `compile_model`; FitError also when sampling cannot start.
+
+    Examples
+    --------
+    >>> cohort = tb.datasets.simulated_registry()
+    >>> model = tb.assemble(tb.disease("registry"), cohort)  # doctest: +SKIP
+    >>> sample(model, seed=1)["posterior"].sizes["chain"]  # doctest: +SKIP
+    4
     """
     compiled = compile_model(model, sampler=sampler, **options)
     return compiled.sample(

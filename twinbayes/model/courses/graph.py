@@ -64,6 +64,11 @@ class Transition:
     ------
     ModelError
         Cuts on the origin clock, or not positive and increasing.
+
+    Examples
+    --------
+    >>> Transition(source="ill", target="dead", event="death", clock="entry").label
+    'ill->dead'
     """
 
     source: str
@@ -90,7 +95,13 @@ class Transition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TreatmentStart:
-    """The intensity of starting `treatment` while in state `source`; see `Transition`."""
+    """The intensity of starting `treatment` while in state `source`; see `Transition`.
+
+    Examples
+    --------
+    >>> TreatmentStart(source="ill", treatment="drug").label
+    'ill->start:drug'
+    """
 
     source: str
     treatment: str
@@ -133,6 +144,11 @@ class Effect:
     """A log hazard ratio of `treatment`, in one `phase`, on one transition.
 
     `pooling` says how the effect of each subgroup borrows from the others.
+
+    Examples
+    --------
+    >>> Effect(treatment="drug", transition="ill->dead", phase="here").phase
+    'here'
     """
 
     treatment: str
@@ -163,6 +179,15 @@ class Treatment:
         Log hazard ratios; a (transition, phase) without an effect is left unchanged.
     early_days
         Length of the early phase, for states that have ``here_early`` effects, in days.
+
+    Examples
+    --------
+    >>> Treatment(
+    ...     name="drug",
+    ...     starts=(TreatmentStart(source="ill", treatment="drug"),),
+    ...     effects=(Effect(treatment="drug", transition="ill->dead", phase="here"),),
+    ... ).name
+    'drug'
     """
 
     name: str
@@ -188,6 +213,12 @@ class StateGraph:
     ------
     ModelError
         Unknown or duplicate names, or two clocks that one state cannot keep at once.
+
+    Examples
+    --------
+    >>> death = Transition(source="well", target="dead", event="death")
+    >>> StateGraph(states=("well", "dead"), transitions=(death,)).absorbing
+    ('dead',)
     """
 
     states: tuple[str, ...]

@@ -36,6 +36,11 @@ class Term:
         of the variables dictionary, or the commonest where none are declared),
         ``spline`` (standardised, plus two natural cubic spline columns; knots are quantiles, of
         the distinct values where those of all coincide, as with ages capped at 90).
+
+    Examples
+    --------
+    >>> Term(name="age_years", group="clinical", transform="spline").transform
+    'spline'
     """
 
     name: str

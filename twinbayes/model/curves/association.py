@@ -60,6 +60,11 @@ class Association:
         column, such as ``sex=female``, counts as 0 or 1; a continuous one in its own units, after
         its transform, minus its mean in the cohort of the fit. A missing value is taken at its
         mean given what is known of the patient.
+
+    Examples
+    --------
+    >>> Association(marker="bilirubin", transitions=("alive->dead",), form="slope").form
+    'slope'
     """
 
     marker: str

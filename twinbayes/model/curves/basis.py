@@ -47,7 +47,13 @@ class TimeBasis(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Polynomial:
-    """Powers of time, from 0 to `degree`; degree 1 is a straight line."""
+    """Powers of time, from 0 to `degree`; degree 1 is a straight line.
+
+    Examples
+    --------
+    >>> Trajectory(marker="load", basis=Polynomial(degree=2)).basis.degree
+    2
+    """
 
     shared: ClassVar[tuple[str, ...]] = ()
     degree: int = 1
@@ -86,6 +92,11 @@ class Biphasic:
     ----------
     half_time
         Years in which half of the fast change has happened.
+
+    Examples
+    --------
+    >>> Trajectory(marker="load", basis=Biphasic(half_time=0.1)).basis.half_time
+    0.1
     """
 
     shared: ClassVar[tuple[str, ...]] = ()
@@ -128,6 +139,11 @@ class NaturalSpline:
     knots, boundary
         Interior and boundary knots in years; by default quantiles of the visit times, and 0 and
         the last visit.
+
+    Examples
+    --------
+    >>> Trajectory(marker="load", basis=NaturalSpline(df=3)).basis.df
+    3
     """
 
     shared: ClassVar[tuple[str, ...]] = ()
@@ -220,7 +236,13 @@ def _null_space(bend: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class CubicSpline:
-    """Cubic B-spline with `df` columns beside the constant, for shapes that bend freely."""
+    """Cubic B-spline with `df` columns beside the constant, for shapes that bend freely.
+
+    Examples
+    --------
+    >>> Trajectory(marker="load", basis=CubicSpline(df=5)).basis.df
+    5
+    """
 
     shared: ClassVar[tuple[str, ...]] = ()
     df: int = 5

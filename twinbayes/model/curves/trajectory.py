@@ -78,6 +78,11 @@ class Trajectory:
     turns
         Steps and bends of the curve since a treatment or an event. Forecasts take those that have
         begun by the landmark, and on each path those that come on it.
+
+    Examples
+    --------
+    >>> Trajectory(marker="bilirubin", transform="log").basis
+    Polynomial(degree=1, kind='polynomial')
     """
 
     marker: str
@@ -208,6 +213,12 @@ class Trajectories:
         Baseline covariates that act on level and shape of every curve.
     subgroup, centre
         How subgroup and centre deviations are pooled, of the coefficients that patients differ in.
+
+    Examples
+    --------
+    >>> level = Trajectory(marker="bilirubin", transform="log")
+    >>> Trajectories(markers=(level,)).markers[0].marker
+    'bilirubin'
     """
 
     markers: tuple[Trajectory, ...]

@@ -34,6 +34,11 @@ class Since:
         Years in which half of an ``approach`` has happened.
     varies
         Whether patients differ in it; otherwise they share what subgroup and covariates make of it.
+
+    Examples
+    --------
+    >>> Since(what="allogeneic_transplant", turn="step", varies=False).turn
+    'step'
     """
 
     what: str

@@ -107,6 +107,11 @@ class HSGP:
         Years at the last visit.
     lines
         For each wave (level, slope) of the line that is taken from it; learnt from the visits.
+
+    Examples
+    --------
+    >>> Trajectory(marker="load", transform="log", basis=HSGP(m=10)).basis.kind
+    'Gaussian process'
     """
 
     m: int = 15

@@ -103,6 +103,14 @@ class EventProcess:
         Labels of intensities that a patient has more often than others alike, or less: their log
         hazards share a normal effect of the patient, that of the first with a positive sign. For
         events that recur, and what comes with them.
+
+    Examples
+    --------
+    >>> death = Transition(source="well", target="dead", event="death")
+    >>> graph = StateGraph(states=("well", "dead"), transitions=(death,))
+    >>> age = Term(name="age_years", group="clinical")
+    >>> EventProcess(graph=graph, covariates=(age,)).graph.states
+    ('well', 'dead')
     """
 
     graph: StateGraph

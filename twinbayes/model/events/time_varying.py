@@ -40,6 +40,11 @@ class TimeVarying:
         Of subgroups: classes that are known to run alike. The subgroups of a class share a walk,
         and those in none have the baseline as it is. A subgroup that is named here and that the
         fit has not seen has the walk of its class.
+
+    Examples
+    --------
+    >>> TimeVarying(of="arm", on="alive->dead").on
+    'alive->dead'
     """
 
     of: str

@@ -26,7 +26,13 @@ from twinbayes.tensors import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """One effect for all subgroups; as a subgroup level: no difference, and no variable."""
+    """One effect for all subgroups; as a subgroup level: no difference, and no variable.
+
+    Examples
+    --------
+    >>> tb.disease("basket", pooling=Complete()).title
+    'Basket trial'
+    """
 
     kind: str = "complete"
     reaches_new_subgroups: bool = True
@@ -60,6 +66,11 @@ class NoPooling:
     As a subgroup level the prior is normal with standard deviation `sd` (log hazard), summing
     to zero over subgroups since the baseline carries the mean. Else it is the block's mean
     prior, and the reported mean is the plain average over subgroups.
+
+    Examples
+    --------
+    >>> tb.disease("basket", pooling=NoPooling()).title
+    'Basket trial'
     """
 
     sd: float = 2.0
@@ -108,6 +119,11 @@ class Exchangeable:
         Labels of the rows whose effects are sampled as themselves, all others in units of the
         spread; default: each as its data ask. The model is the same; only how well it samples
         differs.
+
+    Examples
+    --------
+    >>> tb.disease("aml", pooling=Exchangeable(nu=4.0)).title
+    'Acute myeloid leukaemia, intensively treated adults'
     """
 
     kind: str = "exchangeable"

@@ -48,6 +48,11 @@ class ExNex:
     -----
     Source: Neuenschwander, Wandel, Roychoudhury & Bailey (2016), Pharmaceutical Statistics 15,
     123-134.
+
+    Examples
+    --------
+    >>> tb.disease("basket", pooling=ExNex(weights=(0.75, 0.25))).title
+    'Basket trial'
     """
 
     weights: tuple[float, ...] = (0.5, 0.5)
@@ -132,6 +137,11 @@ class RobustMap:
     Notes
     -----
     Source: Schmidli et al. (2014), Biometrics 70, 1023-1032.
+
+    Examples
+    --------
+    >>> tb.disease("basket", pooling=RobustMap(target="Ewing")).title
+    'Basket trial'
     """
 
     target: str = ""
@@ -257,6 +267,11 @@ class Commensurate:
     Notes
     -----
     Source: Hobbs, Sargent & Carlin (2012), Bayesian Analysis 7, 639-674.
+
+    Examples
+    --------
+    >>> tb.disease("basket", pooling=Commensurate(source="history")).title
+    'Basket trial'
     """
 
     source: str = ""

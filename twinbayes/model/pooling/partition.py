@@ -49,6 +49,11 @@ class BMAExchangeability:
     -----
     At most 8 subgroups. Sources: Kaizer, Koopmeiners & Hobbs (2018), Biostatistics 19, 169-184;
     Psioda, Xu, Jiang, Ke, Yang & Ibrahim (2021), Biostatistics 22, 19-34.
+
+    Examples
+    --------
+    >>> tb.disease("basket", pooling=BMAExchangeability()).title
+    'Basket trial'
     """
 
     tolerance: float = 0.1

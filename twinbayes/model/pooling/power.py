@@ -69,6 +69,11 @@ class PowerPrior(_OneEffect):
     Ibrahim & Chen (2000), Statistical Science 15, 46-60; Duan, Ye & Smith (2006),
     Environmetrics 17, 95-106; Ibrahim, Chen, Gwon & Chen (2015), Statistics in Medicine 34,
     3724-3749, the asymptotic one among them.
+
+    Examples
+    --------
+    >>> tb.disease("basket", pooling=PowerPrior(source="history", power=0.5)).title
+    'Basket trial'
     """
 
     source: str = ""
@@ -127,6 +132,11 @@ class LatentExchangeability(_OneEffect):
     -----
     The class of their own has the priors of ``effect_mean``. Source: Alt, Chang, Jiang, Liu, Mo,
     Xia & Ibrahim (2024), LEAP, Biometrics 80, ujae083.
+
+    Examples
+    --------
+    >>> tb.disease("basket", pooling=LatentExchangeability(source="history")).title
+    'Basket trial'
     """
 
     source: str = ""

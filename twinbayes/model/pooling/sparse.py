@@ -33,6 +33,11 @@ class Horseshoe:
     -----
     tau takes the block's prior of heterogeneity. Source: Piironen & Vehtari (2017), Electronic
     Journal of Statistics 11, 5018-5051.
+
+    Examples
+    --------
+    >>> tb.disease("aml", pooling=Horseshoe()).title
+    'Acute myeloid leukaemia, intensively treated adults'
     """
 
     local_df: float = 3.0
@@ -90,6 +95,11 @@ class R2D2:
     -----
     The scale takes the block's prior of heterogeneity. Source: Zhang, Naughton, Bondell & Reich
     (2022), Journal of the American Statistical Association 117, 862-874.
+
+    Examples
+    --------
+    >>> tb.disease("aml", pooling=R2D2(mean_r2=0.3)).title
+    'Acute myeloid leukaemia, intensively treated adults'
     """
 
     mean_r2: float = 0.5

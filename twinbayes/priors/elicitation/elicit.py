@@ -74,6 +74,15 @@ def elicit(elicitation: Elicitation, family: str) -> Density:
         pool of the family is none that a prior can be.
     OptionError
         Unknown family.
+
+    Examples
+    --------
+    >>> one = Expert(
+    ...     role="haematologist", values=(0.1, 0.2, 0.4), probabilities=(0.05, 0.5, 0.95)
+    ... )
+    >>> asked = Elicitation(protocol="SHELF", method="quantiles", experts=(one,))
+    >>> elicit(asked, "Beta").distribution
+    'Beta'
     """
     require_known(family, ELICITED, "family for elicitation")
     fits = [fit_expert(expert, elicitation.method, family) for expert in elicitation.experts]

@@ -44,6 +44,11 @@ class PriorFileCheck:
         Everything that is wrong, one sentence each with its place; empty if nothing is.
     notes
         What could not be checked here, and why.
+
+    Examples
+    --------
+    >>> check_priors("survival").statuses["baseline_level"]  # doctest: +SKIP
+    'default'
     """
 
     file: str
@@ -76,6 +81,11 @@ def check_priors(name_or_path: str | Path, version: int | None = None) -> PriorF
     ------
     PriorError
         If there is no such set or file. Whatever is wrong with the file is in the result.
+
+    Examples
+    --------
+    >>> check_priors("survival").faults
+    ()
     """
     path, in_library = _file(name_or_path, version)
     file = shown(path)

@@ -34,6 +34,11 @@ class OwnPriors:
     PriorError
         The set of the library is unknown, a record is at fault, or there is no entry at all: all
         faults at once.
+
+    Examples
+    --------
+    >>> OwnPriors(name="mine", extends="survival").extends
+    'survival'
     """
 
     name: str
@@ -80,7 +85,13 @@ class OwnPriors:
 
 
 def priors_of(source: str | OwnPriors) -> PriorSet:
-    """The priors that a description names: a set of the library, or its own."""
+    """The priors that a description names: a set of the library, or its own.
+
+    Examples
+    --------
+    >>> priors_of("survival").name
+    'survival'
+    """
     return source.load() if isinstance(source, OwnPriors) else load_priors(source)
 
 
@@ -91,6 +102,11 @@ def chosen_priors(given: PriorSet | None, source: str | OwnPriors) -> PriorSet:
     ------
     PriorError
         What was given is no set of priors, such as the name of one.
+
+    Examples
+    --------
+    >>> chosen_priors(None, "survival").name
+    'survival'
     """
     found: object = given  # what arrives may be anything
     if found is None:

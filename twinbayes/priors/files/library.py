@@ -39,6 +39,11 @@ def load_priors(name_or_path: str | Path, version: int | None = None) -> PriorSe
     PriorError
         If the name or version is unknown, or the file breaks the schema
         ``data_schemas/prior.schema.json``: the message names file, entry and key.
+
+    Examples
+    --------
+    >>> tb.load_priors("survival")["baseline_level"].text()
+    'Normal(mu=-7, sigma=2)'
     """
     path = path_of(name_or_path, PriorError, "load_priors")
     if path.suffix not in (".yaml", ".yml"):
@@ -51,7 +56,13 @@ def load_priors(name_or_path: str | Path, version: int | None = None) -> PriorSe
 
 
 def library_names() -> tuple[str, ...]:
-    """List the names of the packaged prior sets."""
+    """List the names of the packaged prior sets.
+
+    Examples
+    --------
+    >>> "survival" in library_names()
+    True
+    """
     return tuple(sorted(path.name for path in priors_dir().iterdir() if _versions(path)))
 
 

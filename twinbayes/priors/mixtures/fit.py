@@ -38,6 +38,12 @@ class MixtureFit:
         Steps taken.
     converged
         Whether the last step gained next to nothing.
+
+    Examples
+    --------
+    >>> draws = np.random.default_rng(1).beta(5.0, 15.0, 2000)
+    >>> fit_mixture(draws, "beta", components=1).converged
+    True
     """
 
     mixture: Mixture
@@ -76,6 +82,13 @@ def fit_mixture(
     ------
     PriorError
         Too few draws, draws outside the support, or all the same.
+
+    Examples
+    --------
+    >>> draws = np.random.default_rng(1).beta(5.0, 15.0, 2000)
+    >>> found = fit_mixture(draws, "beta", components=1)
+    >>> round(found.mixture.mean, 2)
+    0.25
     """
     require_known(kind, KINDS, "kind of mixture")
     numbers = [components] if isinstance(components, int) else list(components)

@@ -42,6 +42,14 @@ class Mixture:
         (component,) a and b; mean and sd; shape and rate.
     reference_sd
         Of a normal mixture: standard deviation of one patient, by which sample sizes are counted.
+
+    Examples
+    --------
+    >>> prior = Mixture.of("beta", [(0.6, 5.0, 15.0), (0.4, 20.0, 40.0)])
+    >>> round(prior.mean, 3)
+    0.283
+    >>> len(prior.robust(0.2).weights)
+    3
     """
 
     kind: str

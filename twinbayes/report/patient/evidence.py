@@ -191,6 +191,10 @@ def collect_patient(
     TwinError
         If `who` is not one patient, or has reached a state that is never left; if the horizon is
         no number of days, or over 100 years; if all of it lies where nothing is to be extrapolated.
+
+    Examples
+    --------
+    >>> collect_patient(fit, fit.cohort.patient_ids[0], at=0).borrowing  # doctest: +SKIP
     """
     reporting, graph = fit.spec.reporting or Reporting(), fit.spec.graph
     asked = reporting.horizon_years * DAYS_PER_YEAR if until is None else until

@@ -67,6 +67,10 @@ def twin_report(
         If the page cannot be written there; told before anything is computed.
     ReportError
         If the page would refer to anything outside itself.
+
+    Examples
+    --------
+    >>> twin_report(fit, fit.cohort.patient_ids[0], "patient.html", at=0)  # doctest: +SKIP
     """
     if not isinstance(cast(object, fit), Fit):
         raise OptionError(

@@ -35,6 +35,12 @@ def default_scenarios(twin: Twin) -> Pair | None:
     start" for the first treatment that can still start; None if none can. It starts from the
     present state. At the origin, where few start at once, it does so later, and also from the
     states that the present one leads to.
+
+    Examples
+    --------
+    >>> pair = default_scenarios(fit.twin(fit.cohort.patient_ids[0], at=0))
+    >>> [scenario.label for scenario in pair]
+    ['allogeneic_transplant on day 120 in induction or remission', 'no allogeneic_transplant']
     """
     graph, present = twin.spec.graph, twin.present[0]
     begun = {name for name, _, _ in present.started}
@@ -82,6 +88,10 @@ def require_scenarios_of(spec: ModelSpec) -> None:
     ------
     ScenarioError, OptionError
         Names the scenario, and the forms or names that there are.
+
+    Examples
+    --------
+    >>> require_scenarios_of(tb.disease("registry"))
     """
     said = () if spec.reporting is None else spec.reporting.scenarios
     if not said:
@@ -126,6 +136,12 @@ def scenario_from_words(text: str, landmark: float | None = None) -> Scenario:
     ------
     ScenarioError
         What is not understood, with the forms that are. Names are looked up in the model later.
+
+    Examples
+    --------
+    >>> words = "allogeneic_transplant after 30 days in remission"
+    >>> scenario_from_words(words, landmark=0.0).label
+    'allogeneic_transplant on day 30 in remission'
     """
     if text.strip() in ("policy", Scenario.policy().label):
         return Scenario.policy()
@@ -161,7 +177,14 @@ def _part(part: str, whole: str, landmark: float | None) -> Scenario:
 
 
 def scenarios_to_json(scenarios: Sequence[Scenario]) -> str:
-    """Write scenarios as text, for a notebook's parameter."""
+    """Write scenarios as text, for a notebook's parameter.
+
+    Examples
+    --------
+    >>> text = scenarios_to_json([tb.Scenario.none("allogeneic_transplant")])
+    >>> scenarios_from_json(text)[0].label
+    'no allogeneic_transplant'
+    """
     return json.dumps(
         [
             {
@@ -184,6 +207,12 @@ def scenarios_from_json(text: str) -> tuple[Scenario, ...] | None:
     ------
     ScenarioError
         If the text is anything else.
+
+    Examples
+    --------
+    >>> text = scenarios_to_json([tb.Scenario.none("allogeneic_transplant")])
+    >>> scenarios_from_json(text) == (tb.Scenario.none("allogeneic_transplant"),)
+    True
     """
     if text == "":
         return None

@@ -189,6 +189,11 @@ def collect(
         If `interval` is no probability.
     ReportError
         If an effect is none, or one of another fit.
+
+    Examples
+    --------
+    >>> evidence = collect(fit)  # doctest: +SKIP
+    >>> [check.name for check in evidence.of("calibration")]  # doctest: +SKIP
     """
     if not is_number(interval) or not 0.0 < interval < 1.0:
         raise OptionError(f"interval must be a probability between 0 and 1, not {told(interval)}.")

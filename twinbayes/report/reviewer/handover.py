@@ -77,7 +77,15 @@ _EFFECTS: Final = {
 
 
 def write_checks(path: str | os.PathLike[str], checks: Iterable[CheckResult]) -> Path:
-    """Write checks with their tables as plain JSON, small cells hidden as in a report."""
+    """Write checks with their tables as plain JSON, small cells hidden as in a report.
+
+    Examples
+    --------
+    >>> check = CheckResult("patients", "info", pd.DataFrame({"n": [40]}), "Forty patients.")
+    >>> path = write_checks("checks.json", [check])
+    >>> read_checks(path)[0].name
+    'patients'
+    """
     records = [
         {
             "name": c.name,
@@ -99,6 +107,12 @@ def read_checks(path: str | os.PathLike[str]) -> tuple[CheckResult, ...]:
     ------
     StorageError
         Naming the file, the place in it, and the rule that it breaks.
+
+    Examples
+    --------
+    >>> check = CheckResult("patients", "info", pd.DataFrame({"n": [40]}), "Forty patients.")
+    >>> read_checks(write_checks("checks.json", [check]))[0].text
+    'Forty patients.'
     """
     if path == "":
         return ()
@@ -122,7 +136,13 @@ def read_checks(path: str | os.PathLike[str]) -> tuple[CheckResult, ...]:
 
 
 def write_effects(path: str | os.PathLike[str], effects: Iterable[xr.Dataset]) -> Path:
-    """Write treatment effects as plain JSON, without what they say of single or few patients."""
+    """Write treatment effects as plain JSON, without what they say of single or few patients.
+
+    Examples
+    --------
+    >>> write_effects("effects.nc", [treatment_effect(fit, asked)]).name  # doctest: +SKIP
+    'effects.nc'
+    """
     records = [_nested(publishable_effect(effect).to_dict(), _plain) for effect in effects]
     return write_private(path, dumps(records, allow_nan=False))
 
@@ -134,6 +154,10 @@ def read_effects(path: str | os.PathLike[str]) -> tuple[xr.Dataset, ...]:
     ------
     StorageError
         Naming the file, the place in it, and the rule that it breaks.
+
+    Examples
+    --------
+    >>> read_effects("effects.nc")[0].attrs["estimand"]  # doctest: +SKIP
     """
     if path == "":
         return ()

@@ -68,6 +68,10 @@ def review(
         If the page cannot be written there; told before anything is computed.
     ReportError
         If the page would refer to anything outside itself.
+
+    Examples
+    --------
+    >>> tb.review(fit, "review.html")  # doctest: +SKIP
     """
     if not isinstance(cast(object, fit), Fit | AggregateFit | ModelFit):
         raise OptionError(

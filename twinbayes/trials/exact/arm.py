@@ -44,6 +44,12 @@ class Arm:
         one patient.
     size
         Patients; of a gamma prior, time at risk. 0 for an arm of which nothing is yet to come.
+
+    Examples
+    --------
+    >>> arm = Arm(Mixture.of("beta", [(1.0, 1.0, 1.0)]), 20)
+    >>> arm.size
+    20
     """
 
     prior: Mixture

@@ -38,6 +38,11 @@ class Condition:
     ------
     OptionError, PriorError
         An unknown side, or a value or probability that cannot be.
+
+    Examples
+    --------
+    >>> above(0.2, 0.95).side
+    'above'
     """
 
     side: str
@@ -64,12 +69,24 @@ class Condition:
 
 
 def above(value: float, probability: float) -> Condition:
-    """More than `value`, with more than this posterior probability."""
+    """More than `value`, with more than this posterior probability.
+
+    Examples
+    --------
+    >>> Decision.when(above(0.2, 0.95)).holds(Mixture.of("beta", [(1.0, 15.0, 15.0)]))
+    True
+    """
     return Condition(ABOVE, value, probability)
 
 
 def below(value: float, probability: float) -> Condition:
-    """Less than `value`, with more than this posterior probability."""
+    """Less than `value`, with more than this posterior probability.
+
+    Examples
+    --------
+    >>> Decision.when(below(0.2, 0.95)).holds(Mixture.of("beta", [(1.0, 15.0, 15.0)]))
+    False
+    """
     return Condition(BELOW, value, probability)
 
 
@@ -83,6 +100,12 @@ class Decision:
         One or more. Several serve double criteria: ``above(0.0, 0.95)`` for significance and
         ``above(0.15, 0.5)`` for relevance (Neuenschwander et al. 2011, Statistics in Medicine 30,
         1618-1627).
+
+    Examples
+    --------
+    >>> both = Decision.when(above(0.2, 0.95), above(0.3, 0.5))
+    >>> both.holds(Mixture.of("beta", [(1.0, 15.0, 15.0)]))
+    True
     """
 
     conditions: tuple[Condition, ...]

@@ -91,6 +91,12 @@ def difference_above(first: Mixture, second: Mixture, value: float = 0.0) -> flo
     ------
     PriorError
         Mixtures of different kinds, or a value that is no number.
+
+    Examples
+    --------
+    >>> half = Mixture.of("beta", [(1.0, 10.0, 10.0)])
+    >>> round(difference_above(half, half), 6)
+    0.5
     """
     require_same_kind(first, second)
     if not is_number(value):

@@ -31,6 +31,13 @@ class Success:
     low, high
         Counts, both included; or means between which, both excluded. `low` above `high` where no
         outcome means success.
+
+    Examples
+    --------
+    >>> flat = Mixture.of("beta", [(1.0, 1.0, 1.0)])
+    >>> trial = OneArmTrial(Arm(flat, 20), Decision.when(above(0.2, 0.95)))
+    >>> trial.boundary().low
+    7.0
     """
 
     low: float

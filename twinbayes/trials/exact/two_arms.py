@@ -40,7 +40,8 @@ class TwoArmTrial:
     --------
     >>> flat = Mixture.of("beta", [(1.0, 1.0, 1.0)])
     >>> trial = TwoArmTrial(Arm(flat, 20), Arm(flat, 20), Decision.when(above(0.0, 0.95)))
-    >>> trial.power(0.6, 0.2)
+    >>> round(float(trial.power(0.6, 0.2)), 3)
+    0.823
     """
 
     treatment: Arm

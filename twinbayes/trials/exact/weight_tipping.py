@@ -30,6 +30,13 @@ class Tipping:
     table
         One row a prior weight: ``weight``, ``weight_after`` the data, the posterior ``mean`` of
         the arm, the posterior probability of each condition, and ``success``.
+
+    Examples
+    --------
+    >>> prior = Mixture.of("beta", [(1.0, 4.0, 16.0)])
+    >>> found = tipping_points(prior, 8, 20, Decision.when(above(0.2, 0.95)))
+    >>> [round(weight, 3) for weight in found.weights]
+    [0.373]
     """
 
     weights: tuple[float, ...]
@@ -70,6 +77,12 @@ def tipping_points(
     ------
     PriorError
         Data that cannot be, weights outside 0 to 1, or no vague component where one is needed.
+
+    Examples
+    --------
+    >>> prior = Mixture.of("beta", [(1.0, 4.0, 16.0)])
+    >>> tipping_points(prior, 8, 20, Decision.when(above(0.2, 0.95))).table.shape[0]
+    12
     """
     require_mixture(prior)
     if not isinstance(decision, Decision):

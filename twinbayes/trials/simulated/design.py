@@ -56,6 +56,11 @@ class Truth:
         Label of that subgroup.
     values
         One number a subgroup, on the scale of `value`.
+
+    Examples
+    --------
+    >>> Truth(scenario="exchangeable", value=0.2, heterogeneity=0.25).scenario
+    'exchangeable'
     """
 
     scenario: str
@@ -115,6 +120,11 @@ class TrialDesign:
     ------
     OptionError
         A size, value or label that cannot be.
+
+    Examples
+    --------
+    >>> TrialDesign(sizes=(6, 12), truth=Truth(scenario="null", value=0.2)).sizes
+    (6, 12)
     """
 
     sizes: tuple[int, ...]

@@ -58,6 +58,11 @@ class OperatingCharacteristics:
         ``failed`` (no draws at all), and the ``reasons`` with their counts.
     cpu_seconds
         Of all workers together; not part of what is reproducible.
+
+    Examples
+    --------
+    >>> found = operating_characteristics(design, ["none", "exnex"], 1000, seed=1)  # doctest: +SKIP
+    >>> found.rmse_ratio("exnex", "none")  # doctest: +SKIP
     """
 
     settings: Mapping[str, Any]
@@ -156,6 +161,13 @@ def operating_characteristics(
         An argument makes no sense, or analyses and study do not fit together.
     FitError
         Workers could not be had, or died again and again.
+
+    Examples
+    --------
+    >>> truth = Truth(scenario="null", value=0.2)  # doctest: +SKIP
+    >>> design = TrialDesign(sizes=(6, 12, 25), truth=truth)  # doctest: +SKIP
+    >>> found = operating_characteristics(design, ["none", "exnex"], 1000, seed=1)  # doctest: +SKIP
+    >>> found.table()  # doctest: +SKIP
     """
     if not isinstance(n_trials, int) or isinstance(n_trials, bool) or n_trials < 2:
         raise OptionError(f"n_trials must be a whole number of at least 2, not {n_trials!r}.")

@@ -86,6 +86,11 @@ class AnalysisDecision:
         Posterior probability that has to be exceeded.
     above
         False where smaller values are better, such as hazard ratios.
+
+    Examples
+    --------
+    >>> AnalysisDecision(threshold=0.3).cut_off
+    0.9
     """
 
     threshold: float

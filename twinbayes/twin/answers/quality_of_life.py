@@ -77,6 +77,13 @@ class Quality:
     ------
     OptionError
         Neither marker nor utilities; a marker, weights or a scale that cannot be.
+
+    Examples
+    --------
+    >>> Quality(marker="global_health").marker
+    'global_health'
+    >>> Quality(utilities={"remission": 0.8}).utilities["remission"]
+    0.8
     """
 
     marker: str | None = None

@@ -43,6 +43,10 @@ class Ledger:
 
     It names no patient, but holds days and forecasts of single patients: keep it where their
     records may be.
+
+    Examples
+    --------
+    >>> Ledger.begin("updates.jsonl").append(twin.update(visits))  # doctest: +SKIP
     """
 
     path: Path
@@ -62,7 +66,7 @@ class Ledger:
         Examples
         --------
         >>> ledger = Ledger.begin("updates.jsonl")
-        >>> ledger.append(twin.update(visits))
+        >>> ledger.append(twin.update(visits))  # doctest: +SKIP
         """
         ledger = cls(path)
         there = [p.name for p in ledger._files if os.path.lexists(p)]

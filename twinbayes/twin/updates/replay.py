@@ -211,6 +211,11 @@ def replay(fit: Fit, cohort: Cohort, records: Sequence[Mapping[str, Any]]) -> li
     -------
     list of str
         One line a problem, by number of the record; empty if all is as recorded.
+
+    Examples
+    --------
+    >>> replay(fit, cohort, Ledger("updates.jsonl").records())  # doctest: +SKIP
+    []
     """
     problems: list[str] = []
     known: dict[str, Cohort] = {}

@@ -25,7 +25,13 @@ from twinbayes.tensors import Tensor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Binary(MarkerFamily):
-    """Yes (1) or no (0), on the logit scale."""
+    """Yes (1) or no (0), on the logit scale.
+
+    Examples
+    --------
+    >>> Trajectory(marker="oedema", family=Binary()).family.kind
+    'binary'
+    """
 
     kind: str = "binary"
     parameter: str = ""

@@ -26,7 +26,13 @@ _SHAPE: Final = FamilyParameter(name=MARKER_SHAPE, dim=COUNT_MARKER)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NegativeBinomial(MarkerFamily):
-    """Counts that vary more than Poisson's, on the log scale."""
+    """Counts that vary more than Poisson's, on the log scale.
+
+    Examples
+    --------
+    >>> Trajectory(marker="lesions", family=NegativeBinomial()).family.parameter
+    'shape'
+    """
 
     kind: str = "negative binomial"
     parameter: str = SHAPE

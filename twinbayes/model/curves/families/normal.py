@@ -35,6 +35,11 @@ class Normal(MarkerFamily):
     ----------
     floor, ceiling
         Ends of the marker's own scale. Values there count as censored.
+
+    Examples
+    --------
+    >>> Trajectory(marker="global_health", family=Normal(floor=0, ceiling=100)).family.ceiling
+    100
     """
 
     floor: float | None = None

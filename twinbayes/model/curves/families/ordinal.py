@@ -35,6 +35,11 @@ class Ordinal(MarkerFamily):
     ----------
     grades
         All values that the marker can take, in order.
+
+    Examples
+    --------
+    >>> Trajectory(marker="toxicity", family=Ordinal(grades=(0, 1, 2, 3))).family.grades
+    (0, 1, 2, 3)
     """
 
     grades: tuple[float, ...]

@@ -32,7 +32,13 @@ _LOG_LARGEST: Final = float(np.log(LARGEST))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Poisson(MarkerFamily):
-    """Counts, on the log scale."""
+    """Counts, on the log scale.
+
+    Examples
+    --------
+    >>> Trajectory(marker="lesions", family=Poisson()).family.kind
+    'Poisson'
+    """
 
     kind: str = "Poisson"
     parameter: str = ""

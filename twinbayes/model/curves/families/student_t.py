@@ -26,7 +26,13 @@ from twinbayes.tensors import Tensor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudentT(MarkerFamily):
-    """Student's t errors with known degrees of freedom."""
+    """Student's t errors with known degrees of freedom.
+
+    Examples
+    --------
+    >>> Trajectory(marker="load", transform="log", family=StudentT(df=4)).family.df
+    4
+    """
 
     df: float = 4.0
     kind: str = "Student's t"

@@ -53,7 +53,7 @@ def register_mean_function[F: Formula](kind: str) -> Callable[[F], F]:
 
     Examples
     --------
-    >>> @register_mean_function("gompertz")
+    >>> @register_mean_function("gompertz")  # doctest: +SKIP
     ... def gompertz(years, parameters):
     ...     log_start, log_gain, log_rate = parameters
     ...     return np.exp(log_start - np.exp(log_gain) * np.expm1(-np.exp(log_rate) * years))
@@ -82,6 +82,11 @@ class OwnMean:
         f(t), for descriptions.
     shared
         Labels of parameters in which patients do not differ.
+
+    Examples
+    --------
+    >>> basis = OwnMean(kind="gompertz", standard=(("log rate", 0.0, 1.0),))  # doctest: +SKIP
+    >>> Trajectory(marker="tumour_size", transform="log", basis=basis)  # doctest: +SKIP
     """
 
     forms: ClassVar[tuple[str, ...]] = (VALUE,)

@@ -100,6 +100,11 @@ class BiexponentialDecay(_Positive):
     Notes
     -----
     Source: Michor et al. (2005), Dynamics of chronic myeloid leukaemia, Nature 435, 1267-1270.
+
+    Examples
+    --------
+    >>> Trajectory(marker="bcr_abl", transform="log", basis=BiexponentialDecay()).basis.kind
+    'bi-exponential decay'
     """
 
     labels: ClassVar[tuple[str, ...]] = (
@@ -171,6 +176,11 @@ class SteinFojo(_Tumour):
     -----
     Source: Stein et al. (2011), Tumor regression and growth rates determined in five intramural NCI
     prostate cancer trials, Clinical Cancer Research 17, 907-917.
+
+    Examples
+    --------
+    >>> SteinFojo(standard=(("log growth", -1.2, 0.5),)).kind
+    'Stein-Fojo'
     """
 
     labels: ClassVar[tuple[str, ...]] = ("log start", "log shrinkage", "log growth")
@@ -224,6 +234,11 @@ class Claret(_Tumour):
     -----
     Source: Claret et al. (2009), Model-based prediction of phase III overall survival in colorectal
     cancer on the basis of phase II tumor dynamics, Journal of Clinical Oncology 27, 4103-4108.
+
+    Examples
+    --------
+    >>> Trajectory(marker="tumour_size", transform="log", basis=Claret()).basis.kind
+    'Claret'
     """
 
     labels: ClassVar[tuple[str, ...]] = ("log start", "log growth", "log kill", "log fading")
