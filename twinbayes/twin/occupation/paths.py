@@ -41,6 +41,7 @@ _NO_TURNS: Final = (
     np.zeros(0, dtype=np.int64),
 )
 _ALL_BUT: Final = 0.98  # of the draws have steps short enough
+_WIDEST: Final = 8.0  # ratio of such a hazard to that of the middle draw
 _MOST_NODES: Final = 20_000
 _BLOCK = 8192  # draws per call of the kernel: bounds its table, on which little depends
 # Longest step of the time grid, in days, up to the given day since the landmark. Occupation
@@ -100,7 +101,8 @@ def longest_step(
     """Days within which a patient goes round few times: the kernel follows three moves a step.
 
     A quarter of the mean time to the quickest of the `circles`, where its baseline hazard is
-    highest and under whatever may act on it, in all but a fiftieth of the draws.
+    highest and under whatever may act on it, in all but a fiftieth of the draws; or in those that
+    are not further above the middle than a posterior is, where draws are of a wide prior.
     """
     quickest = 0.0
     for k in moves:
@@ -113,7 +115,8 @@ def longest_step(
         eras = [first + j for j, era in enumerate(graph.entry_eras) if era.intensity == label]
         if eras:
             hazard = hazard * np.maximum(ratios.effect[eras].max(axis=0), 1.0)
-        quickest = max(quickest, float(np.quantile(hazard, _ALL_BUT)))
+        middle, high = np.quantile(hazard, (0.5, _ALL_BUT))
+        quickest = max(quickest, min(float(high), _WIDEST * float(middle)))
     return 0.25 / quickest if quickest > 0.0 else np.inf
 
 
