@@ -280,7 +280,9 @@ def test_prior_predictive_state_occupation_is_possible_and_open_minded(
     share = twin.forecast(float(days[-1]), days, draws=True)["state_probability_draws"]
     assert np.all(np.isfinite(share))
     assert float(share.min()) >= 0.0
-    np.testing.assert_allclose(share.sum("state"), 1.0, atol=1e-4)
+    # Under priors some go round thousands of times, of which single precision keeps seven digits.
+    goes_round = any(spec.graph.recurs(t.label) for t in spec.graph.transitions)
+    np.testing.assert_allclose(share.sum("state"), 1.0, atol=5e-3 if goes_round else 1e-4)
     start = share.isel(time=0).sel(state=spec.graph.initial)
     np.testing.assert_allclose(start, 1.0)
     if len(spec.graph.states) == 1:  # nobody can be anywhere else
