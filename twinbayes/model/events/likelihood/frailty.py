@@ -38,7 +38,7 @@ LONGEST_STEP: Final = 2.0
 _NEAR: Final = 1e-9
 
 # Gauss-Legendre rule on (0, 1), for means over an episode
-_SHARES, _PARTS = np.polynomial.legendre.leggauss(4)
+_SHARES, _PARTS = np.polynomial.legendre.leggauss(12)
 _SHARES, _PARTS = 0.5 * (1.0 + _SHARES), 0.5 * _PARTS
 _jit = jit(fast={"contract"})
 _inner = inner(fast={"contract", "nsz", "arcp", "reassoc"})
