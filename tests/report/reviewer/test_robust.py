@@ -50,7 +50,7 @@ def test_whatever_fails_says_so_and_the_page_is_whole(
         raise KeyError(secret)
 
     parts = (
-        "_predicted", "occupation_under_priors", "shrinkage_of", "sensitivity_of",
+        "_forecast", "occupation_under_priors", "shrinkage_of", "sensitivity_of",
         "treatment_borrowing", "treatment_effects", "marker_evidence", "_leave_one_out",
     )  # fmt: skip
     for part in parts:
