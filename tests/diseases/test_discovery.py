@@ -108,7 +108,9 @@ def test_the_help_lists_a_new_disease_without_importing_it(toy_folder: Path) -> 
     )
     command = [sys.executable, "-c", code, str(toy_folder.parent)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "retinopathy, rhdnase, survival, toy, or a YAML file of your own" in " ".join(done.stdout.split())
+    assert "retinopathy, rhdnase, survival, toy, or a YAML file of your own" in " ".join(
+        done.stdout.split()
+    )
     assert done.stdout.endswith("[]\n")
 
 

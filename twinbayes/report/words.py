@@ -162,8 +162,8 @@ def count_sentences(
             if is_beyond(forecast, day):
                 yield beyond_sentence(day)
             yield (
-                f"Within {duration_words(day)} this person is to expect {number_words(at)} times "
-                f"{words(name)} on average ({label} of that average)."
+                f"Within {duration_words(day)}, {words(name)} is to be expected {number_words(at)} "
+                f"times on average ({label} of that average)."
             )
 
 
@@ -182,9 +182,9 @@ def count_contrast_sentences(
         stem = f"{EXPECTED_EVENTS}_difference"
         mean, low, high = (float(one[f"{stem}{s}"]) for s in ("", "_lower", "_upper"))
         yield (
-            f"Within {duration_words(horizon)} there would be {abs(mean):.1f} times "
-            f"{words(str(event))} {'more' if mean > 0 else 'fewer'} under “{name_a}” than under "
-            f"“{name_b}” ({label} of the difference {low:+.1f} to {high:+.1f})."
+            f"Difference in the number of times {words(str(event))} is to be expected within "
+            f"{duration_words(horizon)}, “{name_a}” less “{name_b}”: {mean:+.1f} ({label} {low:+.1f} "
+            f"to {high:+.1f})."
         )
 
 
