@@ -183,8 +183,8 @@ def count_contrast_sentences(
         mean, low, high = (float(one[f"{stem}{s}"]) for s in ("", "_lower", "_upper"))
         yield (
             f"Difference in the number of times {words(str(event))} is to be expected within "
-            f"{duration_words(horizon)}, “{name_a}” less “{name_b}”: {mean:+.1f} ({label} {low:+.1f} "
-            f"to {high:+.1f})."
+            f"{duration_words(horizon)}, “{name_a}” less “{name_b}”: {mean:+.1f} "
+            f"({label} {low:+.1f} to {high:+.1f})."
         )
 
 
