@@ -92,5 +92,5 @@ def _block(self: Any, node: Any) -> None:
 def setup(app: Sphinx) -> None:
     """Add MathML, and the name that pages give to tables of text."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
-    for name in ("csv", "text-table"):
+    for name in ("csv", "ndjson", "text-table"):
         app.add_lexer(name, TextLexer)
