@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinbayes.cohort.contract.faults import Faults
-from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW, is_ordinary_file
+from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.mapping.description import MappingFile
 from twinbayes.cohort.importing.proposing.adam import draft_adam
-from twinbayes.cohort.importing.readers.csv_files import read_text_table
+from twinbayes.cohort.importing.readers.csv_files import content_of, read_text_table
 from twinbayes.cohort.importing.source import (
-    MOST_BYTES,
     Reader,
     SourceTable,
     folded,
@@ -109,17 +108,8 @@ def _transported(
 
 
 def _content(path: Path, folder: Path | None, faults: Faults) -> bytes | None:
-    if not is_ordinary_file(path, folder):
-        faults.add("source-irregular", path.name, "it is no ordinary file of this folder")
-        return None
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError:
-        faults.add("source-unreadable", path.name, "it may not be read")
-        return None
-    if len(content) > MOST_BYTES:
-        faults.add("source-too-large", path.name, f"it is larger than {MOST_BYTES >> 20} MiB")
+    content = content_of(path, faults, folder)
+    if content is None:
         return None
     named, begun = _NAMESTR.search(content), _OBSERVATIONS.search(content)
     if named is None or begun is None:

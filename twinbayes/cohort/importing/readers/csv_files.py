@@ -69,10 +69,8 @@ def read_text_table(
     return SourceTable(name=path.name, header=names, rows=rows, numbers=numbers, blank=blank)
 
 
-def text_of(
-    path: Path, mapping: MappingFile | None, faults: Faults, folder: Path | None
-) -> str | None:
-    """The text of a file in the encoding that is declared; None if it cannot be read."""
+def content_of(path: Path, faults: Faults, folder: Path | None) -> bytes | None:
+    """The bytes of an ordinary file of bounded size; None if it cannot be read."""
     if not is_ordinary_file(path, folder):
         faults.add("source-irregular", path.name, "it is no ordinary file of this folder")
         return None
@@ -84,6 +82,16 @@ def text_of(
         return None
     if len(content) > MOST_BYTES:
         faults.add("source-too-large", path.name, f"it is larger than {MOST_BYTES >> 20} MiB")
+        return None
+    return content
+
+
+def text_of(
+    path: Path, mapping: MappingFile | None, faults: Faults, folder: Path | None
+) -> str | None:
+    """The text of a file in the encoding that is declared; None if it cannot be read."""
+    content = content_of(path, faults, folder)
+    if content is None:
         return None
     encoding = "utf-8" if mapping is None else mapping.encoding
     if content[:2] in _UTF_16:
