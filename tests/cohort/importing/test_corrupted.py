@@ -150,9 +150,9 @@ def test_a_corrupted_cell_is_told_by_table_row_column_rule_and_remedy(
 ) -> None:  # fmt: skip
     change(hospital)
     source, mapping = hospital.write(tmp_path)
-    began = time.monotonic()
+    began = time.process_time()
     error = refused(hospital, source, mapping)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     found = error.faults[error.faults["rule"] == rule]
     assert len(found) >= 1
     assert set(found["table"]) == {f"{table}.csv"}
