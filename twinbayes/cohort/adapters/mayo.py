@@ -48,10 +48,13 @@ METABOLIC: Final = {
 }  # fmt: skip
 #: States by how many of these a person has.
 BURDEN: Final = ("no_comorbidity", "one_comorbidity", "two_comorbidities", "three_comorbidities")
-# marker -> (test of nafld2, unit, lowest, highest, description)
+_BLOOD_PRESSURES: Final = (40, 320)  # two values, 11 and 463, are none of a living person
+# marker -> (test of nafld2, unit, lowest, highest, description). The published table has other tests
+# as well: the rows of `chol` are those of `hdl` and the rows of `dbp` those of `sbp` once more, and
+# `fib4` is there only where it is 2.67 or more.
 _MARKERS: Final = {
     "hdl": ("hdl", "mg/dL", 1, 250, "High-density lipoprotein cholesterol"),
-    "fib4": ("fib4", "1", 0.01, 200, "Fibrosis index of four factors"),
+    "sbp": ("sbp", "mm[Hg]", *_BLOOD_PRESSURES, "Systolic blood pressure"),
 }
 
 
@@ -164,7 +167,8 @@ def read_nafld(path: Path | None) -> Cohort:
             "title": "Fatty liver disease and metabolic comorbidities in Olmsted County",
             "origin": "R package survival (nafld1 to nafld3)",
             "licence": _LICENCE,
-            "note": "Allen et al., Hepatology 2018;67:1726-1736",
+            "note": "Allen et al., Hepatology 2018;67:1726-1736. Blood pressures below "
+            "{} or above {} mm Hg are left out.".format(*_BLOOD_PRESSURES),
         },
     )
 
@@ -177,10 +181,14 @@ def _burden(people: DataFrame, history: DataFrame) -> DataFrame:
 
 
 def _visits(tests: DataFrame, people: DataFrame) -> DataFrame:
-    """Measurements under observation; several of one day are one, their mean."""
+    """Measurements under observation; several of one day are one, their mean.
+
+    Blood pressures of nobody alive are left out.
+    """
     marker = {test: name for name, (test, *_) in _MARKERS.items()}
     last = tests["id"].map(people.set_index("id")["futime"])
     kept = tests[tests["test"].isin(marker) & (tests["days"] >= 0) & (tests["days"] <= last)]
+    kept = kept[~((kept["test"] == "sbp") & ~kept["value"].between(*_BLOOD_PRESSURES))]
     kept = kept[kept["value"].notna()]
     mean = kept.groupby(["id", "days", "test"], sort=False)["value"].mean().reset_index()
     return DataFrame(
