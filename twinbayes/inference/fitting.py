@@ -41,6 +41,7 @@ from twinbayes.inference.until import Effort, effort_of, sample_until
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.assemble import assemble_plan, require_finite_start, require_spec
+from twinbayes.model.curves.trail import op as trail_op
 from twinbayes.model.events.likelihood import op as event_op
 from twinbayes.model.pooling.quantile import op as mixture_quantile
 from twinbayes.names import CONSTANT_DATA, PATIENT_WEIGHT
@@ -130,6 +131,7 @@ def compile_fit(
     require_spec(spec, ModelSpec, AggregateSpec)
     if sampler == "numpyro":
         event_op.register_jax()
+        trail_op.register_jax()
         mixture_quantile.register_jax()
     if not isinstance(data, Cohort | Aggregate):
         raise ModelError(

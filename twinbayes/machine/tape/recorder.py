@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import FitError
 from twinbayes.machine.tape import instructions as op
+from twinbayes.machine.tape.memory import Layout, Span
 from twinbayes.machine.tape.player import evaluate
 
 
@@ -90,6 +91,8 @@ class TapeRecorder:
     _n_constants: int = 1
     _n_integers: int = 1
     _known: dict[bytes, Ints] = field(default_factory=dict)
+    _starts: list[int] = field(default_factory=list)
+    _frames: dict[int, list[Span]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.n_work = self.n_inputs
@@ -98,6 +101,7 @@ class TapeRecorder:
         """Places of a new array in the workspace."""
         n = int(np.prod(shape, dtype=np.int64))
         places = np.arange(self.n_work, self.n_work + n, dtype=np.int64).reshape(shape)
+        self._starts.append(self.n_work)
         self.n_work += n
         return places
 
@@ -177,7 +181,7 @@ class TapeRecorder:
         rows = a.transpose([*kept, *axes]).reshape(out.size, -1)
         if not out.size:
             return out
-        if rows.shape[1] > 1 and _is_run(rows.T.ravel()):
+        if min(rows.shape) > 1 and _is_run(rows.T.ravel()):
             operation, start = op.REDUCE_COLUMNS, int(rows[0, 0])
         else:
             operation, start = op.REDUCE_ROWS, self.in_one_piece(rows)
@@ -235,6 +239,7 @@ class TapeRecorder:
         Known integers are passed as 64-bit integers, everything else as double precision.
         """
         words: list[int] = []
+        spans: list[Span] = []
         for array, known in zip(inputs, is_known, strict=True):
             if known:
                 kept = np.ascontiguousarray(array, dtype=_word_type(array))
@@ -242,26 +247,38 @@ class TapeRecorder:
                 words += [0, kept.ctypes.data]
             else:
                 words += [1, self.in_one_piece(array)]
+                spans.append((words[-1], array.size))
             for size in array.shape:
                 words += [0, size]
         outputs = [self.reserve(shape) for shape in shapes]
         for out in outputs:
             words += [1, int(out.flat[0]) if out.size else 0]
+            spans.append((words[-1], out.size))
             for size in out.shape:
                 words += [0, size]
         start = self.index(np.array(words, dtype=np.int64))
+        self._frames[start] = [span for span in spans if span[0] >= 0]
         self.emit(op.CALL, b=address, n=len(words), p=start)
         return outputs
 
     def finish(self, outputs: Sequence[Ints]) -> Tape:
         """Close the tape; its output is all `outputs` one after the other."""
+        output = np.concatenate([np.zeros(0, dtype=np.int64), *(o.ravel() for o in outputs)])
+        layout = Layout(
+            np.array(self.code, dtype=np.int64).reshape(-1, 8),
+            np.concatenate(self.integers),
+            output,
+            starts=self._starts,
+            n_work=self.n_work,
+            frames=self._frames,
+        )
         return Tape(
             self.n_inputs,
-            np.array(self.code, dtype=np.int64).reshape(-1, 8),
+            layout.code(),
             np.concatenate(self.constants),
-            np.concatenate(self.integers),
-            self.n_work,
-            np.concatenate([np.zeros(0, dtype=np.int64), *(o.ravel() for o in outputs)]),
+            layout.integers(),
+            layout.n_work,
+            layout.places(output),
             tuple(o.shape for o in outputs),
             tuple(self.keep),
         )

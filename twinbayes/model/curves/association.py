@@ -8,7 +8,7 @@ bends the curve, as its square would; what acts on the logarithm of a marker has
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,13 +16,14 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.curves.basis import FORMS, VALUE
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.means.mean_function import MeanFunction
+from twinbayes.model.curves.trail.op import TrailDesign, curve_trail
 from twinbayes.model.curves.trajectory import CurvePlan, Trajectories
 from twinbayes.model.events.quadrature import TrailPoints
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
@@ -309,14 +310,15 @@ def build_trail(
         for _ in f.labels
     ]
     pm.Deterministic("association", standard * (1.0 / np.array(units)), dims=ASSOCIATION)
+    straight = _Straight(points, len(graph.labels))
     trail = pt.zeros(points.n_points)
     first = 0
     for f in every:
         moves = [graph.labels.index(t) for t in f.association.transitions]
-        mine = np.flatnonzero(np.isin(points.intensity, moves))
-        patient = points.patient[mine]
         which = {e: first + k for k, e in enumerate(moves)}
         first += len(moves)
+        mine = np.flatnonzero(np.isin(points.intensity, moves))
+        patient = points.patient[mine]
         scale = learnt.get(f.association.marker)
         by = multipliers[f.position]
         times = by.value[patient] / by.unit
@@ -325,14 +327,48 @@ def build_trail(
             years = f.before(points.day[mine]) / DAYS_PER_YEAR
             each = [own[:, b][patient] for b in range(len(scale.labels))]
             feature = times * scale.follow(years, each, f.association.form)
-        else:
-            starts = curves.visits[learnt.markers.index(scale)].starts[patient]
-            weights = f.weights(scale, points.day[mine], starts, times)
-            terms = range(weights.shape[1])
-            if f.column is not None:
-                own, terms = own - mean, range(f.column, f.column + 1)
-            # Column by column: long vectors, where rows would be two or three numbers each.
-            feature = sum(weights[:, b] * own[:, b][patient] for b in terms)
-        strength = standard[np.array([which[e] for e in points.intensity[mine]], dtype=np.int64)]
-        trail = pt.inc_subtensor(trail[mine], strength * feature)
-    return trail
+            ratio = np.array([which[e] for e in points.intensity[mine]], dtype=np.int64)
+            trail = pt.inc_subtensor(trail[mine], standard[ratio] * feature)
+            continue
+        starts = curves.visits[learnt.markers.index(scale)].starts[patient]
+        weights = f.weights(scale, points.day[mine], starts, times)
+        if f.column is not None:
+            own = (own - mean)[:, f.column : f.column + 1]
+            weights = weights[:, f.column : f.column + 1]
+        straight.add(which, own, mine, weights)
+    return straight.trail(standard) + trail if straight.curves else trail
+
+
+class _Straight:
+    """Features that are sums over coefficients, put side by side for one pass over the points."""
+
+    def __init__(self, points: TrailPoints, n_intensities: int) -> None:
+        self._points, self._n_intensities = points, n_intensities
+        self._which: list[Ints] = []
+        self._weights: list[Floats] = []
+        self.curves: list[Tensor] = []
+
+    def add(self, which: Mapping[int, int], curve: Tensor, mine: Ints, weights: Floats) -> None:
+        """Add a feature: (patient, column) `curve` times `weights` (point, column) at `mine`.
+
+        `which` gives the log hazard ratio of each intensity that it moves.
+        """
+        row = np.full(self._n_intensities, -1)
+        row[list(which)] = list(which.values())
+        whole = np.zeros((self._points.n_points, weights.shape[1]))
+        whole[mine] = weights
+        self._which.append(row)
+        self._weights.append(whole)
+        self.curves.append(curve)
+
+    def trail(self, strength: Tensor) -> Tensor:
+        """(point,) the sum of all features, each times its log hazard ratio."""
+        widths = [w.shape[1] for w in self._weights]
+        design = TrailDesign(
+            patient=self._points.patient,
+            intensity=self._points.intensity,
+            which=np.array(self._which),
+            start=np.cumsum([0, *widths]),
+            weights=np.concatenate(self._weights, axis=1),
+        )
+        return curve_trail(strength, pt.concatenate(self.curves, axis=1), design)
