@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import twinbayes as tb
+from twinbayes.diseases.synthetic import synthetic_cohort
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import (
     HSGP,
@@ -49,6 +50,26 @@ def test_slopes_and_areas_are_those_of_the_values(basis: TimeBasis) -> None:
     area = (learnt.columns(t + h, "area") - learnt.columns(t - h, "area")) / (2 * h)
     np.testing.assert_allclose(area, values(t), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(learnt.columns(np.zeros(1), "area"), 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("own_degree", [0, 1])
+def test_powers_above_the_own_degree_are_shared(own_degree: int) -> None:
+    basis, line = Polynomial(degree=2, own_degree=own_degree), Polynomial(degree=2)
+    assert basis.shared == line.labels[own_degree + 1 :]
+    assert line.shared == ()
+    t = np.linspace(0.0, 4.0, 9)
+    np.testing.assert_array_equal(basis.columns(t), line.columns(t))
+    spec = tb.disease("pbc", markers=(Trajectory(marker="bilirubin", basis=basis),))
+    model = tb.assemble(spec, synthetic_cohort(spec, n_patients=20))
+    assert [k for k in model.named_vars if "_patient_offset_" in k] == [
+        f"_patient_offset_{k}" for k in range(own_degree + 1)
+    ]
+
+
+@pytest.mark.parametrize("own_degree", [-1, 2, 3])
+def test_patients_differ_in_powers_that_there_are(own_degree: int) -> None:
+    with pytest.raises(ModelError, match="own_degree from 0 to 1"):
+        Polynomial(degree=2, own_degree=own_degree)
 
 
 def test_a_marker_is_named_once() -> None:

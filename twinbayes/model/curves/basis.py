@@ -7,7 +7,7 @@ are learnt from the visits of one cohort.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy.interpolate import BSpline
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 
 VALUE: Final = "value"
 SLOPE: Final = "slope"
@@ -49,25 +50,47 @@ class TimeBasis(Protocol):
 class Polynomial:
     """Powers of time, from 0 to `degree`; degree 1 is a straight line.
 
+    Parameters
+    ----------
+    degree
+        The highest power.
+    own_degree
+        The highest power in which patients differ; the others all patients share. Default: all
+        differ. With few values a patient, ``own_degree=0`` leaves each a level of their own on a
+        course that is common to all.
+
     Examples
     --------
     >>> Trajectory(marker="load", basis=Polynomial(degree=2)).basis.degree
     2
+    >>> Polynomial(degree=1, own_degree=0).shared
+    ('year',)
     """
 
-    shared: ClassVar[tuple[str, ...]] = ()
     degree: int = 1
     kind: str = "polynomial"
+    own_degree: int | None = field(default=None, metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         if self.degree < 0:
             raise ModelError(f"A polynomial of degree {self.degree} does not exist.")
+        if self.own_degree is not None and not 0 <= self.own_degree < self.degree:
+            raise ModelError(
+                f"Patients cannot differ up to degree {self.own_degree} in a polynomial of degree "
+                f"{self.degree}. Give an own_degree from 0 to {self.degree - 1}, or none: then "
+                "patients differ in all powers."
+            )
 
     @property
     def labels(self) -> tuple[str, ...]:
         """``level``, then powers of years."""
         powers = ("year", *(f"year^{k}" for k in range(2, self.degree + 1)))
         return ("level", *powers[: self.degree])
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Powers above `own_degree`."""
+        return () if self.own_degree is None else self.labels[self.own_degree + 1 :]
 
     def learn(self, years: Floats) -> Self:
         """Nothing to learn."""
