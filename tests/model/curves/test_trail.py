@@ -1,4 +1,4 @@
-"""What curves add to log hazards: one pass over the points, against the expression it stands for."""
+"""What curves add to log hazards: one pass over the points, against the sum it stands for."""
 
 from __future__ import annotations
 

@@ -49,9 +49,9 @@ METABOLIC: Final = {
 #: States by how many of these a person has.
 BURDEN: Final = ("no_comorbidity", "one_comorbidity", "two_comorbidities", "three_comorbidities")
 _BLOOD_PRESSURES: Final = (40, 320)  # two values, 11 and 463, are none of a living person
-# marker -> (test of nafld2, unit, lowest, highest, description). The published table has others: the
-# rows of `chol` are those of `hdl`, the rows of `dbp` those of `sbp` once more, and `fib4` is there
-# only where it is 2.67 or more.
+# marker -> (test of nafld2, unit, lowest, highest, description). The published table has others:
+# the rows of `chol` are those of `hdl`, the rows of `dbp` those of `sbp` once more, and `fib4` is
+# there only where it is 2.67 or more.
 _MARKERS: Final = {
     "hdl": ("hdl", "mg/dL", 1, 250, "High-density lipoprotein cholesterol"),
     "sbp": ("sbp", "mm[Hg]", *_BLOOD_PRESSURES, "Systolic blood pressure"),
