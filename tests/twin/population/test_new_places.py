@@ -178,7 +178,7 @@ def new_effects(registry_fit: Fit) -> Callable[[StateGraph], np.ndarray]:
         population = Population.from_posterior(posterior, encoding, edges)
         process = EventProcess(graph=graph, subgroup=Complete())
         design = encoding.encode(cohort)
-        ratios = patient_ratios(population, process, encoding, design, 0, ("new", "old"))
+        ratios = patient_ratios(population, process, encoding, design, 0, ("1", "new", "old"))
         return np.log(ratios.effect)
 
     return draw

@@ -30,7 +30,7 @@ def test_a_known_patient_has_the_likelihood_of_the_fit_with_every_term_of_the_ha
               for f in plan.events.rows.effects[r]}  # fmt: skip
     assert {f >= draws.n_treatments + draws.n_eras for f in acting} == {True, False}
     for i in known:
-        labels = str(place[SUBGROUP].iloc[i]), str(place[CENTRE].iloc[i])
+        labels = str(i), str(place[SUBGROUP].iloc[i]), str(place[CENTRE].iloc[i])
         ratios = patient_ratios(population, process, learnt.encoding, design, i, labels)
         record = course_record(population, ratios, plan.events.data, i)
         found = record.loglik(population.frailty)

@@ -157,8 +157,8 @@ def _course(
 
 
 def record_seed(plan: ModelPlan, curves: CurvePlan, i: int) -> int:
-    """Seed of a patient's random numbers, from the record alone."""
-    content = hashlib.sha256()
+    """Seed of a patient's random numbers, from identifier and record alone."""
+    content = hashlib.sha256(plan.patient_ids[i].encode())
     for data in curves.visits:
         for part in (data.square[i], data.product[i], data.count[i : i + 1]):
             content.update(part.tobytes())

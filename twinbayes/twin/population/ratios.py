@@ -43,20 +43,20 @@ def patient_ratios(
     encoding: Encoding,
     design: DesignMatrix,
     i: int,
-    labels: tuple[str, str],
+    who: tuple[str, str, str],
 ) -> PatientRatios:
     """Multiply out covariates, levels and treatment effects for patient `i` of a design.
 
     Missing covariates are drawn from their conditional distribution, one value a draw. All
     random numbers are seeded by the patient's own content, so the result is the same whoever
-    else is in the batch.
+    else is in the batch, and those of two patients who are alike are not the same.
 
     Parameters
     ----------
-    labels
-        Subgroup and centre of the patient.
+    who
+        Identifier, subgroup and centre of the patient.
     """
-    generator = np.random.default_rng(content_seed(design, i, labels))
+    generator = np.random.default_rng(content_seed(design, i, who))
     n, predictor = population.n_draws, population.at_stored_zero.copy()
     values, variances = design.values[i], design.variances[i]
     stored = values + design.shift
@@ -83,7 +83,7 @@ def patient_ratios(
         population.era_effect,
     ]
     if population.walks is not None:
-        acting.append(population.walks.in_subgroup(design.subgroup[i], labels[0], generator))
+        acting.append(population.walks.in_subgroup(design.subgroup[i], who[1], generator))
     return PatientRatios(np.exp(predictor), np.exp(np.concatenate(acting)))
 
 
@@ -157,11 +157,11 @@ def _new_level(
     return pooling.draw_new(np.zeros_like(like), scale, generator)
 
 
-def content_seed(design: DesignMatrix, i: int, labels: tuple[str, ...]) -> int:
-    """Return a number that is the content of patient `i`, whoever else is in the design."""
+def content_seed(design: DesignMatrix, i: int, who: tuple[str, str, str]) -> int:
+    """Return a number of patient `i` alone, whoever else is in the design; `who` as above."""
     content = hashlib.sha256(design.values[i].tobytes())
     content.update(design.variances[i].tobytes())
-    content.update("\x1f".join(labels).encode())
+    content.update("\x1f".join(who).encode())
     return int.from_bytes(content.digest()[:8], "little")
 
 
