@@ -39,6 +39,10 @@ ADAPTATIONS: Final = ("diag", "draw_diag", "low_rank")
 DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
     {"target_accept": 0.85, "max_treedepth": 10, "adaptation": "diag", "backend": "auto"}
 )
+#: Above so many dimensions the cost of a draw is least near an acceptance of 0.65 (Beskos et al.
+#: 2013, doi:10.3150/12-BEJ414): longer steps, a bit above it, are the default.
+MANY_DIMENSIONS: Final = 5000
+ACCEPT_IN_MANY: Final = 0.7
 BACKENDS: Final = ("auto", "tape", "numba", "jax")
 _LOOK_MS: Final = 50  # a run under way is looked at so often
 _STATISTICS: Final = {
@@ -231,7 +235,8 @@ def compile_model(model: pm.Model, options: Mapping[str, object]) -> NutpieCompi
 
     ``backend`` is ``"tape"``, which takes a second; ``"numba"`` or ``"jax"``, which take
     minutes and know every model; or ``"auto"``, the first where it can be had, and a
-    `CompilationWarning` where it cannot. The one in force is in the options of the result.
+    `CompilationWarning` where it cannot. The one in force is in the options of the result, and so
+    is ``target_accept``, which by default is lower in more than `MANY_DIMENSIONS`.
     """
     resolved = resolve_options(options, DEFAULTS, NAME)
     require_known(resolved["adaptation"], ADAPTATIONS, "adaptation")
@@ -263,6 +268,8 @@ def compile_model(model: pm.Model, options: Mapping[str, object]) -> NutpieCompi
             if tapes is not None
             else nutpie.compile_pymc_model(model, backend=backend, var_names=kept)
         )
+    if "target_accept" not in options and inner.n_dim > MANY_DIMENSIONS:
+        resolved["target_accept"] = ACCEPT_IN_MANY
     return NutpieCompiled(
         model=model,
         inner=inner,
