@@ -228,3 +228,15 @@ def test_scores_at_one_horizon_do_not_hang_on_another() -> None:
     assert prediction_scores(predicted, own, [2000.0]).verdict == "not_provided"
     with pytest.raises(OptionError, match="horizons of a score"):
         prediction_scores(predicted, own, [-5.0])
+
+
+def test_of_one_state_there_is_nothing_to_say() -> None:
+    own = CountingProcess([0.0, 0.0], [2.0, 3.0], [0, 0], [-1, -1], ("well",))
+    predicted = xr.DataArray(
+        np.ones((2, 3, 1)),
+        dims=("patient", "time", "state"),
+        coords={"patient": own.patients, "time": list(TIMES), "state": ["well"]},
+    )
+    result = state_occupation_calibration(predicted, own, times=TIMES)
+    assert result.verdict == "not_provided"
+    assert "numbers of events" in result.text

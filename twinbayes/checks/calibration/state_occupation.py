@@ -67,7 +67,8 @@ def state_occupation_calibration(
         upper, difference, inside, counts``. Fails if the overall difference exceeds the
         tolerance, warns if a counted subgroup leaves its band. Each time is judged by itself:
         where nobody (of a group) was followed so long, and not all had reached an absorbing state,
-        what was observed is NaN and the text says so.
+        what was observed is NaN and the text says so. Not provided where there is one state only,
+        which says nothing.
 
     Raises
     ------
@@ -78,6 +79,11 @@ def state_occupation_calibration(
     """
     times = [float(t) for t in as_horizons(list(times), "times of a calibration")]
     values, labels, groups = _aligned(predicted, process, times, subgroup)
+    if len(process.states) == 1:
+        one = (
+            "The model has one state, which nobody leaves: it is the numbers of events that count."
+        )
+        return CheckResult(_NAME, "not_provided", pd.DataFrame(), one, CALIBRATION)
     origin = float(process.start.min())
     parts = [_compare(ALL, values, process, origin, times, level, band)]
     for group in pd.unique(pd.Series(groups).dropna()):

@@ -114,7 +114,7 @@ def glance(shown: Iterable[tuple[str, Block]]) -> Block:
         for section, part in shown
         for c in part.checks
     ]
-    found = table(pd.DataFrame(rows)) if rows else not_provided("No check was run.")
+    found = table(pd.DataFrame(rows), kind="glance") if rows else not_provided("No check was run.")
     return block(heading("Checks at a glance"), found)
 
 
@@ -159,6 +159,7 @@ def table(
     caption: str = "",
     names: Mapping[str, str] | None = None,
     text: Sequence[str] = (),
+    kind: str = "",
 ) -> Block:
     """Return a table, without its index.
 
@@ -174,6 +175,8 @@ def table(
         Column → heading; by default the column's name in words.
     text
         Columns of prose, aligned left.
+    kind
+        Class of the table in the style sheet.
     """
     formats, names = formats or {}, names or {}
     kinds = {c: "text" if c in text else _kind(frame[c]) for c in frame.columns}
@@ -190,7 +193,7 @@ def table(
         lines.append(f"<tr>{cells}</tr>")
     above = f"<caption>{escape(caption)}</caption>" if caption else ""
     return Block(
-        f'<div class="table"><table>{above}<thead><tr>{head}</tr></thead>'
+        f'<div class="table"><table{_class(kind)}>{above}<thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
