@@ -75,7 +75,7 @@ def contrast(
             clock(days), one[key], color=colour, linewidth=2, linestyle=style, label=fill(name, 34)
         )
     left.set_title("Survival under each")
-    left.legend(loc="upper right")
+    left.legend(loc="best")
     percent_axis(left, "Probability of being alive")
     _band(right, clock, one, "survival_difference", INK)
     right.plot(clock(days), one["survival_difference"], color=INK, linewidth=2)
@@ -152,7 +152,7 @@ def icon_array(
         figure,
         alt=f"{_PEOPLE} people like this one after {when}; {'; '.join(said)}.",
         caption=f"{_PEOPLE} people like this one, {when} from now, each coloured by the state they "
-        "would be in. Counts are posterior means; the text gives their intervals.",
+        "would be in. Counts are posterior means; the table has intervals of their differences.",
     )
 
 
