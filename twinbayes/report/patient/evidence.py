@@ -77,6 +77,12 @@ class PatientEvidence:
         The horizon asked for, in days from the landmark: what is shown may end before.
     show_patient_ids
         Whether the report prints the identifier of the patient.
+
+    Examples
+    --------
+    >>> evidence = collect_patient(fit, fit.cohort.patient_ids[0], at=0)  # doctest: +SKIP
+    >>> evidence.horizons, evidence.show_patient_ids  # doctest: +SKIP
+    ((365.25, 1095.75, 1826.25), False)
     """
 
     fit: Fit
@@ -194,7 +200,9 @@ def collect_patient(
 
     Examples
     --------
-    >>> collect_patient(fit, fit.cohort.patient_ids[0], at=0).borrowing  # doctest: +SKIP
+    >>> evidence = collect_patient(fit, fit.cohort.patient_ids[0], at=0)  # doctest: +SKIP
+    >>> evidence.borrowing.name  # doctest: +SKIP
+    'borrowing of one patient'
     """
     reporting, graph = fit.spec.reporting or Reporting(), fit.spec.graph
     asked = reporting.horizon_years * DAYS_PER_YEAR if until is None else until
