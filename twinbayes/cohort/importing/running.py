@@ -88,7 +88,15 @@ def import_cohort(
 
     Examples
     --------
-    >>> cohort = import_cohort("export", mapping="map.yaml")  # doctest: +SKIP
+    >>> table = {"id": [1, 2], "diagnosis": ["aml", "apl"], "status": ["dead", "alive"]}
+    >>> pd.DataFrame(table | {"last_contact": [310, 505]}).to_csv("export.csv", index=False)
+    >>> from pathlib import Path
+    >>> size = Path("map.yaml").write_text(tb.propose_mapping("export.csv"))
+    >>> cohort = tb.import_cohort("export.csv", mapping="map.yaml")
+    export.csv: 2 rows in = 2 used + 0 listed
+    ...
+    >>> cohort.n_patients
+    2
     """
     done = run_import(source, mapping)
     if tell is not None:
@@ -106,7 +114,13 @@ def run_import(source: str | Path, mapping: str | Path) -> Import:
 
     Examples
     --------
-    >>> run_import("export", "map.yaml").ledger.rows  # doctest: +SKIP
+    >>> table = {"id": [1, 2], "diagnosis": ["aml", "apl"], "status": ["dead", "alive"]}
+    >>> pd.DataFrame(table | {"last_contact": [310, 505]}).to_csv("export.csv", index=False)
+    >>> from pathlib import Path
+    >>> size = Path("map.yaml").write_text(tb.propose_mapping("export.csv"))
+    >>> run_import("export.csv", "map.yaml").ledger.rows
+            table  rows_in  rows_used  rows_listed
+    0  export.csv        2          2            0
     """
     read = read_mapping(mapping)
     faults = import_faults()

@@ -79,6 +79,12 @@ class PatientEvidence:
         Whether the scenarios are others than the disease names, which this patient cannot have.
     show_patient_ids
         Whether the report prints the identifier of the patient.
+
+    Examples
+    --------
+    >>> evidence = collect_patient(fit, fit.cohort.patient_ids[0], at=0)  # doctest: +SKIP
+    >>> evidence.horizons, evidence.show_patient_ids  # doctest: +SKIP
+    ((365.25, 1095.75, 1826.25), False)
     """
 
     fit: Fit
@@ -205,7 +211,9 @@ def collect_patient(
 
     Examples
     --------
-    >>> collect_patient(fit, fit.cohort.patient_ids[0], at=0).borrowing  # doctest: +SKIP
+    >>> evidence = collect_patient(fit, fit.cohort.patient_ids[0], at=0)  # doctest: +SKIP
+    >>> evidence.borrowing.name  # doctest: +SKIP
+    'borrowing of one patient'
     """
     reporting, graph = fit.spec.reporting or Reporting(), fit.spec.graph
     asked = reporting.horizon_years * DAYS_PER_YEAR if until is None else until

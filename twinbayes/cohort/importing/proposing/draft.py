@@ -62,7 +62,17 @@ def propose_mapping(source: str | Path) -> str:
 
     Examples
     --------
-    >>> print(propose_mapping("export"))  # doctest: +SKIP
+    >>> table = {"id": [1, 2], "diagnosis": ["aml", "apl"], "status": ["dead", "alive"]}
+    >>> pd.DataFrame(table | {"last_contact": [310, 505]}).to_csv("export.csv", index=False)
+    >>> print(tb.propose_mapping("export.csv"))
+    #...
+    schema: twinbayes/mapping/v1
+    name: export
+    ...
+        columns:
+          patient_id: id
+          subgroup: diagnosis
+    ...
     """
     place, faults = place_of(source), import_faults("The source is refused")
     reader = reader_of(place, None, faults)
