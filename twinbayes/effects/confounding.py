@@ -135,7 +135,11 @@ def e_value_of(effect: xr.Dataset) -> EValue:
     True
     """
     measure = str(effect.attrs["summary"])
-    require_known(measure, ("risk_ratio", "hazard_ratio"), "summary that has an E-value")
+    if measure not in ("risk_ratio", "hazard_ratio"):
+        raise OptionError(
+            f"An E-value is of a ratio, and the effect is a {str(measure).replace('_', ' ')}. Ask "
+            "for the same estimand with summary='risk_ratio' or 'hazard_ratio'."
+        )
     last = effect.isel({TIME: -1})
     ratio, low, high = (float(last[f"overall_{measure}{s}"]) for s in ("", "_lower", "_upper"))
     if measure == "risk_ratio":
