@@ -296,8 +296,8 @@ def rests_on(evidence: PatientEvidence) -> f.Block:
             "Borrowed: how much narrower the interval of the subgroup's level became by looking at "
             "the other subgroups and the prior. That is another question than the shares above, "
             "which say whose data the hazard of this patient moves with, covariates and treatment "
-            "among it: a share may be below 0, where data pull the other way. Unknown inputs are filled in by their distribution "
-            "given what is known, and widen the intervals.",
+            "among it: a share may be below 0, where data pull the other way. Unknown inputs are "
+            "filled in by their distribution given what is known, and widen the intervals.",
             "note",
         ),
     )
