@@ -282,6 +282,10 @@ class MappingFile:
         default=None,
         metadata=_says("Format of dates; with it every day is a date, unless it says date: days."),
     )
+    data_cutoff: str | None = field(
+        default=None,
+        metadata=_says("Day of the export, such as 2024-12-31: a later date is refused."),
+    )
     missing: Words = field(
         default=(), metadata=_says("Codes for a missing value, beside blank cells.")
     )
