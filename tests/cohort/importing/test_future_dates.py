@@ -75,7 +75,7 @@ def faults_of(folder: Path, cells: Mapping[str, str], **mapping: Any) -> list[tu
     ("last", "rule", "mapping"),
     [
         (TODAY, "date-in-the-future", {}),
-        (CUTOFF, "after-data-cutoff", {"data_cutoff": CUTOFF.isoformat()}),
+        (CUTOFF, "after-data-cutoff", {"data_cutoff": CUTOFF}),
     ],
 )
 def test_the_day_after_the_last_one_is_refused_in_every_column_of_dates(
@@ -109,7 +109,7 @@ def test_a_day_of_export_to_come_is_refused_in_the_mapping(tmp_path: Path) -> No
 
 
 def test_a_day_of_export_that_is_no_day_is_refused_with_its_line(tmp_path: Path) -> None:
-    told = faults_of(tmp_path, {}, data_cutoff="31/12/2023")
+    told = faults_of(tmp_path, {}, data_cutoff="end of 2023")
     assert [(place, rule) for _, _, place, rule in told] == [("data_cutoff", "value-kind")]
 
 

@@ -16,7 +16,7 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
 from twinbayes.cohort.contract.validation import finish_cohort, typed_tables
 from twinbayes.cohort.importing.cells.columns import Rows
-from twinbayes.cohort.importing.cells.dates import Horizon, day_of, latest_day
+from twinbayes.cohort.importing.cells.dates import Horizon, latest_day
 from twinbayes.cohort.importing.cells.lookups import Lookup
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.finding import find_table, place_of, read_source
@@ -152,7 +152,7 @@ def run_import(source: str | Path, mapping: str | Path, *, today: date | None = 
 
 def _horizon(read: ReadMapping, today: date, faults: Faults) -> Horizon:
     """The last days that dates may be of; no export is of a day to come."""
-    cutoff = None if read.mapping.data_cutoff is None else day_of(read.mapping.data_cutoff)
+    cutoff = read.mapping.data_cutoff
     if cutoff is not None and cutoff > today:
         problem, line = "the day of the export is after that of the import", "data_cutoff"
         place = [read.line(line)]

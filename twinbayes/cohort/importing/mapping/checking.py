@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from twinbayes import names
-from twinbayes.cohort.importing.cells.dates import DAYS, day_of, is_date_format
+from twinbayes.cohort.importing.cells.dates import DAYS, is_date_format
 from twinbayes.cohort.importing.mapping.building import Noted, Place, known_as
 from twinbayes.cohort.importing.mapping.description import (
     VARIABLE,
@@ -55,8 +55,6 @@ def check(mapping: MappingFile, noted: Noted) -> None:
     """Note what contradicts itself."""
     if mapping.dates is not None and not is_date_format(mapping.dates):
         noted.add(("dates",), "date-format", "the format of dates cannot be read")
-    if mapping.data_cutoff is not None and day_of(mapping.data_cutoff) is None:
-        noted.add(("data_cutoff",), "value-kind", "expected a day, such as 2024-12-31")
     readers = declared_names(_READERS, "READERS")
     if mapping.format is not None and mapping.format not in readers:
         noted.add(("format",), "value-kind", known_as(mapping.format, readers))

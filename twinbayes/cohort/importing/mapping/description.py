@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -282,7 +283,7 @@ class MappingFile:
         default=None,
         metadata=_says("Format of dates; with it every day is a date, unless it says date: days."),
     )
-    data_cutoff: str | None = field(
+    data_cutoff: date | None = field(
         default=None,
         metadata=_says("Day of the export, such as 2024-12-31: a later date is refused."),
     )
