@@ -69,7 +69,8 @@ IMPORT_RULES: Final[dict[str, str]] = {
     "with 0 in quotes.",
     "not-a-number": "Write a plain number with the decimal mark that the mapping declares, without "
     "marks for thousands.",
-    "limit-misplaced": "Only values of visits may be limits such as '<0.01'; map it under values.",
+    "limit-misplaced": "Values of visits alone may be limits such as '<0.01'; of other numbers say "
+    "under limits of the column what stands for them: {column: ..., limits: half}.",
     "not-a-date": "Write the date in the format that the mapping declares.",
     "date-in-the-future": "Correct the date, or the format (of a year of two digits, 00 to 68 are "
     "2000 to 2068); a code for no date, such as 31/12/9999, belongs under missing.",

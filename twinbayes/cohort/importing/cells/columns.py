@@ -23,10 +23,12 @@ from twinbayes.cohort.importing.cells.units import Conversion, conversion
 from twinbayes.cohort.importing.cells.values import (
     Measured,
     Problem,
+    Substituted,
     is_limit,
     measured,
     number,
     spelt,
+    substituted,
 )
 from twinbayes.cohort.importing.mapping.description import Cell, MappingFile, Words
 from twinbayes.cohort.importing.source import SourceTable
@@ -133,12 +135,24 @@ class Rows:
         """Cells as numbers, None where missing."""
 
         def judge(given: object, value: Any) -> object:
+            decimal = self._decimal(cell, given)
             if is_limit(value):
-                return Problem("limit-misplaced", "the cell is a limit, not a value")
-            found = number(value, self._decimal(cell, given))
+                problem = Problem("limit-misplaced", "the cell is a limit, not a value")
+                return substituted(value, cell.limits, decimal) or problem
+            found = number(value, decimal)
             return _no_number(value) if found is None else _converted(found, conversion)
 
-        return self._judged(cell, judge)
+        found = self._judged(cell, judge)
+        if cell.limits is None:
+            return found
+        column, used = self.header_of(cell) or "", self._usage.substituted
+        for row, one in zip(self.numbers, found, strict=True):
+            if isinstance(one, Substituted):
+                used[self.table.name, column, one].add(row)
+        return [
+            _converted(one.number, conversion) if isinstance(one, Substituted) else one
+            for one in found
+        ]
 
     def measured(self, cell: Cell, conversion: Conversion | None = None) -> list[Measured | None]:
         """Cells as numbers or limits, None where missing."""
@@ -254,7 +268,7 @@ class Rows:
             if meant:
                 if value in meant or label in meant:
                     value = meant[value] if value in meant else meant[str(label)]
-                elif value not in kept:
+                elif value not in kept and not (cell.limits and is_limit(value)):
                     return Problem(
                         "value-unmapped", "the mapping does not say what the value means"
                     )

@@ -76,13 +76,14 @@ def build(hint: Any, value: Any, place: Place, noted: Noted) -> Any:
         if type(None) in options:
             return None
         return noted.add(place, "value-kind", "there is no value")
+    keyed = any(get_origin(option) is Mapping for option in options) and isinstance(value, Mapping)
     for option in options:
         origin = get_origin(option)
         if origin is tuple:
             return _parts(get_args(option)[0], value, place, noted)
         if origin is Mapping:
             return _mapping(get_args(option)[1], value, place, noted)
-        if origin is Literal:
+        if origin is Literal and not keyed:
             return _one_of(get_args(option), value, place, noted)
         if option is Cell and isinstance(value, str | list):
             return build_record(Cell, {"column": value}, place, noted)
@@ -174,6 +175,7 @@ def _plain(options: tuple[Any, ...], value: Any, place: Place, noted: Noted) -> 
         day = day_of(value) if isinstance(value, str) else value
         if isinstance(day, date) and not isinstance(day, datetime):
             return day
-    words = {date: "a day such as 2024-12-31", str: "text", bool: "true or false", float: "a number"}
+    words = {date: "a day such as 2024-12-31", str: "text", bool: "true or false"}
+    words[float] = "a number"
     expected = " or ".join(word for t, word in words.items() if t in options)
     return noted.add(place, "value-kind", f"expected {expected}, not {shown(value)}")

@@ -18,6 +18,8 @@ VARIABLE: Final = "variable"
 type Words = tuple[str, ...]
 #: Text or a number as it stands in the file.
 type Scalar = str | float | None
+#: What stands for a limit of quantification: half of it, it over the root of two, or itself.
+type Substitution = Literal["half", "root-two", "bound"]
 type Decimal = Literal[".", ","]
 type TableName = Literal["patients", "genomics", "visits", "treatments"]
 
@@ -44,6 +46,13 @@ class Cell:
     values: Mapping[str, Scalar] = field(
         default_factory=_nothing,
         metadata=_says("What stands in the cell: what it means (null: missing)."),
+    )
+    limits: Substitution | Mapping[str, float] | None = field(
+        default=None,
+        metadata=_says(
+            "What stands for a value below the limit of quantification, such as '<5': half of the "
+            "limit, the limit over the root of two, the limit (bound), or a number for each cell."
+        ),
     )
     date: str | None = field(
         default=None, metadata=_says("Format of calendar dates, such as '%d/%m/%Y'.")
