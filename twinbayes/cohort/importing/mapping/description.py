@@ -21,6 +21,7 @@ type Scalar = str | float | None
 #: What stands for a limit of quantification: half of it, it over the root of two, or itself.
 type Substitution = Literal["half", "root-two", "bound"]
 type Decimal = Literal[".", ","]
+type Encoding = Literal["utf-8", "utf-16", "cp1252", "latin-1"]
 type TableName = Literal["patients", "genomics", "visits", "treatments"]
 
 
@@ -281,9 +282,7 @@ class MappingFile:
         default=(),
         metadata=_says("View definitions of SQL on FHIR beside this file, for FHIR."),
     )
-    encoding: Literal["utf-8", "utf-16", "cp1252", "latin-1"] = field(
-        default="utf-8", metadata=_says("Of text files.")
-    )
+    encoding: Encoding = field(default="utf-8", metadata=_says("Of text files."))
     delimiter: Literal[",", ";", "\t", "|"] | None = field(
         default=None, metadata=_says("Default: by the header.")
     )
