@@ -150,7 +150,7 @@ def test_a_cohort_is_checked_and_fitted_with_a_file(myeloma: Path, tmp_path: Pat
     back = tb.load_fit(fit)
     assert back.spec == spec.ignoring("second_opinion")
     assert back.priors["baseline_level"].arguments == {"mu": -7.0, "sigma": 2.0}
-    assert back.priors.extends == "registry/v1"
+    assert back.priors.extends == "general/v1"
 
 
 def test_scenarios_that_a_disease_cannot_have_are_refused_before_any_fit(myeloma: Path) -> None:

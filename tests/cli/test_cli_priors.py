@@ -58,7 +58,12 @@ def test_list_shows_sets_with_versions_and_statuses_and_the_entries_of_one() -> 
     found = answer("list", "aml")
     assert found["hash"] == load_priors("aml").content_hash
     assert [e["name"] for e in found["entries"]] == list(load_priors("aml"))
-    assert len(answer("list")["sets"]) == len(library_names())
+    sets = answer("list")["sets"]
+    assert len(sets) == len(library_names())
+    for one in sets:
+        (line,) = [x for x in result.output.splitlines() if x.strip().startswith(one["set"])]
+        assert line.rstrip().endswith(one["purpose"])
+        assert len(one["purpose"]) > 30
 
 
 def test_show_tells_every_field_and_the_quantiles() -> None:

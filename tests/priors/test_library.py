@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 import yaml
 
 from twinbayes.errors import PriorError
+from twinbayes.model import NegativeBinomial, Ordinal
 from twinbayes.priors import FAMILIES, STATUSES, library_names, load_priors
 
-DISEASES = ("aml", "cml", "hsct", "mds", "pbc", "recurrent", "registry", "survival")
+DISEASES = ("aml", "cml", "general", "hsct", "mds", "pbc", "recurrent", "registry", "survival")
+FAMILIES_OF_MARKERS = (NegativeBinomial(), Ordinal(grades=(0, 1, 2)))
 AGGREGATES = ("basket", "historical")
 SETS = tuple(sorted((*DISEASES, *AGGREGATES)))
 # Names that the event-process model asks for, in every disease.
@@ -77,6 +80,25 @@ def test_every_entry_of_the_library_gives_a_reason_that_can_be_followed() -> Non
         for entry in load_priors(name).values():
             assert entry.evidence, entry.name
             assert len(entry.rationale) > 40, entry.name
+
+
+def test_the_general_set_has_all_that_a_model_may_ask_for_and_names_no_disease() -> None:
+    general = load_priors("general")
+    published_figures = {"response_probability", "survival_effect"}
+    asked = {name.partition(".")[0] for set_ in DISEASES for name in load_priors(set_)}
+    families = {p.name for kind in FAMILIES_OF_MARKERS for p in kind.parameters}
+    assert asked - published_figures | families <= set(general)
+    own = re.compile("leuk|transplant|remission|relapse|induction|registry|cirrhosis|cancer", re.I)
+    for entry in general.values():
+        said = [entry.parameter, entry.population, entry.rationale]
+        said += [item.statement for item in entry.evidence if item.kind == "scale argument"]
+        assert not own.search(" ".join(said)), entry.name
+    level = general["baseline_level"]
+    low, middle, high = np.exp([level.quantile(p) for p in (0.025, 0.5, 0.975)]) * 365.25
+    stated = level.evidence[0].statement
+    assert f"{100 * -np.expm1(-low):.2f} % of patients a year" in stated
+    assert f"gone in {np.log(2) / high * 365.25:.0f} days" in stated
+    assert f"median is {100 * -np.expm1(-middle):.0f} % a year" in stated
 
 
 def test_half_normal_quantiles_quoted_as_reasons_are_right() -> None:
@@ -178,7 +200,7 @@ def test_a_file_of_ones_own_loads_and_its_version_is_checked(tmp_path: Path) -> 
         (
             "flu",
             None,
-            "Unknown priors 'flu'. Known: 'aml', 'basket', 'cml', 'historical', 'hsct'",
+            "Unknown priors 'flu'. Known: 'aml', 'basket', 'cml', 'general', 'historical', 'hsct'",
         ),
         ("../priors/aml", None, "Unknown priors"),
         ("aml", 9, "no version 9. Known: 1"),

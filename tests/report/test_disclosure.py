@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import twinbayes as tb
 from disclosure import FEW, Attacker, table_with, tables_of
+from twinbayes.checks.borrowing.hazard_ratios import treatment_effects
 from twinbayes.checks.borrowing.shares import treatment_borrowing
 from twinbayes.checks.borrowing.shrinkage import shrinkage_of
 from twinbayes.checks.result import BORROWING, SHRINKAGE
@@ -21,7 +23,7 @@ from twinbayes.report import review
 from twinbayes.report.figures.look import look_of, words
 from twinbayes.report.reviewer import checks as check_sections
 from twinbayes.report.reviewer import fit as fit_sections
-from twinbayes.report.reviewer.evidence import ReviewEvidence, treatment_effects
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 ALL = "all"
 
@@ -187,6 +189,7 @@ def sections_with_counts(fit: Fit) -> str:
         curves=None,
         prior_occupation=None,
         effects=treatment_effects(fit, 0.9),
+        covariates=pd.DataFrame(),
         interval=0.9,
     )
     shown = (fit_sections.data, fit_sections.model, check_sections.shrinkage,

@@ -46,6 +46,7 @@ def list_priors(
 ) -> int:
     """List the sets of the library, or the entries of one, with versions and statuses."""
     from twinbayes.priors import STATUSES, library_names, load_priors
+    from twinbayes.priors.files.library import purpose_of
 
     if name is not None:
         chosen = load_priors(name)
@@ -67,13 +68,14 @@ def list_priors(
     if as_json:
         print_json({"sets": [
             {"set": chosen.label, "hash": chosen.content_hash, "entries": len(chosen),
-             "statuses": count}
+             "statuses": count, "purpose": purpose_of(chosen.name)}
             for chosen, count in zip(sets, counts, strict=True)
         ]})  # fmt: skip
         return USABLE
     _print_table([
         [chosen.label, f"{len(chosen)} entries",
-         ", ".join(f"{n} {status}" for status, n in count.items() if n)]
+         ", ".join(f"{n} {status}" for status, n in count.items() if n),
+         purpose_of(chosen.name)]
         for chosen, count in zip(sets, counts, strict=True)
     ])  # fmt: skip
     return USABLE

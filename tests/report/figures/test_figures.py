@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from twinbayes.checks.borrowing.hazard_ratios import treatment_effects
 from twinbayes.checks.suppression import publishable
 from twinbayes.inference import Fit
 from twinbayes.report import Picture, collect_patient
@@ -30,7 +31,6 @@ from twinbayes.report.figures.graph import state_graph
 from twinbayes.report.figures.look import Clock, StateLook, look_of, spread_labels
 from twinbayes.report.figures.occupation import occupation, prior_predictive
 from twinbayes.report.figures.pooling import shrinkage, treatment_forest
-from twinbayes.report.reviewer.evidence import treatment_effects
 
 STATES = ("induction", "remission", "death")
 LOOK = StateLook.of(STATES, ("death",))
@@ -107,6 +107,20 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     ),
     "missingness": lambda: missingness(missing_table(), place="subgroup"),
 }
+
+
+def test_the_largest_difference_is_told_along_the_curves_and_at_the_times_judged() -> None:
+    table = occupation_table()
+    whole = table[table["subgroup"] == "all"]
+    day = float(whole["time"].iloc[0])
+    picture = calibration_overall(table, LOOK, level=0.95, judged=[day])
+    worst = whole.loc[whole["difference"].abs().idxmax()]
+    held = whole.loc[whole["time"] == day, "difference"].abs().max()
+    assert (
+        f"{100 * abs(worst['difference']):.1f} percentage points, on day {worst['time']:.4g}"
+        in picture.caption
+    )
+    assert picture.caption.endswith(f"at the one time judged below, {100 * held:.1f}.")
 
 
 def texts(picture: Picture) -> str:

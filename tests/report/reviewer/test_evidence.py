@@ -12,6 +12,7 @@ import pytest
 
 import twinbayes as tb
 from twinbayes.checks import CheckResult
+from twinbayes.checks.borrowing.hazard_ratios import treatment_effects
 from twinbayes.checks.calibration.expected_events import counting_process, observed_and_expected
 from twinbayes.checks.result import OUT_OF_SAMPLE
 from twinbayes.checks.sensitivity.prior_occupation import prior_occupation
@@ -30,7 +31,7 @@ from twinbayes.report import (
 from twinbayes.report.patient import sections as sections_patient
 from twinbayes.report.reviewer import checks as of_checks
 from twinbayes.report.reviewer import fit as of_fit
-from twinbayes.report.reviewer.evidence import ReviewEvidence, treatment_effects
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 
 @pytest.fixture(scope="module")

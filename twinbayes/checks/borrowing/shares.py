@@ -262,7 +262,7 @@ def patient_borrowing(
     for label in asked:
         score, _ = scores.of_baseline(label)
         sums = np.column_stack([score[:, part].sum(axis=1) for part in parts])
-        shares, error = _with_error(answers[:, labels.index(label)], sums)
+        shares, error = shares_with_error(answers[:, labels.index(label)], sums)
         rows.append(
             {TRANSITION: label, **dict(zip(SHARES, [*shares, 1.0 - shares.sum()], strict=True))}
             | {"mcse": error}
@@ -293,12 +293,12 @@ def _require_one(fit: Fit, who: str | Cohort) -> None:
 
 def _row(answer: Floats, score: Floats, mine: NDArray[np.bool_]) -> dict[str, float]:
     sums = np.column_stack([score[:, mine].sum(axis=1), score[:, ~mine].sum(axis=1)])
-    shares, error = _with_error(answer, sums)
+    shares, error = shares_with_error(answer, sums)
     own, others = shares
     return {OWN_SUBGROUP: own, OTHERS: others, PRIOR: 1.0 - own - others, "mcse": error}
 
 
-def _with_error(answer: Floats, scores: Floats) -> tuple[Floats, float]:
+def shares_with_error(answer: Floats, scores: Floats) -> tuple[Floats, float]:
     """Shares, and the largest Monte Carlo error among them and what they leave."""
     shares = shares_of(answer, scores)
     # Around the means of all draws: draws of one piece hang together, and spread too little.

@@ -12,6 +12,7 @@ import xarray as xr
 
 from twinbayes.arrays import Floats
 from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
+from twinbayes.checks.suppression import publishable
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess
@@ -122,18 +123,41 @@ def state_occupation_calibration(
         verdict = "fail"
     elif len(outside):
         verdict = "warn"
+    worst = overall.loc[overall["difference"].abs().idxmax()]
     text = (
-        f"Largest difference between mean predicted and Aalen–Johansen state occupation "
-        f"{100 * largest:.1f} percentage points (bar {100 * tolerance:g}) over "
-        f"{len(times) - len(unseen)} times; in subgroups of {smallest} "
-        f"patients or more {len(outside)} of {len(judged)} values lie outside the pointwise "
-        f"{level:.0%} band."
+        f"At the {len(times) - len(unseen)} times judged, mean predicted and Aalen–Johansen state "
+        f"occupation differ by at most {100 * largest:.1f} percentage points (bar "
+        f"{100 * tolerance:g}): {_difference_words(worst)}. In subgroups of {smallest} patients or "
+        f"more {len(outside)} of {len(judged)} values lie outside the pointwise {level:.0%} band."
     )
     if len(outside):
         text += f" Outside: {', '.join(sorted(set(outside[SUBGROUP])))}."
+    text += _worst_subgroup(table)
     if unseen:
         text += f" {none}"
     return CheckResult(_NAME, verdict, table, text, CALIBRATION)
+
+
+def _worst_subgroup(table: pd.DataFrame) -> str:
+    """Name the largest difference in a subgroup, of those that may be shown."""
+    shown = publishable(table)
+    shown = shown[(shown[SUBGROUP] != ALL) & shown["difference"].notna()]
+    if shown.empty:
+        return ""
+    worst = shown.loc[shown["difference"].astype(float).abs().idxmax()]
+    within = "inside" if worst["inside"] else "outside"
+    return (
+        f" Largest difference in a subgroup, {within} its band: {worst[SUBGROUP]}, "
+        f"{_difference_words(worst)}."
+    )
+
+
+def _difference_words(row: pd.Series) -> str:
+    """State, day, and what was predicted and observed."""
+    return (
+        f"{row[STATE]} on day {row[TIME]:.4g}, predicted {row['predicted']:.1%}, observed "
+        f"{row['observed']:.1%}"
+    )
 
 
 def _aligned(

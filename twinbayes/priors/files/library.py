@@ -66,6 +66,23 @@ def library_names() -> tuple[str, ...]:
     return tuple(sorted(path.name for path in priors_dir().iterdir() if _versions(path)))
 
 
+def purpose_of(name: str) -> str:
+    """Return the line that says what the newest version of a set of the library is for.
+
+    Raises
+    ------
+    PriorError
+        If there is no such set.
+
+    Examples
+    --------
+    >>> purpose_of("survival")
+    'Single-event survival and competing risks.'
+    """
+    versions = library_files(name)
+    return str(parse(versions[max(versions)])["description"]).strip()
+
+
 def published_entries() -> Mapping[str, str]:
     """Identity of every entry ever published, ``aml/v1:baseline_level@1.0.0`` -> its hash."""
     lock = json.loads((priors_dir() / "LOCK.json").read_text(encoding="utf-8"))

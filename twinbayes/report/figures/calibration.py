@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
@@ -38,7 +39,9 @@ _NOTHING: Final = {"auc": 0.5, "scaled_brier": 0.0}
 
 
 @styled
-def calibration_overall(table: pd.DataFrame, look: StateLook, *, level: float) -> Picture:
+def calibration_overall(
+    table: pd.DataFrame, look: StateLook, *, level: float, judged: Sequence[float] = ()
+) -> Picture:
     """Draw mean predicted state occupation over the Aalen–Johansen estimate, a panel a state.
 
     Parameters
@@ -49,6 +52,8 @@ def calibration_overall(table: pd.DataFrame, look: StateLook, *, level: float) -
         Order of the states.
     level
         Probability of the Aalen–Johansen band.
+    judged
+        Those of the times at which the difference is held to a bar.
 
     Returns
     -------
@@ -66,12 +71,12 @@ def calibration_overall(table: pd.DataFrame, look: StateLook, *, level: float) -
         if k < len(axes) - 3:
             ax.set_xlabel("")
     figure.legend(handles=_handles(), loc="outside upper left", ncols=3)
-    gap = whole["difference"].abs().max()
+    gap = _gap_words(whole, judged)
     return Picture(
         figure,
         alt=f"Predicted and observed probability of {len(look.states)} states over time, all "
-        f"patients. Largest difference {gap * 100:.1f} percentage points.",
-        caption=_band_words(level) + f" Largest difference {gap * 100:.1f} percentage points.",
+        f"patients. {gap}",
+        caption=f"{_band_words(level)} {gap}",
     )
 
 
@@ -176,6 +181,24 @@ def scores_over_horizons(table: pd.DataFrame, look: StateLook, *, level: float) 
         caption=f"Lines: {level:.0%} intervals from influence functions. Dashed: no skill "
         "(AUC 0.5, scaled Brier 0).",
     )
+
+
+def _gap_words(whole: pd.DataFrame, judged: Sequence[float]) -> str:
+    """Say the largest difference along the curves, and that at the times that are judged."""
+    known = whole.dropna(subset=["difference"])
+    if known.empty:
+        return "Nobody was followed so long."
+    worst = known.loc[known["difference"].abs().idxmax()]
+    said = (
+        f"Largest difference along the curves: {100 * abs(worst['difference']):.1f} percentage "
+        f"points, on day {worst[TIME]:.4g} ({words(str(worst[STATE]))})"
+    )
+    held = known[known[TIME].isin(list(judged))]
+    if not held.empty:
+        n = held[TIME].nunique()
+        at = "the one time" if n == 1 else f"the {n} times"
+        said += f"; at {at} judged below, {100 * held['difference'].abs().max():.1f}"
+    return f"{said}."
 
 
 def _against(ax: Axes, clock: Clock, mine: pd.DataFrame) -> None:

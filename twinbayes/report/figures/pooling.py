@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 
 from twinbayes.arrays import Floats
 from twinbayes.cohort.quality.suppression import part_words
-from twinbayes.names import SUBGROUP, TRANSITION, WHOLE
+from twinbayes.names import COVARIATE, SUBGROUP, TRANSITION, WHOLE
 from twinbayes.report.figures.look import (
     BLUE,
     GREY,
@@ -30,6 +31,7 @@ from twinbayes.report.figures.picture import Picture
 ALL: Final = WHOLE  # the population's row in a table of subgroups
 _RATIOS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _LOGS: Final = ("raw", "raw_lower", "raw_upper", "pooled", "pooled_lower", "pooled_upper")
+_MOST_COVARIATES: Final = 15  # in a picture
 _REACH: Final = 8.0  # hazard ratios beyond this leave the picture through an arrow
 
 
@@ -148,6 +150,59 @@ def treatment_forest(
         caption=f"Points: posterior medians; lines: {interval_words(probability, kind)}. Number "
         "beside each name: patients. Dashed: population. Subgroups share strength, so small ones "
         "lie near the population.",
+    )
+
+
+@styled
+def covariate_forest(table: pd.DataFrame, *, probability: float, kind: str) -> Picture:
+    """Draw the hazard ratio of each covariate, one panel a transition.
+
+    Parameters
+    ----------
+    table
+        One row a transition and covariate, as of `covariate_effects`.
+    probability, kind
+        Of the intervals.
+
+    Returns
+    -------
+    Picture
+    """
+    reach = table["median"].astype(float).map(math.log).abs().groupby(table[COVARIATE]).max()
+    kept = set(reach.sort_values(ascending=False, kind="stable").index[:_MOST_COVARIATES])
+    names = [n for n in dict.fromkeys(table[COVARIATE]) if n in kept]
+    drawn = table[table[COVARIATE].isin(names)]
+    transitions = list(dict.fromkeys(drawn[TRANSITION]))
+    columns = min(3, len(transitions))
+    rows = -(-len(transitions) // columns)
+    height = 0.72 + 0.24 * len(names)
+    figure = Figure(figsize=(2.35 * columns + 1.6, rows * height + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    low, high = 1 / _REACH, _REACH
+    low = max(low, float(drawn["lower"].min()))
+    high = min(high, float(drawn["upper"].max()))
+    for k, ax in enumerate(grid.ravel()):
+        if k >= len(transitions):
+            ax.set_visible(False)
+            continue
+        mine = drawn[drawn[TRANSITION] == transitions[k]].set_index(COVARIATE).reindex(names)
+        ends = {name: mine[name].clip(1 / _REACH, _REACH) for name in ("lower", "upper")}
+        _intervals(ax, mine.assign(**ends), np.arange(len(names), 0.0, -1.0), BLUE, "o", size=5)
+        ax.set_title(_wrapped(sentence(transitions[k])), fontsize=9)
+        ax.set_yticks(range(len(names), 0, -1), [words(str(n)) for n in names], fontsize=8.5)
+        ax.set_ylim(0.4, len(names) + 0.6)
+        _ratio_axis(ax, low, high)
+        ax.tick_params(axis="y", length=0)
+        if k + columns >= len(transitions):
+            ax.set_xlabel("Hazard ratio")
+    left_out = len(reach) - len(names)
+    more = f" The other {left_out} covariates are nearer to 1." if left_out else ""
+    return Picture(
+        figure,
+        alt=f"Hazard ratios of {len(names)} covariates on {len(transitions)} transitions.{more}",
+        caption=f"Points: posterior medians; lines: {interval_words(probability, kind)}, cut at "
+        f"{_REACH:g} and 1/{_REACH:g}. Numeric covariates: per standard deviation, or between "
+        f"quartiles where the effect is a curve; the table says which.{more}",
     )
 
 

@@ -67,7 +67,9 @@ def calibration(evidence: ReviewEvidence) -> f.Block:
         return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
     largest = curves.loc[curves[SUBGROUP] != WHOLE, "n"].max()  # NaN if there is one subgroup
     return f.block(
-        calibration_overall(curves, evidence.look, level=CHECK_LEVEL).marked(*evidence.marks),
+        calibration_overall(
+            curves, evidence.look, level=CHECK_LEVEL, judged=evidence.horizons
+        ).marked(*evidence.marks),
         *(_occupation_table(c.table) for c in evidence.own(CALIBRATION)[:1] if not c.table.empty),
         *(f.check(_in_per_cent(c)) for c in checks),
         f.heading("By subgroup"),

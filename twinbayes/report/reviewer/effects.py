@@ -1,16 +1,25 @@
-"""Sections of a report about treatment effects that were asked for as estimands."""
+"""Sections of a report about effects: of covariates, and those asked for as estimands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from twinbayes.checks.borrowing.hazard_ratios import covariate_scales
 from twinbayes.effects import e_value_of
 from twinbayes.effects.published import count_words, left_out_words
-from twinbayes.names import FOLLOWED_UNTIL, SUBGROUP, TIME
+from twinbayes.names import (
+    COVARIATE,
+    COVARIATE_GROUP,
+    FOLLOWED_UNTIL,
+    SUBGROUP,
+    TIME,
+    TRANSITION,
+)
 from twinbayes.report.figures.effect import effect_forest, effect_rows, effect_unit
 from twinbayes.report.figures.look import (
     duration_words,
@@ -18,11 +27,107 @@ from twinbayes.report.figures.look import (
     sentence,
     words,
 )
+from twinbayes.report.figures.pooling import covariate_forest
 from twinbayes.report.html import fragments as f
-from twinbayes.report.reviewer.evidence import ReviewEvidence
+from twinbayes.report.reviewer.evidence import KIND, ReviewEvidence
 from twinbayes.twin.answers.follow_up import is_beyond
 
 _RATIOS = ("risk_ratio", "hazard_ratio")
+_ROWS_SHOWN = 24  # of covariates, unfolded
+
+
+def covariates(evidence: ReviewEvidence) -> f.Block:
+    """Return hazard ratios of covariates on every transition, and what shrinks them."""
+    table = evidence.covariates
+    if table.empty:
+        return f.not_provided(evidence.missing.get("covariates", "The model has no covariates."))
+    interval = interval_words(evidence.interval, KIND)
+    rows = pd.DataFrame(
+        {
+            TRANSITION: table[TRANSITION],
+            COVARIATE: [words(str(c)) for c in table[COVARIATE]],
+            f"median ({interval})": [_ratio(*row) for row in _numbers(table)],
+            "share of the data": [_share_words(s) for s in table["data_share"]],
+        }
+    )
+    who = table.drop_duplicates(COVARIATE)[[COVARIATE, "contrast", "group"]]
+    who = who.assign(**{COVARIATE: [words(str(c)) for c in who[COVARIATE]]})
+    listed = [
+        f.table(mine.drop(columns=TRANSITION), caption=f"Hazard ratios of {words(str(transition))}")
+        for transition, mine in rows.groupby(TRANSITION, sort=False)
+    ]
+    error = table["mcse"].max()
+    told = (
+        "Share of the data: how much of the log hazard ratio the data of these patients say; the "
+        "rest is the prior's, which draws the hazard ratio towards 1. At 100 % nothing was shrunk; "
+        "near 0 % the prior speaks, and an effect near 1 is no evidence of no effect. "
+        f"Monte Carlo error: at most {100 * error:.0f} percentage points."
+        if np.isfinite(error)
+        else "No group of covariates is shrunk: each effect has a prior of its own alone."
+    )
+    few = len(rows) <= _ROWS_SHOWN
+    return f.block(
+        covariate_forest(table, probability=evidence.interval, kind=KIND).marked(*evidence.marks),
+        f.paragraph(told),
+        f.table(who, names={"contrast": "who against whom"}, text=["contrast"]),
+        *(listed if few else [f.folded(f"All {len(rows)} hazard ratios", *listed)]),
+        _scales(evidence),
+        f.paragraph(_conditions(evidence), "note"),
+    )
+
+
+def _scales(evidence: ReviewEvidence) -> f.Block:
+    """Return the scales that groups are shrunk by, and which groups are not."""
+    table = covariate_scales(evidence.fit, evidence.interval)
+    groups = evidence.fit.encoding.groups
+    loose = [words(g) for g in groups if g not in set(table[COVARIATE_GROUP])]
+    said = f"Not shrunk: {', '.join(loose)}." if loose else ""
+    if table.empty:
+        return f.paragraph(said, "note")
+    interval = interval_words(evidence.interval, KIND)
+    rows = pd.DataFrame(
+        {
+            "group": [words(str(g)) for g in table[COVARIATE_GROUP]],
+            "transition": [words(str(t)) for t in table[TRANSITION]],
+            "prior": table["prior"],
+            "its median": table["prior_median"],
+            f"learnt: median ({interval})": [_ratio(*row) for row in _numbers(table)],
+        }
+    )
+    return f.block(
+        f.folded(
+            "What each group is shrunk by: the standard deviation of its log hazard ratios",
+            f.table(rows),
+        ),
+        f.paragraph(
+            "The effects of a group share a normal prior around a hazard ratio of 1, of which the "
+            "standard deviation is learnt for each transition. `unshrunk: [group]` in the file of "
+            "a disease, or `unshrunk=(...)` of its event process, takes a group out of shrinkage; "
+            f"a wider prior for its scale shrinks less. {said}"
+        ),
+    )
+
+
+def _conditions(evidence: ReviewEvidence) -> str:
+    said = (
+        "All else in the model alike: the other covariates, subgroup, centre and treatment. "
+        "Covariates were not randomised: these are associations, and for prediction."
+    )
+    if evidence.fit.spec.events.time_varying:
+        said += " Effects that change with time are shown as their mean over the windows."
+    return said
+
+
+def _numbers(table: pd.DataFrame) -> Iterable[tuple[Any, ...]]:
+    return table[["median", "lower", "upper"]].itertuples(index=False, name=None)
+
+
+def _ratio(median: float, lower: float, upper: float) -> str:
+    return f"{median:.2f} ({lower:.2f} to {upper:.2f})"
+
+
+def _share_words(share: float) -> str:
+    return "not shrunk" if np.isnan(share) else f"{min(max(share, 0.0), 1.0):.0%}"
 
 
 def asked_for(evidence: ReviewEvidence) -> f.Block:

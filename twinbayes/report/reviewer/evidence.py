@@ -21,6 +21,12 @@ from twinbayes.checks import (
     state_occupation_calibration,
     treatment_borrowing,
 )
+from twinbayes.checks.borrowing.hazard_ratios import (
+    COVARIATE_COLUMNS,
+    EFFECT_COLUMNS,
+    covariate_effects,
+    treatment_effects,
+)
 from twinbayes.checks.borrowing.shrinkage import shrinkage_of
 from twinbayes.checks.calibration.expected_events import counting_process
 from twinbayes.checks.calibration.mean_counts import mean_count_calibration
@@ -44,18 +50,11 @@ from twinbayes.errors import OptionError, is_number, reason, told
 from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.names import (
-    CHAIN,
     DAYS_PER_YEAR,
-    DRAW,
-    EFFECT,
     EXPECTED_EVENTS,
     PATIENT,
-    POSTERIOR,
     STATE_PROBABILITY,
     SUBGROUP,
-    TREATMENT_EFFECT,
-    TREATMENT_SUBGROUP_EFFECT,
-    WHOLE,
 )
 from twinbayes.report.figures.look import StateLook, look_of, marks_of
 from twinbayes.report.reviewer.asked_effects import require_effect_of
@@ -74,7 +73,6 @@ _STEPS: Final = 60
 _FORECAST_DRAWS: Final = 400  # posterior means need no more
 _JOINT_DRAWS: Final = 1000
 _PRIOR: Final = "prior predictive of state occupation"
-_EFFECT_COLUMNS: Final = [EFFECT, SUBGROUP, "n", "median", "lower", "upper"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +97,8 @@ class ReviewEvidence:
         State occupation under the priors alone (sample, time, state), or None.
     effects
         Hazard ratios of treatment effects, by effect and subgroup.
+    covariates
+        Hazard ratios of covariates on every transition, with the share of the data in each.
     interval
         Probability of posterior intervals, which are equal-tailed.
     markers
@@ -125,6 +125,7 @@ class ReviewEvidence:
     curves: pd.DataFrame | None
     prior_occupation: xr.DataArray | None
     effects: pd.DataFrame
+    covariates: pd.DataFrame
     interval: float
     markers: MarkerEvidence | None = None
     estimands: tuple[xr.Dataset, ...] = ()
@@ -209,8 +210,7 @@ def collect(
         require_effect_of(fit, effect)
     process = counting_process(fit)
     look, horizons = look_of(fit), _horizons(process)
-    grid = _grid(horizons)
-    missing: dict[str, str] = {}
+    grid, missing = _grid(horizons), dict[str, str]()
     forecast = cache(lambda: _forecast(fit, process, grid))
     predicted = cache(lambda: forecast()[STATE_PROBABILITY])
     prior = _found(missing, "prior_occupation", lambda: occupation_under_priors(fit, grid))
@@ -239,6 +239,7 @@ def collect(
         by_topic[topic] = (*by_topic.get(topic, ()), check)
     curves = _attempt("", CALIBRATION, lambda: _calibration(predicted(), process, list(grid)))
     ratios = _found(missing, "effects", lambda: treatment_effects(fit, interval))
+    shrunk = _found(missing, "covariates", lambda: covariate_effects(fit, interval))
     return ReviewEvidence(
         fit=fit,
         look=look,
@@ -247,42 +248,14 @@ def collect(
         checks=by_topic,
         curves=None if curves.table.empty else curves.table,
         prior_occupation=prior,
-        effects=pd.DataFrame(columns=_EFFECT_COLUMNS) if ratios is None else ratios,
+        effects=pd.DataFrame(columns=list(EFFECT_COLUMNS)) if ratios is None else ratios,
+        covariates=pd.DataFrame(columns=list(COVARIATE_COLUMNS)) if shrunk is None else shrunk,
         interval=interval,
         markers=_found(missing, "markers", lambda: marker_evidence(fit, interval)),
         estimands=tuple(effect.drop_dims(PATIENT, errors="ignore") for effect in asked),
         missing=missing,
         handed_in=handed,
     )
-
-
-def treatment_effects(fit: Fit, interval: float) -> pd.DataFrame:
-    """Return hazard ratios by effect and subgroup, and for the population (``all``)."""
-    posterior = fit.datatree[POSTERIOR].to_dataset()
-    if TREATMENT_SUBGROUP_EFFECT not in posterior:
-        return pd.DataFrame(columns=_EFFECT_COLUMNS)
-    sizes = fit.cohort.patients[SUBGROUP].value_counts()
-    quantiles = [0.5, 0.5 - interval / 2, 0.5 + interval / 2]
-    by_group = posterior[TREATMENT_SUBGROUP_EFFECT].quantile(quantiles, (CHAIN, DRAW))
-    whole = (
-        posterior[TREATMENT_EFFECT].quantile(quantiles, (CHAIN, DRAW))
-        if TREATMENT_EFFECT in posterior
-        else None
-    )
-    rows: list[tuple[object, ...]] = []
-    for effect in by_group[EFFECT].to_numpy():
-        at = by_group.sel({EFFECT: effect})
-        groups = sorted(at[SUBGROUP].to_numpy(), key=lambda g: (-int(sizes.get(g, 0)), g))
-        rows.extend(
-            (effect, g, int(sizes.get(g, 0)), *at.sel({SUBGROUP: g}).values) for g in groups
-        )
-        if whole is not None:
-            numbers = whole.sel({EFFECT: effect}).values
-            rows.append((effect, WHOLE, fit.cohort.n_patients, *numbers))
-    table = pd.DataFrame(rows, columns=_EFFECT_COLUMNS)
-    ratios = ["median", "lower", "upper"]
-    table[ratios] = np.exp(table[ratios])
-    return table
 
 
 def _horizons(process: CountingProcess) -> tuple[float, ...]:

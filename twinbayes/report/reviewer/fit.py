@@ -160,9 +160,7 @@ def priors(evidence: ReviewEvidence) -> f.Block:
             "Identity and meaning of each",
             f.table(used[["id", "parameter", "scale", "population"]]),
         ),
-        f.folded(
-            "Entries of the set that nothing in the model has", f.table(idle[shown], names=titles)
-        )
+        f.folded(further_words(len(idle)), f.table(idle[shown], names=titles))
         if len(idle)
         else None,
     )
@@ -185,10 +183,22 @@ def provenance_words(frame: pd.DataFrame) -> str:
     ]
     if by[OWN]:
         said.append(f"Of the analyst's own set: {', '.join(by[OWN])}.")
-    idle = list(frame.loc[frame["in the model"] == "no", "prior"])
+    idle = int((frame["in the model"] == "no").sum())
     if idle:
-        said.append(f"Nothing in the model has these priors: {', '.join(idle)}.")
+        said.append(further_words(idle))
     return " ".join(said)
+
+
+def further_words(idle: int) -> str:
+    """Say how many entries of a set are of nothing in the model.
+
+    Examples
+    --------
+    >>> further_words(1)
+    '1 further entry of the set is asked for by nothing in this model.'
+    """
+    what = "entry of the set is" if idle == 1 else "entries of the set are"
+    return f"{idle} further {what} asked for by nothing in this model."
 
 
 def prior_predictive(evidence: ReviewEvidence) -> f.Block:

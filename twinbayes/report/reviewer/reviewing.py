@@ -31,9 +31,9 @@ def review(
     """Write the review of a fit: one self-contained HTML file, the verdict first.
 
     It shows data and exclusions, the model in formulae, priors with their evidence, what the
-    priors expect, diagnostics, shrinkage, calibration, scores, treatment effects by subgroup,
-    limits and provenance. A section without evidence says NOT PROVIDED. No patient is named, and
-    counts below 5 are suppressed.
+    priors expect, diagnostics, shrinkage, calibration, scores, covariate effects and how far each
+    was shrunk, treatment effects by subgroup, limits and provenance. A section without evidence
+    says NOT PROVIDED. No patient is named, and counts below 5 are suppressed.
 
     Parameters
     ----------

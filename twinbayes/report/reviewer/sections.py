@@ -83,6 +83,11 @@ REVIEW: Final[tuple[Section[ReviewEvidence], ...]] = (
         show=trajectories,
     ),
     Section(
+        heading="Covariate effects",
+        prose="Hazard ratios of what was known of patients at origin, and how far each was shrunk.",
+        show=effects.covariates,
+    ),
+    Section(
         heading="Treatment effects by subgroup",
         prose="Hazard ratios of patients who have started a treatment against those who have not.",
         show=checks.treatment_effects,
