@@ -97,7 +97,8 @@ def _unknown_covariates(spec: ModelSpec, cohort: Cohort) -> str | None:
     said = ", ".join(f"{name!r}" + (f" (meant for {to!r}?)" if to else "") for name, to in meant)
     what = "Covariate" if len(unknown) == 1 else "Covariates"
     verb = "is" if len(unknown) == 1 else "are"
-    return f"{what} {said} {verb} not in the cohort. Known: {', '.join(map(repr, known)) or 'none'}."
+    all_known = ", ".join(map(repr, known)) or "none"
+    return f"{what} {said} {verb} not in the cohort. Known: {all_known}."
 
 
 def _never_started(cohort: Cohort, modelled: Iterable[str]) -> list[str]:
