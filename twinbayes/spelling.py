@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Final
 
 _LIKE: Final = 0.8  # from 0 to 1
+_ABBREVIATED: Final = 3  # characters of the shortest abbreviation
 _SHORTEST: Final = 6  # characters: of shorter names one letter makes another word
 _LONGEST: Final = 64  # characters: comparing takes their square
 # What tells names apart: numbers, single letters, Roman numerals.
@@ -15,18 +16,26 @@ _TELLING: Final = re.compile(r"\d+|(?<![a-z])(?:[a-z]|[ivx]+)(?![a-z])")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that `name` is a misspelling of, or None.
+    """Return the known name that `name` is a misspelling or an abbreviation of, or None.
+
+    One is an abbreviation of another that begins with it, if no other does.
 
     Examples
     --------
     >>> nearest("relaps", ["relapse", "complete_remission"])
     'relapse'
+    >>> nearest("dara", ["daratumumab", "lenalidomide"])
+    'daratumumab'
     """
     if len(name) > _LONGEST:
         return None
     lower = {k.lower(): k for k in known}
-    found = get_close_matches(name.strip().lower(), list(lower), n=1, cutoff=_LIKE)
-    return lower[found[0]] if found else None
+    own = name.strip().lower()
+    found = get_close_matches(own, list(lower), n=1, cutoff=_LIKE)
+    if not found:
+        pairs = ((other, sorted((own, other), key=len)) for other in lower)
+        found = [o for o, (a, b) in pairs if len(a) >= _ABBREVIATED and b.startswith(a)]
+    return lower[found[0]] if len(found) == 1 else None
 
 
 def slip(one: str, other: str) -> bool:

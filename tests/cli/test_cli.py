@@ -174,12 +174,22 @@ def test_a_cohort_of_one_sex_is_fitted_without_sex(fitted: MadeUpFit, tmp_path: 
     )
 
 
+def test_fit_says_what_check_says_is_not_used(fitted: MadeUpFit, tmp_path: Path) -> None:
+    said = run("check", "registry", "--disease", "registry").output.splitlines()
+    lines = said[said.index("The model 'registry' can be fitted to these data.") + 1 :]
+    assert lines[0] == "- visits: marker 'fatigue' is not modelled."
+    asked = ("fit", "registry", "--disease", "registry", "--out", tmp_path / "fit.nc")
+    assert run(*asked).stderr.splitlines() == lines
+    answer = json.loads(run(*asked, "--json").stdout)
+    assert [f"- {line}" for line in answer["misfits"]] == lines
+
+
 def test_fit_saves_and_reports_the_verdict(fitted: MadeUpFit, tmp_path: Path) -> None:
     out = tmp_path / "new" / "registry.nc"
     result = run("fit", "registry", "--disease", "registry", "--seed", 7, "--out", out)
     assert result.exit_code == 0
     assert out.exists()
-    assert result.output.startswith("USABLE")
+    assert result.stdout.startswith("USABLE")
     [(_, spec, cohort, options)] = fitted.calls
     assert (spec, cohort, options["seed"], options["priors"]) == (
         "registry", "simulated_registry", 7, None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.errors import ModelError, OptionError
 from twinbayes.model import (
+    Effect,
     EventProcess,
     Group,
     Interaction,
@@ -18,6 +20,8 @@ from twinbayes.model import (
     StateGraph,
     Term,
     Transition,
+    Treatment,
+    TreatmentStart,
 )
 from twinbayes.model.inspection.misfits import misfits
 from twinbayes.spelling import nearest
@@ -34,6 +38,14 @@ def spec_of(*terms: Term | Group | Interaction, unshrunk: tuple[str, ...] = ()) 
             covariates=terms, unshrunk=unshrunk,
         ),
     )  # fmt: skip
+
+
+def given(name: str, transition: str) -> Treatment:
+    """A treatment that starts in the first state."""
+    phase = "here" if transition.startswith("well") else "earlier"
+    effect = Effect(treatment=name, transition=transition, phase=phase)
+    start = TreatmentStart(source="well", treatment=name)
+    return Treatment(name=name, starts=(start,), effects=(effect,))
 
 
 SEX = Term(name="sex", group="demographic", transform="category")
@@ -69,6 +81,64 @@ def test_an_identifier_among_the_events_is_counted_and_not_repeated(
     with pytest.raises(ModelError, match=r"events: 1 more not known") as caught:
         misfits(spec_of(), cohort)
     assert "hildegard" not in str(caught.value)
+
+
+def test_wrong_names_of_every_kind_are_told_at_once(make_cohort: Callable[..., Cohort]) -> None:
+    cohort = make_cohort([("a", 30, "relaps"), ("a", 50, "death")], [("a", 10, "daratumumab")])
+    terms = (replace(AGE, name="age_yers"), Interaction(names=("sexx", "sex")))
+    graph = replace(spec_of().graph, treatments=(given("dara", "well->ill"),))
+    spec = replace(spec_of(), events=EventProcess(graph=graph, covariates=terms))
+    with pytest.raises(ModelError) as caught:
+        misfits(spec, cohort)
+    told = str(caught.value).split("\n- ")
+    assert [line.split()[0] for line in told[1:]] == [
+        "Covariates", "events:", "treatments:", "treatments:"
+    ]  # fmt: skip
+    assert told[1] == "Covariates 'age_yers', 'sexx', 'sex' are not in the cohort. Known: none."
+    assert told[2].startswith("events: 'relaps' (meant for 'relapse'?) not known")
+    assert told[3].endswith("'daratumumab' is not modelled. Meant for 'dara'?")
+    assert told[4].endswith("Meant for 'daratumumab'?")
+    with pytest.raises(ModelError, match=r"'age_yers' \(meant for 'age_years'\?\) is not in the"):
+        misfits(spec_of(terms[0]), one_sex())
+
+
+def test_a_start_with_no_place_is_told_with_what_follows_and_what_may_be_done(
+    make_cohort: Callable[..., Cohort],
+) -> None:
+    cohort = make_cohort(
+        [("a", 30, "relapse"), ("a", 90, "last_contact"), ("b", 40, "last_contact"),
+         ("c", 30, "relapse"), ("c", 70, "death"), ("d", 30, "relapse"), ("d", 70, "death")],
+        [("a", 60, "drug"), ("b", 10, "drug"), ("c", 50, "drug")],
+    )  # fmt: skip
+    graph = StateGraph(
+        states=("well", "ill", "dead"),
+        transitions=(
+            Transition(source="well", target="ill", event="relapse"),
+            Transition(source="ill", target="dead", event="death"),
+        ),
+        treatments=(given("drug", "ill->dead"),),
+    )
+    assert misfits(replace(spec_of(), events=EventProcess(graph=graph)), cohort)[0] == (
+        "treatments: 2 row(s) not used, treatment start outside the graph: drug cannot start in "
+        "state ill. These patients count as untreated by it from then on: add 'ill' to `starts` "
+        "of 'drug' in the disease, or keep it so."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("dara", ("daratumumab", "lenalidomide"), "daratumumab"),
+        ("Daratumumab_iv", ("daratumumab", "lenalidomide"), "daratumumab"),
+        ("da", ("daratumumab",), None),
+        ("len", ("lenalidomide", "lenograstim"), None),
+        ("azacitidine", ("decitabine",), None),
+    ],
+)
+def test_an_abbreviation_is_told_if_it_is_of_one_name(
+    name: str, known: tuple[str, ...], meant: str | None
+) -> None:
+    assert nearest(name, known) == meant
 
 
 def test_rows_without_a_place_and_unmodelled_treatments_are_named(

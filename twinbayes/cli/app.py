@@ -39,6 +39,7 @@ from twinbayes.cli.commands import (
     of_patients,
     require_places,
     tell,
+    unused_of,
     verdict_of,
 )
 from twinbayes.cli.diseases import diseases
@@ -180,8 +181,13 @@ def fit(
     import twinbayes as tb
 
     data = cohort_of(cohort, adapter)
+    spec = described(disease, without, ignore_event)
+    unused = unused_of(data, spec)
+    if not as_json:
+        for line in unused:
+            typer.echo(f"- {line}", err=True)  # before what takes long; the verdict comes first
     fitted = tb.fit(
-        described(disease, without, ignore_event), data,
+        spec, data,
         priors=None if priors is None else tb.load_priors(priors),
         sampler=sampler, draws=draws, tune=tune, chains=chains, seed=seed,
         cores=cores, max_seconds=max_seconds, progressbar=not as_json,
@@ -189,7 +195,10 @@ def fit(
     )  # fmt: skip
     saved = fitted.save(out)
     if as_json:
-        print_json({**verdict_of(fitted), "fit": str(saved), "manifest": dict(fitted.manifest)})
+        print_json({
+            **verdict_of(fitted), "fit": str(saved), "misfits": list(unused),
+            "manifest": dict(fitted.manifest),
+        })  # fmt: skip
     else:
         typer.echo(str(fitted.verdict))
         typer.echo(f"Fit: {saved}. It holds the patients' records: keep it where they may be.")

@@ -158,3 +158,11 @@ def misfits_of(
     found = misfits(spec, data)
     assemble(spec, data)  # priors that the model does not ask for, or lacks, hinder a fit too
     return found
+
+
+def unused_of(data: Cohort, spec: Any) -> tuple[str, ...]:
+    """What the model of patients leaves unused of a cohort, as `check` says it before a fit."""
+    from twinbayes.model import ModelSpec
+    from twinbayes.model.inspection.misfits import misfits
+
+    return misfits(spec, data) if isinstance(spec, ModelSpec) else ()

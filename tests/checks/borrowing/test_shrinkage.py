@@ -57,3 +57,20 @@ def test_arrays_that_do_not_match_are_refused() -> None:
         shrinkage(OBSERVED, EXPECTED.isel(subgroup=[0]), pooled(0))
     with pytest.raises(OptionError, match="probability"):
         shrinkage(OBSERVED, EXPECTED, pooled(0), level=90)
+
+
+def test_pairs_of_few_events_are_not_shown_and_not_counted() -> None:
+    """Of 3 events nothing is shown, nor of the subgroup that would give them away."""
+    coords = {"transition": ["a->b"], "subgroup": ["a", "b", "c", "d"]}
+    dims = ("transition", "subgroup")
+    observed = xr.DataArray([[30, 3, 60, 80]], dims=dims, coords=coords)
+    expected = xr.DataArray([[30.0, 0.1, 60.0, 8.0]], dims=dims, coords=coords)
+    draws = np.random.default_rng(71).normal(0.0, 0.1, (4, 500, 1, 4))
+    at_zero = xr.DataArray(draws, dims=("chain", "draw", *dims), coords=coords)
+    result = shrinkage(observed, expected, at_zero)
+    shown = result.published.table["raw_lower"].notna()
+    # By hand: b (log 30) and d (log 10) are far from 0, a and c are at it; b is of few events.
+    assert not shown[1]
+    apart = int(shown[3])
+    assert f"{apart} of {shown.sum()} pairs" in result.text
+    assert f"meet; {4 - shown.sum()} more are of few events." in result.text

@@ -105,3 +105,14 @@ def test_follow_up_of_who_came_late_is_counted_from_the_entry() -> None:
     assert table.loc[0, "quartile_1"] == 100.0
     assert table.loc[0, "median"] == 100.0
     assert table.loc[0, "quartile_3"] == 200.0
+
+
+def test_numbers_of_subgroups_and_covariates_are_no_counts_of_patients() -> None:
+    cohort = cohort_of(["a"] * 6 + ["b"] * 3, [True] * 9)
+    shown = dict(row for row in cells(cohort.quality()._repr_html_()) if len(row) == 2)
+    assert (shown["subgroups"], shown["centres"]) == ("2", "1")
+    assert shown["baseline covariates"] == str(cohort.covariates().shape[1])
+    assert shown["rows of patients"] == "9"
+    few = cohort.select(list(cohort.patient_ids)[:3]).quality()
+    shown = dict(row for row in cells(few._repr_html_()) if len(row) == 2)
+    assert shown["rows of patients"] == "&lt;5"

@@ -13,6 +13,7 @@ from scipy.stats import chi2
 
 from twinbayes.checks.calibration.expected_events import observed_and_expected
 from twinbayes.checks.result import SHRINKAGE, CheckResult
+from twinbayes.checks.suppression import publishable
 from twinbayes.errors import CohortError, require_level
 from twinbayes.inference import Fit
 from twinbayes.names import CHAIN, DRAW, POSTERIOR, SAMPLE, SUBGROUP, SUBGROUP_EFFECT, TRANSITION
@@ -55,6 +56,7 @@ def shrinkage(
         One row a transition and subgroup: ``observed, expected, raw, raw_lower, raw_upper,
         pooled, pooled_lower, pooled_upper, borrowed``. `borrowed` is 1 − the ratio of the pooled
         to the raw interval's width: how much of the certainty came from elsewhere. The verdict is
+<<<<<<< HEAD
         information; the text counts intervals that do not meet, a sign of too much pooling.
 
     Examples
@@ -73,6 +75,10 @@ def shrinkage(
       subgroup   raw  pooled  borrowed
     0        a  0.41    0.20      0.55
     1        b -0.69   -0.35      0.81
+=======
+        information; the text counts, among the pairs that `published` shows, intervals that do
+        not meet: a sign of too much pooling.
+>>>>>>> a09ae781f23c3ec942c636bf9b61073bfbe08a09
     """
     require_level(level)
     dims = (TRANSITION, SUBGROUP)
@@ -113,10 +119,14 @@ def shrinkage(
     apart = (table["pooled_lower"] > table["raw_upper"]) | (
         table["pooled_upper"] < table["raw_lower"]
     )
+    # What is said of hidden pairs would tell of them.
+    shown = publishable(table)["raw_lower"].notna().to_numpy()
+    hidden = f"; {(~shown).sum()} more are of few events" * (not shown.all())
     text = (
         f"Raw (observed over expected, exact Poisson) and pooled log rate ratios of "
         f"{observed.sizes[SUBGROUP]} subgroups in {observed.sizes[TRANSITION]} transitions; "
-        f"{int(apart.sum())} of {len(table)} pairs of {level:.0%} intervals do not meet."
+        f"{int(apart[shown].sum())} of {int(shown.sum())} pairs of {level:.0%} intervals do not "
+        f"meet{hidden}."
     )
     return CheckResult(_NAME, "info", table, text, SHRINKAGE)
 

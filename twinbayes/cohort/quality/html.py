@@ -9,7 +9,7 @@ from typing import Final
 from pandas import DataFrame
 
 from twinbayes import names
-from twinbayes.cohort.quality.report import QualityReport
+from twinbayes.cohort.quality.report import OF_NO_PEOPLE, QualityReport
 from twinbayes.cohort.quality.suppression import (
     HIDDEN,
     SUPPRESSED,
@@ -66,7 +66,9 @@ def _flags(flags: tuple[str, ...]) -> str:
 
 
 def _overview(overview: DataFrame) -> DataFrame:
-    return overview.assign(n=overview["n"].map(size_words))
+    of_people = ~overview["quantity"].isin(OF_NO_PEOPLE)
+    shown = overview["n"].astype(str).mask(of_people, overview["n"].map(size_words))
+    return overview.assign(n=shown)
 
 
 def _events(events: DataFrame) -> DataFrame:

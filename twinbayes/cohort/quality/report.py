@@ -92,12 +92,15 @@ def assess(cohort: CohortTables) -> QualityReport:
     )
 
 
+#: Rows of the overview that count no people, and are shown whatever their size.
+OF_NO_PEOPLE: Final = (f"rows of {names.VARIABLES}", "subgroups", "centres", "baseline covariates")
+
+
 def _overview(cohort: CohortTables) -> DataFrame:
     tables = cohort.tables
     rows = {f"rows of {table}": len(frame) for table, frame in tables.items()}
-    rows["subgroups"] = len(cohort.subgroups)
-    rows["centres"] = len(cohort.centres)
-    rows["baseline covariates"] = cohort.covariates().shape[1]
+    counts = (len(cohort.subgroups), len(cohort.centres), cohort.covariates().shape[1])
+    rows |= dict(zip(OF_NO_PEOPLE[1:], counts, strict=True))
     if late := int((cohort.entries[0] > 0.0).sum()):
         rows["patients who come under observation after their origin"] = late
     rows["source rows listed as excluded"] = len(cohort.excluded)

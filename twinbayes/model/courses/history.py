@@ -168,7 +168,7 @@ class Walker:
             return f"{treatment} has already started"
         exit_index = self.exits.get((TREATMENTS, self.state, treatment))
         if exit_index is None:
-            return f"{treatment} cannot start in state {self.state}"
+            return no_start(treatment, self.state)
         self.advance(day, exit_index)
         self.started[treatment] = (day, False)
         return None
@@ -318,25 +318,29 @@ def _exits(graph: StateGraph) -> Mapping[tuple[str, str, str], int]:
     return exits
 
 
-def _require_events_known(graph: StateGraph, cohort: Cohort) -> None:
+def no_start(treatment: str, state: str) -> str:
+    """Why a treatment start has no place, where the graph has none from that state."""
+    return f"{treatment} cannot start in state {state}"
+
+
+def unknown_events(graph: StateGraph, cohort: Cohort) -> str | None:
+    """What is said of events that are not known to the graph; None where all are."""
     known = {event for t in graph.transitions for event in t.events}
     known |= {LAST_CONTACT, DEATH, *graph.ignored_events}
     # A name that is a patient's got into the column by mistake, and is not repeated.
     unknown = sorted(set(cohort.events[EVENT]) - known)
-    private = set(cohort.patient_ids)
-    if unknown:
-        meant = {event: nearest(event, known) for event in unknown if event not in private}
-        named = [
-            f"{event!r}" if to is None else f"{event!r} (meant for {to!r}?)"
-            for event, to in meant.items()
-        ]
-        hidden = [f"{len(unknown) - len(named)} more"] * (len(named) < len(unknown))
-        raise ModelError(
-            f"events: {', '.join([*named, *hidden])} not known to this disease, which has "
-            f"{', '.join(sorted(map(repr, known)))}. Correct the spelling, choose the disease that "
-            "fits the cohort, declare the transition, or ignore what moves nobody: "
-            "spec.ignoring(...), --ignore-event, or `ignored_events` in a disease file."
-        )
+    if not unknown:
+        return None
+    shown = [event for event in unknown if event not in cohort.patient_ids]
+    meant = {event: nearest(event, known) for event in shown}
+    named = [f"{e!r}" + (f" (meant for {to!r}?)" if to else "") for e, to in meant.items()]
+    named += [f"{len(unknown) - len(shown)} more"] * (len(shown) < len(unknown))
+    return (
+        f"events: {', '.join(named)} not known to this disease, which has "
+        f"{', '.join(sorted(map(repr, known)))}. Correct the spelling, choose the disease that "
+        "fits the cohort, declare the transition, or ignore what moves nobody: "
+        "spec.ignoring(...), --ignore-event, or `ignored_events` in a disease file."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +377,8 @@ def records_of(graph: StateGraph, cohort: Cohort, *, dated: bool) -> Mapping[str
     ModelError
         An event is not known to the graph.
     """
-    _require_events_known(graph, cohort)
+    if (problem := unknown_events(graph, cohort)) is not None:
+        raise ModelError(problem)
     cohort = cohort.dated() if dated else cohort
     out: dict[str, Record] = {}
     events = cohort.events

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 from twinbayes.cohort import Cohort
+from twinbayes.errors import ModelError
 from twinbayes.model.assemble import require_spec
+<<<<<<< HEAD
 from twinbayes.model.covariates.terms import Group, Term
+=======
+from twinbayes.model.courses.history import no_start, unknown_events
+from twinbayes.model.covariates.columns import Group, Interaction, Term
+>>>>>>> a09ae781f23c3ec942c636bf9b61073bfbe08a09
 from twinbayes.model.spec import ModelPlan, ModelSpec
 from twinbayes.names import MARKER, TREATMENT
 from twinbayes.spelling import nearest
@@ -30,17 +36,20 @@ def misfits(spec: ModelSpec, cohort: Cohort) -> tuple[str, ...]:
     Raises
     ------
     ModelError
-        The model cannot be fitted to the cohort at all; the message says why.
+        The model cannot be fitted to the cohort at all; the message says why, and of names that
+        one of them does not know, all.
     """
     require_spec(spec, ModelSpec)
+    _require_names(spec, cohort)
     plan = spec.plan(cohort)
     aside = plan.events.histories.set_aside
     counts = Counter(zip(aside["table"], aside["rule"], aside["reason"], strict=True))
     curves = spec.trajectories
     markers = () if curves is None else tuple(t.marker for t in curves.markers)
+    choices = _choices(spec)
     return (
         *(
-            f"{t}: {n} row(s) not used, {rule}: {why}."
+            f"{t}: {n} row(s) not used, {rule}: {why}.{choices.get(why, '')}"
             for (t, rule, why), n in sorted(counts.items())
         ),
         *_unused(cohort, "treatments", TREATMENT, [t.name for t in spec.graph.treatments]),
@@ -49,6 +58,51 @@ def misfits(spec: ModelSpec, cohort: Cohort) -> tuple[str, ...]:
         *(f"Covariate left out, {reason}." for reason in plan.events.encoding.left_out),
         *_covariates_not_used(spec, cohort, plan),
     )
+
+
+def _choices(spec: ModelSpec) -> dict[str, str]:
+    """Why a treatment start has no place -> what follows from it, and what may be done."""
+    return {
+        no_start(t.name, state): f" These patients count as untreated by it from then on: add "
+        f"{state!r} to `starts` of {t.name!r} in the disease, or keep it so."
+        for t in spec.graph.treatments
+        for state in spec.graph.states
+    }
+
+
+def _require_names(spec: ModelSpec, cohort: Cohort) -> None:
+    """Refuse names that hinder a fit, and say with them the treatments that one does not know."""
+    if not isinstance(cast(object, cohort), Cohort):
+        return
+    found = [
+        problem
+        for problem in (_unknown_covariates(spec, cohort), unknown_events(spec.graph, cohort))
+        if problem is not None
+    ]
+    if not found:
+        return
+    treatments = [t.name for t in spec.graph.treatments]
+    found += _unused(cohort, "treatments", TREATMENT, treatments)
+    found += _never_started(cohort, treatments)
+    if len(found) == 1:
+        raise ModelError(found[0])
+    raise ModelError("\n- ".join(["The model and the cohort have different names:", *found]))
+
+
+def _unknown_covariates(spec: ModelSpec, cohort: Cohort) -> str | None:
+    known = [str(name) for name in cohort.covariates()]
+    terms = (*spec.events.covariates, *(spec.trajectories.covariates if spec.trajectories else ()))
+    single = [term.name for term in terms if isinstance(term, Term)]
+    single += [name for term in terms if isinstance(term, Interaction) for name in term.names]
+    unknown = [name for name in dict.fromkeys(single) if name not in known]
+    if not unknown:
+        return None
+    meant = ((name, nearest(name, known)) for name in unknown)
+    said = ", ".join(f"{name!r}" + (f" (meant for {to!r}?)" if to else "") for name, to in meant)
+    what = "Covariate" if len(unknown) == 1 else "Covariates"
+    verb = "is" if len(unknown) == 1 else "are"
+    all_known = ", ".join(map(repr, known)) or "none"
+    return f"{what} {said} {verb} not in the cohort. Known: {all_known}."
 
 
 def _never_started(cohort: Cohort, modelled: Iterable[str]) -> list[str]:
