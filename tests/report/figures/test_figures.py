@@ -206,7 +206,7 @@ def test_the_forest_prints_every_number_with_its_interval(fit: Fit) -> None:
     drawn = texts(picture)
     for row in mine.itertuples():
         assert f"{row.median:.2f} ({row.lower:.2f} to {row.upper:.2f})" in drawn
-    assert "population" in drawn
+    assert "mean of subgroups" in drawn
 
 
 def test_forecast_and_contrast_pictures_say_what_the_numbers_say(fit: Fit, alive: Any) -> None:

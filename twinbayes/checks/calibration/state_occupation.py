@@ -107,7 +107,7 @@ def state_occupation_calibration(
         verdict = "fail"
     elif len(outside):
         verdict = "warn"
-    worst = overall.loc[overall["difference"].abs().idxmax()]
+    worst = overall.iloc[int(np.nanargmax(overall["difference"].abs()))]
     text = (
         f"At the {len(times) - len(unseen)} times judged, mean predicted and Aalen–Johansen state "
         f"occupation differ by at most {100 * largest:.1f} percentage points (bar "
@@ -128,7 +128,7 @@ def _worst_subgroup(table: pd.DataFrame) -> str:
     shown = shown[(shown[SUBGROUP] != ALL) & shown["difference"].notna()]
     if shown.empty:
         return ""
-    worst = shown.loc[shown["difference"].astype(float).abs().idxmax()]
+    worst = shown.iloc[int(np.argmax(shown["difference"].astype(float).abs()))]
     within = "inside" if worst["inside"] else "outside"
     return (
         f" Largest difference in a subgroup, {within} its band: {worst[SUBGROUP]}, "
