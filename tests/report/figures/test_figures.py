@@ -93,6 +93,9 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "state graph": lambda: state_graph(
         LOOK, {("induction", "remission"): "40", ("induction", "death"): "<5"}
     ),
+    "graph with a treatment": lambda: state_graph(
+        LOOK, {("induction", "remission"): "40"}, {("remission", "drug_a"): "12"}
+    ),
     "ring graph": lambda: state_graph(
         LOOK,
         {("induction", "remission"): "9", ("induction", "death"): "7", ("remission", "death"): "8"},
@@ -107,6 +110,13 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     ),
     "missingness": lambda: missingness(missing_table(), place="subgroup"),
 }
+
+
+def test_the_picture_of_states_shows_where_treatments_start() -> None:
+    picture = PICTURES["graph with a treatment"]()
+    assert "start of drug a: 12" in texts(picture)
+    assert "drug a in remission 12" in picture.alt
+    assert "treatments" not in PICTURES["state graph"]().caption
 
 
 def test_the_largest_difference_is_told_along_the_curves_and_at_the_times_judged() -> None:
