@@ -127,7 +127,7 @@ def test_the_largest_difference_is_told_along_the_curves_and_at_the_times_judged
     worst = whole.loc[whole["difference"].abs().idxmax()]
     held = whole.loc[whole["time"] == day, "difference"].abs().max()
     assert (
-        f"{100 * abs(worst['difference']):.1f} percentage points, on day {worst['time']:.4g}"
+        f"{100 * abs(worst['difference']):.1f} percentage points, on day {worst['time']:.0f}"
         in picture.caption
     )
     assert picture.caption.endswith(f"at the one time judged below, {100 * held:.1f}.")

@@ -139,9 +139,14 @@ def _worst_subgroup(table: pd.DataFrame) -> str:
 def _difference_words(row: pd.Series) -> str:
     """State, day, and what was predicted and observed."""
     return (
-        f"{row[STATE]} on day {row[TIME]:.4g}, predicted {row['predicted']:.1%}, observed "
+        f"{row[STATE]} on day {_day_words(row[TIME])}, predicted {row['predicted']:.1%}, observed "
         f"{row['observed']:.1%}"
     )
+
+
+def _day_words(day: float) -> str:
+    """Write a day; parts of it where there are few days."""
+    return f"{day:.0f}" if day >= 100.0 else f"{day:.3g}"
 
 
 def _aligned(

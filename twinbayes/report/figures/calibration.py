@@ -192,7 +192,7 @@ def _gap_words(whole: pd.DataFrame, judged: Sequence[float]) -> str:
     worst = known.iloc[int(np.argmax(known["difference"].abs()))]
     said = (
         f"Largest difference along the curves: {100 * abs(worst['difference']):.1f} percentage "
-        f"points, on day {worst[TIME]:.4g} ({words(str(worst[STATE]))})"
+        f"points, on day {worst[TIME]:.0f} ({words(str(worst[STATE]))})"
     )
     held = known[known[TIME].isin(list(judged))]
     if not held.empty:
