@@ -89,6 +89,18 @@ def test_a_mapping_is_drafted_and_never_written_over(places: tuple[str, str, str
     assert CliRunner().invoke(app, ["import", source, "--propose", str(target)]).exit_code == 2
 
 
+def test_an_encoding_is_of_a_draft_alone(places: tuple[str, str, str]) -> None:
+    source, mapping, out = places
+    target = str(Path(mapping).with_name("draft.yaml"))
+    asked = ["import", source, "--encoding", "latin-1"]
+    done = CliRunner().invoke(app, [*asked, "--propose", target])
+    assert done.exit_code == 0, done.output
+    assert "encoding: latin-1" in Path(target).read_text()
+    done = CliRunner().invoke(app, [*asked, "--mapping", mapping, "--out", out])
+    assert done.exit_code == 2
+    assert "--encoding goes with --propose" in done.output
+
+
 @pytest.mark.parametrize("options", [[], ["x.csv"], ["x.csv", "--mapping", "m.yaml"]])
 def test_what_is_left_out_is_said(options: list[str]) -> None:
     done = CliRunner().invoke(app, ["import", *options])

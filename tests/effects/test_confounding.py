@@ -167,5 +167,5 @@ def test_the_e_value_of_an_effect_is_that_of_its_ratio(
     plain = treatment_effect(
         registry_fit, replace(relapse, b=policy, summary="risk_difference"), draws=20
     )
-    with pytest.raises(OptionError, match="summary that has an E-value 'risk_difference'"):
+    with pytest.raises(OptionError, match="the effect is a risk difference"):
         e_value_of(plain)

@@ -12,7 +12,7 @@ import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.contract.validation import cohort_from_tables
 from twinbayes.model import Association, ModelSpec, PiecewiseConstant
-from twinbayes.model.covariates.columns import Term
+from twinbayes.model.covariates.terms import Term
 from twinbayes.names import DAYS_PER_YEAR
 
 YEAR = DAYS_PER_YEAR

@@ -69,7 +69,7 @@ def test_a_forecast_is_told_as_people_of_a_hundred_with_its_interval(forecast: x
     [told] = forecast_sentences(forecast, LOOK, living, [THREE_YEARS])
     assert told == (
         "Of 100 people like this one, about 62 (90% equal-tailed interval 51 to 72) would be alive "
-        "3 years from now, 60 of them in remission (interval 49 to 70)."
+        "3 years from now, and 60 of the hundred in remission (interval 49 to 70)."
     )
 
 
@@ -130,7 +130,7 @@ def test_an_early_harm_is_told_where_the_late_difference_settles_nothing() -> No
     )
     told = list(contrast_sentences(contrast, "T", "N", Living.of(LOOK, ("death",)), THREE_YEARS))
     assert "about 60 of 100 would be alive under “T”, and about 56 under “N”" in told[0]
-    assert "do not settle which is better for this person 3 years from now" in told[2]
+    assert "do not settle under which more would be alive 3 years from now" in told[2]
     assert told[3:] == [
         "From 3 months to 9 months, the interval leaves out “no difference”: more would be alive "
         "under “N”.",

@@ -260,6 +260,7 @@ def effect(
     from twinbayes.effects import Estimand, treatment_effect
     from twinbayes.names import DAYS_PER_YEAR
     from twinbayes.report import write_effects
+    from twinbayes.report.effect_lines import effect_lines
 
     fitted = of_patients(tb.load_fit(fit_path))
     asked = Estimand.starting(
@@ -269,11 +270,10 @@ def effect(
     found = treatment_effect(fitted, asked, interval=interval, allow_unsupported=allow_unsupported)
     page = write_effects(out, [found])
     if not as_json:
-        numbers = [float(found[f"overall_{summary}{s}"][-1]) for s in ("", "_lower", "_upper")]
         typer.echo(found.attrs["estimand"])
         if "warning" in found.attrs:
             typer.echo(found.attrs["warning"])
-        typer.echo("All: {:.4g} ({:.4g} to {:.4g}); ".format(*numbers) + found.attrs["support"])
+        typer.echo("\n".join(effect_lines(found)))
     return tell(fitted, page, "effect", as_json)
 
 

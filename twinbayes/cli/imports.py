@@ -30,6 +30,13 @@ def import_source(
     propose: Annotated[
         Path | None, typer.Option(help="Draft the mapping from the files into this new file.")
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Of text files, for --propose: utf-8, utf-16, cp1252 or latin-1; default: by what "
+            "they look like. A mapping declares its own."
+        ),
+    ] = None,
     template: Annotated[
         Path | None, typer.Option(help="Write a workbook to be filled in, and its mapping (.yaml).")
     ] = None,
@@ -37,10 +44,12 @@ def import_source(
     as_json: AsJson = False,
 ) -> int:
     """Read a hospital's files as a mapping says; print what became of every row."""
+    if encoding is not None and propose is None:
+        raise OptionError("import: --encoding goes with --propose; a mapping declares its own.")
     if template is not None and source is None and mapping is None and propose is None:
         return _template(template, language, as_json)
     if propose is not None and mapping is None and source is not None:
-        return _propose(source, propose, as_json)
+        return _propose(source, propose, encoding, as_json)
     if source is None or mapping is None or out is None or propose or template:
         raise OptionError(
             "import: give SOURCE with --mapping and --out, or SOURCE with --propose alone, or "
@@ -66,7 +75,7 @@ def import_source(
     return USABLE
 
 
-def _propose(source: str, target: Path, as_json: bool) -> int:
+def _propose(source: str, target: Path, encoding: str | None, as_json: bool) -> int:
     if target.exists():
         raise StorageError(
             f"{target.name!r} is there already, and is not written over. Give another --propose."
@@ -76,7 +85,7 @@ def _propose(source: str, target: Path, as_json: bool) -> int:
     from twinbayes.cohort.importing.finding import place_of
     from twinbayes.cohort.importing.proposing.draft import propose_mapping
 
-    write_private(target, propose_mapping(source))
+    write_private(target, propose_mapping(source, encoding=encoding))
     shown = "URL" if isinstance(place_of(source), str) else source  # a URL may hold a password
     if as_json:
         print_json({"mapping": str(target)})

@@ -18,7 +18,7 @@ from twinbayes.model import (
     Term,
     Transition,
 )
-from twinbayes.model.covariates.columns import CovariateTerm
+from twinbayes.model.covariates.terms import CovariateTerm
 
 
 def _categories(*names: str, group: str = "clinical") -> tuple[CovariateTerm, ...]:

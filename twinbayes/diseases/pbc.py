@@ -17,7 +17,7 @@ from twinbayes.model import (
     Transition,
 )
 from twinbayes.model.baseline import Baseline
-from twinbayes.model.covariates.columns import CovariateTerm
+from twinbayes.model.covariates.terms import CovariateTerm
 
 ENDPOINTS: Final = ("death", "death or transplantation", "competing")
 SEX: Final = Term(name="sex", group="clinical", transform="category")

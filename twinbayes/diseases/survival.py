@@ -13,7 +13,7 @@ from twinbayes.model import (
     Transition,
 )
 from twinbayes.model.baseline import Baseline
-from twinbayes.model.covariates.columns import CovariateTerm
+from twinbayes.model.covariates.terms import CovariateTerm
 
 
 def survival(

@@ -34,6 +34,11 @@ class TippingPoint:
         Largest bias that was tried, in either direction.
     interval
         Probability of the interval.
+
+    Examples
+    --------
+    >>> TippingPoint(bias=0.4, limit=3.0, interval=0.9).bias
+    0.4
     """
 
     bias: float
@@ -95,7 +100,15 @@ def tipping_point(
 
     Examples
     --------
-    >>> tipping_point(fit, asked).bias  # doctest: +SKIP
+    >>> asked = Estimand.starting(
+    ...     "allogeneic_transplant",
+    ...     landmark=120,
+    ...     states=("remission",),
+    ...     times=365.25,
+    ...     subgroups=("aml_inv3", "early_t_precursor"),
+    ... )
+    >>> tipping_point(fit, asked).bias >= 0.0  # doctest: +SKIP
+    True
     """
     if not (is_number(limit) and limit > 0.0):
         raise OptionError(f"tipping_point: limit must be a positive number, not {limit!r}.")

@@ -40,7 +40,9 @@ def conditional_hazard_ratios(fit: Fit, treatment: str, *, interval: float = 0.9
 
     Examples
     --------
-    >>> conditional_hazard_ratios(fit, "allogeneic_transplant")  # doctest: +SKIP
+    >>> found = conditional_hazard_ratios(fit, "allogeneic_transplant")
+    >>> found["hazard_ratio"].dims
+    ('effect', 'subgroup')
     """
     graph = fit.spec.graph
     graph.treatment(treatment)

@@ -122,10 +122,24 @@ def e_value_of(effect: xr.Dataset) -> EValue:
 
     Examples
     --------
-    >>> e_value_of(treatment_effect(fit, asked)).estimate  # doctest: +SKIP
+    >>> asked = Estimand.starting(
+    ...     "allogeneic_transplant",
+    ...     landmark=120,
+    ...     states=("remission",),
+    ...     times=365.25,
+    ...     subgroups=("aml_inv3", "early_t_precursor"),
+    ...     summary="risk_ratio",
+    ... )
+    >>> effect = treatment_effect(fit, asked)  # doctest: +SKIP
+    >>> e_value_of(effect).estimate >= 1.0  # doctest: +SKIP
+    True
     """
     measure = str(effect.attrs["summary"])
-    require_known(measure, ("risk_ratio", "hazard_ratio"), "summary that has an E-value")
+    if measure not in ("risk_ratio", "hazard_ratio"):
+        raise OptionError(
+            f"An E-value is of a ratio, and the effect is a {str(measure).replace('_', ' ')}. Ask "
+            "for the same estimand with summary='risk_ratio' or 'hazard_ratio'."
+        )
     last = effect.isel({TIME: -1})
     ratio, low, high = (float(last[f"overall_{measure}{s}"]) for s in ("", "_lower", "_upper"))
     if measure == "risk_ratio":

@@ -96,10 +96,16 @@ def treatment_effect(
 
     Examples
     --------
-    >>> asked = Estimand.starting(  # doctest: +SKIP
-    ...     "allogeneic_transplant", landmark=120, states=("remission",), times=365.25
+    >>> asked = Estimand.starting(
+    ...     "allogeneic_transplant",
+    ...     landmark=120,
+    ...     states=("remission",),
+    ...     times=365.25,
+    ...     subgroups=("aml_inv3", "early_t_precursor"),
     ... )
-    >>> treatment_effect(fit, asked)["risk_difference"]  # doctest: +SKIP
+    >>> effect = treatment_effect(fit, asked)  # doctest: +SKIP
+    >>> effect["risk_difference"].dims  # doctest: +SKIP
+    ('patient', 'time')
     """
     require_asked(who, estimand)
     if not (bias is None or isinstance(bias, Bias)):

@@ -50,6 +50,9 @@ def publishable_effect(effect: xr.Dataset) -> xr.Dataset:
 
     Examples
     --------
+    >>> import xarray as xr
+    >>> counts = {"n_patients": ("subgroup", [30, 9, 20]), "n_treated": ("subgroup", [12, 3, 8])}
+    >>> effect = xr.Dataset(counts, attrs={"left_out": ""})
     >>> publishable_effect(effect)["n_treated"].values
     array([12., nan, nan])
     """

@@ -59,8 +59,17 @@ class AggregateFit:
 
     Examples
     --------
-    >>> fit = tb.fit(tb.disease("basket"), data, seed=1)  # doctest: +SKIP
-    >>> fit.table(), fit.exchangeability  # doctest: +SKIP
+    >>> counts = pd.DataFrame({"subgroup": ["a", "b"], "n": [20, 15], "responders": [4, 2]})
+    >>> fit = tb.fit(tb.disease("basket"), tb.read_aggregate(counts), seed=1)  # doctest: +SKIP
+    >>> fit.verdict.banner()  # doctest: +SKIP
+    'USABLE'
+    >>> fit.table()[["responders", "n", "observed"]].round(2)  # doctest: +SKIP
+              responders     n  observed
+    subgroup
+    a                4.0  20.0      0.20
+    b                2.0  15.0      0.13
+    >>> fit.exchangeability["subgroup"].tolist()  # doctest: +SKIP
+    ['a', 'b']
     """
 
     spec: AggregateSpec
@@ -252,8 +261,11 @@ class CompiledAggregate:
 
     Examples
     --------
-    >>> compiled = compile_fit(tb.disease("basket"), data)  # doctest: +SKIP
-    >>> compiled.with_data(other).sample(seed=1).table()  # doctest: +SKIP
+    >>> counts = pd.DataFrame({"subgroup": ["a", "b"], "n": [20, 15], "responders": [4, 2]})
+    >>> compiled = compile_fit(tb.disease("basket"), tb.read_aggregate(counts))  # doctest: +SKIP
+    >>> other = tb.read_aggregate(counts.assign(responders=[1, 6]))
+    >>> compiled.with_data(other).sample(seed=1).table()["observed"].tolist()  # doctest: +SKIP
+    [0.05, 0.4]
     """
 
     spec: AggregateSpec

@@ -54,9 +54,11 @@ class CompiledFit:
 
     Examples
     --------
-    >>> cohort = tb.datasets.simulated_registry()  # doctest: +SKIP
-    >>> compiled = compile_fit(tb.disease("registry"), cohort)  # doctest: +SKIP
-    >>> [compiled.sample(seed=seed).verdict.usable for seed in (1, 2)]  # doctest: +SKIP
+    >>> spec = tb.disease("survival", covariates=()).ignoring("complete_remission", "relapse")
+    >>> compiled = compile_fit(spec, tb.datasets.simulated_registry())  # doctest: +SKIP
+    >>> fits = [compiled.sample(seed=seed) for seed in (1, 2)]  # doctest: +SKIP
+    >>> [fit.manifest["sampler"]["seed"] for fit in fits]  # doctest: +SKIP
+    [1, 2]
     """
 
     spec: ModelSpec
@@ -123,8 +125,8 @@ def compile_fit(
 
     Examples
     --------
-    >>> cohort = tb.datasets.simulated_registry()
-    >>> compiled = compile_fit(tb.disease("registry"), cohort)  # doctest: +SKIP
+    >>> spec = tb.disease("survival", covariates=()).ignoring("complete_remission", "relapse")
+    >>> compiled = compile_fit(spec, tb.datasets.simulated_registry())  # doctest: +SKIP
     >>> compiled.sample(seed=1).verdict.banner()  # doctest: +SKIP
     'USABLE'
     """

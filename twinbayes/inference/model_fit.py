@@ -45,10 +45,11 @@ class ModelFit:
 
     Examples
     --------
-    >>> import pymc as pm  # doctest: +SKIP
-    >>> with pm.Model() as model:  # doctest: +SKIP
+    >>> import pymc as pm
+    >>> with pm.Model() as model:
     ...     effect = pm.Normal("effect")
-    >>> tb.fit(model, seed=1).verdict.banner()  # doctest: +SKIP
+    >>> tb.fit(model, seed=1).verdict.banner()
+    'USABLE'
     """
 
     text: str

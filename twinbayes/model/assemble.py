@@ -86,6 +86,15 @@ def assemble_plan(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Mode
         Something in the description is of a type that no stored fit could be read with.
     PriorError
         An entry of the priors is of nothing in the model.
+
+    Examples
+    --------
+    >>> from twinbayes.diseases.synthetic import synthetic_cohort
+    >>> spec = tb.disease("survival", covariates=())
+    >>> plan = spec.plan(synthetic_cohort(spec, n_patients=20))
+    >>> model = assemble_plan(spec, plan, tb.load_priors(spec.priors))
+    >>> "log_baseline" in model.named_vars
+    True
     """
     with recorded_use() as use:
         model = reassemble(spec, plan, priors)

@@ -15,7 +15,7 @@ from twinbayes.errors import ModelError
 from twinbayes.model.baseline import BASELINES, Baseline
 from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
 from twinbayes.model.courses.reporting import Reporting, Utility
-from twinbayes.model.covariates.columns import Group, Interaction, Term
+from twinbayes.model.covariates.terms import Group, Interaction, Term
 from twinbayes.model.curves.association import Association
 from twinbayes.model.curves.basis import BASES
 from twinbayes.model.curves.families.protocol import MarkerFamily
@@ -125,11 +125,14 @@ def register[T: type[Any]](component: T) -> T:
 
     Examples
     --------
-    >>> @register  # doctest: +SKIP
-    ... @dataclass(frozen=True, slots=True)
-    ... class HalfWay:
-    ...     kind: str = "half-way"
-    ...     ...
+    >>> from dataclasses import dataclass
+    >>> @register
+    ... @dataclass(frozen=True, kw_only=True, slots=True)
+    ... class Percentage(Normal):
+    ...     floor: float | None = 0.0
+    ...     ceiling: float | None = 100.0
+    >>> Trajectory(marker="global_health", family=Percentage()).family.ceiling
+    100.0
     """
     if not (isinstance(component, type) and _is_frozen_dataclass(component)):
         raise ModelError(

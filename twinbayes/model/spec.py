@@ -18,8 +18,8 @@ from twinbayes.errors import ModelError, require_known
 from twinbayes.model.catalogue import known_type, require_storable
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.reporting import Reporting
-from twinbayes.model.covariates.columns import Term, without_covariates
 from twinbayes.model.covariates.design import Encoding
+from twinbayes.model.covariates.terms import Term, without_covariates
 from twinbayes.model.curves.association import (
     Association,
     Feature,
@@ -52,6 +52,11 @@ class Learnt:
         Window edges of each baseline hazard, in days.
     curves
         Columns, knots and scales of trajectories, None without them.
+
+    Examples
+    --------
+    >>> fit.learnt.edges[0][[0, -1]]
+    array([ 0., inf])
     """
 
     encoding: Encoding
@@ -73,6 +78,12 @@ class ModelPlan:
         Visits and what trajectories have learnt from them, None without trajectories.
     multipliers
         What the features of each association are multiplied by.
+
+    Examples
+    --------
+    >>> plan = tb.disease("registry").plan(fit.cohort)
+    >>> plan.patient_ids == fit.cohort.patient_ids
+    True
     """
 
     patient_ids: tuple[str, ...]
@@ -211,7 +222,10 @@ class ModelSpec:
 
         Examples
         --------
-        >>> spec = tb.disease("aml").without_covariates("sex")  # doctest: +SKIP
+        >>> spec = tb.disease("aml")
+        >>> fewer = spec.without_covariates("sex")
+        >>> len(spec.events.covariates) - len(fewer.events.covariates)
+        1
         """
         curves, events = self.trajectories, self.events
         terms = (*events.covariates, *(curves.covariates if curves is not None else ()))
@@ -236,7 +250,8 @@ class ModelSpec:
 
         Examples
         --------
-        >>> spec = tb.disease("survival").ignoring("relapse")  # doctest: +SKIP
+        >>> tb.disease("survival").ignoring("relapse").name
+        'survival'
         """
         used = {event: t.label for t in self.graph.transitions for event in t.events}
         for event in events:
@@ -336,7 +351,9 @@ class ModelSpec:
 
         Examples
         --------
-        >>> tb.disease("cml").write("cml.yaml")  # doctest: +SKIP
+        >>> path = tb.disease("cml").write("cml.yaml")
+        >>> tb.disease(path) == tb.disease("cml")
+        True
         """
         return write_model(self, path)
 

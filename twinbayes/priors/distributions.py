@@ -28,6 +28,11 @@ class Family:
         Argument name -> ``"real"`` or ``"positive"``; all are required, none is optional.
     frozen
         The same distribution in scipy, as a function of those arguments in their order.
+
+    Examples
+    --------
+    >>> FAMILIES["Normal"].faults({"mu": 0.0, "sigma": -1.0})
+    ["argument 'sigma' is -1, but must be above 0"]
     """
 
     arguments: Mapping[str, str]

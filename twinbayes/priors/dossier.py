@@ -173,10 +173,8 @@ class Expert:
 
     Examples
     --------
-    >>> one = Expert(
-    ...     role="haematologist", values=(0.1, 0.2, 0.4), probabilities=(0.05, 0.5, 0.95)
-    ... )
-    >>> one.weight
+    >>> quantiles = {"values": (0.1, 0.2, 0.4), "probabilities": (0.05, 0.5, 0.95)}
+    >>> Expert(role="haematologist", **quantiles).weight
     1.0
     """
 
@@ -233,9 +231,8 @@ class Elicitation:
 
     Examples
     --------
-    >>> one = Expert(
-    ...     role="haematologist", values=(0.1, 0.2, 0.4), probabilities=(0.05, 0.5, 0.95)
-    ... )
+    >>> quantiles = {"values": (0.1, 0.2, 0.4), "probabilities": (0.05, 0.5, 0.95)}
+    >>> one = Expert(role="haematologist", **quantiles)
     >>> Elicitation(protocol="SHELF", method="quantiles", experts=(one,)).method
     'quantiles'
     """
@@ -276,8 +273,7 @@ class PriorPredictive:
 
     Examples
     --------
-    >>> told = PriorPredictive(statement="Half respond.", numbers={"response": 0.5})
-    >>> told.numbers["response"]
+    >>> PriorPredictive(statement="Half respond.", numbers={"response": 0.5}).numbers["response"]
     0.5
     """
 
@@ -304,7 +300,14 @@ class PriorPredictive:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alternative:
-    """Another distribution that a reasonable person could have chosen, for sensitivity analyses."""
+    """Another distribution that a reasonable person could have chosen, for sensitivity analyses.
+
+    Examples
+    --------
+    >>> wide = {"distribution": "Normal", "arguments": {"mu": 0.0, "sigma": 2.0}}
+    >>> Alternative(label="wide", rationale="Twice as wide.", **wide).density.arguments["sigma"]
+    2.0
+    """
 
     label: str
     distribution: str

@@ -124,7 +124,8 @@ def forecast_sentences(
             low, high = (
                 at[f"state_probability_{side}"].sel({STATE: largest}) for side in ("lower", "upper")
             )
-            also = f", {m} of them {state_words(largest)} {range_words(low, high, 'interval')}"
+            where = f"{state_words(largest)} {range_words(low, high, 'interval')}"
+            also = f", and {m} of the hundred {where}"
         if is_beyond(forecast, day):
             yield beyond_sentence(day)
         yield f"{people} {n} {bounds} would {living.phrase} {duration_words(day)} from now{also}."
@@ -284,15 +285,15 @@ def contrast_sentences(
         f"{living.phrase} under “{name_a}”, and about {b} under “{name_b}”."
     )
     yield (
-        f"The difference is {_more_or_fewer(middle)} under “{name_a}” ({label}: "
+        f"The difference is {more_or_fewer(middle)} under “{name_a}” ({label}: "
         f"{_ends_in_words(at)})."
     )
     stretches = clear_stretches(difference)
     now = float(at[TIME])
     if not any(s.first <= now <= s.last for s in stretches):
         yield (
-            "The interval includes “no difference”: these data do not settle which is better for "
-            f"this person {duration_words(horizon)} from now."
+            "The interval includes “no difference”: these data do not settle under which more "
+            f"would {living.phrase} {duration_words(horizon)} from now."
         )
     for stretch in stretches:
         yield from _stretch_sentences(one, stretch, name_a, name_b, living, told=now)
@@ -324,7 +325,7 @@ def _stretch_sentences(
     a, b, middle = agreeing_people(at)
     yield (
         f"The difference is largest after {duration_words(stretch.peak)}: about {a} of 100 under "
-        f"“{name_a}” and {b} under “{name_b}”, {_more_or_fewer(middle)} under “{name_a}” "
+        f"“{name_a}” and {b} under “{name_b}”, {more_or_fewer(middle)} under “{name_a}” "
         f"(interval: {_ends_in_words(at)})."
     )
 
@@ -366,7 +367,7 @@ def _ends_in_words(at: xr.Dataset) -> str:
         people = per_hundred(end)
         small = people == 0 and end != 0.0
         said.append(
-            f"less than 1 {'more' if end > 0 else 'fewer'}" if small else _more_or_fewer(people)
+            f"less than 1 {'more' if end > 0 else 'fewer'}" if small else more_or_fewer(people)
         )
     return f"from {said[0]} to {said[1]}"
 
@@ -375,7 +376,8 @@ def _sentence_start(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _more_or_fewer(people: int) -> str:
+def more_or_fewer(people: int) -> str:
+    """Return ``2 more``, ``3 fewer``, or that there is no difference."""
     if people == 0:
         return "none more and none fewer"
     return f"{people} more" if people > 0 else f"{-people} fewer"

@@ -153,10 +153,10 @@ class Patients:
         return None if self.seen is None else self.seen.followed_for(self.graph, self.present)
 
     @cached_property
-    def _labels(self) -> tuple[tuple[str, str], ...]:
-        """Subgroup and centre of each patient."""
-        table = self.cohort.patients
-        return tuple(zip(table[SUBGROUP].astype(str), table[CENTRE].astype(str), strict=True))
+    def _who(self) -> tuple[tuple[str, str, str], ...]:
+        """Identifier, subgroup and centre of each patient."""
+        labels = (self.cohort.patients[x].astype(str) for x in (SUBGROUP, CENTRE))
+        return tuple(zip(self.patient_ids, *labels, strict=True))
 
     @cached_property
     def _plan(self) -> ModelPlan:
@@ -306,17 +306,14 @@ class Patients:
         """Patient `i` under the draws of the population, each counting the same."""
         if not len((at_mean := self._at_mean(i)).population.frailty):
             return at_mean
-        seed = content_seed(self._design, i, self._who(i))
+        seed = content_seed(self._design, i, self._who[i])
         return at_mean.with_frailty(self.population, self._plan.events.data, i, seed)
-
-    def _who(self, i: int) -> tuple[str, str, str]:
-        return (self.patient_ids[i], *self._labels[i])
 
     def _at_mean(self, i: int) -> PatientDraws:
         """The same, at the mean of a frailty; the patient as such where there is none."""
         if i in self._unweighted:
             return self._unweighted[i]
-        process, who = self.spec.events, self._who(i)
+        process, who = self.spec.events, self._who[i]
         ratios = patient_ratios(self.population, process, self.encoding, self._design, i, who)
         unweighted = self._under(ratios, i)
         if len(self.patient_ids) <= _FEW:

@@ -109,6 +109,17 @@ class Twin(Patients):
     ) -> xr.Dataset:
         """Difference a - b between two scenarios, draw by draw.
 
+        Parameters
+        ----------
+        a, b
+            Two scenarios. Their days, as in ``Scenario.start(day=...)``, are since the origin.
+        until, grid
+            Horizon and times in days from the landmark, as in `forecast`: not since the origin.
+        interval
+            Probability of the equal-tailed intervals.
+        quality
+            What a day alive counts.
+
         Returns
         -------
         Dataset

@@ -13,7 +13,7 @@ from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.inference import Fit, Verdict
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import EventProcess, ModelSpec, PiecewiseConstant, StateGraph, Transition
-from twinbayes.model.covariates.columns import Term
+from twinbayes.model.covariates.terms import Term
 from twinbayes.names import DAYS_PER_YEAR
 
 YEAR = DAYS_PER_YEAR

@@ -14,7 +14,7 @@ import twinbayes as tb
 from twinbayes.inference import Fit
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Association, ModelSpec
-from twinbayes.model.covariates.columns import Term
+from twinbayes.model.covariates.terms import Term
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
 from twinbayes.twin.population.curves import CurvePopulation

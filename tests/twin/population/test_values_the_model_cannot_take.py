@@ -13,8 +13,9 @@ from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.errors import ModelError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.inference.densities.prior_draws import sample_priors
-from twinbayes.model.covariates.columns import Interaction, Term, is_constant
+from twinbayes.model.covariates.columns import is_constant
 from twinbayes.model.covariates.design import Encoding
+from twinbayes.model.covariates.terms import Interaction, Term
 from twinbayes.names import DAYS_PER_YEAR
 
 YEAR = DAYS_PER_YEAR

@@ -20,7 +20,7 @@ from twinbayes.model import (
     Transition,
     Weibull,
 )
-from twinbayes.model.covariates.columns import Term
+from twinbayes.model.covariates.terms import Term
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Twin
 from twinbayes.twin.population.hazards import Population

@@ -19,7 +19,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit
 from twinbayes.inference.densities.likelihood import patient_loglik
 from twinbayes.inference.densities.prior_draws import sample_priors
-from twinbayes.model.covariates.columns import Term
+from twinbayes.model.covariates.terms import Term
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin.population.ratios import fitted_ratios
 

@@ -56,6 +56,23 @@ def shrinkage(
         pooled, pooled_lower, pooled_upper, borrowed``. `borrowed` is 1 − the ratio of the pooled
         to the raw interval's width: how much of the certainty came from elsewhere. The verdict is
         information; the text counts intervals that do not meet, a sign of too much pooling.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> observed = xr.DataArray(
+    ...     [[9.0, 2.0]],
+    ...     dims=("transition", "subgroup"),
+    ...     coords={"transition": ["well->dead"], "subgroup": ["a", "b"]},
+    ... )
+    >>> expected = observed.copy(data=[[6.0, 4.0]])
+    >>> draws = xr.DataArray(np.linspace(-0.3, 0.3, 101), dims="sample")
+    >>> pooled = draws + 0.5 * np.log(observed / expected)
+    >>> found = shrinkage(observed, expected, pooled)
+    >>> found.table[["subgroup", "raw", "pooled", "borrowed"]].round(2)
+      subgroup   raw  pooled  borrowed
+    0        a  0.41    0.20      0.55
+    1        b -0.69   -0.35      0.81
     """
     require_level(level)
     dims = (TRANSITION, SUBGROUP)

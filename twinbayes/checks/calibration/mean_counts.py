@@ -68,6 +68,27 @@ def mean_count_calibration(
         Predictions are of other patients, or not finite.
     OptionError
         A time is no day or was not predicted, or an event is none of the model that recurs.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from twinbayes.diseases.synthetic import synthetic_cohort
+    >>> spec = tb.disease("cgd")
+    >>> cohort = synthetic_cohort(spec, n_patients=60)
+    >>> compiled = compile_fit(spec, cohort)  # doctest: +SKIP
+    >>> predicted = xr.DataArray(
+    ...     np.full((60, 1, 1), 1.5),
+    ...     dims=("patient", "time", "recurrent_event"),
+    ...     coords={
+    ...         "patient": list(cohort.patient_ids),
+    ...         "time": [180.0],
+    ...         "recurrent_event": ["infection"],
+    ...     },
+    ... )
+    >>> found = mean_count_calibration(predicted, compiled, times=[180.0])  # doctest: +SKIP
+    >>> found.table[["subgroup", "n", "predicted", "inside"]]  # doctest: +SKIP
+      subgroup   n  predicted  inside
+    0      all  60        1.5    True
     """
     _require_predicted(predicted)
     days = as_horizons(list(times), "times of a calibration")

@@ -83,6 +83,15 @@ def calibration(
     CohortError, OptionError
         If the predictions do not match the patients or are no probabilities, a horizon is no day
         from the origin on, or `level` is no probability.
+
+    Examples
+    --------
+    >>> process = survival_process(np.arange(10, 110, 10), [1, 0] * 5)
+    >>> risk = np.linspace(0.9, 0.1, 10) ** 2
+    >>> found = calibration(process, risk[:, None], [55], "dead", n_bootstrap=20)
+    >>> found.table[["horizon", "n", "observed", "predicted", "slope"]].round(2)
+       horizon   n  observed  predicted  slope
+    0     55.0  10      0.34       0.32   1.24
     """
     days = as_horizons(horizons, "horizons of a calibration", _origin(process))
     p = as_probabilities(probability, process.patients.size, days.size)
@@ -166,6 +175,16 @@ def calibration_curve(
         everybody, or the predictions tell all in the target from all others.
     OptionError
         The horizon is no day from the origin on, or `level` is no probability.
+
+    Examples
+    --------
+    >>> process = survival_process(np.arange(10, 110, 10), [1, 0] * 5)
+    >>> risk = np.linspace(0.9, 0.1, 10) ** 2
+    >>> curve = calibration_curve(process, risk, 55, "dead", grid=[0.2, 0.5])
+    >>> curve[["predicted", "observed"]].round(2)
+       predicted  observed
+    0        0.2      0.17
+    1        0.5      0.59
     """
     p = as_probabilities(probability, process.patients.size, 1)[:, 0]
     observed = _observed(process, horizon, target)
@@ -216,6 +235,16 @@ def calibration_by_group(
     CohortError, OptionError
         If predictions or labels do not match the patients, `groups` is no number from 1 to that of
         the patients, the horizon is no day from the origin on, or `level` is no probability.
+
+    Examples
+    --------
+    >>> process = survival_process(np.arange(10, 110, 10), [1, 0] * 5)
+    >>> risk = np.linspace(0.9, 0.1, 10) ** 2
+    >>> found = calibration_by_group(process, risk, 55, "dead", groups=2)
+    >>> found[["group", "n", "predicted", "observed"]].round(2)
+       group  n  predicted  observed
+    0      1  5       0.09       0.0
+    1      2  5       0.54       1.0
     """
     p = as_probabilities(probability, process.patients.size, 1)[:, 0]
     if isinstance(groups, int):

@@ -77,6 +77,22 @@ def state_occupation_calibration(
         If patients or states of the two do not match.
     OptionError
         If a time is no day from the origin on or was not predicted, or the band is unknown.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> dead = np.array([0.9, 0.2, 0.6, 0.1])
+    >>> predicted = xr.DataArray(
+    ...     np.stack([1 - dead, dead], axis=-1)[:, None],
+    ...     dims=("patient", "time", "state"),
+    ...     coords={"patient": process.patients, "time": [250.0], "state": ["alive", "dead"]},
+    ... )
+    >>> found = state_occupation_calibration(predicted, process, times=[250])
+    >>> found.table[["state", "predicted", "observed"]].round(2)
+       state  predicted  observed
+    0  alive       0.55      0.75
+    1   dead       0.45      0.25
     """
     times = [float(t) for t in as_horizons(list(times), "times of a calibration")]
     values, labels, groups = _aligned(predicted, process, times, subgroup)

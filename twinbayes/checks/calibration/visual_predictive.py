@@ -95,7 +95,20 @@ def marker_coverage(
 
     Examples
     --------
-    >>> marker_coverage(collect(fit).markers.visits)  # doctest: +SKIP
+    >>> rng = np.random.default_rng(1)
+    >>> visits = PredictedVisits(
+    ...     marker="load",
+    ...     day=np.repeat([0.0, 30.0, 60.0], 20),
+    ...     value=rng.normal(size=60),
+    ...     censored=np.full(60, "none"),
+    ...     subgroup=np.full(60, "a"),
+    ...     replicated=rng.normal(size=(60, 200)),
+    ... )
+    >>> found = marker_coverage([visits])
+    >>> found.verdict, found.table[["marker", "subgroup", "n"]].to_numpy().tolist()
+    ('pass', [['load', 'all', 60], ['load', 'a', 60]])
+
+    Those of a fit are `collect(fit).markers.visits`.
     """
     rows = []
     for one in visits:
@@ -137,7 +150,21 @@ def visual_predictive(one: PredictedVisits) -> pd.DataFrame:
 
     Examples
     --------
-    >>> visual_predictive(collect(fit).markers.visits[0])  # doctest: +SKIP
+    >>> rng = np.random.default_rng(1)
+    >>> visits = PredictedVisits(
+    ...     marker="load",
+    ...     day=np.repeat([0.0, 30.0, 60.0], 20),
+    ...     value=rng.normal(size=60),
+    ...     censored=np.full(60, "none"),
+    ...     subgroup=np.full(60, "a"),
+    ...     replicated=rng.normal(size=(60, 200)),
+    ... )
+    >>> found = visual_predictive(visits)
+    >>> found[["n", "quantile"]].head(3)
+        n  quantile
+    0  20       0.1
+    1  20       0.5
+    2  20       0.9
     """
     edges = np.unique(np.quantile(one.day, np.linspace(0, 1, _BINS + 1)))
     which = np.clip(np.searchsorted(edges, one.day, side="right") - 1, 0, max(len(edges) - 2, 0))

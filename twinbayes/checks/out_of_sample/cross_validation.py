@@ -59,6 +59,19 @@ class CrossValidation:
         Table with columns ``fold, n, score, value, standard_error, lower, upper``; the fold
         ``pooled`` scores all predictions together. NaN, with its reason in the text, where a fold
         does not define a score.
+
+    Examples
+    --------
+    >>> outcome = {"p1": 1.0, "p2": 2.0, "p3": 3.0, "p4": 4.0}
+    >>> found = cross_validate(
+    ...     list(outcome),
+    ...     kfold(list(outcome), 2, seed=1),
+    ...     refit=lambda weights: weights @ list(outcome.values()) / weights.sum(),
+    ...     predict=lambda mean, unseen: np.full(len(unseen), mean),
+    ...     score=lambda unseen, predicted: {"largest": float(predicted.max())},
+    ... )
+    >>> found.predictions
+    array([3., 2., 3., 2.])
     """
 
     patients: tuple[Any, ...]
@@ -186,6 +199,26 @@ def cross_validate[F](
         If the folds do not hold out each patient once, or predictions do not match the patients.
     OptionError
         If a bar names an unknown score.
+
+    Examples
+    --------
+    The mean of the others, as a prediction of each patient:
+
+    >>> outcome = {"p1": 1.0, "p2": 2.0, "p3": 3.0, "p4": 4.0}
+    >>> found = cross_validate(
+    ...     list(outcome),
+    ...     kfold(list(outcome), 2, seed=1),
+    ...     refit=lambda weights: weights @ list(outcome.values()) / weights.sum(),
+    ...     predict=lambda mean, unseen: np.full(len(unseen), mean),
+    ...     score=lambda unseen, predicted: {
+    ...         "error": float(np.mean([outcome[p] for p in unseen] - predicted))
+    ...     },
+    ... )
+    >>> found.result.table
+         fold  n  score  value
+    0  fold 1  2  error   -1.0
+    1  fold 2  2  error    1.0
+    2  pooled  4  error    0.0
     """
     position = {label: i for i, label in enumerate(patients)}
     held = [label for fold in folds for label in fold.held_out]

@@ -51,6 +51,12 @@ class Landmark:
         How those censored in a window count: ``"model"`` or ``"ipcw"``.
     process
         What was seen of the patients at risk after the landmark, on the clock of the origin.
+
+    Examples
+    --------
+    >>> landmark = Landmark.of(fit, 180.0, [180.0, 365.0], state="remission")
+    >>> landmark.horizons, list(landmark.targets)
+    ((180.0, 365.0), ['any death'])
     """
 
     day: float
@@ -315,7 +321,9 @@ def landmark_accuracy(
 
     Examples
     --------
-    >>> landmark_accuracy(fit, 365.0, [730.0], state="remission").table  # doctest: +SKIP
+    >>> found = landmark_accuracy(fit, 365.0, [730.0], state="remission")
+    >>> found.table["score"].tolist()
+    ['auc', 'brier', 'integrated_brier', 'ici', 'e50', 'e90', 'epce']
     """
     if draws < 1:
         raise OptionError(f"draws must be at least 1, not {draws}.")

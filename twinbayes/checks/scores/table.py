@@ -70,6 +70,23 @@ def prediction_scores(
     CohortError, OptionError
         If predictions and process are not of the same patients, or a horizon is no day from the
         origin on or was not predicted.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> process = survival_process([100, 200, 300, 400], [1, 0, 1, 0])
+    >>> dead = np.array([0.9, 0.2, 0.6, 0.1])
+    >>> predicted = xr.DataArray(
+    ...     np.stack([1 - dead, dead], axis=-1)[:, None],
+    ...     dims=("patient", "time", "state"),
+    ...     coords={"patient": process.patients, "time": [250.0], "state": ["alive", "dead"]},
+    ... )
+    >>> found = prediction_scores(predicted, process, [250]).table.query("target == 'dead'")
+    >>> found[["score", "value"]].round(3)
+              score  value
+    3           auc  1.000
+    4         brier  0.141
+    5  scaled_brier  0.247
     """
     labels = predicted[PATIENT].to_numpy()
     if set(labels.tolist()) != set(process.patients.tolist()):

@@ -82,6 +82,21 @@ def power_scaling(
         Powers that are not on either side of 1, or a threshold that is not positive.
     FitError
         Draws that do not match, are not finite, or are fewer than 100.
+
+    Examples
+    --------
+    A rate on which prior and data disagree:
+
+    >>> import xarray as xr
+    >>> draws = np.random.default_rng(1).normal(1.0, 0.2, size=(2, 200))
+    >>> rate = xr.DataArray(draws, dims=("chain", "draw"))
+    >>> found = power_scaling(
+    ...     xr.Dataset({"rate": rate}),
+    ...     {"rate": -((rate + 1.0) ** 2) / 2},
+    ...     -10.0 * (rate - 1.2) ** 2,
+    ... )
+    >>> found.table["diagnosis"].tolist()
+    ['potential prior-data conflict']
     """
     low, high = alphas
     if not 0.0 < low < 1.0 < high:

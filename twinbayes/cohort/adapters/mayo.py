@@ -49,6 +49,10 @@ METABOLIC: Final = {
 #: States by how many of these a person has.
 BURDEN: Final = ("no_comorbidity", "one_comorbidity", "two_comorbidities", "three_comorbidities")
 _BLOOD_PRESSURES: Final = (40, 320)  # two values, 11 and 463, are none of a living person
+_ALLEN: Final = (
+    "Allen et al., Hepatology 2018;67:1726-1736. Blood pressures below {} or above {} mm Hg are "
+    "left out."
+).format(*_BLOOD_PRESSURES)
 # marker -> (test of nafld2, unit, lowest, highest, description). The published table has others:
 # the rows of `chol` are those of `hdl`, the rows of `dbp` those of `sbp` once more, and `fib4` is
 # there only where it is 2.67 or more.
@@ -167,8 +171,7 @@ def read_nafld(path: Path | None) -> Cohort:
             "title": "Fatty liver disease and metabolic comorbidities in Olmsted County",
             "origin": "R package survival (nafld1 to nafld3)",
             "licence": _LICENCE,
-            "note": "Allen et al., Hepatology 2018;67:1726-1736. Blood pressures below "
-            "{} or above {} mm Hg are left out.".format(*_BLOOD_PRESSURES),
+            "note": _ALLEN,
         },
     )
 

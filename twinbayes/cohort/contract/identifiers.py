@@ -13,7 +13,7 @@ def without_zeros(ids: Series) -> Series:
 
     Examples
     --------
-    >>> list(without_zeros(Series(["007", "7.0", "DE-0100"])))
+    >>> list(without_zeros(pd.Series(["007", "7.0", "DE-0100"])))
     ['7', '7', 'DE-100']
     """
     text = ids.astype("str").str.replace(r"\.0$", "", regex=True)

@@ -11,6 +11,7 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.mapping.checking import tables_read
 from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped
 from twinbayes.cohort.importing.readers import READERS
 from twinbayes.cohort.importing.rules import import_faults
 from twinbayes.cohort.importing.source import Reader, SourceTable, folded
@@ -30,7 +31,7 @@ def name_of_place(place: str | Path) -> str:
 
 
 def read_source(
-    path: str | Path, form: str | None, mapping: MappingFile | None, faults: Faults
+    path: str | Path, form: str | None, mapping: MappingFile | Unmapped, faults: Faults
 ) -> tuple[list[SourceTable], int]:
     """Read every table of a source; what cannot be read is noted as a fault.
 
@@ -41,7 +42,7 @@ def read_source(
     form
         Name of a reader, or None for the one that recognises the path.
     mapping
-        The mapping, or None before there is one.
+        The mapping, or what is known before there is one.
     faults
         Where faults are noted; those of files and sheets that are not mapped are no hindrance.
 
@@ -59,7 +60,8 @@ def read_source(
     if reader is None:
         return [], 0
     found, name = import_faults(), name_of_place(path)
-    if mapping is not None and mapping.omop is not None and reader is not READERS["omop"]:
+    omop = None if isinstance(mapping, Unmapped) else mapping.omop
+    if omop is not None and reader is not READERS["omop"]:
         faults.add("contradiction", name, "the mapping has settings of OMOP, and it is no database")
     if isinstance(path, Path):
         tables = reader.read(path, mapping, found)
@@ -73,7 +75,7 @@ def read_source(
     unread = set()
     for fault in found.found:
         if (
-            mapping is None
+            isinstance(mapping, Unmapped)
             or reader.whole
             or fault.table == name
             or _is_mapped(fault.table, mapping)

@@ -35,6 +35,9 @@ class Ledger:
         Rows of each table of the contract.
     listed
         Rows left out: ``table``, ``row``, ``rule``, ``reason``.
+    substituted
+        Limits of quantification that numbers stand for: ``table``, ``column``, ``limit``,
+        ``number`` in the unit of the column, and ``cells``, how many of the rows used.
     unmapped_columns
         Source table -> columns that the mapping does not read.
     unmapped_tables
@@ -46,6 +49,7 @@ class Ledger:
     rows: DataFrame
     made: Mapping[str, int]
     listed: DataFrame
+    substituted: DataFrame
     unmapped_columns: Mapping[str, tuple[str, ...]]
     unmapped_tables: Mapping[str, int]
     unread: int = 0
@@ -64,6 +68,11 @@ class Ledger:
         lines.append(
             "Made: " + ", ".join(f"{_rows(n)} of {table}" for table, n in self.made.items())
         )
+        lines += [
+            f"Substituted in {r.table}, {r.column}: {r.number:.6g} for {r.limit!r} in "
+            f"{'1 cell' if r.cells == 1 else f'{r.cells} cells'}"
+            for r in self.substituted.itertuples()
+        ]
         for table, columns in self.unmapped_columns.items():
             if columns:
                 lines.append(f"Not mapped in {table}: {', '.join(columns)}")
@@ -78,6 +87,7 @@ class Ledger:
         return {
             "tables": self.rows.to_dict(orient="records"),
             "made": dict(self.made),
+            "substituted": self.substituted.to_dict(orient="records"),
             "listed": self.listed.to_dict(orient="records"),
             "unmapped_columns": {k: list(v) for k, v in self.unmapped_columns.items()},
             "unmapped_tables": dict(self.unmapped_tables),
@@ -138,6 +148,7 @@ def balance(
         listed=DataFrame(
             [(*entry, LISTED[entry[2]]) for entry in listed], columns=list(EXCLUDED_COLUMNS)
         ).astype({"row": "int64"}),
+        substituted=_substituted(usage, used, private),
         unmapped_columns={
             masked(t.name, private): tuple(
                 masked(name or f"(column {k + 1})", private)
@@ -150,6 +161,16 @@ def balance(
         unmapped_tables=_counted(tables, mapped, private),
         unread=unread,
     )
+
+
+def _substituted(usage: Usage, used: Mapping[str, set[int]], private: Collection[str]) -> DataFrame:
+    """Each limit that a number stands for, in rows that are used."""
+    found = [
+        (masked(table, private), masked(column, private), one.limit, one.number, n)
+        for (table, column, one), rows in usage.substituted.items()
+        if (n := len(rows & used.get(table, set())))
+    ]
+    return DataFrame(found, columns=["table", "column", "limit", "number", "cells"])
 
 
 def _rows(n: int) -> str:

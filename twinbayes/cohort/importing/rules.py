@@ -69,11 +69,18 @@ IMPORT_RULES: Final[dict[str, str]] = {
     "with 0 in quotes.",
     "not-a-number": "Write a plain number with the decimal mark that the mapping declares, without "
     "marks for thousands.",
-    "limit-misplaced": "Only values of visits may be limits such as '<0.01'; map it under values.",
+    "limit-misplaced": "Values of visits alone may be limits such as '<0.01'; of other numbers say "
+    "under limits of the column what stands for them: {column: ..., limits: half}.",
     "not-a-date": "Write the date in the format that the mapping declares.",
+    "date-in-the-future": "Correct the date, or the format (of a year of two digits, 00 to 68 are "
+    "2000 to 2068); a code for no date, such as 31/12/9999, belongs under missing.",
+    "after-data-cutoff": "Correct the date, or data_cutoff: the day of the export, after which "
+    "nothing was known.",
     "calendar-date": "Declare date in the mapping, so that the date becomes days since the origin; "
     "in names and identifiers, replace it.",
     "origin-blank": "Fill in the date of day 0; the patient cannot be dated without it.",
+    "birth-after-origin": "Check the dates of birth and of day 0; years of two digits, 00 to 68, "
+    "are 2000 to 2068.",
     "unknown-patient": "Add the patient to the patients table, or set unknown_patients: list in "
     "the mapping.",
     "unit-unknown": "Write the unit in UCUM, such as g/dL, 10*9/L or mmol/L.",

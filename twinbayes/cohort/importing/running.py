@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
 from twinbayes.cohort.contract.validation import finish_cohort, typed_tables
 from twinbayes.cohort.importing.cells.columns import Rows
+from twinbayes.cohort.importing.cells.dates import Horizon, latest_day
 from twinbayes.cohort.importing.cells.lookups import Lookup
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.finding import find_table, place_of, read_source
@@ -88,7 +90,15 @@ def import_cohort(
 
     Examples
     --------
-    >>> cohort = import_cohort("export", mapping="map.yaml")  # doctest: +SKIP
+    >>> table = {"id": [1, 2], "diagnosis": ["aml", "apl"], "status": ["dead", "alive"]}
+    >>> pd.DataFrame(table | {"last_contact": [310, 505]}).to_csv("export.csv", index=False)
+    >>> from pathlib import Path
+    >>> size = Path("map.yaml").write_text(tb.propose_mapping("export.csv"))
+    >>> cohort = tb.import_cohort("export.csv", mapping="map.yaml")
+    export.csv: 2 rows in = 2 used + 0 listed
+    ...
+    >>> cohort.n_patients
+    2
     """
     done = run_import(source, mapping)
     if tell is not None:
@@ -96,8 +106,15 @@ def import_cohort(
     return done.cohort
 
 
-def run_import(source: str | Path, mapping: str | Path) -> Import:
+def run_import(source: str | Path, mapping: str | Path, *, today: date | None = None) -> Import:
     """Import as `import_cohort` does, and return the ledger with the cohort.
+
+    Parameters
+    ----------
+    source, mapping
+        As of `import_cohort`.
+    today
+        The day of the import, after which no date may be; default: that of the clock.
 
     Raises
     ------
@@ -106,12 +123,19 @@ def run_import(source: str | Path, mapping: str | Path) -> Import:
 
     Examples
     --------
-    >>> run_import("export", "map.yaml").ledger.rows  # doctest: +SKIP
+    >>> table = {"id": [1, 2], "diagnosis": ["aml", "apl"], "status": ["dead", "alive"]}
+    >>> pd.DataFrame(table | {"last_contact": [310, 505]}).to_csv("export.csv", index=False)
+    >>> from pathlib import Path
+    >>> size = Path("map.yaml").write_text(tb.propose_mapping("export.csv"))
+    >>> run_import("export.csv", "map.yaml").ledger.rows
+            table  rows_in  rows_used  rows_listed
+    0  export.csv        2          2            0
     """
     read = read_mapping(mapping)
     faults = import_faults()
     tables, unread = read_source(place_of(source), read.mapping.format, read.mapping, faults)
-    desk = Desk(mapping=read.mapping, faults=faults, usage=Usage())
+    horizon = _horizon(read, latest_day() if today is None else today, faults)
+    desk = Desk(mapping=read.mapping, faults=faults, usage=Usage(), horizon=horizon)
     parts = _parts(read, tables, desk)
     # without its tables and columns nothing else can be judged
     _with_places(faults, tables).raise_if_any()
@@ -138,6 +162,16 @@ def run_import(source: str | Path, mapping: str | Path) -> Import:
         faults=Faults(),
     )
     return Import(cohort=cohort, ledger=ledger)
+
+
+def _horizon(read: ReadMapping, today: date, faults: Faults) -> Horizon:
+    """The last days that dates may be of; no export is of a day to come."""
+    cutoff = read.mapping.data_cutoff
+    if cutoff is not None and cutoff > today:
+        problem, line = "the day of the export is after that of the import", "data_cutoff"
+        place = [read.line(line)]
+        faults.add("date-in-the-future", read.file, problem, column=line, rows=place)
+    return Horizon(today=today, cutoff=cutoff)
 
 
 def _said(text: Any) -> dict[str, str]:
@@ -172,9 +206,10 @@ def _parts(
                 place = f"tables.{table}[{k + 1}].{'.'.join(where)}.table"
                 desk.faults.add(other.rule, read.file, other.text, column=place, rows=[line])
             else:
-                others[cell.table] = looked_in.setdefault(other.name, Lookup(other, desk.usage))
+                lookup = Lookup(other, desk.usage, desk.horizon)
+                others[cell.table] = looked_in.setdefault(other.name, lookup)
         people = part.columns[names.PATIENT_ID].column
-        rows = Rows(found, read.mapping, desk.faults, desk.usage, people, others)
+        rows = Rows(found, read.mapping, desk.faults, desk.usage, desk.horizon, people, others)
         rows.require(part.where, [cell for _, cell in cells_of(part)])
         if table == names.PATIENTS and not found.rows:
             desk.faults.add("no-patients", found.name, "the table has no rows")

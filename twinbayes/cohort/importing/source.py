@@ -14,6 +14,7 @@ from typing import Any, Final
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 """Size of the largest file that is read."""
@@ -100,7 +101,7 @@ class Reader:
     recognises
         Whether a path is of this format.
     read
-        Path, mapping (None before there is one) and faults -> tables.
+        Path, mapping (or what is known before there is one) and faults -> tables.
     whole
         Whether the source is one thing: a fault of any file of it is one of the import.
     rank
@@ -114,8 +115,8 @@ class Reader:
 
     what: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, MappingFile | None, Faults], list[SourceTable]]
+    read: Callable[[Path, MappingFile | Unmapped, Faults], list[SourceTable]]
     whole: bool = False
     rank: int = 0
-    connects: Callable[[str, MappingFile | None, Faults], list[SourceTable]] | None = None
+    connects: Callable[[str, MappingFile | Unmapped, Faults], list[SourceTable]] | None = None
     drafts: Callable[[Sequence[SourceTable], str], dict[str, Any]] | None = None

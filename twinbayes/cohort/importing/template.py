@@ -104,7 +104,8 @@ def write_template(path: str | Path, language: str = "en") -> tuple[Path, Path]:
 
     Examples
     --------
-    >>> write_template("registry.xlsx", language="it")  # doctest: +SKIP
+    >>> [path.name for path in write_template("registry.xlsx", language="it")]
+    ['registry.xlsx', 'registry.yaml']
     """
     place = LANGUAGES.index(require_known(language, LANGUAGES, "language"))
     book = Path(path)

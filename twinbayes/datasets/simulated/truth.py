@@ -88,6 +88,12 @@ class RegistryTruth:
         Marker or score -> its mean and spread.
     early_days
         Length of the phase ``here_early`` after a transplant in remission, in days.
+
+    Examples
+    --------
+    >>> truth = tb.datasets.registry_truth()
+    >>> truth.treatment_effect["allogeneic_transplant:here_late on remission->relapse"]
+    -1.2
     """
 
     intensities: tuple[Intensity, ...]

@@ -65,6 +65,18 @@ def build_manifest(
     -------
     dict
         Plain JSON values. Undefined diagnostics become null.
+
+    Examples
+    --------
+    >>> manifest = build_manifest(
+    ...     run=fit.datatree.attrs,
+    ...     cohort_fingerprint=fit.cohort.fingerprint,
+    ...     spec_hash=fit.spec.content_hash,
+    ...     prior_ids=fit.priors.ids,
+    ...     prior_hash=fit.priors.content_hash,
+    ... )
+    >>> manifest["sampler"]["name"]
+    'nutpie'
     """
     options = run["options"]
     moment = datetime.now(UTC) if created is None else created.astimezone(UTC)

@@ -22,14 +22,7 @@ from numpy.typing import NDArray
 from twinbayes.errors import OptionError
 from twinbayes.inference.gate.advice import advise
 from twinbayes.inference.gate.diagnostics import MIN_DRAWS, diagnose, ebfmi
-from twinbayes.names import (
-    CHAIN,
-    DRAW,
-    HIDDEN_POSTERIOR,
-    PATIENT_DIMS,
-    POSTERIOR,
-    SAMPLE_STATS,
-)
+from twinbayes.names import CHAIN, DRAW, HIDDEN_POSTERIOR, PATIENT_DIMS, POSTERIOR, SAMPLE_STATS
 
 RHAT_MAX: Final = 1.01
 ESS_MIN: Final = 400.0
@@ -142,6 +135,11 @@ def judge(
     ------
     OptionError
         A name in `constants` is not in the posterior.
+
+    Examples
+    --------
+    >>> judge(fit.datatree).usable
+    False
     """
     judged = [
         _judge_variable(variable)

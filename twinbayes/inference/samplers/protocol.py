@@ -74,7 +74,17 @@ class GaveUpError(Exception):
 
 
 class Compiled(Protocol):
-    """A model made ready for one sampler; sampling it does not change it."""
+    """A model made ready for one sampler; sampling it does not change it.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> with pm.Model() as model:
+    ...     effect = pm.Normal("effect")
+    >>> compiled = compile_model(model)
+    >>> compiled.with_options(target_accept=0.9).options["target_accept"]
+    0.9
+    """
 
     @property
     def sampler(self) -> str:
@@ -140,7 +150,12 @@ def compile_model(model: pm.Model, *, sampler: str = "nutpie", **options: object
 
     Examples
     --------
-    >>> compile_model(model).sample(seed=1)  # doctest: +SKIP
+    >>> import pymc as pm
+    >>> with pm.Model() as model:
+    ...     effect = pm.Normal("effect")
+    >>> tree = compile_model(model).sample(draws=200, seed=1)
+    >>> tree["posterior"].sizes["draw"]
+    200
     """
     require_known(sampler, SAMPLERS, "sampler")
     require_continuous(model)
@@ -198,7 +213,7 @@ def sample(
     --------
     >>> cohort = tb.datasets.simulated_registry()
     >>> model = tb.assemble(tb.disease("registry"), cohort)  # doctest: +SKIP
-    >>> sample(model, seed=1)["posterior"].sizes["chain"]  # doctest: +SKIP
+    >>> sample(model, draws=100, tune=100, seed=1)["posterior"].sizes["chain"]  # doctest: +SKIP
     4
     """
     compiled = compile_model(model, sampler=sampler, **options)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
-from twinbayes.model.covariates.columns import Column, CovariateTerm, learn_columns
+from twinbayes.model.covariates.columns import Column, learn_columns
 from twinbayes.model.covariates.missing import NormalModel
+from twinbayes.model.covariates.terms import CovariateTerm
 from twinbayes.names import CENTRE, SUBGROUP
 
 
@@ -75,6 +76,11 @@ class Encoding:
         Multivariate normal model of the columns, for missing entries.
     left_out
         Covariates of a `Group` with too few carriers, and the rule.
+
+    Examples
+    --------
+    >>> [column.label for column in fit.learnt.encoding.columns][:2]
+    ['age_years', 'sex=male']
     """
 
     columns: tuple[Column, ...]

@@ -25,8 +25,8 @@ import pytensor.tensor as pt
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.covariates.columns import CovariateTerm, require_terms
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
+from twinbayes.model.covariates.terms import CovariateTerm, require_terms
 from twinbayes.model.curves.basis import Polynomial, TimeBasis
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.families.protocol import MarkerFamily, require_family
@@ -82,7 +82,7 @@ class Trajectory:
     Examples
     --------
     >>> Trajectory(marker="bilirubin", transform="log").basis
-    Polynomial(degree=1, kind='polynomial')
+    Polynomial(degree=1, kind='polynomial', own_degree=None)
     """
 
     marker: str
@@ -131,6 +131,11 @@ class CurveEncoding:
         How covariates that act on curves become columns.
     markers
         Basis and scales of each marker.
+
+    Examples
+    --------
+    >>> [one.marker for one in fit.learnt.curves.markers][:2]
+    ['residual_disease_pct', 'global_health']
     """
 
     encoding: Encoding

@@ -32,6 +32,11 @@ class EventPlan:
         Covariates of the patients.
     data
         The rows of these courses, cut into windows and joined with the design.
+
+    Examples
+    --------
+    >>> fit.plan.events.design.values.shape
+    (16, 22)
     """
 
     encoding: Encoding

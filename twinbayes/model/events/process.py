@@ -26,8 +26,8 @@ from twinbayes.errors import ModelError, require_known
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
-from twinbayes.model.covariates.columns import CovariateTerm, require_terms
 from twinbayes.model.covariates.design import Encoding
+from twinbayes.model.covariates.terms import CovariateTerm, require_terms
 from twinbayes.model.events.baselines import build_baselines
 from twinbayes.model.events.covariate_effects import CovariateEffects
 from twinbayes.model.events.crude import Crude

@@ -41,7 +41,10 @@ def asked_priors(spec: ModelSpec, cohort: Cohort, priors: PriorSet | None = None
 
     Examples
     --------
-    >>> table = asked_priors(tb.disease("registry"), tb.datasets.registry())  # doctest: +SKIP
+    >>> spec, cohort = tb.disease("registry"), tb.datasets.simulated_registry()
+    >>> table = asked_priors(spec, cohort)  # doctest: +SKIP
+    >>> table.query("prior == 'baseline_level'")["origin"].unique().tolist()  # doctest: +SKIP
+    ['library']
     """
     require_spec(spec, ModelSpec)
     priors = chosen_priors(priors, spec.priors)

@@ -8,7 +8,7 @@ from typing import Final
 
 from twinbayes.cohort import Cohort
 from twinbayes.model.assemble import require_spec
-from twinbayes.model.covariates.columns import Group, Term
+from twinbayes.model.covariates.terms import Group, Term
 from twinbayes.model.spec import ModelPlan, ModelSpec
 from twinbayes.names import MARKER, TREATMENT
 from twinbayes.spelling import nearest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twinbayes.model.covariates.columns import Group, Interaction
+from twinbayes.model.covariates.terms import Group, Interaction
 from twinbayes.model.curves.association import Feature, describe_features
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.trajectory import Trajectories, Trajectory

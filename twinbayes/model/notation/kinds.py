@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from twinbayes.model.baseline import BASELINES, Baseline
 from twinbayes.model.catalogue import known_type
-from twinbayes.model.covariates.columns import Group, Interaction, Term
+from twinbayes.model.covariates.terms import Group, Interaction, Term
 from twinbayes.model.curves.basis import BASES, TimeBasis
 from twinbayes.model.curves.families.protocol import MarkerFamily
 from twinbayes.model.curves.families.table import FAMILIES

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twinbayes.documents import yaml_text
 from twinbayes.errors import ModelError, StorageError
-from twinbayes.model.covariates.columns import Group, Interaction, Term
+from twinbayes.model.covariates.terms import Group, Interaction, Term
 from twinbayes.model.curves.means.own import OwnMean
 from twinbayes.model.notation.kinds import CHOICES, KIND, kind_of
 from twinbayes.model.notation.layout import EVENTS, GRAPH, KEYS, SCHEMA

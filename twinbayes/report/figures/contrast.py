@@ -152,7 +152,7 @@ def icon_array(
         figure,
         alt=f"{_PEOPLE} people like this one after {when}; {'; '.join(said)}.",
         caption=f"{_PEOPLE} people like this one, {when} from now, each coloured by the state they "
-        "would be in. Counts are posterior means; the text gives their intervals.",
+        "would be in. Counts are posterior means; the table has intervals of their differences.",
     )
 
 

@@ -32,6 +32,13 @@ class Picture:
     marks
         Words stamped on the picture itself, because pictures travel without their report:
         ``NOT FOR USE``, ``SIMULATED DATA``.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> picture = Picture(Figure(), alt="An empty picture", marks=("SIMULATED DATA",))
+    >>> picture.save("empty.png").name
+    'empty.png'
     """
 
     figure: Figure

@@ -31,9 +31,9 @@ from twinbayes.names import (
     SUBGROUP_EFFECT,
     TRANSITION,
 )
-from twinbayes.report.figures.look import StateLook, look_of, marks_of, state_words
-from twinbayes.report.patient.scenarios import Pair, default_scenarios, pair_of
-from twinbayes.report.words import Living
+from twinbayes.report.figures.look import StateLook, look_of, marks_of, state_words, words
+from twinbayes.report.patient.scenarios import Pair, default_scenarios, of_the_disease, pair_of
+from twinbayes.report.words import Living, scenario_words
 from twinbayes.twin import Quality, Scenario, Twin
 from twinbayes.twin.answers.grid import output_grid
 
@@ -75,8 +75,16 @@ class PatientEvidence:
         Covariates of the model that are not known of this patient.
     asked_until
         The horizon asked for, in days from the landmark: what is shown may end before.
+    replaced
+        Whether the scenarios are others than the disease names, which this patient cannot have.
     show_patient_ids
         Whether the report prints the identifier of the patient.
+
+    Examples
+    --------
+    >>> evidence = collect_patient(fit, fit.cohort.patient_ids[0], at=0)  # doctest: +SKIP
+    >>> evidence.horizons, evidence.show_patient_ids  # doctest: +SKIP
+    ((365.25, 1095.75, 1826.25), False)
     """
 
     fit: Fit
@@ -93,6 +101,7 @@ class PatientEvidence:
     borrowing: CheckResult
     missing: tuple[str, ...]
     asked_until: float
+    replaced: bool = False
     show_patient_ids: bool = False
 
     @property
@@ -107,6 +116,14 @@ class PatientEvidence:
     def present(self) -> Present:
         """Where the patient stands at the landmark."""
         return self.twin.present[0]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the two scenarios are called; of no scenarios none."""
+        a, b = (scenario_words(s, self.present.day) for s in self.scenarios or ())
+        if a == b:  # days that differ by less than such words tell
+            a, b = (words(s.label) for s in self.scenarios or ())
+        return a, b
 
     @property
     def subgroup(self) -> str:
@@ -194,7 +211,9 @@ def collect_patient(
 
     Examples
     --------
-    >>> collect_patient(fit, fit.cohort.patient_ids[0], at=0).borrowing  # doctest: +SKIP
+    >>> evidence = collect_patient(fit, fit.cohort.patient_ids[0], at=0)  # doctest: +SKIP
+    >>> evidence.borrowing.name  # doctest: +SKIP
+    'borrowing of one patient'
     """
     reporting, graph = fit.spec.reporting or Reporting(), fit.spec.graph
     asked = reporting.horizon_years * DAYS_PER_YEAR if until is None else until
@@ -228,6 +247,7 @@ def collect_patient(
         borrowing=_borrowing(fit, who, at, present.state),
         missing=_missing(twin),
         asked_until=asked,
+        replaced=scenarios is None and of_the_disease(twin) is None and bool(reporting.scenarios),
         show_patient_ids=show_patient_ids,
     )
 

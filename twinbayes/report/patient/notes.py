@@ -38,6 +38,19 @@ def never_started(evidence: PatientEvidence) -> list[f.Block]:
     ]
 
 
+def replaced_scenarios(evidence: PatientEvidence) -> f.Block | None:
+    """Say that these are not the scenarios that the disease names; None where they are."""
+    reporting = evidence.fit.spec.reporting
+    if not evidence.replaced or reporting is None:
+        return None
+    named = " and ".join(f"“{text}”" for text in reporting.scenarios)
+    return f.paragraph(
+        f"The description of the disease names {named} to be compared. This patient cannot be "
+        "given both from the day of the forecast on: compared is what can still be done.",
+        "note",
+    )
+
+
 def cut_short(evidence: PatientEvidence) -> f.Block | None:
     """Say that the horizon ends before the one asked for; None where it does not."""
     last = float(evidence.forecast[TIME].values[-1])

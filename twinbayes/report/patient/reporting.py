@@ -70,7 +70,8 @@ def twin_report(
 
     Examples
     --------
-    >>> twin_report(fit, fit.cohort.patient_ids[0], "patient.html", at=0)  # doctest: +SKIP
+    >>> twin_report(fit, fit.cohort.patient_ids[0], "patient.html", at=0).name  # doctest: +SKIP
+    'patient.html'
     """
     if not isinstance(cast(object, fit), Fit):
         raise OptionError(

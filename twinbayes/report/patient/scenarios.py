@@ -44,7 +44,7 @@ def default_scenarios(twin: Twin) -> Pair | None:
     """
     graph, present = twin.spec.graph, twin.present[0]
     begun = {name for name, _, _ in present.started}
-    if (said := _of_the_disease(twin)) is not None:
+    if (said := of_the_disease(twin)) is not None:
         return said
     for treatment in graph.treatments:
         if treatment.name in begun:
@@ -64,7 +64,7 @@ def default_scenarios(twin: Twin) -> Pair | None:
     return None
 
 
-def _of_the_disease(twin: Twin) -> Pair | None:
+def of_the_disease(twin: Twin) -> Pair | None:
     """The scenarios that the disease names, if this patient can be given both."""
     reporting, present = twin.spec.reporting, twin.present[0]
     if reporting is None or not reporting.scenarios:

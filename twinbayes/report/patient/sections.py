@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import pandas as pd
-import xarray as xr
 
 from twinbayes.names import (
-    DAYS_PER_YEAR,
     MARKER_CURVE,
     NEEDS_REFIT,
     PATIENT,
-    QUALITY_ADJUSTED_TIME,
-    RMST,
     STATE_PROBABILITY,
     TIME,
     TRANSITION,
@@ -25,7 +20,6 @@ from twinbayes.report.figures.contrast import icon_array
 from twinbayes.report.figures.counts import expected_counts
 from twinbayes.report.figures.look import (
     duration_words,
-    interval_words,
     sentence,
     state_words,
     words,
@@ -41,8 +35,11 @@ from twinbayes.report.patient.notes import (
     cut_short,
     late_entry,
     never_started,
+    replaced_scenarios,
 )
 from twinbayes.report.patient.numbers import count_differences, numbers, time_in_states
+from twinbayes.report.patient.quality import months, quality, signed
+from twinbayes.report.patient.state_differences import state_differences, state_sentences
 from twinbayes.report.words import (
     NOT_FOR_USE,
     agreeing_people,
@@ -50,7 +47,6 @@ from twinbayes.report.words import (
     count_contrast_sentences,
     count_sentences,
     forecast_sentences,
-    scenario_words,
     uncertainty_sentences,
 )
 
@@ -72,7 +68,30 @@ def verdict(evidence: PatientEvidence) -> f.Block:
     return f.block(
         f.banner(fit.verdict.usable, _first(fit.verdict.reasons), simulated=simulated),
         f.pairs(known),
+        inputs(evidence),
     )
+
+
+def inputs(evidence: PatientEvidence) -> f.Block | None:
+    """Return what the model was told of this patient, to be held against the file; None of nobody.
+
+    Covariates with their units, as they were at the origin.
+    """
+    used = {s: None for column in evidence.twin.encoding.columns for s in column.sources}
+    if not used:
+        return None
+    row, variables = evidence.twin.cohort.covariates().iloc[0], evidence.twin.cohort.variables
+    unit = dict(zip(variables["name"], variables["unit"], strict=True))
+    told = {
+        words(name): "not known" if pd.isna(row[name]) else _with_unit(row[name], unit.get(name))
+        for name in used
+    }
+    return f.folded("What the model was told of this person", f.pairs(told))
+
+
+def _with_unit(value: object, unit: object) -> str:
+    said = f"{value:g}" if isinstance(value, int | float) else words(str(value))
+    return said if not isinstance(unit, str) or unit in ("", "1") else f"{said} {unit}"
 
 
 def _place(evidence: PatientEvidence) -> str:
@@ -102,13 +121,15 @@ def read_aloud(evidence: PatientEvidence) -> f.Block:
         sentences.append(
             " ".join(
                 contrast_sentences(
-                    evidence.contrast, *_names(evidence), evidence.living, evidence.main_horizon
+                    evidence.contrast, *evidence.names, evidence.living, evidence.main_horizon
                 )
             )
         )
+        sentences.append(" ".join(state_sentences(evidence)))
     if evidence.contrast is not None:
-        names, horizon = _names(evidence), evidence.main_horizon
-        sentences.append(" ".join(count_contrast_sentences(evidence.contrast, *names, horizon)))
+        horizon = evidence.main_horizon
+        told = count_contrast_sentences(evidence.contrast, *evidence.names, horizon)
+        sentences.append(" ".join(told))
     sentences = [text for text in sentences if text]
     sentences += uncertainty_sentences(
         simulated=simulated,
@@ -172,7 +193,7 @@ def contrast_pictures(evidence: PatientEvidence) -> tuple[Picture, ...]:
     """Return the difference over time and the hundred people; none without scenarios."""
     if evidence.contrast is None or evidence.under is None:
         return ()
-    name_a, name_b = _names(evidence)
+    name_a, name_b = evidence.names
     horizon = evidence.main_horizon
     at = {
         name: under[STATE_PROBABILITY].isel({PATIENT: 0}).sel({TIME: horizon}, method="nearest")
@@ -201,53 +222,26 @@ def contrast(evidence: PatientEvidence) -> f.Block:
             return f.not_provided("The model has no time-dependent treatment.")
         return f.not_provided("No treatment of the model can still start for this patient.")
     last = duration_words(float(evidence.contrast[TIME].values[-1]))
+    notes = (replaced_scenarios(evidence), *never_started(evidence))
     if not evidence.living.phrase:  # of survival the model says nothing
         return f.block(
             beyond_follow_up(evidence.contrast),
-            *never_started(evidence),
-            count_differences(evidence, *_names(evidence)),
+            *notes,
+            count_differences(evidence, *evidence.names),
         )
     return f.block(
         beyond_follow_up(evidence.contrast),
-        *never_started(evidence),
-        count_differences(evidence, *_names(evidence)),
+        *notes,
+        count_differences(evidence, *evidence.names),
         pictures[0],
         f.paragraph(
             f"Difference in mean time lived within {last}: "
-            f"{_months(evidence.contrast, 'rmst_difference', _signed)}; positive is "
-            f"longer under “{_names(evidence)[0]}”."
+            f"{months(evidence.contrast, 'rmst_difference', signed)}; positive is "
+            f"longer under “{evidence.names[0]}”."
         ),
         f.heading("A hundred people like this one"),
         *pictures[1:],
-    )
-
-
-def quality(evidence: PatientEvidence) -> f.Block:
-    """Return time lived, each day counted by its quality."""
-    found = evidence.quality
-    if found is None:
-        return f.not_provided("The model has no quality-of-life curve between two bounds.")
-    last = duration_words(float(found[TIME].values[-1]))
-    sentences = [
-        f"Of the {last} from now, {_months(found, RMST)} would be lived on average. With each "
-        f"day counted by its quality, that is {_months(found, QUALITY_ADJUSTED_TIME)}."
-    ]
-    if evidence.contrast is not None:
-        difference = _months(evidence.contrast, "quality_adjusted_time_difference", _signed)
-        sentences.append(
-            f"Difference in quality-adjusted time: {difference}; positive is more under "
-            f"“{_names(evidence)[0]}”."
-        )
-    return f.block(
-        beyond_follow_up(found),
-        *(f.paragraph(text) for text in sentences),
-        f.paragraph(
-            f"What a day counts: {words(found.attrs['quality'])}. This is the quality of the "
-            "living: days dead count 0, and no score is guessed for them. Its curve turns with "
-            "what has happened so far and with the treatments that are compared, not with what "
-            "may come by itself, such as a relapse.",
-            "note",
-        ),
+        state_differences(evidence, *evidence.names),
     )
 
 
@@ -300,8 +294,10 @@ def rests_on(evidence: PatientEvidence) -> f.Block:
         ),
         f.paragraph(
             "Borrowed: how much narrower the interval of the subgroup's level became by looking at "
-            "the other subgroups and the prior. Unknown inputs are filled in by their distribution "
-            "given what is known, and widen the intervals.",
+            "the other subgroups and the prior. That is another question than the shares above, "
+            "which say whose data the hazard of this patient moves with, covariates and treatment "
+            "among it: a share may be below 0, where data pull the other way. Unknown inputs are "
+            "filled in by their distribution given what is known, and widen the intervals.",
             "note",
         ),
     )
@@ -368,32 +364,7 @@ def _seen_later(evidence: PatientEvidence) -> str:
     )
 
 
-def _names(evidence: PatientEvidence) -> tuple[str, str]:
-    a, b = (scenario_words(s, evidence.present.day) for s in evidence.scenarios or ())
-    if a == b:  # days that differ by less than such words tell
-        a, b = (words(s.label) for s in evidence.scenarios or ())
-    return a, b
-
-
 def _first(reasons: tuple[str, ...], most: int = 3) -> tuple[str, ...]:
     """The first reasons; the review of the fit has them all."""
     rest = len(reasons) - most
     return reasons if rest <= 0 else (*reasons[:most], f"and {rest} more: see the model review")
-
-
-def _plain(value: float) -> str:
-    return f"{value:.1f}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
-
-
-def _months(found: xr.Dataset, name: str, write: Callable[[float], str] = _plain) -> str:
-    """A number of days of the one patient in months, with its interval."""
-    one = found.isel({PATIENT: 0})
-    mean, low, high = (
-        write(float(one[f"{name}{side}"]) * 12 / DAYS_PER_YEAR) for side in ("", "_lower", "_upper")
-    )
-    label = interval_words(found.attrs["interval_probability"], found.attrs["interval_kind"])
-    return f"{mean} months ({label} {low} to {high})"

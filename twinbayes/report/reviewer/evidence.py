@@ -109,6 +109,12 @@ class ReviewEvidence:
         Attribute → why it could not be computed.
     handed_in
         Those of the checks that were handed in; pictures are drawn of the others alone.
+
+    Examples
+    --------
+    >>> evidence = collect(fit)  # doctest: +SKIP
+    >>> evidence.horizons, evidence.handed_in  # doctest: +SKIP
+    ((365.25, 1095.75, 1826.25), ())
     """
 
     fit: Fit
@@ -195,6 +201,7 @@ def collect(
     --------
     >>> evidence = collect(fit)  # doctest: +SKIP
     >>> [check.name for check in evidence.of("calibration")]  # doctest: +SKIP
+    ['state-occupation calibration']
     """
     if not is_number(interval) or not 0.0 < interval < 1.0:
         raise OptionError(f"interval must be a probability between 0 and 1, not {told(interval)}.")

@@ -140,7 +140,15 @@ def write_effects(path: str | os.PathLike[str], effects: Iterable[xr.Dataset]) -
 
     Examples
     --------
-    >>> write_effects("effects.nc", [treatment_effect(fit, asked)]).name  # doctest: +SKIP
+    >>> asked = Estimand.starting(
+    ...     "allogeneic_transplant",
+    ...     landmark=120,
+    ...     states=("remission",),
+    ...     times=365.25,
+    ...     subgroups=("aml_inv3", "early_t_precursor"),
+    ... )
+    >>> effect = treatment_effect(fit, asked)  # doctest: +SKIP
+    >>> write_effects("effects.nc", [effect]).name  # doctest: +SKIP
     'effects.nc'
     """
     records = [_nested(publishable_effect(effect).to_dict(), _plain) for effect in effects]
@@ -157,7 +165,16 @@ def read_effects(path: str | os.PathLike[str]) -> tuple[xr.Dataset, ...]:
 
     Examples
     --------
-    >>> read_effects("effects.nc")[0].attrs["estimand"]  # doctest: +SKIP
+    >>> asked = Estimand.starting(
+    ...     "allogeneic_transplant",
+    ...     landmark=120,
+    ...     states=("remission",),
+    ...     times=365.25,
+    ...     subgroups=("aml_inv3", "early_t_precursor"),
+    ... )
+    >>> path = write_effects("effects.nc", [treatment_effect(fit, asked)])  # doctest: +SKIP
+    >>> read_effects(path)[0].attrs["summary"]  # doctest: +SKIP
+    'risk_difference'
     """
     if path == "":
         return ()

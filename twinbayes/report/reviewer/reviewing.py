@@ -71,7 +71,8 @@ def review(
 
     Examples
     --------
-    >>> tb.review(fit, "review.html")  # doctest: +SKIP
+    >>> tb.review(fit, "review.html").name  # doctest: +SKIP
+    'review.html'
     """
     if not isinstance(cast(object, fit), Fit | AggregateFit | ModelFit):
         raise OptionError(

@@ -55,6 +55,17 @@ class CohortStudy:
         The quantities, such as the survival at two years of each subgroup.
     rarest, discordant
         Those of them that are about the rarest and the discordant subgroup.
+
+    Examples
+    --------
+    >>> def simulate(seed):
+    ...     return tb.datasets.simulated_registry(seed), {"survival at 1 year": 0.6}
+    >>> def extract(fit):
+    ...     survival = patient_survival(fit, fit.cohort.patient_ids[:2], [365.25])
+    ...     return {"survival at 1 year": survival.mean(("patient", "time"))}
+    >>> study = CohortStudy(simulate=simulate, extract=extract, labels=("survival at 1 year",))
+    >>> study.extract(fit)["survival at 1 year"].dims
+    ('chain', 'draw')
     """
 
     simulate: SimulateCohort

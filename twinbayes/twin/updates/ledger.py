@@ -46,7 +46,12 @@ class Ledger:
 
     Examples
     --------
-    >>> Ledger.begin("updates.jsonl").append(twin.update(visits))  # doctest: +SKIP
+    >>> who = fit.cohort.patient_ids[0]
+    >>> visits = fit.cohort.visits.query("patient_id == @who and 20 < day <= 60")
+    >>> twin = fit.twin(who, at=20)
+    >>> record = Ledger.begin("updates.jsonl").append(twin.update(visits))
+    >>> len(Ledger("updates.jsonl").records())
+    1
     """
 
     path: Path
@@ -66,7 +71,8 @@ class Ledger:
         Examples
         --------
         >>> ledger = Ledger.begin("updates.jsonl")
-        >>> ledger.append(twin.update(visits))  # doctest: +SKIP
+        >>> ledger.records()
+        []
         """
         ledger = cls(path)
         there = [p.name for p in ledger._files if os.path.lexists(p)]

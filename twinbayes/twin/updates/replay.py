@@ -214,7 +214,11 @@ def replay(fit: Fit, cohort: Cohort, records: Sequence[Mapping[str, Any]]) -> li
 
     Examples
     --------
-    >>> replay(fit, cohort, Ledger("updates.jsonl").records())  # doctest: +SKIP
+    >>> who = fit.cohort.patient_ids[0]
+    >>> visits = fit.cohort.visits.query("patient_id == @who and 20 < day <= 60")
+    >>> twin = fit.twin(who, at=20)
+    >>> record = Ledger.begin("updates.jsonl").append(twin.update(visits))
+    >>> replay(fit, fit.cohort, Ledger("updates.jsonl").records())
     []
     """
     problems: list[str] = []

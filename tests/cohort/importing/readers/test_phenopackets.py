@@ -18,6 +18,7 @@ import twinbayes as tb
 from clinical_cohort import few_patients
 from refusals import alternating, refused
 from twinbayes.cohort import Cohort
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped
 from twinbayes.cohort.importing.readers.clinical_json.times import (
     Clocks,
     age_days,
@@ -118,7 +119,7 @@ def test_doses_regimens_and_radiation_are_rows_of_actions(pristine: str, tmp_pat
     from twinbayes.cohort.importing.rules import import_faults
 
     (tmp_path / "one.json").write_text(json.dumps(one))
-    tables, _ = read_source(tmp_path / "one.json", None, None, import_faults())
+    tables, _ = read_source(tmp_path / "one.json", None, Unmapped(), import_faults())
     actions = next(table for table in tables if table.name == "actions")
     rows = [dict(zip(actions.header, row, strict=True)) for row in actions.rows]
     assert [row["kind"] for row in rows] == ["treatment", "treatment", "regimen", "radiation"]

@@ -10,16 +10,25 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from twinbayes.cohort.contract.faults import Faults
-from twinbayes.cohort.importing.cells.dates import DAYS, days_between, looks_like_date, moment
+from twinbayes.cohort.importing.cells.dates import (
+    DAYS,
+    Horizon,
+    days_between,
+    looks_like_date,
+    moment,
+    moved,
+)
 from twinbayes.cohort.importing.cells.lookups import Lookup
 from twinbayes.cohort.importing.cells.units import Conversion, conversion
 from twinbayes.cohort.importing.cells.values import (
     Measured,
     Problem,
+    Substituted,
     is_limit,
     measured,
     number,
     spelt,
+    substituted,
 )
 from twinbayes.cohort.importing.mapping.description import Cell, MappingFile, Words
 from twinbayes.cohort.importing.source import SourceTable
@@ -43,12 +52,14 @@ class Rows:
         mapping: MappingFile,
         faults: Faults,
         usage: Usage,
+        horizon: Horizon,
         people: Words = (),
         others: Mapping[str, Lookup] = MappingProxyType({}),
     ) -> None:
         self.table = table
         self._people, self._others = people, others
         self._mapping, self._faults, self._usage = mapping, faults, usage
+        self._horizon = horizon
         self._taken: Sequence[int] = range(len(table.rows))
         self._spoilt: defaultdict[str | None, set[int]] = defaultdict(set)
 
@@ -96,7 +107,7 @@ class Rows:
 
     def at(self, positions: Sequence[int]) -> Rows:
         """Some of the rows taken, by position among them."""
-        some = Rows(self.table, self._mapping, self._faults, self._usage)
+        some = Rows(self.table, self._mapping, self._faults, self._usage, self._horizon)
         some._taken = [self._taken[k] for k in positions]
         some._spoilt = self._spoilt
         return some
@@ -124,12 +135,24 @@ class Rows:
         """Cells as numbers, None where missing."""
 
         def judge(given: object, value: Any) -> object:
+            decimal = self._decimal(cell, given)
             if is_limit(value):
-                return Problem("limit-misplaced", "the cell is a limit, not a value")
-            found = number(value, self._decimal(cell, given))
+                problem = Problem("limit-misplaced", "the cell is a limit, not a value")
+                return substituted(value, cell.limits, decimal) or problem
+            found = number(value, decimal)
             return _no_number(value) if found is None else _converted(found, conversion)
 
-        return self._judged(cell, judge)
+        found = self._judged(cell, judge)
+        if cell.limits is None:
+            return found
+        column, used = self.header_of(cell) or "", self._usage.substituted
+        for row, one in zip(self.numbers, found, strict=True):
+            if isinstance(one, Substituted):
+                used[self.table.name, column, one].add(row)
+        return [
+            _converted(one.number, conversion) if isinstance(one, Substituted) else one
+            for one in found
+        ]
 
     def measured(self, cell: Cell, conversion: Conversion | None = None) -> list[Measured | None]:
         """Cells as numbers or limits, None where missing."""
@@ -149,7 +172,7 @@ class Rows:
 
         def judge(given: object, value: Any) -> object:
             found = moment(value, form)
-            return problem if found is None else found
+            return problem if found is None else self._horizon.passed(found) or found
 
         return self._judged(cell, judge, dates=True)
 
@@ -161,11 +184,31 @@ class Rows:
                 column = self.header_of(cell)
                 self._faults.add(unit.rule, self.table.name, unit.text, column=column)
                 return [None] * len(self)
-            return self.number(cell, unit)
+            days = self.number(cell, unit)
+            self._judge_days(cell, days, origins, 0.0 if unit is None else unit.of(1.0))
+            return days
         return [
             None if at is None or origin is None else days_between(origin, at)
             for at, origin in zip(self.moments(cell), origins, strict=True)
         ]
+
+    def _judge_days(
+        self,
+        cell: Cell,
+        days: Sequence[float | None],
+        origins: Sequence[int | None],
+        rounded: float,
+    ) -> None:
+        """Note numbers of days that lead past the horizon, whatever they were rounded by."""
+        late: defaultdict[Problem, list[int]] = defaultdict(list)
+        for k, (day, origin) in enumerate(zip(days, origins, strict=True)):
+            if day is not None and origin is not None:
+                problem = self._horizon.passed(moved(origin, day - rounded))
+                if problem is not None:
+                    late[problem].append(k)
+        for problem, rows in late.items():
+            self.note(problem.rule, problem.text, rows, cell, [cell])
+            self._spoilt[self.header_of(cell)].update(self.numbers[k] for k in rows)
 
     def note(
         self,
@@ -225,7 +268,7 @@ class Rows:
             if meant:
                 if value in meant or label in meant:
                     value = meant[value] if value in meant else meant[str(label)]
-                elif value not in kept:
+                elif value not in kept and not (cell.limits and is_limit(value)):
                     return Problem(
                         "value-unmapped", "the mapping does not say what the value means"
                     )
@@ -269,7 +312,7 @@ class Rows:
         own = self._position(self._people)
         if lookup is None or own is None:
             return None, nothing, {}
-        there = Rows(lookup.table, self._mapping, self._faults, self._usage)
+        there = Rows(lookup.table, self._mapping, self._faults, self._usage, self._horizon)
         found = lookup.rows_of(cell, there._position, self._people)
         ordered = cell.first or cell.last
         order = None if ordered is None else there._position((ordered,))

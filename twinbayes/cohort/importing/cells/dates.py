@@ -1,16 +1,21 @@
-"""Calendar dates as numbers of days, and nothing else of them."""
+"""Calendar dates as numbers of days, and nothing else of them; the last day that they may be of."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
+
+from twinbayes.cohort.importing.cells.values import Problem
 
 #: Stands for a format where the cell holds a number of days.
 DAYS: Final = "days"
 _DIRECTIVE: Final = re.compile(r"%(.?)")
 _KNOWN: Final = frozenset("dmYyHMS")
 _LONGEST: Final = 40  # characters of a date
+_ISO: Final = "%Y-%m-%d"
+_FIRST_ZONE: Final = timezone(timedelta(hours=14))  # a day begins there before it does elsewhere
 _SECONDS: Final = 86_400
 _HALF: Final = 500_000  # microseconds
 _EPOCH: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -67,9 +72,63 @@ def moment(cell: object, form: str) -> int | None:
     return since.days * _SECONDS + since.seconds + (since.microseconds >= _HALF)
 
 
+def day_of(text: str) -> date | None:
+    """The day that text such as ``2024-12-31`` names, or None."""
+    at = moment(text, _ISO)
+    return None if at is None else (_EPOCH + timedelta(seconds=at)).date()
+
+
+def latest_day() -> date:
+    """The latest day that has begun anywhere on earth, by the clock of this machine."""
+    return datetime.now(_FIRST_ZONE).date()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Horizon:
+    """The last days that dates of a source may be of.
+
+    Attributes
+    ----------
+    today
+        The day of the import: what is dated later cannot have happened.
+    cutoff
+        The day of the export, where it is declared: later, nothing was known yet.
+    """
+
+    today: date
+    cutoff: date | None = None
+
+    def passed(self, at: float) -> Problem | None:
+        """What is wrong with a moment, in seconds since the beginning of the calendar, if anything.
+
+        Examples
+        --------
+        >>> horizon = Horizon(today=date(2024, 6, 1), cutoff=date(2023, 12, 31))
+        >>> [p and p.rule for p in map(horizon.passed, map(_end, (horizon.today, horizon.cutoff)))]
+        ['date-in-the-future', 'after-data-cutoff']
+        >>> horizon.passed(_end(date(2023, 12, 31)) - 1) is None
+        True
+        """
+        if at >= _end(self.today):
+            return Problem("date-in-the-future", "the date is after the day of the import")
+        if self.cutoff is not None and at >= _end(self.cutoff):
+            return Problem("after-data-cutoff", "the date is after data_cutoff of the mapping")
+        return None
+
+
+def _end(day: date) -> int:
+    """The moment at which a day is over."""
+    return day.toordinal() * _SECONDS
+
+
 def days_between(start: int, end: int) -> float:
     """Days from one moment to another, exact to the last digit."""
     return (end - start) / _SECONDS
+
+
+def moved(start: int, days: float) -> float:
+    """The moment a number of days after another."""
+    return start + days * _SECONDS
 
 
 def looks_like_date(text: str) -> bool:

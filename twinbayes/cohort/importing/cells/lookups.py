@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from twinbayes.cohort.importing.cells.dates import DAYS, moment
+from twinbayes.cohort.importing.cells.dates import DAYS, Horizon, moment
 from twinbayes.cohort.importing.cells.values import Problem, number, spelt
 from twinbayes.cohort.importing.mapping.description import Cell, MappingFile, Words
 from twinbayes.cohort.importing.source import SourceTable
@@ -15,6 +15,7 @@ from twinbayes.cohort.importing.usage import Usage
 
 _SEVERAL: Final = "rows of the patient say different things"
 _ORDER: Final = "cells that order rows of the patient are neither all dates nor all numbers"
+_DATE: Final = "date"
 _NO_ORDER: Final = "no row of the patient has a cell to order it by"
 
 
@@ -24,6 +25,7 @@ class Lookup:
 
     table: SourceTable
     usage: Usage
+    horizon: Horizon
     _index: dict[int, dict[str, list[int]]] = field(default_factory=dict)
 
     def rows_of(
@@ -87,6 +89,9 @@ class Lookup:
                 return Problem("lookup-order", _NO_ORDER)
             if len({kind for kind, _ in known}) > 1:
                 return Problem("lookup-order", _ORDER)
+            for problem in (self.horizon.passed(at) for kind, at in known if kind == _DATE):
+                if problem is not None:
+                    return problem
             best = max(known) if last else min(known)
             rows = [row for row, rank in zip(rows, ranks, strict=True) if rank == best]
         said = {spelt(self.table.rows[row][value]) for row in rows}
@@ -99,7 +104,7 @@ def _rank(cell: object, mapping: MappingFile) -> tuple[str, float] | None:
     """Where a row stands in the order of a column: among dates, or among numbers."""
     value = spelt(cell)
     if (at := moment(value, mapping.dates or DAYS)) is not None:
-        return "date", float(at)
+        return _DATE, float(at)
     mark = mapping.decimal if isinstance(cell, str) else "."
     found = number(value, mark) if isinstance(value, str) else None
     return None if found is None else ("number", found)

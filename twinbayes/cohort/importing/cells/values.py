@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -16,6 +18,7 @@ _NUMBER: Final = {
 _LIMIT: Final = re.compile(r"([<>≤≥])(=?)\s{0,8}")
 _LONGEST: Final = 60  # characters of a number
 _SIDES: Final = {"<": "left", "≤": "left", ">": "right", "≥": "right"}
+_BELOW: Final = {"half": 0.5, "root-two": math.sqrt(0.5), "bound": 1.0}
 _WHOLE: Final = 2.0**53
 
 
@@ -24,6 +27,13 @@ class Measured(NamedTuple):
 
     number: float
     censored: str
+
+
+class Substituted(NamedTuple):
+    """The number that stands for a limit, and the limit as it is written."""
+
+    number: float
+    limit: str
 
 
 class Problem(NamedTuple):
@@ -82,3 +92,21 @@ def measured(text: str, decimal: str) -> Measured | None:
 def is_limit(text: str) -> bool:
     """Whether text begins as a limit."""
     return text[:1] in _SIDES
+
+
+def substituted(
+    text: str, limits: str | Mapping[str, float] | None, decimal: str
+) -> Substituted | None:
+    """The number that stands for a limit as the mapping says, or None if it says nothing of it.
+
+    Examples
+    --------
+    >>> substituted("<5", "half", "."), substituted(">5", "half", ".")
+    (Substituted(number=2.5, limit='<5'), None)
+    """
+    if isinstance(limits, Mapping):
+        return Substituted(limits[text], text) if text in limits else None
+    found = measured(text, decimal)
+    if limits is None or found is None or (found.censored != "left" and limits != "bound"):
+        return None
+    return Substituted(_BELOW[limits] * found.number, text)

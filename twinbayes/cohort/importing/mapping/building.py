@@ -6,8 +6,10 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from datetime import date, datetime
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
+from twinbayes.cohort.importing.cells.dates import day_of
 from twinbayes.cohort.importing.mapping.description import Cell, Scalar, Words
 from twinbayes.errors import is_number
 from twinbayes.spelling import nearest
@@ -74,13 +76,14 @@ def build(hint: Any, value: Any, place: Place, noted: Noted) -> Any:
         if type(None) in options:
             return None
         return noted.add(place, "value-kind", "there is no value")
+    keyed = any(get_origin(option) is Mapping for option in options) and isinstance(value, Mapping)
     for option in options:
         origin = get_origin(option)
         if origin is tuple:
             return _parts(get_args(option)[0], value, place, noted)
         if origin is Mapping:
             return _mapping(get_args(option)[1], value, place, noted)
-        if origin is Literal:
+        if origin is Literal and not keyed:
             return _one_of(get_args(option), value, place, noted)
         if option is Cell and isinstance(value, str | list):
             return build_record(Cell, {"column": value}, place, noted)
@@ -161,13 +164,18 @@ def _scalar(value: Any, place: Place, noted: Noted) -> Any:
 
 
 def _plain(options: tuple[Any, ...], value: Any, place: Place, noted: Noted) -> Any:
-    """Text, a number, or true or false."""
+    """Text, a number, a day, or true or false."""
     if str in options and isinstance(value, str) and value.strip():
         return value
     if bool in options and isinstance(value, bool):
         return value
     if float in options and is_number(value) and math.isfinite(value):
         return float(value)
-    words = {str: "text", bool: "true or false", float: "a number"}
+    if date in options:
+        day = day_of(value) if isinstance(value, str) else value
+        if isinstance(day, date) and not isinstance(day, datetime):
+            return day
+    words = {date: "a day such as 2024-12-31", str: "text", bool: "true or false"}
+    words[float] = "a number"
     expected = " or ".join(word for t, word in words.items() if t in options)
     return noted.add(place, "value-kind", f"expected {expected}, not {shown(value)}")

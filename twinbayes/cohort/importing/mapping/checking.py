@@ -8,6 +8,7 @@ from typing import Final
 
 from twinbayes import names
 from twinbayes.cohort.importing.cells.dates import DAYS, is_date_format
+from twinbayes.cohort.importing.cells.values import is_limit, measured
 from twinbayes.cohort.importing.mapping.building import Noted, Place, known_as
 from twinbayes.cohort.importing.mapping.description import (
     VARIABLE,
@@ -38,6 +39,7 @@ FIXED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 OPEN: Final = (names.PATIENTS, names.GENOMICS)
 AGE: Final = "age_years"
+_DOSE: Final = "dose"
 _LONG: Final = (names.PATIENT_ID, VARIABLE, names.VISIT_VALUE)
 _CONCEPT: Final = re.compile(r"[0-9]{1,18}")
 _READERS: Final = "twinbayes.cohort.importing.readers"
@@ -270,6 +272,7 @@ def _check_cell(mapping: MappingFile, cell: Cell, place: Place, noted: Noted) ->
     if cell.unit is not None and not (day and form in (None, DAYS)):
         _check_unit(mapping, where, place, noted)
     _check_lookup(cell, str(place[1]), where, place, noted)
+    _check_limits(mapping, cell, str(place[1]), where, (*place, "limits"), noted)
     return form not in (None, DAYS)
 
 
@@ -288,6 +291,25 @@ def _check_lookup(
     if not one_a_patient or where[-1] == names.PATIENT_ID:
         text = "only columns of one row a patient are looked up in other tables"
         noted.add((*place, "table"), "contradiction", text)
+
+
+def _check_limits(
+    mapping: MappingFile, cell: Cell, table: str, where: tuple[str, ...], place: Place, noted: Noted
+) -> None:
+    """Numbers stand for limits of what is a number, and of which limits are not kept."""
+    if cell.limits is None:
+        return
+    name = where[-1]
+    variable = mapping.variables.get(name)
+    known = name == names.VISIT_VALUE or (variable is not None and not variable.levels)
+    of_patients = table in OPEN and known and cell.date is None
+    if not of_patients and not (table == names.TREATMENTS and name == _DOSE):
+        text = "only covariates that are numbers, and doses, have limits that numbers stand for"
+        noted.add(place, "contradiction", text + "; those of visits stay limits" * (not known))
+    if isinstance(cell.limits, Mapping):
+        for limit in cell.limits:
+            if not is_limit(limit) or not (measured(limit, ".") or measured(limit, ",")):
+                noted.add((*place, limit), "value-kind", "it is no limit such as '<5'")
 
 
 def _check_unit(mapping: MappingFile, where: tuple[str, ...], place: Place, noted: Noted) -> None:

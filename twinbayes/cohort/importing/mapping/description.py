@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -17,7 +18,10 @@ VARIABLE: Final = "variable"
 type Words = tuple[str, ...]
 #: Text or a number as it stands in the file.
 type Scalar = str | float | None
+#: What stands for a limit of quantification: half of it, it over the root of two, or itself.
+type Substitution = Literal["half", "root-two", "bound"]
 type Decimal = Literal[".", ","]
+type Encoding = Literal["utf-8", "utf-16", "cp1252", "latin-1"]
 type TableName = Literal["patients", "genomics", "visits", "treatments"]
 
 
@@ -43,6 +47,13 @@ class Cell:
     values: Mapping[str, Scalar] = field(
         default_factory=_nothing,
         metadata=_says("What stands in the cell: what it means (null: missing)."),
+    )
+    limits: Substitution | Mapping[str, float] | None = field(
+        default=None,
+        metadata=_says(
+            "What stands for a value below the limit of quantification, such as '<5': half of the "
+            "limit, the limit over the root of two, the limit (bound), or a number for each cell."
+        ),
     )
     date: str | None = field(
         default=None, metadata=_says("Format of calendar dates, such as '%d/%m/%Y'.")
@@ -271,9 +282,7 @@ class MappingFile:
         default=(),
         metadata=_says("View definitions of SQL on FHIR beside this file, for FHIR."),
     )
-    encoding: Literal["utf-8", "utf-16", "cp1252", "latin-1"] = field(
-        default="utf-8", metadata=_says("Of text files.")
-    )
+    encoding: Encoding = field(default="utf-8", metadata=_says("Of text files."))
     delimiter: Literal[",", ";", "\t", "|"] | None = field(
         default=None, metadata=_says("Default: by the header.")
     )
@@ -281,6 +290,10 @@ class MappingFile:
     dates: str | None = field(
         default=None,
         metadata=_says("Format of dates; with it every day is a date, unless it says date: days."),
+    )
+    data_cutoff: date | None = field(
+        default=None,
+        metadata=_says("Day of the export, such as 2024-12-31: a later date is refused."),
     )
     missing: Words = field(
         default=(), metadata=_says("Codes for a missing value, beside blank cells.")

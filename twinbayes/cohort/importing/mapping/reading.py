@@ -48,8 +48,12 @@ def read_mapping(path: str | Path) -> ReadMapping:
 
     Examples
     --------
-    >>> read_mapping("map.yaml").mapping.name  # doctest: +SKIP
-    'my_registry'
+    >>> table = {"id": [1, 2], "diagnosis": ["aml", "apl"], "status": ["dead", "alive"]}
+    >>> pd.DataFrame(table | {"last_contact": [310, 505]}).to_csv("export.csv", index=False)
+    >>> from pathlib import Path
+    >>> size = Path("map.yaml").write_text(tb.propose_mapping("export.csv"))
+    >>> read_mapping("map.yaml").mapping.name
+    'export'
     """
     path = Path(path)
     faults = import_faults("The mapping is refused", "Rows are its lines.")

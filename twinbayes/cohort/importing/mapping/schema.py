@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from datetime import date
 from typing import Any, Final, Literal, get_args, get_origin
 
 from twinbayes.cohort.importing.mapping.building import fields_of, is_needed, options_of
 from twinbayes.cohort.importing.mapping.description import Cell, MappingFile, Scalar, Words
 
-_SCALARS: Final[Mapping[type[Any], str]] = {str: "string", bool: "boolean", float: "number"}
+_SCALARS: Final[Mapping[type[Any], str]] = {
+    str: "string", date: "string", bool: "boolean", float: "number",
+}  # fmt: skip
 _CELL: Final = "cell"
 
 

@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinbayes import names
+from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.finding import place_of, read_source, reader_of
 from twinbayes.cohort.importing.mapping.description import SCHEMA
+from twinbayes.cohort.importing.mapping.unmapped import ENCODINGS, Unmapped
 from twinbayes.cohort.importing.proposing.headers import (
     BIRTH,
     DATE,
+    IGNORED,
     ORIGIN,
     PATIENT,
     UNTOLD,
     WORDS,
     folded_header,
+    given,
+    is_kind,
     meaning_of,
     name_of,
     unit_of,
@@ -30,51 +35,96 @@ from twinbayes.cohort.importing.proposing.standards import (
     looked_up,
     units_of,
 )
+from twinbayes.cohort.importing.proposing.unmatched import unmatched
 from twinbayes.cohort.importing.rules import import_faults
 from twinbayes.cohort.importing.source import SourceTable
 from twinbayes.documents import yaml_text
+from twinbayes.errors import OptionError, require_known
 
 _HEAD: Final = (
     "# Drafted from headers and cells. Check every line: what {untold!r} stands for could not be "
     "told,\n# units and ranges of variables are yours to add. docs/import.md explains the keys.\n"
 )
+_UTF_8: Final = "utf-8"
+_DATED: Final = (ORIGIN, BIRTH, "death", "last_contact")
 _TREATED: Final = ("start_day", "stop_day", "dose", "line", "treatment")
 
 
-def propose_mapping(source: str | Path) -> str:
+def propose_mapping(source: str | Path, *, encoding: str | None = None) -> str:
     """Draft a mapping from the headers and cells of a source.
 
     Parameters
     ----------
     source
         As of `import_cohort`.
+    encoding
+        Of its text files: ``utf-8``, ``utf-16``, ``cp1252`` or ``latin-1``; default: what they look
+        like. Where it is not UTF-8, the mapping declares it.
 
     Returns
     -------
     str
         The mapping as YAML, to be written into a file and checked by a person. Categories stand in
-        it as they do in the source: keep it where the source may be.
+        it as they do in the source: keep it where the source may be. Columns that it does not read
+        stand below it as comments, with what their cells look like.
 
     Raises
     ------
     CohortError
-        If a file of the source cannot be read.
+        If a file of the source cannot be read, or its text files are in several encodings.
+    OptionError
+        If the encoding is unknown, or the source has no text files.
 
     Examples
     --------
-    >>> print(propose_mapping("export"))  # doctest: +SKIP
+    >>> table = {"id": [1, 2], "diagnosis": ["aml", "apl"], "status": ["dead", "alive"]}
+    >>> pd.DataFrame(table | {"last_contact": [310, 505]}).to_csv("export.csv", index=False)
+    >>> print(tb.propose_mapping("export.csv"))
+    #...
+    schema: twinbayes/mapping/v1
+    name: export
+    ...
+        columns:
+          patient_id: id
+          subgroup: diagnosis
+    ...
     """
     place, faults = place_of(source), import_faults("The source is refused")
     reader = reader_of(place, None, faults)
-    tables = [] if reader is None else read_source(place, None, None, faults)[0]
+    if encoding is not None:
+        require_known(encoding, ENCODINGS, "encoding")
+    known = Unmapped(encoding=encoding)
+    tables = [] if reader is None else read_source(place, None, known, faults)[0]
+    declared = _encoding(known, faults)
     faults.raise_if_any()
     name = "database" if isinstance(place, str) else place.resolve().stem
     name = folded_header(name) or "registry"
     if reader is not None and reader.drafts is not None:
-        drafted = reader.drafts(tables, name)
+        drafted, rest = reader.drafts(tables, name), ""
     else:
-        drafted = _Draft(name=name, tables=[_Looked.at(table) for table in tables]).mapping()
-    return _HEAD.format(untold=UNTOLD) + yaml_text(drafted)
+        looked = [_Looked.at(table) for table in tables]
+        drafted = _Draft(name=name, tables=looked).mapping()
+        own = [(one.table, one.kinds) for one in looked if not one.table.meanings]
+        rest = unmatched(own, drafted["tables"])
+    if declared is not None:
+        first = ("schema", "name", "simulated")
+        head = {key: drafted[key] for key in first} | {"encoding": declared}
+        drafted = head | {key: part for key, part in drafted.items() if key not in first}
+    return _HEAD.format(untold=UNTOLD) + yaml_text(drafted) + rest
+
+
+def _encoding(known: Unmapped, faults: Faults) -> str | None:
+    """The encoding to be declared of text files, if it is not UTF-8; one for all of them."""
+    needed = known.needed()
+    if known.encoding is not None and not needed:
+        raise OptionError("encoding: the source has no text files that it could be of.")
+    if len(set(needed.values())) > 1:
+        for name, found in needed.items():
+            if found != _UTF_8:
+                problem = f"it looks like {found.upper()}, and other files do not"
+                faults.add("source-encoding", name, problem)
+        return None
+    return next((found for found in needed.values() if found != _UTF_8), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +134,35 @@ class _Looked:
     table: SourceTable
     kinds: Mapping[str, Kind]
     meant: Mapping[str, str]
+    known: frozenset[str]
 
     @classmethod
     def at(cls, table: SourceTable) -> _Looked:
         named = [(k, name) for k, name in enumerate(table.header) if name]
         kinds = {name: kind_of(table, k) for k, name in reversed(named)}
         meant: dict[str, str] = {}
+        known: set[str] = set()
         for _, name in named:
-            if (meaning := table.meanings.get(name) or meaning_of(name)) is not None:
+            meaning = table.meanings.get(name) or meaning_of(name)
+            if meaning in _DATED and kinds[name].what in ("category", "text"):
+                meaning = IGNORED  # whether, and not when
+            if meaning is not None:
                 meant.setdefault(meaning, name)
-        return cls(table, kinds, meant)
+                known.add(name)
+        kind = next((name for _, name in named if is_kind(name)), None)
+        if kind is not None and kinds[kind].what == "category" and "subgroup" not in meant:
+            meant["subgroup"] = kind
+            known.add(kind)
+        return cls(table, kinds, meant, frozenset(known))
 
     def rest(self) -> list[str]:
         """Columns of no known meaning that hold anything; standards leave none."""
         if self.table.meanings:
             return []
-        known = set(self.meant.values())
         return [
             name
             for name in dict.fromkeys(self.table.header)
-            if name and name not in known and self.kinds[name].what != "blank"
+            if name and name not in self.known and self.kinds[name].what != "blank"
         ]
 
 
@@ -128,8 +187,9 @@ class _Draft:
         people = self._people()
         parts: dict[str, Any] = {names.PATIENTS: {}, names.VISITS: [], names.EVENTS: []}
         parts[names.TREATMENTS] = []
+        alone = self.tables[0].table.name if len(self.tables) == 1 else UNTOLD
         if people is None:
-            parts[names.PATIENTS] = {"table": UNTOLD, "columns": {PATIENT: UNTOLD}}
+            parts[names.PATIENTS] = {"table": alone, "columns": {PATIENT: UNTOLD}}
         else:
             self._add_people(people, parts)
         for looked in self.tables:
@@ -137,7 +197,7 @@ class _Draft:
                 self._add_linked(looked, parts)
         if not parts[names.EVENTS]:
             parts[names.EVENTS] = [{
-                "table": UNTOLD if people is None else people.table.name,
+                "table": alone if people is None else people.table.name,
                 "columns": {PATIENT: UNTOLD},
                 "closing": {"vital_status": UNTOLD, "death": UNTOLD, "last_contact": UNTOLD},
             }]  # fmt: skip
@@ -179,8 +239,9 @@ class _Draft:
         if column is not None and looked.kinds[column].what != "blank":
             columns["age_years"] = self._cell(looked, column, born="age_years" not in meant)
             self._declare("age_years", names.PATIENTS, unit="a")
-        dates = {}
-        for column in looked.rest():
+        dates: dict[str, Any] = {}
+        told = self._treated(looked, parts)
+        for column in (name for name in looked.rest() if name not in told):
             kind = looked.kinds[column]
             if kind.what == "date":
                 dates[name_of(column, self.taken, event=True)] = self._cell(looked, column)
@@ -206,6 +267,27 @@ class _Draft:
             own |= {"events": dates} if dates else {}
             own |= {"closing": closing} if closing else {}
             parts[names.EVENTS].append(own)
+
+    def _treated(self, looked: _Looked, parts: dict[str, Any]) -> set[str]:
+        """Columns with the first and last days of treatments, which become a part of their own."""
+        found: dict[str, dict[str, str]] = {}
+        for column in looked.rest():
+            said = given(column) if looked.kinds[column].what == "date" else None
+            if said is not None:
+                found.setdefault(said[1], {}).setdefault(said[0], column)
+        begun = {name: own for name, own in found.items() if "start_day" in own}
+        if not begun:
+            return set()
+        part: dict[str, Any] = {"table": looked.table.name}
+        part["columns"] = {PATIENT: looked.meant[PATIENT]}
+        part["treatments"] = {}
+        for name, own in begun.items():
+            treatment = name_of(name, self.taken)
+            cells = {key: self._cell(looked, column) for key, column in own.items()}
+            part["treatments"][treatment] = cells
+            self._declare(treatment, names.TREATMENTS)
+        parts[names.TREATMENTS].append(part)
+        return {column for own in begun.values() for column in own.values()}
 
     def _elsewhere(self, meaning: str) -> dict[str, Any] | None:
         """A column of another table that means something, where a standard says so."""

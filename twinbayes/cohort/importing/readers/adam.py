@@ -12,6 +12,7 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped
 from twinbayes.cohort.importing.proposing.adam import draft_adam
 from twinbayes.cohort.importing.readers.csv_files import content_of, read_text_table
 from twinbayes.cohort.importing.source import (
@@ -52,7 +53,7 @@ def _recognises(path: Path) -> bool:
     return bool(files) and (path.is_file() or any(folded(p.stem) == _SUBJECTS for p in files))
 
 
-def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
+def _read(path: Path, mapping: MappingFile | Unmapped, faults: Faults) -> list[SourceTable]:
     folder = path if path.is_dir() else None
     tables = [
         _transported(p, mapping, faults, folder)
@@ -64,7 +65,7 @@ def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[Sourc
 
 
 def _transported(
-    path: Path, mapping: MappingFile | None, faults: Faults, folder: Path | None
+    path: Path, mapping: MappingFile | Unmapped, faults: Faults, folder: Path | None
 ) -> SourceTable | None:
     """A data set in a transport file, or None with a fault noted."""
     try:
@@ -77,7 +78,7 @@ def _transported(
     content = _content(path, folder, faults)
     if content is None:
         return None
-    encoding = "utf-8" if mapping is None else mapping.encoding
+    encoding = mapping.encoding or "utf-8"
     try:
         columns, about = pyreadstat.read_xport(
             io.BytesIO(content), output_format="dict", disable_datetime_conversion=True,

@@ -14,6 +14,7 @@ from typing import Final
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped
 from twinbayes.cohort.importing.proposing.cbioportal import draft_cbioportal
 from twinbayes.cohort.importing.readers.csv_files import text_of
 from twinbayes.cohort.importing.source import Reader, SourceTable
@@ -34,7 +35,7 @@ def _recognises(path: Path) -> bool:
     return path.is_dir() and any((path / name).exists() for name in PATIENTS)
 
 
-def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
+def _read(path: Path, mapping: MappingFile | Unmapped, faults: Faults) -> list[SourceTable]:
     try:
         names = sorted(p.name for p in path.iterdir() if p.suffix in (".txt", ".maf"))
     except OSError:
@@ -67,7 +68,7 @@ def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[Sourc
 
 
 def _table(
-    path: Path, mapping: MappingFile | None, faults: Faults, folder: Path
+    path: Path, mapping: MappingFile | Unmapped, faults: Faults, folder: Path
 ) -> SourceTable | None:
     """A table with tabs between cells, where no quotation marks are meant, below lines of ``#``."""
     text = text_of(path, mapping, faults, folder)
@@ -138,7 +139,7 @@ def _pairs(table: SourceTable, key: str, value: str, faults: Faults) -> dict[str
     return out
 
 
-def _sequenced(path: Path, mapping: MappingFile | None, faults: Faults) -> list[str] | None:
+def _sequenced(path: Path, mapping: MappingFile | Unmapped, faults: Faults) -> list[str] | None:
     """Samples of the case list of those that were sequenced, None where there is no such list."""
     place = path.joinpath(*SEQUENCED)
     if not place.exists() and not place.is_symlink():

@@ -11,11 +11,11 @@ from typing import Final
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import is_ordinary_file
 from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped, marked
 from twinbayes.cohort.importing.source import MOST_BYTES, Reader, SourceTable
 
 SUFFIXES: Final = (".csv", ".tsv", ".txt")
 _DELIMITERS: Final = ",;\t|"
-_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 def text_files(path: Path) -> list[Path]:
@@ -29,13 +29,13 @@ def text_files(path: Path) -> list[Path]:
 
 
 def read_text_table(
-    path: Path, mapping: MappingFile | None, faults: Faults, folder: Path | None = None
+    path: Path, mapping: MappingFile | Unmapped, faults: Faults, folder: Path | None = None
 ) -> SourceTable | None:
     """Read one text file without interpreting its cells; None if it cannot be read."""
     text = text_of(path, mapping, faults, folder)
     if text is None:
         return None
-    declared = None if mapping is None else mapping.delimiter
+    declared = None if isinstance(mapping, Unmapped) else mapping.delimiter
     delimiter = declared or _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
@@ -87,15 +87,18 @@ def content_of(path: Path, faults: Faults, folder: Path | None) -> bytes | None:
 
 
 def text_of(
-    path: Path, mapping: MappingFile | None, faults: Faults, folder: Path | None
+    path: Path, mapping: MappingFile | Unmapped, faults: Faults, folder: Path | None
 ) -> str | None:
-    """The text of a file in the encoding that is declared; None if it cannot be read."""
+    """The text of a file in the encoding that is declared, or met; None if it cannot be read."""
     content = content_of(path, faults, folder)
     if content is None:
         return None
-    encoding = "utf-8" if mapping is None else mapping.encoding
-    if content[:2] in _UTF_16:
+    if marked(content):
         encoding = "utf-16"
+    elif isinstance(mapping, Unmapped):
+        encoding = mapping.encoding_of(path.name, content)
+    else:
+        encoding = mapping.encoding
     try:
         text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError:
@@ -120,7 +123,7 @@ def _cells(line: str, mark: str) -> int:
         return 0
 
 
-def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
+def _read(path: Path, mapping: MappingFile | Unmapped, faults: Faults) -> list[SourceTable]:
     folder = path if path.is_dir() else None
     tables = [read_text_table(p, mapping, faults, folder) for p in text_files(path)]
     return [table for table in tables if table is not None]

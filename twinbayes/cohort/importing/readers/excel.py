@@ -15,6 +15,7 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import is_ordinary_file
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped
 from twinbayes.cohort.importing.source import MOST_BYTES, Reader, SourceTable
 from twinbayes.errors import CohortError
 
@@ -26,7 +27,7 @@ _DECLARES: Final = (b"<!DOCTYPE", b"<!ENTITY")
 _LOOKED_AT: Final = 4096  # bytes of a part of a workbook, for declarations
 
 
-def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
+def _read(path: Path, mapping: MappingFile | Unmapped, faults: Faults) -> list[SourceTable]:
     content = _content(path, faults)
     if content is None:
         return []

@@ -12,6 +12,7 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.mapping.checking import columns_read, tables_read
 from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped
 from twinbayes.cohort.importing.readers.clinical_json.fhirpath import PathError
 from twinbayes.cohort.importing.readers.clinical_json.files import (
     JSON,
@@ -57,8 +58,9 @@ def _recognises(path: Path) -> bool:
     return any(_is_fhir(one) for one in json_files(path, (NDJSON, JSON)))
 
 
-def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
-    own = {Path(view).resolve() for view in (() if mapping is None else mapping.views)}
+def _read(path: Path, mapping: MappingFile | Unmapped, faults: Faults) -> list[SourceTable]:
+    views = () if isinstance(mapping, Unmapped) else mapping.views
+    own = {Path(view).resolve() for view in views}
     files = [one for one in json_files(path, (NDJSON, JSON)) if one.resolve() not in own]
     references = References()
     flattenings = _flattenings(mapping, references, faults)
@@ -80,18 +82,18 @@ def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[Sourc
 
 
 def _flattenings(
-    mapping: MappingFile | None, references: References, faults: Faults
+    mapping: MappingFile | Unmapped, references: References, faults: Faults
 ) -> list[Flattening] | None:
     """Views that the mapping reads, compiled; None if one cannot be, with the fault noted."""
     views: dict[str, tuple[View, str]] = {v.name: (v, f"{v.name}.json") for v in packaged_views()}
     whole = True
-    for place in () if mapping is None else mapping.views:
+    for place in () if isinstance(mapping, Unmapped) else mapping.views:
         view = read_view(Path(place), faults)
         whole = whole and view is not None
         if view is not None:
             views[view.name] = (view, Path(place).name)
-    wanted = None if mapping is None else tables_read(mapping)
-    columns = None if mapping is None else columns_read(mapping)
+    wanted = None if isinstance(mapping, Unmapped) else tables_read(mapping)
+    columns = None if isinstance(mapping, Unmapped) else columns_read(mapping)
     clocks, out = Clocks(), []
     for view, file in views.values():
         if wanted is not None and folded(view.name) not in wanted:

@@ -19,6 +19,7 @@ from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.contract.raw_tables import FIRST_DATA_ROW, PARQUET, is_ordinary_file
 from twinbayes.cohort.importing.mapping.checking import tables_read
 from twinbayes.cohort.importing.mapping.description import MappingFile, Omop
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped
 from twinbayes.cohort.importing.omop.queries import CONCEPT, PERSON, SOURCE, TABLES
 from twinbayes.cohort.importing.omop.reading import ROW, OmopTables
 from twinbayes.cohort.importing.omop.sessions import DuckSession, Session, UrlSession
@@ -54,7 +55,7 @@ def _recognises(path: Path) -> bool:
     return "person" in found and len(found) > 1
 
 
-def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
+def _read(path: Path, mapping: MappingFile | Unmapped, faults: Faults) -> list[SourceTable]:
     settings = _settings(mapping)
     if path.is_dir():
         if settings.schema is not None:
@@ -74,20 +75,20 @@ def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[Sourc
     )
 
 
-def _connect(url: str, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
+def _connect(url: str, mapping: MappingFile | Unmapped, faults: Faults) -> list[SourceTable]:
     settings = _settings(mapping)
     return _through(lambda: UrlSession(url, settings.schema), "database", mapping, faults)
 
 
-def _settings(mapping: MappingFile | None) -> Omop:
-    return Omop() if mapping is None or mapping.omop is None else mapping.omop
+def _settings(mapping: MappingFile | Unmapped) -> Omop:
+    return Omop() if isinstance(mapping, Unmapped) or mapping.omop is None else mapping.omop
 
 
 def _through(
-    opened: Callable[[], Session], name: str, mapping: MappingFile | None, faults: Faults
+    opened: Callable[[], Session], name: str, mapping: MappingFile | Unmapped, faults: Faults
 ) -> list[SourceTable]:
     """Read through a session; whatever a database raises is a fault without its words."""
-    wanted = None if mapping is None else tables_read(mapping)
+    wanted = None if isinstance(mapping, Unmapped) else tables_read(mapping)
     session: Session | None = None
     try:
         session = opened()
@@ -103,7 +104,7 @@ def _through(
                 session.close()
 
 
-def _loaded(path: Path, mapping: MappingFile | None, faults: Faults) -> dict[str, Any]:
+def _loaded(path: Path, mapping: MappingFile | Unmapped, faults: Faults) -> dict[str, Any]:
     """Tables of a folder, each with the rows of its file."""
     tables = {}
     for name, files in _files(path).items():
@@ -121,7 +122,7 @@ def _loaded(path: Path, mapping: MappingFile | None, faults: Faults) -> dict[str
     return tables
 
 
-def _text(path: Path, folder: Path, mapping: MappingFile | None, faults: Faults) -> Any:
+def _text(path: Path, folder: Path, mapping: MappingFile | Unmapped, faults: Faults) -> Any:
     table = read_text_table(path, mapping, faults, folder)
     if table is None:
         return None
@@ -140,7 +141,7 @@ def _written(cell: object, column: str) -> str | None:
     return (whole if whole.isdecimal() else text) or None
 
 
-def _parquet(path: Path, folder: Path, mapping: MappingFile | None, faults: Faults) -> Any:
+def _parquet(path: Path, folder: Path, mapping: MappingFile | Unmapped, faults: Faults) -> Any:
     if not is_ordinary_file(path, folder):
         faults.add("source-irregular", path.name, "it is no ordinary file of this folder")
         return None

@@ -9,6 +9,7 @@ from typing import Any, Final
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped
 from twinbayes.cohort.importing.readers.clinical_json.files import (
     JSON,
     json_files,
@@ -33,7 +34,7 @@ def _recognises(path: Path) -> bool:
     return any(_MARKS.search(text) and _OTHER not in text for text in starts)
 
 
-def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
+def _read(path: Path, mapping: MappingFile | Unmapped, faults: Faults) -> list[SourceTable]:
     files = json_files(path, (JSON,))
     folder = path if path.is_dir() else None
     packets, n, read = Packets(), len(faults), False

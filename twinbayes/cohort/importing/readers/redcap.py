@@ -13,6 +13,7 @@ from typing import Final
 
 from twinbayes.cohort.contract.faults import Faults
 from twinbayes.cohort.importing.mapping.description import MappingFile
+from twinbayes.cohort.importing.mapping.unmapped import Unmapped
 from twinbayes.cohort.importing.readers.csv_files import read_text_table, text_files
 from twinbayes.cohort.importing.source import Reader, SourceTable, folded
 
@@ -46,7 +47,7 @@ def _dictionaries(path: Path) -> list[Path]:
     return [p for p in text_files(path) if p.is_file() and _is_dictionary(p)]
 
 
-def _read(path: Path, mapping: MappingFile | None, faults: Faults) -> list[SourceTable]:
+def _read(path: Path, mapping: MappingFile | Unmapped, faults: Faults) -> list[SourceTable]:
     dictionaries = _dictionaries(path)
     exports = [p for p in text_files(path) if p not in dictionaries]
     if len(dictionaries) != 1 or len(exports) != 1:

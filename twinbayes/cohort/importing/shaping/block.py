@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twinbayes.cohort.contract.faults import Faults
+from twinbayes.cohort.importing.cells.dates import Horizon
 from twinbayes.cohort.importing.mapping.description import MappingFile
 from twinbayes.cohort.importing.usage import Usage
 
@@ -58,6 +59,8 @@ class Desk:
 
     Attributes
     ----------
+    horizon
+        The last days that dates may be of.
     origins
         Patient -> day 0 in seconds of the calendar, or None where dates are not asked for.
     """
@@ -65,4 +68,5 @@ class Desk:
     mapping: MappingFile
     faults: Faults
     usage: Usage
+    horizon: Horizon
     origins: dict[str, int | None] = field(default_factory=dict)

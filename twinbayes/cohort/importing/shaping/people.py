@@ -141,6 +141,9 @@ def _ages(rows: Rows, born: Cell, since: Sequence[int | None] | None) -> list[fl
     """Years from birth to day 0, to a tenth: no date can be told from them."""
     if since is None:
         return [None] * len(rows)
-    return [
+    ages = [
         None if day is None else round(-day / DAYS_PER_YEAR, 1) for day in rows.days(born, since)
     ]
+    unborn = [k for k, age in enumerate(ages) if age is not None and age < 0]
+    rows.note("birth-after-origin", "the birth is after day 0", unborn, born)
+    return ages

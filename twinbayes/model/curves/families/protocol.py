@@ -42,7 +42,15 @@ MEASURED, LEFT, RIGHT, DENSITY, PROBABILITY = range(5)
 
 @runtime_checkable
 class MarkerFamily(Protocol):
-    """How measurements scatter around a curve; derive families of your own from it."""
+    """How measurements scatter around a curve; derive families of your own from it.
+
+    Examples
+    --------
+    >>> isinstance(Binary(), MarkerFamily)
+    True
+    >>> Binary().mean(np.array([0.0]), np.empty((0, 1)))
+    array([0.5])
+    """
 
     __slots__ = ()
 

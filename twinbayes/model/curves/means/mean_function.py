@@ -41,6 +41,13 @@ class MeanFunction(Protocol):
         f(t), as printed in descriptions.
     forms
         What hazards may follow: ``value``, and ``slope`` where it is known.
+
+    Examples
+    --------
+    >>> isinstance(SteinFojo(), MeanFunction)
+    True
+    >>> SteinFojo().labels
+    ('log start', 'log shrinkage', 'log growth')
     """
 
     @property

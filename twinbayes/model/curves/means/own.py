@@ -53,10 +53,12 @@ def register_mean_function[F: Formula](kind: str) -> Callable[[F], F]:
 
     Examples
     --------
-    >>> @register_mean_function("gompertz")  # doctest: +SKIP
+    >>> @register_mean_function("gompertz")
     ... def gompertz(years, parameters):
     ...     log_start, log_gain, log_rate = parameters
     ...     return np.exp(log_start - np.exp(log_gain) * np.expm1(-np.exp(log_rate) * years))
+    >>> float(gompertz(0.0, (0.0, 0.0, 0.0)))
+    1.0
     """
 
     def register(function: F) -> F:
@@ -85,8 +87,14 @@ class OwnMean:
 
     Examples
     --------
-    >>> basis = OwnMean(kind="gompertz", standard=(("log rate", 0.0, 1.0),))  # doctest: +SKIP
-    >>> Trajectory(marker="tumour_size", transform="log", basis=basis)  # doctest: +SKIP
+    >>> @register_mean_function("gompertz")
+    ... def gompertz(years, parameters):
+    ...     log_start, log_gain, log_rate = parameters
+    ...     return np.exp(log_start - np.exp(log_gain) * np.expm1(-np.exp(log_rate) * years))
+    >>> standard = (("log start", 3.0, 0.5), ("log gain", 0.0, 0.5), ("log rate", 0.0, 1.0))
+    >>> basis = OwnMean(kind="gompertz", standard=standard)
+    >>> Trajectory(marker="tumour_size", transform="log", basis=basis).basis.labels
+    ('log start', 'log gain', 'log rate')
     """
 
     forms: ClassVar[tuple[str, ...]] = (VALUE,)

@@ -67,6 +67,7 @@ def compiled(
 
     Examples
     --------
+    >>> from twinbayes.cohort.importing.readers.clinical_json.references import References
     >>> compiled("name.given.first()", {}, References())([{"name": [{"given": ["A", "B"]}]}])
     ['A']
     """
