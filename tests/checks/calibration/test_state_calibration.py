@@ -93,12 +93,12 @@ def test_a_subgroup_out_of_its_band_warns_and_is_named_unless_it_is_small(
     counted = result.table[result.table["counts"] & (result.table["subgroup"] != "all")]
     worst = counted.loc[counted["difference"].abs().idxmax()]
     assert result.text.endswith(
-        f"outside its band: other, {worst['state']} on day {worst['time']:.4g}, predicted "
+        f"outside its band: other, {worst['state']} on day {worst['time']:.3g}, predicted "
         f"{worst['predicted']:.1%}, observed {worst['observed']:.1%}."
     )
     whole = result.table[result.table["subgroup"] == "all"]
     most = whole.loc[whole["difference"].abs().idxmax()]
-    assert f"{most['state']} on day {most['time']:.4g}, predicted" in result.text
+    assert f"{most['state']} on day {most['time']:.3g}, predicted" in result.text
 
 
 def test_where_nobody_was_seen_the_exact_binomial_limit_takes_the_place_of_the_band() -> None:

@@ -93,6 +93,9 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "state graph": lambda: state_graph(
         LOOK, {("induction", "remission"): "40", ("induction", "death"): "<5"}
     ),
+    "graph with a treatment": lambda: state_graph(
+        LOOK, {("induction", "remission"): "40"}, {("remission", "drug_a"): "12"}
+    ),
     "ring graph": lambda: state_graph(
         LOOK,
         {("induction", "remission"): "9", ("induction", "death"): "7", ("remission", "death"): "8"},
@@ -109,6 +112,13 @@ PICTURES: dict[str, Callable[[], Picture]] = {
 }
 
 
+def test_the_picture_of_states_shows_where_treatments_start() -> None:
+    picture = PICTURES["graph with a treatment"]()
+    assert "start of drug a: 12" in texts(picture)
+    assert "drug a in remission 12" in picture.alt
+    assert "treatments" not in PICTURES["state graph"]().caption
+
+
 def test_the_largest_difference_is_told_along_the_curves_and_at_the_times_judged() -> None:
     table = occupation_table()
     whole = table[table["subgroup"] == "all"]
@@ -117,7 +127,7 @@ def test_the_largest_difference_is_told_along_the_curves_and_at_the_times_judged
     worst = whole.loc[whole["difference"].abs().idxmax()]
     held = whole.loc[whole["time"] == day, "difference"].abs().max()
     assert (
-        f"{100 * abs(worst['difference']):.1f} percentage points, on day {worst['time']:.4g}"
+        f"{100 * abs(worst['difference']):.1f} percentage points, on day {worst['time']:.0f}"
         in picture.caption
     )
     assert picture.caption.endswith(f"at the one time judged below, {100 * held:.1f}.")
@@ -206,7 +216,7 @@ def test_the_forest_prints_every_number_with_its_interval(fit: Fit) -> None:
     drawn = texts(picture)
     for row in mine.itertuples():
         assert f"{row.median:.2f} ({row.lower:.2f} to {row.upper:.2f})" in drawn
-    assert "population" in drawn
+    assert "mean of subgroups" in drawn
 
 
 def test_forecast_and_contrast_pictures_say_what_the_numbers_say(fit: Fit, alive: Any) -> None:

@@ -249,3 +249,9 @@ def test_reports_at_the_same_time_leave_the_warnings_of_others_alone() -> None:
     assert warnings.showwarning is before
     with pytest.warns(UserWarning, match="outside"):
         warnings.warn("outside", stacklevel=1)
+
+
+def test_many_days_are_written_whole_in_columns_of_days_alone() -> None:
+    frame = pd.DataFrame({"time": [365.25, 0.5], "value": [365.25, 0.5]})
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", f.table(frame).html)
+    assert cells == ["365", "365.2", "0.5", "0.5"]

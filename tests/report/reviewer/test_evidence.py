@@ -204,3 +204,11 @@ def test_a_patients_report_from_a_fit_that_is_not_usable_says_so_before_any_numb
     shown = sections_patient.verdict(evidence).html
     assert "more: see the model review" in shown
     assert "<script" not in shown
+
+
+def test_the_mean_over_subgroups_says_that_their_size_does_not_count(
+    evidence: ReviewEvidence,
+) -> None:
+    shown = of_checks.treatment_effects(evidence).html
+    assert "<caption>Mean over subgroups</caption>" in shown
+    assert "whatever its size. It is not the effect in the average patient" in shown

@@ -143,7 +143,7 @@ def test_calibration_has_one_unit_in_text_picture_and_table(fit: Fit) -> None:
     said = words_of(page)
     assert f"{100 * largest:.1f} percentage points (bar 3)" in said
     assert "difference, percentage points" in said
-    assert "percentage points." in said  # the caption
+    assert f"judged below, {100 * largest:.1f}." in said  # the caption
 
 
 def test_the_formula_shows_hazards_that_follow_markers(fit: Fit) -> None:

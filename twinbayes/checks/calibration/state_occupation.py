@@ -123,7 +123,7 @@ def state_occupation_calibration(
         verdict = "fail"
     elif len(outside):
         verdict = "warn"
-    worst = overall.loc[overall["difference"].abs().idxmax()]
+    worst = overall.iloc[int(np.nanargmax(overall["difference"].abs()))]
     text = (
         f"At the {len(times) - len(unseen)} times judged, mean predicted and Aalen–Johansen state "
         f"occupation differ by at most {100 * largest:.1f} percentage points (bar "
@@ -144,7 +144,7 @@ def _worst_subgroup(table: pd.DataFrame) -> str:
     shown = shown[(shown[SUBGROUP] != ALL) & shown["difference"].notna()]
     if shown.empty:
         return ""
-    worst = shown.loc[shown["difference"].astype(float).abs().idxmax()]
+    worst = shown.iloc[int(np.argmax(shown["difference"].astype(float).abs()))]
     within = "inside" if worst["inside"] else "outside"
     return (
         f" Largest difference in a subgroup, {within} its band: {worst[SUBGROUP]}, "
@@ -155,9 +155,14 @@ def _worst_subgroup(table: pd.DataFrame) -> str:
 def _difference_words(row: pd.Series) -> str:
     """State, day, and what was predicted and observed."""
     return (
-        f"{row[STATE]} on day {row[TIME]:.4g}, predicted {row['predicted']:.1%}, observed "
+        f"{row[STATE]} on day {_day_words(row[TIME])}, predicted {row['predicted']:.1%}, observed "
         f"{row['observed']:.1%}"
     )
+
+
+def _day_words(day: float) -> str:
+    """Write a day; parts of it where there are few days."""
+    return f"{day:.0f}" if day >= 100.0 else f"{day:.3g}"
 
 
 def _aligned(

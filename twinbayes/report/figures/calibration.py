@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -188,10 +189,10 @@ def _gap_words(whole: pd.DataFrame, judged: Sequence[float]) -> str:
     known = whole.dropna(subset=["difference"])
     if known.empty:
         return "Nobody was followed so long."
-    worst = known.loc[known["difference"].abs().idxmax()]
+    worst = known.iloc[int(np.argmax(known["difference"].abs()))]
     said = (
         f"Largest difference along the curves: {100 * abs(worst['difference']):.1f} percentage "
-        f"points, on day {worst[TIME]:.4g} ({words(str(worst[STATE]))})"
+        f"points, on day {worst[TIME]:.0f} ({words(str(worst[STATE]))})"
     )
     held = known[known[TIME].isin(list(judged))]
     if not held.empty:

@@ -75,7 +75,7 @@ def contrast(
             clock(days), one[key], color=colour, linewidth=2, linestyle=style, label=fill(name, 34)
         )
     left.set_title("Survival under each")
-    left.legend(loc="best")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=2)
     percent_axis(left, "Probability of being alive")
     _band(right, clock, one, "survival_difference", INK)
     right.plot(clock(days), one["survival_difference"], color=INK, linewidth=2)

@@ -40,7 +40,7 @@ def expected_counts(counts: Mapping[str, xr.Dataset], interval: float, kind: str
     ax.set_xlim(left=0.0)
     ax.set_ylim(bottom=0.0)
     ax.tick_params(colors=INK)
-    ax.legend(frameon=False, loc="upper left")
+    figure.legend(loc="outside upper left", ncols=2)
     told = "; ".join(f"{name} {value:.1f}" for name, value in last.items())
     return Picture(
         figure,

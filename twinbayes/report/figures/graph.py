@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from twinbayes.report.figures.look import (
+    BLUE,
     GREY,
     INK,
     StateLook,
@@ -29,10 +31,16 @@ _STEP_X: Final = 2.5
 _STEP_Y: Final = 1.15
 _LABEL_AT: Final = 0.44
 
+_NO_STARTS: Final[Mapping[tuple[str, str], str]] = MappingProxyType({})
+
 type Point = tuple[float, float]
 
 
-def state_graph(look: StateLook, moves: Mapping[tuple[str, str], str]) -> Picture:
+def state_graph(
+    look: StateLook,
+    moves: Mapping[tuple[str, str], str],
+    starts: Mapping[tuple[str, str], str] = _NO_STARTS,
+) -> Picture:
     """Draw states as boxes and transitions as arrows, with how often each was seen.
 
     Parameters
@@ -41,17 +49,23 @@ def state_graph(look: StateLook, moves: Mapping[tuple[str, str], str]) -> Pictur
         The states.
     moves
         (source, target) → number of patients seen to move, as it may be shown.
+    starts
+        (state, treatment) → number of patients seen to start it there, as it may be shown.
 
     Returns
     -------
     Picture
     """
     said = ", ".join(f"{words(a)} to {words(b)} {n}" for (a, b), n in moves.items())
+    begun = ", ".join(f"{words(b)} in {words(a)} {n}" for (a, b), n in starts.items())
+    below = {key: f"start of {words(key[1])}: {n}" for key, n in starts.items()}
     return Picture(
-        _drawn(look, moves),
-        alt=f"States and transitions with the number of patients seen to move: {said}.",
+        _drawn(look, moves, below),
+        alt=f"States and transitions with the number of patients seen to move: {said}."
+        + (f" Starts of treatments: {begun}." if begun else ""),
         caption="States of the model. Number beside each arrow: patients seen to go that way. "
-        "Grey: deaths.",
+        + ("Below a state: treatments that start in it, and in how many. " if begun else "")
+        + "Grey: deaths.",
     )
 
 
@@ -60,15 +74,19 @@ def described_graph(spec: ModelSpec) -> Picture:
     graph = spec.graph
     moves = {(t.source, t.target): " or ".join(map(words, t.events)) for t in graph.transitions}
     said = ", ".join(f"{words(a)} to {words(b)} by {event}" for (a, b), event in moves.items())
+    below = {(s.source, s.treatment): f"start of {words(s.treatment)}" for s in graph.starts}
+    begun = ", ".join(f"{text} in {words(state)}" for (state, _), text in below.items())
     return Picture(
-        _drawn(StateLook.of(graph.states, graph.deaths), moves),
-        alt=f"{spec.title}. States and transitions: {said}.",
+        _drawn(StateLook.of(graph.states, graph.deaths), moves, below),
+        alt=f"{spec.title}. States and transitions: {said}." + (f" {begun}." if begun else ""),
         caption=f"{spec.title}. Beside each arrow: the event by which it is gone. Grey: deaths.",
     )
 
 
 @styled
-def _drawn(look: StateLook, moves: Mapping[tuple[str, str], str]) -> Figure:
+def _drawn(
+    look: StateLook, moves: Mapping[tuple[str, str], str], starts: Mapping[tuple[str, str], str]
+) -> Figure:
     places = _places(look, list(moves))
     xs, ys = zip(*places.values(), strict=True)
     figure = Figure(
@@ -79,8 +97,16 @@ def _drawn(look: StateLook, moves: Mapping[tuple[str, str], str]) -> Figure:
     boxes = {s: _box(ax, x, y, words(s), look.colour(s)) for s, (x, y) in places.items()}
     for (source, target), n in moves.items():
         _arrow(ax, boxes[source], boxes[target], (places[source], places[target]), n)
+    under = dict.fromkeys(places, 0)
+    for (state, _), text in starts.items():
+        x, y = places[state]
+        under[state] += 1
+        ax.text(x, y - _HIGH / 2 - 0.16 * under[state], text, ha="center", va="center",
+                fontsize=7.5, color=BLUE, zorder=6,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # fmt: skip
+    lowest = min(places[s][1] - 0.16 * n for s, n in under.items())
     ax.set_xlim(min(xs) - _WIDE / 2 - 0.1, max(xs) + _WIDE / 2 + 0.1)
-    ax.set_ylim(min(ys) - _HIGH / 2 - 0.1, max(ys) + _HIGH / 2 + 0.1)
+    ax.set_ylim(lowest - _HIGH / 2 - 0.1, max(ys) + _HIGH / 2 + 0.1)
     ax.axis("off")
     return figure
 

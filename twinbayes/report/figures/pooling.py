@@ -28,7 +28,7 @@ from twinbayes.report.figures.look import (
 )
 from twinbayes.report.figures.picture import Picture
 
-ALL: Final = WHOLE  # the population's row in a table of subgroups
+ALL: Final = WHOLE  # the row of all in a table of subgroups
 _RATIOS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _LOGS: Final = ("raw", "raw_lower", "raw_upper", "pooled", "pooled_lower", "pooled_upper")
 _MOST_COVARIATES: Final = 15  # in a picture
@@ -98,13 +98,13 @@ def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture
 def treatment_forest(
     effects: pd.DataFrame, *, effect: str, probability: float, kind: str
 ) -> Picture:
-    """Draw the effect of one treatment in every subgroup and in the population.
+    """Draw the effect of one treatment in every subgroup, and their mean.
 
     Parameters
     ----------
     effects
         One row a subgroup: ``subgroup``, ``n``, and the hazard ratio as ``median``, ``lower``,
-        ``upper``. A row whose subgroup is ``all`` is the population and is drawn last.
+        ``upper``. A row whose subgroup is ``all`` is their mean and is drawn last.
     effect
         Label of the effect.
     probability, kind
@@ -130,7 +130,7 @@ def treatment_forest(
         f"{words(str(s))}  {n}"
         for s, n in zip(parts[SUBGROUP], part_words(parts["n"]), strict=True)
     ]
-    ax.set_yticks([*places, -0.35], [*labels, "population"])
+    ax.set_yticks([*places, -0.35], [*labels, "mean of subgroups"])
     ax.set_ylim(-1.0, len(parts) + 0.7)
     everything = effects[["lower", "upper"]].to_numpy(dtype=np.float64)
     _ratio_axis(ax, float(everything.min()), float(everything.max()))
@@ -143,13 +143,17 @@ def treatment_forest(
                 fontsize=9)  # fmt: skip
     ax.text(1.02, len(parts) + 0.95, f"median ({probability:.0%} interval)", fontsize=8.5,
             color=GREY, transform=ax.get_yaxis_transform(), va="bottom")  # fmt: skip
-    said = "; ".join(f"{words(str(r.subgroup))} {_ratio_words(r)}" for r in effects.itertuples())
+    names = {ALL: "mean of subgroups"}
+    said = "; ".join(
+        f"{names.get(str(r.subgroup), words(str(r.subgroup)))} {_ratio_words(r)}"
+        for r in effects.itertuples()
+    )
     return Picture(
         figure,
         alt=f"Hazard ratios of {effect_words(effect)}, by subgroup: {said}.",
         caption=f"Points: posterior medians; lines: {interval_words(probability, kind)}. Number "
-        "beside each name: patients. Dashed: population. Subgroups share strength, so small ones "
-        "lie near the population.",
+        "beside each name: patients. Dashed: the mean over subgroups, in which each counts alike "
+        "whatever its size. Subgroups share strength, so small ones lie near it.",
     )
 
 

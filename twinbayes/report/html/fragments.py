@@ -12,10 +12,13 @@ from typing import Any, Final, Protocol
 import pandas as pd
 
 from twinbayes.checks import CheckResult
+from twinbayes.names import TIME
 from twinbayes.report.figures.look import words
 
 NOTHING: Final = "–"
 _SHORT: Final = 30
+_DAYS: Final = (TIME, "day", "horizon", "landmark")  # columns of days
+_LONG: Final = 100.0  # days, of which parts are not written
 _REASONS: Final = 6  # in the banner; the others unfold
 
 
@@ -187,7 +190,7 @@ def table(
     lines = []
     for values in frame.itertuples(index=False, name=None):
         cells = "".join(
-            f"<td{_class(kinds[c])}>{_cell(v, formats.get(str(c)))}</td>"
+            f"<td{_class(kinds[c])}>{_cell(_shown(c, v), formats.get(str(c)))}</td>"
             for c, v in zip(frame.columns, values, strict=True)
         )
         lines.append(f"<tr>{cells}</tr>")
@@ -196,6 +199,12 @@ def table(
         f'<div class="table"><table{_class(kind)}>{above}<thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def _shown(column: object, value: object) -> object:
+    """Return a value as it is written: a number of many days as whole days."""
+    is_long = isinstance(value, Real) and _LONG <= abs(float(value)) < math.inf
+    return round(float(str(value))) if column in _DAYS and is_long else value
 
 
 def percent(value: float) -> str:

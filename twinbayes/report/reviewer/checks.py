@@ -133,7 +133,15 @@ def treatment_effects(evidence: ReviewEvidence) -> f.Block:
     ]
     first, rest = pictures[:1], pictures[1:]
     return f.block(
-        f.table(rows, formats=formats, caption="Population") if len(rows) else None,
+        f.table(rows, formats=formats, caption="Mean over subgroups") if len(rows) else None,
+        f.paragraph(
+            "Mean over subgroups: every subgroup counts alike in the mean log hazard ratio, "
+            "whatever its size. It is not the effect in the average patient; that is what "
+            "effects asked for as estimands say.",
+            "note",
+        )
+        if len(rows)
+        else None,
         *first,
         f.folded(f"The other {len(rest)} effects by subgroup", *rest) if rest else None,
     )

@@ -193,7 +193,7 @@ def _over_time(effect: xr.Dataset) -> f.Block:
         }
         for k, t in enumerate(effect[TIME].to_numpy())
     ]
-    return f.table(pd.DataFrame(rows), caption=f"All patients, with {interval}")
+    return f.table(pd.DataFrame(rows), caption=f"Mean over all patients, with {interval}")
 
 
 def _support(effect: xr.Dataset) -> f.Block:

@@ -120,6 +120,8 @@ def model(evidence: ReviewEvidence) -> f.Block:
         for k, i in enumerate(graph.intensities)
     ]
     seen = {(t.source, t.target): counts[k] for k, t in enumerate(graph.transitions)}
+    first = len(graph.transitions)
+    begun = {(s.source, s.treatment): counts[first + k] for k, s in enumerate(graph.starts)}
     effects = [
         {"treatment effect": effect_words(e.label), "pooling over subgroups": e.pooling.kind}
         for e in graph.effects
@@ -128,7 +130,7 @@ def model(evidence: ReviewEvidence) -> f.Block:
     covariates = ", ".join(f"{n} {words(str(group))}" for group, n in columns.items())
     return f.block(
         f.paragraph(fit.spec.title, "lead"),
-        state_graph(evidence.look, seen).marked(*evidence.marks),
+        state_graph(evidence.look, seen, begun).marked(*evidence.marks),
         hazard_formula(fit.spec),
         f.table(pd.DataFrame(rows)),
         f.table(pd.DataFrame(effects)) if effects else None,
