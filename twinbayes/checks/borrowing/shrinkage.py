@@ -56,8 +56,8 @@ def shrinkage(
         One row a transition and subgroup: ``observed, expected, raw, raw_lower, raw_upper,
         pooled, pooled_lower, pooled_upper, borrowed``. `borrowed` is 1 − the ratio of the pooled
         to the raw interval's width: how much of the certainty came from elsewhere. The verdict is
-<<<<<<< HEAD
-        information; the text counts intervals that do not meet, a sign of too much pooling.
+        information; the text counts, among the pairs that `published` shows, intervals that do
+        not meet: a sign of too much pooling.
 
     Examples
     --------
@@ -75,10 +75,6 @@ def shrinkage(
       subgroup   raw  pooled  borrowed
     0        a  0.41    0.20      0.55
     1        b -0.69   -0.35      0.81
-=======
-        information; the text counts, among the pairs that `published` shows, intervals that do
-        not meet: a sign of too much pooling.
->>>>>>> a09ae781f23c3ec942c636bf9b61073bfbe08a09
     """
     require_level(level)
     dims = (TRANSITION, SUBGROUP)

@@ -9,12 +9,8 @@ from typing import Final, cast
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model.assemble import require_spec
-<<<<<<< HEAD
-from twinbayes.model.covariates.terms import Group, Term
-=======
 from twinbayes.model.courses.history import no_start, unknown_events
-from twinbayes.model.covariates.columns import Group, Interaction, Term
->>>>>>> a09ae781f23c3ec942c636bf9b61073bfbe08a09
+from twinbayes.model.covariates.terms import Group, Interaction, Term
 from twinbayes.model.spec import ModelPlan, ModelSpec
 from twinbayes.names import MARKER, TREATMENT
 from twinbayes.spelling import nearest
