@@ -148,14 +148,18 @@ def test_every_column_not_read_is_listed_by_kind_and_never_by_what_names_people(
 
 
 def test_a_table_without_patients_is_named_and_its_columns_are_listed(tmp_path: Path) -> None:
-    rows = "\n".join(f"{k};{'hi' if k % 2 else 'lo'};0{k % 9 + 1}/02/2020" for k in range(12))
-    (tmp_path / "odd.csv").write_text(f"who;grade;when\n{rows}\n")
+    rows = "\n".join(
+        f"{k};{'hi' if k % 2 else 'lo'};{'town' if k < 8 else 'hamlet'};0{k % 9 + 1}/02/2020"
+        for k in range(12)
+    )
+    (tmp_path / "odd.csv").write_text(f"who;grade;home;when\n{rows}\n")
     text = tb.propose_mapping(tmp_path / "odd.csv")
     tables = yaml.safe_load(text)["tables"]
     assert tables["patients"]["table"] == tables["events"][0]["table"] == "odd.csv"
     assert text.endswith(
         "# Not read of 'odd.csv':\n#   'who': numbers, all different, 12 of 12 filled\n"
         "#   'grade': 2 levels ('lo', 'hi'), 12 of 12 filled\n"
+        "#   'home': 2 levels, 12 of 12 filled\n"  # one of them of four rows alone
         "#   'when': dates %d/%m/%Y, 12 of 12 filled\n"
     )
 

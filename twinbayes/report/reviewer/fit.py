@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -16,11 +16,12 @@ from twinbayes.checks.result import (
     SIMULATION_BASED,
 )
 from twinbayes.checks.suppression import ways_of
-from twinbayes.cohort.quality.suppression import part_words
+from twinbayes.cohort import Cohort
+from twinbayes.cohort.quality.suppression import HIDDEN, part_words
 from twinbayes.inference import AggregateFit, Fit, Verdict
 from twinbayes.inference.densities.log_prior import used_priors
 from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
-from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME
+from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME, TREATMENT, TREATMENTS
 from twinbayes.priors import PriorEntry
 from twinbayes.priors.files.names import LIBRARY, OVERRIDDEN, OWN, origin_of
 from twinbayes.report.figures.diagnostics import missingness
@@ -82,8 +83,11 @@ def data(evidence: ReviewEvidence) -> f.Block:
     counted = rows.reset_index()
     counted["rows"] = part_words(counted["rows"])
     missing = quality.tables["missing_by_subgroup"]
+    modelled = [t.name for t in fit.spec.graph.treatments]
+    starts = starts_used(cohort, modelled, fit.set_aside, counted)
     return f.block(
         f.pairs(about),
+        *([f.heading("Treatment starts that the model uses"), f.table(starts)] if modelled else []),
         f.heading("Excluded rows"),
         f.table(counted)
         if len(counted)
@@ -97,6 +101,41 @@ def data(evidence: ReviewEvidence) -> f.Block:
             "Follow-up, events, missingness, implausible values, what detectors suspect", quality
         ),
     )
+
+
+def starts_used(
+    cohort: Cohort, modelled: Sequence[str], set_aside: pd.DataFrame, counted: pd.DataFrame
+) -> pd.DataFrame:
+    """Starts of each treatment that the model uses, of those recorded.
+
+    Parameters
+    ----------
+    cohort
+        The patients.
+    modelled
+        Treatments of the model.
+    set_aside
+        Rows with no place in the graph, as of `Histories`.
+    counted
+        Their counts by table and reason as they are shown: a number that is hidden there is told
+        by none here.
+    """
+    table = cohort.treatments
+    given = pd.Series(dtype=object) if table is None else table[TREATMENT].astype(str)
+    unused = set_aside[set_aside["table"] == TREATMENTS]
+    names_of = given.iloc[unused["row"].to_numpy(dtype=int)].to_numpy()
+    shown = counted[counted["table"] == TREATMENTS].set_index("reason")["rows"].astype(str)
+    rows = []
+    for name in modelled:
+        mine = unused[names_of == name]
+        recorded = int((given == name).sum())
+        used, rest = part_words([recorded - len(mine), len(mine)])
+        whole = all(text.isdigit() for text in (used, rest, *shown[mine["reason"].unique()]))
+        rows.append(
+            {"treatment": words(name), "used": used if whole else HIDDEN,
+             "recorded": str(recorded) if whole else HIDDEN}
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=["treatment", "used", "recorded"])
 
 
 def model(evidence: ReviewEvidence) -> f.Block:
