@@ -32,6 +32,7 @@ from twinbayes.model.events.crude import Crude
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.priors import priors_of
 from twinbayes.twin import Twin
 from twinbayes.twin.curves.patient import CurvePopulation
 from twinbayes.twin.population.hazards import Population
@@ -258,7 +259,7 @@ def test_an_unknown_disease_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize("name", DISEASES)
 def test_a_disease_has_priors_for_everything_it_needs(name: str) -> None:
     spec = tb.disease(name)
-    priors = tb.load_priors(spec.priors)
+    priors = priors_of(spec.priors)
     for label in spec.graph.labels:
         assert priors.get_entry("baseline_level", label)
     with pytest.raises(PriorError, match="unknown"):

@@ -69,7 +69,7 @@ CELLS: dict[str, Case] = {
     "person-twice": (twice(P), "duplicate-patient", P, None, "person_source_value"),
     "born-never": (cell(P, "month_of_birth", 13), "not-a-date", P, 4, "birth_date"),
     "born-early": (cell(P, "year_of_birth", 1800), "above-maximum", P, 4, "birth_date"),
-    "born-late": (cell(P, "year_of_birth", 2015), "below-minimum", P, 4, "birth_date"),
+    "born-late": (cell(P, "year_of_birth", 2015), "birth-after-origin", P, 4, "birth_date"),
     "value-word": (cell(M, "value_as_number", "high"), "not-a-number", M, 4, "value_as_number"),
     "value-range": (cell(M, "value_as_number", 1e9), "above-maximum", M, 4, "value_as_number"),
     "value-long": (cell(M, "value_as_number", "7" * 20_000), "not-a-number", M, 4,

@@ -103,6 +103,7 @@ class Horizon:
 
         Examples
         --------
+        >>> from datetime import date
         >>> horizon = Horizon(today=date(2024, 6, 1), cutoff=date(2023, 12, 31))
         >>> [p and p.rule for p in map(horizon.passed, map(_end, (horizon.today, horizon.cutoff)))]
         ['date-in-the-future', 'after-data-cutoff']
