@@ -29,8 +29,8 @@ from twinbayes.report.reviewer.evidence import ReviewEvidence
 SECTIONS = [
     "Data and exclusions", "The model", "Priors and their evidence",
     "Prior predictive of state occupation", "Diagnostics", "Shrinkage", "Calibration", "Scores",
-    "Trajectories", "Treatment effects by subgroup", "Where the effects come from",
-    "Prior sensitivity", "Further evidence", "Limits", "Provenance",
+    "Trajectories", "Covariate effects", "Treatment effects by subgroup",
+    "Where the effects come from", "Prior sensitivity", "Further evidence", "Limits", "Provenance",
 ]  # fmt: skip
 
 
