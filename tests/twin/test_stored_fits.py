@@ -3,8 +3,8 @@
 `tests/data/registry_fit.nc` has ten draws of the simulated registry's model for 16 simulated
 patients, saved before the package was laid out in rooms; the numbers beside it are what that code
 made of the file. On the machine that wrote them they come out to the last bit; other processors sum
-in another order. Random numbers are seeded by the identifier as well since: of what the fit is silent
-on (a missing covariate, errors of markers) the numbers are those of the code that does so.
+in another order. Random numbers are seeded by the identifier as well since: of what the fit is
+silent on (a missing covariate, errors of markers) the numbers are those of the code that does so.
 """
 
 from __future__ import annotations
