@@ -136,7 +136,7 @@ def compile_model(model: pm.Model, *, sampler: str = "nutpie", **options: object
         A key of `SAMPLERS`: `"nutpie"` (default), `"pymc"` or `"numpyro"`.
     **options
         Options of that sampler; all know `target_accept` (default 0.85; of nutpie 0.7 in more than
-        5,000 dimensions, where the gate is met with fewer steps) and `max_treedepth`
+        5,000 dimensions, for longer steps) and `max_treedepth`
         (default 10). An unknown one raises an OptionError that lists the known.
 
     Raises
