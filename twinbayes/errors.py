@@ -62,6 +62,10 @@ class FitError(TwinbayesError, RuntimeError):
     """Sampling could not start or did not finish."""
 
 
+class FederationError(TwinbayesError, ValueError):
+    """A message, a party or a step of a federation is not what was agreed on."""
+
+
 class CompilationWarning(TwinbayesError, UserWarning):  # noqa: N818 - an error where asked for
     """A model is compiled, which takes minutes, where most are recorded in a second."""
 

@@ -1,0 +1,1 @@
+"""Federation: one posterior over centres whose data stay at home."""
