@@ -85,7 +85,8 @@ class Blocks:
 
 def _joined(linked: Bools) -> Ints:
     """(item,) number of the connected part that each item belongs to."""
-    return connected_components(csr_array(linked), directed=False)[1].astype(np.int64)
+    found = connected_components(csr_array(linked.astype(np.float64)), directed=False)[1]
+    return np.asarray(found, dtype=np.int64)
 
 
 def _dependence(tapes: ModelTapes, part: Ints) -> Bools:
