@@ -104,6 +104,18 @@ def test_the_same_files_again_do_no_harm(world: World) -> None:
     assert (ledger_of(world["server"]), ledger_of(world["north"])) == before
 
 
+def test_linked_folders_need_nobody_who_carries(world: World) -> None:
+    for name in world.study.sites:
+        world[name].inbox.rmdir()
+        world[name].inbox.symlink_to(world["server"].outbox / name)
+        (world["server"].inbox / name).symlink_to(world[name].outbox)
+    for number in range(2):
+        world.answer_and_release()
+        done = world.step()
+        assert done.refused == ()
+        assert (done.fit is not None) == (number == 1)
+
+
 def put_in(world: World, party: str, message: Message, keys: KeyPair) -> None:
     (world[party].inbox / "put.msg").write_bytes(sealed(message, keys))
 

@@ -142,11 +142,7 @@ class PartyFolder:
         FederationError
             There is no such folder, or another process is at work in it.
         """
-        if not self.ledger.path.is_file():
-            raise FederationError(
-                f"{self.path.name}: is no folder of a federation. `twinbayes federation start` "
-                "makes that of a server, `twinbayes federation join` that of a site."
-            )
+        self._require_there()
         with open(self.path / ".lock", "wb", opener=private_opener) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -176,7 +172,15 @@ class PartyFolder:
         content = self._recorded(self.path / STUDY_FILE, first["study_file"])
         return parsed(content, STUDY_FILE)
 
+    def _require_there(self) -> None:
+        if not self.ledger.path.is_file():
+            raise FederationError(
+                f"{self.path.name}: is no folder of a federation. `twinbayes federation start` "
+                "makes that of a server, `twinbayes federation join` that of a site."
+            )
+
     def _records(self) -> tuple[dict[str, Any], ...]:
+        self._require_there()
         records = tuple(self.ledger.records())
         if not records or records[0].get("event") != BEGAN:
             raise FederationError(
@@ -242,17 +246,16 @@ class PartyFolder:
         return history, refused
 
     def arrived(self, suffix: str) -> list[Path]:
-        """Files of the inbox, and of folders in it, in the order of their names."""
-        found = [p for p in self.inbox.rglob(f"*{suffix}") if not p.name.startswith(".")]
-        return sorted(found, key=lambda p: p.name)
+        """Files of the inbox, and of folders or links in it, in the order of their names."""
+        return [path for path in self._inside() if path.suffix == suffix]
 
     def unread(self) -> list[str]:
         """Files of the inbox that are neither messages nor cards: they are left alone."""
-        return sorted(
-            p.name
-            for p in self.inbox.rglob("*")
-            if p.is_file() and not p.name.startswith(".") and p.suffix not in (MESSAGE, CARD)
-        )
+        return [p.name for p in self._inside() if p.is_file() and p.suffix not in (MESSAGE, CARD)]
+
+    def _inside(self) -> list[Path]:
+        found = (*self.inbox.glob("*"), *self.inbox.glob("*/*"))
+        return sorted((p for p in found if not p.name.startswith(".")), key=lambda p: p.name)
 
     def send(
         self, history: History, message: Message, *, numbers: int, held: int | None, by: str | None

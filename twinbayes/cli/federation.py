@@ -1,0 +1,337 @@
+"""The commands `twinbayes federation`: one fit of several sites, whose data stay where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from twinbayes.cli.answers import (
+    EXIT_CODES,
+    NOT_FOR_USE,
+    USABLE,
+    AsJson,
+    print_json,
+    reports_errors,
+)
+from twinbayes.cli.commands import (
+    Adapter,
+    CohortPath,
+    IgnoredEvents,
+    Without,
+    code_of,
+    cohort_of,
+    verdict_of,
+)
+from twinbayes.cli.known import known_diseases
+from twinbayes.errors import OptionError
+
+if TYPE_CHECKING:
+    from twinbayes.federation.exchange.folder import PartyFolder
+    from twinbayes.federation.exchange.protocol import Agreement, Answering, Stepping
+
+_EXAMPLE: Final = "Example:  twinbayes federation"
+
+federation = typer.Typer(
+    help="One fit of several sites whose data stay where they are: signed files, carried by "
+    "people or a shared folder.",
+    epilog=f"The centre: start, step. Each site: join, answer, release. Both: status, verify. "
+    f"docs/how-to/federation.md shows all. {EXIT_CODES}",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the centre, or of a site.")]
+
+
+@federation.command(
+    epilog=f"{_EXAMPLE} start --disease aml --sites north,south --out centre",
+)
+@reports_errors
+def start(
+    disease: Annotated[str, typer.Option(help=f"{known_diseases()}.")],
+    sites: Annotated[str, typer.Option(help="Names of the sites, with commas between them.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    priors: Annotated[
+        str | None, typer.Option(help="Prior library name or YAML file; default: the disease's.")
+    ] = None,
+    without: Without = None,
+    ignore_event: IgnoredEvents = None,
+    minimum: Annotated[
+        int, typer.Option(help="Patients and events that have to stand behind a number.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
+    as_json: AsJson = False,
+) -> int:
+    """Make the centre's folder, with the invitation for all sites."""
+    from twinbayes.federation.exchange import server
+
+    names = tuple(name.strip() for name in sites.split(","))
+    study = _new_study(disease, names, priors, without, ignore_event, minimum, seed)
+    card = server.start(out, study)
+    invitation = out / "outbox" / server.INVITATION
+    if as_json:
+        print_json({"folder": str(out), "study": study.digest, "key": card.fingerprint,
+                    "invitation": str(invitation)})  # fmt: skip
+        return USABLE
+    typer.echo(f"Study {study.digest[:12]} of {', '.join(names)}: {out}")
+    typer.echo(f"Key: {card.fingerprint}")
+    typer.echo(f"Send {invitation} to the sites, and tell them the key in another way.")
+    return USABLE
+
+
+@federation.command(
+    epilog=f"{_EXAMPLE} join invitation.json --site north "
+    "--server-key 1a2b-3c4d-5e6f-7a8b-9c0d-1e2f-3a4b-5c6d --out north",
+)
+@reports_errors
+def join(
+    invitation: Annotated[Path, typer.Argument(help="The file that the centre has sent.")],
+    site: Annotated[str, typer.Option(help="Name of the site, as agreed on.")],
+    server_key: Annotated[
+        str, typer.Option(help="The centre's key, as somebody there has told it.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    as_json: AsJson = False,
+) -> int:
+    """Make a site's folder, which knows the centre by its key."""
+    from twinbayes.federation.exchange.folder import CARD
+    from twinbayes.federation.exchange.site import join as join_study
+
+    card = join_study(out, invitation, site, server_key, _study_of)
+    place = out / "outbox" / f"{site}{CARD}"
+    if as_json:
+        print_json({"folder": str(out), "study": card.study, "key": card.fingerprint,
+                    "card": str(place)})  # fmt: skip
+        return USABLE
+    typer.echo(f"Study {card.study[:12]}: {out}. What was agreed on stands in study.json there.")
+    typer.echo(f"Key: {card.fingerprint}")
+    typer.echo(f"Send {place} to the centre, and tell it the key in another way.")
+    return USABLE
+
+
+@federation.command(epilog=f"{_EXAMPLE} step centre --pin north=1a2b-3c4d-5e6f-7a8b-9c0d-...")
+@reports_errors
+def step(
+    folder: Folder,
+    pin: Annotated[
+        list[str] | None,
+        typer.Option(help="SITE=KEY, as somebody of the site has told it; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File of the fit; default: fit.nc in the folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Take in what is in the centre's inbox; write the next questions, or the fit."""
+    from twinbayes.federation.exchange import server
+
+    if out is not None:
+        from twinbayes.private_files import require_writable
+
+        require_writable(out)
+    opened, study = _opened(folder)
+    done = server.step(
+        opened, study, _stepping(study), pins=dict(_pinned(text) for text in pin or ()), out=out
+    )
+    code = USABLE if done.fit is None else code_of(done.fit)
+    if as_json:
+        print_json({
+            "text": done.text, "asked": done.asked, "waiting": list(done.waiting),
+            "refused": list(done.refused), "asking_to_join": dict(done.asking_to_join),
+            "finished": done.fit is not None,
+            **({} if done.fit is None else verdict_of(done.fit)),
+        })  # fmt: skip
+    else:
+        typer.echo(done.text)
+        if done.fit is not None:
+            typer.echo(f"{done.fit.verdict.banner()}\nFit: {out or folder / 'fit.nc'}")
+        for site, key in done.asking_to_join.items():
+            typer.echo(f"{site} asks to join with the key {key}: ask there, then --pin {site}=...")
+        if done.waiting:
+            typer.echo(
+                f"New questions: {done.asked}, in {folder / 'outbox'}. Waiting for "
+                f"{', '.join(done.waiting)}."
+            )
+        _tell_refused(opened, done.refused)
+    return NOT_FOR_USE if done.refused else code
+
+
+@federation.command(epilog=f"{_EXAMPLE} answer north my_cohort")
+@reports_errors
+def answer(
+    folder: Folder, cohort: CohortPath, adapter: Adapter = None, as_json: AsJson = False
+) -> int:
+    """Answer what is in a site's inbox: drafts, and in words what would leave. Nothing leaves."""
+    from twinbayes.federation.exchange import site
+    from twinbayes.federation.exchange.numbers import numbers_held
+
+    opened, study = _opened(folder)
+    data = cohort_of(cohort, adapter)
+    made = site.answer(opened, study, _answering(study, data), numbers_held(data))
+    if as_json:
+        print_json({
+            "drafts": [d.name for d in made.drafts], "refused": list(made.refused),
+            "summaries": [list(lines) for lines in made.summaries],
+        })  # fmt: skip
+    else:
+        for draft, lines in zip(made.drafts, made.summaries, strict=True):
+            typer.echo("\n".join(lines))
+            typer.echo(
+                f"Nothing has left. To let it go:  twinbayes federation release {folder} "
+                f"--draft {draft.name} --by NAME"
+            )
+        if not made.drafts:
+            typer.echo("Nothing is asked.")
+        _tell_refused(opened, made.refused)
+    return NOT_FOR_USE if made.refused else USABLE
+
+
+@federation.command(epilog=f"{_EXAMPLE} release north --draft 3f9a2c1b77d0 --by 'A. Rossi'")
+@reports_errors
+def release(
+    folder: Folder,
+    by: Annotated[str, typer.Option(help="Who takes responsibility; stands in the ledger.")],
+    draft: Annotated[
+        str | None, typer.Option(help="The draft, as `answer` calls it; default: all.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Sign drafts of a site, and put them into its outbox."""
+    from twinbayes.federation.exchange import site
+
+    opened, study = _opened(folder)
+    released = [d.name for d in site.release(opened, study, by=by, draft=draft)]
+    if as_json:
+        print_json({"released": released, "outbox": str(opened.outbox)})
+    elif released:
+        typer.echo(f"Released by {by}: {', '.join(released)}. Carry {opened.outbox} to the centre.")
+    else:
+        typer.echo("There is no draft to release.")
+    return USABLE
+
+
+@federation.command(epilog=f"{_EXAMPLE} status centre")
+@reports_errors
+def status(folder: Folder, as_json: AsJson = False) -> int:
+    """Say who has answered what, who is waited for, and what to do next."""
+    from twinbayes.federation.exchange.status import status_of
+
+    opened, study = _opened(folder)
+    found = status_of(opened, study)
+    advice = found.next.replace("FOLDER", str(folder))
+    if as_json:
+        print_json({
+            "party": found.party, "study": found.study, "lines": list(found.lines),
+            "waiting": list(found.waiting), "next": advice,
+        })  # fmt: skip
+        return USABLE
+    typer.echo(f"{found.party}, study {found.study[:12]}")
+    for line in found.lines:
+        typer.echo(f"  {line}")
+    typer.echo(f"Waiting for: {', '.join(found.waiting) or 'nobody'}")
+    typer.echo(f"Next: {advice}")
+    return USABLE
+
+
+@federation.command(epilog=f"{_EXAMPLE} verify north my_cohort")
+@reports_errors
+def verify(
+    folder: Folder,
+    cohort: Annotated[
+        str | None, typer.Argument(help="A site's cohort, from which answers are made again.")
+    ] = None,
+    adapter: Adapter = None,
+    quick: Annotated[bool, typer.Option(help="Chain and signatures alone.")] = False,
+    head: Annotated[
+        str | None,
+        typer.Option(help="Hash of a record, kept elsewhere: detects an end cut off on purpose."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check chain and signatures, and make all questions or answers again, byte for byte."""
+    from twinbayes.federation.exchange import replay
+
+    opened = _party_folder(folder)
+    problems = replay.faults(opened)
+    records = opened.ledger.records(head=head) if not problems else []
+    if not problems and not quick:
+        history, (_, study) = opened.history(), _opened(folder)
+        if history.is_of_server:
+            problems = replay.replay_questions(history, _stepping(study))
+        elif cohort is None:
+            raise OptionError("verify: give the site's cohort, or --quick for the chain alone.")
+        else:
+            answering = _answering(study, cohort_of(cohort, adapter))
+            problems = replay.replay_answers(history, answering)
+    last = records[-1]["hash"] if records else None
+    if as_json:
+        print_json({"verified": not problems, "records": len(records), "head": last,
+                    "replayed": not quick, "problems": problems})  # fmt: skip
+    else:
+        for problem in problems:
+            typer.echo(problem)
+        what = "chain and signatures alone" if quick else "done again byte for byte"
+        typer.echo(
+            f"NOT verified: {len(problems)} problems."
+            if problems
+            else f"{len(records)} records verified, {what}. Head: {last}"
+        )
+    return NOT_FOR_USE if problems else USABLE
+
+
+def _tell_refused(folder: PartyFolder, refused: tuple[str, ...]) -> None:
+    for text in refused:
+        typer.echo(f"REFUSED: {text}")
+    for name in folder.unread():
+        typer.echo(f"Left alone, as it is neither a message nor a card: {name}")
+
+
+def _pinned(text: str) -> tuple[str, str]:
+    site, sign, key = text.partition("=")
+    if not sign or not site or not key:
+        raise OptionError(f"--pin {text[:60]!r}: write SITE=KEY.")
+    return site.strip(), key.strip()
+
+
+def _party_folder(path: Path) -> PartyFolder:
+    from twinbayes.federation.exchange.folder import PartyFolder
+
+    return PartyFolder(path)
+
+
+def _opened(path: Path) -> tuple[PartyFolder, Agreement]:
+    """A folder, and the study that it is for."""
+    folder = _party_folder(path)
+    return folder, _study_of(folder.study_content())
+
+
+def _new_study(
+    disease: str,
+    sites: tuple[str, ...],
+    priors: str | None,
+    without: list[str] | None,
+    ignored: list[str] | None,
+    minimum: int,
+    seed: int,
+) -> Agreement:
+    raise NotImplementedError
+
+
+def _study_of(content: Any) -> Agreement:
+    from twinbayes.federation.study import Study
+
+    return Study.from_dict(content)
+
+
+def _stepping(study: Any) -> Stepping:
+    from twinbayes.federation.server import next_step
+
+    return lambda history, store: next_step(study, history, store)
+
+
+def _answering(study: Any, cohort: Any) -> Answering:
+    from twinbayes.federation.site import answer as answer_question
+
+    return lambda question: answer_question(question, cohort, disclosure=study.disclosure)
