@@ -114,7 +114,7 @@ def make_answer(path: Path, study: Toy, patients: Sequence[float], wait: float =
 
 
 def main(verb: str, path: str, *values: str) -> int:
-    folder, wait = Path(path), 0.0
+    folder, wait, refused = Path(path), 0.0, ()
     study = Toy.from_dict(PartyFolder(folder).study_content())
     if values and values[0].startswith("wait="):
         wait, values = float(values[0][5:]), values[1:]
@@ -125,15 +125,16 @@ def main(verb: str, path: str, *values: str) -> int:
                 time.sleep(wait)
                 return next_step(study, history, store)
 
-            server.step(PartyFolder(folder), study, slowly)
+            refused = server.step(PartyFolder(folder), study, slowly).refused
         elif verb == "answer":
-            make_answer(folder, study, [float(v) for v in values], wait)
+            refused = make_answer(folder, study, [float(v) for v in values], wait).refused
         else:
             site.release(PartyFolder(folder), study, by="A. Rossi")
     except TwinbayesError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    return 0
+    sys.stderr.write("\n".join(refused))
+    return 3 if refused else 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from dataclasses import replace
@@ -13,7 +14,7 @@ from federation_toy import Toy, answer, make_answer, make_step
 from federation_world import PATIENTS, World
 from twinbayes.errors import FederationError
 from twinbayes.federation.exchange import server, site
-from twinbayes.federation.exchange.envelope import sealed
+from twinbayes.federation.exchange.envelope import MOST_ENVELOPE, sealed
 from twinbayes.federation.exchange.folder import PartyFolder
 from twinbayes.federation.exchange.keys import KeyPair
 from twinbayes.federation.exchange.numbers import numbers_in
@@ -114,6 +115,21 @@ def test_linked_folders_need_nobody_who_carries(world: World) -> None:
         done = world.step()
         assert done.refused == ()
         assert (done.fit is not None) == (number == 1)
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "a link to nowhere", "too long"])
+def test_what_is_no_file_to_be_read_is_refused_and_not_waited_for(world: World, kind: str) -> None:
+    path = world["server"].inbox / "put.msg"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a link to nowhere":
+        path.symlink_to("nowhere")
+    else:
+        path.touch()
+        os.truncate(path, MOST_ENVELOPE + 1)
+    assert "put.msg: " in refusal(world)
 
 
 def put_in(world: World, party: str, message: Message, keys: KeyPair) -> None:
@@ -292,9 +308,11 @@ def test_a_status_says_who_is_waited_for_and_what_to_do(world: World) -> None:
     world.carry_out()
     make_answer(world.path / "north", world.study, PATIENTS["north"])
     assert "NOT RELEASED" in said("north")
+    assert "Round 0, counts, to server: 2 numbers, where 3 are held" in said("north")
     assert "release FOLDER --by NAME" in said("north")
     site.release(world["north"], world.study, by="A. Rossi")
     assert "('server',)" in said("north")
+    assert "2 numbers released in all, where 3 were held at the last release" in said("north")
     world.carry_back()
     world.step()
     assert status_of(world["server"], world.study).waiting == ("south",)

@@ -229,3 +229,44 @@ def test_a_release_by_a_second_person_at_the_same_time_happens_once(world: World
     assert set(codes) <= {0, 2}
     assert sum(r["event"] == "sent" for r in world["north"].ledger.records()) == 1
     assert site.release(world["north"], world.study, by="A. Rossi") == []
+
+
+def ends(code: int, words: str, *command: object) -> None:
+    process = run_toy(*command)
+    _, said = process.communicate()
+    assert process.returncode == code, said
+    assert words in said
+
+
+@pytest.mark.slow
+def test_processes_refuse_what_is_not_in_order_and_go_on_with_the_rest(
+    world: World, tmp_path: Path
+) -> None:
+    centre, north, south = (world[name].path for name in ("server", "north", "south"))
+    other = World(tmp_path / "other", Toy(title="another")).begin()
+    world.carry_out()
+    ends(2, "1 patient: an answer would be", "answer", north, 1.0)
+    restored = shutil.copytree(north, tmp_path / "restored")
+    for path, values in ((restored, [7.0, 8.0]), (north, PATIENTS["north"])):
+        ends(0, "", "answer", path, *values)
+        ends(0, "", "release", path)
+    (own,) = (north / "outbox").glob("*.msg")
+    tampered = own.read_bytes().replace(b'"n":3', b'"n":4')
+    (centre / "inbox" / "0.msg").write_bytes(tampered)
+    ends(3, "not what north signed", "step", centre)
+    for _ in range(2):  # the same answer again
+        shutil.copy(own, centre / "inbox" / "0.msg")
+        ends(0, "", "step", centre)
+        shutil.copy(own, centre / "inbox" / "1.msg")
+    (again,) = (restored / "outbox").glob("*.msg")
+    shutil.copy(again, centre / "inbox" / "2.msg")
+    ends(3, "answers an old question", "step", centre)
+    (centre / "inbox" / "2.msg").unlink()
+    other.carry_out()
+    (strange,) = (other["south"].inbox).glob("*.msg")
+    shutil.copy(strange, south / "inbox" / "0.msg")
+    ends(3, "nobody's here", "answer", south, *PATIENTS["south"])
+    ends(0, "", "release", south)
+    world.carry_back()
+    ends(0, "", "step", centre)
+    assert [q.round for q in world["server"].history().questions] == [0, 0, 1, 1]

@@ -30,6 +30,7 @@ from twinbayes.private_files import FOLDER_MODE, private_opener, write_private
 STUDY_FILE: Final = "study.json"
 MESSAGE: Final = ".msg"
 CARD: Final = ".card"
+MOST_CARD: Final = 4096
 _FOLDERS: Final = ("cards", "messages", "inbox", "outbox", "drafts", "store")
 
 
@@ -245,6 +246,16 @@ class PartyFolder:
                 refused.append(str(error))
         return history, refused
 
+    def read_card(self, path: Path) -> Card:
+        """Read a card of the inbox.
+
+        Raises
+        ------
+        FederationError
+            It is none.
+        """
+        return Card.from_bytes(read_arrival(path, MOST_CARD), path.name)
+
     def arrived(self, suffix: str) -> list[Path]:
         """Files of the inbox, and of folders or links in it, in the order of their names."""
         return [path for path in self._inside() if path.suffix == suffix]
@@ -310,8 +321,8 @@ def _stored_name(record: Mapping[str, Any]) -> str:
     return f"{record['round']:03d}-{record['sender']}-{record['message'][:16]}{MESSAGE}"
 
 
-def read_arrival(path: Path) -> bytes:
-    """Read a file that somebody put into the inbox.
+def read_arrival(path: Path, most: int = MOST_ENVELOPE) -> bytes:
+    """Read a file of at most so many bytes that somebody put into the inbox.
 
     Raises
     ------
@@ -320,12 +331,13 @@ def read_arrival(path: Path) -> bytes:
     """
     try:
         size = require_ordinary(path).stat().st_size
-        if size <= MOST_ENVELOPE:
+        if size <= most:
             return path.read_bytes()
     except OSError as error:
         raise FederationError(
             f"{path.name}: cannot be read ({error.strerror}). Put it there again."
         ) from error
     raise FederationError(
-        f"{path.name}: has {size} bytes; at most {MOST_ENVELOPE} are read. Ask for fewer draws."
+        f"{path.name}: has {size} bytes; at most {most} are read. Have it sent again; if it is as long "
+        "then, ask for fewer draws."
     )

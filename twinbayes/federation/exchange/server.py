@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinbayes.errors import FederationError
-from twinbayes.federation.exchange.folder import CARD, PartyFolder, read_arrival
+from twinbayes.federation.exchange.folder import CARD, PartyFolder
 from twinbayes.federation.exchange.history import History
 from twinbayes.federation.exchange.keys import Card, KeyPair, require_party
 from twinbayes.federation.exchange.ledger import sha256
@@ -179,7 +179,7 @@ def _pin(folder: PartyFolder, history: History, site: str, digits: str) -> bool:
     cards = []
     for path in folder.arrived(CARD):
         try:
-            cards.append(Card.from_bytes(read_arrival(path), path.name))
+            cards.append(folder.read_card(path))
         except FederationError:  # told by every step
             continue
     for card in cards:
@@ -201,7 +201,7 @@ def _asking_to_join(
     joining, refused = {}, []
     for path in folder.arrived(CARD):
         try:
-            card = Card.from_bytes(read_arrival(path), path.name)
+            card = folder.read_card(path)
             known = history.pinned.get(card.party)
             if card.study != history.study:
                 raise FederationError(

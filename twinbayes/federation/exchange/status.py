@@ -7,6 +7,7 @@ from typing import Final
 
 from twinbayes.federation.exchange.folder import PartyFolder
 from twinbayes.federation.exchange.history import History
+from twinbayes.federation.exchange.numbers import leaving
 from twinbayes.federation.exchange.protocol import Agreement
 from twinbayes.federation.exchange.server import INVITATION, require_study
 from twinbayes.federation.exchange.site import Draft, drafts_of
@@ -106,7 +107,14 @@ def _of_site(
         else:
             said = _open(drafts.get(question.digest))
         lines.append(f"round {question.round}, {question.kind}: {said}")
-    lines.append(f"{history.released} numbers released in all")
+        if question.digest in drafts:
+            draft = drafts[question.digest]
+            lines += [f"  {line}" for line in leaving(draft.answer, draft.held, history.released)]
+    held = [r["held"] for r in history.carried if r.get("held") is not None]
+    lines.append(
+        f"{history.released} numbers released in all"
+        + (f", where {held[-1]} were held at the last release" if held else "")
+    )
     if drafts:
         advice = f"Look at what would leave; then: {_COMMAND} release FOLDER --by NAME"
     elif history.open:
