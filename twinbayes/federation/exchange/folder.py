@@ -338,6 +338,6 @@ def read_arrival(path: Path, most: int = MOST_ENVELOPE) -> bytes:
             f"{path.name}: cannot be read ({error.strerror}). Put it there again."
         ) from error
     raise FederationError(
-        f"{path.name}: has {size} bytes; at most {most} are read. Have it sent again; if it is as long "
-        "then, ask for fewer draws."
+        f"{path.name}: has {size} bytes; at most {most} are read. Have it sent again; if it is as "
+        "long then, ask for fewer draws."
     )
