@@ -45,7 +45,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
         return answer
 
-    monkeypatch.setattr(commands, "_new_study", lambda disease, sites, *_: Toy(sites, disease))
+    monkeypatch.setattr(commands, "_new_study", lambda spec, sites, *_, **__: Toy(sites, spec))
+    monkeypatch.setattr(commands, "description_of", lambda disease, *_: disease)
     monkeypatch.setattr(commands, "_study_of", Toy.from_dict)
     monkeypatch.setattr(commands, "_stepping", stepping)
     monkeypatch.setattr(commands, "_answering", answering)

@@ -24,6 +24,7 @@ from twinbayes.cli.commands import (
     cohort_of,
     verdict_of,
 )
+from twinbayes.cli.commands import described as description_of
 from twinbayes.cli.known import known_diseases
 from twinbayes.errors import OptionError
 
@@ -46,7 +47,7 @@ Folder = Annotated[Path, typer.Argument(help="Folder of the centre, or of a site
 
 
 @federation.command(
-    epilog=f"{_EXAMPLE} start --disease aml --sites north,south --out centre",
+    epilog=f"{_EXAMPLE} start --disease aml --sites north,south,west --out centre",
 )
 @reports_errors
 def start(
@@ -59,16 +60,18 @@ def start(
     without: Without = None,
     ignore_event: IgnoredEvents = None,
     minimum: Annotated[
-        int, typer.Option(help="Patients and events that have to stand behind a number.")
+        int, typer.Option(help="Patients and events behind what tells of one site alone.")
     ] = 5,
-    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
+    draws: Annotated[int, typer.Option(help="Draws kept, of four chains together.")] = 4000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
     as_json: AsJson = False,
 ) -> int:
     """Make the centre's folder, with the invitation for all sites."""
     from twinbayes.federation.exchange import server
 
     names = tuple(name.strip() for name in sites.split(","))
-    study = _new_study(disease, names, priors, without, ignore_event, minimum, seed)
+    spec = description_of(disease, without, ignore_event)
+    study = _new_study(spec, names, priors, minimum=minimum, draws=draws, seed=seed)
     card = server.start(out, study)
     invitation = out / "outbox" / server.INVITATION
     if as_json:
@@ -307,16 +310,13 @@ def _opened(path: Path) -> tuple[PartyFolder, Agreement]:
     return folder, _study_of(folder.study_content())
 
 
-def _new_study(
-    disease: str,
-    sites: tuple[str, ...],
-    priors: str | None,
-    without: list[str] | None,
-    ignored: list[str] | None,
-    minimum: int,
-    seed: int,
-) -> Agreement:
-    raise NotImplementedError
+def _new_study(spec: Any, sites: tuple[str, ...], priors: str | None, **numbers: int) -> Agreement:
+    import twinbayes as tb
+    from twinbayes.federation.study import Study
+
+    if not isinstance(spec, tb.ModelSpec):
+        raise OptionError("start: a federation is for models of patients, and this is none.")
+    return Study(spec, sites, None if priors is None else tb.load_priors(priors), **numbers)
 
 
 def _study_of(content: Any) -> Agreement:

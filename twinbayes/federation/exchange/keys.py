@@ -7,6 +7,7 @@ tell each other by its fingerprint, on another way than the card came.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import stat
 from collections.abc import Mapping
@@ -196,6 +197,11 @@ class KeyPair:
         """The public key, 32 bytes."""
         key: bytes = self._private.public_key().public_bytes_raw()
         return key
+
+    def secret(self, purpose: str) -> bytes:
+        """32 bytes for a purpose, which follow from the private key: HMAC with SHA-256."""
+        seed: bytes = self._private.private_bytes_raw()
+        return hmac.digest(seed, purpose.encode("utf-8"), "sha256")
 
     @property
     def fingerprint(self) -> str:
