@@ -30,11 +30,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def stepping(study: Toy) -> Any:
         def step(history: Any, store: Path) -> Any:
             found = federation_toy.next_step(study, history, store)
-            if found.fit is not None:
+            if found.posterior is not None:
                 verdict = SimpleNamespace(
                     usable=True, banner=lambda: "usable", reasons=(), summary={}
                 )
-                object.__setattr__(found.fit, "verdict", verdict)
+                object.__setattr__(found.posterior, "verdict", verdict)
             return found
 
         return step
@@ -97,7 +97,7 @@ def test_two_sites_and_a_centre_come_to_a_fit_by_commands_alone(place: Path) -> 
             for file in (place / name / "outbox").glob("*.msg"):
                 shutil.copy(file, centre / "inbox")
         assert ok(run("step", centre, "--json"))["finished"] == (number == 1)
-    assert (centre / "fit.nc").exists()
+    assert (centre / "posterior.nc").exists()
     assert "The study is finished" in ok(run("status", centre, "--json"))["next"]
     for arguments in ([centre], [place / "north", "north"], [place / "south", "--quick"]):
         verified = ok(run("verify", *arguments, "--json"))

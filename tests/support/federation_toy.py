@@ -19,6 +19,7 @@ import numpy as np
 from twinbayes.errors import FederationError, TwinbayesError
 from twinbayes.federation.exchange import server, site
 from twinbayes.federation.exchange.folder import PartyFolder
+from twinbayes.federation.exchange.numbers import Source
 from twinbayes.federation.message import SERVER, Message, canonical, packed, unpacked
 
 
@@ -42,7 +43,7 @@ class Toy:
 
 
 @dataclass(frozen=True)
-class ToyFit:
+class ToyPosterior:
     mean: float
 
     def save(self, path: Path) -> Path:
@@ -54,12 +55,12 @@ class ToyFit:
 class ToyStep:
     questions: tuple[Message, ...] = ()
     missing: tuple[str, ...] = ()
-    fit: ToyFit | None = None
+    posterior: ToyPosterior | None = None
     text: str = field(default="", compare=False)
 
 
 def next_step(study: Toy, history: Sequence[Message], store: Path) -> ToyStep:
-    """Counts in round 0, sums of squares around the joint mean in round 1, then the fit."""
+    """Counts in round 0, sums of squares around the joint mean in round 1, then the result."""
     answers = {(m.round, m.sender): m for m in history if m.is_answer}
     body: dict[str, Any] = {"of": "patients"}
     for number, kind in enumerate(("counts", "scores")):
@@ -73,7 +74,7 @@ def next_step(study: Toy, history: Sequence[Message], store: Path) -> ToyStep:
             body = {"points": packed(np.linspace(mean - 1.0, mean + 1.0, 5))}
             (store / "mean.txt").write_text(repr(mean))
     total = sum(unpacked(g["values"], 5) for g in given)
-    return ToyStep(fit=ToyFit(float(np.argmin(total))), text="finished")
+    return ToyStep(posterior=ToyPosterior(float(np.argmin(total))), text="finished")
 
 
 def answer(question: Message, patients: Sequence[float]) -> Message:
@@ -110,7 +111,8 @@ def make_answer(path: Path, study: Toy, patients: Sequence[float], wait: float =
         time.sleep(wait)
         return answer(question, patients)
 
-    return site.answer(PartyFolder(path), study, slowly, len(patients))
+    source = Source(len(patients), sha256(repr(list(patients)).encode()).hexdigest())
+    return site.answer(PartyFolder(path), study, slowly, source)
 
 
 def main(verb: str, path: str, *values: str) -> int:

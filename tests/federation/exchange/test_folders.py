@@ -26,11 +26,13 @@ def ledger_of(folder: PartyFolder) -> list[str]:
     return [r["event"] for r in folder.ledger.records()]
 
 
-def test_two_rounds_give_the_fit_that_all_values_together_give(told: World) -> None:
+def test_two_rounds_give_the_result_that_all_values_together_give(told: World) -> None:
     values = [v for site_values in PATIENTS.values() for v in site_values]
     mean = sum(values) / len(values)
     losses = [sum((v - (mean + shift)) ** 2 for v in values) for shift in (-1, -0.5, 0, 0.5, 1)]
-    assert (told["server"].path / "fit.nc").read_text() == repr(float(losses.index(min(losses))))
+    assert (told["server"].path / "posterior.nc").read_text() == repr(
+        float(losses.index(min(losses)))
+    )
 
 
 def test_every_party_has_recorded_what_it_sent_and_received(told: World) -> None:
@@ -50,7 +52,7 @@ def test_every_party_has_recorded_what_it_sent_and_received(told: World) -> None
 def test_files_are_their_owners_alone(told: World) -> None:
     for party in ("server", "north"):
         for path in told[party].path.rglob("*"):
-            if path.name not in ("fit.nc", "mean.txt") and "inbox" not in path.parts:
+            if path.name not in ("posterior.nc", "mean.txt") and "inbox" not in path.parts:
                 assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path.name
 
 
@@ -85,6 +87,14 @@ def test_an_answer_made_again_before_its_release_replaces_the_draft(world: World
     assert draft.answer.body["n"] == 3
 
 
+def test_a_site_answers_from_the_same_data_throughout(world: World) -> None:
+    world.one_round()
+    world.carry_out()
+    with pytest.raises(FederationError, match="not those that the site has answered from"):
+        make_answer(world.path / "north", world.study, [1.0, 2.0])
+    assert len(make_answer(world.path / "north", world.study, PATIENTS["north"]).drafts) == 1
+
+
 def test_a_draft_that_was_altered_is_not_released(world: World) -> None:
     world.carry_out()
     make_answer(world.path / "north", world.study, PATIENTS["north"])
@@ -114,7 +124,7 @@ def test_linked_folders_need_nobody_who_carries(world: World) -> None:
         world.answer_and_release()
         done = world.step()
         assert done.refused == ()
-        assert (done.fit is not None) == (number == 1)
+        assert (done.posterior is not None) == (number == 1)
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a pipe", "a link to nowhere", "too long"])
@@ -154,7 +164,7 @@ def test_another_answer_to_an_old_question_is_refused_and_the_first_one_counts(
     world.one_round()
     put_in(world, "server", north_answer(world), world["north"].keys)
     assert "answers an old question: that of round 0" in refusal(world)
-    assert world.one_round().fit is not None
+    assert world.one_round().posterior is not None
 
 
 def test_an_answer_to_a_question_of_another_copy_is_refused(world: World) -> None:
@@ -318,7 +328,7 @@ def test_a_status_says_who_is_waited_for_and_what_to_do(world: World) -> None:
     assert status_of(world["server"], world.study).waiting == ("south",)
     world.one_round()
     world.one_round()
-    assert "The study is finished: fit.nc." in said("server")
+    assert "The study is finished: posterior.nc." in said("server")
 
 
 def test_numbers_are_counted_wherever_they_stand() -> None:

@@ -166,7 +166,7 @@ def test_a_site_killed_while_it_computes_has_let_nothing_go_and_answers_again(
     assert not list(world["north"].outbox.glob("*.msg"))
     assert len(world["north"].history().open) == 1
     world.one_round()
-    assert world.one_round().fit is not None
+    assert world.one_round().posterior is not None
 
 
 def test_of_two_servers_that_step_at_once_one_is_told_to_wait(world: World) -> None:

@@ -23,6 +23,7 @@ from twinbayes.federation.exchange.envelope import MOST_ENVELOPE, opened, sealed
 from twinbayes.federation.exchange.history import History
 from twinbayes.federation.exchange.keys import KEY_FILE, Card, KeyPair, require_party
 from twinbayes.federation.exchange.ledger import BEGAN, PINNED, SENT, ExchangeLedger, sha256
+from twinbayes.federation.exchange.numbers import Source, numbers_in
 from twinbayes.federation.message import SERVER, Message, parsed
 from twinbayes.paths import path_of, require_ordinary
 from twinbayes.private_files import FOLDER_MODE, private_opener, write_private
@@ -53,6 +54,7 @@ class PartyFolder:
         keys: KeyPair,
         *,
         others: Iterable[Card] = (),
+        policy: Mapping[str, int] | None = None,
         files: Mapping[str, bytes] | None = None,
     ) -> PartyFolder:
         """Make a folder: whole, or not at all.
@@ -67,6 +69,8 @@ class PartyFolder:
             The party's.
         others
             Cards of other parties, which people have compared.
+        policy
+            What the party has decided for the whole study.
         files
             Further files by their place in the folder.
 
@@ -87,7 +91,7 @@ class PartyFolder:
                 keys.write(temporary / KEY_FILE)
                 write_private(temporary / STUDY_FILE, study_file)
                 ExchangeLedger.begin(made.ledger.path).began(
-                    require_party(party), study, study_file
+                    require_party(party), study, study_file, policy or {}
                 )
                 for card in (keys.card(study, party), *others):
                     made.pin(card)
@@ -269,12 +273,18 @@ class PartyFolder:
         return sorted((p for p in found if not p.name.startswith(".")), key=lambda p: p.name)
 
     def send(
-        self, history: History, message: Message, *, numbers: int, held: int | None, by: str | None
+        self,
+        history: History,
+        message: Message,
+        *,
+        source: Source | None = None,
+        by: str | None = None,
     ) -> History:
         """Sign a message, record it, put it into the outbox; return the history with it."""
         envelope = sealed(message, self.keys)
         self._store(message, envelope)
-        record = self.ledger.sent(message, envelope, numbers=numbers, held=held, by=by)
+        numbers = numbers_in(message.body)
+        record = self.ledger.sent(message, envelope, numbers=numbers, source=source, by=by)
         self._put_out(message)
         return history.after(record, message)
 

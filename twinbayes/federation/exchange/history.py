@@ -42,6 +42,18 @@ class History:
         return str(self.records[0]["study"])
 
     @property
+    def policy(self) -> Mapping[str, int]:
+        """What the party has decided for the whole study."""
+        found: Mapping[str, int] = self.records[0]["policy"]
+        return found
+
+    @property
+    def data(self) -> str | None:
+        """Fingerprint of the data behind what was released; None before."""
+        found = [r["data"] for r in self.records if r["event"] == SENT]
+        return found[-1] if found else None
+
+    @property
     def is_of_server(self) -> bool:
         """Whether the party asks."""
         return self.party == SERVER

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Final
 
 from twinbayes.federation.exchange.keys import Card
+from twinbayes.federation.exchange.numbers import Source
 from twinbayes.federation.message import Message
 from twinbayes.hash_chain import HashChain
 
@@ -23,15 +25,28 @@ class ExchangeLedger(HashChain):
     --------
     >>> from twinbayes.federation.exchange.ledger import ExchangeLedger
     >>> ledger = ExchangeLedger.begin("ledger.jsonl")
-    >>> ledger.began("north", "0" * 64, b"{}")["event"]
+    >>> ledger.began("north", "0" * 64, b"{}", {})["event"]
     'began'
     """
 
-    def began(self, party: str, study: str, study_file: bytes) -> dict[str, Any]:
-        """Record whose ledger this is, in which study, and the hash of the file that says what."""
+    def began(
+        self, party: str, study: str, study_file: bytes, policy: Mapping[str, int]
+    ) -> dict[str, Any]:
+        """Record whose ledger this is, in which study, and the party's own rules.
+
+        Parameters
+        ----------
+        party, study
+            Whose, and the SHA-256 of the study.
+        study_file
+            The study as a file; its hash is recorded.
+        policy
+            What the party has decided for the whole study, by name.
+        """
         return self._append(
-            {"event": BEGAN, "party": party, "study": study, "study_file": sha256(study_file)}
-        )
+            {"event": BEGAN, "party": party, "study": study, "study_file": sha256(study_file),
+             "policy": dict(policy)}
+        )  # fmt: skip
 
     def pinned(self, card: Card) -> dict[str, Any]:
         """Record that a party's key is known from now on."""
@@ -45,7 +60,13 @@ class ExchangeLedger(HashChain):
         return self._append({"event": RECEIVED, **_described(message, envelope)})
 
     def sent(
-        self, message: Message, envelope: bytes, *, numbers: int, held: int | None, by: str | None
+        self,
+        message: Message,
+        envelope: bytes,
+        *,
+        numbers: int,
+        source: Source | None,
+        by: str | None,
     ) -> dict[str, Any]:
         """Record a message before it leaves.
 
@@ -55,18 +76,19 @@ class ExchangeLedger(HashChain):
             The message, and its signed file.
         numbers
             How many numbers leave with it.
-        held
-            How many numbers the party holds; None of a server, which holds no patients.
+        source
+            The data behind it; None of a server, which holds no patients.
         by
             Who released it; None of a server.
         """
         return self._append(
-            {"event": SENT, **_described(message, envelope), "numbers": numbers, "held": held,
-             "released_by": by}
+            {"event": SENT, **_described(message, envelope), "numbers": numbers,
+             "held": None if source is None else source.held,
+             "data": None if source is None else source.fingerprint, "released_by": by}
         )  # fmt: skip
 
     def finished(self, name: str, content: bytes) -> dict[str, Any]:
-        """Record the file of the finished fit."""
+        """Record the file of the posterior."""
         return self._append({"event": FINISHED, "file": name, "sha256": sha256(content)})
 
 

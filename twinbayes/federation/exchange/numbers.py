@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from twinbayes.federation.message import Message
@@ -11,6 +12,27 @@ from twinbayes.names import PATIENT_ID, VARIABLES
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data that a site answers from.
+
+    Attributes
+    ----------
+    held
+        How many numbers they are.
+    fingerprint
+        Hash of them.
+    """
+
+    held: int
+    fingerprint: str
+
+    @classmethod
+    def of(cls, cohort: Cohort) -> Source:
+        """Count and name a cohort."""
+        return cls(numbers_held(cohort), cohort.fingerprint)
 
 
 def numbers_in(content: Any) -> int:
@@ -58,7 +80,8 @@ def leaving(answer: Message, held: int, before: int) -> list[str]:
     ]
     for name, content in answer.body.items():
         texts = list(_texts(content))
-        shown = ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")
+        shown = ", ".join(text[:40] for text in texts[:8])
+        shown += f" and {len(texts) - 8} more" if len(texts) > 8 else ""
         numbers = numbers_in(content)
         said = [_many(numbers, "number")] if numbers or not texts else []
         said += [f"{_many(len(texts), 'text')}: {shown}"] if texts else []

@@ -36,8 +36,8 @@ class Progress(Protocol):
         ...
 
     @property
-    def fit(self) -> Any:
-        """The fit of a study that is finished; None before."""
+    def posterior(self) -> Any:
+        """The result of a study that is finished; None before."""
         ...
 
     @property

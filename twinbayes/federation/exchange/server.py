@@ -13,11 +13,11 @@ from twinbayes.federation.exchange.folder import CARD, PartyFolder
 from twinbayes.federation.exchange.history import History
 from twinbayes.federation.exchange.keys import Card, KeyPair, require_party
 from twinbayes.federation.exchange.ledger import sha256
-from twinbayes.federation.exchange.numbers import numbers_in
 from twinbayes.federation.exchange.protocol import Agreement, Stepping
 from twinbayes.federation.message import SERVER, canonical
 
 INVITATION: Final = "invitation.json"
+POSTERIOR: Final = "posterior.nc"
 INVITATION_FORMAT: Final = "twinbayes.invitation/1"
 
 
@@ -37,8 +37,8 @@ class Stepped:
         Files of the inbox that were refused, each with reason and remedy.
     asking_to_join
         By site, the fingerprint of a key that nobody has confirmed.
-    fit
-        The fit of a study that is finished; None before.
+    posterior
+        The result of a study that is finished; None before.
     """
 
     text: str
@@ -46,7 +46,7 @@ class Stepped:
     waiting: tuple[str, ...]
     refused: tuple[str, ...]
     asking_to_join: Mapping[str, str]
-    fit: Any = field(repr=False, default=None)
+    posterior: Any = field(repr=False, default=None)
 
 
 def start(path: str | os.PathLike[str], study: Agreement) -> Card:
@@ -88,7 +88,7 @@ def step(
     pins: Mapping[str, str] | None = None,
     out: Path | None = None,
 ) -> Stepped:
-    """Take in what is in the inbox, and ask what is to be asked next, or save the fit.
+    """Take in what is in the inbox, and ask what is to be asked next, or save the posterior.
 
     May be killed and repeated at any moment.
 
@@ -103,7 +103,7 @@ def step(
     pins
         By site, the fingerprint of its key, as somebody of the site has said it.
     out
-        Where the fit is saved; default: ``fit.nc`` in the folder.
+        Where the posterior is saved; default: ``posterior.nc`` in the folder.
 
     Raises
     ------
@@ -122,14 +122,12 @@ def step(
         progress = stepping(history.in_order, folder.store)
         new = [q for q in progress.questions if q.digest not in history.messages]
         for question in new:
-            history = folder.send(
-                history, question, numbers=numbers_in(question.body), held=None, by=None
-            )
-        if progress.fit is not None:
-            _save(folder, history, progress.fit, out or folder.path / "fit.nc")
+            history = folder.send(history, question)
+        if progress.posterior is not None:
+            _save(folder, history, progress.posterior, out or folder.path / POSTERIOR)
         waiting = tuple(sorted(q.receiver for q in history.open))
         return Stepped(
-            progress.text, len(new), waiting, (*bad_cards, *refused), joining, progress.fit
+            progress.text, len(new), waiting, (*bad_cards, *refused), joining, progress.posterior
         )
 
 
@@ -225,8 +223,8 @@ def _asking_to_join(
     return joining, refused
 
 
-def _save(folder: PartyFolder, history: History, fit: Any, out: Path) -> None:
-    saved = Path(fit.save(out))
+def _save(folder: PartyFolder, history: History, posterior: Any, out: Path) -> None:
+    saved = Path(posterior.save(out))
     content = saved.read_bytes()
     before = history.finished
     if before is None or before["sha256"] != sha256(content):

@@ -7,7 +7,7 @@ leave; `release` signs one in the name of a person and puts it into the outbox.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from twinbayes.errors import FederationError
 from twinbayes.federation.exchange.folder import CARD, PartyFolder, read_arrival
 from twinbayes.federation.exchange.history import History
 from twinbayes.federation.exchange.keys import Card, KeyPair
-from twinbayes.federation.exchange.numbers import leaving, numbers_in
+from twinbayes.federation.exchange.numbers import Source, leaving
 from twinbayes.federation.exchange.protocol import Agreement, Answering
 from twinbayes.federation.exchange.server import INVITATION, INVITATION_FORMAT, require_study
 from twinbayes.federation.message import SERVER, Message, canonical, parsed
@@ -33,12 +33,12 @@ class Draft:
     ----------
     answer
         The answer.
-    held
-        Numbers that the site held when it was made.
+    source
+        The data that it was made from.
     """
 
     answer: Message
-    held: int
+    source: Source
 
     @property
     def name(self) -> str:
@@ -47,7 +47,10 @@ class Draft:
 
     def to_bytes(self) -> bytes:
         """The draft as a file."""
-        return canonical({"held": self.held, "message": self.answer.to_bytes().decode("utf-8")})
+        message = self.answer.to_bytes().decode("utf-8")
+        return canonical({
+            "held": self.source.held, "data": self.source.fingerprint, "message": message,
+        })  # fmt: skip
 
     @classmethod
     def read(cls, path: Path) -> Draft:
@@ -61,7 +64,7 @@ class Draft:
         content = parsed(read_arrival(path), path.name)
         try:
             answer = Message.from_bytes(content["message"].encode("utf-8"))
-            draft = cls(answer, int(content["held"]))
+            draft = cls(answer, Source(int(content["held"]), str(content["data"])))
         except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise FederationError(
                 f"{path.name}: is no draft, or was altered. Make it anew with `twinbayes "
@@ -85,6 +88,7 @@ def join(
     site: str,
     server_key: str,
     study_of: Callable[[Any], Agreement],
+    policy: Mapping[str, int] | None = None,
 ) -> Card:
     """Make the folder of a site, with its card for the server in the outbox.
 
@@ -100,6 +104,8 @@ def join(
         Fingerprint of the server's key, as somebody there has said it.
     study_of
         Plain data to the study.
+    policy
+        What the site has decided for the whole study, by name; stands in its ledger.
 
     Raises
     ------
@@ -136,31 +142,49 @@ def join(
     own = keys.card(study.digest, site)
     PartyFolder.create(
         path, site, study.digest, canonical(content["study"]), keys, others=[card],
-        files={f"outbox/{site}{CARD}": own.to_bytes()},
+        policy=policy, files={f"outbox/{site}{CARD}": own.to_bytes()},
     )  # fmt: skip
     return own
 
 
-def answer(folder: PartyFolder, study: Agreement, answering: Answering, held: int) -> Answered:
+def answer(folder: PartyFolder, study: Agreement, answering: Answering, source: Source) -> Answered:
     """Take in questions, and write a draft of the answer to each that has none.
+
+    Parameters
+    ----------
+    folder
+        The site's.
+    study
+        What the folder is for.
+    answering
+        The statistics, with the site's data.
+    source
+        Those data.
 
     Raises
     ------
     FederationError
         The folder is not whole, is the server's or of another study; another process is at work
-        in it; or the site's own rules refuse the question.
+        in it; the data are not those of the site's first release; or the site's own rules refuse
+        the question.
     """
     with folder.locked():
         history = _require_site(folder.history(), study)
+        if history.data not in (None, source.fingerprint):
+            raise FederationError(
+                "The data are not those that the site has answered from before: what differs "
+                "between two answers can be told apart. Give the cohort of the first release; "
+                "for another one, all parties begin anew."
+            )
         folder.refill(history)
         history, refused = folder.take_in(history)
         _clear(folder, history)
         drafts = []
         for question in history.open:
-            draft = Draft(_fitting(answering(question), question), held)
+            draft = Draft(_fitting(answering(question), question), source)
             write_private(_place(folder, question.digest), draft.to_bytes())
             drafts.append(draft)
-        told = tuple(tuple(leaving(d.answer, d.held, history.released)) for d in drafts)
+        told = tuple(tuple(leaving(d.answer, d.source.held, history.released)) for d in drafts)
         return Answered(tuple(drafts), told, tuple(refused))
 
 
@@ -207,10 +231,7 @@ def release(
                 "Look at what `twinbayes federation answer` says."
             )
         for one in chosen:
-            history = folder.send(
-                history, one.answer, numbers=numbers_in(one.answer.body), held=one.held,
-                by=by.strip(),
-            )  # fmt: skip
+            history = folder.send(history, one.answer, source=one.source, by=by.strip())
         _clear(folder, history)
         return chosen
 

@@ -109,7 +109,9 @@ def _of_site(
         lines.append(f"round {question.round}, {question.kind}: {said}")
         if question.digest in drafts:
             draft = drafts[question.digest]
-            lines += [f"  {line}" for line in leaving(draft.answer, draft.held, history.released)]
+            lines += [
+                f"  {line}" for line in leaving(draft.answer, draft.source.held, history.released)
+            ]
     held = [r["held"] for r in history.carried if r.get("held") is not None]
     lines.append(
         f"{history.released} numbers released in all"
