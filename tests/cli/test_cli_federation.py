@@ -12,10 +12,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import federation_toy
+import twinbayes as tb
 from federation_toy import Toy
 from federation_world import PATIENTS
 from twinbayes.cli import app as cli
 from twinbayes.cli import federation as commands
+from twinbayes.federation.exchange.numbers import Source
 from twinbayes.federation.message import Message
 
 
@@ -39,7 +41,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
         return step
 
-    def answering(_: Toy, cohort: list[float]) -> Any:
+    def answering(_: object, cohort: list[float]) -> Any:
         def answer(question: Message) -> Message:
             return federation_toy.answer(question, cohort)
 
@@ -51,7 +53,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(commands, "_stepping", stepping)
     monkeypatch.setattr(commands, "_answering", answering)
     monkeypatch.setattr(commands, "cohort_of", lambda name, _: PATIENTS.get(name, [1.0]))
-    monkeypatch.setattr("twinbayes.federation.exchange.numbers.numbers_held", len)
+    monkeypatch.setattr(Source, "of", federation_toy.source_of)
     return tmp_path
 
 
@@ -157,3 +159,44 @@ def test_the_commands_are_among_those_of_the_package_and_explain_themselves() ->
     for command in ("start", "join", "step", "answer", "release", "status", "verify"):
         assert command in done.output
         assert "Example:  twinbayes federation" in run(command, "--help").output
+
+
+@pytest.mark.slow
+def test_three_hospitals_come_from_the_first_command_to_a_twin(tmp_path: Path) -> None:
+    registry = tb.datasets.simulated_registry()
+    sites = dict(zip(("north", "south", "west"), registry.centres, strict=False))
+    cohorts = {}
+    patients = registry.patients.groupby("centre")["patient_id"].agg(list)
+    for name, label in sites.items():
+        cohorts[name] = registry.select(patients[label]).write(tmp_path / f"{name}_cohort")
+    centre = tmp_path / "centre"
+    events = [part for e in ("complete_remission", "relapse") for part in ("--ignore-event", e)]
+    said = ok(run("start", "--disease", "survival", "--sites", ",".join(sites), *events, "--out",
+                  centre, "--json"))  # fmt: skip
+    pins = []
+    for name in sites:
+        joined = ok(run("join", said["invitation"], "--site", name, "--server-key", said["key"],
+                        "--out", tmp_path / name, "--json"))  # fmt: skip
+        (tmp_path / name / "inbox").rmdir()
+        (tmp_path / name / "inbox").symlink_to(centre / "outbox" / name)
+        (centre / "inbox" / name).symlink_to(tmp_path / name / "outbox")
+        pins += ["--pin", f"{name}={joined['key']}"]
+    done = ok(run("step", centre, *pins, "--json"))
+    for _ in range(14):
+        for name, cohort in cohorts.items():
+            assert ok(run("answer", tmp_path / name, cohort, "--json"))["refused"] == []
+            ok(run("release", tmp_path / name, "--by", "A. Rossi", "--json"))
+        done = ok(run("step", centre, "--json"))
+        if done["finished"]:
+            break
+    assert done["usable"], done
+    assert ok(run("verify", centre, "--json"))["verified"]
+    assert ok(run("verify", tmp_path / "north", cohorts["north"], "--json"))["verified"]
+    out = tmp_path / "north.nc"
+    joint = centre / "posterior.nc"
+    assert ok(run("fit", tmp_path / "north", joint, cohorts["north"], "--out", out, "--json"))
+    assert ok(run("fit", tmp_path / "north", joint, cohorts["south"], "--out", out, "--json"), 2)
+    fitted = tb.load_fit(out)
+    alive = fitted.cohort.events.query("event == 'last_contact'")["patient_id"].iloc[0]
+    forecast = fitted.twin(alive).forecast(until=1e4, grid=[1e4])
+    assert 0.0 < float(forecast["survival"].squeeze()) < 1.0

@@ -100,6 +100,10 @@ def answer(question: Message, patients: Sequence[float]) -> Message:
     )  # fmt: skip
 
 
+def source_of(patients: Sequence[float]) -> Source:
+    return Source(len(patients), sha256(repr(list(patients)).encode()).hexdigest())
+
+
 def make_step(path: Path, study: Toy, **options: Any) -> server.Stepped:
     return server.step(
         PartyFolder(path), study, lambda history, store: next_step(study, history, store), **options
@@ -111,8 +115,7 @@ def make_answer(path: Path, study: Toy, patients: Sequence[float], wait: float =
         time.sleep(wait)
         return answer(question, patients)
 
-    source = Source(len(patients), sha256(repr(list(patients)).encode()).hexdigest())
-    return site.answer(PartyFolder(path), study, slowly, source)
+    return site.answer(PartyFolder(path), study, slowly, source_of(patients))
 
 
 def main(verb: str, path: str, *values: str) -> int:

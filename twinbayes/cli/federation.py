@@ -19,16 +19,20 @@ from twinbayes.cli.commands import (
     Adapter,
     CohortPath,
     IgnoredEvents,
+    Out,
     Without,
     code_of,
     cohort_of,
+    tell,
     verdict_of,
 )
 from twinbayes.cli.commands import described as description_of
 from twinbayes.cli.known import known_diseases
 from twinbayes.errors import OptionError
+from twinbayes.private_files import require_writable
 
 if TYPE_CHECKING:
+    from twinbayes.cohort import Cohort
     from twinbayes.federation.exchange.folder import PartyFolder
     from twinbayes.federation.exchange.protocol import Agreement, Answering, Stepping
 
@@ -96,13 +100,20 @@ def join(
         str, typer.Option(help="The centre's key, as somebody there has told it.")
     ],
     out: Annotated[Path, typer.Option(help="Folder to make.")],
+    minimum: Annotated[
+        int, typer.Option(help="Studies that let fewer stand behind a number are refused.")
+    ] = 5,
+    fewest_sites: Annotated[
+        int, typer.Option(help="Sites among whose numbers this one's are hidden, at least.")
+    ] = 3,
     as_json: AsJson = False,
 ) -> int:
     """Make a site's folder, which knows the centre by its key."""
     from twinbayes.federation.exchange.folder import CARD
     from twinbayes.federation.exchange.site import join as join_study
 
-    card = join_study(out, invitation, site, server_key, _study_of)
+    policy = {"minimum": minimum, "fewest_sites": fewest_sites}
+    card = join_study(out, invitation, site, server_key, _study_of, policy)
     place = out / "outbox" / f"{site}{CARD}"
     if as_json:
         print_json({"folder": str(out), "study": card.study, "key": card.fingerprint,
@@ -123,33 +134,33 @@ def step(
         typer.Option(help="SITE=KEY, as somebody of the site has told it; may be repeated."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File of the fit; default: fit.nc in the folder.")
+        Path | None,
+        typer.Option(help="File to write at the end; default: posterior.nc in it."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Take in what is in the centre's inbox; write the next questions, or the fit."""
+    """Take in what is in the centre's inbox; write the next questions, or the posterior."""
     from twinbayes.federation.exchange import server
 
     if out is not None:
-        from twinbayes.private_files import require_writable
-
         require_writable(out)
     opened, study = _opened(folder)
     done = server.step(
         opened, study, _stepping(study), pins=dict(_pinned(text) for text in pin or ()), out=out
     )
-    code = USABLE if done.fit is None else code_of(done.fit)
+    found = done.posterior
+    code = USABLE if found is None else code_of(found)
     if as_json:
         print_json({
             "text": done.text, "asked": done.asked, "waiting": list(done.waiting),
             "refused": list(done.refused), "asking_to_join": dict(done.asking_to_join),
-            "finished": done.fit is not None,
-            **({} if done.fit is None else verdict_of(done.fit)),
+            "finished": found is not None,
+            **({} if found is None else verdict_of(found)),
         })  # fmt: skip
     else:
         typer.echo(done.text)
-        if done.fit is not None:
-            typer.echo(f"{done.fit.verdict.banner()}\nFit: {out or folder / 'fit.nc'}")
+        if found is not None:
+            typer.echo(f"Posterior: {out or folder / server.POSTERIOR}. It holds no patient.")
         for site, key in done.asking_to_join.items():
             typer.echo(f"{site} asks to join with the key {key}: ask there, then --pin {site}=...")
         if done.waiting:
@@ -168,11 +179,11 @@ def answer(
 ) -> int:
     """Answer what is in a site's inbox: drafts, and in words what would leave. Nothing leaves."""
     from twinbayes.federation.exchange import site
-    from twinbayes.federation.exchange.numbers import numbers_held
+    from twinbayes.federation.exchange.numbers import Source
 
     opened, study = _opened(folder)
     data = cohort_of(cohort, adapter)
-    made = site.answer(opened, study, _answering(study, data), numbers_held(data))
+    made = site.answer(opened, study, _answering(opened, data), Source.of(data))
     if as_json:
         print_json({
             "drafts": [d.name for d in made.drafts], "refused": list(made.refused),
@@ -266,7 +277,7 @@ def verify(
         elif cohort is None:
             raise OptionError("verify: give the site's cohort, or --quick for the chain alone.")
         else:
-            answering = _answering(study, cohort_of(cohort, adapter))
+            answering = _answering(opened, cohort_of(cohort, adapter))
             problems = replay.replay_answers(history, answering)
     last = records[-1]["hash"] if records else None
     if as_json:
@@ -282,6 +293,45 @@ def verify(
             else f"{len(records)} records verified, {what}. Head: {last}"
         )
     return NOT_FOR_USE if problems else USABLE
+
+
+@federation.command(
+    epilog=f"{_EXAMPLE} fit north posterior.nc my_cohort --out north.nc",
+)
+@reports_errors
+def fit(
+    folder: Folder,
+    posterior: Annotated[Path, typer.Argument(help="The file that the centre's last step wrote.")],
+    cohort: CohortPath,
+    out: Out,
+    adapter: Adapter = None,
+    as_json: AsJson = False,
+) -> int:
+    """Make a site's fit of its own patients from the joint posterior; for `twinbayes twin`."""
+    require_writable(out, reads=(posterior, cohort))
+
+    from twinbayes.federation.posterior import load_federated
+
+    opened, study = _opened(folder)
+    joint, history, data = load_federated(posterior), opened.history(), cohort_of(cohort, adapter)
+    released = {question: given.digest for question, given in history.answers.items()}
+    used = {
+        one["questions"].get(history.party): one["answers"].get(history.party)
+        for one in joint.manifest["federation"]["rounds"]
+    }
+    if joint.study.digest != study.digest or used != released:
+        raise OptionError(
+            f"{posterior.name}: was not made from what {history.party} has released. Ask the "
+            "centre for the posterior of this study."
+        )
+    if data.fingerprint != history.data:
+        raise OptionError(
+            f"{cohort}: is not the cohort that {history.party} has answered from. Give that one: "
+            "patients of the posterior are twins by the record that it has seen."
+        )
+    fitted = joint.at_site(data)
+    saved = fitted.save(out)
+    return tell(fitted, saved, "fit", as_json)
 
 
 def _tell_refused(folder: PartyFolder, refused: tuple[str, ...]) -> None:
@@ -331,7 +381,10 @@ def _stepping(study: Any) -> Stepping:
     return lambda history, store: next_step(study, history, store)
 
 
-def _answering(study: Any, cohort: Any) -> Answering:
+def _answering(folder: PartyFolder, cohort: Cohort) -> Answering:
+    """Answers under the site's own rules; its masks follow from its private key."""
+    from twinbayes.federation.site import Disclosure
     from twinbayes.federation.site import answer as answer_question
 
-    return lambda question: answer_question(question, cohort, disclosure=study.disclosure)
+    rules = Disclosure(folder.keys.secret("masks"), **folder.history().policy)
+    return lambda question: answer_question(question, cohort, disclosure=rules)
