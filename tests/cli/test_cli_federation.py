@@ -156,7 +156,7 @@ def test_a_flipped_byte_is_told_by_verify(place: Path) -> None:
 def test_the_commands_are_among_those_of_the_package_and_explain_themselves() -> None:
     done = CliRunner().invoke(cli.app, ["federation", "--help"])
     assert done.exit_code == 0
-    for command in ("start", "join", "step", "answer", "release", "status", "verify"):
+    for command in ("start", "join", "step", "answer", "release", "fit", "status", "verify"):
         assert command in done.output
         assert "Example:  twinbayes federation" in run(command, "--help").output
 

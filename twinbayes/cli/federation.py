@@ -41,7 +41,7 @@ _EXAMPLE: Final = "Example:  twinbayes federation"
 federation = typer.Typer(
     help="One fit of several sites whose data stay where they are: signed files, carried by "
     "people or a shared folder.",
-    epilog=f"The centre: start, step. Each site: join, answer, release. Both: status, verify. "
+    epilog=f"The centre: start, step. Each site: join, answer, release, fit. Both: status, verify. "
     f"docs/how-to/federation.md shows all. {EXIT_CODES}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
