@@ -23,7 +23,9 @@ from twinbayes.federation.certificate import Certificate
 from twinbayes.federation.compensator import Expansion, Factor
 from twinbayes.federation.coordinates import Coordinates, population_model
 from twinbayes.federation.crude import Counts, CrudeFromSites
-from twinbayes.federation.facts import Facts, Labels, agreed
+from twinbayes.federation.facts import Facts, agreed
+from twinbayes.federation.headcounts import Counted, Headcounts
+from twinbayes.federation.labels import Labels
 from twinbayes.federation.masks import summed
 from twinbayes.federation.message import SERVER, Message, packed, unpacked, unpacked_integers
 from twinbayes.federation.posterior import FederatedPosterior, federated
@@ -176,11 +178,13 @@ class _Server:
         if not done:
             return self._ask("labels", {})
         if done[-1] == "labels":
-            return self._ask("facts", self._shared)
+            return self._ask("counts", self._shared)
+        if done[-1] == "counts":
+            return self._ask("facts", self._enough)
         if done[-1] == "facts":
-            return self._ask("moments", self._shared | {"learnt": learnt_to_dict(self._columns)})
+            return self._ask("moments", self._enough | {"learnt": learnt_to_dict(self._columns)})
         n_points, n_scores = done.count("expansion"), done.count("score")
-        known = self._shared | {"learnt": learnt_to_dict(self._agreed[0])}
+        known = self._enough | {"learnt": learnt_to_dict(self._agreed[0]), "behind": self._behind}
         if n_points == 0:
             point = self._agreed[1].start(self._coordinates)
             return self._ask("expansion", known | {"point": packed(point), "spread": None})
@@ -275,9 +279,31 @@ class _Server:
         return Labels.from_dict(self._shared["labels"])
 
     @cached_property
+    def _counted(self) -> Counted:
+        """Numbers of patients."""
+        heads = Headcounts(self.study.spec, self._labels)
+        return heads.counted(self._sum(self._all("counts")[0]))
+
+    @cached_property
+    def _enough(self) -> dict[str, Any]:
+        """What all questions have from the counts on."""
+        total = self._sum(self._all("counts")[0])
+        heads = Headcounts(self.study.spec, self._labels)
+        heads.require(heads.counted(total), self.study.minimum)
+        return self._shared | {"counts": packed(total)}
+
+    @cached_property
+    def _behind(self) -> dict[str, Any]:
+        """Numbers of patients behind parts of the likelihood."""
+        learnt = self._agreed[0]
+        width = max(len(e) for e in learnt.edges) - 1
+        n = len(learnt.edges) * len(self._labels.subgroups) * width + self._coordinates.size
+        return packed(self._sum(self._all("moments")[0])[-n:])
+
+    @cached_property
     def _columns(self) -> Learnt:
         """Columns and windows, without a model of what is missing."""
-        facts = Facts(self.study.spec, self._labels)
+        facts = Facts(self.study.spec, self._labels, self._counted, self.study.minimum)
         columns, left_out, edges = facts.columns_and_edges(self._sum(self._all("facts")[0]))
         p = len(columns)
         nothing = NormalModel(np.zeros(p), np.eye(p))
