@@ -17,7 +17,12 @@ from twinbayes.errors import FederationError, TwinbayesError
 from twinbayes.federation.coordinates import Coordinates, population_model
 from twinbayes.federation.crude import Counts
 from twinbayes.federation.facts import Facts, moments
-from twinbayes.federation.headcounts import Headcounts, joined_cells, too_few, with_company
+from twinbayes.federation.headcounts import (
+    Headcounts,
+    joined_cells,
+    too_few,
+    with_company,
+)
 from twinbayes.federation.labels import Labels
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.federation.masks import FEWEST, SECRET_BYTES, fingerprint, masked, public_key

@@ -98,8 +98,8 @@ def patients(site: str, n: int, seed: int, carriers: int = 3) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def cohort_of(table: pd.DataFrame, *, declared: bool = True) -> Cohort:
-    """The patients as a cohort; other columns than those of the model are left in."""
+def cohort_of(table: pd.DataFrame, **levels: str | None) -> Cohort:
+    """The patients as a cohort; with further columns, each with its declared levels."""
     ids = table["patient_id"]
     events = pd.DataFrame({
         "patient_id": ids, "day": table["days"],
@@ -108,8 +108,9 @@ def cohort_of(table: pd.DataFrame, *, declared: bool = True) -> Cohort:
     common = {"table": "patients", "role": "covariate", "group": "clinical"}
     known = [
         {"name": "age_years", "unit": "years", "min": 0.0, "max": 120.0},
-        {"name": "sex", "levels": "female|male" if declared else None},
+        {"name": "sex", "levels": "female|male"},
         {"name": "mark", "min": 0.0, "max": 1.0},
+        *({"name": name, "levels": known} for name, known in levels.items()),
     ]
     tables = {
         "patients": table.drop(columns=["days", "dead"]), "events": events,
