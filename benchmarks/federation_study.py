@@ -105,16 +105,17 @@ def cohort_of(table: pd.DataFrame, **levels: str | None) -> Cohort:
         "patient_id": ids, "day": table["days"],
         "event": np.where(table["dead"], "death", LAST_CONTACT),
     })  # fmt: skip
-    common = {"table": "patients", "role": "covariate", "group": "clinical"}
+    tables_of = {"table": "patients", "role": "covariate", "group": "clinical"}
     known = [
         {"name": "age_years", "unit": "years", "min": 0.0, "max": 120.0},
         {"name": "sex", "levels": "female|male"},
         {"name": "mark", "min": 0.0, "max": 1.0},
         *({"name": name, "levels": known} for name, known in levels.items()),
     ]
+    known = [row for row in known if row["name"] in table]
     tables = {
         "patients": table.drop(columns=["days", "dead"]), "events": events,
-        "variables": pd.DataFrame([common | row for row in known]),
+        "variables": pd.DataFrame([tables_of | row for row in known]),
     }  # fmt: skip
     return cohort_from_tables("site", tables)
 
