@@ -182,9 +182,9 @@ class _Server:
         if done[-1] == "counts":
             return self._ask("facts", self._enough)
         if done[-1] == "facts":
-            return self._ask("moments", self._enough | {"learnt": learnt_to_dict(self._columns)})
+            return self._ask("moments", self._settled | {"learnt": learnt_to_dict(self._columns)})
         n_points, n_scores = done.count("expansion"), done.count("score")
-        known = self._enough | {"learnt": learnt_to_dict(self._agreed[0]), "behind": self._behind}
+        known = self._settled | {"learnt": learnt_to_dict(self._agreed[0]), "behind": self._behind}
         if n_points == 0:
             point = self._agreed[1].start(self._coordinates)
             return self._ask("expansion", known | {"point": packed(point), "spread": None})
@@ -291,6 +291,11 @@ class _Server:
         heads = Headcounts(self.study.spec, self._labels)
         heads.require(heads.counted(total), self.study.minimum)
         return self._shared | {"counts": packed(total)}
+
+    @property
+    def _settled(self) -> dict[str, Any]:
+        """What questions have from the facts on: sites find columns and windows from it again."""
+        return self._enough | {"facts": packed(self._sum(self._all("facts")[0]))}
 
     @cached_property
     def _behind(self) -> dict[str, Any]:
