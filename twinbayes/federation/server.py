@@ -191,7 +191,7 @@ class _Server:
             pilot = self._drawn(_PILOT, "pilot")[0]
             return self._expand(known, self._coordinates.values(pilot[POSTERIOR].to_dataset()))
         if done[-1] == "expansion":
-            return self._ask("score", known | {"draws": packed(self._values)})
+            return self._ask("score", known | {"draws": packed(self._values, single=True)})
         certificate = self._certificate
         if certificate.is_good or n_scores == SCORINGS:
             return self._finish(certificate)
