@@ -1,0 +1,108 @@
+"""The NVFlare job: in its simulator, a process for each site, and its parts alone."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from twinbayes.federation.engines import exchange
+
+pytest.importorskip(
+    "nvflare.job_config.api",
+    reason="NVFlare has an environment of its own: make federation-nvflare",
+)
+
+
+def test_questions_and_answers_are_the_same_to_the_byte_as_without_nvflare(
+    federation: ModuleType, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    agreed = federation.study(folders)
+    through = federation.through_nvflare(agreed, folders, tmp_path / "engine")
+    direct = federation.directly(agreed, folders, tmp_path / "direct")
+    assert exchange.to_lines(through) == exchange.to_lines(direct)
+
+
+def test_a_site_whose_tables_are_broken_ends_the_job_and_the_answers_until_then_are_kept(
+    federation: ModuleType, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    *whole, last = folders
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in folders[last].iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    patients = (broken / "patients.csv").read_text(encoding="utf-8").splitlines()
+    (broken / "patients.csv").write_text("\n".join([*patients, patients[1]]), encoding="utf-8")
+    place = tmp_path / "engine"
+    with pytest.raises(SystemExit, match="The simulator ended with"):
+        federation.through_nvflare(federation.study(folders), {**folders, last: broken}, place)
+    [kept] = place.rglob("messages.jsonl")
+    assert {m.receiver for m in exchange.from_lines(kept.read_bytes()) if not m.is_answer} == {
+        *whole
+    }
+    logs = "".join(log.read_text(encoding="utf-8") for log in (place / "server").rglob("*.txt"))
+    assert f"The site {last} gave no answer" in logs
+    assert patients[1].split(",")[0] not in logs
+
+
+def test_a_job_says_what_is_agreed_on_and_nothing_of_where_patients_lie(
+    federation: ModuleType, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    from twinbayes.federation.engines import nvflare
+
+    agreed = federation.study(folders)
+    nvflare.job(agreed).export_job(str(tmp_path))
+    files = [f for f in tmp_path.rglob("*.json") if f.name.startswith("config_fed")]
+    said = {file.parts[-3]: json.loads(file.read_bytes()) for file in files}
+    assert len(said) == 1 + len(agreed.sites)
+    for parts in said.values():
+        for part in parts.get("workflows", []):
+            assert part["path"] == nvflare.CLASSES[0]
+            assert set(part["args"]) <= {"study", "history"}
+            assert part["args"]["study"] == agreed.to_dict()
+        for part in parts.get("executors", []):
+            assert part["executor"]["path"] == nvflare.CLASSES[1]
+            assert not part["executor"].get("args")
+    assert not any(str(folder) in file.read_text() for folder in folders.values() for file in files)
+
+
+def test_the_classes_that_sites_have_to_allow_are_there() -> None:
+    from twinbayes.federation.engines import nvflare
+
+    for place in nvflare.CLASSES:
+        module, name = place.rsplit(".", 1)
+        assert isinstance(getattr(importlib.import_module(module), name), type)
+
+
+@pytest.mark.parametrize(
+    "settings", [None, "no JSON", '{"cohorts": {"elsewhere": "cohort"}}', '{"cohorts": ["north"]}']
+)
+def test_a_site_that_does_not_say_where_its_patients_lie_answers_nothing(
+    settings: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from nvflare.apis.fl_constant import FLContextKey, ReservedKey, ReturnCode
+    from nvflare.apis.fl_context import FLContext
+    from nvflare.apis.shareable import Shareable
+    from nvflare.apis.signal import Signal
+    from nvflare.apis.workspace import Workspace
+
+    from twinbayes.federation.engines import nvflare
+
+    for folder in ("local", "startup"):
+        (tmp_path / folder).mkdir()
+    if settings is not None:
+        (tmp_path / "local" / nvflare.SETTINGS).write_text(settings, encoding="utf-8")
+    context = FLContext()
+    context.put(ReservedKey.IDENTITY_NAME, "north", private=False, sticky=False)
+    workspace = Workspace(str(tmp_path), site_name="north")
+    context.put(FLContextKey.WORKSPACE_OBJECT, workspace, private=True, sticky=False)
+    question = Shareable()
+    question["message"] = b"{}"
+    answer = nvflare.Site().execute("question", question, context, Signal())
+    assert answer.get_return_code() == ReturnCode.EXECUTION_EXCEPTION
+    assert "message" not in answer
+    assert "north" in caplog.text
+    assert f"local/{nvflare.SETTINGS}" in caplog.text

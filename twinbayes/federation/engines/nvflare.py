@@ -1,0 +1,175 @@
+"""The NVFlare job: a controller that asks, and an executor that answers at every site.
+
+Where a site's patients lie stands in a file of the site, `local/twinbayes.json`, and never in a
+job: the folder of each of its centres, by name. Who sends a job cannot choose what is read.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from nvflare.apis.client import Client
+from nvflare.apis.controller_spec import Task
+from nvflare.apis.executor import Executor
+from nvflare.apis.fl_constant import FLContextKey, ReturnCode
+from nvflare.apis.fl_context import FLContext
+from nvflare.apis.impl.controller import Controller
+from nvflare.apis.shareable import Shareable, make_reply
+from nvflare.apis.signal import Signal
+from nvflare.job_config.api import FedJob
+
+from twinbayes.cohort import read_cohort
+from twinbayes.errors import FederationError, TwinbayesError
+from twinbayes.federation.engines import exchange
+from twinbayes.federation.message import Message
+from twinbayes.federation.site import Disclosure
+from twinbayes.federation.study import Study
+from twinbayes.private_files import private_opener
+
+SETTINGS: Final = "twinbayes.json"
+"""File in the folder `local` of a site that says where its patients lie."""
+
+HISTORY: Final = "messages.jsonl"
+"""File in the run's folder on the server that holds all messages, a line each."""
+
+CLASSES: Final = tuple(f"{__name__}.{part}" for part in ("Server", "Site"))
+"""What the `class_allow_list` of the server and of every site has to name."""
+
+_TASK: Final = "question"
+_MESSAGE: Final = "message"
+_PAUSE: Final = 0.05  # seconds between looks at tasks
+
+
+class Site(Executor):
+    """Answers questions at a site."""
+
+    def execute(
+        self, task_name: str, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal
+    ) -> Shareable:
+        """Answer one question: bytes of a message in, bytes of a message out."""
+        try:
+            folder = _cohort_folder(fl_ctx)
+            answer = exchange.reply(
+                shareable[_MESSAGE], partial(read_cohort, folder), disclosure=Disclosure()
+            )
+        except FederationError as error:
+            self.log_error(fl_ctx, str(error))
+            return make_reply(ReturnCode.EXECUTION_EXCEPTION)
+        out = Shareable()
+        out[_MESSAGE] = answer
+        return out
+
+
+class Server(Controller):
+    """Asks the sites of a study until there is a fit, and keeps every message in a file.
+
+    Parameters
+    ----------
+    study
+        `Study.to_dict`.
+    history
+        Messages of a job that was broken off, a line each.
+    """
+
+    def __init__(self, study: Mapping[str, Any], history: str = "") -> None:
+        super().__init__(task_check_period=_PAUSE)
+        self.study = study
+        self.history = history
+
+    def start_controller(self, fl_ctx: FLContext) -> None:
+        """Nothing is to be prepared."""
+
+    def stop_controller(self, fl_ctx: FLContext) -> None:
+        """Nothing is to be undone."""
+
+    def process_result_of_unknown_task(
+        self,
+        client: Client,
+        task_name: str,
+        client_task_id: str,
+        result: Shareable,
+        fl_ctx: FLContext,
+    ) -> None:
+        """Answers that nobody waits for are not read."""
+
+    def control_flow(self, abort_signal: Signal, fl_ctx: FLContext) -> None:
+        """Run the study; the messages so far are on disk whatever happens."""
+        run = Path(fl_ctx.get_prop(FLContextKey.WORKSPACE_OBJECT).get_run_dir(fl_ctx.get_job_id()))
+        store = run / "store"
+        store.mkdir(mode=0o700, exist_ok=True)
+        carry = partial(self._carry, fl_ctx, abort_signal)
+        before = exchange.from_lines(self.history.encode("utf-8"))
+        with open(run / HISTORY, "wb", opener=private_opener) as file:
+
+            def keep(*messages: Message) -> None:
+                file.write(exchange.to_lines(messages))
+                file.flush()
+
+            try:
+                keep(*before)
+                study = Study.from_dict(self.study)
+                step = exchange.exchange(study, carry, store, before, keep=keep)
+                self.log_info(fl_ctx, step.text)
+            except TwinbayesError as error:
+                self.system_panic(str(error), fl_ctx)
+
+    def _carry(
+        self, fl_ctx: FLContext, abort_signal: Signal, questions: Sequence[Message]
+    ) -> Iterator[Message]:
+        tasks = []
+        for question in questions:
+            data = Shareable()
+            data[_MESSAGE] = question.to_bytes()
+            tasks.append(Task(_TASK, data))
+            self.send(tasks[-1], fl_ctx, targets=[question.receiver])
+        for question, task in zip(questions, tasks, strict=True):
+            while task.completion_status is None and not abort_signal.triggered:
+                time.sleep(_PAUSE)
+            result = task.client_tasks[-1].result if task.client_tasks else None
+            if result is None or _MESSAGE not in result:
+                raise FederationError(
+                    f"The site {question.receiver} gave no answer to {question.kind} "
+                    f"{question.round}. Its own log says why."
+                )
+            yield Message.from_bytes(result[_MESSAGE])
+
+
+def _cohort_folder(fl_ctx: FLContext) -> Path:
+    """Where the patients of this site lie."""
+    name = fl_ctx.get_identity_name()
+    place = fl_ctx.get_prop(FLContextKey.WORKSPACE_OBJECT).get_file_path_in_site_config(SETTINGS)
+    try:
+        return Path(json.loads(Path(place).read_text(encoding="utf-8"))["cohorts"][name])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise FederationError(
+            f"The site {name} does not say where its patients lie ({type(error).__name__}). "
+            f'Write local/{SETTINGS} there: {{"cohorts": {{"{name}": "<folder>"}}}}.'
+        ) from None
+
+
+def job(study: Study, history: Iterable[Message] = (), *, name: str = "twinbayes") -> FedJob:
+    """Describe the job of a study: to be exported for a network, or simulated.
+
+    Parameters
+    ----------
+    study
+        What all parties have agreed on; its sites are the clients of the network, by their names.
+    history
+        Messages of a job that was broken off: it goes on where they end.
+    name
+        Of the job.
+
+    Examples
+    --------
+    >>> job(study).export_job("jobs")  # doctest: +SKIP
+    """
+    out = FedJob(name=name, min_clients=len(study.sites), mandatory_clients=list(study.sites))
+    out.to_server(Server(study.to_dict(), exchange.to_lines(history).decode("utf-8")))
+    for site in study.sites:
+        out.to(Site(), site)
+    return out
