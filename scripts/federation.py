@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -98,8 +99,11 @@ def through_nvflare(agreed: Study, folders: Folders, place: Path) -> tuple[Messa
     (local / nvflare.SETTINGS).write_text(json.dumps(cohorts), encoding="utf-8")
     allowed = {"format_version": 2, "class_allow_list": list(nvflare.CLASSES)}
     (local / "resources.json").write_text(json.dumps(allowed), encoding="utf-8")
-    code = nvflare.job(agreed).simulator_run(str(place.resolve()), threads=len(folders))
-    if code:
+    job = nvflare.write_job(agreed, place.parent / f"{place.name}-jobs")
+    names = ",".join(agreed.sites)
+    command = [Path(sys.executable).with_name("nvflare"), "simulator", job.resolve()]
+    command += ["-w", place.resolve(), "-c", names, "-t", str(len(agreed.sites))]
+    if code := subprocess.run(command, check=False).returncode:
         sys.exit(f"The simulator ended with {code}; its logs lie in {place}.")
     [kept] = place.rglob(nvflare.HISTORY)
     return exchange.from_lines(kept.read_bytes())

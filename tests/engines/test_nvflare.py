@@ -9,10 +9,11 @@ from types import ModuleType
 
 import pytest
 
+from twinbayes.errors import StorageError
 from twinbayes.federation.engines import exchange
 
 pytest.importorskip(
-    "nvflare.job_config.api",
+    "nvflare.apis.executor",
     reason="NVFlare has an environment of its own: make federation-nvflare",
 )
 
@@ -48,25 +49,59 @@ def test_a_site_whose_tables_are_broken_ends_the_job_and_the_answers_until_then_
     assert patients[1].split(",")[0] not in logs
 
 
-def test_a_job_says_what_is_agreed_on_and_nothing_of_where_patients_lie(
+def test_a_job_says_what_is_agreed_on_and_brings_no_code(
     federation: ModuleType, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     from twinbayes.federation.engines import nvflare
 
     agreed = federation.study(folders)
-    nvflare.job(agreed).export_job(str(tmp_path))
-    files = [f for f in tmp_path.rglob("*.json") if f.name.startswith("config_fed")]
-    said = {file.parts[-3]: json.loads(file.read_bytes()) for file in files}
-    assert len(said) == 1 + len(agreed.sites)
-    for parts in said.values():
-        for part in parts.get("workflows", []):
-            assert part["path"] == nvflare.CLASSES[0]
-            assert set(part["args"]) <= {"study", "history"}
-            assert part["args"]["study"] == agreed.to_dict()
-        for part in parts.get("executors", []):
-            assert part["executor"]["path"] == nvflare.CLASSES[1]
-            assert not part["executor"].get("args")
-    assert not any(str(folder) in file.read_text() for folder in folders.values() for file in files)
+    job = nvflare.write_job(agreed, tmp_path)
+    said = {
+        file.relative_to(job).as_posix(): json.loads(file.read_bytes())
+        for file in job.rglob("*")
+        if file.is_file()
+    }
+    server, site, meta = (said[name] for name in sorted(said))
+    assert sorted(said) == [
+        "app_server/config/config_fed_server.json",
+        "app_site/config/config_fed_client.json",
+        "meta.json",
+    ]
+    [asks] = server["workflows"]
+    assert asks["path"] == nvflare.CLASSES[0]
+    assert asks["args"] == {"study": agreed.to_dict(), "history": ""}
+    [answers] = site["executors"]
+    assert answers["executor"] == {"path": nvflare.CLASSES[1], "args": {}}
+    assert meta["deploy_map"]["app_site"] == meta["mandatory_clients"] == list(agreed.sites)
+
+
+def test_a_job_is_not_written_over_another(
+    federation: ModuleType, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    from twinbayes.federation.engines import nvflare
+
+    agreed = federation.study(folders)
+    nvflare.write_job(agreed, tmp_path)
+    with pytest.raises(StorageError, match="another"):
+        nvflare.write_job(agreed, tmp_path)
+    assert nvflare.write_job(agreed, tmp_path, name="again").name == "again"
+
+
+def test_a_network_that_does_not_allow_the_classes_reads_no_patient(
+    federation: ModuleType,
+    folders: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from twinbayes.federation.engines import nvflare
+
+    job = nvflare.write_job(federation.study(folders), tmp_path / "jobs")
+    monkeypatch.setattr(nvflare, "write_job", lambda *_: job)
+    monkeypatch.setattr(nvflare, "CLASSES", ())
+    place = tmp_path / "engine"
+    with pytest.raises(SystemExit, match="The simulator ended with"):
+        federation.through_nvflare(federation.study(folders), folders, place)
+    assert list(place.rglob(nvflare.HISTORY)) == []
 
 
 def test_the_classes_that_sites_have_to_allow_are_there() -> None:

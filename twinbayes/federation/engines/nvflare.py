@@ -7,6 +7,7 @@ job: the folder of each of its centres, by name. Who sends a job cannot choose w
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -21,15 +22,15 @@ from nvflare.apis.fl_context import FLContext
 from nvflare.apis.impl.controller import Controller
 from nvflare.apis.shareable import Shareable, make_reply
 from nvflare.apis.signal import Signal
-from nvflare.job_config.api import FedJob
 
 from twinbayes.cohort import read_cohort
-from twinbayes.errors import FederationError, TwinbayesError
+from twinbayes.errors import FederationError, StorageError, TwinbayesError
 from twinbayes.federation.engines import exchange
 from twinbayes.federation.message import Message
 from twinbayes.federation.site import Disclosure
 from twinbayes.federation.study import Study
-from twinbayes.private_files import private_opener
+from twinbayes.paths import path_of
+from twinbayes.private_files import FOLDER_MODE, private_opener, write_private
 
 SETTINGS: Final = "twinbayes.json"
 """File in the folder `local` of a site that says where its patients lie."""
@@ -101,7 +102,7 @@ class Server(Controller):
         """Run the study; the messages so far are on disk whatever happens."""
         run = Path(fl_ctx.get_prop(FLContextKey.WORKSPACE_OBJECT).get_run_dir(fl_ctx.get_job_id()))
         store = run / "store"
-        store.mkdir(mode=0o700, exist_ok=True)
+        store.mkdir(mode=FOLDER_MODE, exist_ok=True)
         carry = partial(self._carry, fl_ctx, abort_signal)
         before = exchange.from_lines(self.history.encode("utf-8"))
         with open(run / HISTORY, "wb", opener=private_opener) as file:
@@ -152,24 +153,72 @@ def _cohort_folder(fl_ctx: FLContext) -> Path:
         ) from None
 
 
-def job(study: Study, history: Iterable[Message] = (), *, name: str = "twinbayes") -> FedJob:
-    """Describe the job of a study: to be exported for a network, or simulated.
+def write_job(
+    study: Study,
+    place: str | os.PathLike[str],
+    history: Iterable[Message] = (),
+    *,
+    name: str = "twinbayes",
+) -> Path:
+    """Write the job of a study: a folder of three files, none of them code.
+
+    NVFlare's own `FedJob` would copy parts of this package into the job. Sites would have to let
+    in code from outside, which also escapes their list of allowed classes.
 
     Parameters
     ----------
     study
         What all parties have agreed on; its sites are the clients of the network, by their names.
+    place
+        Folder in which the job's own is made.
     history
         Messages of a job that was broken off: it goes on where they end.
     name
-        Of the job.
+        Of the job and of its folder.
+
+    Returns
+    -------
+    Path
+        The folder, to be submitted to a network or given to the simulator.
+
+    Raises
+    ------
+    StorageError
+        The folder is there already, or cannot be made.
 
     Examples
     --------
-    >>> job(study).export_job("jobs")  # doctest: +SKIP
+    >>> write_job(study, "jobs")  # doctest: +SKIP
+    PosixPath('jobs/twinbayes')
     """
-    out = FedJob(name=name, min_clients=len(study.sites), mandatory_clients=list(study.sites))
-    out.to_server(Server(study.to_dict(), exchange.to_lines(history).decode("utf-8")))
-    for site in study.sites:
-        out.to(Site(), site)
-    return out
+    told = {"study": study.to_dict(), "history": exchange.to_lines(history).decode("utf-8")}
+    server, site = CLASSES
+    files = {
+        "meta.json": {
+            "name": name,
+            "resource_spec": {},
+            "min_clients": len(study.sites),
+            "mandatory_clients": list(study.sites),
+            "deploy_map": {"app_server": ["server"], "app_site": list(study.sites)},
+        },
+        "app_server/config/config_fed_server.json": {
+            "format_version": 2,
+            "workflows": [{"id": "server", "path": server, "args": told}],
+        },
+        "app_site/config/config_fed_client.json": {
+            "format_version": 2,
+            "executors": [{"tasks": [_TASK], "executor": {"path": site, "args": {}}}],
+        },
+    }
+    folder = path_of(place, StorageError, "write_job") / name
+    try:
+        for file in files:
+            (folder / file).parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok="/" not in file)
+    except OSError as error:
+        raise StorageError(
+            f"write_job: the folder of the job cannot be made ({error.strerror}). Name another "
+            "place, or another job."
+        ) from error
+    for file, content in files.items():
+        write_private(folder / file, json.dumps(content, indent=2))
+    return folder
