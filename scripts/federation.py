@@ -2,13 +2,15 @@
 
 Run by `make federation-vantage6` and `make federation-nvflare`, in the engine's own environment.
 Nothing leaves this machine: vantage6 has a network that is played in one process, NVFlare a
-simulator with a process for each site. Ends with 1 unless all messages are the same to the byte.
+simulator with a process for each site. Ends with 1 unless all messages are the same to the byte, and
+all draws.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -21,13 +23,13 @@ from typing import Final
 
 import twinbayes as tb
 from twinbayes.federation.engines import exchange
-from twinbayes.federation.message import Message
-from twinbayes.federation.site import Disclosure
-from twinbayes.federation.study import Study
+from twinbayes.federation import FederatedPosterior, Message, Study, load_federated
 from twinbayes.private_files import write_private
 
 Folders = Mapping[str, Path]
-Through = Callable[[Study, Folders, Path], tuple[Message, ...]]
+Outcome = tuple[tuple[Message, ...], FederatedPosterior]
+"""All messages in their order, and what came of them."""
+Through = Callable[[Study, Folders, Path], Outcome]
 
 
 def centres(place: Path) -> dict[str, Path]:
@@ -43,35 +45,48 @@ def centres(place: Path) -> dict[str, Path]:
 
 
 def study(folders: Folders) -> Study:
-    """Agree on a study of the centres."""
-    return Study(tuple(folders))
+    """Agree on a study of the centres: survival by age and sex, whatever comes before."""
+    survival = tb.disease("survival").ignoring("complete_remission", "relapse")
+    return Study(survival, tuple(folders), draws=1000)
 
 
-def directly(agreed: Study, folders: Folders, place: Path) -> tuple[Message, ...]:
+def terms(site: str) -> dict[str, str]:
+    """Write down a site's terms, with a secret that is none: the same in every run."""
+    return {"secret": hashlib.sha256(site.encode()).hexdigest()}
+
+
+def directly(agreed: Study, folders: Folders, place: Path) -> Outcome:
     """Ask the centres without an engine."""
 
     def carry(questions: Sequence[Message]) -> Iterator[Message]:
         for asked in questions:
             cohort = partial(tb.read_cohort, folders[asked.receiver])
-            reply = exchange.reply(asked.to_bytes(), cohort, disclosure=Disclosure())
+            own = exchange.Terms.from_dict(terms(asked.receiver))
+            reply = exchange.reply(asked.to_bytes(), cohort, own)
             yield Message.from_bytes(reply)
 
     messages: list[Message] = []
     place.mkdir()
-    exchange.exchange(agreed, carry, place, keep=messages.append)
-    return tuple(messages)
+    step = exchange.exchange(agreed, carry, place, keep=messages.append)
+    assert step.posterior is not None
+    return tuple(messages), step.posterior
 
 
-def through_vantage6(agreed: Study, folders: Folders, place: Path) -> tuple[Message, ...]:
+def through_vantage6(agreed: Study, folders: Folders, place: Path) -> Outcome:
     """Ask the centres as nodes of a network that vantage6 plays in this process."""
     from vantage6.algorithm.mock.network import MockNetwork
 
+    from twinbayes.federation.engines import vantage6
+
+    place.mkdir(parents=True, exist_ok=True)
     network = MockNetwork(
         module_name="twinbayes.federation.engines.vantage6",
         datasets=[
             {"cohort": {"database": str(folder), "db_type": "other"}} for folder in folders.values()
         ],
     )
+    for name, node in zip(folders, network.nodes, strict=True):
+        node.env[vantage6.TERMS] = json.dumps(terms(name))
     client = network.user_client
     # The played network finds a frame by the name of its database: both are called alike.
     frame = client.dataframe.create(label="cohort", name="cohort", method="tables")
@@ -85,18 +100,21 @@ def through_vantage6(agreed: Study, folders: Folders, place: Path) -> tuple[Mess
         databases=[{"type": "dataframe", "dataframe_id": frame["id"]}],
     )
     [result] = client.wait_for_results(task["id"])
-    print(result["text"])
-    return exchange.from_lines(base64.b64decode(result["history"]))
+    file = write_private(place / "posterior.nc", base64.b64decode(result["posterior"]))
+    messages = exchange.from_lines(base64.b64decode(result["history"]))
+    return messages, load_federated(file)
 
 
-def through_nvflare(agreed: Study, folders: Folders, place: Path) -> tuple[Message, ...]:
+def through_nvflare(agreed: Study, folders: Folders, place: Path) -> Outcome:
     """Ask the centres as clients of NVFlare's simulator, a process each."""
     from twinbayes.federation.engines import nvflare
 
     local = place / "local"  # the simulator copies it to every site
     local.mkdir(parents=True)
-    cohorts = {"cohorts": {name: str(folder.resolve()) for name, folder in folders.items()}}
-    (local / nvflare.SETTINGS).write_text(json.dumps(cohorts), encoding="utf-8")
+    settings = {
+        name: {"cohort": str(folder.resolve()), **terms(name)} for name, folder in folders.items()
+    }
+    (local / nvflare.SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
     allowed = {"format_version": 2, "class_allow_list": list(nvflare.CLASSES)}
     (local / "resources.json").write_text(json.dumps(allowed), encoding="utf-8")
     job = nvflare.write_job(agreed, place.parent / f"{place.name}-jobs")
@@ -106,7 +124,7 @@ def through_nvflare(agreed: Study, folders: Folders, place: Path) -> tuple[Messa
     if code := subprocess.run(command, check=False).returncode:
         sys.exit(f"The simulator ended with {code}; its logs lie in {place}.")
     [kept] = place.rglob(nvflare.HISTORY)
-    return exchange.from_lines(kept.read_bytes())
+    return exchange.from_lines(kept.read_bytes()), load_federated(kept.with_name("posterior.nc"))
 
 
 THROUGH: Final[dict[str, Through]] = {"vantage6": through_vantage6, "nvflare": through_nvflare}
@@ -123,12 +141,15 @@ def main(arguments: list[str]) -> int:
         folders = centres(place / "centres")
         agreed = study(folders)
         started = time.perf_counter()
-        messages = THROUGH[chosen.engine](agreed, folders, place / "engine")
+        messages, posterior = THROUGH[chosen.engine](agreed, folders, place / "engine")
         seconds = time.perf_counter() - started
-        direct = directly(agreed, folders, place / "direct")
+        direct, alone = directly(agreed, folders, place / "direct")
     chosen.out.mkdir(parents=True, exist_ok=True)
     write_private(chosen.out / "messages.jsonl", exchange.to_lines(messages))
+    posterior.save(chosen.out / "posterior.nc")
     same = exchange.to_lines(messages) == exchange.to_lines(direct)
+    same &= posterior.datatree.identical(alone.datatree)
+    print(posterior)
     rounds = len({m.round for m in messages})
     print(
         f"{len(messages)} messages in {rounds} rounds through {chosen.engine}, {seconds:.1f} s; "

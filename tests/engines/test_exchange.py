@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from twinbayes.federation.message import SERVER, Message
 
 SITES = ("north", "south")
 STUDY: Any = SimpleNamespace(digest="0" * 64)
-NOTHING: Any = None
+TERMS = exchange.Terms(b"\x07" * 32)
 
 
 def question(site: str, number: int) -> Message:
@@ -32,11 +33,13 @@ def three_rounds(study: object, history: Sequence[Message], store: Path) -> Simp
     """Ask every site three times; what has an answer is not asked again."""
     done = {m.answers for m in history if m.is_answer}
     for number in range(3):
-        left = [q for q in (question(site, number) for site in SITES) if q.digest not in done]
-        if left:
-            return SimpleNamespace(questions=left, fit=None, text=f"round {number}")
+        asked = [question(site, number) for site in SITES]
+        if missing := [q.receiver for q in asked if q.digest not in done]:
+            return SimpleNamespace(
+                questions=asked, missing=missing, posterior=None, text=f"round {number}"
+            )
     total = sum(m.body["sum"] for m in history if m.is_answer)
-    return SimpleNamespace(questions=[], fit=total, text="done")
+    return SimpleNamespace(questions=[], missing=[], posterior=total, text="done")
 
 
 def straight(questions: Sequence[Message]) -> Iterator[Message]:
@@ -48,12 +51,17 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "next_step", three_rounds)
 
 
-def test_sites_are_asked_until_there_is_a_fit_and_every_message_is_kept(tmp_path: Path) -> None:
+def test_sites_are_asked_until_there_is_a_posterior_and_every_message_is_kept(tmp_path: Path) -> None:
     kept: list[Message] = []
     step = exchange.exchange(STUDY, straight, tmp_path, keep=kept.append)
-    assert step.fit == 3 * (len("north") + len("south")) + 2 * (0 + 1 + 2)
+    assert step.posterior == 3 * (len("north") + len("south")) + 2 * (0 + 1 + 2)
     expected = [
-        m for n in range(3) for s in SITES for m in (question(s, n), answered(question(s, n)))
+        message
+        for n in range(3)
+        for message in (
+            *(question(site, n) for site in SITES),
+            *(answered(question(site, n)) for site in SITES),
+        )
     ]
     assert kept == expected
 
@@ -66,27 +74,58 @@ def test_an_exchange_that_breaks_anywhere_goes_on_where_it_broke(
 
     def breaks(questions: Sequence[Message]) -> Iterator[Message]:
         for asked in questions:
-            if len(kept) == 2 * broken:
+            if sum(m.is_answer for m in kept) == broken:
                 raise FederationError("the line is dead")
             yield answered(asked)
 
     with pytest.raises(FederationError, match="the line is dead"):
         exchange.exchange(STUDY, breaks, tmp_path, keep=kept.append)
     history = exchange.from_lines(exchange.to_lines(kept))
-    assert len(history) == 2 * broken
+    assert sum(m.is_answer for m in history) == broken
     step = exchange.exchange(STUDY, straight, tmp_path, history, keep=kept.append)
     whole: list[Message] = []
-    assert step.fit == exchange.exchange(STUDY, straight, tmp_path, keep=whole.append).fit
+    assert step.posterior == exchange.exchange(STUDY, straight, tmp_path, keep=whole.append).posterior
     assert exchange.to_lines(kept) == exchange.to_lines(whole)
 
 
-def test_a_server_without_questions_and_without_a_fit_stops_with_its_own_words(
+def test_a_server_without_questions_and_without_a_posterior_stops_with_its_own_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stuck = SimpleNamespace(questions=[], fit=None, text="two sites differ in their priors")
+    stuck = SimpleNamespace(questions=[], missing=[], posterior=None, text="two sites differ in their priors")
     monkeypatch.setattr(exchange, "next_step", lambda *_: stuck)
     with pytest.raises(FederationError, match="two sites differ in their priors"):
         exchange.exchange(STUDY, straight, tmp_path, keep=print)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({}, "hexadecimal"),
+        ({"secret": "0f" * 31}, "at least 32"),
+        ({"secret": "no digits" * 9}, "hexadecimal"),
+        ({"secret": 7}, "known are secret, minimum, fewest_sites"),
+        ({"secret": "0f" * 32, "minimun": 3}, "known are secret, minimum, fewest_sites"),
+        ({"secret": "0f" * 32, "minimum": "3"}, "whole numbers"),
+        ({"secret": "0f" * 32, "minimum": True}, "whole numbers"),
+        ({"secret": "0f" * 32, "fewest_sites": -1}, "whole numbers"),
+        (["secret"], "hexadecimal"),
+    ],
+)
+def test_terms_that_are_none_are_refused_and_no_secret_is_shown(written: object, said: str) -> None:
+    with pytest.raises(FederationError, match=said) as caught:
+        exchange.Terms.from_dict(written)
+    assert "0f0f" not in str(caught.value)
+    assert "no digits" not in str(caught.value)
+
+
+def test_every_study_has_a_secret_of_its_own_made_of_the_one_that_the_site_keeps() -> None:
+    terms = exchange.Terms.from_dict({"secret": "0f" * 32, "minimum": 9, "fewest_sites": 4})
+    one, again, other = (terms.disclosure(study) for study in ("1" * 64, "1" * 64, "2" * 64))
+    assert one == again
+    assert (one.minimum, one.fewest_sites) == (9, 4)
+    assert len({one.secret, other.secret, terms.secret}) == 3
+    assert one.secret.hex() == hmac.new(b"\x0f" * 32, b"1" * 64, "sha256").hexdigest()
+    assert "0f" * 4 not in repr(terms) + repr(one)
 
 
 def nobody() -> Cohort:
@@ -117,11 +156,11 @@ def test_what_a_site_says_of_its_data_stays_there_and_what_it_says_of_the_questi
 ) -> None:
     monkeypatch.setattr(exchange, "answer", site)
     with pytest.raises(FederationError, match=said) as caught:
-        exchange.reply(question("north", 0).to_bytes(), cohort, disclosure=NOTHING)
+        exchange.reply(question("north", 0).to_bytes(), cohort, TERMS)
     assert "Jane" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_a_question_that_was_changed_on_its_way_is_refused_before_any_patient_is_read() -> None:
     with pytest.raises(FederationError, match="canonical"):
-        exchange.reply(question("north", 0).to_bytes() + b" ", nobody, disclosure=NOTHING)
+        exchange.reply(question("north", 0).to_bytes() + b" ", nobody, TERMS)

@@ -113,7 +113,7 @@ def test_the_classes_that_sites_have_to_allow_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [None, "no JSON", '{"cohorts": {"elsewhere": "cohort"}}', '{"cohorts": ["north"]}']
+    "settings", [None, "no JSON", '{"elsewhere": {"cohort": "there"}}', '["north"]', '{"north": {}}']
 )
 def test_a_site_that_does_not_say_where_its_patients_lie_answers_nothing(
     settings: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -111,9 +111,13 @@ def container(root: Path, place: Path, **settings: str) -> subprocess.CompletedP
 
 
 def test_the_program_of_the_image_reads_a_folder_and_answers_as_the_site_itself(
-    root: Path, folders: dict[str, Path], direct: tuple[Message, ...], tmp_path: Path
+    root: Path,
+    federation: ModuleType,
+    folders: dict[str, Path],
+    direct: tuple[Message, ...],
+    tmp_path: Path,
 ) -> None:
-    question, answer = direct[:2]
+    question, answer = direct[-2:]
     (tmp_path / "input").write_text("{}", encoding="utf-8")
     extracted = container(
         root,
@@ -133,10 +137,29 @@ def test_the_program_of_the_image_reads_a_folder_and_answers_as_the_site_itself(
         FUNCTION_ACTION="federated_compute",
         ALGORITHM_METHOD="reply",
         SESSION_FOLDER=str(tmp_path),
+        TWINBAYES_TERMS=json.dumps(federation.terms(question.receiver)),
         USER_REQUESTED_DATAFRAMES="cohort",
     )
     assert answered.returncode == 0, answered.stdout + answered.stderr
     assert base64.b64decode(json.loads((tmp_path / "output").read_bytes())) == answer.to_bytes()
+
+
+@pytest.mark.parametrize("written", [None, "no JSON", "[]", '{"minimum": 0}'])
+def test_a_node_without_terms_answers_nothing(
+    written: str | None, direct: tuple[Message, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pandas as pd
+
+    from twinbayes.federation.engines import vantage6
+
+    monkeypatch.setenv("FUNCTION_ACTION", "federated_compute")
+    monkeypatch.delenv(vantage6.TERMS, raising=False)
+    if written is not None:
+        monkeypatch.setenv(vantage6.TERMS, written)
+    question = base64.b64encode(direct[0].to_bytes()).decode("ascii")
+    files = pd.DataFrame({"file": [], "content": []})
+    with pytest.raises(FederationError, match="terms"):
+        vantage6.reply(mock_data=[files], question=question)
 
 
 def test_a_folder_that_breaks_the_contract_is_refused_and_the_log_tells_nothing_of_it(

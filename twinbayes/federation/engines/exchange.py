@@ -6,15 +6,19 @@ by the server's steps and by the site alone.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError
+from twinbayes.federation.masks import FEWEST, SECRET_BYTES
 from twinbayes.federation.message import Message
 from twinbayes.federation.server import Step, next_step
 from twinbayes.federation.site import Disclosure, answer
-from twinbayes.federation.study import Study
+from twinbayes.federation.study import MINIMUM, Study
 
 Carry = Callable[[Sequence[Message]], Iterable[Message]]
 """Brings questions to their sites, and yields the answers in the order of the questions."""
@@ -28,7 +32,7 @@ def exchange(
     *,
     keep: Callable[[Message], object],
 ) -> Step:
-    """Ask and carry until there is a fit; return the last step, which has it.
+    """Ask and carry until there is a posterior; return the last step, which has it.
 
     Parameters
     ----------
@@ -41,26 +45,102 @@ def exchange(
     history
         Messages of an exchange that was broken off: it goes on where they end.
     keep
-        Is given every further message as soon as it counts: a question, then its answer. With
-        those of `history` before them they are the history of the exchange, also where it breaks.
+        Is given every further message as soon as it counts: all questions of a round, then each
+        answer. With those of `history` before them they are the history of the exchange, also
+        where it breaks: its answers so far are not asked for again.
 
     Raises
     ------
     FederationError
-        The server has nothing more to ask and no fit; or what carriers and steps raise.
+        The server has nothing more to ask and no posterior; or what carriers and steps raise.
     """
     messages = list(history)
-    while (step := next_step(study, messages, store)).fit is None:
-        if not step.questions:
-            raise FederationError(f"The federation has stopped without a fit: {step.text}")
-        for pair in zip(step.questions, carry(step.questions), strict=True):
-            for message in pair:
-                messages.append(message)
-                keep(message)
+
+    def add(message: Message) -> None:
+        messages.append(message)
+        keep(message)
+
+    while (step := next_step(study, messages, store)).posterior is None:
+        waiting = [asked for asked in step.questions if asked.receiver in step.missing]
+        if not waiting:
+            raise FederationError(f"The federation has stopped without a posterior: {step.text}")
+        known = {message.digest for message in messages}
+        for asked in waiting:
+            if asked.digest not in known:
+                add(asked)
+        for _, answered in zip(waiting, carry(waiting), strict=True):
+            add(answered)
     return step
 
 
-def reply(question: bytes, cohort: Callable[[], Cohort], *, disclosure: Disclosure) -> bytes:
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a site answers, as its operator has written them down.
+
+    Parameters
+    ----------
+    secret
+        Of the site, at least 32 random bytes. Each study has another secret made of it, so that
+        one is enough for all.
+    minimum, fewest_sites
+        As of `Disclosure`.
+
+    Raises
+    ------
+    FederationError
+        The secret is too short.
+
+    Examples
+    --------
+    >>> Terms.from_dict({"secret": "0f" * 32, "minimum": 10}).minimum
+    10
+    """
+
+    secret: bytes = field(repr=False)
+    minimum: int = MINIMUM
+    fewest_sites: int = FEWEST
+
+    def __post_init__(self) -> None:
+        if len(self.secret) < SECRET_BYTES:
+            raise FederationError(
+                f"A site's secret has at least {SECRET_BYTES} random bytes. Make one by "
+                '`python -c "import secrets; print(secrets.token_hex(32))"`.'
+            )
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Terms:
+        """Read what an operator wrote: ``secret`` in hexadecimal digits, and whole numbers.
+
+        Raises
+        ------
+        FederationError
+            Something is missing, unknown, or none of these. Nothing of the secret is shown.
+        """
+        known = [part.name for part in fields(cls)]
+        numbers = {k: v for k, v in data.items() if k != "secret"} if isinstance(data, dict) else {}
+        if (
+            not isinstance(data, dict)
+            or not set(data) <= set(known)
+            or not isinstance(data.get("secret"), str)
+            or not all(type(n) is int and n >= 0 for n in numbers.values())
+        ):
+            raise FederationError(
+                "A site's terms are an object with a secret in hexadecimal digits and, if they "
+                f"are to be others, whole numbers; known are {', '.join(known)}."
+            )
+        try:
+            secret = bytes.fromhex(data["secret"])
+        except ValueError:
+            raise FederationError("A site's secret is written in hexadecimal digits.") from None
+        return cls(secret=secret, **numbers)
+
+    def disclosure(self, study: str) -> Disclosure:
+        """What may leave in the study of a digest."""
+        secret = hmac.digest(self.secret, study.encode("utf-8"), "sha256")
+        return Disclosure(secret, self.minimum, self.fewest_sites)
+
+
+def reply(question: bytes, cohort: Callable[[], Cohort], terms: Terms) -> bytes:
     """Answer a question at a site: bytes of a message in, bytes of a message out.
 
     Engines send what goes wrong to the server, or write it into logs that others read. So what is
@@ -72,8 +152,8 @@ def reply(question: bytes, cohort: Callable[[], Cohort], *, disclosure: Disclosu
         As it came.
     cohort
         Reads the site's patients.
-    disclosure
-        What the site may let out.
+    terms
+        Of the site.
 
     Raises
     ------
@@ -81,7 +161,8 @@ def reply(question: bytes, cohort: Callable[[], Cohort], *, disclosure: Disclosu
         The question is refused, or something failed at the site.
     """
     try:
-        return answer(Message.from_bytes(question), cohort(), disclosure=disclosure).to_bytes()
+        asked = Message.from_bytes(question)
+        return answer(asked, cohort(), disclosure=terms.disclosure(asked.study)).to_bytes()
     except FederationError:
         raise
     except Exception as error:

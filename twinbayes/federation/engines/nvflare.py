@@ -1,7 +1,7 @@
 """The NVFlare job: a controller that asks, and an executor that answers at every site.
 
-Where a site's patients lie stands in a file of the site, `local/twinbayes.json`, and never in a
-job: the folder of each of its centres, by name. Who sends a job cannot choose what is read.
+Where a site's patients lie, and on what terms it answers, stands in a file of the site,
+`local/twinbayes.json`, and never in a job. Who sends a job cannot choose what is read.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ from twinbayes.cohort import read_cohort
 from twinbayes.errors import FederationError, StorageError, TwinbayesError
 from twinbayes.federation.engines import exchange
 from twinbayes.federation.message import Message
-from twinbayes.federation.site import Disclosure
 from twinbayes.federation.study import Study
 from twinbayes.paths import path_of
 from twinbayes.private_files import FOLDER_MODE, private_opener, write_private
 
 SETTINGS: Final = "twinbayes.json"
-"""File in the folder `local` of a site that says where its patients lie."""
+"""File in the folder `local` of a site that says where its patients lie, and its terms."""
 
 HISTORY: Final = "messages.jsonl"
 """File in the run's folder on the server that holds all messages, a line each."""
+
+POSTERIOR: Final = "posterior.nc"
+"""File in the run's folder on the server that `load_federated` reads."""
 
 CLASSES: Final = tuple(f"{__name__}.{part}" for part in ("Server", "Site"))
 """What the `class_allow_list` of the server and of every site has to name."""
@@ -54,10 +56,8 @@ class Site(Executor):
     ) -> Shareable:
         """Answer one question: bytes of a message in, bytes of a message out."""
         try:
-            folder = _cohort_folder(fl_ctx)
-            answer = exchange.reply(
-                shareable[_MESSAGE], partial(read_cohort, folder), disclosure=Disclosure()
-            )
+            folder, terms = _settings(fl_ctx)
+            answer = exchange.reply(shareable[_MESSAGE], partial(read_cohort, folder), terms)
         except FederationError as error:
             self.log_error(fl_ctx, str(error))
             return make_reply(ReturnCode.EXECUTION_EXCEPTION)
@@ -67,7 +67,7 @@ class Site(Executor):
 
 
 class Server(Controller):
-    """Asks the sites of a study until there is a fit, and keeps every message in a file.
+    """Asks the sites of a study until there is a posterior; keeps it and every message in files.
 
     Parameters
     ----------
@@ -115,6 +115,8 @@ class Server(Controller):
                 keep(*before)
                 study = Study.from_dict(self.study)
                 step = exchange.exchange(study, carry, store, before, keep=keep)
+                if step.posterior is not None:
+                    step.posterior.save(run / POSTERIOR)
                 self.log_info(fl_ctx, step.text)
             except TwinbayesError as error:
                 self.system_panic(str(error), fl_ctx)
@@ -140,17 +142,20 @@ class Server(Controller):
             yield Message.from_bytes(result[_MESSAGE])
 
 
-def _cohort_folder(fl_ctx: FLContext) -> Path:
-    """Where the patients of this site lie."""
+def _settings(fl_ctx: FLContext) -> tuple[Path, exchange.Terms]:
+    """Where the patients of this site lie, and on what terms it answers."""
     name = fl_ctx.get_identity_name()
     place = fl_ctx.get_prop(FLContextKey.WORKSPACE_OBJECT).get_file_path_in_site_config(SETTINGS)
     try:
-        return Path(json.loads(Path(place).read_text(encoding="utf-8"))["cohorts"][name])
+        own = dict(json.loads(Path(place).read_text(encoding="utf-8"))[name])
+        folder = Path(own.pop("cohort"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise FederationError(
-            f"The site {name} does not say where its patients lie ({type(error).__name__}). "
-            f'Write local/{SETTINGS} there: {{"cohorts": {{"{name}": "<folder>"}}}}.'
+            f"The site {name} does not say where its patients lie ({type(error).__name__}). Write "
+            f'local/{SETTINGS} there: {{"{name}": {{"cohort": "<folder>", "secret": "<64 '
+            'hexadecimal digits>"}}.'
         ) from None
+    return folder, exchange.Terms.from_dict(own)
 
 
 def write_job(

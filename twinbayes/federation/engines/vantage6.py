@@ -7,11 +7,13 @@ there, and `collect` runs at one node, asks the others, and returns the messages
 from __future__ import annotations
 
 import base64
+import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 from vantage6.algorithm.client import AlgorithmClient
@@ -26,8 +28,10 @@ from twinbayes.cohort.writing import cohort_files
 from twinbayes.errors import FederationError, TwinbayesError
 from twinbayes.federation.engines import exchange
 from twinbayes.federation.message import Message
-from twinbayes.federation.site import Disclosure
 from twinbayes.federation.study import Study
+
+TERMS: Final = "TWINBAYES_TERMS"
+"""Variable of the environment in which nodes give the terms on which they answer, as JSON."""
 
 
 @handle_data_errors
@@ -47,9 +51,7 @@ def tables(connection_details: Mapping[str, str]) -> pd.DataFrame:
 def reply(files: pd.DataFrame, question: str) -> str:
     """Answer one question about the node's cohort: bytes in base64 in, bytes in base64 out."""
     content = dict(zip(files["file"], files["content"], strict=True))
-    answer = exchange.reply(
-        base64.b64decode(question), partial(read_files, content), disclosure=Disclosure()
-    )
+    answer = exchange.reply(base64.b64decode(question), partial(read_files, content), _terms())
     return base64.b64encode(answer).decode("ascii")
 
 
@@ -77,9 +79,9 @@ def collect(
     Returns
     -------
     dict
-        ``text``: how it ended. ``history``: all messages, a line each, in base64. The fit is a
-        function of study and messages, made from them wherever it is wanted. Where a node gave no
-        answer, the text says so, and the messages are those until then.
+        ``text``: how it ended. ``history``: all messages, a line each, in base64. ``posterior``:
+        the file that `load_federated` reads, in base64. Where a node gave no answer the text says
+        so, the messages are those until then, and the posterior is empty.
     """
 
     def carry(questions: Sequence[Message]) -> Iterator[Message]:
@@ -102,16 +104,33 @@ def collect(
             "Give 'organizations' a number for every site."
         )
     messages = list(exchange.from_lines(base64.b64decode(history)))
-    with tempfile.TemporaryDirectory() as store:
+    file = b""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder)
         try:
-            step = exchange.exchange(
-                agreed, carry, Path(store), tuple(messages), keep=messages.append
-            )
+            step = exchange.exchange(agreed, carry, store, tuple(messages), keep=messages.append)
             text = step.text
+            if step.posterior is not None:
+                file = step.posterior.save(store / "posterior.nc").read_bytes()
         except TwinbayesError as error:
             text = str(error)
-    lines = exchange.to_lines(messages)
-    return {"text": text, "history": base64.b64encode(lines).decode("ascii")}
+    return {
+        "text": text,
+        "history": base64.b64encode(exchange.to_lines(messages)).decode("ascii"),
+        "posterior": base64.b64encode(file).decode("ascii"),
+    }
+
+
+def _terms() -> exchange.Terms:
+    """What the node's operator has written into its configuration."""
+    try:
+        data = json.loads(os.environ.get(TERMS, ""))
+    except ValueError:
+        raise FederationError(
+            f"The node does not say on what terms it answers. Write {TERMS} into `algorithm_env` "
+            'of its configuration: {"secret": "<64 hexadecimal digits>"}.'
+        ) from None
+    return exchange.Terms.from_dict(data)
 
 
 def _answer(question: Message, results: Sequence[str | None]) -> Message:
