@@ -78,6 +78,12 @@ class Message:
         """SHA-256 of the bytes, in hexadecimal digits."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
+    @cached_property
+    def topic(self) -> str:
+        """SHA-256 of what is asked, whoever is asked: the same for all sites of a round."""
+        content = {name: getattr(self, name) for name in ("study", "kind", "round", "body")}
+        return hashlib.sha256(canonical(content)).hexdigest()
+
     def to_bytes(self) -> bytes:
         """The message as canonical JSON in UTF-8: sorted keys, no blanks, no NaN."""
         content = {"format": FORMAT} | {name: getattr(self, name) for name in _FIELDS[1:]}

@@ -111,7 +111,10 @@ def reassemble(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
         Something in the description is of a type that no stored fit could be read with.
     """
     require_storable(spec, whole=ModelSpec)
-    coords = {PATIENT: plan.patient_ids, **spec.events.coords(plan.events)}
+    coords = {
+        PATIENT: plan.patient_ids,
+        **spec.events.coords(plan.events.encoding, plan.events.edges),
+    }
     if spec.trajectories is not None and plan.curves is not None:
         coords |= spec.trajectories.coords(plan.curves.learnt)
     with pm.Model(coords=coords) as model:

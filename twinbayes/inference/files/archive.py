@@ -54,16 +54,21 @@ def with_description(
     """Return a tree of draws with one more group: model, priors and what else is given."""
     description = {
         "spec": spec,
-        "priors": {
-            "name": priors.name,
-            "version": priors.version,
-            "overridden": sorted(priors.overridden),
-            **({"extends": priors.extends} if priors.extends else {}),
-            "entries": [e.to_dict() for e in priors.values()],
-        },
+        "priors": described_priors(priors),
         **extra,
     }
     return with_text(tree, description)
+
+
+def described_priors(priors: PriorSet) -> dict[str, Any]:
+    """Return priors as plain data; `stored_priors` reads them from a description."""
+    return {
+        "name": priors.name,
+        "version": priors.version,
+        "overridden": sorted(priors.overridden),
+        **({"extends": priors.extends} if priors.extends else {}),
+        "entries": [e.to_dict() for e in priors.values()],
+    }
 
 
 def with_text(tree: xr.DataTree, description: Mapping[str, Any]) -> xr.DataTree:

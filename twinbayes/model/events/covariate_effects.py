@@ -12,7 +12,7 @@ import pytensor.tensor as pt
 from twinbayes.arrays import Bools, Floats
 from twinbayes.errors import ModelError
 from twinbayes.model.covariates.design import Encoding
-from twinbayes.model.events.crude import Crude
+from twinbayes.model.events.crude import CrudeEstimates
 from twinbayes.model.pooling.centring import Told, turned
 from twinbayes.model.pooling.protocol import lean_together
 from twinbayes.names import BETA, COVARIATE, COVARIATE_GROUP, PRINCIPAL_AXIS, TRANSITION
@@ -46,7 +46,7 @@ class CovariateEffects:
         """Groups with a learnt scale."""
         return [g for g in self.encoding.groups if g not in self.unshrunk]
 
-    def build(self, crude: Crude, priors: PriorSet) -> Tensor:
+    def build(self, crude: CrudeEstimates, priors: PriorSet) -> Tensor:
         """(covariate, transition) effects, one shrinkage scale per (group, transition).
 
         `crude` decides how they are sampled.
@@ -81,7 +81,7 @@ class CovariateEffects:
         groups = self.groups
         return [groups.index(c.group) if c.group in groups else 0 for c in self.encoding.columns]
 
-    def _axes(self, crude: Crude) -> tuple[Floats, Told]:
+    def _axes(self, crude: CrudeEstimates) -> tuple[Floats, Told]:
         """Axes of each group along which the data tell of effects independently.
 
         Correlated covariates (white cells, blasts, LDH) do not slow sampling along them. Axes stay

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -19,6 +19,24 @@ from twinbayes.model.pooling.centring import Told, ToldTogether
 _TYPICAL: Final = 0.7  # standard deviation of log hazard ratios, for rough estimates alone
 _STEPS: Final = 8  # of Newton's method
 _LARGEST: Final = 30.0  # log hazard ratio of a patient, whatever the outlier
+
+
+class CrudeEstimates(Protocol):
+    """What decides how hazards are sampled; `Crude` has it from patients."""
+
+    @property
+    def events(self) -> tuple[Floats, ...]:
+        """Number of events of each intensity in each window of its baseline, (window,) each."""
+
+    @property
+    def days(self) -> tuple[Floats, ...]:
+        """Days at risk of each intensity in each window, (window,) each."""
+
+    def told(self, columns: Ints) -> ToldTogether:
+        """What the data tell of some columns of the design; rows are the intensities."""
+
+    def by_effect(self, n_effects: int) -> Told:
+        """Estimate (effect, subgroup) log hazard ratios of treatments."""
 
 
 @dataclass(frozen=True)

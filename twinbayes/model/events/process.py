@@ -30,7 +30,7 @@ from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.covariates.terms import CovariateTerm, require_terms
 from twinbayes.model.events.baselines import build_baselines
 from twinbayes.model.events.covariate_effects import CovariateEffects
-from twinbayes.model.events.crude import Crude
+from twinbayes.model.events.crude import Crude, CrudeEstimates
 from twinbayes.model.events.frailty import build_frailty, require_frailty
 from twinbayes.model.events.likelihood.op import loglik
 from twinbayes.model.events.packed import event_data
@@ -75,6 +75,17 @@ from twinbayes.tensors import Tensor
 
 EVENT_INDEX = "event_index"
 EVENT_VALUES = "event_values"
+
+
+@dataclass(frozen=True)
+class Hazards:
+    """What hazards depend on, as variables of a model; shapes as in `courses.event_loglik`."""
+
+    log_event: Tensor
+    log_mean: Tensor
+    coef: Tensor
+    effect: Tensor
+    frailty: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,12 +198,11 @@ class EventProcess:
         """Find columns and windows of the effects that change with time."""
         return laid_out(self.time_varying, self.graph, encoding, edges)
 
-    def coords(self, plan: EventPlan) -> dict[str, Sequence[object]]:
+    def coords(self, encoding: Encoding, edges: tuple[Floats, ...]) -> dict[str, Sequence[object]]:
         """Coordinates of the component's dims."""
-        encoding = plan.encoding
         out: dict[str, Sequence[object]] = {
             TRANSITION: self.graph.labels,
-            WINDOW: range(max(len(e) for e in plan.edges) - 1),
+            WINDOW: range(max(len(e) for e in edges) - 1),
             SUBGROUP: encoding.subgroups,
             CENTRE: encoding.centres,
         }
@@ -207,7 +217,7 @@ class EventProcess:
             out[ENTRY_CUT] = tuple(e.label for e in eras if e.first > 0.0)
         if len(self.frailty) > 1:
             out[FRAILTY_OTHER] = self.frailty[1:]
-        if varying := self.varying(encoding, plan.edges):
+        if varying := self.varying(encoding, edges):
             out[TIME_VARYING] = tuple(e.label for e in varying)
             out[TIME_VARYING_WINDOW] = tuple(w for e in varying for w in e.windows)
         return out
@@ -226,23 +236,50 @@ class EventProcess:
         `beside` a rough estimate of that.
         """
         index, values = plan.data.pack()
-        crude = Crude(plan)
-        log_event, log_mean = build_baselines(self.graph, crude, priors, beside)
+        hazards = self.hazards(plan.encoding, plan.edges, Crude(plan), priors, beside)
+        data = pm.Data(EVENT_INDEX, index), pm.Data(EVENT_VALUES, values)
+        pm.Potential(
+            "event_loglik",
+            loglik(
+                hazards.log_event,
+                hazards.log_mean,
+                hazards.coef,
+                hazards.effect,
+                trail,
+                hazards.frailty,
+                weight,
+                *data,
+            ),
+        )
+
+    def hazards(
+        self,
+        encoding: Encoding,
+        edges: tuple[Floats, ...],
+        crude: CrudeEstimates,
+        priors: PriorSet,
+        beside: Beside | None = None,
+    ) -> Hazards:
+        """Add what hazards depend on to the current PyMC model, without any patient.
+
+        `crude` decides how it is sampled, and nothing else.
+        """
+        log_event, log_mean = build_baselines(self.graph, edges, crude, priors, beside)
         if log_event is not log_mean:
             dims = (TRANSITION, WINDOW)
             log_event = pm.Deterministic(LOG_BASELINE_AT_EVENT, log_event, dims=dims)
-        subgroups, centres = plan.encoding.subgroups, plan.encoding.centres
-        every = len(plan.encoding.columns) + np.arange(len(subgroups) + len(centres))
+        subgroups, centres = encoding.subgroups, encoding.centres
+        every = len(encoding.columns) + np.arange(len(subgroups) + len(centres))
         by_subgroup = crude.told(every[: len(subgroups)])
         by_centre = crude.told(every[len(subgroups) :])
         coef = pt.concatenate(
             [
-                self._covariate_effects(plan.encoding).build(crude, priors),
+                self._covariate_effects(encoding).build(crude, priors),
                 self._levels("subgroup", self.subgroup, subgroups, by_subgroup, priors),
                 self._levels("centre", self.centre, centres, by_centre, priors),
             ]
         )
-        varying = self.varying(plan.encoding, plan.edges)
+        varying = self.varying(encoding, edges)
         effect = pt.concatenate(
             [
                 self._treatment_effects(subgroups, crude, priors),
@@ -251,11 +288,7 @@ class EventProcess:
             ]
         )
         frailty = build_frailty(self.frailty, self.graph.labels, priors)
-        data = pm.Data(EVENT_INDEX, index), pm.Data(EVENT_VALUES, values)
-        pm.Potential(
-            "event_loglik",
-            loglik(log_event, log_mean, coef, effect, trail, frailty, weight, *data),
-        )
+        return Hazards(log_event, log_mean, coef, effect, frailty)
 
     def _covariate_effects(self, encoding: Encoding) -> CovariateEffects:
         return CovariateEffects(encoding=encoding, unshrunk=self.unshrunk, signs=self._signs)
@@ -291,7 +324,7 @@ class EventProcess:
         return by_label
 
     def _treatment_effects(
-        self, subgroups: Sequence[str], crude: Crude, priors: PriorSet
+        self, subgroups: Sequence[str], crude: CrudeEstimates, priors: PriorSet
     ) -> Tensor:
         """(effect, subgroup) log hazard ratios, each effect under its own pooling."""
         effects = self.graph.effects

@@ -1,0 +1,218 @@
+"""The coordinates of a likelihood: all that a site's patients are judged by, as one vector.
+
+A site's likelihood depends on baselines and on what acts on them, and on nothing above: hierarchy
+and shrinkage are of nobody's data. These quantities, each on a scale without bounds, are the
+coordinates in which sites answer and in which the server joins their answers. Each belongs to one
+intensity, and likelihoods of different intensities have none in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+
+from twinbayes.arrays import Floats, Ints
+from twinbayes.errors import FederationError
+from twinbayes.model import Learnt, ModelSpec
+from twinbayes.model.events.crude import CrudeEstimates
+from twinbayes.names import (
+    BETA,
+    CENTRE_EFFECT,
+    CHAIN,
+    DRAW,
+    EFFECT,
+    ENTRY_ERA,
+    ENTRY_ERA_EFFECT,
+    LOG_BASELINE,
+    LOG_BASELINE_AT_EVENT,
+    SUBGROUP_EFFECT,
+    TIME_VARYING_EFFECT,
+    TIME_VARYING_WINDOW,
+    TRANSITION,
+    TREATMENT_SUBGROUP_EFFECT,
+)
+from twinbayes.priors import PriorSet
+from twinbayes.tensors import Tensor
+
+OF_HAZARDS: Final = (
+    LOG_BASELINE,
+    LOG_BASELINE_AT_EVENT,
+    BETA,
+    SUBGROUP_EFFECT,
+    CENTRE_EFFECT,
+    TREATMENT_SUBGROUP_EFFECT,
+    ENTRY_ERA_EFFECT,
+    TIME_VARYING_EFFECT,
+)
+"""Variables that hazards depend on, in their order among the coordinates."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One variable among the coordinates.
+
+    Attributes
+    ----------
+    name, dims
+        Of the variable.
+    labels
+        Along each dim.
+    intensity
+        Which intensity each number belongs to, shaped as the variable.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    labels: tuple[tuple[object, ...], ...]
+    intensity: Ints
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dims."""
+        return tuple(len(x) for x in self.labels)
+
+    @property
+    def size(self) -> int:
+        """Number of coordinates."""
+        return int(np.prod(self.shape, dtype=int))
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Coordinates of the likelihood of one model.
+
+    Attributes
+    ----------
+    blocks
+        Variables, in order.
+    intensities
+        Labels of the intensities.
+    """
+
+    blocks: tuple[Block, ...]
+    intensities: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: ModelSpec, learnt: Learnt, model: pm.Model) -> Coordinates:
+        """Find the coordinates among the variables of a population model."""
+        blocks, owners = [], _owners(spec, learnt)
+        for name in OF_HAZARDS:
+            if name in model.named_vars:
+                dims = tuple(str(d) for d in model.named_vars_to_dims[name])
+                labels = tuple(tuple(model.coords[d]) for d in dims)
+                shape = tuple(len(x) for x in labels)
+                at = next(k for k, d in enumerate(dims) if d in owners)
+                along = owners[dims[at]].reshape([-1 if k == at else 1 for k in range(len(dims))])
+                blocks.append(Block(name, dims, labels, np.broadcast_to(along, shape)))
+        return cls(tuple(blocks), spec.graph.labels)
+
+    @property
+    def size(self) -> int:
+        """Number of coordinates."""
+        return sum(b.size for b in self.blocks)
+
+    @cached_property
+    def places(self) -> dict[str, slice]:
+        """Where each variable lies among the coordinates."""
+        ends = np.cumsum([0, *(b.size for b in self.blocks)])
+        return {b.name: slice(int(ends[k]), int(ends[k + 1])) for k, b in enumerate(self.blocks)}
+
+    @cached_property
+    def members(self) -> tuple[Ints, ...]:
+        """Of each intensity, which coordinates belong to it."""
+        owner = np.concatenate([b.intensity.ravel() for b in self.blocks])
+        return tuple(np.flatnonzero(owner == e) for e in range(len(self.intensities)))
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """A name for each coordinate: ``beta[age_years, diagnosis->dead]``."""
+        out = []
+        for block in self.blocks:
+            for at in np.ndindex(block.shape):
+                own = ", ".join(str(block.labels[d][k]) for d, k in enumerate(at))
+                out.append(f"{block.name}[{own}]")
+        return tuple(out)
+
+    def block(self, name: str) -> Block:
+        """Return the block of a variable."""
+        return next(b for b in self.blocks if b.name == name)
+
+    def by_column(self, name: str) -> Ints:
+        """(intensity, column) places of a variable that has one number a column and intensity."""
+        block = self.block(name)
+        at = np.arange(block.size).reshape(block.shape) + self.places[name].start
+        out: Ints = at if block.dims[0] == TRANSITION else at.T
+        return out
+
+    def tensor(self, model: pm.Model) -> Tensor:
+        """(coordinate,) of a population model."""
+        parts = [pt.as_tensor(model[b.name]).ravel() for b in self.blocks]
+        joined: Tensor = pt.concatenate(parts)
+        return joined
+
+    def values(self, posterior: xr.Dataset) -> Floats:
+        """(draw, coordinate) of draws, all chains together."""
+        parts = []
+        for block in self.blocks:
+            own = posterior[block.name].transpose(CHAIN, DRAW, *block.dims).to_numpy()
+            parts.append(own.reshape(-1, block.size))
+        return np.concatenate(parts, axis=1)
+
+    def dataset(self, values: Floats) -> xr.Dataset:
+        """Draws (draw, coordinate) as a posterior of one chain."""
+        variables: dict[str, Any] = {}
+        coords: dict[str, Sequence[object]] = {}
+        for block in self.blocks:
+            own = values[:, self.places[block.name]].reshape(1, len(values), *block.shape)
+            variables[block.name] = ((CHAIN, DRAW, *block.dims), own)
+            coords |= dict(zip(block.dims, map(list, block.labels), strict=True))
+        return xr.Dataset(variables, coords)
+
+
+def _owners(spec: ModelSpec, learnt: Learnt) -> dict[str, Ints]:
+    """Along each dim that tells of intensities: which one each label is of."""
+    graph = spec.graph
+    known = list(graph.labels)
+    varying = spec.events.varying(learnt.encoding, learnt.edges)
+    return {
+        TRANSITION: np.arange(len(known)),
+        EFFECT: np.array([known.index(e.transition) for e in graph.effects], dtype=np.int64),
+        ENTRY_ERA: np.array([known.index(e.intensity) for e in graph.entry_eras], dtype=np.int64),
+        TIME_VARYING_WINDOW: np.array(
+            [e.intensity for e in varying for _ in e.windows], dtype=np.int64
+        ),
+    }
+
+
+def population_model(
+    spec: ModelSpec, learnt: Learnt, priors: PriorSet, crude: CrudeEstimates
+) -> pm.Model:
+    """Build all of a model but its patients: priors, hierarchy, and what likelihoods depend on."""
+    encoding, edges = learnt.encoding, learnt.edges
+    with pm.Model(coords=spec.events.coords(encoding, edges)) as model:
+        spec.events.hazards(encoding, edges, crude, priors)
+    return model
+
+
+def require_federable(spec: ModelSpec) -> None:
+    """Refuse models whose likelihood has another form than the one that sites answer in.
+
+    Raises
+    ------
+    FederationError
+        Curves, or a frailty: patients' own effects.
+    """
+    if spec.trajectories is not None or spec.events.frailty:
+        what = "a frailty" if spec.events.frailty else "curves of markers"
+        raise FederationError(
+            f"The model {spec.name!r} has {what}: effects of each patient's own, which sites "
+            "cannot yet integrate out. Federate the model of events alone: "
+            "spec.of_events()."
+        )

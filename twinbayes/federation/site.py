@@ -1,0 +1,237 @@
+"""The side of a site: questions in, answers out, and nothing of a patient in them.
+
+An answer is a function of the question, the site's cohort and its secret; nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from twinbayes.arrays import Floats, Ints
+from twinbayes.cohort import Cohort
+from twinbayes.errors import FederationError, TwinbayesError
+from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.crude import Counts
+from twinbayes.federation.facts import Facts, Labels, moments
+from twinbayes.federation.local import LocalLikelihood
+from twinbayes.federation.masks import FEWEST, SECRET_BYTES, masked, public_key
+from twinbayes.federation.message import Message, unpacked
+from twinbayes.federation.study import MINIMUM, Study, learnt_from_dict
+from twinbayes.model import Learnt
+from twinbayes.names import CENTRE, CENTRE_EFFECT
+
+KINDS: Final = ("labels", "facts", "moments", "expansion", "score")
+"""What a site is asked, in the order of a study."""
+
+MOST_ROUNDS: Final = 14
+"""Questions of one study, at most."""
+
+_MOST_DRAWS: Final = 8000
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """What a site lets leave.
+
+    Parameters
+    ----------
+    secret
+        `SECRET_BYTES` random bytes that the site keeps, one for each study.
+    minimum
+        Patients and events behind whatever tells of this site alone, at least; a study that asks
+        for fewer is refused.
+    fewest_sites
+        Sites among whose numbers this site's are hidden, at least.
+
+    Examples
+    --------
+    >>> import secrets
+    >>> Disclosure(secret=secrets.token_bytes(32)).minimum
+    5
+    """
+
+    secret: bytes = field(repr=False)
+    minimum: int = MINIMUM
+    fewest_sites: int = FEWEST
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.secret, bytes) or len(self.secret) != SECRET_BYTES:
+            raise FederationError(
+                f"A site's secret is {SECRET_BYTES} random bytes: secrets.token_bytes("
+                f"{SECRET_BYTES}), kept where the data are."
+            )
+
+
+def answer(question: Message, cohort: Cohort, *, disclosure: Disclosure) -> Message:
+    """Answer a question about a cohort.
+
+    Parameters
+    ----------
+    question
+        Of the server, to this site.
+    cohort
+        The site's patients.
+    disclosure
+        What may leave, and the site's secret.
+
+    Returns
+    -------
+    Message
+        Its body has the site's key and the names of its subgroups, centres and levels (the first
+        answer), or integers that tell of nothing but their sum over all sites.
+
+    Raises
+    ------
+    FederationError
+        The question is none, of another study than its text, or asks for more than may leave; or
+        the cohort is too small or does not fit the model.
+
+    Examples
+    --------
+    See `next_step`.
+    """
+    if question.is_answer or question.kind not in KINDS:
+        raise FederationError(
+            f"A site answers questions of the kinds {', '.join(KINDS)}, not {question.kind!r}."
+        )
+    study = Study.from_dict(_part(question.body, "study"))
+    _require_in_order(question, study, disclosure)
+    if cohort.n_patients < max(disclosure.minimum, 1):
+        raise FederationError(
+            f"The cohort has {cohort.n_patients} patient(s): fewer than {disclosure.minimum} tell "
+            "of single persons. Join with another site, or stay out of this study."
+        )
+    try:
+        body = _answered(question, study, cohort, disclosure)
+    except FederationError:
+        raise
+    except TwinbayesError as error:
+        raise FederationError(f"The site's cohort does not fit the study: {error}") from error
+    return Message(
+        question.study,
+        question.kind,
+        question.round,
+        question.receiver,
+        question.sender,
+        body,
+        answers=question.digest,
+    )
+
+
+def _answered(
+    question: Message, study: Study, cohort: Cohort, disclosure: Disclosure
+) -> dict[str, Any]:
+    if question.kind == "labels":
+        found = Labels.of(study.spec, cohort)
+        return {"key": public_key(disclosure.secret), "labels": found.to_dict()}
+    labels = Labels.from_dict(_part(question.body, "labels"))
+    if question.kind == "facts":
+        numbers = Facts(study.spec, labels).of_site(cohort)
+    else:
+        learnt = learnt_from_dict(_part(question.body, "learnt"))
+        _require_known(learnt, cohort)
+        if question.kind == "moments":
+            numbers = moments(study.spec.plan(cohort, learnt).events, cohort)
+        else:
+            numbers = _told(question, study, learnt, cohort)
+    keys = _keys(question.body, study)
+    if len(keys) < disclosure.fewest_sites:
+        raise FederationError(
+            f"The study has {len(keys)} sites; this one answers among at least "
+            f"{disclosure.fewest_sites}."
+        )
+    sent = masked(numbers, question.receiver, disclosure.secret, keys, question.topic)
+    return {"masked": sent}
+
+
+def _told(question: Message, study: Study, learnt: Learnt, cohort: Cohort) -> Floats:
+    """Numbers of the likelihood at a point, or at draws."""
+    counts = Counts(
+        tuple(np.zeros(len(e) - 1) for e in learnt.edges),
+        tuple(np.ones(len(e) - 1) for e in learnt.edges),
+        len(learnt.encoding.subgroups),
+    )
+    model = population_model(study.spec, learnt, study.prior_set, counts)
+    coordinates = Coordinates.of(study.spec, learnt, model)
+    plan = study.spec.plan(cohort, learnt)
+    held = held_back(coordinates, learnt, cohort, plan.events, study.minimum)
+    local = LocalLikelihood(study.spec, learnt, coordinates, cohort, held)
+    if question.kind == "expansion":
+        point = unpacked(_part(question.body, "point"), coordinates.size)
+        return local.expansion(point).packed()
+    values = unpacked(_part(question.body, "draws"), None, coordinates.size)
+    if len(values) > _MOST_DRAWS:
+        raise FederationError(f"A site scores at most {_MOST_DRAWS} draws, not {len(values)}.")
+    return local.totals(values).ravel()
+
+
+def held_back(
+    coordinates: Coordinates, learnt: Learnt, cohort: Cohort, plan: Any, minimum: int
+) -> Ints:
+    """Coordinates that tell of this site alone and have too few patients or events behind them.
+
+    A centre's own deviation in one intensity. The site's patients are taken not to have it.
+    """
+    if CENTRE_EFFECT not in coordinates.places or minimum < 1:
+        return np.zeros(0, dtype=np.int64)
+    centres = list(learnt.encoding.centres)
+    of_patient = cohort.patients[CENTRE].astype(str).to_numpy()
+    place = coordinates.by_column(CENTRE_EFFECT)
+    of_event = of_patient[plan.rows.patient[plan.rows.is_event]]
+    of_kind = plan.rows.intensity[plan.rows.is_event]
+    thin = []
+    for k, label in enumerate(centres):
+        few = np.sum(of_patient == label) < minimum
+        for e in range(len(place)):
+            if few or np.sum((of_event == label) & (of_kind == e)) < minimum:
+                thin.append(int(place[e, k]))
+    return np.array(sorted(thin), dtype=np.int64)
+
+
+def _require_in_order(question: Message, study: Study, disclosure: Disclosure) -> None:
+    if study.digest != question.study:
+        raise FederationError(
+            "The question is of another study than the text that it carries: one of them was "
+            "changed. Ask the server to send it again."
+        )
+    if question.receiver not in study.sites:
+        raise FederationError(f"{question.receiver!r} is no site of this study.")
+    if not 0 <= question.round < MOST_ROUNDS:
+        raise FederationError(f"A study has at most {MOST_ROUNDS} questions.")
+    if study.minimum < disclosure.minimum:
+        raise FederationError(
+            f"The study lets {study.minimum} patients stand behind a number; this site asks for at "
+            f"least {disclosure.minimum}. Begin a study with minimum={disclosure.minimum}."
+        )
+
+
+def _require_known(learnt: Learnt, cohort: Cohort) -> None:
+    """Refuse a cohort with subgroups or centres that were not there when all agreed."""
+    for what, mine, known in (
+        ("subgroups", cohort.subgroups, learnt.encoding.subgroups),
+        ("centres", cohort.centres, learnt.encoding.centres),
+    ):
+        if set(mine) - set(known):
+            raise FederationError(
+                f"The site's cohort has {what} that it had not when the study began. Give the "
+                "cohort that the study began with, or begin another study."
+            )
+
+
+def _keys(body: Mapping[str, Any], study: Study) -> dict[str, str]:
+    keys = _part(body, "keys")
+    if not isinstance(keys, dict) or set(keys) != set(study.sites):
+        raise FederationError("The question does not have the keys of all sites of the study.")
+    if len(set(keys.values())) < len(keys):
+        raise FederationError("Two sites have the same key: numbers would not be hidden.")
+    return {str(k): str(v) for k, v in keys.items()}
+
+
+def _part(body: Mapping[str, Any], name: str) -> Any:
+    if not isinstance(body, Mapping) or name not in body:
+        raise FederationError(f"The question lacks its part {name!r}.")
+    return body[name]
