@@ -2,8 +2,8 @@
 
 Run by `make federation-vantage6` and `make federation-nvflare`, in the engine's own environment.
 Nothing leaves this machine: vantage6 has a network that is played in one process, NVFlare a
-simulator with a process for each site. Ends with 1 unless all messages are the same to the byte, and
-all draws.
+simulator with a process for each site. Ends with 1 unless all messages are the same to the byte,
+and all draws.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Final
 
 import twinbayes as tb
-from twinbayes.federation.engines import exchange
 from twinbayes.federation import FederatedPosterior, Message, Study, load_federated
+from twinbayes.federation.engines import exchange
 from twinbayes.private_files import write_private
 
 Folders = Mapping[str, Path]
@@ -67,9 +67,8 @@ def directly(agreed: Study, folders: Folders, place: Path) -> Outcome:
 
     messages: list[Message] = []
     place.mkdir()
-    step = exchange.exchange(agreed, carry, place, keep=messages.append)
-    assert step.posterior is not None
-    return tuple(messages), step.posterior
+    posterior = exchange.exchange(agreed, carry, place, keep=messages.append)
+    return tuple(messages), posterior
 
 
 def through_vantage6(agreed: Study, folders: Folders, place: Path) -> Outcome:
@@ -124,7 +123,7 @@ def through_nvflare(agreed: Study, folders: Folders, place: Path) -> Outcome:
     if code := subprocess.run(command, check=False).returncode:
         sys.exit(f"The simulator ended with {code}; its logs lie in {place}.")
     [kept] = place.rglob(nvflare.HISTORY)
-    return exchange.from_lines(kept.read_bytes()), load_federated(kept.with_name("posterior.nc"))
+    return exchange.from_lines(kept.read_bytes()), load_federated(kept.with_name(nvflare.POSTERIOR))
 
 
 THROUGH: Final[dict[str, Through]] = {"vantage6": through_vantage6, "nvflare": through_nvflare}
@@ -148,7 +147,7 @@ def main(arguments: list[str]) -> int:
     write_private(chosen.out / "messages.jsonl", exchange.to_lines(messages))
     posterior.save(chosen.out / "posterior.nc")
     same = exchange.to_lines(messages) == exchange.to_lines(direct)
-    same &= posterior.datatree.identical(alone.datatree)
+    same &= posterior.datatree.equals(alone.datatree)
     print(posterior)
     rounds = len({m.round for m in messages})
     print(

@@ -51,10 +51,12 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "next_step", three_rounds)
 
 
-def test_sites_are_asked_until_there_is_a_posterior_and_every_message_is_kept(tmp_path: Path) -> None:
+def test_sites_are_asked_until_there_is_a_posterior_and_every_message_is_kept(
+    tmp_path: Path,
+) -> None:
     kept: list[Message] = []
-    step = exchange.exchange(STUDY, straight, tmp_path, keep=kept.append)
-    assert step.posterior == 3 * (len("north") + len("south")) + 2 * (0 + 1 + 2)
+    posterior = exchange.exchange(STUDY, straight, tmp_path, keep=kept.append)
+    assert posterior == 3 * (len("north") + len("south")) + 2 * (0 + 1 + 2)
     expected = [
         message
         for n in range(3)
@@ -82,16 +84,18 @@ def test_an_exchange_that_breaks_anywhere_goes_on_where_it_broke(
         exchange.exchange(STUDY, breaks, tmp_path, keep=kept.append)
     history = exchange.from_lines(exchange.to_lines(kept))
     assert sum(m.is_answer for m in history) == broken
-    step = exchange.exchange(STUDY, straight, tmp_path, history, keep=kept.append)
+    posterior = exchange.exchange(STUDY, straight, tmp_path, history, keep=kept.append)
     whole: list[Message] = []
-    assert step.posterior == exchange.exchange(STUDY, straight, tmp_path, keep=whole.append).posterior
+    assert step.posterior == exchange.exchange(STUDY, straight, tmp_path, keep=whole.append)
     assert exchange.to_lines(kept) == exchange.to_lines(whole)
 
 
 def test_a_server_without_questions_and_without_a_posterior_stops_with_its_own_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stuck = SimpleNamespace(questions=[], missing=[], posterior=None, text="two sites differ in their priors")
+    stuck = SimpleNamespace(
+        questions=[], missing=[], posterior=None, text="two sites differ in their priors"
+    )
     monkeypatch.setattr(exchange, "next_step", lambda *_: stuck)
     with pytest.raises(FederationError, match="two sites differ in their priors"):
         exchange.exchange(STUDY, straight, tmp_path, keep=print)

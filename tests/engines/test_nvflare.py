@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from twinbayes.errors import StorageError
+from twinbayes.federation import FederatedPosterior, Message
 from twinbayes.federation.engines import exchange
 
 pytest.importorskip(
@@ -18,13 +19,18 @@ pytest.importorskip(
 )
 
 
-def test_questions_and_answers_are_the_same_to_the_byte_as_without_nvflare(
-    federation: ModuleType, folders: dict[str, Path], tmp_path: Path
+def test_messages_are_the_same_to_the_byte_as_without_nvflare_and_so_are_the_draws(
+    federation: ModuleType,
+    folders: dict[str, Path],
+    direct: tuple[Message, ...],
+    posterior: FederatedPosterior,
+    tmp_path: Path,
 ) -> None:
     agreed = federation.study(folders)
-    through = federation.through_nvflare(agreed, folders, tmp_path / "engine")
-    direct = federation.directly(agreed, folders, tmp_path / "direct")
+    through, found = federation.through_nvflare(agreed, folders, tmp_path / "engine")
     assert exchange.to_lines(through) == exchange.to_lines(direct)
+    assert found.datatree.equals(posterior.datatree)
+    assert found.verdict == posterior.verdict
 
 
 def test_a_site_whose_tables_are_broken_ends_the_job_and_the_answers_until_then_are_kept(
@@ -41,9 +47,9 @@ def test_a_site_whose_tables_are_broken_ends_the_job_and_the_answers_until_then_
     with pytest.raises(SystemExit, match="The simulator ended with"):
         federation.through_nvflare(federation.study(folders), {**folders, last: broken}, place)
     [kept] = place.rglob("messages.jsonl")
-    assert {m.receiver for m in exchange.from_lines(kept.read_bytes()) if not m.is_answer} == {
-        *whole
-    }
+    messages = exchange.from_lines(kept.read_bytes())
+    assert [m.sender for m in messages if m.is_answer] == whole
+    assert [m.receiver for m in messages if not m.is_answer] == [*whole, last]
     logs = "".join(log.read_text(encoding="utf-8") for log in (place / "server").rglob("*.txt"))
     assert f"The site {last} gave no answer" in logs
     assert patients[1].split(",")[0] not in logs
@@ -113,7 +119,8 @@ def test_the_classes_that_sites_have_to_allow_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [None, "no JSON", '{"elsewhere": {"cohort": "there"}}', '["north"]', '{"north": {}}']
+    "settings",
+    [None, "no JSON", '{"elsewhere": {"cohort": "there"}}', '["north"]', '{"north": {}}'],
 )
 def test_a_site_that_does_not_say_where_its_patients_lie_answers_nothing(
     settings: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from twinbayes.errors import FederationError
+from twinbayes.federation import FederatedPosterior, Message
 from twinbayes.federation.engines import exchange
-from twinbayes.federation.message import Message
 
 pytest.importorskip(
     "vantage6.algorithm.tools",
@@ -24,23 +24,17 @@ pytest.importorskip(
 )
 
 
-@pytest.fixture(scope="module")
-def direct(
-    federation: ModuleType, folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Message, ...]:
-    place = tmp_path_factory.mktemp("direct") / "store"
-    messages: tuple[Message, ...] = federation.directly(federation.study(folders), folders, place)
-    return messages
-
-
-def test_questions_and_answers_are_the_same_to_the_byte_as_without_vantage6(
+def test_messages_are_the_same_to_the_byte_as_without_vantage6_and_so_are_the_draws(
     federation: ModuleType,
     folders: dict[str, Path],
     direct: tuple[Message, ...],
+    posterior: FederatedPosterior,
     tmp_path: Path,
 ) -> None:
-    through = federation.through_vantage6(federation.study(folders), folders, tmp_path)
+    through, found = federation.through_vantage6(federation.study(folders), folders, tmp_path)
     assert exchange.to_lines(through) == exchange.to_lines(direct)
+    assert found.datatree.equals(posterior.datatree)
+    assert found.verdict == posterior.verdict
 
 
 def central(client: object, **arguments: Any) -> dict[str, str]:
@@ -77,7 +71,8 @@ def test_where_a_node_gives_no_answer_the_text_names_it_and_the_messages_until_t
     result = central(client, study=agreed.to_dict(), organizations=numbers)
     assert silent in result["text"]
     kept = exchange.from_lines(base64.b64decode(result["history"]))
-    assert kept == direct[: 2 * (len(agreed.sites) - 1)]
+    assert kept == direct[: 2 * len(agreed.sites) - 1]
+    assert result["posterior"] == ""
 
 
 def test_a_site_without_an_organization_is_named_before_anything_is_asked(
@@ -117,7 +112,7 @@ def test_the_program_of_the_image_reads_a_folder_and_answers_as_the_site_itself(
     direct: tuple[Message, ...],
     tmp_path: Path,
 ) -> None:
-    question, answer = direct[-2:]
+    [answer, question] = [direct[-1], *(m for m in direct if m.digest == direct[-1].answers)]
     (tmp_path / "input").write_text("{}", encoding="utf-8")
     extracted = container(
         root,

@@ -16,7 +16,8 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError
 from twinbayes.federation.masks import FEWEST, SECRET_BYTES
 from twinbayes.federation.message import Message
-from twinbayes.federation.server import Step, next_step
+from twinbayes.federation.posterior import FederatedPosterior
+from twinbayes.federation.server import next_step
 from twinbayes.federation.site import Disclosure, answer
 from twinbayes.federation.study import MINIMUM, Study
 
@@ -31,8 +32,8 @@ def exchange(
     history: Iterable[Message] = (),
     *,
     keep: Callable[[Message], object],
-) -> Step:
-    """Ask and carry until there is a posterior; return the last step, which has it.
+) -> FederatedPosterior:
+    """Ask and carry until there is a posterior.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def exchange(
                 add(asked)
         for _, answered in zip(waiting, carry(waiting), strict=True):
             add(answered)
-    return step
+    return step.posterior
 
 
 @dataclass(frozen=True)

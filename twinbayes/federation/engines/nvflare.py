@@ -114,10 +114,9 @@ class Server(Controller):
             try:
                 keep(*before)
                 study = Study.from_dict(self.study)
-                step = exchange.exchange(study, carry, store, before, keep=keep)
-                if step.posterior is not None:
-                    step.posterior.save(run / POSTERIOR)
-                self.log_info(fl_ctx, step.text)
+                found = exchange.exchange(study, carry, store, before, keep=keep)
+                found.save(run / POSTERIOR)
+                self.log_info(fl_ctx, found.verdict.banner())
             except TwinbayesError as error:
                 self.system_panic(str(error), fl_ctx)
 

@@ -108,10 +108,9 @@ def collect(
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         try:
-            step = exchange.exchange(agreed, carry, store, tuple(messages), keep=messages.append)
-            text = step.text
-            if step.posterior is not None:
-                file = step.posterior.save(store / "posterior.nc").read_bytes()
+            found = exchange.exchange(agreed, carry, store, tuple(messages), keep=messages.append)
+            text = found.verdict.banner()
+            file = found.save(store / "posterior.nc").read_bytes()
         except TwinbayesError as error:
             text = str(error)
     return {
