@@ -118,7 +118,8 @@ def through_nvflare(agreed: Study, folders: Folders, place: Path) -> Outcome:
     (local / "resources.json").write_text(json.dumps(allowed), encoding="utf-8")
     job = nvflare.write_job(agreed, place.parent / f"{place.name}-jobs")
     names = ",".join(agreed.sites)
-    command = [Path(sys.executable).with_name("nvflare"), "simulator", job.resolve()]
+    # `nvflare simulator` says that it is deprecated; its successor starts this, too.
+    command = [sys.executable, "-m", "nvflare.private.fed.app.simulator.simulator", job.resolve()]
     command += ["-w", place.resolve(), "-c", names, "-t", str(len(agreed.sites))]
     if code := subprocess.run(command, check=False).returncode:
         sys.exit(f"The simulator ended with {code}; its logs lie in {place}.")

@@ -86,7 +86,7 @@ def test_an_exchange_that_breaks_anywhere_goes_on_where_it_broke(
     assert sum(m.is_answer for m in history) == broken
     posterior = exchange.exchange(STUDY, straight, tmp_path, history, keep=kept.append)
     whole: list[Message] = []
-    assert step.posterior == exchange.exchange(STUDY, straight, tmp_path, keep=whole.append)
+    assert posterior == exchange.exchange(STUDY, straight, tmp_path, keep=whole.append)
     assert exchange.to_lines(kept) == exchange.to_lines(whole)
 
 
