@@ -14,6 +14,8 @@ RUN pip install --no-cache-dir "/src[vantage6]" && rm -r /src
 
 # Chains and sites are parallel already.
 ENV OMP_NUM_THREADS=1
+# Kernels are compiled here, once. On a processor of another kind every container compiles them anew.
+RUN ["python", "-c", "import twinbayes as tb; tb.fit(tb.disease('survival').ignoring('complete_remission', 'relapse'), tb.datasets.registry(), draws=100, tune=100, progressbar=False)"]
 ENV PKG_NAME=twinbayes.federation.engines.vantage6
 
 CMD ["python", "-c", "from vantage6.algorithm.tools.wrap import wrap_algorithm; wrap_algorithm(log_traceback=False)"]

@@ -37,10 +37,14 @@ def test_the_image_names_a_module_with_the_functions_that_are_asked_for(
     assert {"tables", "reply", "collect"} <= functions
 
 
-def test_the_image_starts_python_with_a_program_that_compiles(lines: list[str]) -> None:
-    [command] = [json.loads(line[4:]) for line in lines if line.startswith("CMD ")]
-    assert command[:2] == ["python", "-c"]
-    compile(command[2], "CMD", "exec")
+def test_the_image_starts_python_with_programs_that_compile(lines: list[str]) -> None:
+    commands = [
+        json.loads(found[2]) for line in lines if (found := re.match(r"(RUN|CMD) (\[.*)", line))
+    ]
+    assert len(commands) == 2
+    for python, option, program in commands:
+        assert (python, option) == ("python", "-c")
+        compile(program, "image", "exec")
 
 
 def test_the_image_installs_the_extra_of_the_engine(root: Path, lines: list[str]) -> None:
