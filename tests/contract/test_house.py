@@ -178,6 +178,7 @@ def test_the_public_names_are_exactly_the_promised_ones_and_all_resolve() -> Non
         ("import twinbayes", ["numpy", "pandas", "pymc", "matplotlib"]),
         ("import twinbayes; twinbayes.read_cohort", ["pymc", "pytensor", "arviz", "matplotlib"]),
         ("import twinbayes.cli.app", ["pymc", "pytensor", "arviz"]),
+        ("import twinbayes.federation.exchange.status", ["pandas", "pymc", "pytensor"]),
     ],
 )
 def test_light_work_does_not_import_heavy_packages(statement: str, absent: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The command line: import, disease, check, fit, review, twin, effect, priors, simulate, demo.
+"""The command line: from tables to fits, reports, twins and trials, and fits of several sites.
 
 Exit codes are those of `answers.EXIT_CODES`. With ``--json`` standard output carries one JSON
 object and nothing else. A place to write to is tried before anything that takes long. Heavy
@@ -43,6 +43,7 @@ from twinbayes.cli.commands import (
     verdict_of,
 )
 from twinbayes.cli.diseases import diseases
+from twinbayes.cli.federation import federation
 from twinbayes.cli.imports import EXAMPLE as IMPORT_EXAMPLE
 from twinbayes.cli.imports import import_source
 from twinbayes.cli.known import known_diseases
@@ -63,6 +64,7 @@ app = typer.Typer(
 app.add_typer(twins, name="twin")
 app.add_typer(prior_commands, name="priors")
 app.add_typer(diseases, name="disease")
+app.add_typer(federation, name="federation")
 app.command(epilog=EXAMPLE)(simulate)
 app.command("import", epilog=IMPORT_EXAMPLE)(import_source)
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from twinbayes.arrays import Ints
+from twinbayes.arrays import Bools, Ints
 from twinbayes.federation.coordinates import Coordinates
 from twinbayes.machine.tape.model import ModelTapes
 
@@ -51,7 +51,7 @@ class Blocks:
 
     @classmethod
     def of(cls, tapes: ModelTapes | None, coordinates: Coordinates) -> Blocks:
-        """Find the parts of a recorded model; one where a number depends on several of them."""
+        """Find the parts of a recorded model; one where that cannot be told."""
         one = cls.whole(tapes, len(coordinates.intensities))
         if tapes is None:
             return one
@@ -64,36 +64,37 @@ class Blocks:
                 moved[i] += _STEP
                 change = np.abs(tapes.density(moved)[1:] - here)
                 linked[i] |= change > _CHANGED * (1.0 + np.abs(here))
-        n_parts, part = connected_components(csr_array(linked), directed=False)
-        owner = _owners(tapes, part, n_parts)
-        if owner is None:
-            return one
+        part = _joined(linked)
+        depends = _dependence(tapes, part)
         sizes = [int(np.prod(shape, dtype=int)) for shape in tapes.draw.shapes]
+        firsts = dict(zip(tapes.names, np.cumsum([0, *sizes[:-1]]), strict=True))
+        places = np.concatenate([firsts[b.name] + np.arange(b.size) for b in coordinates.blocks])
+        by_intensity = np.array([depends[places[own]].any(axis=0) for own in coordinates.members])
+        # Parts that one number depends on, or one likelihood, are weighted together.
+        tied = np.concatenate([depends, by_intensity]).astype(np.int64)
+        merged = _joined(tied.T @ tied > 0)
+        owner = np.where(depends.any(axis=1), merged[depends.argmax(axis=1)], -1)
         pieces = np.split(owner, np.cumsum(sizes)[:-1])
         found = {
             name: piece.reshape(shape)
             for name, piece, shape in zip(tapes.names, pieces, tapes.draw.shapes, strict=True)
         }
-        of_coordinate = np.concatenate([found[b.name].ravel() for b in coordinates.blocks])
-        of_intensity = np.zeros(len(coordinates.intensities), dtype=np.int64)
-        for e, members in enumerate(coordinates.members):
-            mine = np.unique(of_coordinate[members])
-            mine = mine[mine >= 0]
-            if len(mine) != 1:
-                return one
-            of_intensity[e] = mine[0]
-        return cls(found, of_intensity, int(n_parts))
+        of_intensity = merged[by_intensity.argmax(axis=1)]
+        return cls(found, of_intensity, int(merged.max()) + 1)
 
 
-def _owners(tapes: ModelTapes, part: Ints, n_parts: int) -> Ints | None:
-    """(number recorded,) the part it depends on, -1 of none; None where one has several."""
+def _joined(linked: Bools) -> Ints:
+    """(item,) number of the connected part that each item belongs to."""
+    found = connected_components(csr_array(linked.astype(np.float64)), directed=False)[1]
+    return np.asarray(found, dtype=np.int64)
+
+
+def _dependence(tapes: ModelTapes, part: Ints) -> Bools:
+    """(number recorded, part) whether it changes with the part."""
     at = tapes.start(0)
     here = tapes.draw(at)
-    owner = np.full(len(here), -1, dtype=np.int64)
-    for k in range(n_parts):
+    out = np.zeros((len(here), int(part.max()) + 1), dtype=bool)
+    for k in range(out.shape[1]):
         moved = at + np.where(part == k, _STEP, 0.0)
-        changed = np.abs(tapes.draw(moved) - here) > _CHANGED * (1.0 + np.abs(here))
-        if (owner[changed] >= 0).any():
-            return None
-        owner[changed] = k
-    return owner
+        out[:, k] = np.abs(tapes.draw(moved) - here) > _CHANGED * (1.0 + np.abs(here))
+    return out

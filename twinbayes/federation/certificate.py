@@ -32,6 +32,8 @@ class Certificate:
     ----------
     weights
         Of each part of the posterior that the data tell of; None where all draws count the same.
+    whole
+        Weights of all parts together.
     index
         (part, draw) which draw each slot takes.
     n_draws
@@ -39,6 +41,7 @@ class Certificate:
     """
 
     weights: tuple[Weights | None, ...]
+    whole: Weights | None
     index: Ints
     n_draws: int
 
@@ -73,13 +76,19 @@ class Certificate:
             weights.append(found)
             if found is not None:
                 index[k] = found.index
-        return cls(tuple(weights), index, len(values))
+        return cls(tuple(weights), importance_weights(whole), index, len(values))
 
     @property
     def pareto_k(self) -> float:
-        """Largest shape of the tails of all parts; infinite where one cannot be estimated."""
-        each = [0.0 if w is None else w.pareto_k for w in self.weights]
-        return float(np.nan_to_num(max(each, default=0.0), nan=np.inf)) if each else np.inf
+        """Shape of the tail of the weights that are used, the heaviest of all parts.
+
+        No part has a heavier tail than all together, so that the smaller of the two estimates
+        counts; infinite where there is none.
+        """
+        if not self.weights:
+            return np.inf
+        heaviest = max(_shape(w) for w in self.weights)
+        return min(heaviest, _shape(self.whole))
 
     @property
     def ess(self) -> float:
@@ -115,3 +124,10 @@ class Certificate:
             "parts": len(self.weights),
             "draws": self.n_draws,
         }
+
+
+def _shape(weights: Weights | None) -> float:
+    """Shape of the tail of some weights: 0 where all are the same, infinite where unknown."""
+    if weights is None:
+        return 0.0
+    return float(weights.pareto_k) if np.isfinite(weights.pareto_k) else np.inf

@@ -1,19 +1,25 @@
-"""What sites release of their likelihood at a point, and the function that it stands for.
+"""What sites release of their likelihood near a point, and the function that it stands for.
 
 The log-likelihood of event histories is what the events say, which is linear in the coordinates
 v, less the expected number of events. (Where covariates of those who had one are missing, their
-conditional variances m add a term, m v^2 / 2 of each.) Of intensity e in window w of its baseline that number is
+conditional variances m add a term, m v^2 / 2 of each.) Of intensity e in window w of its baseline
+the expected number is (of the patients of each subgroup, where they are kept apart)
 
     Lambda_ew(v) = sum over rows at risk r of  days_rw exp(z_r . v),
 
-an average of exponentials. Its logarithm, expanded to second order in v - p, has as slope the mean
-of z over who is at risk, and as curvature its covariance:
+an average of exponentials, and is taken to be
 
-    Lambda_ew(v) ~ Lambda_ew(p) exp(g_ew . (v - p) + (v - p)' C_e (v - p) / 2).
+    Lambda_ew(v) ~ L_ew exp(g_ew . x + x' C_e x / 2),        x = v - p.
 
-At p this has value, gradient and curvature of the log-likelihood. Away from it, it is exact for
-whatever all at risk have in common, such as the level of a hazard, and for covariates that are
-normal among them, where a quadratic log-likelihood is wrong as soon as events are few.
+This is exact for whatever all at risk have in common, such as the level of a hazard, and for
+covariates that are normal among them, where a quadratic log-likelihood is wrong as soon as events
+are few. L, g and C are such that value, slope and curvature are those of Lambda, on average over
+x ~ N(0, S): sites return these averages, which they have in closed form. With S = 0 they are those
+at the point; with S the posterior covariance no other L, g and C are nearer to Lambda where the
+posterior is, up to third order. With averages a, a b and a (b b' + B),
+
+    C = (I + B S)^-1 B,    g = (I - C S) b,    L = a |I - S C|^(1/2) exp(-g' M g / 2),
+    M = (S^-1 - C)^-1 = S (I - C S)^-1.
 """
 
 from __future__ import annotations
@@ -35,27 +41,31 @@ _NOBODY: Final = 1e-9  # expected events, below which nobody is at risk
 
 @dataclass(frozen=True)
 class Expansion:
-    """The likelihood of some patients near a point.
+    """The likelihood of some patients near a point, averaged over a spread around it.
 
     Attributes
     ----------
     point
         (coordinate,) where it was taken.
+    spread
+        Of each intensity, (its coordinates, its coordinates) covariance of what is averaged over.
     value
         Log-likelihood.
     score
         (coordinate,) its gradient.
     expected
-        (intensity, window) expected numbers of events.
+        (intensity, cell) expected numbers of events; cells are windows of the baseline, of all
+        patients or of each subgroup in turn.
     moment
         (coordinate,) summed conditional variances of missing covariates at events.
     slope
-        Of each intensity, (window, its coordinates) derivatives of `expected`.
+        Of each intensity, (cell, its coordinates) derivatives of `expected`.
     information
         Of each intensity, (its coordinates, its coordinates) minus the curvature.
     """
 
     point: Floats
+    spread: tuple[Floats, ...]
     value: float
     score: Floats
     expected: Floats
@@ -64,27 +74,30 @@ class Expansion:
     information: tuple[Floats, ...]
 
     @classmethod
-    def zero(cls, coordinates: Coordinates, point: Floats, n_windows: int) -> Expansion:
+    def zero(
+        cls, coordinates: Coordinates, point: Floats, spread: tuple[Floats, ...], n_cells: int
+    ) -> Expansion:
         """Expansion of nobody's likelihood."""
         sizes = [len(m) for m in coordinates.members]
         return cls(
             point,
+            spread,
             0.0,
             np.zeros(coordinates.size),
-            np.zeros((len(sizes), n_windows)),
+            np.zeros((len(sizes), n_cells)),
             np.zeros(coordinates.size),
-            tuple(np.zeros((n_windows, k)) for k in sizes),
+            tuple(np.zeros((n_cells, k)) for k in sizes),
             tuple(np.zeros((k, k)) for k in sizes),
         )
 
     def packed(self) -> Floats:
-        """All numbers but the point, one after the other; of symmetric matrices one half."""
+        """All numbers but point and spread, one after the other; of symmetric matrices one half."""
         halves = [m[np.triu_indices(len(m))] for m in self.information]
         parts = [np.array([self.value]), self.score, self.expected.ravel(), self.moment]
         return np.concatenate([*parts, *(s.ravel() for s in self.slope), *halves])
 
     def unpacked(self, numbers: Floats) -> Expansion:
-        """Undo `packed`; this one gives the point and the sizes.
+        """Undo `packed`; this one gives point, spread and sizes.
 
         Raises
         ------
@@ -113,7 +126,44 @@ class Expansion:
             full = np.zeros_like(own)
             full[rows, columns] = take(len(rows))
             information.append(full + np.triu(full, 1).T)
-        return Expansion(self.point, value, score, expected, moment, slope, tuple(information))
+        return Expansion(
+            self.point, self.spread, value, score, expected, moment, slope, tuple(information)
+        )
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The function that stands for expected events of one intensity.
+
+    Attributes
+    ----------
+    level, slope, curvature
+        (cell,) L, (cell, coordinate) g and (coordinate, coordinate) C.
+    """
+
+    level: Floats
+    slope: Floats
+    curvature: Floats
+
+    @classmethod
+    def of(cls, expected: Floats, slope: Floats, information: Floats, spread: Floats) -> Shape:
+        """Find L, g and C from averages over a spread."""
+        n, some = len(spread), expected > _NOBODY
+        mean = np.where(some[:, None], slope / np.maximum(expected[:, None], _NOBODY), 0.0)
+        within = information - (mean.T * expected) @ mean
+        within /= max(float(expected.sum()), _NOBODY)
+        curvature = np.linalg.solve(np.eye(n) + within @ spread, within)
+        curvature = 0.5 * (curvature + curvature.T)
+        away = np.eye(n) - curvature @ spread
+        own = mean @ away.T
+        reach = spread @ np.linalg.inv(away)
+        sign, log_size = np.linalg.slogdet(away)
+        if sign <= 0.0:
+            # What patients have in common hardly varies there: expand at the point alone.
+            return cls(np.where(some, expected, 0.0), mean, within)
+        square = np.einsum("wd,wd->w", own @ reach, own)
+        level = np.where(some, expected * np.exp(0.5 * log_size - 0.5 * square), 0.0)
+        return cls(level, own, curvature)
 
 
 @dataclass(frozen=True)
@@ -132,31 +182,16 @@ class Factor:
         return out
 
     @cached_property
-    def means(self) -> tuple[Floats, ...]:
-        """Of each intensity, (window, coordinate) slopes of the log of expected events."""
+    def shapes(self) -> tuple[Shape, ...]:
+        """L, g and C of each intensity."""
+        of = self.expansion
         return tuple(
-            np.where(total[:, None] > _NOBODY, slope / np.maximum(total[:, None], _NOBODY), 0.0)
-            for total, slope in zip(self.expansion.expected, self.expansion.slope, strict=True)
+            Shape.of(of.expected[e], of.slope[e], of.information[e] + np.diag(of.moment[own]), s)
+            for e, (own, s) in enumerate(zip(self.coordinates.members, of.spread, strict=True))
         )
 
-    @cached_property
-    def covariances(self) -> tuple[Floats, ...]:
-        """Of each intensity, (coordinate, coordinate) curvature of that logarithm."""
-        out = []
-        moment = self.expansion.moment
-        for own, total, mean, information in zip(
-            self.coordinates.members,
-            self.expansion.expected,
-            self.means,
-            self.expansion.information,
-            strict=True,
-        ):
-            within = information + np.diag(moment[own]) - (mean.T * total) @ mean
-            out.append(within / max(float(total.sum()), _NOBODY))
-        return tuple(out)
-
     def said_by_events(self, values: Floats) -> Floats:
-        """(draw, intensity) what the events say at (draw, coordinate), and said at the point 0."""
+        """(draw, intensity) what the events say at (draw, coordinate), less that at the point."""
         away = values - self.expansion.point
         each = away * self.events + 0.5 * away**2 * self.expansion.moment
         return np.stack([each[:, own].sum(axis=1) for own in self.coordinates.members], axis=1)
@@ -166,9 +201,9 @@ class Factor:
         away = values - self.expansion.point
         out = np.empty((len(values), len(self.coordinates.members)))
         for e, own in enumerate(self.coordinates.members):
-            x = away[:, own]
-            square = 0.5 * np.einsum("sd,sd->s", x @ self.covariances[e], x)
-            out[:, e] = np.exp(x @ self.means[e].T + square[:, None]) @ self.expansion.expected[e]
+            x, shape = away[:, own], self.shapes[e]
+            square = 0.5 * np.einsum("sd,sd->s", x @ shape.curvature, x)
+            out[:, e] = np.exp(x @ shape.slope.T + square[:, None]) @ shape.level
         return out
 
     def tensor(self, coordinates: Tensor) -> Tensor:
@@ -176,11 +211,12 @@ class Factor:
         away = coordinates - self.expansion.point
         total = (away * self.events).sum() + 0.5 * (away**2 * self.expansion.moment).sum()
         for e, own in enumerate(self.coordinates.members):
-            some = self.expansion.expected[e] > _NOBODY
+            shape = self.shapes[e]
+            some = shape.level > 0.0
             if not some.any():
                 continue
             x = away[own]
-            square = 0.5 * (x * (pt.as_tensor(self.covariances[e]) @ x)).sum()
-            share = pt.exp(pt.as_tensor(self.means[e][some]) @ x + square)
-            total = total - (share * self.expansion.expected[e][some]).sum()
-        return total
+            square = 0.5 * (x * (pt.as_tensor(shape.curvature) @ x)).sum()
+            share = pt.exp(pt.as_tensor(shape.slope[some]) @ x + square)
+            total = total - (share * shape.level[some]).sum()
+        return pt.as_tensor(total)

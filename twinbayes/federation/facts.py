@@ -199,8 +199,7 @@ class Facts:
         rows = rows_at_risk(self.spec.graph, histories)
         for k in range(len(self.spec.graph.labels)):
             mine = rows.intensity == k
-            for times in (rows.stop[mine & rows.is_event], rows.stop[mine]):
-                parts.append(np.histogram(np.clip(times, 0.0, GRID[-1]), GRID)[0].astype(float))
+            parts += [_by_bin(rows.stop[mine & rows.is_event]), _by_bin(rows.stop[mine])]
         return np.concatenate(parts)
 
     def columns_and_edges(
@@ -392,6 +391,11 @@ def _standard(name: str, n: float, total: float, squares: float) -> tuple[float,
             f"spec.without_covariates({name!r})."
         )
     return float(mean), float(np.sqrt(variance))
+
+
+def _by_bin(times: Floats) -> Floats:
+    """Numbers of times in the bins of `GRID`."""
+    return np.histogram(np.clip(times, 0.0, GRID[-1]), GRID)[0].astype(float)
 
 
 def _spread(counts: Floats) -> Floats:

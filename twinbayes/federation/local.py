@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
@@ -21,12 +21,15 @@ from twinbayes.names import (
     ENTRY_ERA_EFFECT,
     LOG_BASELINE,
     LOG_BASELINE_AT_EVENT,
+    PATIENT_ID,
+    SUBGROUP,
     SUBGROUP_EFFECT,
     TIME_VARYING_EFFECT,
     TRANSITION,
     TREATMENT_SUBGROUP_EFFECT,
 )
 
+_LARGEST: Final = 30.0  # log of the average relative hazard of a row
 _STEP: Final = 1e-4  # of central differences of gradients, on the log scale
 
 
@@ -53,6 +56,8 @@ class LocalLikelihood:
         The patients.
     held
         Coordinates that these patients are taken not to have: they are 0 whatever is asked.
+    laid_out
+        The patients as the likelihood counts them; None as they are.
     """
 
     spec: ModelSpec
@@ -60,11 +65,12 @@ class LocalLikelihood:
     coordinates: Coordinates
     cohort: Cohort
     held: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    laid_out: ModelPlan | None = field(default=None, repr=False)
 
     @cached_property
     def plan(self) -> ModelPlan:
         """The patients under what was agreed on."""
-        return self.spec.plan(self.cohort, self.learnt)
+        return self.laid_out or self.spec.plan(self.cohort, self.learnt)
 
     @cached_property
     def _packed(self) -> tuple[Ints, Floats, Floats]:
@@ -93,32 +99,138 @@ class LocalLikelihood:
             out[s, 0], out[s, 1:] = slopes.value, slopes.expected.sum(axis=1)
         return out
 
-    def expansion(self, point: Floats) -> Expansion:
-        """Expand the likelihood at a point (coordinate,)."""
-        here = self._at(point)
+    def expansion(self, point: Floats, spread: tuple[Floats, ...] | None = None) -> Expansion:
+        """Expand the likelihood near a point (coordinate,).
+
+        Parameters
+        ----------
+        point
+            Where.
+        spread
+            Covariance of the coordinates of each intensity, to be averaged over; each subgroup
+            then has cells of its own. None: at the point alone, all subgroups together.
+        """
+        if spread is None:
+            return self._expanded(point)
+        parts = [self._of_subgroup(g) for g in self.learnt.encoding.subgroups]
+        each = [None if p is None else p._widened(spread)._expanded(point) for p in parts]
+        some = [e for e in each if e is not None]
+        width = some[0].expected.shape[1]
+        nobody = Expansion.zero(self.coordinates, point, spread, width)
+        every = [nobody if e is None else e for e in each]
+        n = len(spread)
+        return Expansion(
+            point=point,
+            spread=spread,
+            value=sum(e.value for e in every),
+            score=np.sum([e.score for e in every], axis=0),
+            expected=np.concatenate([e.expected for e in every], axis=1),
+            moment=np.sum([e.moment for e in every], axis=0),
+            slope=tuple(np.concatenate([e.slope[k] for e in every]) for k in range(n)),
+            information=tuple(np.sum([e.information[k] for e in every], axis=0) for k in range(n)),
+        )
+
+    def _of_subgroup(self, subgroup: str) -> LocalLikelihood | None:
+        """The patients of one subgroup; None where there are none."""
+        patients = self.cohort.patients
+        mine = patients[SUBGROUP].astype(str) == subgroup
+        if not mine.any():
+            return None
+        chosen = self.cohort.select(list(patients.loc[mine, PATIENT_ID]))
+        return replace(self, cohort=chosen)
+
+    def _expanded(self, point: Floats) -> Expansion:
         members = self.coordinates.members
+        # Likelihoods of intensities have no coordinate in common: one step in each at a time.
+        n_steps = max(len(own) for own in members)
+        points = np.tile(point, (1 + 2 * n_steps, 1))
+        for own in members:
+            at = np.arange(len(own))
+            points[1 + at, own] += _STEP
+            points[1 + n_steps + at, own] -= _STEP
+        draws = self.draws(points)
+        here, *moved = (self._slopes(draws, s) for s in range(len(points)))
         n_windows = here.expected.shape[1]
         slope = [np.zeros((n_windows, len(own))) for own in members]
         information = [np.zeros((len(own), len(own))) for own in members]
-        # Likelihoods of intensities have no coordinate in common: one step in each at a time.
-        for k in range(max(len(own) for own in members)):
-            step = np.zeros_like(point)
-            step[[own[k] for own in members if k < len(own)]] = _STEP
-            up, down = self._at(point + step), self._at(point - step)
-            for e, own in enumerate(members):
-                if k < len(own):
-                    change = (down.gradient[own] - up.gradient[own]) / (2.0 * _STEP)
-                    information[e][k] = change
-                    slope[e][:, k] = (up.expected[e] - down.expected[e]) / (2.0 * _STEP)
+        for e, own in enumerate(members):
+            for k in range(len(own)):
+                up, down = moved[k], moved[n_steps + k]
+                information[e][k] = (down.gradient[own] - up.gradient[own]) / (2.0 * _STEP)
+                slope[e][:, k] = (up.expected[e] - down.expected[e]) / (2.0 * _STEP)
         return Expansion(
-            point,
-            here.value,
-            here.gradient,
-            here.expected,
-            self._moments(),
-            tuple(slope),
-            tuple(0.5 * (m + m.T) for m in information),
+            point=point,
+            spread=tuple(np.zeros((len(own), len(own))) for own in members),
+            value=here.value,
+            score=here.gradient,
+            expected=here.expected,
+            moment=self._moments(),
+            slope=tuple(slope),
+            information=tuple(0.5 * (m + m.T) for m in information),
         )
+
+    def _widened(self, spread: tuple[Floats, ...]) -> LocalLikelihood:
+        """The same patients, each day at risk weighted by the average of its relative hazard.
+
+        That of exp(z . x), x normal with the covariance `spread`, is exp(z' spread z / 2).
+        """
+        data = self.plan.events.data
+        exposure = data.exposure.copy()
+        width = len(exposure) // max(data.n_rows, 1)
+        base = self.coordinates.by_column(LOG_BASELINE)
+        for e, own in enumerate(self.coordinates.members):
+            first, last = data.row_start[e], data.row_start[e + 1]
+            z = self._rows(e)
+            windows = np.searchsorted(own, base[e])
+            shared = 0.5 * np.einsum("rd,rd->r", z @ spread[e], z)
+            across = z @ spread[e][:, windows] + 0.5 * np.diag(spread[e])[windows]
+            growth = np.exp(np.minimum(shared + across.T, _LARGEST))
+            block = slice(width * first, width * last)
+            exposure[block] *= growth.ravel()
+        events = replace(self.plan.events, data=replace(data, exposure=exposure))
+        return replace(self, laid_out=replace(self.plan, events=events))
+
+    def _rows(self, e: int) -> Floats:
+        """(row, coordinate of this intensity) what rows at risk multiply coordinates by.
+
+        Without their windows, of which each is a row of its own.
+        """
+        data, own = self.plan.events.data, self.coordinates.members[e]
+        rows = np.arange(data.row_start[e], data.row_start[e + 1])
+        who = data.patient[rows]
+        if len(data.course_patient):
+            who = data.course_patient[who]
+        design, encoding = self.plan.events.design, self.learnt.encoding
+        z, first = np.zeros((len(rows), len(own))), 0
+        for name, n in (
+            (BETA, len(encoding.columns)),
+            (SUBGROUP_EFFECT, len(encoding.subgroups)),
+            (CENTRE_EFFECT, len(encoding.centres)),
+        ):
+            if name in self.coordinates.places:
+                at = np.searchsorted(own, self.coordinates.by_column(name)[e])
+                z[:, at] = design.values[who, first : first + n]
+            first += n
+        acts = (data.acting_row >= rows[0]) & (data.acting_row <= rows[-1]) if len(rows) else []
+        if np.any(acts):
+            row, effect = data.acting_row[acts] - rows[0], data.acting[acts]
+            at = self._places_of_effects[effect, design.subgroup[who[row]]]
+            np.add.at(z, (row, np.searchsorted(own, at)), 1.0)
+        z[:, np.isin(own, self.held)] = 0.0
+        return z
+
+    @cached_property
+    def _places_of_effects(self) -> Ints:
+        """(effect that acts, subgroup) its coordinate."""
+        n, parts = len(self.learnt.encoding.subgroups), []
+        for name in (TREATMENT_SUBGROUP_EFFECT, ENTRY_ERA_EFFECT, TIME_VARYING_EFFECT):
+            if name in self.coordinates.places:
+                block = self.coordinates.block(name)
+                at = (
+                    np.arange(block.size).reshape(block.shape) + self.coordinates.places[name].start
+                )
+                parts.append(at if at.ndim == 2 else np.repeat(at[:, None], n, axis=1))
+        return np.concatenate(parts)
 
     def _moments(self) -> Floats:
         """(coordinate,) summed conditional variances of missing covariates at events."""
@@ -132,9 +244,6 @@ class LocalLikelihood:
         np.add.at(out, at[data.intensity[data.event_row]], each)
         out[self.held] = 0.0
         return out
-
-    def _at(self, point: Floats) -> _Slopes:
-        return self._slopes(self.draws(point[None, :]), 0)
 
     def _slopes(self, draws: EventDraws, s: int) -> _Slopes:
         """Evaluate the likelihood under draw `s`."""

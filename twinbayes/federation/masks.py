@@ -15,9 +15,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import FederationError
+
+type Words = NDArray[np.uint64]
 
 FEWEST: Final = 3
 """Sites in a sum, at least: of two, each learns the other's numbers."""
@@ -46,7 +49,7 @@ def public_key(secret: bytes) -> str:
 
 def masked(
     numbers: Floats, site: str, secret: bytes, keys: Mapping[str, str], question: str
-) -> list[int]:
+) -> Words:
     """Hide a site's numbers among those of the others.
 
     Parameters
@@ -64,8 +67,8 @@ def masked(
 
     Returns
     -------
-    list
-        Integers below 2^64.
+    ndarray
+        (number,) integers below 2^64.
 
     Raises
     ------
@@ -92,25 +95,22 @@ def masked(
         if other != site:
             stream = _stream(secret, keys[other], question, len(numbers))
             total = total + stream if site < other else total - stream
-    return [int(x) for x in total]
+    return total
 
 
-def summed(each: Sequence[Sequence[int]]) -> Floats:
+def summed(each: Sequence[Words]) -> Floats:
     """Sum of the numbers of all sites, from what they sent.
 
     Raises
     ------
     FederationError
-        Answers of different lengths, or what is no integer below 2^64.
+        Answers of different lengths.
     """
     if len({len(one) for one in each}) != 1:
         raise FederationError("Answers to one question have different numbers of numbers.")
-    try:
-        total = np.zeros(len(each[0]), dtype=np.uint64)
-        for one in each:
-            total = total + np.array(one, dtype=np.uint64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise FederationError("A masked answer holds integers below 2^64 alone.") from error
+    total = np.zeros(len(each[0]), dtype=np.uint64)
+    for one in each:
+        total = total + one
     return total.astype(np.int64).astype(float) / _STEPS
 
 
@@ -120,7 +120,7 @@ def _exponent(secret: bytes) -> int:
     return int.from_bytes(hashlib.shake_256(b"twinbayes exponent" + secret).digest(64))
 
 
-def _stream(secret: bytes, key: str, question: str, n: int) -> np.ndarray:
+def _stream(secret: bytes, key: str, question: str, n: int) -> Words:
     """Uniform integers that two sites have in common for one question."""
     try:
         other = int(key, 16)

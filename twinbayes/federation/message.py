@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import FederationError
@@ -193,6 +194,38 @@ def packed(values: Floats) -> dict[str, Any]:
     return {"shape": list(array.shape), "f8": base64.b64encode(array.tobytes()).decode("ascii")}
 
 
+def packed_integers(values: NDArray[np.uint64]) -> dict[str, Any]:
+    """Integers (number,) below 2^64 as plain data: little-endian words in base64."""
+    words = np.ascontiguousarray(values, dtype="<u8")
+    return {"shape": list(words.shape), "u8": base64.b64encode(words.tobytes()).decode("ascii")}
+
+
+def unpacked_integers(data: Any) -> NDArray[np.uint64]:
+    """The integers that `packed_integers` wrote.
+
+    Raises
+    ------
+    FederationError
+        It is no such array.
+    """
+    given, raw = _bytes_of(data, "u8")
+    if len(given) != 1:
+        raise FederationError("Masked numbers of a message are one after the other.")
+    return np.frombuffer(raw, dtype="<u8").astype(np.uint64)
+
+
+def _bytes_of(data: Any, key: str) -> tuple[tuple[int, ...], bytes]:
+    """Shape and bytes of a packed array of words of eight bytes."""
+    try:
+        given = tuple(int(n) for n in data["shape"])
+        raw = base64.b64decode(data[key], validate=True)
+        if any(n < 0 for n in given) or len(raw) != 8 * math.prod(given):
+            raise ValueError("its length is not that of its shape")
+    except (TypeError, KeyError, ValueError) as error:
+        raise FederationError(f"An array of the message cannot be read: {error}.") from error
+    return given, raw
+
+
 def unpacked(data: Any, *shape: int | None) -> Floats:
     """The array that `packed` wrote, of the shape that is due; None stands for any length.
 
@@ -201,14 +234,8 @@ def unpacked(data: Any, *shape: int | None) -> Floats:
     FederationError
         It is no such array, of another shape, or holds numbers that are not finite.
     """
-    try:
-        given = tuple(int(n) for n in data["shape"])
-        raw = base64.b64decode(data["f8"], validate=True)
-        if any(n < 0 for n in given) or len(raw) != 8 * math.prod(given):
-            raise ValueError("its length is not that of its shape")
-        array = np.frombuffer(raw, dtype="<f8").reshape(given).astype(float)
-    except (TypeError, KeyError, ValueError) as error:
-        raise FederationError(f"An array of the message cannot be read: {error}.") from error
+    given, raw = _bytes_of(data, "f8")
+    array = np.frombuffer(raw, dtype="<f8").reshape(given).astype(float)
     if len(given) != len(shape) or any(
         s is not None and s != n for s, n in zip(shape, given, strict=True)
     ):

@@ -25,24 +25,25 @@ from twinbayes.federation.coordinates import Coordinates, population_model
 from twinbayes.federation.crude import Counts, CrudeFromSites
 from twinbayes.federation.facts import Facts, Labels, agreed
 from twinbayes.federation.masks import summed
-from twinbayes.federation.message import SERVER, Message, packed, unpacked
+from twinbayes.federation.message import SERVER, Message, packed, unpacked, unpacked_integers
 from twinbayes.federation.posterior import FederatedPosterior, federated
 from twinbayes.federation.study import Study, learnt_to_dict
 from twinbayes.inference.files.sealed import read_tree, write_tree
-from twinbayes.inference.gate.verdict import judge
+from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.inference.samplers.protocol import compile_model
 from twinbayes.inference.until import Effort, sample_until
 from twinbayes.model import Encoding, Learnt
 from twinbayes.model.covariates.missing import NormalModel
 from twinbayes.names import POSTERIOR
 
-NEWTON: Final = 5
+NEWTON: Final = 4
 """Expansions before the first sampling."""
 
 SCORINGS: Final = 3
 """Times that draws are scored, at most; between two of them is one more expansion."""
 
 _CHAINS: Final = 4
+_PILOT: Final = {"draws": 500, "tune": 500, "chains": 2, "until": None}
 _RUN: Final = "run"
 
 
@@ -182,15 +183,28 @@ class _Server:
         known = self._shared | {"learnt": learnt_to_dict(self._agreed[0])}
         if n_points == 0:
             point = self._agreed[1].start(self._coordinates)
-            return self._ask("expansion", known | {"point": packed(point)})
+            return self._ask("expansion", known | {"point": packed(point), "spread": None})
         if done[-1] == "expansion" and n_points < NEWTON:
-            return self._ask("expansion", known | {"point": packed(self._crude.mode)})
+            there = packed(self._crude.mode)
+            return self._ask("expansion", known | {"point": there, "spread": None})
+        if done[-1] == "expansion" and n_points == NEWTON:
+            pilot = self._drawn(_PILOT, "pilot")[0]
+            return self._expand(known, self._coordinates.values(pilot[POSTERIOR].to_dataset()))
         if done[-1] == "expansion":
             return self._ask("score", known | {"draws": packed(self._values)})
         certificate = self._certificate
         if certificate.is_good or n_scores == SCORINGS:
             return self._finish(certificate)
-        return self._ask("expansion", known | {"point": packed(self._weighted(certificate))})
+        return self._expand(known, self._weighted(certificate))
+
+    def _expand(self, known: Mapping[str, Any], values: Floats) -> Step:
+        """Ask for an expansion where draws (draw, coordinate) are."""
+        spread = [
+            packed(np.cov(values[:, own].T).reshape(len(own), len(own)))
+            for own in self._coordinates.members
+        ]
+        point = packed(values.mean(axis=0))
+        return self._ask("expansion", {**known, "point": point, "spread": spread})
 
     def _ask(self, kind: str, body: Mapping[str, Any]) -> Step:
         number = len(self.rounds.asked)
@@ -223,7 +237,11 @@ class _Server:
                 "kind": next(iter(asked.values())).kind,
                 "questions": {s: asked[s].digest for s in self.study.sites},
                 "answers": {s: answers[s].digest for s in self.study.sites},
-                "numbers": {s: len(answers[s].body.get("masked", ())) for s in self.study.sites},
+                "numbers": {
+                    s: len(unpacked_integers(answers[s].body["masked"]))
+                    for s in self.study.sites
+                    if "masked" in answers[s].body
+                },
             }
             for asked, answers in zip(self.rounds.asked, self.rounds.answered, strict=True)
         ]
@@ -238,11 +256,9 @@ class _Server:
     def _sum(self, number: int) -> Floats:
         """Sum of the masked numbers of one round."""
         answers = [self.rounds.answered[number][s].body for s in self.study.sites]
-        if any(
-            not isinstance(a, Mapping) or not isinstance(a.get("masked"), list) for a in answers
-        ):
+        if any(not isinstance(a, Mapping) or "masked" not in a for a in answers):
             raise FederationError(f"An answer of round {number} has no masked numbers.")
-        return summed([a["masked"] for a in answers])
+        return summed([unpacked_integers(a["masked"]) for a in answers])
 
     @cached_property
     def _shared(self) -> dict[str, Any]:
@@ -289,8 +305,14 @@ class _Server:
         number = self._all("expansion")[-1]
         question = next(iter(self.rounds.asked[number].values()))
         point = unpacked(question.body["point"], self._coordinates.size)
-        width = max(len(e) for e in self._agreed[0].edges) - 1
-        return Expansion.zero(self._coordinates, point, width).unpacked(self._sum(number))
+        learnt, members = self._agreed[0], self._coordinates.members
+        n_cells = max(len(e) for e in learnt.edges) - 1
+        spread = tuple(np.zeros((len(own), len(own))) for own in members)
+        if (given := question.body["spread"]) is not None:
+            n_cells *= len(learnt.encoding.subgroups)
+            spread = tuple(unpacked(s, None, None) for s in given)
+        empty = Expansion.zero(self._coordinates, point, spread, n_cells)
+        return empty.unpacked(self._sum(number))
 
     @cached_property
     def _crude(self) -> CrudeFromSites:
@@ -314,25 +336,26 @@ class _Server:
         return Blocks.of(getattr(self._compiled, "tapes", None), self._coordinates)
 
     @cached_property
-    def _sampled(self) -> tuple[xr.DataTree, Any, list[dict[str, Any]]]:
-        """Draws under the last expansion; read from the store where they are there."""
+    def _sampled(self) -> tuple[xr.DataTree, Verdict, list[dict[str, Any]]]:
+        """Draws under the last expansion."""
+        draws = self.study.draws // _CHAINS
+        return self._drawn({"draws": draws, "chains": _CHAINS, "until": "usable"}, "draws")
+
+    def _drawn(
+        self, length: Mapping[str, Any], what: str
+    ) -> tuple[xr.DataTree, Verdict, list[dict[str, Any]]]:
+        """Sample under the last expansion; read from the store where that was done before."""
         judged = partial(judge, constants=self.study.spec.constants(self._agreed[0]))
         number = self._all("expansion")[-1]
         answers = self.rounds.answered[number]
         told = "".join(answers[s].digest for s in self.study.sites)
-        name = f"draws-{hashlib.sha256(told.encode()).hexdigest()[:16]}.nc"
+        name = f"{what}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.nc"
         try:
             tree, manifest = read_tree(self.store / name)
             return tree, judged(tree), list(manifest[_RUN])
         except StorageError:
             pass
-        effort = Effort(
-            draws=self.study.draws // _CHAINS,
-            chains=_CHAINS,
-            seed=self.study.seed + number,
-            until="usable",
-            progressbar=False,
-        )
+        effort = Effort(seed=self.study.seed + number, progressbar=False, **length)
         tree, verdict, runs = sample_until(self._compiled, judged, effort)
         write_tree(self.store / name, tree, {_RUN: runs})
         return tree, verdict, runs
@@ -351,15 +374,15 @@ class _Server:
         return Certificate.of(self._factor, self._blocks, values, totals)
 
     def _weighted(self, certificate: Certificate) -> Floats:
-        """(coordinate,) mean of the weighted draws."""
+        """(draw, coordinate) of the weighted draws."""
         tree = _reweighted(self._sampled[0], self._blocks, certificate)
-        return self._coordinates.values(tree[POSTERIOR].to_dataset()).mean(axis=0)
+        return self._coordinates.values(tree[POSTERIOR].to_dataset())
 
 
 def _reweighted(tree: xr.DataTree, blocks: Blocks, certificate: Certificate) -> xr.DataTree:
     """Draws of a tree, each part of them as often as its weight says."""
     groups = {name: node.to_dataset() for name, node in tree.children.items()}
-    out = {name: group for name, group in groups.items()}
+    out = dict(groups)
     whole = len(certificate.index) == 1
     for name, group in groups.items():
         if "posterior" not in name:

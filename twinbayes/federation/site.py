@@ -19,7 +19,7 @@ from twinbayes.federation.crude import Counts
 from twinbayes.federation.facts import Facts, Labels, moments
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.federation.masks import FEWEST, SECRET_BYTES, masked, public_key
-from twinbayes.federation.message import Message, unpacked
+from twinbayes.federation.message import Message, packed_integers, unpacked
 from twinbayes.federation.study import MINIMUM, Study, learnt_from_dict
 from twinbayes.model import Learnt
 from twinbayes.names import CENTRE, CENTRE_EFFECT
@@ -145,7 +145,7 @@ def _answered(
             f"{disclosure.fewest_sites}."
         )
     sent = masked(numbers, question.receiver, disclosure.secret, keys, question.topic)
-    return {"masked": sent}
+    return {"masked": packed_integers(sent)}
 
 
 def _told(question: Message, study: Study, learnt: Learnt, cohort: Cohort) -> Floats:
@@ -162,11 +162,22 @@ def _told(question: Message, study: Study, learnt: Learnt, cohort: Cohort) -> Fl
     local = LocalLikelihood(study.spec, learnt, coordinates, cohort, held)
     if question.kind == "expansion":
         point = unpacked(_part(question.body, "point"), coordinates.size)
-        return local.expansion(point).packed()
+        return local.expansion(point, _spread(question.body, coordinates)).packed()
     values = unpacked(_part(question.body, "draws"), None, coordinates.size)
     if len(values) > _MOST_DRAWS:
         raise FederationError(f"A site scores at most {_MOST_DRAWS} draws, not {len(values)}.")
     return local.totals(values).ravel()
+
+
+def _spread(body: Mapping[str, Any], coordinates: Coordinates) -> tuple[Floats, ...] | None:
+    """Covariances of a question; None where there are none."""
+    given = _part(body, "spread")
+    if given is None:
+        return None
+    if not isinstance(given, list) or len(given) != len(coordinates.members):
+        raise FederationError("The question has not one spread an intensity.")
+    sizes = [len(own) for own in coordinates.members]
+    return tuple(unpacked(one, n, n) for one, n in zip(given, sizes, strict=True))
 
 
 def held_back(
@@ -183,12 +194,13 @@ def held_back(
     place = coordinates.by_column(CENTRE_EFFECT)
     of_event = of_patient[plan.rows.patient[plan.rows.is_event]]
     of_kind = plan.rows.intensity[plan.rows.is_event]
-    thin = []
-    for k, label in enumerate(centres):
-        few = np.sum(of_patient == label) < minimum
-        for e in range(len(place)):
-            if few or np.sum((of_event == label) & (of_kind == e)) < minimum:
-                thin.append(int(place[e, k]))
+    thin = [
+        int(place[e, k])
+        for k, label in enumerate(centres)
+        for e in range(len(place))
+        if np.sum(of_patient == label) < minimum
+        or np.sum((of_event == label) & (of_kind == e)) < minimum
+    ]
     return np.array(sorted(thin), dtype=np.int64)
 
 

@@ -17,14 +17,14 @@ import pytest
 from typer.testing import CliRunner
 
 import twinbayes as tb
+from twinbayes import hash_chain
 from twinbayes.cli import app as cli
 from twinbayes.cohort import Cohort
 from twinbayes.errors import StorageError, TwinError
+from twinbayes.hash_chain import canonical
 from twinbayes.inference import Fit
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.twin import Ledger, Twin, replay
-from twinbayes.twin.updates import ledger as ledger_module
-from twinbayes.twin.updates.ledger import canonical
 
 YEAR = DAYS_PER_YEAR
 
@@ -228,14 +228,14 @@ def test_a_ledger_is_read_while_two_processes_append_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger, many = Ledger.begin(tmp_path / "updates.jsonl"), 60
-    read = ledger_module._read
+    read = hash_chain._read
 
     def slowly(file: int) -> bytes:
         content = read(file)
         time.sleep(0.01)  # time enough for an append between the ledger and its head
         return content
 
-    monkeypatch.setattr(ledger_module, "_read", slowly)
+    monkeypatch.setattr(hash_chain, "_read", slowly)
     command = [sys.executable, "-c", APPENDING, str(ledger.path), str(many)]
     writers = [subprocess.Popen(command) for _ in range(2)]
     seen = [0]

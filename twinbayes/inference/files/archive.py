@@ -142,10 +142,16 @@ def unpack_fit(
         tuple(np.array([np.inf if x is None else x for x in e]) for e in text["edges"]),
         CurveEncoding.from_dict(text["curves"], known_type) if text.get("curves") else None,
     )
-    labels = {
+    subgroups, centres = learnt.encoding.subgroups, learnt.encoding.centres
+    if set(cohort.subgroups) - set(subgroups) or set(cohort.centres) - set(centres):
+        raise StorageError(
+            "The cohort has subgroups or centres that the model has learnt nothing of. Copy the "
+            "file again from where it was saved, or refit."
+        )
+    labels = {  # a site's fit knows other sites' subgroups and centres too
         PATIENT: cohort.patient_ids,
-        SUBGROUP: cohort.subgroups,
-        CENTRE: cohort.centres,
+        SUBGROUP: subgroups,
+        CENTRE: centres,
         TRANSITION: spec.graph.labels,
     }
     require_draws(tree, manifest, labels)

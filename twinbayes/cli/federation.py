@@ -1,0 +1,390 @@
+"""The commands `twinbayes federation`: one fit of several sites, whose data stay where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from twinbayes.cli.answers import (
+    EXIT_CODES,
+    NOT_FOR_USE,
+    USABLE,
+    AsJson,
+    print_json,
+    reports_errors,
+)
+from twinbayes.cli.commands import (
+    Adapter,
+    CohortPath,
+    IgnoredEvents,
+    Out,
+    Without,
+    code_of,
+    cohort_of,
+    tell,
+    verdict_of,
+)
+from twinbayes.cli.commands import described as description_of
+from twinbayes.cli.known import known_diseases
+from twinbayes.errors import OptionError
+from twinbayes.private_files import require_writable
+
+if TYPE_CHECKING:
+    from twinbayes.cohort import Cohort
+    from twinbayes.federation.exchange.folder import PartyFolder
+    from twinbayes.federation.exchange.protocol import Agreement, Answering, Stepping
+
+_EXAMPLE: Final = "Example:  twinbayes federation"
+
+federation = typer.Typer(
+    help="One fit of several sites whose data stay where they are: signed files, carried by "
+    "people or a shared folder.",
+    epilog=f"The centre: start, step. Each site: join, answer, release, fit. Both: status, verify. "
+    f"docs/how-to/federation.md shows all. {EXIT_CODES}",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the centre, or of a site.")]
+
+
+@federation.command(
+    epilog=f"{_EXAMPLE} start --disease aml --sites north,south,west --out centre",
+)
+@reports_errors
+def start(
+    disease: Annotated[str, typer.Option(help=f"{known_diseases()}.")],
+    sites: Annotated[str, typer.Option(help="Names of the sites, with commas between them.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    priors: Annotated[
+        str | None, typer.Option(help="Prior library name or YAML file; default: the disease's.")
+    ] = None,
+    without: Without = None,
+    ignore_event: IgnoredEvents = None,
+    minimum: Annotated[
+        int, typer.Option(help="Patients and events behind what tells of one site alone.")
+    ] = 5,
+    draws: Annotated[int, typer.Option(help="Draws kept, of four chains together.")] = 4000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
+    as_json: AsJson = False,
+) -> int:
+    """Make the centre's folder, with the invitation for all sites."""
+    from twinbayes.federation.exchange import server
+
+    names = tuple(name.strip() for name in sites.split(","))
+    spec = description_of(disease, without, ignore_event)
+    study = _new_study(spec, names, priors, minimum=minimum, draws=draws, seed=seed)
+    card = server.start(out, study)
+    invitation = out / "outbox" / server.INVITATION
+    if as_json:
+        print_json({"folder": str(out), "study": study.digest, "key": card.fingerprint,
+                    "invitation": str(invitation)})  # fmt: skip
+        return USABLE
+    typer.echo(f"Study {study.digest[:12]} of {', '.join(names)}: {out}")
+    typer.echo(f"Key: {card.fingerprint}")
+    typer.echo(f"Send {invitation} to the sites, and tell them the key in another way.")
+    return USABLE
+
+
+@federation.command(
+    epilog=f"{_EXAMPLE} join invitation.json --site north "
+    "--server-key 1a2b-3c4d-5e6f-7a8b-9c0d-1e2f-3a4b-5c6d --out north",
+)
+@reports_errors
+def join(
+    invitation: Annotated[Path, typer.Argument(help="The file that the centre has sent.")],
+    site: Annotated[str, typer.Option(help="Name of the site, as agreed on.")],
+    server_key: Annotated[
+        str, typer.Option(help="The centre's key, as somebody there has told it.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    minimum: Annotated[
+        int, typer.Option(help="Studies that let fewer stand behind a number are refused.")
+    ] = 5,
+    fewest_sites: Annotated[
+        int, typer.Option(help="Sites among whose numbers this one's are hidden, at least.")
+    ] = 3,
+    as_json: AsJson = False,
+) -> int:
+    """Make a site's folder, which knows the centre by its key."""
+    from twinbayes.federation.exchange.folder import CARD
+    from twinbayes.federation.exchange.site import join as join_study
+
+    policy = {"minimum": minimum, "fewest_sites": fewest_sites}
+    card = join_study(out, invitation, site, server_key, _study_of, policy)
+    place = out / "outbox" / f"{site}{CARD}"
+    if as_json:
+        print_json({"folder": str(out), "study": card.study, "key": card.fingerprint,
+                    "card": str(place)})  # fmt: skip
+        return USABLE
+    typer.echo(f"Study {card.study[:12]}: {out}. What was agreed on stands in study.json there.")
+    typer.echo(f"Key: {card.fingerprint}")
+    typer.echo(f"Send {place} to the centre, and tell it the key in another way.")
+    return USABLE
+
+
+@federation.command(epilog=f"{_EXAMPLE} step centre --pin north=1a2b-3c4d-5e6f-7a8b-9c0d-...")
+@reports_errors
+def step(
+    folder: Folder,
+    pin: Annotated[
+        list[str] | None,
+        typer.Option(help="SITE=KEY, as somebody of the site has told it; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write at the end; default: posterior.nc in it."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Take in what is in the centre's inbox; write the next questions, or the posterior."""
+    from twinbayes.federation.exchange import server
+
+    if out is not None:
+        require_writable(out)
+    opened, study = _opened(folder)
+    done = server.step(
+        opened, study, _stepping(study), pins=dict(_pinned(text) for text in pin or ()), out=out
+    )
+    found = done.posterior
+    code = USABLE if found is None else code_of(found)
+    if as_json:
+        print_json({
+            "text": done.text, "asked": done.asked, "waiting": list(done.waiting),
+            "refused": list(done.refused), "asking_to_join": dict(done.asking_to_join),
+            "finished": found is not None,
+            **({} if found is None else verdict_of(found)),
+        })  # fmt: skip
+    else:
+        typer.echo(done.text)
+        if found is not None:
+            typer.echo(f"Posterior: {out or folder / server.POSTERIOR}. It holds no patient.")
+        for site, key in done.asking_to_join.items():
+            typer.echo(f"{site} asks to join with the key {key}: ask there, then --pin {site}=...")
+        if done.waiting:
+            typer.echo(
+                f"New questions: {done.asked}, in {folder / 'outbox'}. Waiting for "
+                f"{', '.join(done.waiting)}."
+            )
+        _tell_refused(opened, done.refused)
+    return NOT_FOR_USE if done.refused else code
+
+
+@federation.command(epilog=f"{_EXAMPLE} answer north my_cohort")
+@reports_errors
+def answer(
+    folder: Folder, cohort: CohortPath, adapter: Adapter = None, as_json: AsJson = False
+) -> int:
+    """Answer what is in a site's inbox: drafts, and in words what would leave. Nothing leaves."""
+    from twinbayes.federation.exchange import site
+    from twinbayes.federation.exchange.numbers import Source
+
+    opened, study = _opened(folder)
+    data = cohort_of(cohort, adapter)
+    made = site.answer(opened, study, _answering(opened, data), Source.of(data))
+    if as_json:
+        print_json({
+            "drafts": [d.name for d in made.drafts], "refused": list(made.refused),
+            "summaries": [list(lines) for lines in made.summaries],
+        })  # fmt: skip
+    else:
+        for draft, lines in zip(made.drafts, made.summaries, strict=True):
+            typer.echo("\n".join(lines))
+            typer.echo(
+                f"Nothing has left. To let it go:  twinbayes federation release {folder} "
+                f"--draft {draft.name} --by NAME"
+            )
+        if not made.drafts:
+            typer.echo("Nothing is asked.")
+        _tell_refused(opened, made.refused)
+    return NOT_FOR_USE if made.refused else USABLE
+
+
+@federation.command(epilog=f"{_EXAMPLE} release north --draft 3f9a2c1b77d0 --by 'A. Rossi'")
+@reports_errors
+def release(
+    folder: Folder,
+    by: Annotated[str, typer.Option(help="Who takes responsibility; stands in the ledger.")],
+    draft: Annotated[
+        str | None, typer.Option(help="The draft, as `answer` calls it; default: all.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Sign drafts of a site, and put them into its outbox."""
+    from twinbayes.federation.exchange import site
+
+    opened, study = _opened(folder)
+    released = [d.name for d in site.release(opened, study, by=by, draft=draft)]
+    if as_json:
+        print_json({"released": released, "outbox": str(opened.outbox)})
+    elif released:
+        typer.echo(f"Released by {by}: {', '.join(released)}. Carry {opened.outbox} to the centre.")
+    else:
+        typer.echo("There is no draft to release.")
+    return USABLE
+
+
+@federation.command(epilog=f"{_EXAMPLE} status centre")
+@reports_errors
+def status(folder: Folder, as_json: AsJson = False) -> int:
+    """Say who has answered what, who is waited for, and what to do next."""
+    from twinbayes.federation.exchange.status import status_of
+
+    opened, study = _opened(folder)
+    found = status_of(opened, study)
+    advice = found.next.replace("FOLDER", str(folder))
+    if as_json:
+        print_json({
+            "party": found.party, "study": found.study, "lines": list(found.lines),
+            "waiting": list(found.waiting), "next": advice,
+        })  # fmt: skip
+        return USABLE
+    typer.echo(f"{found.party}, study {found.study[:12]}")
+    for line in found.lines:
+        typer.echo(f"  {line}")
+    typer.echo(f"Waiting for: {', '.join(found.waiting) or 'nobody'}")
+    typer.echo(f"Next: {advice}")
+    return USABLE
+
+
+@federation.command(epilog=f"{_EXAMPLE} verify north my_cohort")
+@reports_errors
+def verify(
+    folder: Folder,
+    cohort: Annotated[
+        str | None, typer.Argument(help="A site's cohort, from which answers are made again.")
+    ] = None,
+    adapter: Adapter = None,
+    quick: Annotated[bool, typer.Option(help="Chain and signatures alone.")] = False,
+    head: Annotated[
+        str | None,
+        typer.Option(help="Hash of a record, kept elsewhere: detects an end cut off on purpose."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check chain and signatures, and make all questions or answers again, byte for byte."""
+    from twinbayes.federation.exchange import replay
+
+    opened = _party_folder(folder)
+    problems = replay.faults(opened)
+    records = opened.ledger.records(head=head) if not problems else []
+    if not problems and not quick:
+        history, (_, study) = opened.history(), _opened(folder)
+        if history.is_of_server:
+            problems = replay.replay_questions(history, _stepping(study))
+        elif cohort is None:
+            raise OptionError("verify: give the site's cohort, or --quick for the chain alone.")
+        else:
+            answering = _answering(opened, cohort_of(cohort, adapter))
+            problems = replay.replay_answers(history, answering)
+    last = records[-1]["hash"] if records else None
+    if as_json:
+        print_json({"verified": not problems, "records": len(records), "head": last,
+                    "replayed": not quick, "problems": problems})  # fmt: skip
+    else:
+        for problem in problems:
+            typer.echo(problem)
+        what = "chain and signatures alone" if quick else "done again byte for byte"
+        typer.echo(
+            f"NOT verified: {len(problems)} problems."
+            if problems
+            else f"{len(records)} records verified, {what}. Head: {last}"
+        )
+    return NOT_FOR_USE if problems else USABLE
+
+
+@federation.command(
+    epilog=f"{_EXAMPLE} fit north posterior.nc my_cohort --out north.nc",
+)
+@reports_errors
+def fit(
+    folder: Folder,
+    posterior: Annotated[Path, typer.Argument(help="The file that the centre's last step wrote.")],
+    cohort: CohortPath,
+    out: Out,
+    adapter: Adapter = None,
+    as_json: AsJson = False,
+) -> int:
+    """Make a site's fit of its own patients from the joint posterior; for `twinbayes twin`."""
+    require_writable(out, reads=(posterior, cohort))
+
+    from twinbayes.federation.posterior import load_federated
+
+    opened, study = _opened(folder)
+    joint, history, data = load_federated(posterior), opened.history(), cohort_of(cohort, adapter)
+    released = {question: given.digest for question, given in history.answers.items()}
+    used = {
+        one["questions"].get(history.party): one["answers"].get(history.party)
+        for one in joint.manifest["federation"]["rounds"]
+    }
+    if joint.study.digest != study.digest or used != released:
+        raise OptionError(
+            f"{posterior.name}: was not made from what {history.party} has released. Ask the "
+            "centre for the posterior of this study."
+        )
+    if data.fingerprint != history.data:
+        raise OptionError(
+            f"{cohort}: is not the cohort that {history.party} has answered from. Give that one: "
+            "patients of the posterior are twins by the record that it has seen."
+        )
+    fitted = joint.at_site(data)
+    saved = fitted.save(out)
+    return tell(fitted, saved, "fit", as_json)
+
+
+def _tell_refused(folder: PartyFolder, refused: tuple[str, ...]) -> None:
+    for text in refused:
+        typer.echo(f"REFUSED: {text}")
+    for name in folder.unread():
+        typer.echo(f"Left alone, as it is neither a message nor a card: {name}")
+
+
+def _pinned(text: str) -> tuple[str, str]:
+    site, sign, key = text.partition("=")
+    if not sign or not site or not key:
+        raise OptionError(f"--pin {text[:60]!r}: write SITE=KEY.")
+    return site.strip(), key.strip()
+
+
+def _party_folder(path: Path) -> PartyFolder:
+    from twinbayes.federation.exchange.folder import PartyFolder
+
+    return PartyFolder(path)
+
+
+def _opened(path: Path) -> tuple[PartyFolder, Agreement]:
+    """A folder, and the study that it is for."""
+    folder = _party_folder(path)
+    return folder, _study_of(folder.study_content())
+
+
+def _new_study(spec: Any, sites: tuple[str, ...], priors: str | None, **numbers: int) -> Agreement:
+    import twinbayes as tb
+    from twinbayes.federation.study import Study
+
+    if not isinstance(spec, tb.ModelSpec):
+        raise OptionError("start: a federation is for models of patients, and this is none.")
+    return Study(spec, sites, None if priors is None else tb.load_priors(priors), **numbers)
+
+
+def _study_of(content: Any) -> Agreement:
+    from twinbayes.federation.study import Study
+
+    return Study.from_dict(content)
+
+
+def _stepping(study: Any) -> Stepping:
+    from twinbayes.federation.server import next_step
+
+    return lambda history, store: next_step(study, history, store)
+
+
+def _answering(folder: PartyFolder, cohort: Cohort) -> Answering:
+    """Answers under the site's own rules; its masks follow from its private key."""
+    from twinbayes.federation.site import Disclosure
+    from twinbayes.federation.site import answer as answer_question
+
+    rules = Disclosure(folder.keys.secret("masks"), **folder.history().policy)
+    return lambda question: answer_question(question, cohort, disclosure=rules)

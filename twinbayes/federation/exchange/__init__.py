@@ -1,0 +1,1 @@
+"""Exchange: signed messages in folders, released by people, recorded by every party."""

@@ -1,0 +1,115 @@
+"""How many numbers a message carries and a cohort holds: what people see before a release."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from twinbayes.federation.message import Message
+from twinbayes.names import PATIENT_ID, VARIABLES
+
+if TYPE_CHECKING:
+    from twinbayes.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data that a site answers from.
+
+    Attributes
+    ----------
+    held
+        How many numbers they are.
+    fingerprint
+        Hash of them.
+    """
+
+    held: int
+    fingerprint: str
+
+    @classmethod
+    def of(cls, cohort: Cohort) -> Source:
+        """Count and name a cohort."""
+        return cls(numbers_held(cohort), cohort.fingerprint)
+
+
+def numbers_in(content: Any) -> int:
+    """Numbers and truth values in plain data; arrays count by their shape.
+
+    Examples
+    --------
+    >>> numbers_in({"events": [3, 1], "rate": 0.5, "of": "deaths"})
+    3
+    """
+    if isinstance(content, Mapping):
+        if set(content) == {"shape", "f8"}:
+            return math.prod(content["shape"])
+        return sum(numbers_in(part) for part in content.values())
+    if isinstance(content, list | tuple):
+        return sum(numbers_in(part) for part in content)
+    return int(isinstance(content, int | float))
+
+
+def numbers_held(cohort: Cohort) -> int:
+    """Cells of a cohort that say something of patients: identifiers and blanks are not counted."""
+    return sum(
+        int(table.drop(columns=PATIENT_ID).notna().to_numpy().sum())
+        for name, table in cohort.tables.items()
+        if name != VARIABLES
+    )
+
+
+def leaving(answer: Message, held: int, before: int) -> list[str]:
+    """Say what would leave with an answer, field by field.
+
+    Parameters
+    ----------
+    answer
+        The answer.
+    held
+        Numbers that the site holds.
+    before
+        Numbers that left in the same study before.
+    """
+    released = numbers_in(answer.body)
+    lines = [
+        f"Round {answer.round}, {answer.kind}, to {answer.receiver}: {_many(released, 'number')}, "
+        f"where {held} are held; {before} left before in this study."
+    ]
+    for name, content in answer.body.items():
+        texts = list(_texts(content))
+        shown = ", ".join(text[:40] for text in texts[:8])
+        shown += f" and {len(texts) - 8} more" if len(texts) > 8 else ""
+        numbers = numbers_in(content)
+        said = [_many(numbers, "number")] if numbers or not texts else []
+        said += [f"{_many(len(texts), 'text')}: {shown}"] if texts else []
+        lines.append(f"  {name}: {'; '.join(said)}{_range(content)}")
+    return lines
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _range(content: Any) -> str:
+    flat = content if isinstance(content, list) else [content]
+    numbers = [x for x in flat if isinstance(x, int | float) and not isinstance(x, bool)]
+    if not numbers or len(numbers) != len(flat):
+        return ""
+    low, high = f"{min(numbers):.6g}", f"{max(numbers):.6g}"
+    return f", {low}" if low == high else f", from {low} to {high}"
+
+
+def _texts(content: Any) -> Iterator[str]:
+    """Texts that a field holds, its own names among them; bytes of arrays are not."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, Mapping) and set(content) != {"shape", "f8"}:
+        for name, part in content.items():
+            yield name
+            yield from _texts(part)
+    elif isinstance(content, list | tuple):
+        for part in content:
+            yield from _texts(part)
