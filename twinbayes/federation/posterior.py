@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -23,10 +23,7 @@ from twinbayes.inference.files.sealed import malformed_is_refused, read_tree, wr
 from twinbayes.inference.fit import Fit
 from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.model import Learnt
-from twinbayes.names import CONSTANT_DATA, POSTERIOR
-
-FEDERATION: Final = "federation"
-"""Key of the manifest, and of the description in a file."""
+from twinbayes.names import CONSTANT_DATA, FEDERATION, POSTERIOR
 
 
 @dataclass(frozen=True)
