@@ -6,8 +6,9 @@ windows are learnt from the whole cohort, as a fit learns them. Everything else 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +27,7 @@ from twinbayes.model.events.crude import Crude
 from twinbayes.priors import PriorSet
 
 _MOST: Final = 500
+_SENT: Final = 2**22  # bytes of draws that a task scores
 _ATTEMPTS: Final = 3  # after a worker has died of a shard
 
 
@@ -99,15 +101,20 @@ def fit_in_shards(
     agreement = Agreement(study, plan.learnt, counts)
     divided = _Shards.of(agreement, cohort, client)
     found = completed(Estimation(agreement), divided.expand, divided.score)
-    return found.posterior([{"kind": kind} for kind in found.kinds])
+    rounds = zip(found.kinds, divided.seconds, strict=True)
+    return found.posterior([{"kind": kind, "seconds": round(s, 3)} for kind, s in rounds])
 
 
 @dataclass(frozen=True)
 class _Shards:
-    """Shards of a cohort, each as its likelihood or as a task of a cluster that has it."""
+    """Shards of a cohort, each as its likelihood or as a task of a cluster that has it.
+
+    `seconds` are those that each sum has taken so far.
+    """
 
     held: tuple[Any, ...] = field(repr=False)
     client: Any = None
+    seconds: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, agreement: Agreement, cohort: Cohort, client: Any) -> _Shards:
@@ -123,45 +130,58 @@ class _Shards:
                 "and make one: pip install 'twinbayes[dask]', distributed.Client(address)."
             )
         # Tasks, not scattered data: whoever takes over from a dead worker makes them again.
-        held = [
-            client.submit(LocalLikelihood, *of, part, pure=False, retries=_ATTEMPTS)
-            for part in parts
-        ]
-        return cls(tuple(held), client)
+        cluster = cls((), client)
+        held = [cluster._task(LocalLikelihood, *of, part) for part in parts]
+        return replace(cluster, held=tuple(held))
 
     def expand(self, place: Place) -> Floats:
         """Sum of expansions, packed."""
-        return self._sum(_expanded, place)
+        return self._sum(_expanded, [place])
 
     def score(self, values: Floats) -> Floats:
         """(draw, 1 + intensity) sums of scores."""
-        return self._sum(_scored, values)
+        n_parts = -(-values.nbytes // _SENT)
+        return self._sum(_scored, np.array_split(values, n_parts))
 
-    def _sum(self, work: Callable[[LocalLikelihood, Any], Floats], of: Any) -> Floats:
-        """Add up what shards say, in their order whoever was first."""
+    def _sum(
+        self, work: Callable[[LocalLikelihood, Any], Floats], questions: Sequence[Any]
+    ) -> Floats:
+        """Answers to questions, one after the other: what shards say to each, added up.
+
+        Shards are added in their order, whoever was first.
+        """
+        began = time.perf_counter()
         if self.client is None:
-            each = [work(shard, of) for shard in self.held]
+            each = [[work(shard, q) for shard in self.held] for q in questions]
         else:
-            each = self._gathered(work, of)
-        total: Floats = np.sum(each, axis=0)
+            each = self._gathered(work, questions)
+        total: Floats = np.concatenate([np.sum(one, axis=0) for one in each])
+        self.seconds.append(time.perf_counter() - began)
         return total
 
-    def _gathered(self, work: Callable[[LocalLikelihood, Any], Floats], of: Any) -> list[Floats]:
+    def _gathered(
+        self, work: Callable[[LocalLikelihood, Any], Floats], questions: Sequence[Any]
+    ) -> list[list[Floats]]:
         import distributed
 
         library: Any = distributed  # typed in parts only
-        tasks = [
-            self.client.submit(work, shard, of, pure=False, retries=_ATTEMPTS)
-            for shard in self.held
-        ]
+        asked = [self._task(_itself, q) for q in questions]  # sent once, not once a shard
+        tasks = [[self._task(work, shard, q) for shard in self.held] for q in asked]
         try:
-            found: list[Floats] = self.client.gather(tasks)
+            found: list[list[Floats]] = self.client.gather(tasks)
         except library.KilledWorker as error:
             raise FederationError(
                 "Workers of the cluster ended again and again during the same shard; see their "
                 "logs, and give them more memory or use more shards."
             ) from error
         return found
+
+    def _task(self, work: Callable[..., Any], *of: Any) -> Any:
+        return self.client.submit(work, *of, pure=False, retries=_ATTEMPTS)
+
+
+def _itself(question: Any) -> Any:
+    return question
 
 
 def _expanded(shard: LocalLikelihood, place: Place) -> Floats:
