@@ -42,7 +42,7 @@ from hsct_reference import cohort as ebmt
 from hsct_reference import six_states
 from twinbayes.federation import Disclosure, Message, Study, answer, next_step
 from twinbayes.federation.coordinates import Coordinates, population_model
-from twinbayes.federation.crude import Counts, CrudeFromSites
+from twinbayes.federation.joint.crude import Counts, CrudeFromSites
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.inference.fitting import CompiledFit
 from twinbayes.inference.samplers.protocol import compile_model

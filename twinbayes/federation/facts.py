@@ -17,7 +17,7 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError, ModelError
 from twinbayes.estimators.splines import FOUR_KNOTS, natural_spline_term
-from twinbayes.federation.crude import Counts
+from twinbayes.federation.joint.crude import Counts
 from twinbayes.model import Encoding, EventPlan, Learnt, ModelSpec
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.covariates.columns import ROUNDING, Column

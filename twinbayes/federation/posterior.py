@@ -13,7 +13,7 @@ import xarray as xr
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError, StorageError
-from twinbayes.federation.certificate import Certificate
+from twinbayes.federation.joint.certificate import Certificate
 from twinbayes.federation.study import Study, learnt_from_dict, learnt_to_dict
 from twinbayes.inference.files.archive import read_text, with_text
 from twinbayes.inference.files.constants import constants

@@ -15,8 +15,8 @@ from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError, TwinbayesError
 from twinbayes.federation.coordinates import Coordinates, population_model
-from twinbayes.federation.crude import Counts
 from twinbayes.federation.facts import Facts, Labels, moments
+from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.federation.masks import FEWEST, SECRET_BYTES, masked, public_key
 from twinbayes.federation.message import Message, packed_integers, unpacked
