@@ -8,10 +8,10 @@ from dataclasses import replace as changed
 
 import numpy as np
 import pytest
+from twinbayes.federation.crude import Counts
 
 import twinbayes as tb
 from twinbayes.federation.coordinates import Coordinates, population_model
-from twinbayes.federation.crude import Counts
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.model.events.crude import Crude
 from twinbayes.names import CENTRE, PATIENT_ID

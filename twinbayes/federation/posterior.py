@@ -18,7 +18,12 @@ from twinbayes.federation.study import Study, learnt_from_dict, learnt_to_dict
 from twinbayes.inference.files.archive import read_text, with_text
 from twinbayes.inference.files.constants import constants
 from twinbayes.inference.files.manifest import build_manifest
-from twinbayes.inference.files.provenance import require_content, with_content, with_whole_run
+from twinbayes.inference.files.provenance import (
+    bars_of,
+    require_content,
+    with_content,
+    with_whole_run,
+)
 from twinbayes.inference.files.sealed import malformed_is_refused, read_tree, write_tree
 from twinbayes.inference.fit import Fit
 from twinbayes.inference.gate.verdict import Verdict, judge
@@ -114,7 +119,7 @@ def load_federated(path: str | os.PathLike[str]) -> FederatedPosterior:
             learnt = learnt_from_dict(text[FEDERATION]["learnt"])
         except FederationError as error:
             raise StorageError(str(error)) from error
-        judged = judge(draws, constants=study.spec.constants(learnt))
+        judged = judge(draws, constants=study.spec.constants(learnt), **bars_of(manifest))
         return FederatedPosterior(study, learnt, draws, with_whole_run(judged, manifest), manifest)
 
 

@@ -52,9 +52,9 @@ class Agreement:
         model = population_model(self.study.spec, self.learnt, self.study.prior_set, self.counts)
         return Coordinates.of(self.study.spec, self.learnt, model)
 
-    def judge(self, tree: xr.DataTree) -> Verdict:
-        """Judge draws of the posterior."""
-        return judge(tree, constants=self.study.spec.constants(self.learnt))
+    def judge(self, tree: xr.DataTree, **bars: float) -> Verdict:
+        """Judge draws of the posterior; `bars` as of `judge`."""
+        return judge(tree, constants=self.study.spec.constants(self.learnt), **bars)
 
 
 @dataclass(frozen=True)

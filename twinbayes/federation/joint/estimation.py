@@ -20,6 +20,7 @@ from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.federation.joint.certificate import Certificate
 from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.federation.posterior import FederatedPosterior, federated
+from twinbayes.inference.files.provenance import OF_WEIGHTED
 from twinbayes.names import POSTERIOR
 
 NEWTON: Final = 4
@@ -152,7 +153,7 @@ class Estimation:
     def posterior(self, rounds: Sequence[Mapping[str, Any]]) -> FederatedPosterior:
         """Put weighted draws together with what speaks for and against them."""
         _, verdict, runs = self.last.sampled
-        judged = self.agreement.judge(self._weighted)
+        judged = self.agreement.judge(self._weighted, **OF_WEIGHTED)
         return federated(
             self.agreement.study,
             self.agreement.learnt,
