@@ -16,7 +16,6 @@ from twinbayes.checks.result import (
 from twinbayes.report.html.section import Section
 from twinbayes.report.reviewer import checks, effects, fit
 from twinbayes.report.reviewer.evidence import ReviewEvidence
-from twinbayes.report.reviewer.federation import federation
 from twinbayes.report.reviewer.trajectories import trajectories
 
 LEAD: Final = (
@@ -31,7 +30,7 @@ REVIEW: Final[tuple[Section[ReviewEvidence], ...]] = (
         prose="Rows in equal rows used and rows listed here. Counts below 5 are suppressed.",
         show=fit.data,
     ),
-    Section(show=federation),
+    Section(show=fit.sites),
     Section(
         heading="The model",
         prose="Each arrow between states, and each start of a treatment, has an intensity of its "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +11,7 @@ from twinbayes.checks.borrowing.shares import treatment_borrowing
 from twinbayes.errors import FitError
 from twinbayes.inference.densities.log_prior import summed_likelihood
 from twinbayes.names import FEDERATION
-from twinbayes.report.reviewer.federation import federation
+from twinbayes.report.sites import sites_of
 
 TOLD = {
     "sites": ["north", "south", "west"],
@@ -32,7 +31,7 @@ def federated(fit: tb.Fit) -> tb.Fit:
 
 
 def _shown(fit: tb.Fit) -> str:
-    return str(federation(SimpleNamespace(fit=fit, interval=0.9)).html)  # type: ignore[arg-type]
+    return sites_of(fit, 0.9, "credible interval").html
 
 
 def test_a_federated_fit_says_whose_patients_it_has_seen_and_what_left_them(federated):

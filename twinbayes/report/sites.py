@@ -1,4 +1,4 @@
-"""Section of a review about a federated fit: sites, rounds, what left them, the certificate."""
+"""What reports say of a federated fit: sites, rounds, what left them, the certificate."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from typing import Any
 
 import pandas as pd
 
+from twinbayes.inference import Fit
 from twinbayes.names import CENTRE, CENTRE_EFFECT, CHAIN, DRAW, FEDERATION, POSTERIOR, TRANSITION
 from twinbayes.report.figures.look import interval_words, words
 from twinbayes.report.html import fragments as f
-from twinbayes.report.reviewer.evidence import KIND, ReviewEvidence
 
 
-def federation(evidence: ReviewEvidence) -> f.Block:
-    """Return where the patients of a federated fit are; nothing of any other fit."""
-    fit = evidence.fit
+def sites_of(fit: Fit, interval: float, kind: str) -> f.Block:
+    """Return where the patients of a federated fit are; nothing of any other fit.
+
+    Parameters
+    ----------
+    fit
+        A fit of patients.
+    interval, kind
+        Probability of intervals, and how they are called.
+    """
     if not fit.sites:
         return f.block()
     told: Mapping[str, Any] = fit.manifest[FEDERATION]
@@ -53,7 +60,7 @@ def federation(evidence: ReviewEvidence) -> f.Block:
             caption="What was asked, and how many numbers each site sent. They are masked: only "
             "their sum over all sites can be read.",
         ),
-        *_centres(evidence),
+        *_centres(fit, interval, kind),
     )
 
 
@@ -62,21 +69,21 @@ def _rounds(told: Mapping[str, Any]) -> Iterator[tuple[int, str, int]]:
         yield number, str(one["kind"]), max(one["numbers"].values(), default=0)
 
 
-def _centres(evidence: ReviewEvidence) -> Iterator[f.Block]:
+def _centres(fit: Fit, interval: float, kind: str) -> Iterator[f.Block]:
     """Yield how centres differ, where the model lets them."""
-    posterior = evidence.fit.datatree[POSTERIOR].to_dataset()
+    posterior = fit.datatree[POSTERIOR].to_dataset()
     if CENTRE_EFFECT not in posterior:
         return
     effect = posterior[CENTRE_EFFECT]
-    low, high = 0.5 * (1.0 - evidence.interval), 0.5 * (1.0 + evidence.interval)
+    low, high = 0.5 * (1.0 - interval), 0.5 * (1.0 + interval)
     ends = effect.quantile([0.5, low, high], (CHAIN, DRAW))
     rows = [
         (words(str(centre)), str(transition), *ends.sel({CENTRE: centre, TRANSITION: transition}))
         for centre in effect[CENTRE].to_numpy()
         for transition in effect[TRANSITION].to_numpy()
     ]
-    interval = interval_words(evidence.interval, KIND)
-    columns = ["centre", "transition", "median", f"lower end of the {interval}", "upper"]
+    between = interval_words(interval, kind)
+    columns = ["centre", "transition", "median", f"lower end of the {between}", "upper"]
     table = pd.DataFrame([[*r[:2], *map(float, r[2:])] for r in rows], columns=columns)
     yield f.folded(
         "Differences between centres",
