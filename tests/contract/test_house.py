@@ -69,6 +69,7 @@ NAMES = {
     "ENTRY_ERA_EFFECT": "entry_era_effect",
     "TIME_VARYING_EFFECT": "time_varying_effect",
     "EXPECTED_EVENTS": "expected_events",
+    "FEDERATION": "federation",
     "FRAILTY_EFFECT": "frailty_effect",
     "FRAILTY_OTHER": "frailty_other",
     "FRAILTY_SCALE": "frailty_scale",

@@ -48,6 +48,15 @@ class FederatedPosterior:
     manifest
         Provenance; its ``federation`` has sites, rounds, digests of all messages, how many numbers
         each site released, and the certificate.
+
+    Examples
+    --------
+    >>> from twinbayes.federation import fit_in_shards
+    >>> spec = tb.disease("survival", covariates=()).ignoring("complete_remission", "relapse")
+    >>> cohort = tb.datasets.simulated_registry()
+    >>> posterior = fit_in_shards(spec, cohort, shards=3)  # doctest: +SKIP
+    >>> posterior.at_site(cohort).spec.name  # doctest: +SKIP
+    'survival'
     """
 
     study: Study
@@ -107,6 +116,14 @@ def load_federated(path: str | os.PathLike[str]) -> FederatedPosterior:
     ------
     StorageError
         Missing, altered, or something else.
+
+    Examples
+    --------
+    >>> from twinbayes.federation import fit_in_shards
+    >>> spec = tb.disease("survival", covariates=()).ignoring("complete_remission", "relapse")
+    >>> whole = fit_in_shards(spec, tb.datasets.simulated_registry())  # doctest: +SKIP
+    >>> load_federated(whole.save("posterior.nc")).verdict.usable  # doctest: +SKIP
+    True
     """
     tree, stored = read_tree(path)
     with malformed_is_refused(Path(path).name):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,13 @@ class Step:
         One line for people.
     posterior
         The result; None before the end.
+
+    Examples
+    --------
+    >>> from twinbayes.federation import Study
+    >>> step = next_step(Study(tb.disease("hsct"), ("north", "south", "west")), [], "store")
+    >>> step.missing, step.posterior is None
+    (('north', 'south', 'west'), True)
     """
 
     questions: tuple[Message, ...]
@@ -49,7 +57,7 @@ class Step:
     posterior: FederatedPosterior | None = None
 
 
-def next_step(study: Study, history: Sequence[Message], store: Path) -> Step:
+def next_step(study: Study, history: Sequence[Message], store: str | os.PathLike[str]) -> Step:
     """Find out what is asked next, given all questions and answers so far.
 
     Parameters
@@ -75,10 +83,9 @@ def next_step(study: Study, history: Sequence[Message], store: Path) -> Step:
 
     Examples
     --------
-    >>> import secrets
-    >>> from twinbayes.datasets import simulated_registry
+    >>> from twinbayes.federation import Study
     >>> study = Study(tb.disease("hsct"), ("north", "south", "west"))
-    >>> step = next_step(study, [], Path("."))
+    >>> step = next_step(study, [], "store")
     >>> [q.receiver for q in step.questions], step.questions[0].kind
     (['north', 'south', 'west'], 'labels')
     """

@@ -92,7 +92,14 @@ def answer(question: Message, cohort: Cohort, *, disclosure: Disclosure) -> Mess
 
     Examples
     --------
-    See `next_step`.
+    >>> import secrets
+    >>> from twinbayes.federation import Study, next_step
+    >>> spec = tb.disease("survival", covariates=()).ignoring("complete_remission", "relapse")
+    >>> question = next_step(Study(spec, ("a", "b", "c")), [], "store").questions[0]
+    >>> mine = Disclosure(secret=secrets.token_bytes(32))
+    >>> reply = answer(question, tb.datasets.simulated_registry(), disclosure=mine)
+    >>> sorted(reply.body)
+    ['key', 'labels']
     """
     if question.is_answer or question.kind not in KINDS:
         raise FederationError(
