@@ -41,7 +41,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
         return step
 
-    def answering(_: object, cohort: list[float]) -> Any:
+    def answering(_: object, cohort: list[float], __: str | None = None) -> Any:
         def answer(question: Message) -> Message:
             return federation_toy.answer(question, cohort)
 

@@ -1,4 +1,4 @@
-"""A small study: the embedded registry's events without curves, by three sites."""
+"""Small studies: the embedded registry's events by three sites, and a made-up network of four."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import replace as changed
 
 import numpy as np
 import pytest
-from twinbayes.federation.crude import Counts
 
 import twinbayes as tb
+from federation_study import SITES, Told, before, cohort_of, driven, network, spec_of
+from twinbayes.federation import Study
 from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.joint.crude import Counts
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.model.events.crude import Crude
 from twinbayes.names import CENTRE, PATIENT_ID
@@ -51,3 +53,19 @@ def small() -> Small:
     }
     coordinates = Coordinates.of(spec, plan.learnt, model)
     return Small(spec, cohort, plan.learnt, counts, coordinates, named)
+
+
+@pytest.fixture(scope="session")
+def early(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """All messages before the second expansion."""
+    study = Study(spec_of("age_years", "sex", "mark"), SITES, draws=400)
+    cohorts = {site: cohort_of(table) for site, table in network().items()}
+    return driven(study, cohorts, tmp_path_factory.mktemp("early"), before("expansion", 1))
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """All messages of a study."""
+    study = Study(spec_of("age_years", "mark"), SITES, draws=400, seed=3)
+    cohorts = {site: cohort_of(table) for site, table in network().items()}
+    return driven(study, cohorts, tmp_path_factory.mktemp("whole"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twinbayes.federation.compensator import Factor, Shape
-from twinbayes.federation.crude import CrudeFromSites
+from twinbayes.federation.joint.compensator import Factor, Shape
+from twinbayes.federation.joint.crude import CrudeFromSites
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.model.events.evaluation import log_likelihood
 from twinbayes.names import LOG_BASELINE

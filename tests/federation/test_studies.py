@@ -13,15 +13,19 @@ import pytest
 import twinbayes as tb
 from twinbayes.errors import FederationError
 from twinbayes.federation import Disclosure, Message, Study, answer, load_federated, next_step
-from twinbayes.federation.blocks import Blocks
-from twinbayes.federation.certificate import Certificate
-from twinbayes.federation.compensator import Factor
+from twinbayes.federation.agreement.facts import Facts, agreed, moments
+from twinbayes.federation.agreement.headcounts import Headcounts
+from twinbayes.federation.agreement.labels import Labels
 from twinbayes.federation.coordinates import Coordinates, population_model
-from twinbayes.federation.facts import Facts, Labels, agreed, moments
+from twinbayes.federation.joint.blocks import Blocks
+from twinbayes.federation.joint.certificate import Certificate
+from twinbayes.federation.joint.compensator import Factor
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.inference.fitting import CompiledFit
 from twinbayes.inference.samplers.protocol import compile_model
+from twinbayes.model import Encoding, Learnt
 from twinbayes.model.assemble import assemble_plan
+from twinbayes.model.covariates.missing import NormalModel
 from twinbayes.names import POSTERIOR
 
 
@@ -41,31 +45,32 @@ def _begun(small, tmp_path, rounds):  # type: ignore[no-untyped-def]
 
 def test_columns_and_counts_from_sums_are_those_of_everybody_together(small):
     labels = Labels.joined({n: Labels.of(small.spec, c) for n, c in small.sites.items()})
-    facts = Facts(small.spec, labels)
-    total = sum(facts.of_site(c) for c in small.sites.values())
-    columns, left_out, edges = facts.columns_and_edges(total)
+    heads = Headcounts(small.spec, labels)
+    counted = heads.counted(sum(heads.of_site(c) for c in small.sites.values()))
+    assert counted.patients == small.cohort.n_patients
+    facts = Facts(small.spec, labels, counted, 5)
+    columns, left_out, edges = facts.columns_and_edges(
+        sum(facts.of_site(c) for c in small.sites.values())
+    )
     theirs = {c.label: c for c in small.learnt.encoding.columns}
     assert {c.label for c in columns} == set(theirs)
     for column in columns:
         other = theirs[column.label]
-        assert column.centre == pytest.approx(other.centre, abs=1e-9)
-        assert column.scale == pytest.approx(other.scale, rel=1e-9)
-    begun = agreed(columns, left_out, edges, labels, np.zeros(_n_moments(columns, edges)))[0]
-    each = [moments(small.spec.plan(c, begun).events, c) for c in small.sites.values()]
-    learnt, counts = agreed(columns, left_out, edges, labels, sum(each))
-    known = ~np.isnan(np.column_stack([c.encode(small.cohort.covariates()) for c in columns]))
+        assert column.centre == pytest.approx(other.centre, abs=1e-6)
+        assert column.scale == pytest.approx(other.scale, rel=1e-6)
     values = np.column_stack([c.encode(small.cohort.covariates()) for c in columns])
+    normal = NormalModel(np.zeros(len(columns)), np.eye(len(columns)))
+    encoding = Encoding(columns, labels.subgroups, labels.centres, normal, left_out)
+    each = [
+        moments(small.spec.plan(c, Learnt(encoding, edges)).events, small.coordinates, c)
+        for c in small.sites.values()
+    ]
+    learnt, counts = agreed(columns, left_out, edges, labels, sum(each))
     np.testing.assert_allclose(learnt.encoding.normal.mean, np.nanmean(values, axis=0), atol=1e-9)
-    assert known.any()
     assert sum(e.sum() for e in counts.events) == sum(e.sum() for e in small.counts.events)
     assert sum(d.sum() for d in counts.days) == pytest.approx(
         sum(d.sum() for d in small.counts.days)
     )
-
-
-def _n_moments(columns, edges):  # type: ignore[no-untyped-def]
-    p = len(columns)
-    return p + 2 * p * p + 2 * sum(len(e) - 1 for e in edges)
 
 
 def test_the_same_history_asks_the_same_bytes(small, tmp_path):

@@ -175,7 +175,17 @@ def step(
 @federation.command(epilog=f"{_EXAMPLE} answer north my_cohort")
 @reports_errors
 def answer(
-    folder: Folder, cohort: CohortPath, adapter: Adapter = None, as_json: AsJson = False
+    folder: Folder,
+    cohort: CohortPath,
+    adapter: Adapter = None,
+    site_keys: Annotated[
+        str | None,
+        typer.Option(
+            help="Digits of the keys of all sites, as the others have told them: a question with "
+            "other keys is refused."
+        ),
+    ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Answer what is in a site's inbox: drafts, and in words what would leave. Nothing leaves."""
     from twinbayes.federation.exchange import site
@@ -183,7 +193,7 @@ def answer(
 
     opened, study = _opened(folder)
     data = cohort_of(cohort, adapter)
-    made = site.answer(opened, study, _answering(opened, data), Source.of(data))
+    made = site.answer(opened, study, _answering(opened, data, site_keys), Source.of(data))
     if as_json:
         print_json({
             "drafts": [d.name for d in made.drafts], "refused": list(made.refused),
@@ -381,10 +391,10 @@ def _stepping(study: Any) -> Stepping:
     return lambda history, store: next_step(study, history, store)
 
 
-def _answering(folder: PartyFolder, cohort: Cohort) -> Answering:
+def _answering(folder: PartyFolder, cohort: Cohort, keys: str | None = None) -> Answering:
     """Answers under the site's own rules; its masks follow from its private key."""
     from twinbayes.federation.site import Disclosure
     from twinbayes.federation.site import answer as answer_question
 
-    rules = Disclosure(folder.keys.secret("masks"), **folder.history().policy)
+    rules = Disclosure(folder.keys.secret("masks"), keys=keys, **folder.history().policy)
     return lambda question: answer_question(question, cohort, disclosure=rules)

@@ -191,6 +191,18 @@ def _owners(spec: ModelSpec, learnt: Learnt) -> dict[str, Ints]:
     }
 
 
+def places_of_effects(coordinates: Coordinates, n_subgroups: int) -> Ints:
+    """(effect that acts, subgroup) its coordinate."""
+    parts = []
+    for name in (TREATMENT_SUBGROUP_EFFECT, ENTRY_ERA_EFFECT, TIME_VARYING_EFFECT):
+        if name in coordinates.places:
+            block = coordinates.block(name)
+            at = np.arange(block.size).reshape(block.shape) + coordinates.places[name].start
+            parts.append(at if at.ndim == 2 else np.repeat(at[:, None], n_subgroups, axis=1))
+    out: Ints = np.concatenate(parts)
+    return out
+
+
 def population_model(
     spec: ModelSpec, learnt: Learnt, priors: PriorSet, crude: CrudeEstimates
 ) -> pm.Model:

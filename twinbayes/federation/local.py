@@ -10,7 +10,7 @@ import numpy as np
 
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
-from twinbayes.federation.coordinates import Coordinates
+from twinbayes.federation.coordinates import Coordinates, places_of_effects
 from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.model import Learnt, ModelPlan, ModelSpec
 from twinbayes.model.events.draws import EventDraws
@@ -218,23 +218,11 @@ class LocalLikelihood:
         acts = (data.acting_row >= rows[0]) & (data.acting_row <= rows[-1]) if len(rows) else []
         if np.any(acts):
             row, effect = data.acting_row[acts] - rows[0], data.acting[acts]
-            at = self._places_of_effects[effect, design.subgroup[who[row]]]
+            places = places_of_effects(self.coordinates, len(encoding.subgroups))
+            at = places[effect, design.subgroup[who[row]]]
             np.add.at(z, (row, np.searchsorted(own, at)), 1.0)
         z[:, np.isin(own, self.held)] = 0.0
         return z
-
-    @cached_property
-    def _places_of_effects(self) -> Ints:
-        """(effect that acts, subgroup) its coordinate."""
-        n, parts = len(self.learnt.encoding.subgroups), []
-        for name in (TREATMENT_SUBGROUP_EFFECT, ENTRY_ERA_EFFECT, TIME_VARYING_EFFECT):
-            if name in self.coordinates.places:
-                block = self.coordinates.block(name)
-                at = (
-                    np.arange(block.size).reshape(block.shape) + self.coordinates.places[name].start
-                )
-                parts.append(at if at.ndim == 2 else np.repeat(at[:, None], n, axis=1))
-        return np.concatenate(parts)
 
     def _moments(self) -> Floats:
         """(coordinate,) summed conditional variances of missing covariates at events."""

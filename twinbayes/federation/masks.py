@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import FederationError
+from twinbayes.federation.message import canonical
 
 type Words = NDArray[np.uint64]
 
@@ -45,6 +46,26 @@ _MODULUS: Final = int(
 def public_key(secret: bytes) -> str:
     """What a site tells the others, so that each shares a secret with it; hexadecimal digits."""
     return f"{pow(_GENERATOR, _exponent(secret), _MODULUS):x}"
+
+
+def fingerprint(keys: Mapping[str, str]) -> str:
+    """Say which keys all sites have, in eight groups of four digits.
+
+    Sites get each other's keys from the server. One that gives each site keys of its own making
+    in place of the others' can read what they send; then sites have different fingerprints.
+
+    Parameters
+    ----------
+    keys
+        Of every site, `public_key`.
+
+    Examples
+    --------
+    >>> fingerprint({"north": "a1", "south": "b2"})
+    '19ba-75ab-7092-5c11-25d6-9986-2b2d-fde2'
+    """
+    told = hashlib.sha256(canonical(["twinbayes keys", dict(keys)])).hexdigest()[:32]
+    return "-".join(told[k : k + 4] for k in range(0, 32, 4))
 
 
 def masked(

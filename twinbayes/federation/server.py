@@ -17,7 +17,9 @@ import numpy as np
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import FederationError
-from twinbayes.federation.facts import Facts, Labels, agreed
+from twinbayes.federation.agreement.facts import Facts, agreed
+from twinbayes.federation.agreement.headcounts import Counted, Headcounts
+from twinbayes.federation.agreement.labels import Labels
 from twinbayes.federation.joint.approximation import Agreement
 from twinbayes.federation.joint.estimation import Draws, Estimation, Place
 from twinbayes.federation.masks import summed
@@ -163,14 +165,17 @@ class _Server:
         if not done:
             return self._ask("labels", {})
         if done[-1] == "labels":
-            return self._ask("facts", self._shared)
+            return self._ask("counts", self._shared)
+        if done[-1] == "counts":
+            return self._ask("facts", self._enough)
         if done[-1] == "facts":
-            return self._ask("moments", self._shared | {"learnt": learnt_to_dict(self._columns)})
+            return self._ask("moments", self._enough | {"learnt": learnt_to_dict(self._columns)})
         step = self._estimation.following()
         if step is None:
             posterior = self._estimation.posterior(self._told_of_rounds())
             return Step((), (), f"finished: {posterior.verdict.banner()}", posterior)
-        known = self._shared | {"learnt": learnt_to_dict(self._agreement.learnt)}
+        learnt = learnt_to_dict(self._agreement.learnt)
+        known = self._enough | {"learnt": learnt, "behind": self._behind}
         if isinstance(step, Draws):
             return self._ask("score", known | {"draws": packed(step.values, single=True)})
         spread = None if step.spread is None else [packed(one) for one in step.spread]
@@ -231,9 +236,32 @@ class _Server:
         return Labels.from_dict(self._shared["labels"])
 
     @cached_property
+    def _counted(self) -> Counted:
+        """Numbers of patients."""
+        heads = Headcounts(self.study.spec, self._labels)
+        return heads.counted(self._sum(self._all("counts")[0]))
+
+    @cached_property
+    def _enough(self) -> dict[str, Any]:
+        """What all questions have from the counts on."""
+        total = self._sum(self._all("counts")[0])
+        heads = Headcounts(self.study.spec, self._labels)
+        heads.require(heads.counted(total), self.study.minimum)
+        return self._shared | {"counts": packed(total)}
+
+    @cached_property
+    def _behind(self) -> dict[str, Any]:
+        """Numbers of patients behind parts of the likelihood."""
+        edges = self._agreement.learnt.edges
+        width = max(len(e) for e in edges) - 1
+        n_cells = len(edges) * len(self._labels.subgroups) * width
+        n = n_cells + self._agreement.coordinates.size
+        return packed(self._sum(self._all("moments")[0])[-n:])
+
+    @cached_property
     def _columns(self) -> Learnt:
         """Columns and windows, without a model of what is missing."""
-        facts = Facts(self.study.spec, self._labels)
+        facts = Facts(self.study.spec, self._labels, self._counted, self.study.minimum)
         columns, left_out, edges = facts.columns_and_edges(self._sum(self._all("facts")[0]))
         p = len(columns)
         nothing = NormalModel(np.zeros(p), np.eye(p))

@@ -14,17 +14,24 @@ import numpy as np
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError, TwinbayesError
+from twinbayes.federation.agreement.facts import Facts, moments
+from twinbayes.federation.agreement.headcounts import (
+    Headcounts,
+    joined_cells,
+    too_few,
+    with_company,
+)
+from twinbayes.federation.agreement.labels import Labels
 from twinbayes.federation.coordinates import Coordinates, population_model
-from twinbayes.federation.facts import Facts, Labels, moments
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.local import LocalLikelihood
-from twinbayes.federation.masks import FEWEST, SECRET_BYTES, masked, public_key
+from twinbayes.federation.masks import FEWEST, SECRET_BYTES, fingerprint, masked, public_key
 from twinbayes.federation.message import Message, packed_integers, unpacked
 from twinbayes.federation.study import MINIMUM, Study, learnt_from_dict
 from twinbayes.model import Learnt
 from twinbayes.names import CENTRE, CENTRE_EFFECT
 
-KINDS: Final = ("labels", "facts", "moments", "expansion", "score")
+KINDS: Final = ("labels", "counts", "facts", "moments", "expansion", "score")
 """What a site is asked, in the order of a study."""
 
 MOST_ROUNDS: Final = 14
@@ -46,6 +53,10 @@ class Disclosure:
         for fewer is refused.
     fewest_sites
         Sites among whose numbers this site's are hidden, at least.
+    keys
+        `masks.fingerprint` of the keys of all sites, as people of the sites have compared it
+        without the server: a server that has put its own keys in their place is refused. None:
+        the server is trusted to pass keys on.
 
     Examples
     --------
@@ -57,6 +68,7 @@ class Disclosure:
     secret: bytes = field(repr=False)
     minimum: int = MINIMUM
     fewest_sites: int = FEWEST
+    keys: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.secret, bytes) or len(self.secret) != SECRET_BYTES:
@@ -133,43 +145,48 @@ def _answered(
     question: Message, study: Study, cohort: Cohort, disclosure: Disclosure
 ) -> dict[str, Any]:
     if question.kind == "labels":
-        found = Labels.of(study.spec, cohort)
+        found = Labels.of(study.spec, cohort, study.minimum)
         return {"key": public_key(disclosure.secret), "labels": found.to_dict()}
-    labels = Labels.from_dict(_part(question.body, "labels"))
-    if question.kind == "facts":
-        numbers = Facts(study.spec, labels).of_site(cohort)
-    else:
-        learnt = learnt_from_dict(_part(question.body, "learnt"))
-        _require_known(learnt, cohort)
-        if question.kind == "moments":
-            numbers = moments(study.spec.plan(cohort, learnt).events, cohort)
-        else:
-            numbers = _told(question, study, learnt, cohort)
-    keys = _keys(question.body, study)
-    if len(keys) < disclosure.fewest_sites:
-        raise FederationError(
-            f"The study has {len(keys)} sites; this one answers among at least "
-            f"{disclosure.fewest_sites}."
-        )
+    keys = _keys(question.body, study, disclosure)
+    numbers = _numbers(question, study, cohort)
     sent = masked(numbers, question.receiver, disclosure.secret, keys, question.topic)
     return {"masked": packed_integers(sent)}
 
 
-def _told(question: Message, study: Study, learnt: Learnt, cohort: Cohort) -> Floats:
-    """Numbers of the likelihood at a point, or at draws."""
-    counts = Counts(
+def _numbers(question: Message, study: Study, cohort: Cohort) -> Floats:
+    """What is masked."""
+    labels = Labels.from_dict(_part(question.body, "labels"))
+    heads = Headcounts(study.spec, labels)
+    if question.kind == "counts":
+        return heads.of_site(cohort)
+    counted = heads.counted(unpacked(_part(question.body, "counts"), None))
+    heads.require(counted, study.minimum)
+    if question.kind == "facts":
+        return Facts(study.spec, labels, counted, study.minimum).of_site(cohort)
+    learnt = learnt_from_dict(_part(question.body, "learnt"))
+    _require_known(learnt, cohort)
+    none = Counts(
         tuple(np.zeros(len(e) - 1) for e in learnt.edges),
         tuple(np.ones(len(e) - 1) for e in learnt.edges),
         len(learnt.encoding.subgroups),
     )
-    model = population_model(study.spec, learnt, study.prior_set, counts)
+    model = population_model(study.spec, learnt, study.prior_set, none)
     coordinates = Coordinates.of(study.spec, learnt, model)
-    plan = study.spec.plan(cohort, learnt)
-    held = held_back(coordinates, learnt, cohort, plan.events, study.minimum)
+    events = study.spec.plan(cohort, learnt).events
+    if question.kind == "moments":
+        return moments(events, coordinates, cohort)
+    shape = (len(learnt.edges), len(labels.subgroups), max(len(e) for e in learnt.edges) - 1)
+    n_cells = int(np.prod(shape))
+    found = unpacked(_part(question.body, "behind"), n_cells + coordinates.size)
+    held = np.union1d(
+        held_back(coordinates, learnt, cohort, events, study.minimum),
+        too_few(coordinates, counted, found[n_cells:], study.minimum),
+    )
     local = LocalLikelihood(study.spec, learnt, coordinates, cohort, held)
     if question.kind == "expansion":
         point = unpacked(_part(question.body, "point"), coordinates.size)
-        return local.expansion(point, _spread(question.body, coordinates)).packed()
+        expansion = local.expansion(point, _spread(question.body, coordinates))
+        return joined_cells(expansion, found[:n_cells].reshape(shape), study.minimum).packed()
     values = unpacked(_part(question.body, "draws"), None, coordinates.size)
     if len(values) > _MOST_DRAWS:
         raise FederationError(f"A site scores at most {_MOST_DRAWS} draws, not {len(values)}.")
@@ -192,7 +209,8 @@ def held_back(
 ) -> Ints:
     """Coordinates that tell of this site alone and have too few patients or events behind them.
 
-    A centre's own deviation in one intensity. The site's patients are taken not to have it.
+    A centre's own deviation in one intensity. The site's patients are taken not to have it. Where
+    those of too small centres are too few together, the next centre is held back `with_company`.
     """
     if CENTRE_EFFECT not in coordinates.places or minimum < 1:
         return np.zeros(0, dtype=np.int64)
@@ -201,11 +219,14 @@ def held_back(
     place = coordinates.by_column(CENTRE_EFFECT)
     of_event = of_patient[plan.rows.patient[plan.rows.is_event]]
     of_kind = plan.rows.intensity[plan.rows.is_event]
+    patients = np.array([np.sum(of_patient == label) for label in centres], dtype=float)
+    small = with_company(patients, (patients > 0) & (patients < minimum), minimum)
     thin = [
         int(place[e, k])
         for k, label in enumerate(centres)
         for e in range(len(place))
-        if np.sum(of_patient == label) < minimum
+        if small[k]
+        or patients[k] < minimum
         or np.sum((of_event == label) & (of_kind == e)) < minimum
     ]
     return np.array(sorted(thin), dtype=np.int64)
@@ -241,13 +262,31 @@ def _require_known(learnt: Learnt, cohort: Cohort) -> None:
             )
 
 
-def _keys(body: Mapping[str, Any], study: Study) -> dict[str, str]:
+def _keys(body: Mapping[str, Any], study: Study, disclosure: Disclosure) -> dict[str, str]:
     keys = _part(body, "keys")
     if not isinstance(keys, dict) or set(keys) != set(study.sites):
         raise FederationError("The question does not have the keys of all sites of the study.")
+    keys = {str(k): str(v) for k, v in keys.items()}
     if len(set(keys.values())) < len(keys):
         raise FederationError("Two sites have the same key: numbers would not be hidden.")
-    return {str(k): str(v) for k, v in keys.items()}
+    if len(keys) < disclosure.fewest_sites:
+        raise FederationError(
+            f"The study has {len(keys)} sites; this one answers among at least "
+            f"{disclosure.fewest_sites}."
+        )
+    found = fingerprint(keys)
+    if disclosure.keys is not None and _digits(disclosure.keys) != _digits(found):
+        raise FederationError(
+            f"The keys under which numbers would be masked have the fingerprint {found}, not "
+            f"{disclosure.keys}: the server has told this site other keys than the others, and "
+            "could read its numbers. Nothing was answered. Compare fingerprints among the sites "
+            "by telephone, without the server."
+        )
+    return keys
+
+
+def _digits(text: str) -> str:
+    return "".join(c for c in text.lower() if c not in "- ")
 
 
 def _part(body: Mapping[str, Any], name: str) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from twinbayes.federation.masks import fingerprint
 from twinbayes.federation.message import Message
 from twinbayes.names import PATIENT_ID, VARIABLES
 
@@ -44,7 +45,7 @@ def numbers_in(content: Any) -> int:
     3
     """
     if isinstance(content, Mapping):
-        if set(content) == {"shape", "f8"}:
+        if _is_array(content):
             return math.prod(content["shape"])
         return sum(numbers_in(part) for part in content.values())
     if isinstance(content, list | tuple):
@@ -61,7 +62,7 @@ def numbers_held(cohort: Cohort) -> int:
     )
 
 
-def leaving(answer: Message, held: int, before: int) -> list[str]:
+def leaving(answer: Message, held: int, before: int, question: Message) -> list[str]:
     """Say what would leave with an answer, field by field.
 
     Parameters
@@ -72,6 +73,8 @@ def leaving(answer: Message, held: int, before: int) -> list[str]:
         Numbers that the site holds.
     before
         Numbers that left in the same study before.
+    question
+        What is answered.
     """
     released = numbers_in(answer.body)
     lines = [
@@ -86,7 +89,17 @@ def leaving(answer: Message, held: int, before: int) -> list[str]:
         said = [_many(numbers, "number")] if numbers or not texts else []
         said += [f"{_many(len(texts), 'text')}: {shown}"] if texts else []
         lines.append(f"  {name}: {'; '.join(said)}{_range(content)}")
+    keys = question.body.get("keys")
+    if isinstance(keys, Mapping):
+        lines.append(
+            f"  Masked with the keys {fingerprint(keys)}. All sites must see these digits: ask "
+            "the others by telephone, not through the server."
+        )
     return lines
+
+
+def _is_array(content: Mapping[str, Any]) -> bool:
+    return set(content) in ({"shape", "f8"}, {"shape", "u8"})
 
 
 def _many(number: int, what: str) -> str:
@@ -106,7 +119,7 @@ def _texts(content: Any) -> Iterator[str]:
     """Texts that a field holds, its own names among them; bytes of arrays are not."""
     if isinstance(content, str):
         yield content
-    elif isinstance(content, Mapping) and set(content) != {"shape", "f8"}:
+    elif isinstance(content, Mapping) and not _is_array(content):
         for name, part in content.items():
             yield name
             yield from _texts(part)

@@ -184,7 +184,10 @@ def answer(folder: PartyFolder, study: Agreement, answering: Answering, source: 
             draft = Draft(_fitting(answering(question), question), source)
             write_private(_place(folder, question.digest), draft.to_bytes())
             drafts.append(draft)
-        told = tuple(tuple(leaving(d.answer, d.source.held, history.released)) for d in drafts)
+        told = tuple(
+            tuple(leaving(d.answer, d.source.held, history.released, question))
+            for d, question in zip(drafts, history.open, strict=True)
+        )
         return Answered(tuple(drafts), told, tuple(refused))
 
 

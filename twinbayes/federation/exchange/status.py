@@ -110,7 +110,8 @@ def _of_site(
         if question.digest in drafts:
             draft = drafts[question.digest]
             lines += [
-                f"  {line}" for line in leaving(draft.answer, draft.source.held, history.released)
+                f"  {line}"
+                for line in leaving(draft.answer, draft.source.held, history.released, question)
             ]
     held = [r["held"] for r in history.carried if r.get("held") is not None]
     lines.append(
