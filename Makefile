@@ -9,7 +9,10 @@ PYTEST_ARGS ?= -n 2 --dist loadscope
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help env demo test lint lab docs evidence bench pictures lock clean
+# Engines of federations: each has an environment of its own, since none fits beside another.
+ENGINES := vantage6 nvflare
+
+.PHONY: help env demo test lint lab docs evidence bench pictures lock clean $(ENGINES:%=federation-%)
 
 help:
 	@echo "make env       build .venv from requirements.lock"
@@ -21,6 +24,8 @@ help:
 	@echo "make evidence  slow tests and the figures in docs/evidence"
 	@echo "make bench     every performance figure, as JSON"
 	@echo "make pictures  the demonstration, and its pictures into the README"
+	@echo "make federation-vantage6, make federation-nvflare"
+	@echo "               an environment for the engine, its tests, and three sites through it"
 	@echo "make lock      write requirements.lock anew from pyproject.toml"
 
 $(READY): requirements.lock pyproject.toml .python-version scripts/bootstrap.py
@@ -63,6 +68,15 @@ bench: $(READY)
 	  name=$$(basename $$script .py); echo "$$name"; \
 	  $(BIN)/python $$script | tee $(OUT)/bench/$$name.json; \
 	done
+
+$(ENGINES:%=.venv-%/.ready): .venv-%/.ready: $(READY)
+	$(BIN)/uv venv --quiet --clear --python 3.13 .venv-$*
+	$(BIN)/uv pip install --quiet --python .venv-$*/bin/python --editable '.[$*]' pytest
+	@touch $@
+
+$(ENGINES:%=federation-%): federation-%: .venv-%/.ready
+	.venv-$*/bin/python -m pytest tests/engines/test_$*.py
+	.venv-$*/bin/python scripts/federation.py $* --out $(OUT)/federation-$*
 
 lock: $(READY)
 	$(BIN)/python scripts/lock.py

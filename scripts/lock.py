@@ -12,7 +12,9 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_LOCKED = {"gpu"}  # CUDA wheels are gigabytes and depend on the machine's driver
+# CUDA wheels are gigabytes and depend on the machine's driver; engines want other versions of what
+# the rest needs, and each other's.
+NOT_LOCKED = {"gpu", "vantage6", "nvflare"}
 
 
 def main(arguments: list[str]) -> int:

@@ -137,7 +137,9 @@ def every_hazard_term() -> tuple[Cohort, ModelSpec, ModelPlan, xr.Dataset]:
     changing = TimeVarying(of="subgroup", on="remission->relapse")
     spec = replace(spec, events=replace(spec.events, time_varying=(changing,)))
     plan = spec.plan(cohort)
-    labels = {k: list(v) for k, v in spec.events.coords(plan.events).items()}
+    labels = {
+        k: list(v) for k, v in spec.events.coords(plan.events.encoding, plan.events.edges).items()
+    }
     rng = np.random.default_rng(11)
     posterior = {}
     for name, spread, *dims in (

@@ -21,6 +21,7 @@ from twinbayes.model.storing import registration
 
 PACKAGE: Final = Path(tb.__file__).parent
 ROOMS: Final = tuple(f"twinbayes.{m.name}" for m in pkgutil.iter_modules(tb.__path__) if m.ispkg)
+ENGINES: Final = PACKAGE / "federation" / "engines"
 FLAGS: Final = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
@@ -41,7 +42,12 @@ def examples() -> Iterator[doctest.DocTest]:
     for path in sorted(PACKAGE.rglob("*.py")):
         if ">>>" in path.read_text(encoding="utf-8"):
             place = path.relative_to(PACKAGE.parent).with_suffix("")
-            module = import_module(".".join(place.parts).removesuffix(".__init__"))
+            try:
+                module = import_module(".".join(place.parts).removesuffix(".__init__"))
+            except ModuleNotFoundError:
+                if ENGINES in path.parents:  # each is tested in an environment of its own
+                    continue
+                raise
             known = vars(module).items()
             defined = {k: v for k, v in known if getattr(v, "__module__", "") == module.__name__}
             yield from (test for test in finder.find(module, globs=defined) if test.examples)

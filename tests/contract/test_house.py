@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 import twinbayes
 from twinbayes import errors, names
 
-NOT_LOCKED = {"gpu"}
+NOT_LOCKED = {"gpu", "vantage6", "nvflare"}
 PUBLIC = {
     "__version__", "read_cohort", "Cohort", "disease", "ModelSpec", "load_priors", "PriorSet",
     "Aggregate", "AggregateFit", "read_aggregate", "cohort_from_tables", "new_patient",
@@ -69,6 +69,7 @@ NAMES = {
     "ENTRY_ERA_EFFECT": "entry_era_effect",
     "TIME_VARYING_EFFECT": "time_varying_effect",
     "EXPECTED_EVENTS": "expected_events",
+    "FEDERATION": "federation",
     "FRAILTY_EFFECT": "frailty_effect",
     "FRAILTY_OTHER": "frailty_other",
     "FRAILTY_SCALE": "frailty_scale",

@@ -14,8 +14,8 @@ from federation_attacks import View, keys_of_its_own, unmasked
 from federation_study import SITES, Told, before, cohort_of, driven, network, secret_of, spec_of
 from twinbayes.errors import FederationError
 from twinbayes.federation import Disclosure, Message, Study, answer
-from twinbayes.federation.headcounts import Headcounts
-from twinbayes.federation.labels import Labels
+from twinbayes.federation.agreement.headcounts import Headcounts
+from twinbayes.federation.agreement.labels import Labels
 from twinbayes.federation.masks import fingerprint, masked, public_key, summed
 from twinbayes.federation.message import unpacked_integers
 from twinbayes.model import Term

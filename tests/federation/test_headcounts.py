@@ -13,10 +13,16 @@ from hypothesis import strategies as st
 import twinbayes as tb
 from federation_attacks import View
 from federation_study import Told, network
-from twinbayes.federation.compensator import Expansion
+from twinbayes.federation.agreement.headcounts import (
+    Counted,
+    behind,
+    joined_cells,
+    too_few,
+    with_company,
+)
 from twinbayes.federation.coordinates import Coordinates, population_model
-from twinbayes.federation.crude import Counts
-from twinbayes.federation.headcounts import Counted, behind, joined_cells, too_few, with_company
+from twinbayes.federation.joint.compensator import Expansion
+from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.message import unpacked
 from twinbayes.model.events.crude import Crude
 from twinbayes.names import SUBGROUP_EFFECT, TREATMENT_SUBGROUP_EFFECT

@@ -51,7 +51,9 @@ def made_up_fit(cohort: Cohort, *, draws: int = DRAWS) -> Fit:
     spec = replace(tb.disease("registry"), trajectories=None)
     priors = tb.load_priors("registry")
     plan = spec.events.plan(cohort)
-    coords = {k: list(v) for k, v in spec.events.coords(plan).items() if k != WINDOW}
+    coords = {
+        k: list(v) for k, v in spec.events.coords(plan.encoding, plan.edges).items() if k != WINDOW
+    }
     posterior = made_up_posterior(coords, max(len(e) for e in plan.edges) - 1)
     rng = np.random.default_rng(4)
     stats = xr.Dataset(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from twinbayes.federation.message import Message
     from twinbayes.federation.posterior import FederatedPosterior, load_federated
     from twinbayes.federation.server import Step, next_step
+    from twinbayes.federation.shards import fit_in_shards
     from twinbayes.federation.site import Disclosure, answer
     from twinbayes.federation.study import Study
 
@@ -19,6 +20,7 @@ __all__ = [
     "Step",
     "Study",
     "answer",
+    "fit_in_shards",
     "load_federated",
     "next_step",
 ]
@@ -29,6 +31,7 @@ _HOME = {
     "load_federated": "posterior",
     "Step": "server",
     "next_step": "server",
+    "fit_in_shards": "shards",
     "Disclosure": "site",
     "answer": "site",
     "Study": "study",

@@ -10,8 +10,8 @@ import numpy as np
 
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
-from twinbayes.federation.compensator import Expansion
 from twinbayes.federation.coordinates import Coordinates, places_of_effects
+from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.model import Learnt, ModelPlan, ModelSpec
 from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.likelihood.courses import event_loglik
@@ -112,8 +112,7 @@ class LocalLikelihood:
         """
         if spread is None:
             return self._expanded(point)
-        parts = [self._of_subgroup(g) for g in self.learnt.encoding.subgroups]
-        each = [None if p is None else p._widened(spread)._expanded(point) for p in parts]
+        each = [None if p is None else p._widened(spread)._expanded(point) for p in self._parts]
         some = [e for e in each if e is not None]
         width = some[0].expected.shape[1]
         nobody = Expansion.zero(self.coordinates, point, spread, width)
@@ -129,6 +128,11 @@ class LocalLikelihood:
             slope=tuple(np.concatenate([e.slope[k] for e in every]) for k in range(n)),
             information=tuple(np.sum([e.information[k] for e in every], axis=0) for k in range(n)),
         )
+
+    @cached_property
+    def _parts(self) -> tuple[LocalLikelihood | None, ...]:
+        """The patients of each subgroup."""
+        return tuple(self._of_subgroup(g) for g in self.learnt.encoding.subgroups)
 
     def _of_subgroup(self, subgroup: str) -> LocalLikelihood | None:
         """The patients of one subgroup; None where there are none."""

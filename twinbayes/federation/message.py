@@ -180,18 +180,22 @@ def parsed(data: bytes, what: str) -> Any:
         raise FederationError(f"{what} cannot be read: {error}. Have it sent again.") from error
 
 
-def packed(values: Floats) -> dict[str, Any]:
-    """An array as plain data: its shape, and little-endian doubles in base64.
+def packed(values: Floats, *, single: bool = False) -> dict[str, Any]:
+    """An array as plain data: its shape, and little-endian numbers in base64.
+
+    Doubles; or numbers of single precision, for whoever goes on with what `unpacked` returns.
 
     Raises
     ------
     FederationError
         A number is not finite.
     """
-    array = np.ascontiguousarray(values, dtype="<f8")
+    kind = "f4" if single else "f8"
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(values, dtype=f"<{kind}")
     if not np.isfinite(array).all():
         raise FederationError("A message holds finite numbers alone.")
-    return {"shape": list(array.shape), "f8": base64.b64encode(array.tobytes()).decode("ascii")}
+    return {"shape": list(array.shape), kind: base64.b64encode(array.tobytes()).decode("ascii")}
 
 
 def packed_integers(values: NDArray[np.uint64]) -> dict[str, Any]:
@@ -215,11 +219,11 @@ def unpacked_integers(data: Any) -> NDArray[np.uint64]:
 
 
 def _bytes_of(data: Any, key: str) -> tuple[tuple[int, ...], bytes]:
-    """Shape and bytes of a packed array of words of eight bytes."""
+    """Shape and bytes of a packed array, whose kind says how many bytes a word has."""
     try:
         given = tuple(int(n) for n in data["shape"])
         raw = base64.b64decode(data[key], validate=True)
-        if any(n < 0 for n in given) or len(raw) != 8 * math.prod(given):
+        if any(n < 0 for n in given) or len(raw) != int(key[1]) * math.prod(given):
             raise ValueError("its length is not that of its shape")
     except (TypeError, KeyError, ValueError) as error:
         raise FederationError(f"An array of the message cannot be read: {error}.") from error
@@ -234,8 +238,9 @@ def unpacked(data: Any, *shape: int | None) -> Floats:
     FederationError
         It is no such array, of another shape, or holds numbers that are not finite.
     """
-    given, raw = _bytes_of(data, "f8")
-    array = np.frombuffer(raw, dtype="<f8").reshape(given).astype(float)
+    kind = "f4" if isinstance(data, Mapping) and "f4" in data else "f8"
+    given, raw = _bytes_of(data, kind)
+    array = np.frombuffer(raw, dtype=f"<{kind}").reshape(given).astype(float)
     if len(given) != len(shape) or any(
         s is not None and s != n for s, n in zip(shape, given, strict=True)
     ):

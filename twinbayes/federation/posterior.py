@@ -6,27 +6,29 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError, StorageError
-from twinbayes.federation.certificate import Certificate
+from twinbayes.federation.joint.certificate import Certificate
 from twinbayes.federation.study import Study, learnt_from_dict, learnt_to_dict
 from twinbayes.inference.files.archive import read_text, with_text
 from twinbayes.inference.files.constants import constants
 from twinbayes.inference.files.manifest import build_manifest
-from twinbayes.inference.files.provenance import require_content, with_content, with_whole_run
+from twinbayes.inference.files.provenance import (
+    bars_of,
+    require_content,
+    with_content,
+    with_whole_run,
+)
 from twinbayes.inference.files.sealed import malformed_is_refused, read_tree, write_tree
 from twinbayes.inference.fit import Fit
 from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.model import Learnt
-from twinbayes.names import CONSTANT_DATA, POSTERIOR
-
-FEDERATION: Final = "federation"
-"""Key of the manifest, and of the description in a file."""
+from twinbayes.names import CONSTANT_DATA, FEDERATION, POSTERIOR
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,15 @@ class FederatedPosterior:
     manifest
         Provenance; its ``federation`` has sites, rounds, digests of all messages, how many numbers
         each site released, and the certificate.
+
+    Examples
+    --------
+    >>> from twinbayes.federation import fit_in_shards
+    >>> spec = tb.disease("survival", covariates=()).ignoring("complete_remission", "relapse")
+    >>> cohort = tb.datasets.simulated_registry()
+    >>> posterior = fit_in_shards(spec, cohort, shards=3)  # doctest: +SKIP
+    >>> posterior.at_site(cohort).spec.name  # doctest: +SKIP
+    'survival'
     """
 
     study: Study
@@ -105,6 +116,14 @@ def load_federated(path: str | os.PathLike[str]) -> FederatedPosterior:
     ------
     StorageError
         Missing, altered, or something else.
+
+    Examples
+    --------
+    >>> from twinbayes.federation import fit_in_shards
+    >>> spec = tb.disease("survival", covariates=()).ignoring("complete_remission", "relapse")
+    >>> whole = fit_in_shards(spec, tb.datasets.simulated_registry())  # doctest: +SKIP
+    >>> load_federated(whole.save("posterior.nc")).verdict.usable  # doctest: +SKIP
+    True
     """
     tree, stored = read_tree(path)
     with malformed_is_refused(Path(path).name):
@@ -117,7 +136,7 @@ def load_federated(path: str | os.PathLike[str]) -> FederatedPosterior:
             learnt = learnt_from_dict(text[FEDERATION]["learnt"])
         except FederationError as error:
             raise StorageError(str(error)) from error
-        judged = judge(draws, constants=study.spec.constants(learnt))
+        judged = judge(draws, constants=study.spec.constants(learnt), **bars_of(manifest))
         return FederatedPosterior(study, learnt, draws, with_whole_run(judged, manifest), manifest)
 
 

@@ -6,47 +6,28 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import pymc as pm
-import xarray as xr
 
 from twinbayes.arrays import Floats
-from twinbayes.errors import FederationError, StorageError
-from twinbayes.federation.blocks import Blocks
-from twinbayes.federation.certificate import Certificate
-from twinbayes.federation.compensator import Expansion, Factor
-from twinbayes.federation.coordinates import Coordinates, population_model
-from twinbayes.federation.crude import Counts, CrudeFromSites
-from twinbayes.federation.facts import Facts, agreed
-from twinbayes.federation.headcounts import Counted, Headcounts
-from twinbayes.federation.labels import Labels
+from twinbayes.errors import FederationError
+from twinbayes.federation.agreement.facts import Facts, agreed
+from twinbayes.federation.agreement.headcounts import Counted, Headcounts
+from twinbayes.federation.agreement.labels import Labels
+from twinbayes.federation.joint.approximation import Agreement
+from twinbayes.federation.joint.estimation import Draws, Estimation, Place
 from twinbayes.federation.masks import summed
 from twinbayes.federation.message import SERVER, Message, packed, unpacked, unpacked_integers
-from twinbayes.federation.posterior import FederatedPosterior, federated
+from twinbayes.federation.posterior import FederatedPosterior
 from twinbayes.federation.study import Study, learnt_to_dict
-from twinbayes.inference.files.sealed import read_tree, write_tree
-from twinbayes.inference.gate.verdict import Verdict, judge
-from twinbayes.inference.samplers.protocol import compile_model
-from twinbayes.inference.until import Effort, sample_until
 from twinbayes.model import Encoding, Learnt
 from twinbayes.model.covariates.missing import NormalModel
-from twinbayes.names import POSTERIOR
-
-NEWTON: Final = 4
-"""Expansions before the first sampling."""
-
-SCORINGS: Final = 3
-"""Times that draws are scored, at most; between two of them is one more expansion."""
-
-_CHAINS: Final = 4
-_PILOT: Final = {"draws": 500, "tune": 500, "chains": 2, "until": None}
-_RUN: Final = "run"
 
 
 @dataclass(frozen=True)
@@ -63,6 +44,13 @@ class Step:
         One line for people.
     posterior
         The result; None before the end.
+
+    Examples
+    --------
+    >>> from twinbayes.federation import Study
+    >>> step = next_step(Study(tb.disease("hsct"), ("north", "south", "west")), [], "store")
+    >>> step.missing, step.posterior is None
+    (('north', 'south', 'west'), True)
     """
 
     questions: tuple[Message, ...]
@@ -71,7 +59,7 @@ class Step:
     posterior: FederatedPosterior | None = None
 
 
-def next_step(study: Study, history: Sequence[Message], store: Path) -> Step:
+def next_step(study: Study, history: Sequence[Message], store: str | os.PathLike[str]) -> Step:
     """Find out what is asked next, given all questions and answers so far.
 
     Parameters
@@ -97,10 +85,9 @@ def next_step(study: Study, history: Sequence[Message], store: Path) -> Step:
 
     Examples
     --------
-    >>> import secrets
-    >>> from twinbayes.datasets import simulated_registry
+    >>> from twinbayes.federation import Study
     >>> study = Study(tb.disease("hsct"), ("north", "south", "west"))
-    >>> step = next_step(study, [], Path("."))
+    >>> step = next_step(study, [], "store")
     >>> [q.receiver for q in step.questions], step.questions[0].kind
     (['north', 'south', 'west'], 'labels')
     """
@@ -183,32 +170,16 @@ class _Server:
             return self._ask("facts", self._enough)
         if done[-1] == "facts":
             return self._ask("moments", self._settled | {"learnt": learnt_to_dict(self._columns)})
-        n_points, n_scores = done.count("expansion"), done.count("score")
-        known = self._settled | {"learnt": learnt_to_dict(self._agreed[0]), "behind": self._behind}
-        if n_points == 0:
-            point = self._agreed[1].start(self._coordinates)
-            return self._ask("expansion", known | {"point": packed(point), "spread": None})
-        if done[-1] == "expansion" and n_points < NEWTON:
-            there = packed(self._crude.mode)
-            return self._ask("expansion", known | {"point": there, "spread": None})
-        if done[-1] == "expansion" and n_points == NEWTON:
-            pilot = self._drawn(_PILOT, "pilot")[0]
-            return self._expand(known, self._coordinates.values(pilot[POSTERIOR].to_dataset()))
-        if done[-1] == "expansion":
-            return self._ask("score", known | {"draws": packed(self._values)})
-        certificate = self._certificate
-        if certificate.is_good or n_scores == SCORINGS:
-            return self._finish(certificate)
-        return self._expand(known, self._weighted(certificate))
-
-    def _expand(self, known: Mapping[str, Any], values: Floats) -> Step:
-        """Ask for an expansion where draws (draw, coordinate) are."""
-        spread = [
-            packed(np.cov(values[:, own].T).reshape(len(own), len(own)))
-            for own in self._coordinates.members
-        ]
-        point = packed(values.mean(axis=0))
-        return self._ask("expansion", {**known, "point": point, "spread": spread})
+        step = self._estimation.following()
+        if step is None:
+            posterior = self._estimation.posterior(self._told_of_rounds())
+            return Step((), (), f"finished: {posterior.verdict.banner()}", posterior)
+        learnt = learnt_to_dict(self._agreement.learnt)
+        known = self._settled | {"learnt": learnt, "behind": self._behind}
+        if isinstance(step, Draws):
+            return self._ask("score", known | {"draws": packed(step.values, single=True)})
+        spread = None if step.spread is None else [packed(one) for one in step.spread]
+        return self._ask("expansion", known | {"point": packed(step.point), "spread": spread})
 
     def _ask(self, kind: str, body: Mapping[str, Any]) -> Step:
         number = len(self.rounds.asked)
@@ -219,20 +190,6 @@ class _Server:
         )
         text = f"round {number} ({kind}) is to be asked of {len(questions)} sites"
         return Step(questions, self.study.sites, text)
-
-    def _finish(self, certificate: Certificate) -> Step:
-        tree, verdict, runs = self._sampled
-        weighted = _reweighted(tree, self._blocks, certificate)
-        judged = judge(weighted, constants=self.study.spec.constants(self._agreed[0]))
-        posterior = federated(
-            self.study,
-            self._agreed[0],
-            weighted,
-            (judged, verdict.reasons, certificate),
-            runs,
-            self._told_of_rounds(),
-        )
-        return Step((), (), f"finished: {posterior.verdict.banner()}", posterior)
 
     def _told_of_rounds(self) -> list[dict[str, Any]]:
         """What the manifest says of each round."""
@@ -300,9 +257,10 @@ class _Server:
     @cached_property
     def _behind(self) -> dict[str, Any]:
         """Numbers of patients behind parts of the likelihood."""
-        learnt = self._agreed[0]
-        width = max(len(e) for e in learnt.edges) - 1
-        n = len(learnt.edges) * len(self._labels.subgroups) * width + self._coordinates.size
+        edges = self._agreement.learnt.edges
+        width = max(len(e) for e in edges) - 1
+        n_cells = len(edges) * len(self._labels.subgroups) * width
+        n = n_cells + self._agreement.coordinates.size
         return packed(self._sum(self._all("moments")[0])[-n:])
 
     @cached_property
@@ -318,120 +276,35 @@ class _Server:
         return Learnt(encoding, edges)
 
     @cached_property
-    def _agreed(self) -> tuple[Learnt, Counts]:
+    def _agreement(self) -> Agreement:
         before = self._columns
         encoding = before.encoding
         total = self._sum(self._all("moments")[0])
-        return agreed(encoding.columns, encoding.left_out, before.edges, self._labels, total)
+        learnt, counts = agreed(
+            encoding.columns, encoding.left_out, before.edges, self._labels, total
+        )
+        return Agreement(self.study, learnt, counts)
 
     @cached_property
-    def _coordinates(self) -> Coordinates:
-        learnt, counts = self._agreed
-        model = population_model(self.study.spec, learnt, self.study.prior_set, counts)
-        return Coordinates.of(self.study.spec, learnt, model)
+    def _estimation(self) -> Estimation:
+        """All that was asked of likelihoods so far, and the sums of what was answered."""
+        found = Estimation(self._agreement)
+        n = found.agreement.coordinates.size
+        for number, asked in enumerate(self.rounds.asked):
+            question = next(iter(asked.values()))
+            if question.kind == "expansion":
+                given = question.body["spread"]
+                spread = None if given is None else tuple(unpacked(s, None, None) for s in given)
+                place = Place(unpacked(question.body["point"], n), spread)
+                expansion = found.empty(place).unpacked(self._sum(number))
+                found = found.expanded(expansion, number, (self.store, self._digest(number)))
+            elif question.kind == "score":
+                values = unpacked(question.body["draws"], None, n)
+                found = found.scored(values, self._sum(number).reshape(len(values), -1))
+        return found
 
-    @cached_property
-    def _expansion(self) -> Expansion:
-        """The last one, of all sites together."""
-        number = self._all("expansion")[-1]
-        question = next(iter(self.rounds.asked[number].values()))
-        point = unpacked(question.body["point"], self._coordinates.size)
-        learnt, members = self._agreed[0], self._coordinates.members
-        n_cells = max(len(e) for e in learnt.edges) - 1
-        spread = tuple(np.zeros((len(own), len(own))) for own in members)
-        if (given := question.body["spread"]) is not None:
-            n_cells *= len(learnt.encoding.subgroups)
-            spread = tuple(unpacked(s, None, None) for s in given)
-        empty = Expansion.zero(self._coordinates, point, spread, n_cells)
-        return empty.unpacked(self._sum(number))
-
-    @cached_property
-    def _crude(self) -> CrudeFromSites:
-        learnt, counts = self._agreed
-        return CrudeFromSites(counts, self._coordinates, learnt, self._expansion)
-
-    @cached_property
-    def _factor(self) -> Factor:
-        return Factor(self._coordinates, self._expansion)
-
-    @cached_property
-    def _compiled(self) -> Any:
-        learnt = self._agreed[0]
-        model = population_model(self.study.spec, learnt, self.study.prior_set, self._crude)
-        with model:
-            pm.Potential("sites", self._factor.tensor(self._coordinates.tensor(model)))
-        return compile_model(model)
-
-    @cached_property
-    def _blocks(self) -> Blocks:
-        return Blocks.of(getattr(self._compiled, "tapes", None), self._coordinates)
-
-    @cached_property
-    def _sampled(self) -> tuple[xr.DataTree, Verdict, list[dict[str, Any]]]:
-        """Draws under the last expansion."""
-        draws = self.study.draws // _CHAINS
-        return self._drawn({"draws": draws, "chains": _CHAINS, "until": "usable"}, "draws")
-
-    def _drawn(
-        self, length: Mapping[str, Any], what: str
-    ) -> tuple[xr.DataTree, Verdict, list[dict[str, Any]]]:
-        """Sample under the last expansion; read from the store where that was done before."""
-        judged = partial(judge, constants=self.study.spec.constants(self._agreed[0]))
-        number = self._all("expansion")[-1]
+    def _digest(self, number: int) -> str:
+        """What tells the answers of a round, all together, from any others."""
         answers = self.rounds.answered[number]
         told = "".join(answers[s].digest for s in self.study.sites)
-        name = f"{what}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.nc"
-        try:
-            tree, manifest = read_tree(self.store / name)
-            return tree, judged(tree), list(manifest[_RUN])
-        except StorageError:
-            pass
-        effort = Effort(seed=self.study.seed + number, progressbar=False, **length)
-        tree, verdict, runs = sample_until(self._compiled, judged, effort)
-        write_tree(self.store / name, tree, {_RUN: runs})
-        return tree, verdict, runs
-
-    @cached_property
-    def _values(self) -> Floats:
-        """(draw, coordinate) of all draws."""
-        return self._coordinates.values(self._sampled[0][POSTERIOR].to_dataset())
-
-    @cached_property
-    def _certificate(self) -> Certificate:
-        number = self._all("score")[-1]
-        question = next(iter(self.rounds.asked[number].values()))
-        values = unpacked(question.body["draws"], None, self._coordinates.size)
-        totals = self._sum(number).reshape(len(values), -1)
-        return Certificate.of(self._factor, self._blocks, values, totals)
-
-    def _weighted(self, certificate: Certificate) -> Floats:
-        """(draw, coordinate) of the weighted draws."""
-        tree = _reweighted(self._sampled[0], self._blocks, certificate)
-        return self._coordinates.values(tree[POSTERIOR].to_dataset())
-
-
-def _reweighted(tree: xr.DataTree, blocks: Blocks, certificate: Certificate) -> xr.DataTree:
-    """Draws of a tree, each part of them as often as its weight says."""
-    groups = {name: node.to_dataset() for name, node in tree.children.items()}
-    out = dict(groups)
-    whole = len(certificate.index) == 1
-    for name, group in groups.items():
-        if "posterior" not in name:
-            continue
-        variables = {}
-        for key, variable in group.data_vars.items():
-            value = variable.transpose("chain", "draw", ...).to_numpy()
-            flat = value.reshape(-1, *value.shape[2:])
-            if whole:
-                taken = flat[certificate.index[0]]
-            else:
-                part = np.broadcast_to(blocks.of_variable[str(key)], flat.shape[1:])
-                taken = flat.copy()
-                for k in np.unique(part[part >= 0]):
-                    mine = part == k
-                    taken[:, mine] = flat[:, mine][certificate.index[k]]
-            variables[key] = (("chain", "draw", *variable.dims[2:]), taken.reshape(value.shape))
-        out[name] = xr.Dataset(variables, group.coords, group.attrs)
-    weighted = xr.DataTree.from_dict(out)
-    weighted.attrs = dict(tree.attrs)
-    return weighted
+        return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -14,16 +14,16 @@ import numpy as np
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError, TwinbayesError
-from twinbayes.federation.coordinates import Coordinates, population_model
-from twinbayes.federation.crude import Counts
-from twinbayes.federation.facts import Facts, moments
-from twinbayes.federation.headcounts import (
+from twinbayes.federation.agreement.facts import Facts, moments
+from twinbayes.federation.agreement.headcounts import (
     Headcounts,
     joined_cells,
     too_few,
     with_company,
 )
-from twinbayes.federation.labels import Labels
+from twinbayes.federation.agreement.labels import Labels
+from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.federation.masks import FEWEST, SECRET_BYTES, fingerprint, masked, public_key
 from twinbayes.federation.message import Message, packed_integers, unpacked
@@ -105,7 +105,14 @@ def answer(question: Message, cohort: Cohort, *, disclosure: Disclosure) -> Mess
 
     Examples
     --------
-    See `next_step`.
+    >>> import secrets
+    >>> from twinbayes.federation import Study, next_step
+    >>> spec = tb.disease("survival", covariates=()).ignoring("complete_remission", "relapse")
+    >>> question = next_step(Study(spec, ("a", "b", "c")), [], "store").questions[0]
+    >>> mine = Disclosure(secret=secrets.token_bytes(32))
+    >>> reply = answer(question, tb.datasets.simulated_registry(), disclosure=mine)
+    >>> sorted(reply.body)
+    ['key', 'labels']
     """
     if question.is_answer or question.kind not in KINDS:
         raise FederationError(

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.cohort import Cohort
-from twinbayes.errors import OptionError, TwinError, told
+from twinbayes.errors import FitError, OptionError, TwinError, told
 from twinbayes.inference.densities.likelihood import patient_loglik
 from twinbayes.inference.files.archive import pack_fit
 from twinbayes.inference.files.provenance import with_content
@@ -23,7 +23,15 @@ from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.inference.thinning import evenly_spaced
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
-from twinbayes.names import CHAIN, CONSTANT_DATA, DRAW, PATIENT_WEIGHT, POSTERIOR, TWINS_OF_FIT
+from twinbayes.names import (
+    CHAIN,
+    CONSTANT_DATA,
+    DRAW,
+    FEDERATION,
+    PATIENT_WEIGHT,
+    POSTERIOR,
+    TWINS_OF_FIT,
+)
 from twinbayes.priors import PriorSet
 
 
@@ -145,6 +153,35 @@ class Fit:
         if CONSTANT_DATA in self.datatree and PATIENT_WEIGHT in self.datatree[CONSTANT_DATA]:
             return np.asarray(self.datatree[CONSTANT_DATA][PATIENT_WEIGHT].to_numpy())
         return np.ones(self.cohort.n_patients)
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Sites whose patients the draws have seen, of a federated fit; of any other none.
+
+        The cohort of a federated fit is that of one of them.
+        """
+        told = self.manifest.get(FEDERATION)
+        return tuple(told["sites"]) if isinstance(told, Mapping) else ()
+
+    def require_all_patients(self, what: str) -> None:
+        """Refuse what takes the records of all patients whom the draws have seen.
+
+        Parameters
+        ----------
+        what
+            What was asked for, to begin a sentence with.
+
+        Raises
+        ------
+        FitError
+            The fit is federated: the records of other sites are not here.
+        """
+        if self.sites:
+            raise FitError(
+                f"{what} cannot be told here: the draws have seen patients of {len(self.sites)} "
+                "sites, and the records of one alone are at hand. What others know would be taken "
+                "for the prior's. Ask it of a fit of this site's patients."
+            )
 
     @property
     def encoding(self) -> Encoding:

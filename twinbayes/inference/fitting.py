@@ -31,7 +31,12 @@ from twinbayes.inference.files.archive import (
 )
 from twinbayes.inference.files.constants import checked_weights, constants
 from twinbayes.inference.files.manifest import build_manifest
-from twinbayes.inference.files.provenance import CONTENT, require_content, with_whole_run
+from twinbayes.inference.files.provenance import (
+    CONTENT,
+    bars_of,
+    require_content,
+    with_whole_run,
+)
 from twinbayes.inference.files.sealed import malformed_is_refused, read_tree
 from twinbayes.inference.fit import Fit, LaidOut
 from twinbayes.inference.gate.verdict import judge
@@ -296,7 +301,7 @@ def load_fit(
         if DATA in text:
             return unpack_aggregate(text, priors, draws, manifest)
         spec, cohort, learnt = unpack_fit(tree, text, manifest)
-        judged = judge(draws, constants=spec.constants(learnt))
+        judged = judge(draws, constants=spec.constants(learnt), **bars_of(manifest))
         verdict = with_whole_run(judged, manifest)
         found = Fit(spec, cohort, priors, draws, verdict, manifest, learnt)
         return found if CONTENT in stored else _tried(found)

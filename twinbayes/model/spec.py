@@ -264,6 +264,16 @@ class ModelSpec:
         graph = replace(self.graph, ignored_events=ignored)
         return replace(self, events=replace(self.events, graph=graph))
 
+    def of_events(self) -> ModelSpec:
+        """Return the model of events alone, without curves of markers and what follows them.
+
+        Examples
+        --------
+        >>> tb.disease("registry").of_events().trajectories is None
+        True
+        """
+        return replace(self, trajectories=None, associations=())
+
     @property
     def graph(self) -> StateGraph:
         """States, transitions and treatments of the event process."""

@@ -90,7 +90,7 @@ def covariate_effects(fit: Fit, interval: float, *, draws: int = 1000) -> pd.Dat
         Monte Carlo error ``mcse``. A covariate that enters as a spline has one row: its third
         quartile against its first. The share of the data in the log hazard ratio is what `shares`
         gives if the covariate's effect alone is moved; the rest is the prior's, which draws
-        towards 1. It is NaN for groups that are not shrunk.
+        towards 1. It is NaN for groups that are not shrunk, and in federated fits.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def covariate_effects(fit: Fit, interval: float, *, draws: int = 1000) -> pd.Dat
         return pd.DataFrame(columns=list(COVARIATE_COLUMNS))
     labels = [c.label for c in fit.encoding.columns]
     unshrunk = fit.spec.events.unshrunk
-    shrunk = any(contrast.group not in unshrunk for contrast in found)
+    shrunk = not fit.sites and any(contrast.group not in unshrunk for contrast in found)
     scores = RecordScores(fit.thinned(draws))
     rows: list[tuple[object, ...]] = []
     for transition in map(str, posterior[TRANSITION].to_numpy()):

@@ -56,7 +56,14 @@ class RecordScores:
 
     @cached_property
     def posterior(self) -> xr.Dataset:
-        """Draws of what hazards depend on, but for curves."""
+        """Draws of what hazards depend on, but for curves.
+
+        Raises
+        ------
+        FitError
+            Records of patients whom the draws have seen are elsewhere.
+        """
+        self.fit.require_all_patients("What answers owe to the data")
         posterior = self.fit.datatree[POSTERIOR].to_dataset()
         return posterior[
             [n for n in map(str, posterior) if n in _HAZARDS or n.startswith(_EFFECT_LAWS)]

@@ -91,7 +91,14 @@ def used_priors(fit: Fit | AggregateFit) -> frozenset[str]:
 
 
 def summed_likelihood(fit: Fit) -> xr.DataArray:
-    """Log likelihood of all patients together, (chain, draw), each as it counted in the fit."""
+    """Log likelihood of all patients together, (chain, draw), each as it counted in the fit.
+
+    Raises
+    ------
+    FitError
+        Records of patients whom the draws have seen are elsewhere.
+    """
+    fit.require_all_patients("The likelihood of all patients")
     each = fit.log_likelihood()
     if CONSTANT_DATA in fit.datatree and PATIENT_WEIGHT in fit.datatree[CONSTANT_DATA]:
         weight = fit.datatree[CONSTANT_DATA][PATIENT_WEIGHT].to_numpy()

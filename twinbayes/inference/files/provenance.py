@@ -17,13 +17,26 @@ import xarray as xr
 from twinbayes.errors import StorageError
 from twinbayes.inference.files.manifest import MANIFEST_VERSION
 from twinbayes.inference.gate.verdict import Verdict
-from twinbayes.names import CHAIN, DRAW, HIDDEN_POSTERIOR, PATIENT, POSTERIOR, SAMPLE_STATS
+from twinbayes.names import (
+    CHAIN,
+    DRAW,
+    FEDERATION,
+    HIDDEN_POSTERIOR,
+    PATIENT,
+    POSTERIOR,
+    SAMPLE_STATS,
+)
 
 #: What a file says of its own content, beside the manifest of the run.
 CONTENT: Final = "content"
 _DRAWN: Final = (POSTERIOR, HIDDEN_POSTERIOR, SAMPLE_STATS)
 _COUNTED: Final = ("chains", "draws", "divergences")
 _WHOLE_RUN: Final = "the whole run: "
+
+
+OF_WEIGHTED: Final[Mapping[str, float]] = {"rhat_max": np.inf, "ess_min": 0.0}
+"""Bars of weighted draws. Some stand there several times, and say less of how the chains went than
+the draws did before, which were judged, as the weights were. Left is whether all are finite."""
 
 
 def require_part(manifest: Mapping[str, Any], what: str, **found: object) -> None:
@@ -139,6 +152,11 @@ def _require_labels(group: xr.Dataset, labels: Mapping[str, Iterable[str]], name
                 f"{name}: labels along {dim!r} are not those of the data and the model. Copy the "
                 "file again from where it was saved, or refit."
             )
+
+
+def bars_of(manifest: Mapping[str, Any]) -> Mapping[str, float]:
+    """What draws of a file are held to when they are judged again: see `OF_WEIGHTED`."""
+    return OF_WEIGHTED if FEDERATION in manifest else {}
 
 
 def with_whole_run(judged: Verdict, manifest: Mapping[str, Any]) -> Verdict:

@@ -33,7 +33,8 @@ from twinbayes.report.figures.look import (
 from twinbayes.report.figures.occupation import prior_predictive as prior_predictive_picture
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.formulae import hazard_formula
-from twinbayes.report.reviewer.evidence import ReviewEvidence
+from twinbayes.report.reviewer.evidence import KIND, ReviewEvidence
+from twinbayes.report.sites import sites_of
 
 _FEW: Final = 20
 _USABLE_MEANS: Final = (
@@ -240,6 +241,11 @@ def further_words(idle: int) -> str:
     """
     what = "entry of the set is" if idle == 1 else "entries of the set are"
     return f"{idle} further {what} asked for by nothing in this model."
+
+
+def sites(evidence: ReviewEvidence) -> f.Block:
+    """Return where the patients of a federated fit are; nothing of any other fit."""
+    return sites_of(evidence.fit, evidence.interval, KIND)
 
 
 def prior_predictive(evidence: ReviewEvidence) -> f.Block:

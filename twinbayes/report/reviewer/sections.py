@@ -30,6 +30,7 @@ REVIEW: Final[tuple[Section[ReviewEvidence], ...]] = (
         prose="Rows in equal rows used and rows listed here. Counts below 5 are suppressed.",
         show=fit.data,
     ),
+    Section(show=fit.sites),
     Section(
         heading="The model",
         prose="Each arrow between states, and each start of a treatment, has an intensity of its "

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.federation.compensator import Expansion
 from twinbayes.federation.coordinates import Coordinates
+from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.model import Learnt
 from twinbayes.model.pooling.centring import Told, ToldTogether
 from twinbayes.names import (
@@ -90,7 +90,7 @@ class CrudeFromSites:
         return self.counts.start(self.coordinates)
 
     @cached_property
-    def _ridge(self) -> Floats:
+    def ridge(self) -> Floats:
         """(coordinate,) precision of rough independent priors."""
         out = np.full(self.coordinates.size, _TYPICAL**-2.0)
         for name in (LOG_BASELINE, LOG_BASELINE_AT_EVENT):
@@ -103,11 +103,11 @@ class CrudeFromSites:
         """(coordinate,) one step of Newton's method from the point, under the rough priors."""
         point = self.expansion.point
         out = point.copy()
-        score = self.expansion.score - self._ridge * (point - self._start)
+        score = self.expansion.score - self.ridge * (point - self._start)
         for own, information in zip(
             self.coordinates.members, self.expansion.information, strict=True
         ):
-            step = np.linalg.solve(information + np.diag(self._ridge[own]), score[own])
+            step = np.linalg.solve(information + np.diag(self.ridge[own]), score[own])
             out[own] += step * min(1.0, _LARGEST / max(np.abs(step).max(initial=0.0), 1e-300))
         return out
 
@@ -141,7 +141,7 @@ class CrudeFromSites:
             own = np.searchsorted(members, places[have])
             others = np.setdiff1d(np.arange(len(members)), own)
             known = self.expansion.information[e]
-            prior = np.diag(self._ridge[members])
+            prior = np.diag(self.ridge[members])
             reached = known @ self.expansion.point[members] + self.expansion.score[members]
             among = (known + prior)[np.ix_(others, others)]
             weights = np.linalg.solve(among, known[np.ix_(others, own)]).T
@@ -157,9 +157,9 @@ class CrudeFromSites:
             return Told.nothing(n_effects, self.counts.n_subgroups)
         variance = np.empty(self.coordinates.size)
         for own, known in zip(self.coordinates.members, self.expansion.information, strict=True):
-            variance[own] = np.diag(np.linalg.inv(known + np.diag(self._ridge[own])))
+            variance[own] = np.diag(np.linalg.inv(known + np.diag(self.ridge[own])))
         place = self.coordinates.places[TREATMENT_SUBGROUP_EFFECT]
-        information = np.maximum(1.0 / variance[place] - self._ridge[place], 0.0)
+        information = np.maximum(1.0 / variance[place] - self.ridge[place], 0.0)
         some = information > 1e-9
         estimate = np.zeros(len(information))
         estimate[some] = (self.mode[place] / variance[place])[some] / information[some]

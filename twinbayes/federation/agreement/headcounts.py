@@ -17,9 +17,9 @@ import numpy as np
 from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError
-from twinbayes.federation.compensator import Expansion
+from twinbayes.federation.agreement.labels import Labels, names_of
 from twinbayes.federation.coordinates import Coordinates, places_of_effects
-from twinbayes.federation.labels import Labels, names_of
+from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.model import EventPlan, ModelSpec
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.covariates.columns import Column

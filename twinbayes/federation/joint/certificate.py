@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.federation.blocks import Blocks
-from twinbayes.federation.compensator import Factor
+from twinbayes.federation.joint.blocks import Blocks
+from twinbayes.federation.joint.compensator import Factor
 from twinbayes.inference.gate.verdict import ESS_MIN
 from twinbayes.twin.weighting.importance import Weights, importance_weights, largest_shape
 

@@ -18,10 +18,10 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError, ModelError
 from twinbayes.estimators.splines import FOUR_KNOTS, natural_spline_term
+from twinbayes.federation.agreement.headcounts import Counted, behind, raw_of
+from twinbayes.federation.agreement.labels import Labels
 from twinbayes.federation.coordinates import Coordinates
-from twinbayes.federation.crude import Counts
-from twinbayes.federation.headcounts import Counted, behind, raw_of
-from twinbayes.federation.labels import Labels
+from twinbayes.federation.joint.crude import Counts
 from twinbayes.model import Encoding, EventPlan, Learnt, ModelSpec
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.covariates.columns import ROUNDING, Column

@@ -1,0 +1,1 @@
+"""Agreement: columns, scales and windows from sums over all sites, and labels."""

@@ -1,0 +1,1 @@
+"""Engines: networks that carry the messages of a federation; each an extra of its own."""

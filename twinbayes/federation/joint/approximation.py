@@ -1,0 +1,141 @@
+"""The posterior in which a function stands for the likelihood of all patients, and its draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pymc as pm
+import xarray as xr
+
+from twinbayes.arrays import Floats
+from twinbayes.errors import StorageError
+from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.joint.blocks import Blocks
+from twinbayes.federation.joint.compensator import Expansion, Factor
+from twinbayes.federation.joint.crude import Counts, CrudeFromSites
+from twinbayes.federation.study import Study
+from twinbayes.inference.files.sealed import read_tree, write_tree
+from twinbayes.inference.gate.verdict import Verdict, judge
+from twinbayes.inference.samplers.protocol import compile_model
+from twinbayes.inference.until import Effort, sample_until
+from twinbayes.model import Learnt
+from twinbayes.names import POSTERIOR
+
+_CHAINS: Final = 4
+_PILOT: Final = {"draws": 500, "tune": 500, "chains": 2, "until": None}
+_RUN: Final = "run"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What is known before the first expansion.
+
+    Attributes
+    ----------
+    study
+        What is estimated, and under which priors.
+    learnt, counts
+        Columns, windows and scales; events and days at risk of all patients.
+    """
+
+    study: Study
+    learnt: Learnt
+    counts: Counts
+
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """Of the likelihood."""
+        model = population_model(self.study.spec, self.learnt, self.study.prior_set, self.counts)
+        return Coordinates.of(self.study.spec, self.learnt, model)
+
+    def judge(self, tree: xr.DataTree, **bars: float) -> Verdict:
+        """Judge draws of the posterior; `bars` as of `judge`."""
+        return judge(tree, constants=self.study.spec.constants(self.learnt), **bars)
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """The posterior under one expansion.
+
+    Attributes
+    ----------
+    agreement
+        What was known before.
+    expansion
+        Of the likelihood of all patients.
+    number
+        Added to the seed of the study.
+    kept
+        Where draws are kept, and under which ending of their names; None where they are not.
+    """
+
+    agreement: Agreement
+    expansion: Expansion = field(repr=False)
+    number: int
+    kept: tuple[Path, str] | None = None
+
+    @cached_property
+    def crude(self) -> CrudeFromSites:
+        """Crude estimates of what acts on hazards."""
+        of = self.agreement
+        return CrudeFromSites(of.counts, of.coordinates, of.learnt, self.expansion)
+
+    @cached_property
+    def factor(self) -> Factor:
+        """What stands for the likelihood."""
+        return Factor(self.agreement.coordinates, self.expansion)
+
+    @cached_property
+    def _compiled(self) -> Any:
+        of = self.agreement
+        model = population_model(of.study.spec, of.learnt, of.study.prior_set, self.crude)
+        with model:
+            pm.Potential("sites", self.factor.tensor(of.coordinates.tensor(model)))
+        return compile_model(model)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Its independent parts."""
+        return Blocks.of(getattr(self._compiled, "tapes", None), self.agreement.coordinates)
+
+    @cached_property
+    def sampled(self) -> tuple[xr.DataTree, Verdict, list[dict[str, Any]]]:
+        """Draws, what the gate says of them, and the runs that it took."""
+        draws = self.agreement.study.draws // _CHAINS
+        return self._drawn({"draws": draws, "chains": _CHAINS, "until": "usable"}, "draws")
+
+    @cached_property
+    def values(self) -> Floats:
+        """(draw, coordinate) of all draws."""
+        return self._values(self.sampled[0])
+
+    @cached_property
+    def pilot(self) -> Floats:
+        """(draw, coordinate) of a few draws."""
+        return self._values(self._drawn(_PILOT, "pilot")[0])
+
+    def _values(self, tree: xr.DataTree) -> Floats:
+        return self.agreement.coordinates.values(tree[POSTERIOR].to_dataset())
+
+    def _drawn(
+        self, length: Mapping[str, Any], what: str
+    ) -> tuple[xr.DataTree, Verdict, list[dict[str, Any]]]:
+        """Sample; read what is kept where that was done before."""
+        path = None
+        if self.kept is not None:
+            path = self.kept[0] / f"{what}-{self.kept[1]}.nc"
+            try:
+                tree, manifest = read_tree(path)
+                return tree, self.agreement.judge(tree), list(manifest[_RUN])
+            except StorageError:
+                pass
+        seed = self.agreement.study.seed + self.number
+        effort = Effort(seed=seed, progressbar=False, **length)
+        tree, verdict, runs = sample_until(self._compiled, self.agreement.judge, effort)
+        if path is not None:
+            write_tree(path, tree, {_RUN: runs})
+        return tree, verdict, runs
