@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import twinbayes as tb
 from federation_attacks import View, keys_of_its_own, unmasked
 from federation_study import SITES, Told, before, cohort_of, driven, network, secret_of, spec_of
 from twinbayes.errors import FederationError
-from twinbayes.federation import Disclosure, Study, answer
+from twinbayes.federation import Disclosure, Message, Study, answer
 from twinbayes.federation.agreement.headcounts import Headcounts
 from twinbayes.federation.agreement.labels import Labels
 from twinbayes.federation.masks import fingerprint, masked, public_key, summed
@@ -120,9 +121,14 @@ def test_windows_lie_where_enough_are_at_risk(tmp_path: Path) -> None:
     tables = network()
     tables["north"].loc[0, "days"] = 9_000.0
     together = pd.concat(list(tables.values()))
-    view = View(seen(tables, 5, tmp_path))
-    for low in view.learnt.edges[0][:-1]:
-        assert (together.days > low).sum() >= 5
+    told = driven(
+        Study(spec_of(*TERMS), SITES, draws=400),
+        {site: cohort_of(table) for site, table in tables.items()}, tmp_path, before("expansion"),
+    )  # fmt: skip
+    edges = told.question("moments").body["learnt"]["edges"][0]
+    assert len(edges) == 5
+    assert (together.days > edges[-2]).sum() >= 5
+    assert edges[-2] < np.sort(together.days)[-5]
 
 
 # --- what a person has written -------------------------------------------------------------
@@ -196,9 +202,28 @@ def test_a_site_that_has_compared_keys_refuses_it(early: Told) -> None:
         answer(forged, cohort, disclosure=careful)
 
 
+@pytest.mark.parametrize("what", ["column", "window", "level"])
+def test_a_site_refuses_columns_and_windows_of_the_servers_making(what: str, early: Told) -> None:
+    question = next(m for m in early.messages if m.kind == "moments" and m.receiver == "north")
+    body = copy.deepcopy(dict(question.body))
+    columns = body["learnt"]["encoding"]["columns"]
+    if what == "column":
+        columns[0]["sources"] = ["age_years", "mark"]
+    elif what == "level":
+        columns[1]["level"] = "female"
+    else:
+        body["learnt"]["edges"][0][1] = 618.0
+    forged = Message(question.study, question.kind, question.round, "server", "north", body)
+    cohort, rules = cohort_of(network()["north"]), Disclosure(secret_of("north"))
+    assert answer(question, cohort, disclosure=rules).is_answer
+    with pytest.raises(FederationError, match="not those that follow from the sums"):
+        answer(forged, cohort, disclosure=rules)
+
+
 # --- what is not protected against ---------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_follow_up_of_the_only_carrier_of_a_centre_is_told_by_its_centres_effect(
     tmp_path: Path,
 ) -> None:

@@ -169,13 +169,13 @@ class _Server:
         if done[-1] == "counts":
             return self._ask("facts", self._enough)
         if done[-1] == "facts":
-            return self._ask("moments", self._enough | {"learnt": learnt_to_dict(self._columns)})
+            return self._ask("moments", self._settled | {"learnt": learnt_to_dict(self._columns)})
         step = self._estimation.following()
         if step is None:
             posterior = self._estimation.posterior(self._told_of_rounds())
             return Step((), (), f"finished: {posterior.verdict.banner()}", posterior)
         learnt = learnt_to_dict(self._agreement.learnt)
-        known = self._enough | {"learnt": learnt, "behind": self._behind}
+        known = self._settled | {"learnt": learnt, "behind": self._behind}
         if isinstance(step, Draws):
             return self._ask("score", known | {"draws": packed(step.values, single=True)})
         spread = None if step.spread is None else [packed(one) for one in step.spread]
@@ -248,6 +248,11 @@ class _Server:
         heads = Headcounts(self.study.spec, self._labels)
         heads.require(heads.counted(total), self.study.minimum)
         return self._shared | {"counts": packed(total)}
+
+    @property
+    def _settled(self) -> dict[str, Any]:
+        """What questions have from the facts on: sites find columns and windows from it again."""
+        return self._enough | {"facts": packed(self._sum(self._all("facts")[0]))}
 
     @cached_property
     def _behind(self) -> dict[str, Any]:

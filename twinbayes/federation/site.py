@@ -6,7 +6,7 @@ An answer is a function of the question, the site's cohort and its secret; nothi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +29,7 @@ from twinbayes.federation.masks import FEWEST, SECRET_BYTES, fingerprint, masked
 from twinbayes.federation.message import Message, packed_integers, unpacked
 from twinbayes.federation.study import MINIMUM, Study, learnt_from_dict
 from twinbayes.model import Learnt
+from twinbayes.model.covariates.columns import Column
 from twinbayes.names import CENTRE, CENTRE_EFFECT
 
 KINDS: Final = ("labels", "counts", "facts", "moments", "expansion", "score")
@@ -161,9 +162,11 @@ def _numbers(question: Message, study: Study, cohort: Cohort) -> Floats:
         return heads.of_site(cohort)
     counted = heads.counted(unpacked(_part(question.body, "counts"), None))
     heads.require(counted, study.minimum)
+    facts = Facts(study.spec, labels, counted, study.minimum)
     if question.kind == "facts":
-        return Facts(study.spec, labels, counted, study.minimum).of_site(cohort)
+        return facts.of_site(cohort)
     learnt = learnt_from_dict(_part(question.body, "learnt"))
+    _require_learnt(learnt, facts, unpacked(_part(question.body, "facts"), None))
     _require_known(learnt, cohort)
     none = Counts(
         tuple(np.zeros(len(e) - 1) for e in learnt.edges),
@@ -247,6 +250,35 @@ def _require_in_order(question: Message, study: Study, disclosure: Disclosure) -
             f"The study lets {study.minimum} patients stand behind a number; this site asks for at "
             f"least {disclosure.minimum}. Begin a study with minimum={disclosure.minimum}."
         )
+
+
+def _require_learnt(learnt: Learnt, facts: Facts, total: Floats) -> None:
+    """Refuse columns and windows that do not follow from the sums: they could single out a patient.
+
+    Another machine may round differently.
+    """
+    columns, left_out, edges = facts.columns_and_edges(total)
+    found = learnt.encoding
+    same = (
+        (found.left_out, found.subgroups, found.centres)
+        == (left_out, facts.labels.subgroups, facts.labels.centres)
+        and len(found.columns) == len(columns)
+        and all(_is_same(a, b) for a, b in zip(found.columns, columns, strict=True))
+        and [len(e) for e in learnt.edges] == [len(e) for e in edges]
+        and all(np.allclose(a, b) for a, b in zip(learnt.edges, edges, strict=True))
+    )
+    if not same:
+        raise FederationError(
+            "Columns or windows of the question are not those that follow from the sums it "
+            "carries: the server has another version of twinbayes, or asks for what was not "
+            "agreed on. Nothing was answered."
+        )
+
+
+def _is_same(a: Column, b: Column) -> bool:
+    mine, theirs = ((c.centre, c.scale, *c.knots) for c in (a, b))
+    rest, others = (replace(c, centre=0.0, scale=0.0, knots=()) for c in (a, b))
+    return rest == others and len(mine) == len(theirs) and np.allclose(mine, theirs)
 
 
 def _require_known(learnt: Learnt, cohort: Cohort) -> None:
