@@ -117,16 +117,18 @@ def federate(study: Study, sites: dict[str, tb.Cohort]) -> tuple[Any, dict[str, 
     }
 
 
-def pooled(posterior: Any, cohort: tb.Cohort, seed: int) -> tuple[tb.Fit, float]:
-    """Fit all patients together under the agreed columns; usable, and long."""
+def pooled(
+    posterior: Any, cohort: tb.Cohort, seed: int, draws: int | None = POOLED_DRAWS
+) -> tuple[tb.Fit, float]:
+    """Fit all patients together under the agreed columns; usable, and as long as was asked."""
     study, started = posterior.study, time.process_time()
     plan = study.spec.plan(cohort, posterior.learnt)
     compiled = compile_model(assemble_plan(study.spec, plan, study.prior_set))
     whole = CompiledFit(study.spec, cohort, study.prior_set, plan, compiled)
     once = whole.sample(seed=seed, progressbar=False)
     cpu = time.process_time() - started
-    if once.verdict.usable:
-        return whole.sample(seed=seed + 1, draws=POOLED_DRAWS, progressbar=False), cpu
+    if draws is not None and once.verdict.usable:
+        return whole.sample(seed=seed + 1, draws=draws, progressbar=False), cpu
     return once, cpu
 
 

@@ -44,7 +44,7 @@ def _begun(small, tmp_path, rounds):  # type: ignore[no-untyped-def]
 
 
 def test_columns_and_counts_from_sums_are_those_of_everybody_together(small):
-    labels = Labels.joined({n: Labels.of(small.spec, c) for n, c in small.sites.items()})
+    labels = Labels.joined({n: Labels.of(small.spec, c, 1) for n, c in small.sites.items()})
     heads = Headcounts(small.spec, labels)
     counted = heads.counted(sum(heads.of_site(c) for c in small.sites.values()))
     assert counted.patients == small.cohort.n_patients
@@ -113,7 +113,7 @@ def test_what_is_not_of_the_study_is_refused(small, tmp_path):
 
 
 def test_other_units_at_one_site_are_refused_with_both_names(small):
-    found = {n: Labels.of(small.spec, c) for n, c in small.sites.items()}
+    found = {n: Labels.of(small.spec, c, 1) for n, c in small.sites.items()}
     name = next(k for k, unit in found["site_2"].units.items() if unit)
     units = {**found["site_2"].units, name: "furlong"}
     found["site_2"] = replace(found["site_2"], units=units)

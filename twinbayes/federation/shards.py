@@ -82,7 +82,7 @@ def fit_in_shards(
     Examples
     --------
     >>> cohort = tb.datasets.simulated_registry()
-    >>> spec = tb.disease("registry").of_events()
+    >>> spec = tb.disease("survival", covariates=()).ignoring("complete_remission", "relapse")
     >>> posterior = fit_in_shards(spec, cohort, shards=4)  # doctest: +SKIP
     >>> posterior.at_site(cohort).verdict.banner()  # doctest: +SKIP
     'USABLE'
@@ -91,25 +91,37 @@ def fit_in_shards(
         raise FederationError(f"shards is a whole number from 3 to {_MOST}, not {shards!r}.")
     names = tuple(f"shard_{k + 1}" for k in range(shards))
     study = Study(spec, names, priors, minimum=0, draws=draws, seed=seed)
-    plan = spec.plan(cohort)
     if cohort.n_patients < shards:
         raise FederationError(
             f"{cohort.n_patients} patients cannot be divided into {shards} shards. Use fewer."
         )
+    if client is not None and not callable(getattr(client, "submit", None)):
+        raise FederationError(
+            f"client is a distributed.Client, not {type(client).__name__}. Install the extra "
+            "and make one: pip install 'twinbayes[dask]', distributed.Client(address)."
+        )
+    plan = spec.plan(cohort)
     crude = Crude(plan.events)
     counts = Counts(crude.events, crude.days, len(plan.learnt.encoding.subgroups))
     agreement = Agreement(study, plan.learnt, counts)
-    divided = _Shards.of(agreement, cohort, client)
+    divided = Shards.of(agreement, cohort, client)
     found = completed(Estimation(agreement), divided.expand, divided.score)
     rounds = zip(found.kinds, divided.seconds, strict=True)
     return found.posterior([{"kind": kind, "seconds": round(s, 3)} for kind, s in rounds])
 
 
 @dataclass(frozen=True)
-class _Shards:
-    """Shards of a cohort, each as its likelihood or as a task of a cluster that has it.
+class Shards:
+    """Shards of a cohort.
 
-    `seconds` are those that each sum has taken so far.
+    Attributes
+    ----------
+    held
+        The likelihood of each, or the task of a cluster that has it.
+    client
+        Of the cluster; None where there is none.
+    seconds
+        That each sum has taken so far.
     """
 
     held: tuple[Any, ...] = field(repr=False)
@@ -117,18 +129,14 @@ class _Shards:
     seconds: list[float] = field(default_factory=list)
 
     @classmethod
-    def of(cls, agreement: Agreement, cohort: Cohort, client: Any) -> _Shards:
+    def of(cls, agreement: Agreement, cohort: Cohort, client: Any) -> Shards:
+        """Divide a cohort into as many as the study has sites."""
         n = len(agreement.study.sites)
         ids = cohort.patient_ids
         parts = [cohort.select(list(ids[k::n])) for k in range(n)]
         of = agreement.study.spec, agreement.learnt, agreement.coordinates
         if client is None:
             return cls(tuple(LocalLikelihood(*of, part) for part in parts))
-        if not callable(getattr(client, "submit", None)):
-            raise FederationError(
-                f"client is a distributed.Client, not {type(client).__name__}. Install the extra "
-                "and make one: pip install 'twinbayes[dask]', distributed.Client(address)."
-            )
         # Tasks, not scattered data: whoever takes over from a dead worker makes them again.
         cluster = cls((), client)
         held = [cluster._task(LocalLikelihood, *of, part) for part in parts]

@@ -71,12 +71,15 @@ class Approximation:
         Added to the seed of the study.
     kept
         Where draws are kept, and under which ending of their names; None where they are not.
+    until
+        When there are draws enough; see `Effort`.
     """
 
     agreement: Agreement
     expansion: Expansion = field(repr=False)
     number: int
     kept: tuple[Path, str] | None = None
+    until: str | None = "usable"
 
     @cached_property
     def crude(self) -> CrudeFromSites:
@@ -106,7 +109,7 @@ class Approximation:
     def sampled(self) -> tuple[xr.DataTree, Verdict, list[dict[str, Any]]]:
         """Draws, what the gate says of them, and the runs that it took."""
         draws = self.agreement.study.draws // _CHAINS
-        return self._drawn({"draws": draws, "chains": _CHAINS, "until": "usable"}, "draws")
+        return self._drawn({"draws": draws, "chains": _CHAINS, "until": self.until}, "draws")
 
     @cached_property
     def values(self) -> Floats:

@@ -1,0 +1,169 @@
+"""One cohort in shards: sums are those of the whole, and a wrong sum is not believed."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import twinbayes as tb
+from twinbayes.diseases.synthetic import synthetic_cohort
+from twinbayes.errors import FederationError
+from twinbayes.federation import Disclosure, Message, Study, answer, fit_in_shards, next_step
+from twinbayes.federation.joint.approximation import Agreement, Approximation
+from twinbayes.federation.joint.blocks import Blocks
+from twinbayes.federation.joint.certificate import Certificate
+from twinbayes.federation.joint.compensator import Expansion, Factor
+from twinbayes.federation.joint.crude import Counts
+from twinbayes.federation.joint.estimation import Estimation, Place
+from twinbayes.federation.local import LocalLikelihood
+from twinbayes.federation.message import unpacked
+from twinbayes.federation.shards import Shards
+from twinbayes.federation.study import learnt_from_dict
+from twinbayes.model.events.crude import Crude
+
+SPEC = tb.disease("hsct_illness_death", windows=5)
+
+
+@pytest.fixture(scope="module")
+def cohort() -> tb.Cohort:
+    return synthetic_cohort(SPEC, n_patients=240, seed=secrets.randbelow(2**31))
+
+
+@pytest.fixture(scope="module")
+def agreement(cohort: tb.Cohort) -> Agreement:
+    plan = SPEC.plan(cohort)
+    crude = Crude(plan.events)
+    counts = Counts(crude.events, crude.days, len(plan.learnt.encoding.subgroups))
+    return Agreement(Study(SPEC, ("a", "b", "c", "d"), minimum=0), plan.learnt, counts)
+
+
+@pytest.fixture(scope="module")
+def whole(agreement: Agreement, cohort: tb.Cohort) -> LocalLikelihood:
+    return LocalLikelihood(SPEC, agreement.learnt, agreement.coordinates, cohort)
+
+
+@pytest.fixture(scope="module")
+def near(agreement: Agreement, whole: LocalLikelihood) -> Place:
+    """Where the posterior is, under the rough priors of crude estimates."""
+    estimation = Estimation(agreement)
+    for _ in range(4):
+        place = estimation.following()
+        assert isinstance(place, Place)
+        estimation = estimation.expanded(whole.expansion(place.point), 0)
+    last = estimation.last
+    spread = tuple(
+        np.linalg.inv(known + np.diag(last.crude.ridge[own]))
+        for own, known in zip(
+            agreement.coordinates.members, last.expansion.information, strict=True
+        )
+    )
+    return Place(last.crude.mode, spread)
+
+
+def test_sums_over_shards_are_those_of_the_whole_cohort(
+    agreement: Agreement, cohort: tb.Cohort, whole: LocalLikelihood, near: Place
+) -> None:
+    shards = Shards.of(agreement, cohort, None)
+    for place in (Place(near.point, None), near):
+        expected = whole.expansion(place.point, place.spread).packed()
+        found = shards.expand(place)
+        assert np.abs(found - expected).max() < 1e-6 * np.abs(expected).max()
+    values = near.point + 0.1 * np.random.default_rng(0).normal(size=(5, len(near.point)))
+    assert shards.score(values) == pytest.approx(whole.totals(values), rel=1e-10)
+
+
+def test_shards_are_as_good_as_sites_that_answer_a_server(
+    cohort: tb.Cohort, tmp_path: Path
+) -> None:
+    """Each answers the server's questions; shards then arrive at the same points."""
+    ids = cohort.patient_ids
+    sites = {name: cohort.select(list(ids[k::3])) for k, name in enumerate(("n", "s", "w"))}
+    study = Study(SPEC, tuple(sites), minimum=0)
+    keys = {s: Disclosure(secret=secrets.token_bytes(32), minimum=0) for s in sites}
+    history: list[Message] = []
+    for _ in range(5):  # labels, facts, moments, and two expansions
+        asked = next_step(study, history, tmp_path).questions
+        answers = [answer(q, sites[q.receiver], disclosure=keys[q.receiver]) for q in asked]
+        history += [*asked, *answers]
+    places = [m for m in history if m.kind == "expansion" and m.receiver == "n"]
+    assert len(places) == 2
+    learnt = learnt_from_dict(places[0].body["learnt"])
+    crude = Crude(SPEC.plan(cohort, learnt).events)
+    counts = Counts(crude.events, crude.days, len(learnt.encoding.subgroups))
+    estimation = Estimation(Agreement(study, learnt, counts))
+    shards = Shards.of(estimation.agreement, cohort, None)
+    for question in places:
+        place = estimation.following()
+        assert isinstance(place, Place)
+        assert place.point == pytest.approx(unpacked(question.body["point"], None), abs=1e-5)
+        expansion = estimation.empty(place).unpacked(shards.expand(place))
+        estimation = estimation.expanded(expansion, len(estimation.kinds))
+
+
+def test_a_wrong_sum_of_expansions_is_refused(
+    agreement: Agreement, cohort: tb.Cohort, whole: LocalLikelihood, near: Place
+) -> None:
+    """Each has draws where it puts the posterior, and at these the scores of all patients."""
+    good = whole.expansion(near.point, near.spread)
+    half = LocalLikelihood(
+        SPEC, agreement.learnt, agreement.coordinates, cohort.select(list(cohort.patient_ids[::2]))
+    ).expansion(near.point, near.spread)
+    away = np.zeros(len(near.point))
+    for own, spread in zip(agreement.coordinates.members, near.spread or (), strict=True):
+        away[own] = 3.0 * np.sqrt(np.diag(spread))
+    elsewhere = whole.expansion(near.point + away, near.spread)
+    empty = Estimation(agreement).empty(near)
+    wrong = {
+        "half of the patients": half,
+        "half of the patients twice": empty.unpacked(good.packed() + half.packed()),
+        "elsewhere": replace(elsewhere, point=near.point),
+    }
+    rng = np.random.default_rng(secrets.randbelow(2**31))
+    assert _certified(agreement, whole, good, rng).reasons == ()
+    for what, expansion in wrong.items():
+        assert _certified(agreement, whole, expansion, rng).reasons, what
+
+
+def _certified(
+    agreement: Agreement,
+    whole: LocalLikelihood,
+    expansion: Expansion,
+    rng: np.random.Generator,
+) -> Certificate:
+    """Judge an expansion at draws near its mode, under the rough priors of crude estimates."""
+    crude = Approximation(agreement, expansion, 0).crude
+    values = np.empty((1000, len(expansion.point)))
+    for own, known in zip(agreement.coordinates.members, expansion.information, strict=True):
+        covariance = np.linalg.inv(known + np.diag(crude.ridge[own]))
+        values[:, own] = rng.multivariate_normal(crude.mode[own], covariance, 1000)
+    factor = Factor(agreement.coordinates, expansion)
+    blocks = Blocks.whole(None, len(agreement.coordinates.members))
+    return Certificate.of(factor, blocks, values, whole.totals(values))
+
+
+def test_who_evaluates_shards_is_told_what_is_wrong(cohort: tb.Cohort) -> None:
+    with pytest.raises(FederationError, match="shards is a whole number from 3 to 500"):
+        fit_in_shards(SPEC, cohort, shards=2)
+    with pytest.raises(FederationError, match="cannot be divided into 300 shards"):
+        fit_in_shards(SPEC, cohort, shards=300)
+    with pytest.raises(FederationError, match=r"client is a distributed\.Client, not str"):
+        fit_in_shards(SPEC, cohort, client="tcp://127.0.0.1:8786")
+    with pytest.raises(FederationError, match="curves of markers"):
+        fit_in_shards(tb.disease("pbc"), cohort)
+
+
+@pytest.mark.slow
+def test_a_cohort_in_shards_has_the_posterior_of_an_ordinary_fit(cohort: tb.Cohort) -> None:
+    fit = tb.fit(SPEC, cohort, seed=1, progressbar=False)
+    sharded = fit_in_shards(SPEC, cohort, shards=5, seed=2).at_site(cohort)
+    assert sharded.verdict.usable, sharded.verdict.reasons
+    for name in ("beta", "log_baseline"):
+        mine, theirs = (f.datatree["posterior"][name] for f in (sharded, fit))
+        over = ("chain", "draw")
+        away = np.abs(mine.mean(over) - theirs.mean(over)) / theirs.std(over)
+        assert float(away.mean()) < 0.06
+        assert float(away.max()) < 0.25
