@@ -11,9 +11,10 @@ baselines, effects of covariates and that of the drug. The seed is drawn unless 
 
 `wrong` approximations are made of a good sum of expansions: taken elsewhere than was said (two
 posterior standard deviations away in every coordinate), with half or twice the curvature, with the
-largest site's answer twice or not at all. Nothing is held back for being small. Each is sampled, scored by all sites and judged. What is
-not refused is compared with the pooled posterior after weighting: `accepted_and_off` counts those
-whose largest difference of means exceeds a quarter of a standard deviation.
+largest site's answer twice or not at all. (Nothing is held back there for being small.) Each is
+sampled, scored by all sites and judged. What is not refused is compared with the pooled posterior
+after weighting: `accepted_and_off` counts those whose largest difference of means exceeds a quarter
+of a standard deviation.
 `--write` keeps the figures as docs/evidence/federation_networks.json, after each network; `--more`
 goes on with those that are there, until there are as many as asked.
 """
