@@ -3,9 +3,10 @@
     python benchmarks/federation_scale.py [--patients N] [--shards N] [--seed N] [--write]
 
 The model is that of transplants with six states and twelve transitions; patients are made up by
-`synthetic_cohort`. Three runs of the same fit, told of as they end: in one process, on two workers of Dask, and on two
-workers of which one is killed while draws are scored. Each has wall seconds of the whole fit, those
-in which shards were evaluated, CPU seconds of all processes, and the largest peak of memory.
+`synthetic_cohort`. Three runs of the same fit, told of as they end: in one process, on two workers
+of Dask, and on two workers of which one is killed while draws are scored. Each has wall seconds of
+the whole fit, those in which shards were evaluated, CPU seconds of all processes, and the largest
+peak of memory.
 `to_ideal` is the time in which two workers evaluated the shards over half of that of one process.
 The seed is drawn unless one is given. `--write` keeps the figures as
 docs/evidence/federation_scale.json.
