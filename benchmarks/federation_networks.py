@@ -1,6 +1,6 @@
 """Networks of eight centres with known hazards, federated and pooled; print one JSON object.
 
-    python benchmarks/federation_networks.py [--networks N] [--seed N] [--write]
+    python benchmarks/federation_networks.py [--networks N] [--seed N] [--write] [--more]
 
 In each network 12 to 200 patients a centre are well, fall ill and die, with a drug that is given to
 the ill, three covariates, and hazards that vary between centres (standard deviation of logs 0.25).
@@ -11,10 +11,12 @@ baselines, effects of covariates and that of the drug. The seed is drawn unless 
 
 `wrong` approximations are made of a good sum of expansions: taken elsewhere than was said (two
 posterior standard deviations away in every coordinate), with half or twice the curvature, with the
-largest site's answer twice or not at all. Each is sampled, scored by all sites and judged. What is
-not refused is compared with the pooled posterior after weighting: `accepted_and_off` counts those
-whose largest difference of means exceeds a quarter of a standard deviation.
-`--write` keeps the figures as docs/evidence/federation_networks.json.
+largest site's answer twice or not at all. (Nothing is held back there for being small.) Each is
+sampled, scored by all sites and judged. What is not refused is compared with the pooled posterior
+after weighting: `accepted_and_off` counts those whose largest difference of means exceeds a quarter
+of a standard deviation.
+`--write` keeps the figures as docs/evidence/federation_networks.json, after each network; `--more`
+goes on with those that are there, until there are as many as asked.
 """
 
 from __future__ import annotations
@@ -43,7 +45,6 @@ from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.joint.estimation import Estimation, Place
 from twinbayes.federation.local import LocalLikelihood
-from twinbayes.federation.site import held_back
 from twinbayes.model import EventProcess, ModelSpec, PiecewiseConstant, StateGraph, Term, Transition
 from twinbayes.model.courses.graph import Effect, Treatment, TreatmentStart
 from twinbayes.model.events.crude import Crude
@@ -226,8 +227,7 @@ def judged_wrong(
 ) -> dict[str, dict[str, Any]]:
     """Sample, score and judge wrong approximations near a posterior."""
     study, learnt = posterior.study, posterior.learnt
-    plans = {name: study.spec.plan(cohort, learnt).events for name, cohort in sites.items()}
-    crude = [Crude(plan) for plan in plans.values()]
+    crude = [Crude(study.spec.plan(cohort, learnt).events) for cohort in sites.values()]
     counts = Counts(
         *(
             tuple(np.sum(x, axis=0) for x in zip(*(getattr(c, what) for c in crude), strict=True))
@@ -237,12 +237,7 @@ def judged_wrong(
     )
     estimation = Estimation(Agreement(study, learnt, counts))
     of = estimation.agreement.coordinates
-    local = [
-        LocalLikelihood(
-            study.spec, learnt, of, cohort, held_back(of, learnt, cohort, plans[k], study.minimum)
-        )
-        for k, cohort in sites.items()
-    ]
+    local = [LocalLikelihood(study.spec, learnt, of, cohort) for cohort in sites.values()]
     values = drawn(of, posterior.datatree)
     place = Place(
         values.mean(axis=0), tuple(np.atleast_2d(np.cov(values[:, own].T)) for own in of.members)
@@ -347,16 +342,25 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=20)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--more", action="store_true", help="go on with the file's networks")
     options = parser.parse_args()
-    spec, networks = three_states(), []
-    for seed in range(options.seed, options.seed + options.networks):
+    spec = three_states()
+    of = {
+        "model": spec.content_hash,
+        "priors": tb.load_priors("registry").distribution_hash,
+        "simulator": code_hash(Path(__file__)),
+    }
+    before = json.loads(TARGET.read_text(encoding="utf-8")) if options.more else {}
+    if any(before.get(key) != of[key] for key in of) and options.more:
+        raise SystemExit("The networks of the file are of another model, or simulated otherwise.")
+    networks = before.get("each", [])
+    first = before.get("first_seed", options.seed)
+    for seed in range(first + len(networks), first + options.networks):
         networks.append(measure(seed))
         found = {
             "date": datetime.now(UTC).date().isoformat(),
-            "model": spec.content_hash,
-            "priors": tb.load_priors("registry").distribution_hash,
-            "simulator": code_hash(Path(__file__)),
-            "first_seed": options.seed,
+            **of,
+            "first_seed": first,
             **summary(networks),
             "each": networks,
         }

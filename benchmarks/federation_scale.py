@@ -3,9 +3,10 @@
     python benchmarks/federation_scale.py [--patients N] [--shards N] [--seed N] [--write]
 
 The model is that of transplants with six states and twelve transitions; patients are made up by
-`synthetic_cohort`. Three runs of the same fit: in one process, on two workers of Dask, and on two
-workers of which one is killed while draws are scored. Each has wall seconds of the whole fit, those
-in which shards were evaluated, CPU seconds of all processes, and the largest peak of memory.
+`synthetic_cohort`. Three runs of the same fit, told of as they end: in one process, on two workers
+of Dask, and on two workers of which one is killed while draws are scored. Each has wall seconds of
+the whole fit, those in which shards were evaluated, CPU seconds of all processes, and the largest
+peak of memory.
 `to_ideal` is the time in which two workers evaluated the shards over half of that of one process.
 The seed is drawn unless one is given. `--write` keeps the figures as
 docs/evidence/federation_scale.json.
@@ -19,6 +20,7 @@ import os
 import resource
 import secrets
 import signal
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -86,7 +88,7 @@ def on_workers(
     killed: list[int] = []
     with (
         distributed.LocalCluster(
-            n_workers=WORKERS, threads_per_worker=1, dashboard_address=None
+            n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -97,6 +99,14 @@ def on_workers(
             watch.start()
         posterior, found = measured(cohort, options, client)
     return posterior, found | ({"killed": len(killed)} if kill else {})
+
+
+def told(
+    result: tuple[FederatedPosterior, dict[str, Any]],
+) -> tuple[FederatedPosterior, dict[str, Any]]:
+    """Tell of a run as soon as it has ended."""
+    print(json.dumps(result[1]), file=sys.stderr, flush=True)
+    return result
 
 
 def same(a: FederatedPosterior, b: FederatedPosterior) -> bool:
@@ -114,9 +124,9 @@ def main() -> None:
     options = parser.parse_args()
     spec = tb.disease("hsct")
     cohort = synthetic_cohort(spec, n_patients=options.patients, seed=options.seed)
-    alone, one = measured(cohort, options)
-    shared, two = on_workers(cohort, options, kill=False)
-    survived, three = on_workers(cohort, options, kill=True)
+    alone, one = told(measured(cohort, options))
+    shared, two = told(on_workers(cohort, options, kill=False))
+    survived, three = told(on_workers(cohort, options, kill=True))
     found = {
         "date": datetime.now(UTC).date().isoformat(),
         "model": spec.content_hash,

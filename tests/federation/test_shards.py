@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,3 +169,25 @@ def test_a_cohort_in_shards_has_the_posterior_of_an_ordinary_fit(cohort: tb.Coho
         away = np.abs(mine.mean(over) - theirs.mean(over)) / theirs.std(over)
         assert float(away.mean()) < 0.06
         assert float(away.max()) < 0.25
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_worker_says_the_same_as_this_process(
+    agreement: Agreement, cohort: tb.Cohort, near: Place
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
+    values = near.point + 0.1 * np.random.default_rng(1).normal(size=(40, len(near.point)))
+    here = Shards.of(agreement, cohort, None)
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        there = Shards.of(agreement, cohort, client)
+        assert np.array_equal(there.score(values), here.score(values))
+        holders = client.who_has(list(there.held))
+        victim = next(iter(holders.values()))[0]
+        os.kill(client.run(os.getpid)[victim], signal.SIGKILL)
+        assert np.array_equal(there.expand(near), here.expand(near))
+        assert np.array_equal(there.score(values), here.score(values))

@@ -182,6 +182,11 @@ class Shards:
                 "Workers of the cluster ended again and again during the same shard; see their "
                 "logs, and give them more memory or use more shards."
             ) from error
+        except (library.CancelledError, OSError) as error:
+            raise FederationError(
+                "The cluster's scheduler went away while shards were evaluated. Start it again, "
+                "and the fit."
+            ) from error
         return found
 
     def _task(self, work: Callable[..., Any], *of: Any) -> Any:
