@@ -122,6 +122,14 @@ def federate(study: Study, sites: dict[str, tb.Cohort]) -> tuple[Any, Message, d
     )
 
 
+def held_everywhere(asked: Message, study: Study, coordinates: Coordinates) -> np.ndarray:
+    """Coordinates that too few patients of all sites have."""
+    heads = Headcounts(study.spec, Labels.from_dict(asked.body["labels"]))
+    counted = heads.counted(unpacked(asked.body["counts"], None))
+    behind = unpacked(asked.body["behind"], None)[-coordinates.size :]
+    return too_few(coordinates, counted, behind, study.minimum)
+
+
 def pooled(
     posterior: Any, cohort: tb.Cohort, seed: int, draws: int | None = POOLED_DRAWS
 ) -> tuple[tb.Fit, float]:
