@@ -8,7 +8,8 @@ the embedded registry by its five centres, its events alone. In each the sites a
 the server, and the pooled fit sees all patients, under the columns and windows that were agreed on.
 Minimum counts are those of the defaults. The seed is drawn unless one is given.
 
-Compared over all coordinates of the likelihood but those of centres that sites hold back: the
+Compared over all coordinates of the likelihood but those of centres, and those that fewer patients
+than the minimum stand behind, which sites hold back (`held_back`): the
 largest and the median difference of means in standard deviations of the pooled posterior, and the
 range of the ratio of standard deviations; `noise` is the same between two halves of the pooled
 draws. `survival_3_years`: the largest difference in any patient's forecast from the origin.
@@ -87,8 +88,8 @@ def case(name: str, rng: np.random.Generator) -> tuple[tb.ModelSpec, tb.Cohort, 
 CASES: Final = ("ebmt4", "registry", "aml_trials", "aml_groups")
 
 
-def federate(study: Study, sites: dict[str, tb.Cohort]) -> tuple[Any, dict[str, Any]]:
-    """Ask and answer to the end; return the posterior, and what it took."""
+def federate(study: Study, sites: dict[str, tb.Cohort]) -> tuple[Any, Message, dict[str, Any]]:
+    """Ask and answer to the end; return the posterior, the last question, and what it took."""
     started = time.process_time()
     history: list[Message] = []
     keys = {name: Disclosure(secret=secrets.token_bytes(32)) for name in sites}
@@ -105,16 +106,20 @@ def federate(study: Study, sites: dict[str, tb.Cohort]) -> tuple[Any, dict[str, 
                 released[question.receiver] += len(reply.to_bytes())
                 history += [question, reply]
     rounds = [q["kind"] for q in step.posterior.manifest["federation"]["rounds"]]
-    return step.posterior, {
-        "cpu_s": round(time.process_time() - started, 1),
-        "expansions": rounds.count("expansion"),
-        "scorings": rounds.count("score"),
-        "rounds": len(rounds),
-        "released_mb_a_site": round(max(released.values()) / 1e6, 2),
-        "asked_mb_a_site": round(
-            sum(len(q.to_bytes()) for q in history if q.receiver == study.sites[0]) / 1e6, 1
-        ),
-    }
+    return (
+        step.posterior,
+        history[-2],
+        {
+            "cpu_s": round(time.process_time() - started, 1),
+            "expansions": rounds.count("expansion"),
+            "scorings": rounds.count("score"),
+            "rounds": len(rounds),
+            "released_mb_a_site": round(max(released.values()) / 1e6, 2),
+            "asked_mb_a_site": round(
+                sum(len(q.to_bytes()) for q in history if q.receiver == study.sites[0]) / 1e6, 1
+            ),
+        },
+    )
 
 
 def pooled(
@@ -182,7 +187,7 @@ def elsewhere(
 def measure(name: str, seed: int) -> dict[str, Any]:
     spec, cohort, shares = case(name, np.random.default_rng(seed))
     sites = {f"site_{k}": cohort.select(some) for k, some in enumerate(shares, 1)}
-    posterior, cost = federate(Study(spec, tuple(sites), seed=seed), sites)
+    posterior, asked, cost = federate(Study(spec, tuple(sites), seed=seed), sites)
     fit, pooled_cpu = pooled(posterior, cohort, seed)
     plan = spec.plan(cohort, posterior.learnt)
     crude = Crude(plan.events)
@@ -194,6 +199,8 @@ def measure(name: str, seed: int) -> dict[str, Any]:
     some = theirs.std(axis=0) > 1e-9
     if CENTRE_EFFECT in coordinates.places:
         some[coordinates.places[CENTRE_EFFECT]] = False
+    held = held_everywhere(asked, posterior.study, coordinates)
+    some[held] = False
     half = len(theirs) // 2
     whole = posterior.at_site(cohort)
     ours, pooled_survival = (
@@ -212,6 +219,7 @@ def measure(name: str, seed: int) -> dict[str, Any]:
         "pooled_cpu_s": round(pooled_cpu, 1),
         "cpu_ratio": round(cost["cpu_s"] / pooled_cpu, 2),
         "compared": int(some.sum()),
+        "held_back": len(held),
         "federated": gap(mine.mean(axis=0), mine.std(axis=0), theirs, some),
         "noise": gap(theirs[:half].mean(axis=0), theirs[:half].std(axis=0), theirs[half:], some),
         "survival_3_years": round(float(np.abs(ours - pooled_survival).max()), 4),

@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -195,6 +196,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     found = {
+        "written": datetime.now(UTC).date().isoformat(),
         "kinds": list(KINDS),
         "minimum": MINIMUM,
         "models": [spec_of(*TERMS).content_hash, model().content_hash],

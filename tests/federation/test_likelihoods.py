@@ -141,3 +141,18 @@ def test_newton_s_method_from_sums_ends_where_the_gradient_is_that_of_the_prior(
         point - small.counts.start(small.coordinates)
     )
     assert np.abs(left).max() < 1e-4
+
+
+def test_time_under_a_treatment_that_is_not_told_of_is_left_out(small):
+    place = small.coordinates.places["treatment_subgroup_effect"]
+    every = list(range(place.start, place.stop))
+    point = small.somewhere(17)
+    point[every] = 0.0
+    up, down = point.copy(), point.copy()
+    up[every], down[every] = 1e-4, -1e-4
+    whole, more, less = _local(small).totals(np.array([point, up, down]))[:, 1:]
+    under = (more - less) / 2e-4  # expected events of those who have a treatment
+    assert under.max() > 1.0
+    told = _local(small, held=every).totals(np.array([point, up]))
+    np.testing.assert_allclose(whole - told[0, 1:], under, rtol=1e-6, atol=1e-8)
+    np.testing.assert_array_equal(told[0], told[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pymc as pm
@@ -20,6 +21,7 @@ from twinbayes.federation.coordinates import Coordinates, population_model
 from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.federation.joint.certificate import Certificate
 from twinbayes.federation.joint.compensator import Factor
+from twinbayes.federation.joint.estimation import Estimation
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.inference.fitting import CompiledFit
 from twinbayes.inference.samplers.protocol import compile_model
@@ -89,6 +91,20 @@ def test_a_site_that_has_not_answered_is_named_and_nothing_is_lost(small, tmp_pa
     assert step.missing == ("site_3",)
     assert {q.round for q in step.questions} == {0}
     assert next_step(study, history, tmp_path).questions[0].round == 1
+
+
+def test_a_history_that_was_cut_off_within_a_round_is_asked_whole_again(small, tmp_path):
+    study, history = _begun(small, tmp_path, 1)
+    asked = next_step(study, history, tmp_path).questions
+    step = next_step(study, [*history, asked[1]], tmp_path)
+    assert [q.to_bytes() for q in step.questions] == [q.to_bytes() for q in asked]
+
+
+def test_draws_that_are_not_those_that_were_scored_are_refused():
+    made, scored = (SimpleNamespace(values=np.full((3, 2), v)) for v in (1.0, 1.1))
+    found = Estimation(None, (made,), (scored,))  # type: ignore[arg-type]
+    with pytest.raises(FederationError, match="not those that were scored"):
+        _ = found.certificate
 
 
 def test_what_is_not_of_the_study_is_refused(small, tmp_path):

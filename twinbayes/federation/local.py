@@ -70,7 +70,41 @@ class LocalLikelihood:
     @cached_property
     def plan(self) -> ModelPlan:
         """The patients under what was agreed on."""
-        return self.laid_out or self.spec.plan(self.cohort, self.learnt)
+        return self.laid_out or self._without_held(self.spec.plan(self.cohort, self.learnt))
+
+    def _without_held(self, plan: ModelPlan) -> ModelPlan:
+        """Leave out the time that patients spend under treatments whose effects are held back.
+
+        Deviations of subgroups and centres are 0 on average; effects of treatments are not, and
+        whoever has one that is not told of is followed until then.
+        """
+        if TREATMENT_SUBGROUP_EFFECT not in self.coordinates.places:
+            return plan
+        data, n_treatments = plan.events.data, len(self.spec.graph.effects)
+        acts = data.acting < n_treatments
+        row, effect = data.acting_row[acts], data.acting[acts]
+        who = data.patient[row]
+        if len(data.course_patient):
+            who = data.course_patient[who]
+        places = places_of_effects(self.coordinates, len(self.learnt.encoding.subgroups))
+        untold = np.unique(
+            row[np.isin(places[effect, plan.events.design.subgroup[who]], self.held)]
+        )
+        if not len(untold):
+            return plan
+        days = [data.days_at_risk(e).copy() for e in range(len(data.row_start) - 1)]
+        for first, own in zip(data.row_start, days, strict=False):
+            inside = untold[(untold >= first) & (untold < first + own.shape[1])]
+            own[:, inside - first] = 0.0
+        kept = ~np.isin(data.event_row, untold)
+        fewer = replace(
+            data,
+            exposure=np.concatenate([own.ravel() for own in days]),
+            event_row=data.event_row[kept],
+            event_window=data.event_window[kept],
+            event_point=data.event_point[kept],
+        )
+        return replace(plan, events=replace(plan.events, data=fewer))
 
     @cached_property
     def _packed(self) -> tuple[Ints, Floats, Floats]:

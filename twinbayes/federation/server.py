@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,10 @@ class _Rounds:
             _once(answered[message.round], message.sender, message)
         return cls(tuple(asked), tuple(answered))
 
+    def before(self, k: int) -> _Rounds:
+        """Return the first `k` rounds."""
+        return _Rounds(self.asked[:k], self.answered[:k])
+
 
 def _once(known: dict[str, Message], who: str, message: Message) -> None:
     before = known.get(who)
@@ -149,9 +153,11 @@ class _Server:
         sites = self.study.sites
         for k, asked in enumerate(self.rounds.asked):
             missing = tuple(s for s in sites if s not in self.rounds.answered[k])
-            if missing or set(asked) != set(sites):
+            if set(asked) != set(sites):  # the history was cut off within a round: ask it whole
+                return replace(self, rounds=self.rounds.before(k))._following()
+            if missing:
                 kind = next(iter(asked.values())).kind
-                waiting = tuple(asked[s] for s in sites if s in asked)
+                waiting = tuple(asked[s] for s in sites)
                 return Step(
                     waiting,
                     missing,

@@ -99,7 +99,7 @@ def leaving(answer: Message, held: int, before: int, question: Message) -> list[
 
 
 def _is_array(content: Mapping[str, Any]) -> bool:
-    return set(content) in ({"shape", "f8"}, {"shape", "u8"})
+    return set(content) in ({"shape", "f4"}, {"shape", "f8"}, {"shape", "u8"})
 
 
 def _many(number: int, what: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.arrays import Floats
+from twinbayes.errors import FederationError
 from twinbayes.federation.joint.approximation import Agreement, Approximation
 from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.federation.joint.certificate import Certificate
@@ -113,8 +114,19 @@ class Estimation:
 
     @cached_property
     def certificate(self) -> Certificate:
-        """Weights of the draws that were scored last."""
+        """Weights of the draws that were scored last.
+
+        Raises
+        ------
+        FederationError
+            The draws at hand are not those that were scored.
+        """
         last, scored = self.last, self.scores[-1]
+        if not np.array_equal(last.values.astype(np.float32), scored.values.astype(np.float32)):
+            raise FederationError(
+                "The draws at hand are not those that were scored: they were made anew by another "
+                "machine or version. Bring the server's folder of draws from where they were made."
+            )
         return Certificate.of(last.factor, last.blocks, scored.values, scored.totals)
 
     @property
