@@ -5,7 +5,7 @@
 In each network 12 to 200 patients a centre are well, fall ill and die, with a drug that is given to
 the ill, three covariates, and hazards that vary between centres (standard deviation of logs 0.25).
 In one centre people fall ill 4.5 times as often as the others say; one has just begun, and
-nobody there dies well. Centres are the sites. The federated posterior is compared
+nobody there has died well. Centres are the sites. The federated posterior is compared
 with that of all patients together under the same columns and windows, and both with the truth, over
 baselines, effects of covariates and that of the drug. The seed is drawn unless one is given.
 
@@ -64,7 +64,6 @@ SIZES: Final = (200, 150, 110, 80, 55, 35, 20, 12)
 SHORT: Final = 7  # the centre that has just begun
 DISCORDANT: Final = 3
 DISCORDANCE: Final = 1.5  # log hazard of falling ill
-NEVER: Final = -30.0
 SPREAD: Final = 0.25  # of log hazards between centres
 COVERAGE: Final = 0.9
 OFF: Final = 0.25  # standard deviations of the pooled posterior
@@ -107,11 +106,10 @@ def three_states() -> ModelSpec:
     return ModelSpec(name="network", title="A network", priors="registry", events=events)
 
 
-def network(rng: np.random.Generator) -> tb.Cohort:
-    """Draw one network."""
+def network(rng: np.random.Generator) -> tuple[tb.Cohort, dict[str, float]]:
+    """Draw one network; return it and the mean over centres of each log hazard's deviation."""
     shift = {label: rng.normal(0.0, SPREAD, len(SIZES)) for label in RATES}
     shift[ILL][DISCORDANT] += DISCORDANCE
-    shift[DEAD_WELL][SHORT] = NEVER
     patients, events, treatments = [], [], []
     for centre, size in enumerate(SIZES):
         for k in range(size):
@@ -128,6 +126,8 @@ def network(rng: np.random.Generator) -> tb.Cohort:
             }
             end = rng.uniform(30.0, 150.0) if centre == SHORT else rng.uniform(400.0, 2500.0)
             rows, started = path(hazard, end, rng)
+            while centre == SHORT and rows[0][1] == "death":
+                rows, started = path(hazard, end, rng)
             events += [(name, *row) for row in rows]
             treatments += [(name, "drug", day) for day in started]
     columns = ["patient_id", "subgroup", "centre", "age_years", "sex", "hb_g_dl"]
@@ -146,7 +146,8 @@ def network(rng: np.random.Generator) -> tb.Cohort:
         "treatments": pd.DataFrame(treatments, columns=["patient_id", "treatment", "start_day"]),
         "variables": variables,
     }
-    return tb.cohort_from_tables("a simulated network", tables, simulated=True)
+    cohort = tb.cohort_from_tables("a simulated network", tables, simulated=True)
+    return cohort, {label: float(own.mean()) for label, own in shift.items()}
 
 
 def path(
@@ -166,21 +167,25 @@ def path(
     return [(ill, "relapse"), last], [begun] if begun < last[0] else []
 
 
-def truth(coordinates: Coordinates, learnt: Any) -> dict[str, np.ndarray]:
-    """True values of population parameters under the columns of a model, by variable."""
+def truth(coordinates: Coordinates, learnt: Any, shift: dict[str, float]) -> np.ndarray:
+    """(coordinate,) true values of population parameters under the columns of a model.
+
+    Baselines are those of the average centre, whose deviations in `shift` are part of them. NaN
+    where the truth is no parameter of the population.
+    """
     columns = learnt.encoding.columns
     order = [COVARIATES.index(c.label) for c in columns]
     slope = np.array([np.array(EFFECTS[e]) / UNITS for e in coordinates.intensities])[:, order]
     centre, scale = (np.array([getattr(c, k) for c in columns]) for k in ("centre", "scale"))
     level = slope @ (centre - MIDDLE[order])
-    level += np.log([RATES[e] / DAYS_PER_YEAR for e in coordinates.intensities])
+    level += [np.log(RATES[e] / DAYS_PER_YEAR) + shift[e] for e in coordinates.intensities]
     out = np.full(coordinates.size, np.nan)
     width = coordinates.block(LOG_BASELINE).shape[1]
     out[coordinates.places[LOG_BASELINE]] = np.repeat(level, width)
     for e, own in enumerate(coordinates.by_column(BETA)):
         out[own] = slope[e] * scale
     out[coordinates.places[TREATMENT_SUBGROUP_EFFECT]] = DRUG
-    return {name: out[place] for name, place in coordinates.places.items()}
+    return out
 
 
 def drawn(coordinates: Coordinates, tree: Any) -> np.ndarray:
@@ -267,7 +272,7 @@ def judged_wrong(
 
 def measure(seed: int) -> dict[str, Any]:
     """Federate and pool one network."""
-    spec, cohort = three_states(), network(np.random.default_rng(seed))
+    spec, (cohort, shift) = three_states(), network(np.random.default_rng(seed))
     named = cohort.patients["centre"].astype(str)
     sites = {
         f"centre_{k}": cohort.select(
@@ -279,7 +284,7 @@ def measure(seed: int) -> dict[str, Any]:
     fit, _ = pooled(posterior, cohort, seed, None)
     of = Agreement(posterior.study, posterior.learnt, counts_of_nobody(posterior)).coordinates
     mine, theirs = drawn(of, posterior.datatree), drawn(of, fit.datatree)
-    true = np.concatenate(list(truth(of, posterior.learnt).values()))
+    true = truth(of, posterior.learnt, shift)
     known = ~np.isnan(true)
     some = theirs.std(axis=0) > 1e-9
     some[of.places[CENTRE_EFFECT]] = False
