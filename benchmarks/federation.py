@@ -42,9 +42,12 @@ from aml_fit import amlsg_folder
 from hsct_reference import cohort as ebmt
 from hsct_reference import six_states
 from twinbayes.federation import Disclosure, Message, Study, answer, next_step
+from twinbayes.federation.agreement.headcounts import Headcounts, too_few
+from twinbayes.federation.agreement.labels import Labels
 from twinbayes.federation.coordinates import Coordinates, population_model
 from twinbayes.federation.joint.crude import Counts, CrudeFromSites
 from twinbayes.federation.local import LocalLikelihood
+from twinbayes.federation.message import unpacked
 from twinbayes.inference.fitting import CompiledFit
 from twinbayes.inference.samplers.protocol import compile_model
 from twinbayes.model.assemble import assemble_plan
