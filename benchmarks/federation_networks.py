@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 
 import twinbayes as tb
-from federation import federate, pooled
+from federation import federate, held_everywhere, pooled
 from simulator_code import code_hash
 from twinbayes.federation import FederatedPosterior, Study
 from twinbayes.federation.coordinates import Coordinates
@@ -280,7 +280,7 @@ def measure(seed: int) -> dict[str, Any]:
         )
         for k in range(len(SIZES))
     }
-    posterior, cost = federate(Study(spec, tuple(sites), seed=seed), sites)
+    posterior, asked, cost = federate(Study(spec, tuple(sites), seed=seed), sites)
     fit, _ = pooled(posterior, cohort, seed, None)
     of = Agreement(posterior.study, posterior.learnt, counts_of_nobody(posterior)).coordinates
     mine, theirs = drawn(of, posterior.datatree), drawn(of, fit.datatree)
@@ -288,6 +288,7 @@ def measure(seed: int) -> dict[str, Any]:
     known = ~np.isnan(true)
     some = theirs.std(axis=0) > 1e-9
     some[of.places[CENTRE_EFFECT]] = False
+    some[held_everywhere(asked, posterior.study, of)] = False
     tail = 50.0 * (1.0 - COVERAGE)
     covered = {}
     for name, values in (("federated", mine), ("pooled", theirs)):
