@@ -238,8 +238,8 @@ def measure(name: str, seed: int) -> dict[str, Any]:
             way: gap(*found, theirs, some)
             for way, found in elsewhere(posterior, coordinates, sites, plan).items()
         },
-        "spec_hash": spec.content_hash,
-        "prior_hash": posterior.study.prior_set.content_hash,
+        "model": spec.content_hash,
+        "priors": posterior.study.prior_set.distribution_hash,
         "cohort_fingerprint": cohort.fingerprint,
     }
 

@@ -68,7 +68,8 @@ def test_a_site_refuses_a_server_that_asks_for_few_carriers_all_the_same(tmp_pat
         answer(question, cohort_of(tables[question.receiver]), disclosure=careful)
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
 def test_without_a_minimum_the_only_patient_of_a_subgroup_is_read_from_the_sums(
     seed: int, tmp_path: Path
 ) -> None:
@@ -134,6 +135,7 @@ def test_windows_lie_where_enough_are_at_risk(tmp_path: Path) -> None:
 # --- what a person has written -------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_identifier_and_nothing_of_other_columns_leaves(tmp_path: Path) -> None:
     tables, canaries = network(), []
     for site, table in tables.items():

@@ -1,0 +1,35 @@
+"""Federated posteriors are those of all patients together: stored figures of published cohorts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import twinbayes as tb
+
+
+def test_federated_posteriors_are_the_pooled_ones(
+    stored_evidence: Callable[..., dict[str, Any]],
+) -> None:
+    from hsct_reference import six_states
+
+    stored = stored_evidence("federation")
+    models = {"ebmt4": six_states(), "registry": tb.disease("registry").of_events()}
+    assert set(stored) == set(models)
+    for name, found in stored.items():
+        spec = models[name]
+        assert found["model"] == spec.content_hash
+        assert found["priors"] == tb.load_priors(str(spec.priors)).distribution_hash
+        assert found["verdict"] == found["pooled_verdict"] == "USABLE"
+        assert found["certificate"]["pareto_k"] < 0.5
+        assert found["expansions"] <= 8
+        assert found["scorings"] <= 3
+        assert found["released_mb_a_site"] <= 5.0
+        # Differences are of the size of the noise between two halves of the pooled draws.
+        ours, noise = found["federated"], found["noise"]
+        assert ours["median_difference_sd"] <= 2.0 * noise["median_difference_sd"]
+        assert ours["share_within_a_tenth_sd"] >= 0.99
+        assert ours["share_of_sd_ratios_within"] >= 0.9
+        # What is held is the method: other ways of joining sites are far away.
+        for way in ("one_shot", "precision_weighted", "largest_site"):
+            assert found[way]["median_difference_sd"] > 10.0 * ours["median_difference_sd"]
