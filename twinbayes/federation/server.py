@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from twinbayes.arrays import Floats
-from twinbayes.errors import FederationError
+from twinbayes.errors import FederationError, TwinbayesError
 from twinbayes.federation.agreement.facts import Facts, agreed
 from twinbayes.federation.agreement.headcounts import Counted, Headcounts
 from twinbayes.federation.agreement.labels import Labels
@@ -25,6 +25,7 @@ from twinbayes.federation.joint.estimation import Draws, Estimation, Place
 from twinbayes.federation.masks import summed
 from twinbayes.federation.message import SERVER, Message, packed, unpacked, unpacked_integers
 from twinbayes.federation.posterior import FederatedPosterior
+from twinbayes.federation.site import MALFORMED
 from twinbayes.federation.study import Study, learnt_to_dict
 from twinbayes.model import Encoding, Learnt
 from twinbayes.model.covariates.missing import NormalModel
@@ -91,7 +92,15 @@ def next_step(study: Study, history: Sequence[Message], store: str | os.PathLike
     >>> [q.receiver for q in step.questions], step.questions[0].kind
     (['north', 'south', 'west'], 'labels')
     """
-    return _Server(study, _Rounds.of(study, history), Path(store)).step()
+    try:
+        return _Server(study, _Rounds.of(study, history), Path(store)).step()
+    except TwinbayesError:
+        raise
+    except MALFORMED as error:
+        raise FederationError(
+            "A message of this study is malformed: another version wrote it, or nobody of it. Ask "
+            "the sites for their answers of the last round again."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ KINDS: Final = ("labels", "counts", "facts", "moments", "expansion", "score")
 MOST_ROUNDS: Final = 14
 """Questions of one study, at most."""
 
+MALFORMED: Final = (
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError, np.linalg.LinAlgError,
+)  # fmt: skip
+"""What reading plain data of somebody else's making may end in, where they are not what is due."""
+
 _MOST_DRAWS: Final = 8000
 
 
@@ -131,6 +136,11 @@ def answer(question: Message, cohort: Cohort, *, disclosure: Disclosure) -> Mess
         raise
     except TwinbayesError as error:
         raise FederationError(f"The site's cohort does not fit the study: {error}") from error
+    except MALFORMED as error:
+        raise FederationError(
+            f"The question of round {question.round} ({question.kind}) is malformed: the server "
+            "did not write it, or writes another version. Ask for it to be sent again."
+        ) from error
     return Message(
         question.study,
         question.kind,
