@@ -4,9 +4,10 @@
 
 Cases: `ebmt4`, 2,279 transplants in six shares drawn at random; `aml_trials`, the AMLSG cohort as
 its three trials; `aml_groups`, the same as nine groups of its centres, drawn at random; `registry`,
-the embedded registry by its five centres, its events alone. In each the sites answer questions of
+the embedded registry by its five centres, its events alone; `registry_all_told`, the same where
+sites hold nothing back, however few patients are behind it. In each the sites answer questions of
 the server, and the pooled fit sees all patients, under the columns and windows that were agreed on.
-Minimum counts are those of the defaults. The seed is drawn unless one is given.
+Minimum counts are those of the defaults but there. The seed is drawn unless one is given.
 
 Compared over all coordinates of the likelihood but those of centres, and those that fewer patients
 than the minimum stand behind, which sites hold back (`held_back`): the
@@ -48,6 +49,7 @@ from twinbayes.federation.coordinates import Coordinates, population_model
 from twinbayes.federation.joint.crude import Counts, CrudeFromSites
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.federation.message import unpacked
+from twinbayes.federation.study import MINIMUM
 from twinbayes.inference.fitting import CompiledFit
 from twinbayes.inference.samplers.protocol import compile_model
 from twinbayes.model.assemble import assemble_plan
@@ -74,7 +76,7 @@ def at_random(whole: list[list[str]], n: int, rng: np.random.Generator) -> list[
 
 
 def case(name: str, rng: np.random.Generator) -> tuple[tb.ModelSpec, tb.Cohort, list[list[str]]]:
-    if name == "registry":
+    if name.startswith("registry"):
         cohort = tb.datasets.registry()
         events = replace(tb.disease("registry"), trajectories=None, associations=())
         return events, cohort, by_column(cohort, CENTRE)
@@ -88,14 +90,16 @@ def case(name: str, rng: np.random.Generator) -> tuple[tb.ModelSpec, tb.Cohort, 
     return tb.disease("aml"), cohort, at_random(by_column(cohort, CENTRE), 9, rng)
 
 
-CASES: Final = ("ebmt4", "registry", "aml_trials", "aml_groups")
+CASES: Final = ("ebmt4", "registry", "registry_all_told", "aml_trials", "aml_groups")
 
 
 def federate(study: Study, sites: dict[str, tb.Cohort]) -> tuple[Any, Message, dict[str, Any]]:
     """Ask and answer to the end; return the posterior, the last question, and what it took."""
     started = time.process_time()
     history: list[Message] = []
-    keys = {name: Disclosure(secret=secrets.token_bytes(32)) for name in sites}
+    keys = {
+        name: Disclosure(secret=secrets.token_bytes(32), minimum=study.minimum) for name in sites
+    }
     released = dict.fromkeys(sites, 0)
     with tempfile.TemporaryDirectory() as store:
         while True:
@@ -198,7 +202,9 @@ def elsewhere(
 def measure(name: str, seed: int) -> dict[str, Any]:
     spec, cohort, shares = case(name, np.random.default_rng(seed))
     sites = {f"site_{k}": cohort.select(some) for k, some in enumerate(shares, 1)}
-    posterior, asked, cost = federate(Study(spec, tuple(sites), seed=seed), sites)
+    minimum = 0 if name == "registry_all_told" else MINIMUM
+    study = Study(spec, tuple(sites), seed=seed, minimum=minimum)
+    posterior, asked, cost = federate(study, sites)
     fit, pooled_cpu = pooled(posterior, cohort, seed)
     plan = spec.plan(cohort, posterior.learnt)
     crude = Crude(plan.events)
@@ -223,6 +229,7 @@ def measure(name: str, seed: int) -> dict[str, Any]:
         "sites": [c.n_patients for c in sites.values()],
         "coordinates": coordinates.size,
         "seed": seed,
+        "minimum": minimum,
         "verdict": posterior.verdict.banner(),
         "pooled_verdict": fit.verdict.banner(),
         "certificate": posterior.manifest["federation"]["certificate"],
