@@ -163,6 +163,7 @@ def test_a_cohort_in_shards_has_the_posterior_of_an_ordinary_fit(cohort: tb.Coho
     fit = tb.fit(SPEC, cohort, seed=1, progressbar=False)
     sharded = fit_in_shards(SPEC, cohort, shards=5, seed=2).at_site(cohort)
     assert sharded.verdict.usable, sharded.verdict.reasons
+    assert sharded.sites == ()  # all patients are in its cohort
     for name in ("beta", "log_baseline"):
         mine, theirs = (f.datatree["posterior"][name] for f in (sharded, fit))
         over = ("chain", "draw")

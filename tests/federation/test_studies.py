@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pymc as pm
 import pytest
+import xarray as xr
 
 import twinbayes as tb
 from twinbayes.errors import FederationError
@@ -18,6 +19,7 @@ from twinbayes.federation.agreement.facts import Facts, agreed, moments
 from twinbayes.federation.agreement.headcounts import Headcounts
 from twinbayes.federation.agreement.labels import Labels
 from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.joint.approximation import _thinned
 from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.federation.joint.certificate import Certificate
 from twinbayes.federation.joint.compensator import Factor
@@ -98,6 +100,16 @@ def test_a_history_that_was_cut_off_within_a_round_is_asked_whole_again(small, t
     asked = next_step(study, history, tmp_path).questions
     step = next_step(study, [*history, asked[1]], tmp_path)
     assert [q.to_bytes() for q in step.questions] == [q.to_bytes() for q in asked]
+
+
+def test_no_more_draws_are_scored_than_the_study_asks_for():
+    values = np.arange(24.0).reshape(2, 12)
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"x": (("chain", "draw"), values)})})
+    tree.attrs = {"draws": 12}
+    few = _thinned(tree, 3)
+    np.testing.assert_array_equal(few["posterior"]["x"], values[:, [2, 6, 10]])
+    assert few.attrs == {"draws": 12}
+    assert _thinned(few, 3) is few
 
 
 def test_draws_that_are_not_those_that_were_scored_are_refused():

@@ -24,6 +24,7 @@ from twinbayes.federation.posterior import FederatedPosterior
 from twinbayes.federation.study import Study
 from twinbayes.model import ModelSpec
 from twinbayes.model.events.crude import Crude
+from twinbayes.names import FEDERATION
 from twinbayes.priors import PriorSet
 
 _MOST: Final = 500
@@ -107,7 +108,9 @@ def fit_in_shards(
     divided = Shards.of(agreement, cohort, client)
     found = completed(Estimation(agreement), divided.expand, divided.score)
     rounds = zip(found.kinds, divided.seconds, strict=True)
-    return found.posterior([{"kind": kind, "seconds": round(s, 3)} for kind, s in rounds])
+    posterior = found.posterior([{"kind": kind, "seconds": round(s, 3)} for kind, s in rounds])
+    told = {**posterior.manifest[FEDERATION], "sites": [], "shards": shards}
+    return replace(posterior, manifest={**posterior.manifest, FEDERATION: told})
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from twinbayes.federation.study import Study
 from twinbayes.inference.files.sealed import read_tree, write_tree
 from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.inference.samplers.protocol import compile_model
+from twinbayes.inference.thinning import evenly_spaced
 from twinbayes.inference.until import Effort, sample_until
 from twinbayes.model import Learnt
-from twinbayes.names import POSTERIOR
+from twinbayes.names import DRAW, POSTERIOR
 
 _CHAINS: Final = 4
 _PILOT: Final = {"draws": 500, "tune": 500, "chains": 2, "until": None}
@@ -107,9 +108,14 @@ class Approximation:
 
     @cached_property
     def sampled(self) -> tuple[xr.DataTree, Verdict, list[dict[str, Any]]]:
-        """Draws, what the gate says of them, and the runs that it took."""
+        """Draws, what the gate says of them, and the runs that it took.
+
+        As many as the study asks for, evenly spaced, however many it took to be usable.
+        """
         draws = self.agreement.study.draws // _CHAINS
-        return self._drawn({"draws": draws, "chains": _CHAINS, "until": self.until}, "draws")
+        length = {"draws": draws, "chains": _CHAINS, "until": self.until}
+        tree, verdict, runs = self._drawn(length, "draws")
+        return _thinned(tree, draws), verdict, runs
 
     @cached_property
     def values(self) -> Floats:
@@ -142,3 +148,16 @@ class Approximation:
         if path is not None:
             write_tree(path, tree, {_RUN: runs})
         return tree, verdict, runs
+
+
+def _thinned(tree: xr.DataTree, kept: int) -> xr.DataTree:
+    """At most so many draws of each chain, evenly spaced."""
+    size = tree[POSTERIOR].sizes[DRAW]
+    if size <= kept:
+        return tree
+    index = evenly_spaced(size, kept)
+    groups = {name: node.to_dataset() for name, node in tree.children.items()}
+    few = {n: g.isel({DRAW: index}) if DRAW in g.dims else g for n, g in groups.items()}
+    out = xr.DataTree.from_dict(few)
+    out.attrs = dict(tree.attrs)
+    return out
