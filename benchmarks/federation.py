@@ -45,14 +45,14 @@ from hsct_reference import six_states
 from twinbayes.federation import Disclosure, Message, Study, answer, next_step
 from twinbayes.federation.agreement.headcounts import Headcounts, too_few
 from twinbayes.federation.agreement.labels import Labels
-from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.crude import Counts, CrudeFromSites
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.federation.message import unpacked
 from twinbayes.federation.study import MINIMUM
 from twinbayes.inference.fitting import CompiledFit
 from twinbayes.inference.samplers.protocol import compile_model
-from twinbayes.model.assemble import assemble_plan
+from twinbayes.model.assemble import assemble_plan, assemble_population
 from twinbayes.model.events.crude import Crude
 from twinbayes.names import CENTRE, CENTRE_EFFECT, DAYS_PER_YEAR, PATIENT_ID, POSTERIOR
 
@@ -209,7 +209,7 @@ def measure(name: str, seed: int) -> dict[str, Any]:
     plan = spec.plan(cohort, posterior.learnt)
     crude = Crude(plan.events)
     counts = Counts(crude.events, crude.days, len(posterior.learnt.encoding.subgroups))
-    model = population_model(spec, posterior.learnt, posterior.study.prior_set, counts)
+    model = assemble_population(spec, posterior.learnt, posterior.study.prior_set, counts)
     coordinates = Coordinates.of(spec, posterior.learnt, model)
     mine = coordinates.values(posterior.datatree[POSTERIOR].to_dataset())
     theirs = coordinates.values(fit.datatree[POSTERIOR].to_dataset())

@@ -16,13 +16,14 @@ import numpy as np
 from federation_study import Told
 from twinbayes.arrays import Floats
 from twinbayes.federation import Message
-from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.masks import masked, public_key
 from twinbayes.federation.message import unpacked, unpacked_integers
 from twinbayes.federation.study import learnt_from_dict
 from twinbayes.model import Learnt
+from twinbayes.model.assemble import assemble_population
 from twinbayes.names import BETA, CENTRE_EFFECT, LOG_BASELINE, SUBGROUP_EFFECT
 
 
@@ -68,7 +69,7 @@ class View:
             tuple(np.ones(len(e) - 1) for e in edges), n,
         )  # fmt: skip
         study = self.told.study
-        model = population_model(study.spec, self.learnt, study.prior_set, counts)
+        model = assemble_population(study.spec, self.learnt, study.prior_set, counts)
         return Coordinates.of(study.spec, self.learnt, model)
 
     @cached_property

@@ -12,9 +12,10 @@ import pytest
 import twinbayes as tb
 from federation_study import SITES, Told, before, cohort_of, driven, network, spec_of
 from twinbayes.federation import Study
-from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.model import Learnt, ModelSpec
+from twinbayes.model.assemble import assemble_population
 from twinbayes.model.events.crude import Crude
 from twinbayes.names import CENTRE, PATIENT_ID
 
@@ -44,7 +45,7 @@ def small() -> Small:
     plan = spec.plan(cohort)
     crude = Crude(plan.events)
     counts = Counts(crude.events, crude.days, len(plan.learnt.encoding.subgroups))
-    model = population_model(spec, plan.learnt, tb.load_priors("registry"), counts)
+    model = assemble_population(spec, plan.learnt, tb.load_priors("registry"), counts)
     centre = cohort.patients[CENTRE].astype(str)
     labels = sorted(set(centre))
     named = {

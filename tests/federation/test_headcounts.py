@@ -20,10 +20,11 @@ from twinbayes.federation.agreement.headcounts import (
     too_few,
     with_company,
 )
-from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.message import unpacked
+from twinbayes.model.assemble import assemble_population
 from twinbayes.model.events.crude import Crude
 from twinbayes.names import SUBGROUP_EFFECT, TREATMENT_SUBGROUP_EFFECT
 
@@ -79,7 +80,7 @@ def test_effects_of_treatments_of_few_are_held_back() -> None:
     crude, subgroups = Crude(plan.events), plan.learnt.encoding.subgroups
     counts = Counts(crude.events, crude.days, len(subgroups))
     priors = tb.load_priors("registry")
-    model = population_model(spec, plan.learnt, priors, counts)
+    model = assemble_population(spec, plan.learnt, priors, counts)
     coordinates = Coordinates.of(spec, plan.learnt, model)
     acting = behind(plan.events, coordinates, cohort)[-coordinates.size :]
     place = coordinates.places[TREATMENT_SUBGROUP_EFFECT]

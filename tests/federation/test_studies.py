@@ -18,7 +18,7 @@ from twinbayes.federation import Disclosure, Message, Study, answer, load_federa
 from twinbayes.federation.agreement.facts import Facts, agreed, moments
 from twinbayes.federation.agreement.headcounts import Headcounts
 from twinbayes.federation.agreement.labels import Labels
-from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.approximation import _thinned
 from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.federation.joint.certificate import Certificate
@@ -28,7 +28,7 @@ from twinbayes.federation.local import LocalLikelihood
 from twinbayes.inference.fitting import CompiledFit
 from twinbayes.inference.samplers.protocol import compile_model
 from twinbayes.model import Encoding, Learnt
-from twinbayes.model.assemble import assemble_plan
+from twinbayes.model.assemble import assemble_plan, assemble_population
 from twinbayes.model.covariates.missing import NormalModel
 from twinbayes.names import POSTERIOR
 
@@ -163,7 +163,7 @@ def test_models_with_effects_of_patients_are_refused():
 
 
 def test_independent_parts_of_a_posterior_are_found_and_tied_ones_are_not(small):
-    model = population_model(small.spec, small.learnt, tb.load_priors("registry"), small.counts)
+    model = assemble_population(small.spec, small.learnt, tb.load_priors("registry"), small.counts)
     whole = LocalLikelihood(small.spec, small.learnt, small.coordinates, small.cohort)
     factor = Factor(small.coordinates, whole.expansion(small.somewhere(1)))
     with model:
@@ -206,7 +206,7 @@ def test_three_sites_get_the_posterior_of_all_their_patients_together(small, tmp
     plan = small.spec.plan(small.cohort, posterior.learnt)
     compiled = compile_model(assemble_plan(small.spec, plan, study.prior_set))
     fit = CompiledFit(small.spec, small.cohort, study.prior_set, plan, compiled).sample(seed=3)
-    model = population_model(small.spec, posterior.learnt, study.prior_set, small.counts)
+    model = assemble_population(small.spec, posterior.learnt, study.prior_set, small.counts)
     coordinates = Coordinates.of(small.spec, posterior.learnt, model)
     mine = coordinates.values(posterior.datatree[POSTERIOR].to_dataset())
     theirs = coordinates.values(fit.datatree[POSTERIOR].to_dataset())

@@ -21,7 +21,6 @@ import xarray as xr
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import FederationError
 from twinbayes.model import Learnt, ModelSpec
-from twinbayes.model.events.crude import CrudeEstimates
 from twinbayes.names import (
     BETA,
     CENTRE_EFFECT,
@@ -38,7 +37,6 @@ from twinbayes.names import (
     TRANSITION,
     TREATMENT_SUBGROUP_EFFECT,
 )
-from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
 OF_HAZARDS: Final = (
@@ -201,16 +199,6 @@ def places_of_effects(coordinates: Coordinates, n_subgroups: int) -> Ints:
             parts.append(at if at.ndim == 2 else np.repeat(at[:, None], n_subgroups, axis=1))
     out: Ints = np.concatenate(parts)
     return out
-
-
-def population_model(
-    spec: ModelSpec, learnt: Learnt, priors: PriorSet, crude: CrudeEstimates
-) -> pm.Model:
-    """Build all of a model but its patients: priors, hierarchy, and what likelihoods depend on."""
-    encoding, edges = learnt.encoding, learnt.edges
-    with pm.Model(coords=spec.events.coords(encoding, edges)) as model:
-        spec.events.hazards(encoding, edges, crude, priors)
-    return model
 
 
 def require_federable(spec: ModelSpec) -> None:

@@ -22,13 +22,14 @@ from twinbayes.federation.agreement.headcounts import (
     with_company,
 )
 from twinbayes.federation.agreement.labels import Labels
-from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.federation.masks import FEWEST, SECRET_BYTES, fingerprint, masked, public_key
 from twinbayes.federation.message import Message, packed_integers, unpacked
 from twinbayes.federation.study import MINIMUM, Study, learnt_from_dict
 from twinbayes.model import Learnt
+from twinbayes.model.assemble import assemble_population
 from twinbayes.model.covariates.columns import Column
 from twinbayes.names import CENTRE, CENTRE_EFFECT
 
@@ -183,7 +184,7 @@ def _numbers(question: Message, study: Study, cohort: Cohort) -> Floats:
         tuple(np.ones(len(e) - 1) for e in learnt.edges),
         len(learnt.encoding.subgroups),
     )
-    model = population_model(study.spec, learnt, study.prior_set, none)
+    model = assemble_population(study.spec, learnt, study.prior_set, none)
     coordinates = Coordinates.of(study.spec, learnt, model)
     events = study.spec.plan(cohort, learnt).events
     if question.kind == "moments":

@@ -14,7 +14,8 @@ from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.catalogue import require_storable
 from twinbayes.model.curves.association import build_trail
 from twinbayes.model.curves.beside_baselines import beside_baselines
-from twinbayes.model.spec import ModelPlan, ModelSpec
+from twinbayes.model.events.crude import CrudeEstimates
+from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
 from twinbayes.names import PATIENT, PATIENT_WEIGHT
 from twinbayes.priors import PriorSet, chosen_priors
 from twinbayes.priors.files.names import require_known_entries
@@ -142,6 +143,26 @@ def reassemble(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
                     model["_association"],
                 )
         spec.events.build(plan.events, priors, weight, trail, beside)
+    return model
+
+
+def assemble_population(
+    spec: ModelSpec, learnt: Learnt, priors: PriorSet, crude: CrudeEstimates
+) -> pm.Model:
+    """Build all of a model of events but its patients: what their likelihood depends on.
+
+    `crude` decides how it is sampled, and nothing else.
+
+    Examples
+    --------
+    >>> from twinbayes.model.events.crude import Crude
+    >>> spec = fit.spec.of_events()
+    >>> model = assemble_population(spec, fit.learnt, fit.priors, Crude(fit.plan.events))
+    >>> model.potentials
+    []
+    """
+    with pm.Model(coords=spec.events.coords(learnt.encoding, learnt.edges)) as model:
+        spec.events.hazards(learnt.encoding, learnt.edges, crude, priors)
     return model
 
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import StorageError
-from twinbayes.federation.coordinates import Coordinates, population_model
+from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.federation.joint.compensator import Expansion, Factor
 from twinbayes.federation.joint.crude import Counts, CrudeFromSites
@@ -24,6 +24,7 @@ from twinbayes.inference.samplers.protocol import compile_model
 from twinbayes.inference.thinning import evenly_spaced
 from twinbayes.inference.until import Effort, sample_until
 from twinbayes.model import Learnt
+from twinbayes.model.assemble import assemble_population
 from twinbayes.names import DRAW, POSTERIOR
 
 _CHAINS: Final = 4
@@ -50,7 +51,7 @@ class Agreement:
     @cached_property
     def coordinates(self) -> Coordinates:
         """Of the likelihood."""
-        model = population_model(self.study.spec, self.learnt, self.study.prior_set, self.counts)
+        model = assemble_population(self.study.spec, self.learnt, self.study.prior_set, self.counts)
         return Coordinates.of(self.study.spec, self.learnt, model)
 
     def judge(self, tree: xr.DataTree, **bars: float) -> Verdict:
@@ -96,7 +97,7 @@ class Approximation:
     @cached_property
     def _compiled(self) -> Any:
         of = self.agreement
-        model = population_model(of.study.spec, of.learnt, of.study.prior_set, self.crude)
+        model = assemble_population(of.study.spec, of.learnt, of.study.prior_set, self.crude)
         with model:
             pm.Potential("sites", self.factor.tensor(of.coordinates.tensor(model)))
         return compile_model(model)
