@@ -87,7 +87,7 @@ def test_shards_are_as_good_as_sites_that_answer_a_server(
     study = Study(SPEC, tuple(sites), minimum=0)
     keys = {s: Disclosure(secret=secrets.token_bytes(32), minimum=0) for s in sites}
     history: list[Message] = []
-    for _ in range(5):  # labels, facts, moments, and two expansions
+    for _ in range(6):  # labels, counts, facts, moments, and two expansions
         asked = next_step(study, history, tmp_path).questions
         answers = [answer(q, sites[q.receiver], disclosure=keys[q.receiver]) for q in asked]
         history += [*asked, *answers]
