@@ -214,5 +214,5 @@ def require_federable(spec: ModelSpec) -> None:
         raise FederationError(
             f"The model {spec.name!r} has {what}: effects of each patient's own, which sites "
             "cannot yet integrate out. Federate the model of events alone: "
-            "spec.of_events()."
+            "tb.disease(...).of_events().write('events.yaml'), and --disease events.yaml."
         )

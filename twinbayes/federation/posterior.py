@@ -14,8 +14,8 @@ import xarray as xr
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError, StorageError
 from twinbayes.federation.joint.certificate import Certificate
-from twinbayes.federation.study import Study, learnt_from_dict, learnt_to_dict
-from twinbayes.inference.files.archive import read_text, with_text
+from twinbayes.federation.study import Study, learnt_from_dict
+from twinbayes.inference.files.archive import described_learnt, read_text, with_text
 from twinbayes.inference.files.constants import constants
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.provenance import (
@@ -103,7 +103,7 @@ class FederatedPosterior:
             The file; an earlier one of that name is replaced.
         """
         described = {
-            FEDERATION: {"study": self.study.to_dict(), "learnt": learnt_to_dict(self.learnt)}
+            FEDERATION: {"study": self.study.to_dict(), "learnt": described_learnt(self.learnt)}
         }
         tree = with_text(self.datatree, described)
         return write_tree(path, tree, with_content(self.manifest, tree))

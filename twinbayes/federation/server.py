@@ -26,7 +26,8 @@ from twinbayes.federation.masks import summed
 from twinbayes.federation.message import SERVER, Message, packed, unpacked, unpacked_integers
 from twinbayes.federation.posterior import FederatedPosterior
 from twinbayes.federation.site import MALFORMED
-from twinbayes.federation.study import Study, learnt_to_dict
+from twinbayes.federation.study import Study
+from twinbayes.inference.files.archive import described_learnt
 from twinbayes.model import Encoding, Learnt
 from twinbayes.model.covariates.missing import NormalModel
 
@@ -184,12 +185,12 @@ class _Server:
         if done[-1] == "counts":
             return self._ask("facts", self._enough)
         if done[-1] == "facts":
-            return self._ask("moments", self._settled | {"learnt": learnt_to_dict(self._columns)})
+            return self._ask("moments", self._settled | {"learnt": described_learnt(self._columns)})
         step = self._estimation.following()
         if step is None:
             posterior = self._estimation.posterior(self._told_of_rounds())
             return Step((), (), f"finished: {posterior.verdict.banner()}", posterior)
-        learnt = learnt_to_dict(self._agreement.learnt)
+        learnt = described_learnt(self._agreement.learnt)
         known = self._settled | {"learnt": learnt, "behind": self._behind}
         if isinstance(step, Draws):
             return self._ask("score", known | {"draws": packed(step.values, single=True)})

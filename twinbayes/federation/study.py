@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-import numpy as np
-
 from twinbayes.errors import FederationError, TwinbayesError, require_seed
 from twinbayes.federation.coordinates import require_federable
 from twinbayes.federation.message import SERVER, canonical
-from twinbayes.inference.files.archive import described_priors, stored_priors
-from twinbayes.model import Encoding, Learnt, ModelSpec
+from twinbayes.inference.files.archive import described_priors, stored_learnt, stored_priors
+from twinbayes.model import Learnt, ModelSpec
 from twinbayes.priors import PriorSet, chosen_priors
 
 MINIMUM: Final = 5
@@ -132,14 +130,8 @@ class Study:
         return hashlib.sha256(canonical(self.to_dict())).hexdigest()
 
 
-def learnt_to_dict(learnt: Learnt) -> dict[str, Any]:
-    """What was agreed on from aggregates, as plain data."""
-    edges = [[float(x) if np.isfinite(x) else None for x in e] for e in learnt.edges]
-    return {"encoding": learnt.encoding.to_dict(), "edges": edges}
-
-
 def learnt_from_dict(data: Mapping[str, Any]) -> Learnt:
-    """Undo `learnt_to_dict`.
+    """Read what was agreed on, as `described_learnt` writes it.
 
     Raises
     ------
@@ -147,8 +139,7 @@ def learnt_from_dict(data: Mapping[str, Any]) -> Learnt:
         The data are none.
     """
     try:
-        edges = tuple(np.array([np.inf if x is None else x for x in e]) for e in data["edges"])
-        return Learnt(Encoding.from_dict(data["encoding"]), edges)
+        return stored_learnt(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FederationError(
             "What was agreed on of columns and windows cannot be read. Use the same version of "

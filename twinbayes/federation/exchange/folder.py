@@ -180,8 +180,8 @@ class PartyFolder:
     def _require_there(self) -> None:
         if not self.ledger.path.is_file():
             raise FederationError(
-                f"{self.path.name}: is no folder of a federation. `twinbayes federation start` "
-                "makes that of a server, `twinbayes federation join` that of a site."
+                f"{self.path.resolve().name}: is no folder of a federation. `twinbayes federation "
+                "start` makes that of a server, `twinbayes federation join` that of a site."
             )
 
     def _records(self) -> tuple[dict[str, Any], ...]:

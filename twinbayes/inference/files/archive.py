@@ -38,12 +38,7 @@ def pack_fit(
     draws: xr.DataTree, spec: ModelSpec, priors: PriorSet, cohort: Cohort, learnt: Learnt
 ) -> xr.DataTree:
     """Return a fit's draws with two more groups, of bytes: description and cohort folder."""
-    known = {
-        "encoding": learnt.encoding.to_dict(),
-        "curves": None if learnt.curves is None else learnt.curves.to_dict(),
-        "edges": [[float(x) if np.isfinite(x) else None for x in e] for e in learnt.edges],
-    }
-    tree = with_description(draws, spec.to_dict(), priors, known)
+    tree = with_description(draws, spec.to_dict(), priors, described_learnt(learnt))
     tree[_COHORT] = _as_bytes(dict(sorted(cohort_files(cohort).items())))
     return tree
 
@@ -58,6 +53,24 @@ def with_description(
         **extra,
     }
     return with_text(tree, description)
+
+
+def described_learnt(learnt: Learnt) -> dict[str, Any]:
+    """Return what was learnt before sampling as plain data; `stored_learnt` undoes it."""
+    return {
+        "encoding": learnt.encoding.to_dict(),
+        "curves": None if learnt.curves is None else learnt.curves.to_dict(),
+        "edges": [[float(x) if np.isfinite(x) else None for x in e] for e in learnt.edges],
+    }
+
+
+def stored_learnt(text: Mapping[str, Any]) -> Learnt:
+    """What `described_learnt` wrote into a description."""
+    return Learnt(
+        Encoding.from_dict(text["encoding"]),
+        tuple(np.array([np.inf if x is None else x for x in e]) for e in text["edges"]),
+        CurveEncoding.from_dict(text["curves"], known_type) if text.get("curves") else None,
+    )
 
 
 def described_priors(priors: PriorSet) -> dict[str, Any]:
@@ -137,11 +150,7 @@ def unpack_fit(
     cohort = read_files({str(name): content.to_numpy().tobytes() for name, content in stored})
     require_part(manifest, "data", cohort_fingerprint=cohort.fingerprint)
     spec = ModelSpec.from_dict(text["spec"])
-    learnt = Learnt(
-        Encoding.from_dict(text["encoding"]),
-        tuple(np.array([np.inf if x is None else x for x in e]) for e in text["edges"]),
-        CurveEncoding.from_dict(text["curves"], known_type) if text.get("curves") else None,
-    )
+    learnt = stored_learnt(text)
     subgroups, centres = learnt.encoding.subgroups, learnt.encoding.centres
     if set(cohort.subgroups) - set(subgroups) or set(cohort.centres) - set(centres):
         raise StorageError(
