@@ -3,7 +3,8 @@
     python benchmarks/federation.py [--case NAME ...] [--seed N] [--write]
 
 Cases: `ebmt4`, 2,279 transplants in six shares drawn at random; `aml_trials`, the AMLSG cohort as
-its three trials; `aml_groups`, the same as nine groups of its centres, drawn at random; `registry`,
+its three trials; `aml_groups`, the same as nine groups of its centres, drawn at random; `pbc`, the
+joint model of bilirubin and death of 312 patients in four shares drawn at random; `registry`,
 the embedded registry by its five centres, its events alone; `registry_all_told`, the same where
 sites hold nothing back, however few patients are behind it. In each the sites answer questions of
 the server, and the pooled fit sees all patients, under the columns and windows that were agreed on.
@@ -42,12 +43,16 @@ import twinbayes as tb
 from aml_fit import amlsg_folder
 from hsct_reference import cohort as ebmt
 from hsct_reference import six_states
+from joint_pbc import pbc_folder
 from twinbayes.federation import Disclosure, Message, Study, answer, next_step
 from twinbayes.federation.agreement.headcounts import Headcounts, too_few
 from twinbayes.federation.agreement.labels import Labels
-from twinbayes.federation.coordinates import Coordinates
+from twinbayes.federation.joint.approximation import Agreement
 from twinbayes.federation.joint.crude import Counts, CrudeFromSites
-from twinbayes.federation.local import LocalLikelihood
+from twinbayes.federation.joint.from_values import FromValues
+from twinbayes.federation.likelihood.coordinates import Coordinates
+from twinbayes.federation.likelihood.events import EventLikelihood
+from twinbayes.federation.likelihood.integrated import IntegratedLikelihood, has_own_effects
 from twinbayes.federation.message import unpacked
 from twinbayes.federation.study import MINIMUM
 from twinbayes.inference.fitting import CompiledFit
@@ -84,13 +89,16 @@ def case(name: str, rng: np.random.Generator) -> tuple[tb.ModelSpec, tb.Cohort, 
         shared = Path(os.environ.get("TWINBAYES_SHARED", ROOT.parent / "shared"))
         cohort = ebmt("ebmt4", shared)
         return six_states(), cohort, at_random([[p] for p in cohort.patient_ids], 6, rng)
+    if name == "pbc":
+        cohort = tb.read_cohort(pbc_folder(), adapter="pbc2")
+        return tb.disease("pbc"), cohort, at_random([[p] for p in cohort.patient_ids], 4, rng)
     cohort = tb.read_cohort(amlsg_folder(), adapter="amlsg")
     if name == "aml_trials":
         return tb.disease("aml"), cohort, by_column(cohort, "trial")
     return tb.disease("aml"), cohort, at_random(by_column(cohort, CENTRE), 9, rng)
 
 
-CASES: Final = ("ebmt4", "registry", "registry_all_told", "aml_trials", "aml_groups")
+CASES: Final = ("ebmt4", "registry", "registry_all_told", "pbc", "aml_trials", "aml_groups")
 
 
 def federate(study: Study, sites: dict[str, tb.Cohort]) -> tuple[Any, Message, dict[str, Any]]:
@@ -118,8 +126,7 @@ def federate(study: Study, sites: dict[str, tb.Cohort]) -> tuple[Any, Message, d
         history[-2],
         {
             "cpu_s": round(time.process_time() - started, 1),
-            "expansions": rounds.count("expansion"),
-            "scorings": rounds.count("score"),
+            **rounds_of(rounds, has_own_effects(study.spec)),
             "rounds": len(rounds),
             "released_mb_a_site": round(max(released.values()) / 1e6, 2),
             "asked_mb_a_site": round(
@@ -127,6 +134,14 @@ def federate(study: Study, sites: dict[str, tb.Cohort]) -> tuple[Any, Message, d
             ),
         },
     )
+
+
+def rounds_of(kinds: list[str], by_values: bool) -> dict[str, int]:
+    """Rounds in which sites tell of curvature, and in which they score the final draws."""
+    scores = kinds.count("score")
+    if not by_values:
+        return {"expansions": kinds.count("expansion"), "scorings": scores}
+    return {"expansions": scores - 1, "scorings": 1}
 
 
 def held_everywhere(asked: Message, study: Study, coordinates: Coordinates) -> np.ndarray:
@@ -170,11 +185,13 @@ def elsewhere(
     posterior: Any, coordinates: Coordinates, sites: dict[str, tb.Cohort], plan: Any
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Means and standard deviations by other ways of joining sites."""
+    if has_own_effects(posterior.study.spec):
+        return elsewhere_by_values(posterior, coordinates, sites, plan)
     crude = Crude(plan.events)
     counts = Counts(crude.events, crude.days, len(posterior.learnt.encoding.subgroups))
     modes, known = [], []
     for cohort in sites.values():
-        local = LocalLikelihood(posterior.study.spec, posterior.learnt, coordinates, cohort)
+        local = EventLikelihood(posterior.study.spec, posterior.learnt, coordinates, cohort)
         point = counts.start(coordinates)
         for _ in range(12):
             found = CrudeFromSites(counts, coordinates, posterior.learnt, local.expansion(point))
@@ -196,6 +213,47 @@ def elsewhere(
         "one_shot": (covariance @ score, np.sqrt(np.diag(covariance))),
         "precision_weighted": (weighted, one_by_one.sum(axis=0) ** -0.5),
         "largest_site": (modes[most], one_by_one[most] ** -0.5),
+    }
+
+
+def elsewhere_by_values(
+    posterior: Any, coordinates: Coordinates, sites: dict[str, tb.Cohort], plan: Any
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The same of models whose likelihoods are known by their values."""
+    study, learnt, crude = posterior.study, posterior.learnt, Crude(plan.events)
+    counts = Counts(crude.events, crude.days, len(learnt.encoding.subgroups))
+    agreement = Agreement(study, learnt, counts)
+    modes, known = [], []
+    for cohort in sites.values():
+        local = IntegratedLikelihood(study.spec, learnt, coordinates, cohort)
+        alone = FromValues(agreement)
+        first, spread = alone._start
+        while not alone.approximations:
+            step = alone.following()
+            alone = alone.answered(step, local.totals(step.values), 0)
+        function = alone.last.stand
+        turn = function.directions.inverse @ first.along
+        start = function.directions.inward(first.centre[None])[0]
+        known.append(turn.T @ function.information @ turn)
+        score = turn.T @ (function.slope - function.information @ start)
+        modes.append(np.linalg.solve(known[-1] + np.diag(spread**-2.0), score))
+    prior = np.diag(spread**-2.0)
+    total, information = sum(known) + prior, [h + prior for h in known]
+    covariance = np.linalg.inv(total)
+    mean = covariance @ sum(h @ m for h, m in zip(information, modes, strict=True))
+
+    def told(u: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        spread_out = np.einsum("ci,ij,cj->c", first.along, of, first.along)
+        return first.outward(u[None])[0], np.sqrt(np.maximum(spread_out, 0.0))
+
+    each = [told(m, np.linalg.inv(h)) for m, h in zip(modes, information, strict=True)]
+    weight = np.array([sd**-2.0 for _, sd in each])
+    weighted = (weight * np.array([m for m, _ in each])).sum(axis=0) / weight.sum(axis=0)
+    most = int(np.argmax([c.n_patients for c in sites.values()]))
+    return {
+        "one_shot": told(mean, covariance),
+        "precision_weighted": (weighted, weight.sum(axis=0) ** -0.5),
+        "largest_site": each[most],
     }
 
 

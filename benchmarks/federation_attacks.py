@@ -16,9 +16,9 @@ import numpy as np
 from federation_study import Told
 from twinbayes.arrays import Floats
 from twinbayes.federation import Message
-from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.federation.joint.crude import Counts
+from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.masks import masked, public_key
 from twinbayes.federation.message import unpacked, unpacked_integers
 from twinbayes.federation.study import learnt_from_dict

@@ -39,12 +39,12 @@ import twinbayes as tb
 from federation import federate, held_everywhere, pooled
 from simulator_code import code_hash
 from twinbayes.federation import FederatedPosterior, Study
-from twinbayes.federation.coordinates import Coordinates
-from twinbayes.federation.joint.approximation import Agreement, Approximation
+from twinbayes.federation.joint.approximation import Agreement
 from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.federation.joint.crude import Counts
-from twinbayes.federation.joint.estimation import Estimation, Place
-from twinbayes.federation.local import LocalLikelihood
+from twinbayes.federation.joint.estimation import Draws, FromExpansions, Place
+from twinbayes.federation.likelihood.coordinates import Coordinates
+from twinbayes.federation.likelihood.events import EventLikelihood
 from twinbayes.model import EventProcess, ModelSpec, PiecewiseConstant, StateGraph, Term, Transition
 from twinbayes.model.courses.graph import Effect, Treatment, TreatmentStart
 from twinbayes.model.events.crude import Crude
@@ -240,9 +240,9 @@ def judged_wrong(
         ),
         len(learnt.encoding.subgroups),
     )
-    estimation = Estimation(Agreement(study, learnt, counts))
+    estimation = FromExpansions(Agreement(study, learnt, counts))
     of = estimation.agreement.coordinates
-    local = [LocalLikelihood(study.spec, learnt, of, cohort) for cohort in sites.values()]
+    local = [EventLikelihood(study.spec, learnt, of, cohort) for cohort in sites.values()]
     values = drawn(of, posterior.datatree)
     place = Place(
         values.mean(axis=0), tuple(np.atleast_2d(np.cov(values[:, own].T)) for own in of.members)
@@ -256,9 +256,12 @@ def judged_wrong(
         estimation.empty(place),
     )
     for what, expansion in sums.items():
-        one = Approximation(estimation.agreement, expansion, len(found), until=None)
+        expanded = estimation.answered(place, expansion.packed(), len(found))
+        one = replace(expanded.last, until=None)
         totals = np.sum([site.totals(one.values) for site in local], axis=0)
-        judged = replace(estimation, approximations=(one,)).scored(one.values, totals)
+        judged = replace(expanded, approximations=(one,)).answered(
+            Draws(one.values), totals.ravel(), len(found)
+        )
         result = judged.posterior([])
         found[what] = {
             "refused": not result.verdict.usable,

@@ -13,7 +13,7 @@ import pandas as pd
 import twinbayes as tb
 from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort, cohort_from_tables
-from twinbayes.federation import Disclosure, Message, Study, answer, next_step
+from twinbayes.federation import Disclosure, FederatedPosterior, Message, Study, answer, next_step
 from twinbayes.federation.masks import summed
 from twinbayes.federation.message import unpacked_integers
 from twinbayes.model import ModelSpec, PiecewiseConstant, Term
@@ -29,10 +29,11 @@ def secret_of(site: str) -> bytes:
 
 @dataclass
 class Told:
-    """All messages of a study, as the server has them."""
+    """All messages of a study, as the server has them, and the posterior at its end."""
 
     study: Study
     messages: list[Message] = field(default_factory=list)
+    posterior: FederatedPosterior | None = None
 
     def answers(self, kind: str) -> list[list[Message]]:
         """Answers of one kind, round by round."""
@@ -62,6 +63,7 @@ def driven(
     while True:
         step = next_step(study, told.messages, store)
         if step.posterior is not None or until(step.questions[0]):
+            told.posterior = step.posterior
             return told
         for question in step.questions:
             site = question.receiver

@@ -12,8 +12,8 @@ import pytest
 import twinbayes as tb
 from federation_study import SITES, Told, before, cohort_of, driven, network, spec_of
 from twinbayes.federation import Study
-from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.crude import Counts
+from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.model.assemble import assemble_population
 from twinbayes.model.events.crude import Crude

@@ -15,7 +15,12 @@ def test_federated_posteriors_are_the_pooled_ones(
 
     stored = stored_evidence("federation")
     registry = tb.disease("registry").of_events()
-    models = {"ebmt4": six_states(), "registry": registry, "registry_all_told": registry}
+    models = {
+        "ebmt4": six_states(),
+        "registry": registry,
+        "registry_all_told": registry,
+        "pbc": tb.disease("pbc"),
+    }
     assert {"ebmt4", "registry"} <= set(stored) <= set(models)
     for name, found in stored.items():
         spec = models[name]

@@ -20,9 +20,9 @@ from twinbayes.federation.agreement.headcounts import (
     too_few,
     with_company,
 )
-from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.federation.joint.crude import Counts
+from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.message import unpacked
 from twinbayes.model.assemble import assemble_population
 from twinbayes.model.events.crude import Crude
@@ -92,7 +92,7 @@ def test_effects_of_treatments_of_few_are_held_back() -> None:
         assert by_effect[:, k].max() <= most.get(subgroup, 0)
         assert by_effect[:, k].max() > 0.5 * most.get(subgroup, 0)
     sizes = np.array([(patients.subgroup == g).sum() for g in subgroups], dtype=float)
-    counted = Counted(float(len(patients)), sizes, {}, {}, {}, np.zeros(0))
+    counted = Counted(float(len(patients)), sizes, {}, {}, {}, np.zeros(0), np.zeros(0))
     held = too_few(coordinates, counted, acting, 5)
     thin = np.flatnonzero((acting < 5) & (np.arange(coordinates.size) >= place.start))
     assert set(thin[thin < place.stop]) <= set(held)
@@ -103,5 +103,5 @@ def test_effects_of_treatments_of_few_are_held_back() -> None:
 @pytest.mark.parametrize("minimum", [0, 5])
 def test_nothing_is_held_back_of_what_many_have(minimum: int, early: Told) -> None:
     view = View(early)
-    counted = Counted(120.0, np.array([60.0, 60.0]), {}, {}, {}, np.array([70.0]))
+    counted = Counted(120.0, np.array([60.0, 60.0]), {}, {}, {}, np.array([70.0]), np.zeros(0))
     assert len(too_few(view.coordinates, counted, np.zeros(view.coordinates.size), minimum)) == 0

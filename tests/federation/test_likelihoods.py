@@ -7,13 +7,13 @@ import pytest
 
 from twinbayes.federation.joint.compensator import Factor, Shape
 from twinbayes.federation.joint.crude import CrudeFromSites
-from twinbayes.federation.local import LocalLikelihood
+from twinbayes.federation.likelihood.events import EventLikelihood
 from twinbayes.model.events.evaluation import log_likelihood
 from twinbayes.names import LOG_BASELINE
 
 
 def _local(small, cohort=None, held=()):  # type: ignore[no-untyped-def]
-    return LocalLikelihood(
+    return EventLikelihood(
         small.spec,
         small.learnt,
         small.coordinates,

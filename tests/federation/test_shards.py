@@ -15,13 +15,13 @@ import twinbayes as tb
 from twinbayes.diseases.synthetic import synthetic_cohort
 from twinbayes.errors import FederationError
 from twinbayes.federation import Disclosure, Message, Study, answer, fit_in_shards, next_step
-from twinbayes.federation.joint.approximation import Agreement, Approximation
+from twinbayes.federation.joint.approximation import Agreement
 from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.federation.joint.certificate import Certificate
 from twinbayes.federation.joint.compensator import Expansion, Factor
-from twinbayes.federation.joint.crude import Counts
-from twinbayes.federation.joint.estimation import Estimation, Place
-from twinbayes.federation.local import LocalLikelihood
+from twinbayes.federation.joint.crude import Counts, CrudeFromSites
+from twinbayes.federation.joint.estimation import FromExpansions, Place
+from twinbayes.federation.likelihood.events import EventLikelihood
 from twinbayes.federation.message import unpacked
 from twinbayes.federation.shards import Shards
 from twinbayes.federation.study import learnt_from_dict
@@ -44,30 +44,31 @@ def agreement(cohort: tb.Cohort) -> Agreement:
 
 
 @pytest.fixture(scope="module")
-def whole(agreement: Agreement, cohort: tb.Cohort) -> LocalLikelihood:
-    return LocalLikelihood(SPEC, agreement.learnt, agreement.coordinates, cohort)
+def whole(agreement: Agreement, cohort: tb.Cohort) -> EventLikelihood:
+    return EventLikelihood(SPEC, agreement.learnt, agreement.coordinates, cohort)
 
 
 @pytest.fixture(scope="module")
-def near(agreement: Agreement, whole: LocalLikelihood) -> Place:
+def near(agreement: Agreement, whole: EventLikelihood) -> Place:
     """Where the posterior is, under the rough priors of crude estimates."""
-    estimation = Estimation(agreement)
+    estimation = FromExpansions(agreement)
     for _ in range(4):
         place = estimation.following()
         assert isinstance(place, Place)
-        estimation = estimation.expanded(whole.expansion(place.point), 0)
-    last = estimation.last
+        estimation = estimation.answered(place, whole.expansion(place.point).packed(), 0)
+    crude = estimation.last.crude
+    assert isinstance(crude, CrudeFromSites)
     spread = tuple(
-        np.linalg.inv(known + np.diag(last.crude.ridge[own]))
+        np.linalg.inv(known + np.diag(crude.ridge[own]))
         for own, known in zip(
-            agreement.coordinates.members, last.expansion.information, strict=True
+            agreement.coordinates.members, crude.expansion.information, strict=True
         )
     )
-    return Place(last.crude.mode, spread)
+    return Place(crude.mode, spread)
 
 
 def test_sums_over_shards_are_those_of_the_whole_cohort(
-    agreement: Agreement, cohort: tb.Cohort, whole: LocalLikelihood, near: Place
+    agreement: Agreement, cohort: tb.Cohort, whole: EventLikelihood, near: Place
 ) -> None:
     shards = Shards.of(agreement, cohort, None)
     for place in (Place(near.point, None), near):
@@ -96,29 +97,28 @@ def test_shards_are_as_good_as_sites_that_answer_a_server(
     learnt = learnt_from_dict(places[0].body["learnt"])
     crude = Crude(SPEC.plan(cohort, learnt).events)
     counts = Counts(crude.events, crude.days, len(learnt.encoding.subgroups))
-    estimation = Estimation(Agreement(study, learnt, counts))
+    estimation = FromExpansions(Agreement(study, learnt, counts))
     shards = Shards.of(estimation.agreement, cohort, None)
     for question in places:
         place = estimation.following()
         assert isinstance(place, Place)
         assert place.point == pytest.approx(unpacked(question.body["point"], None), abs=1e-5)
-        expansion = estimation.empty(place).unpacked(shards.expand(place))
-        estimation = estimation.expanded(expansion, len(estimation.kinds))
+        estimation = estimation.answered(place, shards.expand(place), len(estimation.kinds))
 
 
 def test_a_wrong_sum_of_expansions_is_refused(
-    agreement: Agreement, cohort: tb.Cohort, whole: LocalLikelihood, near: Place
+    agreement: Agreement, cohort: tb.Cohort, whole: EventLikelihood, near: Place
 ) -> None:
     """Each has draws where it puts the posterior, and at these the scores of all patients."""
     good = whole.expansion(near.point, near.spread)
-    half = LocalLikelihood(
+    half = EventLikelihood(
         SPEC, agreement.learnt, agreement.coordinates, cohort.select(list(cohort.patient_ids[::2]))
     ).expansion(near.point, near.spread)
     away = np.zeros(len(near.point))
     for own, spread in zip(agreement.coordinates.members, near.spread or (), strict=True):
         away[own] = 3.0 * np.sqrt(np.diag(spread))
     elsewhere = whole.expansion(near.point + away, near.spread)
-    empty = Estimation(agreement).empty(near)
+    empty = FromExpansions(agreement).empty(near)
     wrong = {
         "half of the patients": half,
         "half of the patients twice": empty.unpacked(good.packed() + half.packed()),
@@ -132,19 +132,19 @@ def test_a_wrong_sum_of_expansions_is_refused(
 
 def _certified(
     agreement: Agreement,
-    whole: LocalLikelihood,
+    whole: EventLikelihood,
     expansion: Expansion,
     rng: np.random.Generator,
 ) -> Certificate:
     """Judge an expansion at draws near its mode, under the rough priors of crude estimates."""
-    crude = Approximation(agreement, expansion, 0).crude
+    crude = CrudeFromSites(agreement.counts, agreement.coordinates, agreement.learnt, expansion)
     values = np.empty((1000, len(expansion.point)))
     for own, known in zip(agreement.coordinates.members, expansion.information, strict=True):
         covariance = np.linalg.inv(known + np.diag(crude.ridge[own]))
         values[:, own] = rng.multivariate_normal(crude.mode[own], covariance, 1000)
     factor = Factor(agreement.coordinates, expansion)
     blocks = Blocks.whole(None, len(agreement.coordinates.members))
-    return Certificate.of(factor, blocks, values, whole.totals(values))
+    return Certificate.of(*factor.against(values, whole.totals(values)), blocks)
 
 
 def test_who_evaluates_shards_is_told_what_is_wrong(cohort: tb.Cohort) -> None:

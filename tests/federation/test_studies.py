@@ -18,13 +18,13 @@ from twinbayes.federation import Disclosure, Message, Study, answer, load_federa
 from twinbayes.federation.agreement.facts import Facts, agreed, moments
 from twinbayes.federation.agreement.headcounts import Headcounts
 from twinbayes.federation.agreement.labels import Labels
-from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.approximation import _thinned
 from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.federation.joint.certificate import Certificate
 from twinbayes.federation.joint.compensator import Factor
-from twinbayes.federation.joint.estimation import Estimation
-from twinbayes.federation.local import LocalLikelihood
+from twinbayes.federation.joint.estimation import FromExpansions
+from twinbayes.federation.likelihood.coordinates import Coordinates
+from twinbayes.federation.likelihood.events import EventLikelihood
 from twinbayes.inference.fitting import CompiledFit
 from twinbayes.inference.samplers.protocol import compile_model
 from twinbayes.model import Encoding, Learnt
@@ -114,7 +114,7 @@ def test_no_more_draws_are_scored_than_the_study_asks_for():
 
 def test_draws_that_are_not_those_that_were_scored_are_refused():
     made, scored = (SimpleNamespace(values=np.full((3, 2), v)) for v in (1.0, 1.1))
-    found = Estimation(None, (made,), (scored,))  # type: ignore[arg-type]
+    found = FromExpansions(None, (made,), (scored,))  # type: ignore[arg-type]
     with pytest.raises(FederationError, match="not those that were scored"):
         _ = found.certificate
 
@@ -164,7 +164,7 @@ def test_models_with_effects_of_patients_are_refused():
 
 def test_independent_parts_of_a_posterior_are_found_and_tied_ones_are_not(small):
     model = assemble_population(small.spec, small.learnt, tb.load_priors("registry"), small.counts)
-    whole = LocalLikelihood(small.spec, small.learnt, small.coordinates, small.cohort)
+    whole = EventLikelihood(small.spec, small.learnt, small.coordinates, small.cohort)
     factor = Factor(small.coordinates, whole.expansion(small.somewhere(1)))
     with model:
         pm.Potential("sites", factor.tensor(small.coordinates.tensor(model)))
@@ -180,16 +180,16 @@ def test_independent_parts_of_a_posterior_are_found_and_tied_ones_are_not(small)
 
 @pytest.mark.parametrize("bend", [0.5, 2.0])
 def test_a_function_that_is_not_the_likelihood_is_not_certified(small, bend):
-    local = LocalLikelihood(small.spec, small.learnt, small.coordinates, small.cohort)
+    local = EventLikelihood(small.spec, small.learnt, small.coordinates, small.cohort)
     good = local.expansion(small.somewhere(2))
     rng = np.random.default_rng(2)
     values = small.somewhere(2) + rng.normal(0.0, 0.06, (1000, small.coordinates.size))
     totals = local.totals(values)
     blocks = Blocks.whole(None, len(small.spec.graph.labels))
     bad = replace(good, information=tuple(bend * m for m in good.information))
-    found = Certificate.of(Factor(small.coordinates, bad), blocks, values, totals)
+    found = Certificate.of(*Factor(small.coordinates, bad).against(values, totals), blocks)
     assert found.reasons
-    right = Certificate.of(Factor(small.coordinates, good), blocks, values, totals)
+    right = Certificate.of(*Factor(small.coordinates, good).against(values, totals), blocks)
     assert right.ess > 3 * found.ess
 
 

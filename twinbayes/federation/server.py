@@ -20,7 +20,9 @@ from twinbayes.errors import FederationError, TwinbayesError
 from twinbayes.federation.agreement.facts import Facts, agreed
 from twinbayes.federation.agreement.headcounts import Counted, Headcounts
 from twinbayes.federation.agreement.labels import Labels
+from twinbayes.federation.agreement.markers import with_curves
 from twinbayes.federation.joint.approximation import Agreement
+from twinbayes.federation.joint.begin import begun
 from twinbayes.federation.joint.estimation import Draws, Estimation, Place
 from twinbayes.federation.masks import summed
 from twinbayes.federation.message import SERVER, Message, packed, unpacked, unpacked_integers
@@ -283,40 +285,51 @@ class _Server:
     def _columns(self) -> Learnt:
         """Columns and windows, without a model of what is missing."""
         facts = Facts(self.study.spec, self._labels, self._counted, self.study.minimum)
-        columns, left_out, edges = facts.columns_and_edges(self._sum(self._all("facts")[0]))
+        told = self._sum(self._all("facts")[0])
+        columns, left_out, edges = facts.columns_and_edges(told)
+        scales = facts.scales(told)
         p = len(columns)
         nothing = NormalModel(np.zeros(p), np.eye(p))
         encoding = Encoding(
             columns, self._labels.subgroups, self._labels.centres, nothing, left_out
         )
-        return Learnt(encoding, edges)
+        curves = with_curves(self.study.spec, encoding, scales) if scales else None
+        return Learnt(encoding, edges, curves)
 
     @cached_property
     def _agreement(self) -> Agreement:
         before = self._columns
         encoding = before.encoding
         total = self._sum(self._all("moments")[0])
+        scales = () if before.curves is None else before.curves.markers
         learnt, counts = agreed(
-            encoding.columns, encoding.left_out, before.edges, self._labels, total
+            self.study.spec,
+            encoding.columns,
+            encoding.left_out,
+            before.edges,
+            self._labels,
+            scales,
+            total,
         )
         return Agreement(self.study, learnt, counts)
 
     @cached_property
     def _estimation(self) -> Estimation:
         """All that was asked of likelihoods so far, and the sums of what was answered."""
-        found = Estimation(self._agreement)
+        found = begun(self._agreement)
         n = found.agreement.coordinates.size
         for number, asked in enumerate(self.rounds.asked):
             question = next(iter(asked.values()))
+            step: Place | Draws | None = None
             if question.kind == "expansion":
                 given = question.body["spread"]
                 spread = None if given is None else tuple(unpacked(s, None, None) for s in given)
-                place = Place(unpacked(question.body["point"], n), spread)
-                expansion = found.empty(place).unpacked(self._sum(number))
-                found = found.expanded(expansion, number, (self.store, self._digest(number)))
+                step = Place(unpacked(question.body["point"], n), spread)
             elif question.kind == "score":
-                values = unpacked(question.body["draws"], None, n)
-                found = found.scored(values, self._sum(number).reshape(len(values), -1))
+                step = Draws(unpacked(question.body["draws"], None, n))
+            if step is not None:
+                kept = self.store, self._digest(number)
+                found = found.answered(step, self._sum(number), number, kept)
         return found
 
     def _digest(self, number: int) -> str:

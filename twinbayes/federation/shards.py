@@ -17,9 +17,12 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError
 from twinbayes.federation.joint.approximation import Agreement
+from twinbayes.federation.joint.begin import begun
 from twinbayes.federation.joint.crude import Counts
-from twinbayes.federation.joint.estimation import Estimation, Place, completed
-from twinbayes.federation.local import LocalLikelihood
+from twinbayes.federation.joint.estimation import Place, completed
+from twinbayes.federation.likelihood.events import EventLikelihood
+from twinbayes.federation.likelihood.integrated import IntegratedLikelihood
+from twinbayes.federation.likelihood.kinds import likelihood_of
 from twinbayes.federation.posterior import FederatedPosterior
 from twinbayes.federation.study import Study
 from twinbayes.model import ModelSpec
@@ -42,16 +45,17 @@ def fit_in_shards(
     draws: int = 4000,
     seed: int = 0,
 ) -> FederatedPosterior:
-    """Fit a model of events to a cohort whose likelihood is evaluated shard by shard.
+    """Fit a model to a cohort whose likelihood is evaluated shard by shard.
 
     Samplers evaluate a likelihood tens of thousands of times, one evaluation after the other. Here
     it is expanded some five times and scored once at each draw, all of them together, and shards
-    do so side by side. The certificate says whether weighted draws are those of the posterior.
+    do so side by side. Curves of patients and frailties are integrated out. The certificate says
+    whether weighted draws are those of the posterior.
 
     Parameters
     ----------
     spec
-        The model, of events alone.
+        The model.
     cohort
         All patients.
     shards
@@ -75,8 +79,8 @@ def fit_in_shards(
     Raises
     ------
     FederationError
-        The model has curves or a frailty, there are too few patients for as many shards, or
-        workers died again and again.
+        The likelihood of the model has another form, there are too few patients for as many
+        shards, or workers died again and again.
     ModelError
         The cohort does not fit the model.
 
@@ -106,7 +110,7 @@ def fit_in_shards(
     counts = Counts(crude.events, crude.days, len(plan.learnt.encoding.subgroups))
     agreement = Agreement(study, plan.learnt, counts)
     divided = Shards.of(agreement, cohort, client)
-    found = completed(Estimation(agreement), divided.expand, divided.score)
+    found = completed(begun(agreement), divided.expand, divided.score)
     rounds = zip(found.kinds, divided.seconds, strict=True)
     posterior = found.posterior([{"kind": kind, "seconds": round(s, 3)} for kind, s in rounds])
     told = {**posterior.manifest[FEDERATION], "sites": [], "shards": shards}
@@ -138,11 +142,12 @@ class Shards:
         ids = cohort.patient_ids
         parts = [cohort.select(list(ids[k::n])) for k in range(n)]
         of = agreement.study.spec, agreement.learnt, agreement.coordinates
+        kind = likelihood_of(agreement.study.spec)
         if client is None:
-            return cls(tuple(LocalLikelihood(*of, part) for part in parts))
+            return cls(tuple(kind(*of, part) for part in parts))
         # Tasks, not scattered data: whoever takes over from a dead worker makes them again.
         cluster = cls((), client)
-        held = [cluster._task(LocalLikelihood, *of, part) for part in parts]
+        held = [cluster._task(kind, *of, part) for part in parts]
         return replace(cluster, held=tuple(held))
 
     def expand(self, place: Place) -> Floats:
@@ -150,13 +155,11 @@ class Shards:
         return self._sum(_expanded, [place])
 
     def score(self, values: Floats) -> Floats:
-        """(draw, 1 + intensity) sums of scores."""
+        """(draw, ...) sums of scores."""
         n_parts = -(-values.nbytes // _SENT)
         return self._sum(_scored, np.array_split(values, n_parts))
 
-    def _sum(
-        self, work: Callable[[LocalLikelihood, Any], Floats], questions: Sequence[Any]
-    ) -> Floats:
+    def _sum(self, work: Callable[[Any, Any], Floats], questions: Sequence[Any]) -> Floats:
         """Answers to questions, one after the other: what shards say to each, added up.
 
         Shards are added in their order, whoever was first.
@@ -171,7 +174,7 @@ class Shards:
         return total
 
     def _gathered(
-        self, work: Callable[[LocalLikelihood, Any], Floats], questions: Sequence[Any]
+        self, work: Callable[[Any, Any], Floats], questions: Sequence[Any]
     ) -> list[list[Floats]]:
         import distributed
 
@@ -200,9 +203,9 @@ def _itself(question: Any) -> Any:
     return question
 
 
-def _expanded(shard: LocalLikelihood, place: Place) -> Floats:
+def _expanded(shard: EventLikelihood, place: Place) -> Floats:
     return shard.expansion(place.point, place.spread).packed()
 
 
-def _scored(shard: LocalLikelihood, values: Floats) -> Floats:
+def _scored(shard: EventLikelihood | IntegratedLikelihood, values: Floats) -> Floats:
     return shard.totals(values)

@@ -6,37 +6,40 @@ An answer is a function of the question, the site's cohort and its secret; nothi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError, TwinbayesError
+from twinbayes.federation.agreement.conformity import (
+    require_known,
+    require_learnt,
+    require_told,
+)
 from twinbayes.federation.agreement.facts import Facts, moments
 from twinbayes.federation.agreement.headcounts import (
     Headcounts,
+    held_back,
     joined_cells,
     too_few,
-    with_company,
 )
 from twinbayes.federation.agreement.labels import Labels
-from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.crude import Counts
-from twinbayes.federation.local import LocalLikelihood
+from twinbayes.federation.likelihood.coordinates import Coordinates
+from twinbayes.federation.likelihood.events import EventLikelihood
+from twinbayes.federation.likelihood.integrated import IntegratedLikelihood, has_own_effects
 from twinbayes.federation.masks import FEWEST, SECRET_BYTES, fingerprint, masked, public_key
 from twinbayes.federation.message import Message, packed_integers, unpacked
 from twinbayes.federation.study import MINIMUM, Study, learnt_from_dict
-from twinbayes.model import Learnt
 from twinbayes.model.assemble import assemble_population
-from twinbayes.model.covariates.columns import Column
-from twinbayes.names import CENTRE, CENTRE_EFFECT
 
 KINDS: Final = ("labels", "counts", "facts", "moments", "expansion", "score")
 """What a site is asked, in the order of a study."""
 
-MOST_ROUNDS: Final = 14
+MOST_ROUNDS: Final = 16
 """Questions of one study, at most."""
 
 MALFORMED: Final = (
@@ -177,8 +180,8 @@ def _numbers(question: Message, study: Study, cohort: Cohort) -> Floats:
     if question.kind == "facts":
         return facts.of_site(cohort)
     learnt = learnt_from_dict(_part(question.body, "learnt"))
-    _require_learnt(learnt, facts, unpacked(_part(question.body, "facts"), None))
-    _require_known(learnt, cohort)
+    require_learnt(study.spec, learnt, facts, unpacked(_part(question.body, "facts"), None))
+    require_known(learnt, cohort)
     none = Counts(
         tuple(np.zeros(len(e) - 1) for e in learnt.edges),
         tuple(np.ones(len(e) - 1) for e in learnt.edges),
@@ -196,15 +199,26 @@ def _numbers(question: Message, study: Study, cohort: Cohort) -> Floats:
         held_back(coordinates, learnt, cohort, events, study.minimum),
         too_few(coordinates, counted, found[n_cells:], study.minimum),
     )
-    local = LocalLikelihood(study.spec, learnt, coordinates, cohort, held)
+    if has_own_effects(study.spec):
+        if question.kind != "score":
+            raise FederationError("Sites tell values of this model's likelihood, and no expansion.")
+        require_told(coordinates, held)
+        integrated = IntegratedLikelihood(study.spec, learnt, coordinates, cohort, held)
+        return integrated.totals(_draws(question.body, coordinates)).ravel()
+    local = EventLikelihood(study.spec, learnt, coordinates, cohort, held)
     if question.kind == "expansion":
         point = unpacked(_part(question.body, "point"), coordinates.size)
         expansion = local.expansion(point, _spread(question.body, coordinates))
         return joined_cells(expansion, found[:n_cells].reshape(shape), study.minimum).packed()
-    values = unpacked(_part(question.body, "draws"), None, coordinates.size)
+    return local.totals(_draws(question.body, coordinates)).ravel()
+
+
+def _draws(body: Mapping[str, Any], coordinates: Coordinates) -> Floats:
+    """(draw, coordinate) of a question."""
+    values = unpacked(_part(body, "draws"), None, coordinates.size)
     if len(values) > _MOST_DRAWS:
         raise FederationError(f"A site scores at most {_MOST_DRAWS} draws, not {len(values)}.")
-    return local.totals(values).ravel()
+    return values
 
 
 def _spread(body: Mapping[str, Any], coordinates: Coordinates) -> tuple[Floats, ...] | None:
@@ -216,34 +230,6 @@ def _spread(body: Mapping[str, Any], coordinates: Coordinates) -> tuple[Floats, 
         raise FederationError("The question has not one spread an intensity.")
     sizes = [len(own) for own in coordinates.members]
     return tuple(unpacked(one, n, n) for one, n in zip(given, sizes, strict=True))
-
-
-def held_back(
-    coordinates: Coordinates, learnt: Learnt, cohort: Cohort, plan: Any, minimum: int
-) -> Ints:
-    """Coordinates that tell of this site alone and have too few patients or events behind them.
-
-    A centre's own deviation in one intensity. The site's patients are taken not to have it. Where
-    those of too small centres are too few together, the next centre is held back `with_company`.
-    """
-    if CENTRE_EFFECT not in coordinates.places or minimum < 1:
-        return np.zeros(0, dtype=np.int64)
-    centres = list(learnt.encoding.centres)
-    of_patient = cohort.patients[CENTRE].astype(str).to_numpy()
-    place = coordinates.by_column(CENTRE_EFFECT)
-    of_event = of_patient[plan.rows.patient[plan.rows.is_event]]
-    of_kind = plan.rows.intensity[plan.rows.is_event]
-    patients = np.array([np.sum(of_patient == label) for label in centres], dtype=float)
-    small = with_company(patients, (patients > 0) & (patients < minimum), minimum)
-    thin = [
-        int(place[e, k])
-        for k, label in enumerate(centres)
-        for e in range(len(place))
-        if small[k]
-        or patients[k] < minimum
-        or np.sum((of_event == label) & (of_kind == e)) < minimum
-    ]
-    return np.array(sorted(thin), dtype=np.int64)
 
 
 def _require_in_order(question: Message, study: Study, disclosure: Disclosure) -> None:
@@ -261,48 +247,6 @@ def _require_in_order(question: Message, study: Study, disclosure: Disclosure) -
             f"The study lets {study.minimum} patients stand behind a number; this site asks for at "
             f"least {disclosure.minimum}. Begin a study with minimum={disclosure.minimum}."
         )
-
-
-def _require_learnt(learnt: Learnt, facts: Facts, total: Floats) -> None:
-    """Refuse columns and windows that do not follow from the sums: they could single out a patient.
-
-    Another machine may round differently.
-    """
-    columns, left_out, edges = facts.columns_and_edges(total)
-    found = learnt.encoding
-    same = (
-        (found.left_out, found.subgroups, found.centres)
-        == (left_out, facts.labels.subgroups, facts.labels.centres)
-        and len(found.columns) == len(columns)
-        and all(_is_same(a, b) for a, b in zip(found.columns, columns, strict=True))
-        and [len(e) for e in learnt.edges] == [len(e) for e in edges]
-        and all(np.allclose(a, b) for a, b in zip(learnt.edges, edges, strict=True))
-    )
-    if not same:
-        raise FederationError(
-            "Columns or windows of the question are not those that follow from the sums it "
-            "carries: the server has another version of twinbayes, or asks for what was not "
-            "agreed on. Nothing was answered."
-        )
-
-
-def _is_same(a: Column, b: Column) -> bool:
-    mine, theirs = ((c.centre, c.scale, *c.knots) for c in (a, b))
-    rest, others = (replace(c, centre=0.0, scale=0.0, knots=()) for c in (a, b))
-    return rest == others and len(mine) == len(theirs) and np.allclose(mine, theirs)
-
-
-def _require_known(learnt: Learnt, cohort: Cohort) -> None:
-    """Refuse a cohort with subgroups or centres that were not there when all agreed."""
-    for what, mine, known in (
-        ("subgroups", cohort.subgroups, learnt.encoding.subgroups),
-        ("centres", cohort.centres, learnt.encoding.centres),
-    ):
-        if set(mine) - set(known):
-            raise FederationError(
-                f"The site's cohort has {what} that it had not when the study began. Give the "
-                "cohort that the study began with, or begin another study."
-            )
 
 
 def _keys(body: Mapping[str, Any], study: Study, disclosure: Disclosure) -> dict[str, str]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from twinbayes.errors import FederationError, TwinbayesError, require_seed
-from twinbayes.federation.coordinates import require_federable
+from twinbayes.federation.likelihood.integrated import require_federable
 from twinbayes.federation.message import SERVER, canonical
 from twinbayes.inference.files.archive import described_priors, stored_learnt, stored_priors
 from twinbayes.model import Learnt, ModelSpec
@@ -29,7 +29,8 @@ class Study:
     Parameters
     ----------
     spec
-        The model, of events alone.
+        The model. What patients have of their own, curves of markers or a frailty, sites
+        integrate out.
     sites
         Names of the sites: who holds patients.
     priors

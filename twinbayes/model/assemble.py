@@ -12,7 +12,7 @@ from twinbayes.cohort.aggregate import Aggregate
 from twinbayes.errors import ModelError
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.catalogue import require_storable
-from twinbayes.model.curves.association import build_trail
+from twinbayes.model.curves.association import build_effects, build_trail, unit_of
 from twinbayes.model.curves.beside_baselines import beside_baselines
 from twinbayes.model.events.crude import CrudeEstimates
 from twinbayes.model.spec import Learnt, ModelPlan, ModelSpec
@@ -149,7 +149,7 @@ def reassemble(spec: ModelSpec, plan: ModelPlan, priors: PriorSet) -> pm.Model:
 def assemble_population(
     spec: ModelSpec, learnt: Learnt, priors: PriorSet, crude: CrudeEstimates
 ) -> pm.Model:
-    """Build all of a model of events but its patients: what their likelihood depends on.
+    """Build all of a model but its patients: what their likelihood depends on.
 
     `crude` decides how it is sampled, and nothing else.
 
@@ -161,7 +161,15 @@ def assemble_population(
     >>> model.potentials
     []
     """
-    with pm.Model(coords=spec.events.coords(learnt.encoding, learnt.edges)) as model:
+    coords = spec.events.coords(learnt.encoding, learnt.edges)
+    if spec.trajectories is not None and learnt.curves is not None:
+        coords |= spec.trajectories.coords(learnt.curves)
+    with pm.Model(coords=coords) as model:
+        if spec.trajectories is not None and learnt.curves is not None:
+            spec.trajectories.build_population(learnt.curves, priors)
+            if spec.associations:
+                units = [unit_of(a, learnt.encoding) for a in spec.associations]
+                build_effects(spec.features, learnt.curves, units, priors)
         spec.events.hazards(learnt.encoding, learnt.edges, crude, priors)
     return model
 

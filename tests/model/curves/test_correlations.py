@@ -17,7 +17,7 @@ def test_partial_correlations_make_an_lkj_matrix(eta: float) -> None:
     priors = tb.load_priors("cml").override({"patient_correlation": {"arguments": {"eta": eta}}})
     labels = tuple("abcd")
     index = np.arange(4)
-    own = OwnCoefficients(labels, index, (), np.ones(4), np.zeros(4))
+    own = OwnCoefficients(labels, index, (), np.ones(4), np.zeros(4), ())
     with pm.Model(coords={"patient_term": labels}):
         spreads = own.spreads(priors)
         root, drawn, sd = pm.draw(

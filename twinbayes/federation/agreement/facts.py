@@ -20,13 +20,15 @@ from twinbayes.errors import FederationError, ModelError
 from twinbayes.estimators.splines import FOUR_KNOTS, natural_spline_term
 from twinbayes.federation.agreement.headcounts import Counted, behind, raw_of
 from twinbayes.federation.agreement.labels import Labels
-from twinbayes.federation.coordinates import Coordinates
+from twinbayes.federation.agreement.markers import MarkerFacts, with_curves
 from twinbayes.federation.joint.crude import Counts
+from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.model import Encoding, EventPlan, Learnt, ModelSpec
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.covariates.columns import ROUNDING, Column
 from twinbayes.model.covariates.missing import NormalModel
 from twinbayes.model.covariates.terms import CovariateTerm, Group, Interaction, Term
+from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.events.crude import Crude
 from twinbayes.model.events.rows import rows_at_risk
 
@@ -91,7 +93,21 @@ class Facts:
                 ends,
                 np.array(throughout, dtype=float),
             ]
-        return np.concatenate(parts)
+        return np.concatenate([*parts, self._markers.of_site(cohort)])
+
+    @property
+    def _markers(self) -> MarkerFacts:
+        return MarkerFacts(self.spec)
+
+    def scales(self, total: Floats) -> tuple[MarkerScale, ...]:
+        """Knots and scales of curves, from the sums over all sites.
+
+        Raises
+        ------
+        FederationError
+            A marker does not vary.
+        """
+        return self._markers.scales(total[len(total) - self._markers.size :])
 
     def columns_and_edges(
         self, total: Floats
@@ -115,7 +131,8 @@ class Facts:
                 left_out += rare
         except ModelError as error:
             raise FederationError(str(error)) from error
-        histograms = total[at:].reshape(len(self.spec.graph.labels), 3, len(GRID) - 1)
+        end = len(total) - self._markers.size
+        histograms = total[at:end].reshape(len(self.spec.graph.labels), 3, len(GRID) - 1)
         edges = tuple(
             _where_enough(
                 i.baseline.edges(_spread(events), _spread(ends)), at_risk, self.minimum, i.label
@@ -164,10 +181,12 @@ def moments(plan: EventPlan, coordinates: Coordinates, cohort: Cohort) -> Floats
 
 
 def agreed(
+    spec: ModelSpec,
     columns: Sequence[Column],
     left_out: Sequence[str],
     edges: tuple[Floats, ...],
     labels: Labels,
+    scales: Sequence[MarkerScale],
     total: Floats,
 ) -> tuple[Learnt, Counts]:
     """What all parties apply from here on, from the sums of `moments` over all sites."""
@@ -189,7 +208,8 @@ def agreed(
     counts = Counts(
         tuple(np.split(events, cuts)), tuple(np.split(days, cuts)), len(labels.subgroups)
     )
-    return Learnt(encoding, edges), counts
+    curves = with_curves(spec, encoding, scales) if scales else None
+    return Learnt(encoding, edges, curves), counts
 
 
 def _summary(known: Floats) -> Floats:

@@ -18,14 +18,19 @@ from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError
 from twinbayes.federation.agreement.labels import Labels, names_of
-from twinbayes.federation.coordinates import Coordinates, places_of_effects
+from twinbayes.federation.agreement.markers import MarkerFacts
 from twinbayes.federation.joint.compensator import Expansion
-from twinbayes.model import EventPlan, ModelSpec
+from twinbayes.federation.likelihood.coordinates import Coordinates, places_of_effects
+from twinbayes.model import EventPlan, Learnt, ModelSpec
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.covariates.columns import Column
 from twinbayes.model.covariates.terms import Group, Interaction
 from twinbayes.model.events.rows import rows_at_risk
 from twinbayes.names import (
+    CENTRE,
+    CENTRE_EFFECT,
+    CURVE_CENTRE_EFFECT,
+    CURVE_SUBGROUP_EFFECT,
     ENTRY_ERA_EFFECT,
     SUBGROUP,
     SUBGROUP_EFFECT,
@@ -54,6 +59,8 @@ class Counted:
         Of each two covariates, of whom both are known.
     events
         (intensity,) who had one.
+    markers
+        With values of each marker, and on each turn of its curve; see `MarkerFacts.patients`.
     """
 
     patients: float
@@ -62,6 +69,7 @@ class Counted:
     levels: Mapping[str, Floats]
     pairs: Mapping[tuple[str, str], float]
     events: Floats
+    markers: Floats
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,10 @@ class Headcounts:
                 found[(term.name,)] = None
         return tuple(found)
 
+    @property
+    def _markers(self) -> MarkerFacts:
+        return MarkerFacts(self.spec)
+
     @cached_property
     def _names(self) -> list[str]:
         groups = [n for names in self.labels.carriers.values() for n in names]
@@ -116,6 +128,7 @@ class Headcounts:
         n = len(self.spec.graph.labels)
         had = [np.unique(rows.patient[rows.is_event & (rows.intensity == e)]) for e in range(n)]
         parts.append([float(len(who)) for who in had])
+        parts.append(self._markers.patients(cohort))
         return np.concatenate([np.array(p, dtype=float) for p in parts])
 
     def counted(self, total: Floats) -> Counted:
@@ -129,7 +142,7 @@ class Headcounts:
         sizes = [1, len(self.labels.subgroups), _PER_SOURCE * len(self.sources)]
         sizes += [len(levels) for levels in self.labels.levels.values()]
         pairs = list(combinations(self._names, 2))
-        sizes += [len(pairs), len(self.spec.graph.labels)]
+        sizes += [len(pairs), len(self.spec.graph.labels), len(self._markers.names)]
         if len(total) != sum(sizes):
             raise FederationError(
                 f"There are {len(total)} numbers of patients where {sum(sizes)} are due. Begin the "
@@ -141,8 +154,9 @@ class Headcounts:
             float(patients[0]),
             subgroups,
             dict(zip(self.sources, each, strict=True)),
-            dict(zip(self.labels.levels, rest[:-2], strict=True)),
-            dict(zip(pairs, map(float, rest[-2]), strict=True)),
+            dict(zip(self.labels.levels, rest[:-3], strict=True)),
+            dict(zip(pairs, map(float, rest[-3]), strict=True)),
+            rest[-2],
             rest[-1],
         )
 
@@ -179,6 +193,9 @@ class Headcounts:
         for label, n in zip(self.spec.graph.labels, counted.events, strict=True):
             if 0 < n < minimum:
                 faults.append(f"the event {label} (spec.ignoring its event, or a simpler course)")
+        for name, n in zip(self._markers.names, counted.markers, strict=True):
+            if n < max(minimum, 1):
+                faults.append(f"{name} (leave it out of the disease file)")
         if faults:
             raise FederationError(
                 f"Fewer than {minimum} patients of all sites together stand behind: "
@@ -235,14 +252,50 @@ def too_few(coordinates: Coordinates, counted: Counted, acting: Floats, minimum:
     Effects of rare subgroups, and of what acts on few.
     """
     thin = [np.zeros(0, dtype=np.int64)]
+    rare = with_company(counted.subgroups, counted.subgroups < minimum, minimum)
     if SUBGROUP_EFFECT in coordinates.places:
-        rare = with_company(counted.subgroups, counted.subgroups < minimum, minimum)
         thin.append(coordinates.by_column(SUBGROUP_EFFECT)[:, rare].ravel())
+    if CURVE_SUBGROUP_EFFECT in coordinates.places:
+        thin.append(coordinates.table(CURVE_SUBGROUP_EFFECT)[:, rare].ravel())
     for name in (TREATMENT_SUBGROUP_EFFECT, ENTRY_ERA_EFFECT, TIME_VARYING_EFFECT):
         if name in coordinates.places:
             place = coordinates.places[name]
             thin.append(np.arange(place.start, place.stop)[acting[place] < minimum])
     return np.unique(np.concatenate(thin))
+
+
+def held_back(
+    coordinates: Coordinates, learnt: Learnt, cohort: Cohort, plan: EventPlan, minimum: int
+) -> Ints:
+    """Coordinates that tell of this site alone and have too few patients or events behind them.
+
+    A centre's own deviation in one intensity, or in a coefficient of curves. The site's patients
+    are taken not to have it. Where those of too small centres are too few together, the next centre
+    is held back `with_company`.
+    """
+    here = {CENTRE_EFFECT, CURVE_CENTRE_EFFECT} & set(coordinates.places)
+    if not here or minimum < 1:
+        return np.zeros(0, dtype=np.int64)
+    centres = list(learnt.encoding.centres)
+    of_patient = cohort.patients[CENTRE].astype(str).to_numpy()
+    of_event = of_patient[plan.rows.patient[plan.rows.is_event]]
+    of_kind = plan.rows.intensity[plan.rows.is_event]
+    patients = np.array([np.sum(of_patient == label) for label in centres], dtype=float)
+    small = with_company(patients, (patients > 0) & (patients < minimum), minimum)
+    few = small | (patients < minimum)
+    thin: list[int] = []
+    if CURVE_CENTRE_EFFECT in here:
+        thin += list(coordinates.table(CURVE_CENTRE_EFFECT)[:, few].ravel())
+    if CENTRE_EFFECT not in here:
+        return np.array(sorted(thin), dtype=np.int64)
+    place = coordinates.by_column(CENTRE_EFFECT)
+    thin += [
+        int(place[e, k])
+        for k, label in enumerate(centres)
+        for e in range(len(place))
+        if few[k] or np.sum((of_event == label) & (of_kind == e)) < minimum
+    ]
+    return np.array(sorted(thin), dtype=np.int64)
 
 
 def with_company(patients: Floats, thin: Bools, minimum: int) -> Bools:

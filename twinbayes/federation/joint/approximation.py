@@ -13,11 +13,13 @@ import xarray as xr
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import StorageError
-from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.blocks import Blocks
-from twinbayes.federation.joint.compensator import Expansion, Factor
-from twinbayes.federation.joint.crude import Counts, CrudeFromSites
+from twinbayes.federation.joint.compensator import Factor
+from twinbayes.federation.joint.crude import Counts
+from twinbayes.federation.joint.quadratic import Quadratic
+from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.study import Study
+from twinbayes.inference.densities.prior_draws import draw_priors
 from twinbayes.inference.files.sealed import read_tree, write_tree
 from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.inference.samplers.protocol import compile_model
@@ -25,11 +27,14 @@ from twinbayes.inference.thinning import evenly_spaced
 from twinbayes.inference.until import Effort, sample_until
 from twinbayes.model import Learnt
 from twinbayes.model.assemble import assemble_population
+from twinbayes.model.events.crude import CrudeEstimates
 from twinbayes.names import DRAW, POSTERIOR
 
 _CHAINS: Final = 4
 _PILOT: Final = {"draws": 500, "tune": 500, "chains": 2, "until": None}
 _RUN: Final = "run"
+
+type Stand = Factor | Quadratic
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,18 @@ class Agreement:
     counts: Counts
 
     @cached_property
+    def _model(self) -> pm.Model:
+        return assemble_population(self.study.spec, self.learnt, self.study.prior_set, self.counts)
+
+    @cached_property
     def coordinates(self) -> Coordinates:
         """Of the likelihood."""
-        model = assemble_population(self.study.spec, self.learnt, self.study.prior_set, self.counts)
-        return Coordinates.of(self.study.spec, self.learnt, model)
+        return Coordinates.of(self.study.spec, self.learnt, self._model)
+
+    def prior(self, draws: int) -> Floats:
+        """(draw, coordinate) draws from the priors alone."""
+        drawn = draw_priors(self._model, draws, self.study.seed)
+        return self.coordinates.values(drawn)
 
     def judge(self, tree: xr.DataTree, **bars: float) -> Verdict:
         """Judge draws of the posterior; `bars` as of `judge`."""
@@ -61,14 +74,16 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Approximation:
-    """The posterior under one expansion.
+    """The posterior under a function that stands for the likelihood.
 
     Attributes
     ----------
     agreement
         What was known before.
-    expansion
-        Of the likelihood of all patients.
+    stand
+        The function.
+    crude
+        Crude estimates of what acts on hazards, by which the model is sampled.
     number
         Added to the seed of the study.
     kept
@@ -78,33 +93,25 @@ class Approximation:
     """
 
     agreement: Agreement
-    expansion: Expansion = field(repr=False)
+    stand: Stand = field(repr=False)
+    crude: CrudeEstimates = field(repr=False)
     number: int
     kept: tuple[Path, str] | None = None
     until: str | None = "usable"
-
-    @cached_property
-    def crude(self) -> CrudeFromSites:
-        """Crude estimates of what acts on hazards."""
-        of = self.agreement
-        return CrudeFromSites(of.counts, of.coordinates, of.learnt, self.expansion)
-
-    @cached_property
-    def factor(self) -> Factor:
-        """What stands for the likelihood."""
-        return Factor(self.agreement.coordinates, self.expansion)
 
     @cached_property
     def _compiled(self) -> Any:
         of = self.agreement
         model = assemble_population(of.study.spec, of.learnt, of.study.prior_set, self.crude)
         with model:
-            pm.Potential("sites", self.factor.tensor(of.coordinates.tensor(model)))
+            pm.Potential("sites", self.stand.tensor(of.coordinates.tensor(model)))
         return compile_model(model)
 
     @cached_property
     def blocks(self) -> Blocks:
-        """Its independent parts."""
+        """Its independent parts; one, where nothing is known of the likelihood of parts."""
+        if not isinstance(self.stand, Factor):
+            return Blocks.whole(None, len(self.agreement.coordinates.intensities))
         return Blocks.of(getattr(self._compiled, "tapes", None), self.agreement.coordinates)
 
     @cached_property

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from twinbayes.arrays import Bools, Ints
-from twinbayes.federation.coordinates import Coordinates
+from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.machine.tape.model import ModelTapes
 
 _STEP: Final = 1e-3

@@ -14,7 +14,6 @@ import numpy as np
 
 from twinbayes.arrays import Floats, Ints
 from twinbayes.federation.joint.blocks import Blocks
-from twinbayes.federation.joint.compensator import Factor
 from twinbayes.inference.gate.verdict import ESS_MIN
 from twinbayes.twin.weighting.importance import Weights, importance_weights, largest_shape
 
@@ -46,27 +45,32 @@ class Certificate:
     n_draws: int
 
     @classmethod
-    def of(cls, factor: Factor, blocks: Blocks, values: Floats, totals: Floats) -> Certificate:
-        """Compare scores (draw, 1 + intensity) of all sites with the factor at (draw, coordinate).
+    def of(cls, whole: Floats, each: Floats | None, blocks: Blocks) -> Certificate:
+        """Weigh draws by how much higher all sites' likelihood is than what stood for it.
 
-        `totals` are as of `LocalLikelihood.totals`, summed over sites.
+        Parameters
+        ----------
+        whole
+            (draw,) on the log scale.
+        each
+            (draw, intensity) the same of each intensity; None where that is not known.
+        blocks
+            Parts of the posterior.
 
         Raises
         ------
         TwinError
             No draw has a finite likelihood.
         """
-        each = factor.expected(values) - totals[:, 1:]
-        whole = totals[:, 0] + totals[:, 1:].sum(axis=1)
-        whole = whole - factor.said_by_events(values).sum(axis=1) + each.sum(axis=1)
-        if np.std(whole - each.sum(axis=1)) > _ADDS_UP:
+        n_intensities = len(blocks.of_intensity)
+        if each is None or np.std(whole - each.sum(axis=1)) > _ADDS_UP:
             # Courses left open by the records tie intensities to each other.
-            blocks = Blocks.whole(None, each.shape[1])
+            blocks = Blocks.whole(None, n_intensities)
             ratios = [whole]
         else:
             of = blocks.of_intensity
             ratios = [each[:, of == k].sum(axis=1) for k in range(blocks.n_parts)]
-        slots = np.arange(len(values))
+        slots = np.arange(len(whole))
         index = np.tile(slots, (blocks.n_parts, 1))
         weights: list[Weights | None] = []
         for k, log_ratio in enumerate(ratios):
@@ -76,7 +80,7 @@ class Certificate:
             weights.append(found)
             if found is not None:
                 index[k] = found.index
-        return cls(tuple(weights), importance_weights(whole), index, len(values))
+        return cls(tuple(weights), importance_weights(whole), index, len(whole))
 
     @property
     def pareto_k(self) -> float:

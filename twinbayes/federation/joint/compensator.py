@@ -33,7 +33,7 @@ import pytensor.tensor as pt
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import FederationError
-from twinbayes.federation.coordinates import Coordinates
+from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.tensors import Tensor
 
 _NOBODY: Final = 1e-9  # expected events, below which nobody is at risk
@@ -205,6 +205,18 @@ class Factor:
             square = 0.5 * np.einsum("sd,sd->s", x @ shape.curvature, x)
             out[:, e] = np.exp(x @ shape.slope.T + square[:, None]) @ shape.level
         return out
+
+    def against(self, values: Floats, totals: Floats) -> tuple[Floats, Floats]:
+        """By how much scores (draw, 1 + intensity) are higher, at (draw, coordinate).
+
+        Returns
+        -------
+        tuple
+            (draw,) in all, and (draw, intensity) of the expected events of each intensity.
+        """
+        each = self.expected(values) - totals[:, 1:]
+        whole = totals[:, 0] + totals[:, 1:].sum(axis=1)
+        return whole - self.said_by_events(values).sum(axis=1) + each.sum(axis=1), each
 
     def tensor(self, coordinates: Tensor) -> Tensor:
         """Log-likelihood at (coordinate,), up to a constant."""

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.federation.coordinates import Coordinates
 from twinbayes.federation.joint.compensator import Expansion
+from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.model import Learnt
 from twinbayes.model.pooling.centring import Told, ToldTogether
 from twinbayes.names import (

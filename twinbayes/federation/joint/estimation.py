@@ -5,6 +5,7 @@ It does not matter who holds the patients: sites that answer a server, or shards
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,8 @@ from twinbayes.errors import FederationError
 from twinbayes.federation.joint.approximation import Agreement, Approximation
 from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.federation.joint.certificate import Certificate
-from twinbayes.federation.joint.compensator import Expansion
+from twinbayes.federation.joint.compensator import Expansion, Factor
+from twinbayes.federation.joint.crude import CrudeFromSites
 from twinbayes.federation.posterior import FederatedPosterior, federated
 from twinbayes.inference.files.provenance import OF_WEIGHTED
 from twinbayes.names import POSTERIOR
@@ -33,6 +35,8 @@ SCORINGS: Final = 3
 EXPANSION: Final = "expansion"
 SCORE: Final = "score"
 
+type Kept = tuple[Path, str] | None
+
 
 @dataclass(frozen=True)
 class Place:
@@ -41,7 +45,7 @@ class Place:
     Attributes
     ----------
     point, spread
-        As of `LocalLikelihood.expansion`.
+        As of `EventLikelihood.expansion`.
     """
 
     point: Floats = field(repr=False)
@@ -50,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws (draw, coordinate) that are to be scored; as of `LocalLikelihood.totals`."""
+    """Draws (draw, coordinate) that are to be scored; as of `EventLikelihood.totals`."""
 
     values: Floats = field(repr=False)
 
@@ -64,7 +68,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Estimation:
+class Estimation(ABC):
     """What has been computed of all patients so far.
 
     Attributes
@@ -72,7 +76,7 @@ class Estimation:
     agreement
         What was known before.
     approximations
-        Posteriors under the expansions so far.
+        Posteriors under what stood for the likelihood so far.
     scores
         Of draws so far.
 
@@ -85,31 +89,27 @@ class Estimation:
     approximations: tuple[Approximation, ...] = ()
     scores: tuple[Scored, ...] = ()
 
-    def empty(self, place: Place) -> Expansion:
-        """Expansion of nobody's likelihood there."""
-        of, spread = self.agreement, place.spread
-        n_cells = max(len(e) for e in of.learnt.edges) - 1
-        if spread is None:
-            sizes = [len(own) for own in of.coordinates.members]
-            spread = tuple(np.zeros((n, n)) for n in sizes)
-        else:
-            n_cells *= len(of.learnt.encoding.subgroups)
-        return Expansion.zero(of.coordinates, place.point, spread, n_cells)
+    @property
+    @abstractmethod
+    def kinds(self) -> tuple[str, ...]:
+        """What was computed of all patients, in order."""
 
-    def expanded(
-        self, expansion: Expansion, number: int, kept: tuple[Path, str] | None = None
+    @abstractmethod
+    def following(self) -> Place | Draws | None:
+        """Find out what is computed of all patients next; None at the end."""
+
+    @abstractmethod
+    def answered(
+        self, step: Place | Draws, numbers: Floats, number: int, kept: Kept = None
     ) -> Estimation:
-        """Go on with an expansion, of round `number`."""
-        one = Approximation(self.agreement, expansion, number, kept)
-        return replace(self, approximations=(*self.approximations, one))
+        """Go on with what all patients together say to a step, in round `number`.
 
-    def scored(self, values: Floats, totals: Floats) -> Estimation:
-        """Go on with scores."""
-        return replace(self, scores=(*self.scores, Scored(values, totals)))
+        Numbers are those of an expansion, `packed`, or scores (draw, ...).
+        """
 
     @property
     def last(self) -> Approximation:
-        """The posterior under the last expansion."""
+        """The last posterior."""
         return self.approximations[-1]
 
     @cached_property
@@ -127,53 +127,98 @@ class Estimation:
                 "The draws at hand are not those that were scored: they were made anew by another "
                 "machine or version. Bring the server's folder of draws from where they were made."
             )
-        return Certificate.of(last.factor, last.blocks, scored.values, scored.totals)
+        whole, each = last.stand.against(scored.values, scored.totals)
+        return Certificate.of(whole, each, last.blocks)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether draws were scored, and another time would gain little or is one too many."""
+        return self.certificate.is_good or len(self.scores) == SCORINGS
+
+    @cached_property
+    def weighted(self) -> xr.DataTree:
+        """The draws that were scored last, each as often as its weight says."""
+        return _reweighted(self.last.sampled[0], self.last.blocks, self.certificate)
+
+    @property
+    def weighted_values(self) -> Floats:
+        """(draw, coordinate) of `weighted`."""
+        return self.agreement.coordinates.values(self.weighted[POSTERIOR].to_dataset())
+
+    def posterior(self, rounds: Sequence[Mapping[str, Any]]) -> FederatedPosterior:
+        """Put weighted draws together with what speaks for and against them."""
+        _, verdict, runs = self.last.sampled
+        judged = self.agreement.judge(self.weighted, **OF_WEIGHTED)
+        return federated(
+            self.agreement.study,
+            self.agreement.learnt,
+            self.weighted,
+            (judged, verdict.reasons, self.certificate),
+            runs,
+            rounds,
+        )
+
+
+@dataclass(frozen=True)
+class FromExpansions(Estimation):
+    """Of models of events alone: sites expand their likelihoods, and score draws.
+
+    Examples
+    --------
+    See `shards.fit_in_shards`.
+    """
+
+    def empty(self, place: Place) -> Expansion:
+        """Expansion of nobody's likelihood there."""
+        of, spread = self.agreement, place.spread
+        n_cells = max(len(e) for e in of.learnt.edges) - 1
+        if spread is None:
+            sizes = [len(own) for own in of.coordinates.members]
+            spread = tuple(np.zeros((n, n)) for n in sizes)
+        else:
+            n_cells *= len(of.learnt.encoding.subgroups)
+        return Expansion.zero(of.coordinates, place.point, spread, n_cells)
+
+    def answered(
+        self, step: Place | Draws, numbers: Floats, number: int, kept: Kept = None
+    ) -> FromExpansions:
+        """Go on with an expansion, or scores (draw, 1 + intensity)."""
+        if isinstance(step, Draws):
+            scored = Scored(step.values, numbers.reshape(len(step.values), -1))
+            return replace(self, scores=(*self.scores, scored))
+        of, expansion = self.agreement, self.empty(step).unpacked(numbers)
+        factor = Factor(of.coordinates, expansion)
+        crude = CrudeFromSites(of.counts, of.coordinates, of.learnt, expansion)
+        one = Approximation(of, factor, crude, number, kept)
+        return replace(self, approximations=(*self.approximations, one))
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What was computed of all patients, in order."""
+        """Expansions, the first some together, and scores."""
         n, m = len(self.approximations), len(self.scores)
         last = [k for i in range(m) for k in (SCORE, EXPANSION)][: m + max(n - NEWTON - 1, 0)]
         return (*[EXPANSION] * min(n, NEWTON + 1), *last)
 
     def following(self) -> Place | Draws | None:
-        """Find out what is computed of all patients next; None at the end."""
+        """Expand where Newton's method leads, then where draws are, and score draws."""
         n, coordinates = len(self.approximations), self.agreement.coordinates
         if n == 0:
             return Place(self.agreement.counts.start(coordinates), None)
         if n < NEWTON:
-            return Place(self.last.crude.mode, None)
+            crude = self.last.crude
+            assert isinstance(crude, CrudeFromSites)  # noqa: S101 - made by `answered`
+            return Place(crude.mode, None)
         if n == NEWTON:
             return self._near(self.last.pilot)
         if len(self.scores) < n - NEWTON:
             return Draws(self.last.values)
-        if self.certificate.is_good or len(self.scores) == SCORINGS:
-            return None
-        weighted = self._weighted[POSTERIOR].to_dataset()
-        return self._near(coordinates.values(weighted))
+        return None if self.is_done else self._near(self.weighted_values)
 
     def _near(self, values: Floats) -> Place:
         """Where draws (draw, coordinate) are."""
         members = self.agreement.coordinates.members
         spread = [np.cov(values[:, own].T).reshape(len(own), len(own)) for own in members]
         return Place(values.mean(axis=0), tuple(spread))
-
-    @cached_property
-    def _weighted(self) -> xr.DataTree:
-        return _reweighted(self.last.sampled[0], self.last.blocks, self.certificate)
-
-    def posterior(self, rounds: Sequence[Mapping[str, Any]]) -> FederatedPosterior:
-        """Put weighted draws together with what speaks for and against them."""
-        _, verdict, runs = self.last.sampled
-        judged = self.agreement.judge(self._weighted, **OF_WEIGHTED)
-        return federated(
-            self.agreement.study,
-            self.agreement.learnt,
-            self._weighted,
-            (judged, verdict.reasons, self.certificate),
-            runs,
-            rounds,
-        )
 
 
 def completed(
@@ -190,14 +235,11 @@ def completed(
     expand
         Expands the likelihood of all patients: numbers of `Expansion.packed`.
     score
-        Scores draws (draw, coordinate), as `LocalLikelihood.totals` does, of all patients together.
+        Scores draws (draw, coordinate), as `EventLikelihood.totals` does, of all patients together.
     """
     while (step := estimation.following()) is not None:
-        if isinstance(step, Place):
-            expansion = estimation.empty(step).unpacked(expand(step))
-            estimation = estimation.expanded(expansion, len(estimation.kinds))
-        else:
-            estimation = estimation.scored(step.values, score(step.values))
+        numbers = expand(step) if isinstance(step, Place) else score(step.values).ravel()
+        estimation = estimation.answered(step, numbers, len(estimation.kinds))
     return estimation
 
 

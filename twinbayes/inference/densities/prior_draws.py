@@ -50,6 +50,11 @@ def sample_priors(
     require_spec(spec, ModelSpec)
     chosen = chosen_priors(priors, spec.priors)
     model = assemble_plan(spec, spec.plan(cohort), chosen)
+    return draw_priors(model, draws, seed)
+
+
+def draw_priors(model: pm.Model, draws: int, seed: int) -> xr.Dataset:
+    """Draw every parameter of a model from its prior; as `sample_priors`."""
     with warnings.catch_warnings():
         # The likelihood is a Potential, and ignoring it is what a prior predictive is.
         warnings.filterwarnings("ignore", message="The effect of Potentials")

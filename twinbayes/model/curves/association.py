@@ -24,7 +24,7 @@ from twinbayes.model.curves.basis import FORMS, VALUE
 from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.trail.op import TrailDesign, curve_trail
-from twinbayes.model.curves.trajectory import CurvePlan, Trajectories
+from twinbayes.model.curves.trajectory import CurveEncoding, CurvePlan, Trajectories
 from twinbayes.model.events.quadrature import TrailPoints
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.names import ASSOCIATION, DAYS_PER_YEAR
@@ -269,6 +269,13 @@ class Multiplier:
         return cls(value + column.centre if column.is_binary else value, column.scale)
 
 
+def unit_of(association: Association, encoding: Encoding) -> float:
+    """`Multiplier.unit`, without patients."""
+    if association.by is None:
+        return 1.0
+    return float(encoding.columns[_column(association, encoding)].scale)
+
+
 def _column(association: Association, encoding: Encoding) -> int:
     by, columns = association.by, encoding.columns
     simple = [c for c in columns if c.function != "spline"]
@@ -287,6 +294,25 @@ def _column(association: Association, encoding: Encoding) -> int:
     return columns.index(mine[0])
 
 
+def build_effects(
+    every: Sequence[Feature], learnt: CurveEncoding, units: Sequence[float], priors: PriorSet
+) -> Tensor:
+    """Add the log hazard ratios of associations; return those on the sampling scale.
+
+    `units` are those of what the features of each association are multiplied by.
+    """
+    labels = [label for f in every for label in f.labels]
+    pm.modelcontext(None).add_coord(ASSOCIATION, labels)
+    standard = priors.make("_association", "association", dims=(ASSOCIATION,), qualifiers=labels)
+    whole = [
+        f.unit(learnt.get(f.association.marker)) * units[f.position]
+        for f in every
+        for _ in f.labels
+    ]
+    pm.Deterministic("association", standard * (1.0 / np.array(whole)), dims=ASSOCIATION)
+    return standard
+
+
 def build_trail(
     every: Sequence[Feature],
     graph: StateGraph,
@@ -301,15 +327,8 @@ def build_trail(
     `drawn` are the coefficients (patient, term) and their means; `multipliers` are those of the
     associations.
     """
-    labels, learnt = [label for f in every for label in f.labels], curves.learnt
-    pm.modelcontext(None).add_coord(ASSOCIATION, labels)
-    standard = priors.make("_association", "association", dims=(ASSOCIATION,), qualifiers=labels)
-    units = [
-        f.unit(learnt.get(f.association.marker)) * multipliers[f.position].unit
-        for f in every
-        for _ in f.labels
-    ]
-    pm.Deterministic("association", standard * (1.0 / np.array(units)), dims=ASSOCIATION)
+    learnt = curves.learnt
+    standard = build_effects(every, learnt, [m.unit for m in multipliers], priors)
     straight = _Straight(points, len(graph.labels))
     trail = pt.zeros(points.n_points)
     first = 0

@@ -96,7 +96,7 @@ class MarkerScale:
                 f"All {len(codes)} values of marker {marker!r} lie beyond a detection limit or at "
                 "an end of the scale: they tell of no curve. Leave the marker out."
             )
-        values = _transformed(marker, transform, visits[VISIT_VALUE])
+        values = transformed(marker, transform, visits[VISIT_VALUE])
         if is_constant(values):
             raise ModelError(f"Marker {marker!r} has one and the same value at all visits.")
         centre, scale = family.standard(values)
@@ -109,10 +109,12 @@ class MarkerScale:
         learnt = basis.learn(days / DAYS_PER_YEAR)
         width = len(learnt.labels) + len(turns)
         plain = cls(marker, transform, learnt, centre, scale, (1.0,) * width, family, turns)
-        starts = first_days(turns, cohort)[_who(visits, cohort)]
-        spread = np.sqrt((plain.columns(days, starts)[:, 1:] ** 2).mean(axis=0))
-        column_scale = (1.0, *(float(x) if x > _NEVER else 1.0 for x in spread))
-        return replace(plain, column_scale=column_scale)
+        return plain.in_units_of(days, first_days(turns, cohort)[_who(visits, cohort)])
+
+    def in_units_of(self, days: Floats, starts: Floats) -> MarkerScale:
+        """Take the root mean square of each basis column over visits (time,) as its unit."""
+        spread = np.sqrt((self.columns(days, starts)[:, 1:] ** 2).mean(axis=0))
+        return replace(self, column_scale=(1.0, *(float(x) if x > _NEVER else 1.0 for x in spread)))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -257,7 +259,7 @@ class MarkerScale:
 
     def _standardised(self, values: pd.Series) -> Floats:
         """Values as the likelihood reads them: standardised, counts, or the rank of grades."""
-        numbers = self.family.read(_transformed(self.marker, self.transform, values))
+        numbers = self.family.read(transformed(self.marker, self.transform, values))
         return (numbers - self.centre) / self.scale if self.family.transformable else numbers
 
     def to_dict(self) -> dict[str, Any]:
@@ -369,7 +371,14 @@ def _codes(marker: str, family: MarkerFamily, visits: pd.DataFrame) -> Ints:
     return codes
 
 
-def _transformed(marker: str, transform: str, values: pd.Series) -> Floats:
+def transformed(marker: str, transform: str, values: pd.Series) -> Floats:
+    """(visit,) values on the scale of the curve.
+
+    Raises
+    ------
+    ModelError
+        Values that cannot be logged.
+    """
     numbers = values.to_numpy(dtype=np.float64)
     if transform == "identity":
         return numbers

@@ -9,7 +9,7 @@ spread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ import pytensor.tensor as pt
 
 from twinbayes.arrays import Bools, Floats, Ints
 from twinbayes.model.curves.families.protocol import LEFT, RIGHT
-from twinbayes.model.curves.marker import MarkerData
+from twinbayes.model.curves.marker import MarkerData, MarkerScale
 from twinbayes.model.pooling.centring import Told
 from twinbayes.model.pooling.jointly import InTurn, drawn, sum_of
 from twinbayes.names import (
@@ -52,6 +52,8 @@ class OwnCoefficients:
         Of each marker.
     natural, natural_level
         Factor and shift, (coefficient,) of all, from the sampling scale to the markers' own.
+    grams
+        Of each marker, (column, column) basis columns against each other, over all visits.
     """
 
     labels: tuple[str, ...]
@@ -59,14 +61,35 @@ class OwnCoefficients:
     visits: tuple[MarkerData, ...]
     natural: Floats
     natural_level: Floats
+    grams: tuple[Floats, ...]
+
+    @classmethod
+    def of(cls, markers: Sequence[MarkerScale], visits: tuple[MarkerData, ...]) -> OwnCoefficients:
+        """Gather what is known; no `visits`, where there are no patients."""
+        labels = [f"{m.marker}: {label}" for m in markers for label in m.labels]
+        varying = np.flatnonzero([varies for m in markers for varies in m.varies])
+        sizes = [len(m.labels) for m in markers]
+        return cls(
+            labels=tuple(labels[k] for k in varying),
+            index=varying,
+            visits=visits,
+            natural=np.concatenate([m.natural() for m in markers]),
+            natural_level=np.concatenate([m.natural_level() for m in markers]),
+            grams=tuple(v.gram for v in visits) or tuple(np.zeros((n, n)) for n in sizes),
+        )
+
+    def record(self, spreads: Spreads) -> None:
+        """Record what patients differ by, in the markers' own units, and its correlations."""
+        spread = spreads.spread * self.natural[self.index]
+        pm.Deterministic(PATIENT_SD, spread, dims=PATIENT_TERM)
+        dims = (PATIENT_TERM, PATIENT_TERM_AGAIN)
+        pm.Deterministic(PATIENT_CORRELATION, spreads.correlation, dims=dims)
 
     def build(self, mean: Tensor, spreads: Spreads) -> Tensor:
         """Add the patients' coefficients; return all, (patient, term)."""
-        root, correlation, spread = spreads.root, spreads.correlation, spreads.spread
         natural, level = self.natural[self.index], self.natural_level[self.index]
-        pm.Deterministic(PATIENT_SD, spread * natural, dims=PATIENT_TERM)
-        pm.Deterministic(PATIENT_CORRELATION, correlation, dims=(PATIENT_TERM, PATIENT_TERM_AGAIN))
-        own = self._drawn(mean, root)
+        self.record(spreads)
+        own = self._drawn(mean, spreads.root)
         pm.Deterministic(PATIENT_CURVE, own * natural + level, dims=(PATIENT, PATIENT_TERM))
         n_all = len(self.natural)
         fixed = np.setdiff1d(np.arange(n_all), self.index)

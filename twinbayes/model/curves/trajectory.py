@@ -269,16 +269,11 @@ class Trajectories:
 
     def build(self, plan: CurvePlan, priors: PriorSet, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Add curves and visits; return coefficients and their means, (patient, term) each."""
-        learnt = plan.learnt
-        own = OwnCoefficients(
-            labels=tuple(learnt.labels[k] for k in learnt.varying),
-            index=learnt.varying,
-            visits=plan.visits,
-            natural=learnt.natural(),
-            natural_level=learnt.natural_level(),
-        )
+        learnt, design = plan.learnt, plan.design
+        own = OwnCoefficients.of(learnt.markers, plan.visits)
         spreads = own.spreads(priors)
-        mean = self._mean(plan, own, spreads, priors)
+        levels = (design.subgroup, design.centre)
+        mean = self._means(learnt, own, spreads, levels, priors).of_patients(design)
         curve = own.build(mean, spreads)
         parameters = sample_parameters(learnt.markers, priors)
         for visits in plan.visits:
@@ -287,23 +282,34 @@ class Trajectories:
             pm.Potential(f"loglik_{name}", logp)
         return curve, mean
 
-    def _mean(
-        self, plan: CurvePlan, own: OwnCoefficients, spreads: Spreads, priors: PriorSet
-    ) -> Tensor:
-        """(patient, term) mean of the patients' coefficients."""
-        learnt, columns = plan.learnt, plan.learnt.encoding.columns
-        labels, natural = learnt.labels, learnt.natural()
+    def build_population(self, learnt: CurveEncoding, priors: PriorSet) -> None:
+        """Add what the curves of all patients have in common, without any patient."""
+        own = OwnCoefficients.of(learnt.markers, ())
+        spreads = own.spreads(priors)
+        nobody = np.zeros(0, dtype=np.int64)
+        self._means(learnt, own, spreads, (nobody, nobody), priors)
+        own.record(spreads)
+        sample_parameters(learnt.markers, priors)
+
+    def _means(
+        self,
+        learnt: CurveEncoding,
+        own: OwnCoefficients,
+        spreads: Spreads,
+        levels: tuple[Ints, Ints],
+        priors: PriorSet,
+    ) -> _Means:
+        """Add mean coefficients; `levels` are the subgroup and centre of each patient of `own`."""
+        columns, labels, natural = learnt.encoding.columns, learnt.labels, learnt.natural()
         dim, which = line_terms(learnt.markers)
         lines = [labels[k] for k in which]
         level = _levels(own, spreads, (which, dim, lines), priors)
-        level = add_waves(level, plan.visits)
-        rows = [level * natural + learnt.natural_level()]
-        mean: Tensor = level[None, :] + np.zeros((plan.design.n_patients, 1))
+        level = add_waves(level, learnt.markers, own.grams)
+        rows, effect = [level * natural + learnt.natural_level()], None
         if columns:
             pm.modelcontext(None).add_coord(_COVARIATE, learnt.encoding.labels)
             effect = priors.make("_curve_effect", "curve_effect", dims=(_COVARIATE, dim))
             effect = beside_waves(effect, learnt.markers)
-            mean = mean + pt.as_tensor(plan.design.values[:, : len(columns)]) @ effect
             spread = np.array([c.scale for c in columns])
             rows.append(effect * natural / spread[:, None])
         centres = np.array([c.centre / c.scale for c in columns])
@@ -313,10 +319,12 @@ class Trajectories:
             shift = (pt.as_tensor(centres)[:, None] * effect * natural).sum(axis=0)
             table = pt.inc_subtensor(table[0], -shift)
         pm.Deterministic(CURVE_EFFECT, table, dims=(CURVE_COVARIATE, CURVE_TERM))
+        deviations = []
         for what, dim, pooling, known, index in (
-            ("subgroup", SUBGROUP, self.subgroup, learnt.encoding.subgroups, plan.design.subgroup),
-            ("centre", CENTRE, self.centre, learnt.encoding.centres, plan.design.centre),
+            ("subgroup", SUBGROUP, self.subgroup, learnt.encoding.subgroups, levels[0]),
+            ("centre", CENTRE, self.centre, learnt.encoding.centres, levels[1]),
         ):
+            by = None
             if len(known) > 1:
                 names = EffectNames(
                     mean="",
@@ -328,7 +336,31 @@ class Trajectories:
                 )
                 some = [labels[k] for k in learnt.varying]
                 by = pooling.build(names, (PATIENT_TERM, dim), some, len(known), priors)
-                mean = pt.inc_subtensor(mean[:, learnt.varying], by.T[index])
+            deviations.append(by)
+        return _Means(level, effect, (deviations[0], deviations[1]), learnt.varying, len(columns))
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Mean coefficients of curves: (term,) `level`, (covariate, term) `effect`, and `deviations`.
+
+    Those of subgroups and of centres are (varying term, label); None where there are none.
+    """
+
+    level: Tensor
+    effect: Tensor | None
+    deviations: tuple[Tensor | None, Tensor | None]
+    varying: Ints
+    n_covariates: int
+
+    def of_patients(self, design: DesignMatrix) -> Tensor:
+        """(patient, term) mean coefficients."""
+        mean: Tensor = self.level[None, :] + np.zeros((design.n_patients, 1))
+        if self.effect is not None:
+            mean = mean + pt.as_tensor(design.values[:, : self.n_covariates]) @ self.effect
+        for by, index in zip(self.deviations, (design.subgroup, design.centre), strict=True):
+            if by is not None:
+                mean = pt.inc_subtensor(mean[:, self.varying], by.T[index])
         return mean
 
 

@@ -26,7 +26,7 @@ from scipy.linalg import block_diag
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.curves.basis import AREA, SLOPE, VALUE
-from twinbayes.model.curves.marker import MarkerData, MarkerScale
+from twinbayes.model.curves.marker import MarkerScale
 from twinbayes.names import CURVE_LINE, CURVE_TERM, CURVE_WAVE, MARKER_WITH_WAVES
 from twinbayes.tensors import Tensor
 
@@ -241,18 +241,19 @@ def beside_waves(x: Tensor, markers: Sequence[MarkerScale]) -> Tensor:
     return whole
 
 
-def add_waves(level: Tensor, visits: Sequence[MarkerData]) -> Tensor:
+def add_waves(level: Tensor, markers: Sequence[MarkerScale], grams: Sequence[Floats]) -> Tensor:
     """Put the weights of waves beside the levels (line term,) of all else; return (term,).
 
     Amplitudes and lengthscales are learnt. Weights are sampled in units of their prior standard
     deviation, those of which visits tell little, and the others in units of what it is expected to
     be; all along the principal axes of the visits, because waves on a part of their interval look
-    alike.
+    alike. `grams` are as in `OwnCoefficients`.
     """
-    waves = are_waves([v.scale for v in visits])
+    waves = are_waves(markers)
     if not waves.any():
         return level
-    mine = [(v, v.scale, v.scale.basis) for v in visits if isinstance(v.scale.basis, HSGP)]
+    every = zip(grams, markers, strict=True)
+    mine = [(g, m, m.basis) for g, m in every if isinstance(m.basis, HSGP)]
     model, dims = pm.modelcontext(None), (MARKER_WITH_WAVES,)
     model.add_coord(MARKER_WITH_WAVES, [m.marker for _, m, _ in mine])
     model.add_coord(CURVE_WAVE, [f"{m.marker}: {w}" for _, m, b in mine for w in b.waves])
@@ -265,14 +266,14 @@ def add_waves(level: Tensor, visits: Sequence[MarkerData]) -> Tensor:
     spread = np.array([b.spread for _, _, b in mine])
     length = pm.LogNormal("curve_lengthscale", np.log(median), spread, dims=dims)
     sds, expected, axes = [], [], []
-    for k, (v, m, b) in enumerate(mine):
+    for k, (g, m, b) in enumerate(mine):
         own = slice(2, 2 + b.m)
         unit, density = np.array(m.column_scale)[own], KERNELS[b.kernel].root_density
         sds.append(unit * amplitude[k] * density(b.omega, length[k]))
         expected.append(unit * _MEDIAN * b.amplitude * density(b.omega, median[k]))
-        axes.append(np.linalg.eigh(np.outer(expected[k], expected[k]) * v.gram[own, own])[1])
+        axes.append(np.linalg.eigh(np.outer(expected[k], expected[k]) * g[own, own])[1])
     usual = np.concatenate(expected)
-    told = np.concatenate([np.diagonal(v.gram)[2 : 2 + b.m] for v, _, b in mine]) * usual**2
+    told = np.concatenate([np.diagonal(g)[2 : 2 + b.m] for g, _, b in mine]) * usual**2
     ratio = pt.concatenate(sds) / usual
     weight = pm.Normal(
         "_curve_wave",

@@ -214,7 +214,7 @@ def _climb(data, at, c, value, hess, work):  # type: ignore[no-untyped-def]
 @_jit
 def sample_curves(  # type: ignore[no-untyped-def]
     mean, precision, half_log_det, visits, linear, base, slope, single, parameter,
-    noise, uniform, out, evidence, spread,
+    noise, log_weight, uniform, out, evidence, spread,
 ):  # fmt: skip
     """Draw coefficients for every draw of the population.
 
@@ -238,8 +238,10 @@ def sample_curves(  # type: ignore[no-untyped-def]
         term, draw); what is added to the curve (visit, draw).
     parameter
         (draw, marker, number), what families have beside curves.
-    noise, uniform
-        Standard normal (draw, proposal, term) and uniform (draw,) random numbers.
+    noise, log_weight, uniform
+        Standard normal (draw, proposal, term) and uniform (draw,) random numbers; and (proposal,)
+        how much each counts, 0 for random ones. Points and weights of a quadrature rule for the
+        normal distribution do as well, times their number.
     out
         (term, draw), filled with one draw each.
     evidence, spread
@@ -273,7 +275,7 @@ def sample_curves(  # type: ignore[no-untyped-def]
                     proposals[j, a, d] = c[a, d] + away[a, d]
             _densities(data, at, proposals[j], density, no_grad, no_hess, work)
             for d in range(lanes):
-                weight[j, d] = density[d] - value[d] + 0.5 * square[d]
+                weight[j, d] = density[d] - value[d] + 0.5 * square[d] + log_weight[j]
         for d in range(lanes):
             log_det[d] = 0.0
             for a in range(n):

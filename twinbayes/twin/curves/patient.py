@@ -223,7 +223,7 @@ def patient_curves(
             out, evidence, spread = bent.sample(mode, generator, proposals, heavy=heavy)
         else:
             noise, uniform = generator.standard_normal((n, proposals, width)), generator.random(n)
-            numbers = population.by_draw, noise, uniform
+            numbers = population.by_draw, noise, np.zeros(proposals), uniform
             sample_curves(*prior, *terms, *numbers, out, evidence, spread)
         if spread.mean() < _CLOSE:
             break

@@ -19,7 +19,10 @@ from twinbayes.arrays import Floats
 from twinbayes.model import ModelPlan
 from twinbayes.model.curves.families.protocol import MEASURED
 from twinbayes.model.curves.marker import MarkerData
+from twinbayes.twin.curves.kernel import sample_curves
 from twinbayes.twin.curves.patient import PatientCurves
+from twinbayes.twin.curves.record import what_is_said
+from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.population.ratios import PatientRatios, course_record
 
@@ -49,14 +52,55 @@ def record_log_marginal(
     """
     out = course_record(population, ratios, plan.events.data, i).loglik(population.frailty)
     if curves is not None and plan.curves is not None:
-        out = out + curves.log_marginal + _visits(curves, plan.curves.visits, i)
+        out = out + curves.log_marginal + _visits(curves.population, plan.curves.visits, i)
     return out
 
 
-def _visits(curves: PatientCurves, visits: tuple[MarkerData, ...], i: int) -> Floats:
+def marginal_likelihood(
+    population: Population,
+    curves: CurvePopulation | None,
+    plan: ModelPlan,
+    ratios: PatientRatios,
+    rule: tuple[Floats, Floats],
+    i: int,
+) -> Floats:
+    """Log marginal likelihood of the record of patient `i`, without a draw of the curves.
+
+    As `record_log_marginal`, but a smooth function of the population's parameters: the curves are
+    integrated out around their mode by the same quadrature rule in every draw.
+
+    Parameters
+    ----------
+    ratios
+        Of this patient, as the likelihood of the fit has them.
+    rule
+        Points (point, term) for the standard normal distribution, and their weights (point,).
+
+    Returns
+    -------
+    ndarray
+        Shape (draw,).
+    """
+    out = course_record(population, ratios, plan.events.data, i).loglik(population.frailty)
+    if curves is None or plan.curves is None:
+        return out
+    n, width = population.n_draws, len(curves.varying)
+    mean = curves.mean(plan.curves, i)
+    said = what_is_said(curves, population, plan, plan.curves, ratios, mean, i)
+    prior = mean[curves.varying], *curves.precision_of(plan.curves, i)
+    terms = said.visits, said.linear, said.base, said.slope, said.single
+    points, weights = rule
+    noise = np.ascontiguousarray(np.broadcast_to(points, (n, *points.shape)))
+    drawn, evidence, spread = np.empty((width, n)), np.empty(n), np.empty(n)
+    numbers = curves.by_draw, noise, np.log(len(weights) * weights), np.zeros(n)
+    sample_curves(*prior, *terms, *numbers, drawn, evidence, spread)
+    return out + evidence + said.constant + _visits(curves, plan.curves.visits, i)
+
+
+def _visits(population: CurvePopulation, visits: tuple[MarkerData, ...], i: int) -> Floats:
     """What the density of measured values has beside the terms that curves enter."""
-    out = np.zeros(curves.population.n_draws)
-    for data, parameter in zip(visits, curves.population.parameter, strict=True):
+    out = np.zeros(population.n_draws)
+    for data, parameter in zip(visits, population.parameter, strict=True):
         count, total = data.count[i], data.total[i]
         single = np.count_nonzero(data.visits.code[data.visits.of(i)] == MEASURED)
         out -= single * np.log(data.scale.scale)

@@ -10,8 +10,8 @@ import numpy as np
 
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
-from twinbayes.federation.coordinates import Coordinates, places_of_effects
 from twinbayes.federation.joint.compensator import Expansion
+from twinbayes.federation.likelihood.coordinates import Coordinates, places_of_effects
 from twinbayes.model import Learnt, ModelPlan, ModelSpec
 from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.likelihood.courses import event_loglik
@@ -43,7 +43,7 @@ class _Slopes:
 
 
 @dataclass(frozen=True)
-class LocalLikelihood:
+class EventLikelihood:
     """The likelihood of some patients in the coordinates of a model.
 
     Attributes
@@ -164,11 +164,11 @@ class LocalLikelihood:
         )
 
     @cached_property
-    def _parts(self) -> tuple[LocalLikelihood | None, ...]:
+    def _parts(self) -> tuple[EventLikelihood | None, ...]:
         """The patients of each subgroup."""
         return tuple(self._of_subgroup(g) for g in self.learnt.encoding.subgroups)
 
-    def _of_subgroup(self, subgroup: str) -> LocalLikelihood | None:
+    def _of_subgroup(self, subgroup: str) -> EventLikelihood | None:
         """The patients of one subgroup; None where there are none."""
         patients = self.cohort.patients
         mine = patients[SUBGROUP].astype(str) == subgroup
@@ -207,7 +207,7 @@ class LocalLikelihood:
             information=tuple(0.5 * (m + m.T) for m in information),
         )
 
-    def _widened(self, spread: tuple[Floats, ...]) -> LocalLikelihood:
+    def _widened(self, spread: tuple[Floats, ...]) -> EventLikelihood:
         """The same patients, each day at risk weighted by the average of its relative hazard.
 
         That of exp(z . x), x normal with the covariance `spread`, is exp(z' spread z / 2).

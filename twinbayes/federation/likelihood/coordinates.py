@@ -3,7 +3,8 @@
 A site's likelihood depends on baselines and on what acts on them, and on nothing above: hierarchy
 and shrinkage are of nobody's data. These quantities, each on a scale without bounds, are the
 coordinates in which sites answer and in which the server joins their answers. Each belongs to one
-intensity, and likelihoods of different intensities have none in common.
+intensity, and likelihoods of different intensities have none in common; but what curves of markers
+and a frailty have in common in all patients, which belongs to none.
 """
 
 from __future__ import annotations
@@ -19,18 +20,25 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.errors import FederationError
+from twinbayes.federation.likelihood.scales import IDENTITY, Scale, scale_of
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.names import (
+    ASSOCIATION_EFFECT,
     BETA,
     CENTRE_EFFECT,
     CHAIN,
+    CURVE_CENTRE_EFFECT,
+    CURVE_EFFECT,
+    CURVE_SUBGROUP_EFFECT,
     DRAW,
     EFFECT,
     ENTRY_ERA,
     ENTRY_ERA_EFFECT,
+    FRAILTY_EFFECT,
     LOG_BASELINE,
     LOG_BASELINE_AT_EVENT,
+    PATIENT_CORRELATION,
+    PATIENT_SD,
     SUBGROUP_EFFECT,
     TIME_VARYING_EFFECT,
     TIME_VARYING_WINDOW,
@@ -51,6 +59,16 @@ OF_HAZARDS: Final = (
 )
 """Variables that hazards depend on, in their order among the coordinates."""
 
+OF_CURVES: Final = (
+    CURVE_EFFECT,
+    CURVE_SUBGROUP_EFFECT,
+    CURVE_CENTRE_EFFECT,
+    PATIENT_SD,
+    PATIENT_CORRELATION,
+    ASSOCIATION_EFFECT,
+)
+"""Variables that curves of markers and what follows them depend on, before those of families."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -63,13 +81,16 @@ class Block:
     labels
         Along each dim.
     intensity
-        Which intensity each number belongs to, shaped as the variable.
+        Which intensity each number belongs to, shaped as the variable; -1 to none.
+    scale
+        From the variable to its coordinates.
     """
 
     name: str
     dims: tuple[str, ...]
     labels: tuple[tuple[object, ...], ...]
     intensity: Ints
+    scale: Scale = IDENTITY
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,9 +98,14 @@ class Block:
         return tuple(len(x) for x in self.labels)
 
     @property
+    def places(self) -> tuple[tuple[int, ...], ...]:
+        """Which numbers of the variable its coordinates stand for."""
+        return self.scale.places(self.shape)
+
+    @property
     def size(self) -> int:
         """Number of coordinates."""
-        return int(np.prod(self.shape, dtype=int))
+        return len(self.places)
 
 
 @dataclass(frozen=True)
@@ -101,14 +127,18 @@ class Coordinates:
     def of(cls, spec: ModelSpec, learnt: Learnt, model: pm.Model) -> Coordinates:
         """Find the coordinates among the variables of a population model."""
         blocks, owners = [], _owners(spec, learnt)
-        for name in OF_HAZARDS:
+        for name in (*OF_HAZARDS, *_integrated(spec)):
             if name in model.named_vars:
                 dims = tuple(str(d) for d in model.named_vars_to_dims[name])
                 labels = tuple(tuple(model.coords[d]) for d in dims)
                 shape = tuple(len(x) for x in labels)
-                at = next(k for k, d in enumerate(dims) if d in owners)
-                along = owners[dims[at]].reshape([-1 if k == at else 1 for k in range(len(dims))])
-                blocks.append(Block(name, dims, labels, np.broadcast_to(along, shape)))
+                along = np.array(-1)
+                if name in OF_HAZARDS:
+                    at = next(k for k, d in enumerate(dims) if d in owners)
+                    sizes = [-1 if k == at else 1 for k in range(len(dims))]
+                    along = owners[dims[at]].reshape(sizes)
+                intensity = np.broadcast_to(along, shape)
+                blocks.append(Block(name, dims, labels, intensity, scale_of(name)))
         return cls(tuple(blocks), spec.graph.labels)
 
     @property
@@ -125,7 +155,7 @@ class Coordinates:
     @cached_property
     def members(self) -> tuple[Ints, ...]:
         """Of each intensity, which coordinates belong to it."""
-        owner = np.concatenate([b.intensity.ravel() for b in self.blocks])
+        owner = np.array([b.intensity[at] for b in self.blocks for at in b.places])
         return tuple(np.flatnonzero(owner == e) for e in range(len(self.intensities)))
 
     @cached_property
@@ -133,7 +163,7 @@ class Coordinates:
         """A name for each coordinate: ``beta[age_years, diagnosis->dead]``."""
         out = []
         for block in self.blocks:
-            for at in np.ndindex(block.shape):
+            for at in block.places:
                 own = ", ".join(str(block.labels[d][k]) for d, k in enumerate(at))
                 out.append(f"{block.name}[{own}]")
         return tuple(out)
@@ -149,9 +179,15 @@ class Coordinates:
         out: Ints = at if block.dims[0] == TRANSITION else at.T
         return out
 
+    def table(self, name: str) -> Ints:
+        """Places of a variable, shaped as it is."""
+        block = self.block(name)
+        out: Ints = np.arange(block.size).reshape(block.shape) + self.places[name].start
+        return out
+
     def tensor(self, model: pm.Model) -> Tensor:
         """(coordinate,) of a population model."""
-        parts = [pt.as_tensor(model[b.name]).ravel() for b in self.blocks]
+        parts = [b.scale.tensor(pt.as_tensor(model[b.name]), b.shape) for b in self.blocks]
         joined: Tensor = pt.concatenate(parts)
         return joined
 
@@ -160,7 +196,7 @@ class Coordinates:
         parts = []
         for block in self.blocks:
             own = posterior[block.name].transpose(CHAIN, DRAW, *block.dims).to_numpy()
-            parts.append(own.reshape(-1, block.size))
+            parts.append(block.scale.inward(own.reshape(-1, *block.shape)))
         return np.concatenate(parts, axis=1)
 
     def dataset(self, values: Floats) -> xr.Dataset:
@@ -168,8 +204,8 @@ class Coordinates:
         variables: dict[str, Any] = {}
         coords: dict[str, Sequence[object]] = {}
         for block in self.blocks:
-            own = values[:, self.places[block.name]].reshape(1, len(values), *block.shape)
-            variables[block.name] = ((CHAIN, DRAW, *block.dims), own)
+            own = block.scale.outward(values[:, self.places[block.name]], block.shape)
+            variables[block.name] = ((CHAIN, DRAW, *block.dims), own[None])
             coords |= dict(zip(block.dims, map(list, block.labels), strict=True))
         return xr.Dataset(variables, coords)
 
@@ -201,18 +237,8 @@ def places_of_effects(coordinates: Coordinates, n_subgroups: int) -> Ints:
     return out
 
 
-def require_federable(spec: ModelSpec) -> None:
-    """Refuse models whose likelihood has another form than the one that sites answer in.
-
-    Raises
-    ------
-    FederationError
-        Curves, or a frailty: patients' own effects.
-    """
-    if spec.trajectories is not None or spec.events.frailty:
-        what = "a frailty" if spec.events.frailty else "curves of markers"
-        raise FederationError(
-            f"The model {spec.name!r} has {what}: effects of each patient's own, which sites "
-            "cannot yet integrate out. Federate the model of events alone: "
-            "tb.disease(...).of_events().write('events.yaml'), and --disease events.yaml."
-        )
+def _integrated(spec: ModelSpec) -> tuple[str, ...]:
+    """Variables of what is integrated out of each patient's likelihood."""
+    markers = () if spec.trajectories is None else spec.trajectories.markers
+    of_families = [p.variable(m.marker) for m in markers for p in m.family.parameters]
+    return (*OF_CURVES, *dict.fromkeys(of_families), FRAILTY_EFFECT)

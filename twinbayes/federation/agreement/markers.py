@@ -1,0 +1,154 @@
+"""What knots and scales of curves are agreed on from: sums over all visits of all sites."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from twinbayes.arrays import Floats
+from twinbayes.cohort import Cohort
+from twinbayes.errors import FederationError
+from twinbayes.model import CurveEncoding, Encoding, ModelSpec
+from twinbayes.model.covariates.columns import ROUNDING, Column
+from twinbayes.model.covariates.missing import NormalModel
+from twinbayes.model.covariates.terms import CovariateTerm, Group, Interaction
+from twinbayes.model.curves.marker import MarkerScale, transformed
+from twinbayes.model.curves.means.mean_function import MeanFunction
+from twinbayes.model.curves.trajectory import Trajectory
+from twinbayes.model.curves.turns import first_days
+from twinbayes.names import DAY, DAYS_PER_YEAR, PATIENT_ID, VISIT_VALUE
+
+VISIT_GRID: Final = np.concatenate([[0.0], np.geomspace(1.0, 40_000.0, 60)])
+"""Days between which visits are counted; earlier ones count with the first."""
+
+_SUMS: Final = 3  # number of values, their sum and that of their squares
+_QUANTILES: Final = norm.ppf((np.arange(199) + 0.5) / 199)
+_NORMAL: Final = _QUANTILES / _QUANTILES.std()
+
+
+@dataclass(frozen=True)
+class MarkerFacts:
+    """The order of the numbers of visits that all sites sum up.
+
+    Attributes
+    ----------
+    spec
+        The model.
+    """
+
+    spec: ModelSpec
+
+    @property
+    def markers(self) -> tuple[Trajectory, ...]:
+        """Markers that have curves."""
+        curves = self.spec.trajectories
+        return () if curves is None else curves.markers
+
+    @property
+    def size(self) -> int:
+        """Number of the numbers of `of_site`."""
+        return len(self.markers) * (_SUMS + len(VISIT_GRID) - 1)
+
+    def patients(self, cohort: Cohort) -> list[float]:
+        """A site's numbers of patients: with values of each marker, and on each of its turns."""
+        out = []
+        for t in self.markers:
+            seen = set(_visits(t, cohort)[PATIENT_ID])
+            turned = np.isfinite(first_days(t.turns, cohort)).sum(axis=0)
+            out += [float(len(seen)), *map(float, turned)]
+        return out
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What those are numbers of."""
+        return tuple(
+            name
+            for t in self.markers
+            for name in (
+                f"values of {t.marker}",
+                *(f"the turn of {t.marker} since {turn.what}" for turn in t.turns),
+            )
+        )
+
+    def of_site(self, cohort: Cohort) -> Floats:
+        """Of each marker: values, after their transform, and visits by `VISIT_GRID`."""
+        parts = [np.zeros(0)]
+        for t in self.markers:
+            visits = _visits(t, cohort)
+            if not len(visits):
+                parts.append(np.zeros(_SUMS + len(VISIT_GRID) - 1))
+                continue
+            values = transformed(t.marker, t.transform, visits[VISIT_VALUE])
+            days = np.clip(visits[DAY].to_numpy(dtype=np.float64), 0.0, VISIT_GRID[-1])
+            parts.append(np.array([float(len(values)), values.sum(), (values**2).sum()]))
+            parts.append(np.histogram(days, VISIT_GRID)[0].astype(float))
+        return np.concatenate(parts)
+
+    def scales(self, total: Floats) -> tuple[MarkerScale, ...]:
+        """Knots and scales, from the sums over all sites.
+
+        Raises
+        ------
+        FederationError
+            A marker does not vary.
+        """
+        each = total.reshape(len(self.markers), self.size // max(len(self.markers), 1))
+        return tuple(_scale(t, own) for t, own in zip(self.markers, each, strict=True))
+
+
+def with_curves(
+    spec: ModelSpec, encoding: Encoding, scales: Sequence[MarkerScale]
+) -> CurveEncoding:
+    """Columns that act on curves, which are some of those of hazards, beside knots and scales."""
+    terms = () if spec.trajectories is None else spec.trajectories.covariates
+    some = [k for k, c in enumerate(encoding.columns) if any(_is_of(c, t) for t in terms)]
+    known = encoding.normal
+    normal = NormalModel(known.mean[some], known.covariance[np.ix_(some, some)])
+    columns = tuple(encoding.columns[k] for k in some)
+    own = Encoding(columns, encoding.subgroups, encoding.centres, normal, ())
+    return CurveEncoding(own, tuple(scales))
+
+
+def _is_of(column: Column, term: CovariateTerm) -> bool:
+    if isinstance(term, Group):
+        return column.group == term.group
+    names = term.names if isinstance(term, Interaction) else (term.name,)
+    return column.sources == names and column.group == term.group
+
+
+def _visits(t: Trajectory, cohort: Cohort) -> pd.DataFrame:
+    visits = cohort.dated().visits
+    if visits is None:
+        return pd.DataFrame({PATIENT_ID: [], DAY: [], VISIT_VALUE: []})
+    return visits[visits["marker"] == t.marker]
+
+
+def _scale(t: Trajectory, numbers: Floats) -> MarkerScale:
+    """What `MarkerScale.learn` learns, from values and visits that have the same sums."""
+    n, total, squares = numbers[:_SUMS]
+    mean = total / max(n, 1.0)
+    variance = squares / max(n, 1.0) - mean**2
+    if n < 1 or variance <= max(ROUNDING * abs(mean), 1e-9) ** 2:
+        raise FederationError(
+            f"Marker {t.marker!r} has one and the same value at all visits of all sites, or none. "
+            "Leave its curve out of the disease file."
+        )
+    if isinstance(t.basis, MeanFunction):
+        raise FederationError(f"The curve of {t.marker!r} is a mean function.")
+    centre, scale = t.family.standard(mean + np.sqrt(variance) * _NORMAL)
+    counts = np.round(numbers[_SUMS:]).astype(int)
+    days = np.concatenate([
+        low + (high - low) * (np.arange(k) + 0.5) / k
+        for (low, high), k in zip(pairwise(VISIT_GRID), counts, strict=True)
+        if k > 0
+    ])  # fmt: skip
+    basis = t.basis.learn(days / DAYS_PER_YEAR)
+    ones = (1.0,) * (len(basis.labels) + len(t.turns))
+    plain = MarkerScale(t.marker, t.transform, basis, centre, scale, ones, t.family, t.turns)
+    return plain.in_units_of(days, np.full((len(days), len(t.turns)), np.inf))

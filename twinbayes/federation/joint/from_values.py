@@ -1,0 +1,150 @@
+"""Of models in which patients have effects of their own: from values of likelihoods to a posterior.
+
+Sites integrate these effects out, and tell log-likelihoods at places that the server asks for. A
+quadratic function through them leads to the mode, then to a few draws of a posterior, and a last
+one, nearest to the values at these draws, stands for the likelihood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from twinbayes.arrays import Floats
+from twinbayes.errors import FederationError
+from twinbayes.federation.joint.approximation import Approximation
+from twinbayes.federation.joint.estimation import SCORE, Draws, Estimation, Kept, Place, Scored
+from twinbayes.federation.joint.quadratic import Directions, Quadratic
+from twinbayes.names import LOG_BASELINE, LOG_BASELINE_AT_EVENT
+
+MODES: Final = 7
+"""Quadratic functions on the way to the mode, at most."""
+
+MOST_DIRECTIONS: Final = 110
+"""Of a model: the points that a quadratic function goes through are about half their square."""
+
+_FIRST: Final = 0.5  # of the prior's spread, between the points of the first function
+_STEP: Final = 0.5  # of the posterior's, between those of the others
+_NEAR: Final = 2.0  # of the posterior's, within which the mode has been found
+_LONGEST: Final = 2.0  # step, in standard deviations of a rough prior
+_SHORTER: Final = 0.25  # after a step that led downwards
+_PRIOR: Final = 1000  # draws
+
+
+@dataclass(frozen=True)
+class FromValues(Estimation):
+    """Sites tell values of their likelihoods.
+
+    Attributes
+    ----------
+    place
+        Where points are asked for; None where draws are.
+    functions
+        Quadratic functions so far.
+
+    Examples
+    --------
+    See `shards.fit_in_shards`.
+    """
+
+    place: Directions | None = field(default=None, repr=False)
+    functions: tuple[Quadratic, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def _start(self) -> tuple[Directions, Floats]:
+        """The first place, the mean of a rough prior, and its spread in each direction."""
+        of = self.agreement
+        prior = of.prior(_PRIOR)
+        centre, rates = np.median(prior, axis=0), of.counts.start(of.coordinates)
+        for name in (LOG_BASELINE, LOG_BASELINE_AT_EVENT):
+            if name in of.coordinates.places:
+                centre[of.coordinates.places[name]] = rates[of.coordinates.places[name]]
+        place, spread = Directions.spanned_by(prior, centre)
+        if place.size > MOST_DIRECTIONS:
+            raise FederationError(
+                f"The likelihood of {of.study.spec.name!r} depends on {place.size} numbers; where "
+                f"patients have effects of their own, sites can be asked for {MOST_DIRECTIONS}. "
+                "Give hazards fewer windows, covariates or subgroups, or federate the model of "
+                "events alone: spec.of_events()."
+            )
+        return place, spread
+
+    @property
+    def _asked(self) -> Directions:
+        return self._start[0] if self.place is None else self.place
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Scores, all of them."""
+        n = len(self.approximations)
+        on_the_way = len(self.functions) - max(n - 1, 0)
+        return (SCORE,) * (on_the_way + min(max(n - 1, 0), 1) + len(self.scores))
+
+    def following(self) -> Place | Draws | None:
+        """Ask for values around places, then at draws."""
+        if not self.approximations:
+            step = _STEP if self.functions else _FIRST
+            return Draws(self._asked.stencil(step))
+        if len(self.approximations) == 1:
+            return Draws(self.last.pilot)
+        if len(self.scores) == len(self.approximations) - 1:
+            return None
+        return Draws(self.last.values)
+
+    def answered(
+        self, step: Place | Draws, numbers: Floats, number: int, kept: Kept = None
+    ) -> FromValues:
+        """Go on with log-likelihoods (draw,)."""
+        if isinstance(step, Place):
+            raise FederationError("Sites tell values of this model's likelihood, and no expansion.")
+        values, totals = step.values, numbers.reshape(len(step.values), 1)
+        if not self.approximations:
+            return self._nearer(values, totals[:, 0], number, kept)
+        if len(self.approximations) == 1:
+            return self._standing(values, totals[:, 0], values, number, kept)
+        scored = replace(self, scores=(*self.scores, Scored(values, totals)))
+        if scored.is_done:
+            return scored
+        return scored._standing(values, totals[:, 0], scored.weighted_values, number, kept)
+
+    def _nearer(self, values: Floats, totals: Floats, number: int, kept: Kept) -> FromValues:
+        """Go on towards the mode, or to the first draws where it has been found."""
+        functions = (*self.functions, Quadratic.through(self._asked, values, totals))
+        best = int(np.argmax([self._objective(f) for f in functions]))
+        found, failed = functions[best], len(functions) - 1 - best
+        start = self._start[0].centre
+        longest = _LONGEST * _SHORTER**failed
+        place, far = found.mode(start, self._precision(found.directions), longest)
+        if (failed or far > _NEAR) and len(functions) < MODES:
+            return replace(self, place=place, functions=functions)
+        one = Approximation(self.agreement, found.concave(), self.agreement.counts, number, kept)
+        return replace(self, functions=functions, approximations=(one,))
+
+    def _precision(self, of: Directions) -> Floats:
+        """(direction, direction) precision of the rough prior."""
+        first, spread = self._start
+        turn = (first.inverse @ of.along) / spread[:, None]
+        out: Floats = turn.T @ turn
+        return out
+
+    def _objective(self, function: Quadratic) -> float:
+        """Log posterior under the rough prior where a function was asked for."""
+        first, spread = self._start
+        away = first.inward(function.directions.centre[None])[0] / spread
+        return function.value - 0.5 * float(away @ away)
+
+    def _standing(
+        self, values: Floats, totals: Floats, near: Floats, number: int, kept: Kept
+    ) -> FromValues:
+        """Go on with the function nearest to log-likelihoods where draws `near` are."""
+        before = self.functions[-1]
+        found = Quadratic.through(Directions.among(near), values, totals, before)
+        one = Approximation(self.agreement, found.concave(), self.agreement.counts, number, kept)
+        return replace(
+            self,
+            functions=(*self.functions, found),
+            approximations=(*self.approximations, one),
+        )

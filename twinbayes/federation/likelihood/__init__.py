@@ -1,0 +1,1 @@
+"""The likelihood of a site's patients: its coordinates, values and expansions."""
