@@ -46,7 +46,8 @@ from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.joint.estimation import Estimation, Place
 from twinbayes.federation.local import LocalLikelihood
 from twinbayes.model import EventProcess, ModelSpec, PiecewiseConstant, StateGraph, Term, Transition
-from twinbayes.model.courses.graph import Effect, Treatment, TreatmentStart
+from twinbayes.model.courses.graph import Effect, Treatment
+from twinbayes.model.courses.intensities import TreatmentStart
 from twinbayes.model.events.crude import Crude
 from twinbayes.names import (
     BETA,
