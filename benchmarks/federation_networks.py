@@ -46,7 +46,8 @@ from twinbayes.federation.joint.estimation import Draws, FromExpansions, Place
 from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.likelihood.events import EventLikelihood
 from twinbayes.model import EventProcess, ModelSpec, PiecewiseConstant, StateGraph, Term, Transition
-from twinbayes.model.courses.graph import Effect, Treatment, TreatmentStart
+from twinbayes.model.courses.graph import Effect, Treatment
+from twinbayes.model.courses.intensities import TreatmentStart
 from twinbayes.model.events.crude import Crude
 from twinbayes.names import (
     BETA,

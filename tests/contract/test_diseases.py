@@ -371,7 +371,7 @@ def test_a_stored_description_of_an_unknown_kind_is_refused() -> None:
     data = tb.disease("survival").to_dict()
     with pytest.raises(ModelError, match="unknown type 'Popen'"):
         ModelSpec.from_dict(data | {"kind_of": "Popen"})
-    with pytest.raises(TypeError, match="Expected a ModelSpec"):
+    with pytest.raises(ModelError, match="Expected a ModelSpec, found an EventProcess"):
         ModelSpec.from_dict(data["events"])
 
 

@@ -131,3 +131,18 @@ def test_a_dead_link_and_what_is_loaded_from_elsewhere_are_told(
 def test_a_font_from_elsewhere_is_told(faults_of: Callable[..., list[str]]) -> None:
     look = "@font-face { src: url('https://example.org/font.woff2') }"
     assert faults_of(look_css=look) == ["look.css: loads https://example.org/font.woff2"]
+
+
+def test_every_entry_of_the_bibliography_says_where_it_is_found(root: Path) -> None:
+    text = (root / "docs" / "bibliography.bib").read_text(encoding="utf-8")
+    entries = re.findall(r"^@(\w+)\{(\w+),\n(.*?)^\}", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(entries) == text.count("@") > 70
+    assert len({key for _, key, _ in entries}) == len(entries)
+    wanted = {
+        "article": {"author", "year", "title", "journal", "volume", "pages"},
+        "book": {"author", "year", "title", "publisher"},
+        "misc": {"author", "year", "title"},
+    }
+    for kind, key, body in entries:
+        fields = set(re.findall(r"^  (\w+) = \{.+\},?$", body, flags=re.MULTILINE))
+        assert fields >= wanted[kind], key

@@ -29,7 +29,6 @@ from twinbayes.cli.commands import (
     Interval,
     Out,
     Without,
-    as_file,
     code_of,
     cohort_of,
     described,
@@ -108,7 +107,7 @@ def check(
     as_json: AsJson = False,
 ) -> int:
     """Read a cohort: all faults at once, or what its data look like."""
-    require_places(out, suspects, reads=(cohort, as_file(disease)))
+    require_places(out, suspects, cohort=cohort, adapter=adapter, disease=disease)
     data = cohort_of(cohort, adapter)
     report = data.quality()
     misfits = () if disease is None else misfits_of(data, disease, without, ignore_event)
@@ -178,7 +177,7 @@ def fit(
     as_json: AsJson = False,
 ) -> int:
     """Fit a disease model to a cohort and save the fit."""
-    require_writable(out, reads=(cohort, as_file(disease), as_file(priors)))
+    require_places(out, cohort=cohort, adapter=adapter, disease=disease, priors=priors)
 
     import twinbayes as tb
 
@@ -223,7 +222,7 @@ def review(
     as_json: AsJson = False,
 ) -> int:
     """Write the reviewer's report: one HTML file, the verdict first."""
-    require_writable(out, reads=(fit_path, checks, effects))
+    require_places(out, fit=fit_path, checks=checks, effects=effects)
 
     import twinbayes as tb
     from twinbayes.report import read_checks, read_effects
@@ -265,7 +264,7 @@ def effect(
     as_json: AsJson = False,
 ) -> int:
     """Estimate what starting a treatment on a day does, against never; for `review --effects`."""
-    require_writable(out, reads=(fit_path,))
+    require_places(out, fit=fit_path)
 
     import twinbayes as tb
     from twinbayes.effects import Estimand, treatment_effect

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from twinbayes.cli.answers import NOT_FOR_USE, USABLE, print_json
 from twinbayes.cli.known import known_adapters
-from twinbayes.errors import OptionError
+from twinbayes.errors import OptionError, StorageError, TwinbayesError
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort, QualityReport
@@ -55,15 +56,44 @@ def cohort_of(cohort: str, adapter: str | None) -> Cohort:
     return read_cohort(None if cohort == "-" else cohort, adapter)
 
 
-def require_places(*outs: Path | None, reads: tuple[str | None, ...]) -> None:
-    """Try all places that are to be written to, which are different ones."""
+def require_places(
+    *outs: Path | None, adapter: str | None = None, **reads: str | Path | None
+) -> None:
+    """Try all places that are to be written to, which are different ones, and look what is there.
+
+    `reads` are files and folders by what they are. All that is wrong is told at once; one alone
+    that is not there is left to its reader, which knows more of it.
+    """
     from twinbayes.private_files import require_writable
 
     given = [out for out in outs if out is not None]
+    places = {what: _place(what, name, adapter) for what, name in reads.items()}
+    faults: list[TwinbayesError] = []
     for out in given:
-        require_writable(out, reads=reads)
+        try:
+            require_writable(out, reads=places.values())
+        except StorageError as error:
+            faults.append(error)
     if len({out.resolve() for out in given}) < len(given):
-        raise OptionError("Two files would have one name. Give each a place of its own.")
+        faults.append(OptionError("Two files would have one name. Give each a place of its own."))
+    missing = [
+        f"{what} {Path(place).name[:60]!r}: there is nothing of this name. Give its path."
+        for what, place in places.items()
+        if place is not None and not os.path.lexists(place)
+    ]
+    if len(faults) == 1 and not missing:
+        raise faults[0]
+    if len(faults) + len(missing) > 1:
+        raise StorageError("\n".join((*map(str, faults), *missing)))
+
+
+def _place(what: str, name: str | Path | None, adapter: str | None) -> str | Path | None:
+    """The place that a name stands for; None where it is that of something embedded."""
+    if what in ("disease", "priors"):
+        return as_file(None if name is None else str(name))
+    if what == "cohort" and (name == "-" or (name == "registry" and adapter is None)):
+        return None
+    return name
 
 
 def findings_of(report: QualityReport) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from twinbayes.cli.answers import EXIT_CODES, USABLE, AsJson, print_json, reports_errors
-from twinbayes.cli.commands import Adapter, as_file, cohort_of
+from twinbayes.cli.commands import Adapter, cohort_of, require_places
 from twinbayes.cli.known import known_diseases
 from twinbayes.errors import OptionError, StorageError
 from twinbayes.private_files import require_writable, write_private
@@ -89,6 +89,7 @@ def check(
     as_json: AsJson = False,
 ) -> int:
     """Say all that is wrong with a disease, or that a model can be built of it."""
+    require_places(disease=disease, cohort=cohort, adapter=adapter)
     spec = _spec(disease)
     data = _data(spec, cohort, adapter)
     from twinbayes.model import assemble
@@ -135,8 +136,7 @@ def show(
     as_json: AsJson = False,
 ) -> int:
     """Print a disease in words and formulae, with the priors that its model asks for."""
-    if out is not None:
-        require_writable(out, reads=(as_file(disease), cohort))
+    require_places(out, disease=disease, cohort=cohort, adapter=adapter)
     spec = _spec(disease)
     data = _data(spec, cohort, adapter)
     from twinbayes.model.inspection.asked_priors import asked_priors

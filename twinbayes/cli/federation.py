@@ -23,13 +23,13 @@ from twinbayes.cli.commands import (
     Without,
     code_of,
     cohort_of,
+    require_places,
     tell,
     verdict_of,
 )
 from twinbayes.cli.commands import described as description_of
 from twinbayes.cli.known import known_diseases
 from twinbayes.errors import OptionError
-from twinbayes.private_files import require_writable
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort
@@ -142,8 +142,7 @@ def step(
     """Take in what is in the centre's inbox; write the next questions, or the posterior."""
     from twinbayes.federation.exchange import server
 
-    if out is not None:
-        require_writable(out)
+    require_places(out)
     opened, study = _opened(folder)
     done = server.step(
         opened, study, _stepping(study), pins=dict(_pinned(text) for text in pin or ()), out=out
@@ -191,6 +190,7 @@ def answer(
     from twinbayes.federation.exchange import site
     from twinbayes.federation.exchange.numbers import Source
 
+    require_places(folder=folder, cohort=cohort, adapter=adapter)
     opened, study = _opened(folder)
     data = cohort_of(cohort, adapter)
     made = site.answer(opened, study, _answering(opened, data, site_keys), Source.of(data))
@@ -277,6 +277,7 @@ def verify(
     """Check chain and signatures, and make all questions or answers again, byte for byte."""
     from twinbayes.federation.exchange import replay
 
+    require_places(folder=folder, cohort=cohort, adapter=adapter)
     opened = _party_folder(folder)
     problems = replay.faults(opened)
     records = opened.ledger.records(head=head) if not problems else []
@@ -305,9 +306,7 @@ def verify(
     return NOT_FOR_USE if problems else USABLE
 
 
-@federation.command(
-    epilog=f"{_EXAMPLE} fit north posterior.nc my_cohort --out north.nc",
-)
+@federation.command(epilog=f"{_EXAMPLE} fit north posterior.nc my_cohort --out north.nc")
 @reports_errors
 def fit(
     folder: Folder,
@@ -318,7 +317,7 @@ def fit(
     as_json: AsJson = False,
 ) -> int:
     """Make a site's fit of its own patients from the joint posterior; for `twinbayes twin`."""
-    require_writable(out, reads=(posterior, cohort))
+    require_places(out, folder=folder, posterior=posterior, cohort=cohort, adapter=adapter)
 
     from twinbayes.federation.posterior import load_federated
 

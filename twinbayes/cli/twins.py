@@ -17,10 +17,10 @@ from twinbayes.cli.commands import (
     Out,
     cohort_of,
     of_patients,
+    require_places,
     tell,
 )
 from twinbayes.errors import OptionError
-from twinbayes.private_files import require_writable
 
 
 class _ReportByDefault(TyperGroup):
@@ -79,7 +79,7 @@ def report(
         raise OptionError("Give either --patient, one of the fitted cohort, or --new, a folder.")
     if scenario and len(scenario) != 2:
         raise OptionError(f"--scenario is given {len(scenario)} times. Give it twice, or not.")
-    require_writable(out, reads=(fit_path, new))
+    require_places(out, fit=fit_path, new=new)
 
     import twinbayes as tb
     from twinbayes.names import DAYS_PER_YEAR
@@ -113,6 +113,7 @@ def verify(
     import twinbayes as tb
     from twinbayes.twin import Ledger, replay
 
+    require_places(fit=fit_path, cohort=cohort, adapter=adapter, ledger=ledger)
     records = Ledger(ledger).records(head=head)
     problems = replay(of_patients(tb.load_fit(fit_path)), cohort_of(cohort, adapter), records)
     last = records[-1]["hash"] if records else None

@@ -12,7 +12,7 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.errors import OptionError, require_seed
 from twinbayes.model import Group, Interaction, ModelSpec, Normal, Term, Trajectory
-from twinbayes.model.courses.graph import Transition, TreatmentStart
+from twinbayes.model.courses.intensities import Transition, TreatmentStart
 from twinbayes.model.curves.families.binary import Binary
 from twinbayes.model.curves.families.negative_binomial import NegativeBinomial
 from twinbayes.model.curves.families.ordinal import Ordinal

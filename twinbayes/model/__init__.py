@@ -3,7 +3,8 @@
 from twinbayes.model.assemble import assemble, assemble_plan
 from twinbayes.model.baseline import PiecewiseConstant, Spline, Weibull
 from twinbayes.model.catalogue import register
-from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
+from twinbayes.model.courses.graph import Effect, StateGraph, Treatment
+from twinbayes.model.courses.intensities import Transition, TreatmentStart
 from twinbayes.model.covariates.design import Encoding
 from twinbayes.model.covariates.terms import Group, Interaction, Term
 from twinbayes.model.curves.association import Association

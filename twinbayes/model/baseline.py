@@ -26,6 +26,7 @@ from twinbayes.errors import ModelError, require_known
 from twinbayes.model.pooling.hazard_walks import Beside, bending_walk, random_walk
 from twinbayes.model.pooling.walks import RatesTold
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.typed import typed
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
@@ -62,6 +63,11 @@ class Baseline(Protocol):
 
         `edges` has shape (transition, window + 1).
         """
+
+
+def _require_some(windows: int, field_name: str) -> None:
+    if windows < 1:
+        raise ModelError(f"A baseline hazard has at least one window, not {field_name}={windows}.")
 
 
 def _strictly_increasing(inner: np.ndarray, end: float) -> np.ndarray:
@@ -116,6 +122,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class PiecewiseConstant:
     """Constant within windows; successive log hazards follow a Gaussian random walk.
 
@@ -145,6 +152,7 @@ class PiecewiseConstant:
     tail: int | None = field(default=None, metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
+        _require_some(self.windows, "windows")
         if self.tail is not None and self.tail < 1:
             raise ModelError(f"tail must be at least 1 event, not {self.tail}.")
 
@@ -169,6 +177,7 @@ class PiecewiseConstant:
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class Spline:
     """Log hazard as a penalised B-spline (P-spline; Eilers & Marx 1996).
 
@@ -207,6 +216,7 @@ class Spline:
     def __post_init__(self) -> None:
         require_known(str(self.order), ("1", "2"), "order of the spline's random walk")
         require_known(self.spacing, ("events", "time"), "spacing of the spline's windows")
+        _require_some(self.resolution, "resolution")
         if self.order == 2 and self.centred:
             raise ModelError("A walk of order 2 cannot be centred: leave centred=False.")
         if not 1 <= self.degree < self.df:
@@ -256,6 +266,7 @@ class Spline:
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class Weibull:
     """Hazard ``exp(level) (t / 1 year)^(shape - 1)`` per day.
 
@@ -270,6 +281,9 @@ class Weibull:
 
     resolution: int = 200
     kind: str = "Weibull"
+
+    def __post_init__(self) -> None:
+        _require_some(self.resolution, "resolution")
 
     def edges(self, event_times: np.ndarray, all_times: np.ndarray) -> np.ndarray:
         """Return an edge at every distinct time, shape (resolution + 2,)."""

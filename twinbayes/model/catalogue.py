@@ -13,7 +13,8 @@ from typing import Any, Final, cast
 
 from twinbayes.errors import ModelError
 from twinbayes.model.baseline import BASELINES, Baseline
-from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
+from twinbayes.model.courses.graph import Effect, StateGraph, Treatment
+from twinbayes.model.courses.intensities import Transition, TreatmentStart
 from twinbayes.model.courses.reporting import Reporting, Utility
 from twinbayes.model.covariates.terms import Group, Interaction, Term
 from twinbayes.model.curves.association import Association

@@ -36,6 +36,7 @@ from twinbayes.model.notation.writing import write_model
 from twinbayes.model.pooling.table import discounts
 from twinbayes.model.storing import codec
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.typed import found_as, typed
 from twinbayes.names import FRAILTY_EFFECT
 from twinbayes.priors.files.extended import OwnPriors
 
@@ -122,6 +123,7 @@ class ModelPlan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class ModelSpec:
     """What is modelled for one disease; the cohort and the priors come at fit time.
 
@@ -342,7 +344,10 @@ class ModelSpec:
         """Rebuild a spec; only types of the `catalogue` are accepted."""
         spec = codec.decode(data, partial(known_type, whole=cls))
         if not isinstance(spec, cls):
-            raise TypeError(f"Expected a ModelSpec, found {type(spec).__name__}.")
+            raise ModelError(
+                f"Expected a ModelSpec, found {found_as(spec)}. Give what its `to_dict` has "
+                "returned."
+            )
         require_storable(spec, whole=cls)
         return spec
 

@@ -137,6 +137,7 @@ class PriorEntry:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             faults.append("the name must be 'stem' or 'stem.qualifier' with a lower-case stem.")
         faults += [f"key {k!r} must be text." for k in _LATER if not _is_text(getattr(self, k))]
+        faults += self._part_faults()
         refuse(where, faults)
         made = attempt(faults, lambda: self.density)
         faults += [f"key {k!r} is empty." for k in _MEANING if not getattr(self, k).strip()]
@@ -267,6 +268,18 @@ class PriorEntry:
         refuse(where, faults)
         texts = {key: value.strip() for key, value in given.items() if isinstance(value, str)}
         return cls(**{**given, **texts})
+
+    def _part_faults(self) -> list[str]:
+        """What is no record of its kind."""
+        faults = []
+        for key, kind in _LISTS.items():
+            given = getattr(self, key)
+            if not isinstance(given, tuple | list) or any(type(x) is not kind for x in given):
+                faults.append(f"key {key!r} must be a tuple of {kind.__name__}.")
+        for key, kind in _BLOCKS.items():
+            if not isinstance(getattr(self, key), kind | None):
+                faults.append(f"key {key!r} must be None or of the type {kind.__name__}.")
+        return faults
 
     def _status_faults(self) -> list[str]:
         faults = []

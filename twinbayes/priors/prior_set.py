@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from twinbayes.errors import PriorError
+from twinbayes.errors import PriorError, told
 from twinbayes.priors.entry import PriorEntry, hash_of
 from twinbayes.priors.prior_tags import note_prior, note_use
 from twinbayes.priors.variable import mixture_variable
@@ -59,6 +59,12 @@ class PriorSet(Mapping[str, PriorEntry]):
     extends: str = ""
 
     def __post_init__(self) -> None:
+        found: object = self.entries  # what arrives may be anything
+        if not isinstance(found, Mapping):
+            raise PriorError(
+                f"{self.label}: entries must be a mapping of names to PriorEntry, not "
+                f"{told(found)}. Give dict(priors) of a set, or {{entry.name: entry}}."
+            )
         for key, entry in self.entries.items():
             if not isinstance(entry, PriorEntry):
                 raise PriorError(

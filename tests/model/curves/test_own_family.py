@@ -253,5 +253,5 @@ def test_a_family_that_breaks_a_rule_is_refused_before_sampling(
 
 
 def test_a_family_that_is_none_is_refused_when_it_is_described() -> None:
-    with pytest.raises(ModelError, match="must be a family of markers, such as Normal"):
+    with pytest.raises(ModelError, match="must be a MarkerFamily, such as family=Normal"):
         Trajectory(marker="level", family="skewed")  # type: ignore[arg-type]

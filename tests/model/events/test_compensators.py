@@ -11,7 +11,8 @@ from scipy import integrate, stats
 
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.model import EventProcess, PiecewiseConstant, StateGraph, Transition
-from twinbayes.model.courses.graph import Treatment, TreatmentStart
+from twinbayes.model.courses.graph import Treatment
+from twinbayes.model.courses.intensities import TreatmentStart
 from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.evaluation import mean_compensators
 

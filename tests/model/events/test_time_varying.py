@@ -96,7 +96,7 @@ def test_only_subgroups_of_a_class_are_cut(registry: Cohort) -> None:
         ("sex", (("a",),), "classes are of subgroups"),
         ("subgroup", (("a", "b"), ("b",)), "a subgroup in two classes"),
         ("subgroup", (("a",), ()), "a class without subgroups"),
-        ("subgroup", ("ab",), "a class that is text"),
+        ("subgroup", ("ab",), "classes must be a tuple of tuples of texts"),
     ],
 )
 def test_classes_that_no_cohort_can_have_are_refused(

@@ -58,7 +58,7 @@ treatments:
     early_days: 90
     starts: [well, {source: ill, clock: entry}]
     effects:
-      - {transition: well->ill, phase: here_early}
+      - {transition: well->ill, phase: here_early, pooling: complete}
       - {transition: well->ill, phase: here_late, pooling: {kind: exchangeable, nu: 4}}
 covariates:
   - {name: age_years, group: clinical, transform: spline}

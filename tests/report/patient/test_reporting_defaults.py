@@ -107,8 +107,8 @@ def test_where_nothing_may_be_extrapolated_nothing_is_shown(
     ("settings", "said"),
     [
         ({"scenarios": ("policy",)}, "two to compare"),
-        ({"scenarios": (1, 2)}, "in words"),
-        ({"utilities": ("remission",)}, "of the type Utility"),
+        ({"scenarios": (1, 2)}, "scenarios must be a tuple of texts"),
+        ({"utilities": ("remission",)}, "utilities must be a tuple of Utility"),
         ({"horizon_years": 0.0}, "horizon_years"),
         ({"extrapolation_years": -1.0}, "extrapolation_years"),
         ({"utilities": (Utility(state="remission", mean=1.0),)}, "each of the living"),

@@ -3,7 +3,7 @@
 Draw parameters from the prior and data from the parameters, fit, and rank the true value of each
 quantity among its posterior draws. Where prior, simulator, likelihood and sampler agree, ranks are
 uniform (Talts et al. 2018). Quantities that look at the data too, above all the joint
-log-likelihood, find faults that parameters alone do not show (Modrák et al. 2023). Uniformity is
+log-likelihood, find faults that parameters alone do not show (Modrák et al. 2025). Uniformity is
 judged by the ECDF of the ranks at all of its points at once (Säilynoja, Bürkner & Vehtari 2022).
 """
 

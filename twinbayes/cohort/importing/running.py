@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from twinbayes import names
 from twinbayes.cohort.contract.faults import Faults
@@ -19,7 +19,7 @@ from twinbayes.cohort.importing.cells.columns import Rows
 from twinbayes.cohort.importing.cells.dates import Horizon, latest_day
 from twinbayes.cohort.importing.cells.lookups import Lookup
 from twinbayes.cohort.importing.cells.values import Problem
-from twinbayes.cohort.importing.finding import find_table, place_of, read_source
+from twinbayes.cohort.importing.finding import find_table, place_of, read_source, reader_of
 from twinbayes.cohort.importing.ledger import Ledger, balance
 from twinbayes.cohort.importing.mapping.checking import cells_of, parts_of
 from twinbayes.cohort.importing.mapping.description import MappingFile, Part, WidePart
@@ -34,6 +34,7 @@ from twinbayes.cohort.importing.shaping.visits import visit_blocks
 from twinbayes.cohort.importing.source import SourceTable, folded
 from twinbayes.cohort.importing.usage import Usage
 from twinbayes.cohort.record import Cohort
+from twinbayes.errors import CohortError
 
 _SHAPES: Final[Mapping[str, Callable[[Any, Rows, Desk], Any]]] = {
     names.PATIENTS: patients_blocks,
@@ -131,9 +132,13 @@ def run_import(source: str | Path, mapping: str | Path, *, today: date | None = 
             table  rows_in  rows_used  rows_listed
     0  export.csv        2          2            0
     """
-    read = read_mapping(mapping)
+    place = place_of(source)
+    try:
+        read = read_mapping(mapping)
+    except CohortError as error:
+        raise _with_source(error, place) from None
     faults = import_faults()
-    tables, unread = read_source(place_of(source), read.mapping.format, read.mapping, faults)
+    tables, unread = read_source(place, read.mapping.format, read.mapping, faults)
     horizon = _horizon(read, latest_day() if today is None else today, faults)
     desk = Desk(mapping=read.mapping, faults=faults, usage=Usage(), horizon=horizon)
     parts = _parts(read, tables, desk)
@@ -162,6 +167,20 @@ def run_import(source: str | Path, mapping: str | Path, *, today: date | None = 
         faults=Faults(),
     )
     return Import(cohort=cohort, ledger=ledger)
+
+
+def _with_source(error: CohortError, place: str | Path) -> CohortError:
+    """The faults of a mapping, and that of a source which is not there either."""
+    faults = import_faults()
+    if isinstance(place, str) or place.is_dir() or place.is_file():
+        return error
+    reader_of(place, None, faults)
+    try:
+        faults.raise_if_any()
+    except CohortError as other:
+        known = [e.faults for e in (error, other) if e.faults is not None]
+        return CohortError(f"{error}\n{other}", concat(known, ignore_index=True))
+    return error
 
 
 def _horizon(read: ReadMapping, today: date, faults: Faults) -> Horizon:

@@ -28,6 +28,7 @@ from twinbayes.model.catalogue import known_type, require_storable
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing import codec
+from twinbayes.model.storing.typed import found_as, typed
 from twinbayes.names import COEFFICIENT, ROW, SUBGROUP
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
@@ -45,6 +46,7 @@ _LINKS: Final = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class AggregateSpec:
     """What is modelled of aggregate data; the data and the priors come at fit time.
 
@@ -103,7 +105,10 @@ class AggregateSpec:
         """Rebuild a spec; only types of the `catalogue` are accepted."""
         spec = codec.decode(data, partial(known_type, whole=cls))
         if not isinstance(spec, cls):
-            raise TypeError(f"Expected an AggregateSpec, found {type(spec).__name__}.")
+            raise ModelError(
+                f"Expected an AggregateSpec, found {found_as(spec)}. Give what its `to_dict` has "
+                "returned."
+            )
         require_storable(spec, whole=cls)
         return spec
 

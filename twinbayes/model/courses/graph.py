@@ -24,13 +24,13 @@ from math import inf
 from typing import Final
 
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.baseline import Baseline, PiecewiseConstant
+from twinbayes.model.courses.intensities import EntryEra, Transition, TreatmentStart
 from twinbayes.model.pooling.basic import Exchangeable
 from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
-from twinbayes.names import CLOCK_ENTRY, CLOCK_ORIGIN, DEATH
+from twinbayes.model.storing.typed import typed
+from twinbayes.names import CLOCK_ENTRY, DEATH
 
-CLOCKS: Final = (CLOCK_ORIGIN, CLOCK_ENTRY)
 HERE: Final = "here"
 HERE_EARLY: Final = "here_early"
 HERE_LATE: Final = "here_late"
@@ -39,107 +39,7 @@ PHASES: Final = (HERE, HERE_EARLY, HERE_LATE, EARLIER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Transition:
-    """A move from `source` to `target`, recorded by `event`, with a hazard on one clock.
-
-    An event that recurs leads from its state to the same one: on the origin clock its hazard goes
-    on as if nothing had happened (Andersen-Gill), on the entry clock it begins anew (gap times).
-
-    Parameters
-    ----------
-    source, target
-        State names.
-    event
-        What the events table records; several that count as one are joined by ``|``.
-    clock
-        ``"origin"`` (days since the patient's origin) or ``"entry"`` (days since entry into
-        `source`).
-    baseline
-        Shape of the baseline hazard.
-    entry_cuts
-        On the entry clock only: days since origin that part the eras of entry into `source`.
-        Each era has its own log hazard ratio; they sum to zero.
-
-    Raises
-    ------
-    ModelError
-        Cuts on the origin clock, or not positive and increasing.
-
-    Examples
-    --------
-    >>> Transition(source="ill", target="dead", event="death", clock="entry").label
-    'ill->dead'
-    """
-
-    source: str
-    target: str
-    event: str
-    clock: str = CLOCK_ORIGIN
-    baseline: Baseline = field(default_factory=PiecewiseConstant)
-    entry_cuts: tuple[float, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
-
-    def __post_init__(self) -> None:
-        require_known(self.clock, CLOCKS, "clock")
-        _require_cuts(self.label, self.clock, self.entry_cuts)
-
-    @property
-    def events(self) -> tuple[str, ...]:
-        """The events that record this move."""
-        return tuple(self.event.split("|"))
-
-    @property
-    def label(self) -> str:
-        """``source->target``, the coordinate along the transition dim."""
-        return f"{self.source}->{self.target}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TreatmentStart:
-    """The intensity of starting `treatment` while in state `source`; see `Transition`.
-
-    Examples
-    --------
-    >>> TreatmentStart(source="ill", treatment="drug").label
-    'ill->start:drug'
-    """
-
-    source: str
-    treatment: str
-    clock: str = CLOCK_ORIGIN
-    baseline: Baseline = field(default_factory=PiecewiseConstant)
-    entry_cuts: tuple[float, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
-
-    def __post_init__(self) -> None:
-        require_known(self.clock, CLOCKS, "clock")
-        _require_cuts(self.label, self.clock, self.entry_cuts)
-
-    @property
-    def label(self) -> str:
-        """``source->start:treatment``, the coordinate along the transition dim."""
-        return f"{self.source}->start:{self.treatment}"
-
-
-@dataclass(frozen=True, slots=True)
-class EntryEra:
-    """Entries into the source of one intensity in ``(first, last]`` days since origin."""
-
-    intensity: str
-    first: float
-    last: float
-
-    @property
-    def label(self) -> str:
-        """``intensity, entered …``, the coordinate along the entry era dim."""
-        if self.first == 0.0:
-            days = f"by day {self.last:g}"
-        elif self.last == inf:
-            days = f"after day {self.first:g}"
-        else:
-            days = f"after day {self.first:g} up to {self.last:g}"
-        return f"{self.intensity}, entered {days}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Effect:
     """A log hazard ratio of `treatment`, in one `phase`, on one transition.
 
@@ -166,6 +66,7 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Treatment:
     """A time-dependent treatment that a patient starts at most once.
 
@@ -195,8 +96,16 @@ class Treatment:
     effects: tuple[Effect, ...]
     early_days: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.early_days is not None and not 0.0 < self.early_days < inf:
+            raise ModelError(
+                f"Treatment {self.name!r}: early_days must be a positive number of days, not "
+                f"{self.early_days!r}. Leave it out where no early phase is told apart."
+            )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class StateGraph:
     """All states, the transitions among them, and the treatments.
 
@@ -237,6 +146,7 @@ class StateGraph:
                 require_known(state, self.states, f"state of transition {transition.label}")
         for treatment in self.treatments:
             self._check_treatment(treatment)
+        self._require_one_pooling_a_kind()
 
     def _check_treatment(self, treatment: Treatment) -> None:
         labels = [t.label for t in self.transitions]
@@ -251,6 +161,11 @@ class StateGraph:
         _require_unique([e.label for e in treatment.effects], "treatment effect")
         for effect in treatment.effects:
             require_known(effect.transition, labels, "transition of a treatment effect")
+            if effect.treatment != treatment.name:
+                raise ModelError(
+                    f"Treatment {treatment.name!r}: the effect {effect.label!r} names "
+                    f"{effect.treatment!r}. Give both the same name."
+                )
             split = effect.phase in (HERE_EARLY, HERE_LATE)
             if split and not treatment.early_days:
                 raise ModelError(
@@ -272,6 +187,17 @@ class StateGraph:
                     f"State {source!r} has a transition on the entry clock and an early phase of "
                     f"{treatment.name!r}: only one of the two clocks can be kept. Use the origin "
                     "clock, or the phase 'here'."
+                )
+
+    def _require_one_pooling_a_kind(self) -> None:
+        known: dict[str, Effect] = {}
+        for effect in self.effects:
+            first = known.setdefault(effect.pooling.kind, effect)
+            if first.pooling != effect.pooling:
+                raise ModelError(
+                    f"The effects {first.label!r} and {effect.label!r} have two poolings of the "
+                    f"kind {effect.pooling.kind!r} that differ in their settings, and draws are "
+                    "named after the kind. Give both the same settings, or choose another kind."
                 )
 
     @property
@@ -371,19 +297,6 @@ class StateGraph:
         return any(
             e.phase in (HERE_EARLY, HERE_LATE) and sources[e.transition] == state
             for e in self.treatment(treatment).effects
-        )
-
-
-def _require_cuts(label: str, clock: str, cuts: tuple[float, ...]) -> None:
-    if cuts and clock != CLOCK_ENTRY:
-        raise ModelError(
-            f"{label!r} has entry_cuts on the {clock!r} clock, which tells eras of entry apart by "
-            "itself. Leave them out, or use the entry clock."
-        )
-    edges = (0.0, *cuts, inf)
-    if not all(a < b for a, b in pairwise(edges)):
-        raise ModelError(
-            f"entry_cuts of {label!r} must be positive, finite, increasing days, not {cuts}."
         )
 
 

@@ -20,14 +20,8 @@ import pandas as pd
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model.courses.entries import FROM_ORIGIN, Observed, observed_since
-from twinbayes.model.courses.graph import (
-    EARLIER,
-    HERE,
-    HERE_EARLY,
-    HERE_LATE,
-    StateGraph,
-    Transition,
-)
+from twinbayes.model.courses.graph import EARLIER, HERE, HERE_EARLY, HERE_LATE, StateGraph
+from twinbayes.model.courses.intensities import Transition
 from twinbayes.model.courses.same_day import graph_order
 from twinbayes.names import (
     DAY,

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from twinbayes.errors import ModelError, is_number
+from twinbayes.model.storing.typed import typed
 
 _COMPARED: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Utility:
     """What a day in a state counts: 0, no more than a day dead, to 1, a day in full health.
 
@@ -44,6 +46,7 @@ class Utility:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Reporting:
     """Defaults of patient reports.
 
@@ -66,10 +69,6 @@ class Reporting:
     extrapolation_years: float | None = None
 
     def __post_init__(self) -> None:
-        if not all(isinstance(text, str) for text in self.scenarios):
-            raise ModelError("reporting: scenarios are written in words, each a text.")
-        if not all(isinstance(utility, Utility) for utility in self.utilities):
-            raise ModelError("reporting: utilities are of the type Utility, one a living state.")
         if self.scenarios and len(self.scenarios) != _COMPARED:
             raise ModelError(
                 f"reporting: {len(self.scenarios)} scenarios. Give two to compare, or none."

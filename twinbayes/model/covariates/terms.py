@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from twinbayes.errors import ModelError, require_known
+from twinbayes.model.storing.typed import typed
 
 TRANSFORMS: Final = ("standardise", "log", "binary", "category", "spline")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Term:
     """One covariate and how it enters.
 
@@ -43,6 +45,7 @@ class Term:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Group:
     """All 0/1 covariates of one group of the variables dictionary (genes, lesions …).
 
@@ -57,8 +60,15 @@ class Group:
     group: str
     min_carriers: int = 5
 
+    def __post_init__(self) -> None:
+        if self.min_carriers < 0:
+            raise ModelError(
+                f"Group {self.group!r}: min_carriers must be 0 or more, not {self.min_carriers}."
+            )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Interaction:
     """The product of two or three 0/1 or numeric covariates, beside their own terms.
 
@@ -71,26 +81,15 @@ class Interaction:
     names: tuple[str, ...]
     group: str = "interaction"
 
+    def __post_init__(self) -> None:
+        if len(self.names) not in (2, 3) or len(set(self.names)) < len(self.names):
+            raise ModelError(
+                "Interaction: names must be those of two or three covariates, such as "
+                f"names=('npm1', 'flt3_itd'), not {self.names!r}."
+            )
+
 
 CovariateTerm = Term | Group | Interaction
-
-
-def require_terms(given: object, of: str) -> None:
-    """Refuse covariates of a component that are no sequence of terms.
-
-    Raises
-    ------
-    ModelError
-        One of them is of another type; `of` names the component.
-    """
-    terms = given if (several := isinstance(given, tuple | list)) else (given,)
-    odd = [term for term in terms if not several or not isinstance(term, CovariateTerm)]
-    if odd:
-        raise ModelError(
-            f"{of}: covariates must be a tuple of Term, Group or Interaction, such as "
-            f"(Term(name='age_years', group='clinical'),); found a {type(odd[0]).__name__}"
-            f"{' in it' if several else ''}."
-        )
 
 
 def without_covariates(

@@ -27,6 +27,7 @@ from twinbayes.model.curves.trail.op import TrailDesign, curve_trail
 from twinbayes.model.curves.trajectory import CurveEncoding, CurvePlan, Trajectories
 from twinbayes.model.events.quadrature import TrailPoints
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.typed import typed
 from twinbayes.names import ASSOCIATION, DAYS_PER_YEAR
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
@@ -35,6 +36,7 @@ EFFECTS: Final = "effects"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Association:
     """A log hazard ratio per unit of one feature of a marker's curve, after its transform.
 
@@ -76,6 +78,11 @@ class Association:
 
     def __post_init__(self) -> None:
         require_known(self.form, (*FORMS, EFFECTS), f"form of the association of {self.marker!r}")
+        if not self.transitions:
+            raise ModelError(
+                f"The association of {self.marker!r} moves no hazard. Name intensities: "
+                "transitions=('well->dead',)."
+            )
         if not 0.0 <= self.lag_days < np.inf:
             raise ModelError(
                 f"The association of {self.marker!r} has a lag of {self.lag_days!r} days. "

@@ -16,6 +16,7 @@ from scipy.interpolate import BSpline
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.typed import typed
 
 VALUE: Final = "value"
 SLOPE: Final = "slope"
@@ -47,6 +48,7 @@ class TimeBasis(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class Polynomial:
     """Powers of time, from 0 to `degree`; degree 1 is a straight line.
 
@@ -108,6 +110,7 @@ class Polynomial:
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class Biphasic:
     """A fast change that wears off, and a steady one: decay of two compartments on the log scale.
 
@@ -152,6 +155,7 @@ class Biphasic:
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class NaturalSpline:
     """Natural cubic spline: linear beyond its boundary knots.
 
@@ -249,6 +253,15 @@ def _area(s: Any, t: Floats, low: float, high: float) -> Floats:
     return up_to(t) - up_to(np.zeros_like(t))
 
 
+def require_end(end: float) -> None:
+    """Refuse a last visit before the origin."""
+    if not 0.0 <= end < np.inf:
+        raise ModelError(
+            f"end is the last visit, in years since the origin, not {end!r}. Leave it at 0 to let "
+            "it be learnt."
+        )
+
+
 def _null_space(bend: Floats) -> Floats:
     """Combinations of B-splines without curvature at both ends, signs as R has them."""
     q, _ = np.linalg.qr(bend.T, mode="complete")
@@ -258,6 +271,7 @@ def _null_space(bend: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class CubicSpline:
     """Cubic B-spline with `df` columns beside the constant, for shapes that bend freely.
 
@@ -275,6 +289,7 @@ class CubicSpline:
     def __post_init__(self) -> None:
         if self.df < 3:
             raise ModelError(f"A cubic B-spline needs df of 3 or more, not {self.df}.")
+        require_end(self.end)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
-from twinbayes.model.covariates.terms import CovariateTerm, require_terms
+from twinbayes.model.covariates.terms import CovariateTerm
 from twinbayes.model.curves.basis import Polynomial, TimeBasis
 from twinbayes.model.curves.families.normal import Normal
 from twinbayes.model.curves.families.protocol import MarkerFamily, require_family
@@ -42,6 +42,7 @@ from twinbayes.model.pooling.centring import ToldTogether
 from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing.codec import Known
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.typed import typed
 from twinbayes.names import (
     CENTRE,
     CURVE_COVARIATE,
@@ -61,6 +62,7 @@ _COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, wit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Trajectory:
     """How one marker moves in time.
 
@@ -207,6 +209,7 @@ class CurvePlan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Trajectories:
     """Curves of one or several markers.
 
@@ -232,7 +235,6 @@ class Trajectories:
     centre: Pooling = field(default_factory=Exchangeable)
 
     def __post_init__(self) -> None:
-        require_terms(self.covariates, "Trajectories")
         names = [t.marker for t in self.markers]
         if not names or len(set(names)) < len(names):
             raise ModelError(

@@ -12,6 +12,7 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError, require_known
 from twinbayes.model.curves.basis import AREA, SLOPE
+from twinbayes.model.storing.typed import typed
 from twinbayes.names import DAY, DAYS_PER_YEAR, EVENT, PATIENT_ID, TERMINAL_EVENTS
 
 STEP: Final = "step"
@@ -20,6 +21,7 @@ APPROACH: Final = "approach"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Since:
     """A column of time that is 0 until a treatment starts or an event happens.
 

@@ -25,8 +25,9 @@ from scipy.linalg import block_diag
 
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import ModelError, require_known
-from twinbayes.model.curves.basis import AREA, SLOPE, VALUE
+from twinbayes.model.curves.basis import AREA, SLOPE, VALUE, require_end
 from twinbayes.model.curves.marker import MarkerScale
+from twinbayes.model.storing.typed import typed
 from twinbayes.names import CURVE_LINE, CURVE_TERM, CURVE_WAVE, MARKER_WITH_WAVES
 from twinbayes.tensors import Tensor
 
@@ -72,6 +73,7 @@ KERNELS: Final[Mapping[str, Kernel]] = {
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class HSGP:
     """A straight line and, shared by all patients, a Gaussian process around it.
 
@@ -127,13 +129,15 @@ class HSGP:
 
     def __post_init__(self) -> None:
         require_known(self.kernel, KERNELS, "kernel of the Gaussian process")
-        if not self.boundary > 1.0:
+        if not 1.0 < self.boundary < np.inf:
             raise ModelError(
                 f"The boundary of a Gaussian process lies beyond the data: {self.boundary!r} is "
-                "not above 1."
+                "not a finite number above 1."
             )
-        if not min(self.amplitude, self.lengthscale, self.spread) > 0:
+        scales = self.amplitude, self.lengthscale, self.spread
+        if not all(0.0 < scale < np.inf for scale in scales):
             raise ModelError("Amplitude, lengthscale and spread of their priors are positive.")
+        require_end(self.end)
         least = int(np.ceil(KERNELS[self.kernel].waves * self.boundary / (2 * self.lengthscale)))
         if self.m < least:
             raise ModelError(

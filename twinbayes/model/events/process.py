@@ -27,7 +27,7 @@ from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.model.courses.open_courses import trace_courses
 from twinbayes.model.covariates.design import Encoding
-from twinbayes.model.covariates.terms import CovariateTerm, require_terms
+from twinbayes.model.covariates.terms import CovariateTerm
 from twinbayes.model.events.baselines import build_baselines
 from twinbayes.model.events.covariate_effects import CovariateEffects
 from twinbayes.model.events.crude import Crude, CrudeEstimates
@@ -50,6 +50,7 @@ from twinbayes.model.pooling.centring import ToldTogether
 from twinbayes.model.pooling.hazard_walks import Beside
 from twinbayes.model.pooling.protocol import EffectNames, Pooling
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.typed import typed
 from twinbayes.names import (
     CENTRE,
     COVARIATE,
@@ -89,6 +90,7 @@ class Hazards:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class EventProcess:
     """Description of the event process of a disease.
 
@@ -135,7 +137,6 @@ class EventProcess:
     frailty: tuple[str, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
-        require_terms(self.covariates, "EventProcess")
         for label in (*self.worse, *self.better):
             require_known(label, self.graph.labels, "intensity with shared covariate effects")
         changing = [effect.label for effect in self.time_varying]

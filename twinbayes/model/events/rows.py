@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.model.courses.graph import StateGraph, Transition
+from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.history import Histories
+from twinbayes.model.courses.intensities import Transition
 from twinbayes.model.courses.open_courses import Courses
 from twinbayes.names import CLOCK_ENTRY
 

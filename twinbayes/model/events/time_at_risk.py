@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError
 from twinbayes.model.baseline import PiecewiseConstant, Weibull
-from twinbayes.model.courses.graph import StateGraph, Transition
+from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.courses.intensities import Transition
 from twinbayes.model.events.quadrature import Followed
 from twinbayes.model.events.rows import RowTable
 

@@ -16,12 +16,14 @@ from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.rows import RowTable
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.typed import typed
 from twinbayes.names import SUBGROUP, TIME_VARYING, TIME_VARYING_EFFECT, TIME_VARYING_WINDOW
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class TimeVarying:
     """Hazards of one intensity that are not proportional between groups.
 
@@ -52,11 +54,6 @@ class TimeVarying:
     classes: tuple[tuple[str, ...], ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
-        if any(isinstance(some, str) for some in self.classes):
-            raise ModelError(
-                f"The effect of {self.label} has a class that is text, not a tuple of subgroups. "
-                "Write classes=(('a', 'b'),), and (('a',),) for a class of one."
-            )
         named = [subgroup for some in self.classes for subgroup in some]
         if self.classes and self.of != SUBGROUP:
             raise ModelError(

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from twinbayes.documents import Lines, read_yaml_lines
 from twinbayes.errors import ModelError, PriorError
-from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
+from twinbayes.model.courses.graph import Effect, StateGraph, Treatment
+from twinbayes.model.courses.intensities import Transition, TreatmentStart
 from twinbayes.model.events.process import EventProcess
 from twinbayes.model.files.references import require_known_names
 from twinbayes.model.files.values import (
@@ -19,7 +20,6 @@ from twinbayes.model.files.values import (
     Place,
     build,
     build_part,
-    hints_of,
     listed,
     make,
     nearest,
@@ -37,6 +37,7 @@ from twinbayes.model.notation.layout import (
     SCHEMA,
 )
 from twinbayes.model.spec import ModelSpec
+from twinbayes.model.storing.typed import hints_of
 from twinbayes.paths import path_of
 from twinbayes.priors.files.extended import OwnPriors
 from twinbayes.priors.files.library import library_names
@@ -160,11 +161,11 @@ def _spec(document: Mapping[Any, Any], faults: Faults) -> object:
 
 
 def _graph(record: Mapping[str, Any], faults: Faults) -> Any:
-    default: dict[str, Any] = {}
+    baseline: Any = None
     if DEFAULT_BASELINE in record:
         hint = hints_of(Transition)["baseline"]
-        found = build(hint, record[DEFAULT_BASELINE], (DEFAULT_BASELINE,), faults)
-        default = {"baseline": found}
+        baseline = build(hint, record[DEFAULT_BASELINE], (DEFAULT_BASELINE,), faults)
+    default = {} if baseline in (None, FAULTY) else {"baseline": baseline}
     parts = {
         key: build(hints_of(StateGraph)[key], record[key], (key,), faults)
         for key in ("states", "ignored_events")
@@ -184,7 +185,7 @@ def _graph(record: Mapping[str, Any], faults: Faults) -> Any:
     require_known_names(record, faults)
     if len(faults.found) > before or not set(GRAPH[:2]) <= set(record):
         return FAULTY
-    if any(p is FAULTY for p in (*whole, *default.values())):
+    if any(p is FAULTY for p in (*whole, baseline)):
         return FAULTY
     return make(StateGraph, parts, ("transitions",), faults)
 
@@ -217,6 +218,7 @@ def _treatment(value: Any, place: Place, default: Mapping[str, Any], faults: Fau
     if record is None:
         return FAULTY
     name = record.get("name", "")
+    name = name if isinstance(name, str) else ""  # what it is instead is a fault of its own
     made: dict[str, Any] = {}
     for key, described in (("starts", TreatmentStart), ("effects", Effect)):
         if key not in record:
@@ -230,8 +232,9 @@ def _treatment(value: Any, place: Place, default: Mapping[str, Any], faults: Fau
             for k, item in enumerate(items)
         )
     rest = {key: part for key, part in record.items() if key not in made}
-    found = build_part(Treatment, rest, place, faults, "a treatment", given=made)
-    return FAULTY if any(p is FAULTY for some in made.values() for p in some) else found
+    whole = {key: tuple(p for p in some if p is not FAULTY) for key, some in made.items()}
+    found = build_part(Treatment, rest, place, faults, "a treatment", given=whole)
+    return found if whole == made else FAULTY
 
 
 def _start_or_effect(

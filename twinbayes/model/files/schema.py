@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Final, get_args, get_origin
 
-from twinbayes.model.courses.graph import Effect, StateGraph, Transition, Treatment, TreatmentStart
+from twinbayes.model.courses.graph import Effect, StateGraph, Treatment
+from twinbayes.model.courses.intensities import Transition, TreatmentStart
 from twinbayes.model.curves.means.own import OwnMean
 from twinbayes.model.events.process import EventProcess
-from twinbayes.model.files.values import hints_of, options_of
 from twinbayes.model.notation.kinds import CHOICES, COVARIATES, KIND, OWN_MEAN, Choice, choice_for
 from twinbayes.model.notation.layout import (
     DEFAULT_BASELINE,
@@ -24,6 +24,7 @@ from twinbayes.model.notation.layout import (
     SCHEMA,
 )
 from twinbayes.model.spec import ModelSpec
+from twinbayes.model.storing.typed import hints_of, options_of
 
 _SCALARS: Final[Mapping[type[Any], str]] = {
     str: "string",

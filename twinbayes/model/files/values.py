@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, get_args, get_origin
 
 from twinbayes.errors import TwinbayesError, is_number
 from twinbayes.model.notation.kinds import COVARIATES, KIND, Choice, choice_for
+from twinbayes.model.storing.typed import hints_of, options_of
 
 #: Stands for what could not be made: a fault has been noted.
 FAULTY: Final = object()
@@ -71,11 +71,6 @@ def require_list(value: object, place: Place, faults: Faults) -> list[Any] | Non
         faults.add(place, f"expected a list, [a, b] or one '- a' a line, not {shown(value)}.")
         return None
     return value
-
-
-def hints_of(described: type[Any]) -> dict[str, Any]:
-    """Types of the fields of a description."""
-    return get_type_hints(described)
 
 
 def build(hint: Any, value: Any, place: Place, faults: Faults) -> Any:
@@ -230,12 +225,3 @@ def _scalar(options: frozenset[type[Any]], value: Any, place: Place, faults: Fau
     expected = " or ".join(w for t, w in words.items() if t in options)
     quoted = " Put it in quotes." if str in options and not isinstance(value, list | dict) else ""
     return faults.add(place, f"expected {expected}, not {shown(value)}.{quoted}")
-
-
-def options_of(hint: Any) -> tuple[Any, ...]:
-    """The types that a hint leaves open; aliases looked through."""
-    if hasattr(hint, "__value__"):
-        return options_of(hint.__value__)
-    if get_origin(hint) in (Union, types.UnionType):
-        return tuple(o for part in get_args(hint) for o in options_of(part))
-    return (hint,)

@@ -17,14 +17,17 @@ from twinbayes.model.pooling.protocol import (
     around,
     lean_together,
     report,
+    require_positive,
     unknown_group,
 )
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.typed import typed
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class Complete:
     """One effect for all subgroups; as a subgroup level: no difference, and no variable.
 
@@ -60,6 +63,7 @@ class Complete:
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class NoPooling:
     """Each subgroup its own effect with an independent prior.
 
@@ -76,6 +80,9 @@ class NoPooling:
     sd: float = 2.0
     kind: str = "none"
     reaches_new_subgroups: bool = False
+
+    def __post_init__(self) -> None:
+        require_positive(self.sd, "sd of subgroups without pooling")
 
     def build(
         self,
@@ -103,6 +110,7 @@ class NoPooling:
 
 
 @dataclass(frozen=True, slots=True)
+@typed
 class Exchangeable:
     """Subgroups come from one distribution; its spread is learnt.
 

@@ -26,11 +26,13 @@ from twinbayes.model.pooling.protocol import (
 )
 from twinbayes.model.pooling.quantile.op import log_memberships, log_sum_exp, mixture_quantile
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.typed import typed
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class ExNex:
     """Each subgroup is exchangeable with the others, or has a prior of its own.
 
@@ -115,6 +117,7 @@ class ExNex:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class RobustMap:
     """All subgroups but one are history; that one may follow them, or not.
 
@@ -245,6 +248,7 @@ class RobustMap:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Commensurate:
     """Subgroups are centred on one of them, each as closely as its data bear out.
 

@@ -20,6 +20,7 @@ from twinbayes.model.pooling.protocol import (
     unknown_group,
 )
 from twinbayes.model.pooling.quantile.op import log_sum_exp, mixture_quantile
+from twinbayes.model.storing.typed import typed
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
@@ -28,6 +29,7 @@ MOST_GROUPS: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class BMAExchangeability:
     """Bayesian model averaging over all partitions of the subgroups.
 

@@ -16,6 +16,7 @@ from twinbayes.model.pooling.protocol import (
     require_positive,
 )
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
+from twinbayes.model.storing.typed import typed
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
@@ -47,6 +48,7 @@ class _OneEffect:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class PowerPrior(_OneEffect):
     """All subgroups have one effect; the likelihood of the source is raised to a power.
 
@@ -114,6 +116,7 @@ class PowerPrior(_OneEffect):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class LatentExchangeability(_OneEffect):
     """Some patients of the source are as the others, the rest are of a class of their own.
 

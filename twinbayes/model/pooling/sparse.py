@@ -11,11 +11,13 @@ import pytensor.tensor as pt
 
 from twinbayes.errors import ModelError
 from twinbayes.model.pooling.protocol import EffectNames, around, require_positive, unknown_group
+from twinbayes.model.storing.typed import typed
 from twinbayes.priors import PriorSet
 from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Horseshoe:
     """Deviations from the common effect under a regularised horseshoe prior.
 
@@ -78,6 +80,7 @@ class Horseshoe:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class R2D2:
     """Heterogeneity as a share of variance, divided among the subgroups.
 

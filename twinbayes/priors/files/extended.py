@@ -56,10 +56,11 @@ class OwnPriors:
             is_whole = isinstance(json.loads(self.entries), dict)
         except (TypeError, ValueError, RecursionError):
             is_whole = False
-        if not (is_whole and isinstance(self.extends, str)):
+        if not (is_whole and isinstance(self.extends, str) and isinstance(self.name, str)):
             raise PriorError(
                 f"priors of {str(self.name)[:60]!r}: `entries` must be the text of a JSON object, "
-                "and `extends` a name. The description was altered, or written by another version."
+                "`name` and `extends` names. The description was altered, or written by another "
+                "version."
             )
         self.load()
 

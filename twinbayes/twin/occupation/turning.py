@@ -14,7 +14,8 @@ import numpy as np
 
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import TwinError
-from twinbayes.model.courses.graph import StateGraph, Transition
+from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.courses.intensities import Transition
 from twinbayes.twin.occupation.kernel import occupy_turning
 from twinbayes.twin.occupation.paths import Journey, TurnRows
 from twinbayes.twin.occupation.places import Chart, Table

@@ -20,10 +20,12 @@ from twinbayes.model.curves.families.protocol import (
     refuse,
     refuse_censored,
 )
+from twinbayes.model.storing.typed import typed
 from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Binary(MarkerFamily):
     """Yes (1) or no (0), on the logit scale.
 

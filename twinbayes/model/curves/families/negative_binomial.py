@@ -17,6 +17,7 @@ from twinbayes.model.curves.families.branch import TwinBranch, log_logistic, twi
 from twinbayes.model.curves.families.parameter import SHAPE, FamilyParameter, require_parameter
 from twinbayes.model.curves.families.poisson import LARGEST, Poisson
 from twinbayes.model.curves.families.protocol import PROBABILITY, MarkerFamily
+from twinbayes.model.storing.typed import typed
 from twinbayes.names import COUNT_MARKER, MARKER_SHAPE
 from twinbayes.tensors import Tensor
 
@@ -25,6 +26,7 @@ _SHAPE: Final = FamilyParameter(name=MARKER_SHAPE, dim=COUNT_MARKER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class NegativeBinomial(MarkerFamily):
     """Counts that vary more than Poisson's, on the log scale.
 

@@ -22,12 +22,14 @@ from twinbayes.model.curves.families.parameter import (
     require_parameter,
 )
 from twinbayes.model.curves.families.protocol import LEFT, MEASURED, RIGHT, MarkerFamily
+from twinbayes.model.storing.typed import typed
 from twinbayes.tensors import Tensor, log_ndtr
 
 _HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Normal(MarkerFamily):
     """Normal errors, with censoring.
 

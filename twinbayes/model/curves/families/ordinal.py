@@ -22,12 +22,14 @@ from twinbayes.model.curves.families.protocol import (
     refuse,
     refuse_censored,
 )
+from twinbayes.model.storing.typed import typed
 from twinbayes.tensors import Tensor
 
 _GRADE: Final = PROBABILITY + 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Ordinal(MarkerFamily):
     """Grades in order, by cumulative logits (McCullagh 1980).
 

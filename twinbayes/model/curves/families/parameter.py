@@ -9,6 +9,7 @@ from typing import Final
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError
+from twinbayes.model.storing.typed import typed
 from twinbayes.names import MARKER_SD, MARKER_WITH_ERROR
 
 _NAME: Final = re.compile("marker_[a-z0-9_]+")
@@ -19,6 +20,7 @@ def _as_sampled(values: Floats) -> Floats:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class FamilyParameter:
     """One parameter of a family: how it is named, sampled, and read by twins.
 

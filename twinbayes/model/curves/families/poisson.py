@@ -21,6 +21,7 @@ from twinbayes.model.curves.families.protocol import (
     refuse,
     refuse_censored,
 )
+from twinbayes.model.storing.typed import typed
 from twinbayes.tensors import Tensor
 
 #: Means of counts that are drawn stay below it.
@@ -31,6 +32,7 @@ _LOG_LARGEST: Final = float(np.log(LARGEST))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class Poisson(MarkerFamily):
     """Counts, on the log scale.
 

@@ -118,20 +118,16 @@ class MarkerFamily(Protocol):
         """Draw one measurement for each value of the curve; `parameter` is (width, draw)."""
 
 
-def require_family(family: object, marker: str) -> None:
-    """Refuse what is no family, or one whose visits no twin could read.
+def require_family(family: MarkerFamily, marker: str) -> None:
+    """Refuse a family whose visits no twin could read.
 
     Raises
     ------
     ModelError
         With what is wrong, and how to mend it.
     """
-    if not isinstance(family, MarkerFamily):
-        raise ModelError(
-            f"Marker {marker!r}: family must be a family of markers, such as Normal() or Binary(), "
-            f"not {family!r}."
-        )
-    if not isinstance(family.branch, TwinBranch):
+    branch: object = family.branch  # what a family of one's own returns may be anything
+    if not isinstance(branch, TwinBranch):
         raise ModelError(
             f"Marker {marker!r}: the branch of the {family.kind} family is not compiled for twins. "
             "Put @twin_branch above the function that `branch` returns."

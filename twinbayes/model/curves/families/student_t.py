@@ -21,10 +21,12 @@ from twinbayes.model.curves.families.parameter import (
     require_parameter,
 )
 from twinbayes.model.curves.families.protocol import DENSITY, MarkerFamily, refuse_censored
+from twinbayes.model.storing.typed import typed
 from twinbayes.tensors import Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class StudentT(MarkerFamily):
     """Student's t errors with known degrees of freedom.
 

@@ -20,6 +20,7 @@ from twinbayes.model.curves.means.mean_function import (
 )
 from twinbayes.model.curves.means.shapes import MEANS
 from twinbayes.model.storing.registration import OWN_TYPES, Registered
+from twinbayes.model.storing.typed import typed
 
 type Formula = Callable[[Any, Sequence[Any]], Any]
 
@@ -69,6 +70,7 @@ def register_mean_function[F: Formula](kind: str) -> Callable[[F], F]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class OwnMean:
     """A mean function that has been registered with `register_mean_function`.
 

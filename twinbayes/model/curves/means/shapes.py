@@ -19,12 +19,14 @@ from twinbayes.model.curves.means.mean_function import (
     central_differences,
     require_labels,
 )
+from twinbayes.model.storing.typed import typed
 
 FORMS: Final = (VALUE, SLOPE)
 _FAR: Final = 300.0  # exponents beyond it, which vague priors reach, are taken at it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+@typed
 class _Positive(ABC):
     """A positive function, given by its logarithm."""
 
