@@ -82,12 +82,9 @@ def leaving(answer: Message, held: int, before: int, question: Message) -> list[
         f"where {held} are held; {before} left before in this study."
     ]
     for name, content in answer.body.items():
-        texts = list(_texts(content))
-        shown = ", ".join(text[:40] for text in texts[:8])
-        shown += f" and {len(texts) - 8} more" if len(texts) > 8 else ""
-        numbers = numbers_in(content)
+        texts, numbers = list(_texts(content)), numbers_in(content)
         said = [_many(numbers, "number")] if numbers or not texts else []
-        said += [f"{_many(len(texts), 'text')}: {shown}"] if texts else []
+        said += [f"{_many(len(texts), 'text')}: {_shown(content)}"] if texts else []
         lines.append(f"  {name}: {'; '.join(said)}{_range(content)}")
     keys = question.body.get("keys")
     if isinstance(keys, Mapping):
@@ -113,6 +110,16 @@ def _range(content: Any) -> str:
         return ""
     low, high = f"{min(numbers):.6g}", f"{max(numbers):.6g}"
     return f", {low}" if low == high else f", from {low} to {high}"
+
+
+def _shown(content: Any) -> str:
+    """All texts of a field, as they would leave; what a mapping holds stands in brackets."""
+    if isinstance(content, Mapping) and not _is_array(content):
+        parts = ((name, _shown(part)) for name, part in sorted(content.items()))
+        return ", ".join(f"{name} ({part})" if part else name for name, part in parts)
+    if isinstance(content, list | tuple):
+        return ", ".join(filter(None, map(_shown, content)))
+    return content if isinstance(content, str) else ""
 
 
 def _texts(content: Any) -> Iterator[str]:
