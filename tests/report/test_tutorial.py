@@ -13,7 +13,12 @@ import pytest
 from twinbayes.report.html import notebook
 from twinbayes.report.html.notebook import run_template
 
-TUTORIALS: Final = ("a_federated_registry", "first_twin", "joint_model_and_updates", "sharing_strength")
+TUTORIALS: Final = (
+    "a_federated_registry",
+    "first_twin",
+    "joint_model_and_updates",
+    "sharing_strength",
+)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from twinbayes.names import FEDERATION
 
 if TYPE_CHECKING:
     from twinbayes.federation.exchange.folder import PartyFolder
+    from twinbayes.federation.exchange.history import History
     from twinbayes.federation.exchange.protocol import Agreement
 
 
@@ -50,6 +51,26 @@ def tell_end(posterior: Any, place: Path) -> None:
     typer.echo(f"Posterior: {place}. It holds no patient.")
     there = f"twinbayes federation fit SITE {place.name} COHORT --out FIT.nc"
     typer.echo(f"Next: Send it to the sites; there: {there}")
+
+
+def require_released(joint: Any, study: Agreement, history: History, name: str) -> None:
+    """Refuse a posterior that was not made from what a site has released.
+
+    Raises
+    ------
+    OptionError
+        It is of another study, or of other answers.
+    """
+    released = {question: given.digest for question, given in history.answers.items()}
+    used = {
+        one["questions"].get(history.party): one["answers"].get(history.party)
+        for one in joint.manifest[FEDERATION]["rounds"]
+    }
+    if joint.study.digest != study.digest or used != released:
+        raise OptionError(
+            f"{name}: was not made from what {history.party} has released. Ask the centre for the "
+            "posterior of this study."
+        )
 
 
 def tell_refused(folder: PartyFolder, refused: tuple[str, ...]) -> None:

@@ -27,7 +27,14 @@ from twinbayes.cli.commands import (
     verdict_of,
 )
 from twinbayes.cli.commands import described as description_of
-from twinbayes.cli.exchanges import agreed_on, pinned, tell_end, tell_next, tell_refused
+from twinbayes.cli.exchanges import (
+    agreed_on,
+    pinned,
+    require_released,
+    tell_end,
+    tell_next,
+    tell_refused,
+)
 from twinbayes.cli.known import known_diseases
 from twinbayes.errors import OptionError
 from twinbayes.private_files import require_writable
@@ -42,9 +49,9 @@ _EXAMPLE: Final = "Example:  twinbayes federation"
 federation = typer.Typer(
     help="One fit of several sites whose data stay where they are: signed files, carried by "
     "people or a shared folder.",
-    epilog="The coordinating centre, which messages call the server: start, step. Each site, such as "
-    "a hospital: join, answer, release, fit. Both: status, verify. docs/how-to/federation.md shows "
-    f"all. {EXIT_CODES}",
+    epilog="The coordinating centre, which messages call the server: start, step. Each site, such "
+    "as a hospital: join, answer, release, fit. Both: status, verify. docs/how-to/federation.md "
+    f"shows all. {EXIT_CODES}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -346,16 +353,7 @@ def fit(
             "that of a site."
         )
     joint, data = load_federated(posterior), cohort_of(cohort, adapter)
-    released = {question: given.digest for question, given in history.answers.items()}
-    used = {
-        one["questions"].get(history.party): one["answers"].get(history.party)
-        for one in joint.manifest["federation"]["rounds"]
-    }
-    if joint.study.digest != study.digest or used != released:
-        raise OptionError(
-            f"{posterior.name}: was not made from what {history.party} has released. Ask the "
-            "centre for the posterior of this study."
-        )
+    require_released(joint, study, history, posterior.name)
     if data.fingerprint != history.data:
         raise OptionError(
             f"{cohort}: is not the cohort that {history.party} has answered from. Give that one: "

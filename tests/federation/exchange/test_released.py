@@ -81,6 +81,8 @@ def test_ledgers_count_masked_numbers(told: tuple[Path, list[str]]) -> None:
 def test_a_draft_tells_all_names_that_would_leave_in_full(early: Told) -> None:
     question = early.question("labels")
     given = next(m for m in early.messages if m.answers == question.digest)
+    given = replace(given, body={"key": "0a" * 256})
+    assert "key: 1 text: 0a0a0a0a… (512 hexadecimal digits)" in leaving(given, 150, 0, question)[1]
     names = {"levels": {"sex": ["female", "male"]}, "subgroups": ["x" * 60, *map(str, range(30))]}
     told = "\n".join(leaving(replace(given, body={"labels": names}), 150, 0, question))
     listed = ", ".join(names["subgroups"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twinbayes.federation.masks import fingerprint
 from twinbayes.federation.message import Message
@@ -13,6 +14,9 @@ from twinbayes.names import PATIENT_ID, VARIABLES
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort
+
+
+_KEY: Final = re.compile(r"[0-9a-f]{65,}")
 
 
 @dataclass(frozen=True)
@@ -113,12 +117,14 @@ def _range(content: Any) -> str:
 
 
 def _shown(content: Any) -> str:
-    """All texts of a field, as they would leave; what a mapping holds stands in brackets."""
+    """All texts of a field, keys alone cut short; what a mapping holds stands in brackets."""
     if isinstance(content, Mapping) and not _is_array(content):
         parts = ((name, _shown(part)) for name, part in sorted(content.items()))
         return ", ".join(f"{name} ({part})" if part else name for name, part in parts)
     if isinstance(content, list | tuple):
         return ", ".join(filter(None, map(_shown, content)))
+    if isinstance(content, str) and _KEY.fullmatch(content):
+        return f"{content[:8]}… ({len(content)} hexadecimal digits)"
     return content if isinstance(content, str) else ""
 
 
