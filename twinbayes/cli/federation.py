@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from twinbayes.cli import exchanges
 from twinbayes.cli.answers import (
     EXIT_CODES,
     NOT_FOR_USE,
@@ -27,14 +28,6 @@ from twinbayes.cli.commands import (
     verdict_of,
 )
 from twinbayes.cli.commands import described as description_of
-from twinbayes.cli.exchanges import (
-    agreed_on,
-    pinned,
-    require_released,
-    tell_end,
-    tell_next,
-    tell_refused,
-)
 from twinbayes.cli.known import known_diseases
 from twinbayes.errors import OptionError
 from twinbayes.private_files import require_writable
@@ -157,9 +150,8 @@ def step(
     if out is not None:
         require_writable(out)
     opened, study = _opened(folder)
-    done = server.step(
-        opened, study, _stepping(study), pins=dict(pinned(text) for text in pin or ()), out=out
-    )
+    pins = dict(map(exchanges.pinned, pin or ()))
+    done = server.step(opened, study, _stepping(study), pins=pins, out=out)
     found = done.posterior
     code = USABLE if found is None else code_of(found)
     if as_json:
@@ -172,14 +164,14 @@ def step(
     else:
         typer.echo(done.text)
         if found is not None:
-            tell_end(found, out or folder / server.POSTERIOR)
+            exchanges.tell_end(found, out or folder / server.POSTERIOR)
         for site, key in done.asking_to_join.items():
             typer.echo(f"{site} asks to join with the key {key}: ask there, then --pin {site}=...")
         if done.waiting:
             asked = f"{done.asked} new questions in {folder / 'outbox'}."
             typer.echo(asked if done.asked else "No new question.")
-            tell_next(opened, study)
-        tell_refused(opened, done.refused)
+            exchanges.tell_next(opened, study)
+        exchanges.tell_refused(opened, done.refused)
     return NOT_FOR_USE if done.refused else code
 
 
@@ -219,8 +211,8 @@ def answer(
             )
         if not made.drafts:
             typer.echo("Nothing is asked that is not answered.")
-            tell_next(opened, study)
-        tell_refused(opened, made.refused)
+            exchanges.tell_next(opened, study)
+        exchanges.tell_refused(opened, made.refused)
     return NOT_FOR_USE if made.refused else USABLE
 
 
@@ -245,7 +237,7 @@ def release(
         typer.echo(f"Released by {by}: {', '.join(released)}. Carry {opened.outbox} to the centre.")
     else:
         typer.echo("There is no draft to release.")
-        tell_next(opened, study)
+        exchanges.tell_next(opened, study)
     return USABLE
 
 
@@ -263,7 +255,7 @@ def status(
 
     opened, study = _opened(folder)
     if agreed:
-        text = agreed_on(study)
+        text = exchanges.agreed_on(study)
         print_json({"study": study.digest, "text": text}) if as_json else typer.echo(text)
         return USABLE
     found = status_of(opened, study)
@@ -353,7 +345,7 @@ def fit(
             "that of a site."
         )
     joint, data = load_federated(posterior), cohort_of(cohort, adapter)
-    require_released(joint, study, history, posterior.name)
+    exchanges.require_released(joint, study, history, posterior.name)
     if data.fingerprint != history.data:
         raise OptionError(
             f"{cohort}: is not the cohort that {history.party} has answered from. Give that one: "
