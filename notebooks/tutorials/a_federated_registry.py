@@ -24,6 +24,7 @@ import json
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -107,7 +108,8 @@ def at(name, command, shown=True, code=0):
         lines.append(line)
     said = "".join(lines)
     if shown:
-        print(f"{name}$ twinbayes federation {command}\n{said}", end="")
+        for text in (f"{name}$ twinbayes federation {command}", *said.splitlines()):
+            print(textwrap.fill(text, 100, subsequent_indent="    ", break_on_hyphens=False))
     if line != f"exit {code}\n":
         raise RuntimeError(f"{name}: {command}: {line or 'ended'}\n{said}")
     return said
@@ -264,11 +266,9 @@ print(f"the furthest: {gap.idxmax()}, {gap.max():.2f} standard deviations")
 # %% [markdown]
 # They are near, and not the same. The certificate cannot see why: it speaks of the sums that the
 # hospitals give, and **what stands on fewer than five patients, or five of their events, is not
-# given**. `centre_E` is small: its own level is left to the prior, and its patients are taken to be
-# as those of all centres. In a model with more parts more is held back: with all transitions,
-# transplants and genes of this registry, 71 % of the means were within a tenth, and the furthest
-# 1.2 away. With more patients it matters less: of 2,279 real transplants in six shares, every
-# effect was within 0.06 (`docs/evidence`, `federation.json`).
+# given**. `centre_E` has four deaths: its own level is left to the prior, and as levels sum to
+# zero, those of the other centres move a little. Large models of few patients lose more, and many
+# patients lose less: `docs/how-to/federation.md` has figures.
 
 # %% [markdown]
 # ## 7. A twin at a hospital
@@ -279,31 +279,29 @@ shutil.copy(posterior_file, place / "north")
 said = at("north", "fit study posterior.nc cohort --out fit.nc")
 
 # %% [markdown]
-# Its first patient on the day of diagnosis: by the federated fit, by the pooled one, and by what
-# `north` would know alone.
+# Its first patient on the day of diagnosis, with what is known on that day: by the federated fit,
+# by the pooled one, and by what `north` would know alone.
 
 # %%
 joint = tb.load_fit(place / "north" / "fit.nc")
 alone = tb.fit(spec, tb.read_cohort(place / "north" / "cohort"), seed=seed, progressbar=False)
 patient = joint.cohort.patient_ids[0]
 figure, ax = plt.subplots(figsize=(8, 3.8))
-for label, fitted, colour in (
-    ("north alone", alone, "tab:grey"),
-    ("pooled", pooled, "tab:orange"),
-    ("federated", joint, "tab:blue"),
+for label, fitted, style in (
+    ("north alone", alone, {"color": "black", "linestyle": ":"}),
+    ("federated", joint, {"color": "tab:blue"}),
+    ("pooled", pooled, {"color": "tab:orange", "linestyle": "--"}),
 ):
     course = fitted.twin(patient, at=0.0).forecast(until=5 * 365.25).isel(patient=0)
     years = course["time"] / 365.25
-    bounds = course["survival_lower"], course["survival_upper"]
-    ax.fill_between(years, *bounds, color=colour, alpha=0.15, linewidth=0)
-    for bound in bounds:
-        ax.plot(years, bound, color=colour, linewidth=0.6)
-    ax.plot(years, course["survival"], color=colour, label=label)
+    ax.plot(years, course["survival"], label=label, **style)
+    for bound in ("survival_lower", "survival_upper"):
+        ax.plot(years, course[bound], linewidth=0.8, **style)
 ax.set(
     xlabel="years from diagnosis",
     ylabel="survival",
     ylim=(0, 1),
-    title="One patient, three fits, 90 % intervals. SIMULATED DATA",
+    title="One patient, three fits: mean and 90 % interval. SIMULATED DATA",
 )
 ax.legend()
 figure.tight_layout()
