@@ -121,10 +121,21 @@ def test_people_read_what_would_leave_and_what_to_do_next(place: Path) -> None:
     assert f"release {place / 'north'} --by NAME" in run("status", place / "north").stdout
     assert "Released by A. Rossi" in run("release", place / "north", "--by", "A. Rossi").stdout
     assert "no draft" in run("release", place / "north", "--by", "A. Rossi").stdout
-    assert run("answer", place / "north", "north").stdout == "Nothing is asked.\n"
+    said = run("answer", place / "north", "north").stdout
+    assert said.startswith("Nothing is asked that is not answered.\nWaiting for: server\nNext: ")
+    assert f"fit {place / 'north'} posterior.nc COHORT" in said
     said = run("status", centre).stdout
     assert "Waiting for: north, south" in said
     assert f"step {centre} --pin SITE=KEY" in said
+    done = run("fit", centre, centre / "posterior.nc", "north", "--out", place / "fit.nc")
+    assert "has no patients. Give that of a site" in done.output
+
+
+def test_a_step_says_whose_cards_are_missing(place: Path) -> None:
+    centre, _ = begin(place)
+    assert f"2 new questions in {centre / 'outbox'}." in run("step", centre).stdout
+    said = run("step", centre).stdout
+    assert "No new question.\nWaiting for: north, south\nNext: Send outbox/invitation.json" in said
 
 
 def test_what_is_refused_is_told_and_is_the_exit_code(place: Path) -> None:

@@ -13,7 +13,12 @@ import pytest
 from twinbayes.report.html import notebook
 from twinbayes.report.html.notebook import run_template
 
-TUTORIALS: Final = ("first_twin", "joint_model_and_updates", "sharing_strength")
+TUTORIALS: Final = (
+    "a_federated_registry",
+    "first_twin",
+    "joint_model_and_updates",
+    "sharing_strength",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +41,11 @@ def test_a_tutorial_ends_usable_at_the_settings_that_it_prints(
     assert "USABLE" in shown
     assert "NOT FOR USE" not in shown
     assert "Traceback" not in shown
-    wanted = "updates.jsonl" if name == "joint_model_and_updates" else "review.html"
-    assert (tmp_path / wanted).exists()
+    wanted = {
+        "a_federated_registry": "north/fit.nc",
+        "joint_model_and_updates": "updates.jsonl",
+    }
+    assert (tmp_path / wanted.get(name, "review.html")).exists()
 
 
 @pytest.mark.parametrize("name", TUTORIALS)

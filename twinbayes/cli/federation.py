@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from twinbayes.cli import exchanges
 from twinbayes.cli.answers import (
     EXIT_CODES,
     NOT_FOR_USE,
@@ -41,13 +42,16 @@ _EXAMPLE: Final = "Example:  twinbayes federation"
 federation = typer.Typer(
     help="One fit of several sites whose data stay where they are: signed files, carried by "
     "people or a shared folder.",
-    epilog=f"The centre: start, step. Each site: join, answer, release, fit. Both: status, verify. "
-    f"docs/how-to/federation.md shows all. {EXIT_CODES}",
+    epilog="The coordinating centre, which messages call the server: start, step. Each site, such "
+    "as a hospital: join, answer, release, fit. Both: status, verify. docs/how-to/federation.md "
+    f"shows all. {EXIT_CODES}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the centre, or of a site.")]
+CentreFolder = Annotated[Path, typer.Argument(help="Folder of the centre.")]
+SiteFolder = Annotated[Path, typer.Argument(help="Folder of the site.")]
 
 
 @federation.command(
@@ -119,7 +123,8 @@ def join(
         print_json({"folder": str(out), "study": card.study, "key": card.fingerprint,
                     "card": str(place)})  # fmt: skip
         return USABLE
-    typer.echo(f"Study {card.study[:12]}: {out}. What was agreed on stands in study.json there.")
+    typer.echo(f"Study {card.study[:12]}: {out}.")
+    typer.echo(f"What was agreed on, in words:  twinbayes federation status {out} --study")
     typer.echo(f"Key: {card.fingerprint}")
     typer.echo(f"Send {place} to the centre, and tell it the key in another way.")
     return USABLE
@@ -128,7 +133,7 @@ def join(
 @federation.command(epilog=f"{_EXAMPLE} step centre --pin north=1a2b-3c4d-5e6f-7a8b-9c0d-...")
 @reports_errors
 def step(
-    folder: Folder,
+    folder: CentreFolder,
     pin: Annotated[
         list[str] | None,
         typer.Option(help="SITE=KEY, as somebody of the site has told it; may be repeated."),
@@ -144,9 +149,8 @@ def step(
 
     require_places(out)
     opened, study = _opened(folder)
-    done = server.step(
-        opened, study, _stepping(study), pins=dict(_pinned(text) for text in pin or ()), out=out
-    )
+    pins = dict(map(exchanges.pinned, pin or ()))
+    done = server.step(opened, study, _stepping(study), pins=pins, out=out)
     found = done.posterior
     code = USABLE if found is None else code_of(found)
     if as_json:
@@ -159,22 +163,21 @@ def step(
     else:
         typer.echo(done.text)
         if found is not None:
-            typer.echo(f"Posterior: {out or folder / server.POSTERIOR}. It holds no patient.")
+            exchanges.tell_end(found, out or folder / server.POSTERIOR)
         for site, key in done.asking_to_join.items():
             typer.echo(f"{site} asks to join with the key {key}: ask there, then --pin {site}=...")
         if done.waiting:
-            typer.echo(
-                f"New questions: {done.asked}, in {folder / 'outbox'}. Waiting for "
-                f"{', '.join(done.waiting)}."
-            )
-        _tell_refused(opened, done.refused)
+            asked = f"{done.asked} new questions in {folder / 'outbox'}."
+            typer.echo(asked if done.asked else "No new question.")
+            exchanges.tell_next(opened, study)
+        exchanges.tell_refused(opened, done.refused)
     return NOT_FOR_USE if done.refused else code
 
 
 @federation.command(epilog=f"{_EXAMPLE} answer north my_cohort")
 @reports_errors
 def answer(
-    folder: Folder,
+    folder: SiteFolder,
     cohort: CohortPath,
     adapter: Adapter = None,
     site_keys: Annotated[
@@ -207,15 +210,16 @@ def answer(
                 f"--draft {draft.name} --by NAME"
             )
         if not made.drafts:
-            typer.echo("Nothing is asked.")
-        _tell_refused(opened, made.refused)
+            typer.echo("Nothing is asked that is not answered.")
+            exchanges.tell_next(opened, study)
+        exchanges.tell_refused(opened, made.refused)
     return NOT_FOR_USE if made.refused else USABLE
 
 
 @federation.command(epilog=f"{_EXAMPLE} release north --draft 3f9a2c1b77d0 --by 'A. Rossi'")
 @reports_errors
 def release(
-    folder: Folder,
+    folder: SiteFolder,
     by: Annotated[str, typer.Option(help="Who takes responsibility; stands in the ledger.")],
     draft: Annotated[
         str | None, typer.Option(help="The draft, as `answer` calls it; default: all.")
@@ -233,16 +237,27 @@ def release(
         typer.echo(f"Released by {by}: {', '.join(released)}. Carry {opened.outbox} to the centre.")
     else:
         typer.echo("There is no draft to release.")
+        exchanges.tell_next(opened, study)
     return USABLE
 
 
 @federation.command(epilog=f"{_EXAMPLE} status centre")
 @reports_errors
-def status(folder: Folder, as_json: AsJson = False) -> int:
+def status(
+    folder: Folder,
+    agreed: Annotated[
+        bool, typer.Option("--study", help="Print what was agreed on, in words, and no more.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
     """Say who has answered what, who is waited for, and what to do next."""
     from twinbayes.federation.exchange.status import status_of
 
     opened, study = _opened(folder)
+    if agreed:
+        text = exchanges.agreed_on(study)
+        print_json({"study": study.digest, "text": text}) if as_json else typer.echo(text)
+        return USABLE
     found = status_of(opened, study)
     advice = found.next.replace("FOLDER", str(folder))
     if as_json:
@@ -299,7 +314,7 @@ def verify(
             typer.echo(problem)
         what = "chain and signatures alone" if quick else "done again byte for byte"
         typer.echo(
-            f"NOT verified: {len(problems)} problems."
+            f"NOT verified: {len(problems)} problem{'s' * (len(problems) != 1)}."
             if problems
             else f"{len(records)} records verified, {what}. Head: {last}"
         )
@@ -309,7 +324,7 @@ def verify(
 @federation.command(epilog=f"{_EXAMPLE} fit north posterior.nc my_cohort --out north.nc")
 @reports_errors
 def fit(
-    folder: Folder,
+    folder: SiteFolder,
     posterior: Annotated[Path, typer.Argument(help="The file that the centre's last step wrote.")],
     cohort: CohortPath,
     out: Out,
@@ -322,17 +337,14 @@ def fit(
     from twinbayes.federation.posterior import load_federated
 
     opened, study = _opened(folder)
-    joint, history, data = load_federated(posterior), opened.history(), cohort_of(cohort, adapter)
-    released = {question: given.digest for question, given in history.answers.items()}
-    used = {
-        one["questions"].get(history.party): one["answers"].get(history.party)
-        for one in joint.manifest["federation"]["rounds"]
-    }
-    if joint.study.digest != study.digest or used != released:
+    history = opened.history()
+    if history.is_of_server:
         raise OptionError(
-            f"{posterior.name}: was not made from what {history.party} has released. Ask the "
-            "centre for the posterior of this study."
+            f"{folder.name}: is the folder of the coordinating centre, which has no patients. Give "
+            "that of a site."
         )
+    joint, data = load_federated(posterior), cohort_of(cohort, adapter)
+    exchanges.require_released(joint, study, history, posterior.name)
     if data.fingerprint != history.data:
         raise OptionError(
             f"{cohort}: is not the cohort that {history.party} has answered from. Give that one: "
@@ -341,20 +353,6 @@ def fit(
     fitted = joint.at_site(data)
     saved = fitted.save(out)
     return tell(fitted, saved, "fit", as_json)
-
-
-def _tell_refused(folder: PartyFolder, refused: tuple[str, ...]) -> None:
-    for text in refused:
-        typer.echo(f"REFUSED: {text}")
-    for name in folder.unread():
-        typer.echo(f"Left alone, as it is neither a message nor a card: {name}")
-
-
-def _pinned(text: str) -> tuple[str, str]:
-    site, sign, key = text.partition("=")
-    if not sign or not site or not key:
-        raise OptionError(f"--pin {text[:60]!r}: write SITE=KEY.")
-    return site.strip(), key.strip()
 
 
 def _party_folder(path: Path) -> PartyFolder:

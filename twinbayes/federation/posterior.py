@@ -130,7 +130,10 @@ def load_federated(path: str | os.PathLike[str]) -> FederatedPosterior:
         text, draws = read_text(tree)
         manifest = require_content(tree, stored)
         if FEDERATION not in text:
-            raise StorageError("The file holds no federated posterior. Read a fit with load_fit.")
+            raise StorageError(
+                "The file holds no federated posterior. Give that which the last step of the "
+                "coordinating centre wrote; a fit is read with load_fit."
+            )
         try:
             study = Study.from_dict(text[FEDERATION]["study"])
             learnt = learnt_from_dict(text[FEDERATION]["learnt"])

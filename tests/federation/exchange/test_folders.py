@@ -328,7 +328,8 @@ def test_a_status_says_who_is_waited_for_and_what_to_do(world: World) -> None:
     assert status_of(world["server"], world.study).waiting == ("south",)
     world.one_round()
     world.one_round()
-    assert "The study is finished: posterior.nc." in said("server")
+    assert "The study is finished: send posterior.nc to the sites" in said("server")
+    assert "If it asks no more and sends posterior.nc" in said("north")
 
 
 def test_numbers_are_counted_wherever_they_stand() -> None:

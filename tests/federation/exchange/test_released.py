@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,17 @@ def test_ledgers_count_masked_numbers(told: tuple[Path, list[str]]) -> None:
     sent = {r["kind"]: r["numbers"] for r in records if r["event"] == "sent"}
     # Patients; 2 subgroups; 4 of each of 2 covariates; 1 pair; 1 event.
     assert sent == {"labels": 0, "counts": 1 + 2 + 8 + 1 + 1, "facts": 4 + 3 * 60}
+
+
+def test_a_draft_tells_all_names_that_would_leave_in_full(early: Told) -> None:
+    question = early.question("labels")
+    given = next(m for m in early.messages if m.answers == question.digest)
+    given = replace(given, body={"key": "0a" * 256})
+    assert "key: 1 text: 0a0a0a0a… (512 hexadecimal digits)" in leaving(given, 150, 0, question)[1]
+    names = {"levels": {"sex": ["female", "male"]}, "subgroups": ["x" * 60, *map(str, range(30))]}
+    told = "\n".join(leaving(replace(given, body={"labels": names}), 150, 0, question))
+    listed = ", ".join(names["subgroups"])
+    assert f"labels: 36 texts: levels (sex (female, male)), subgroups ({listed})" in told
 
 
 def test_a_draft_tells_the_fingerprint_of_all_keys_and_no_masked_bytes(early: Told) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twinbayes.federation.masks import fingerprint
 from twinbayes.federation.message import Message
@@ -13,6 +14,9 @@ from twinbayes.names import PATIENT_ID, VARIABLES
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort
+
+
+_KEY: Final = re.compile(r"[0-9a-f]{65,}")
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,9 @@ def leaving(answer: Message, held: int, before: int, question: Message) -> list[
         f"where {held} are held; {before} left before in this study."
     ]
     for name, content in answer.body.items():
-        texts = list(_texts(content))
-        shown = ", ".join(text[:40] for text in texts[:8])
-        shown += f" and {len(texts) - 8} more" if len(texts) > 8 else ""
-        numbers = numbers_in(content)
+        texts, numbers = list(_texts(content)), numbers_in(content)
         said = [_many(numbers, "number")] if numbers or not texts else []
-        said += [f"{_many(len(texts), 'text')}: {shown}"] if texts else []
+        said += [f"{_many(len(texts), 'text')}: {_shown(content)}"] if texts else []
         lines.append(f"  {name}: {'; '.join(said)}{_range(content)}")
     keys = question.body.get("keys")
     if isinstance(keys, Mapping):
@@ -113,6 +114,18 @@ def _range(content: Any) -> str:
         return ""
     low, high = f"{min(numbers):.6g}", f"{max(numbers):.6g}"
     return f", {low}" if low == high else f", from {low} to {high}"
+
+
+def _shown(content: Any) -> str:
+    """All texts of a field, keys alone cut short; what a mapping holds stands in brackets."""
+    if isinstance(content, Mapping) and not _is_array(content):
+        parts = ((name, _shown(part)) for name, part in sorted(content.items()))
+        return ", ".join(f"{name} ({part})" if part else name for name, part in parts)
+    if isinstance(content, list | tuple):
+        return ", ".join(filter(None, map(_shown, content)))
+    if isinstance(content, str) and _KEY.fullmatch(content):
+        return f"{content[:8]}… ({len(content)} hexadecimal digits)"
+    return content if isinstance(content, str) else ""
 
 
 def _texts(content: Any) -> Iterator[str]:

@@ -88,7 +88,11 @@ def _of_server(
             f"then: {_COMMAND} step FOLDER"
         )
     elif history.finished is not None:
-        advice = f"The study is finished: {history.finished['file']}."
+        file = history.finished["file"]
+        advice = (
+            f"The study is finished: send {file} to the sites; there: "
+            f"{_COMMAND} fit SITE {file} COHORT --out FIT.nc"
+        )
     else:
         advice = f"{_COMMAND} step FOLDER"
     return lines, waiting, advice
@@ -125,7 +129,8 @@ def _of_site(
     elif history.questions:
         advice = (
             "Carry the outbox to the server, put what it asks next into the inbox; then: "
-            f"{_COMMAND} answer FOLDER COHORT"
+            f"{_COMMAND} answer FOLDER COHORT. If it asks no more and sends posterior.nc: "
+            f"{_COMMAND} fit FOLDER posterior.nc COHORT --out FIT.nc"
         )
     else:
         advice = (
