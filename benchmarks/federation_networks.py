@@ -42,7 +42,7 @@ from twinbayes.federation import FederatedPosterior, Study
 from twinbayes.federation.joint.approximation import Agreement
 from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.federation.joint.crude import Counts
-from twinbayes.federation.joint.estimation import Draws, FromExpansions, Place
+from twinbayes.federation.joint.estimation import FromExpansions, Place, Scored
 from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.likelihood.events import EventLikelihood
 from twinbayes.model import EventProcess, ModelSpec, PiecewiseConstant, StateGraph, Term, Transition
@@ -260,9 +260,8 @@ def judged_wrong(
         expanded = estimation.answered(place, expansion.packed(), len(found))
         one = replace(expanded.last, until=None)
         totals = np.sum([site.totals(one.values) for site in local], axis=0)
-        judged = replace(expanded, approximations=(one,)).answered(
-            Draws(one.values), totals.ravel(), len(found)
-        )
+        scored = Scored(one.values, totals)
+        judged = replace(expanded, approximations=(one,), scores=(scored,))
         result = judged.posterior([])
         found[what] = {
             "refused": not result.verdict.usable,

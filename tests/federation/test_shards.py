@@ -155,7 +155,7 @@ def test_who_evaluates_shards_is_told_what_is_wrong(cohort: tb.Cohort) -> None:
     with pytest.raises(FederationError, match=r"client is a distributed\.Client, not str"):
         fit_in_shards(SPEC, cohort, client="tcp://127.0.0.1:8786")
     with pytest.raises(FederationError, match="curves of markers"):
-        fit_in_shards(tb.disease("pbc"), cohort)
+        fit_in_shards(tb.disease("registry"), cohort)
 
 
 @pytest.mark.slow

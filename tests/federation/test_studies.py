@@ -69,7 +69,7 @@ def test_columns_and_counts_from_sums_are_those_of_everybody_together(small):
         moments(small.spec.plan(c, Learnt(encoding, edges)).events, small.coordinates, c)
         for c in small.sites.values()
     ]
-    learnt, counts = agreed(columns, left_out, edges, labels, sum(each))
+    learnt, counts = agreed(small.spec, columns, left_out, edges, labels, (), sum(each))
     np.testing.assert_allclose(learnt.encoding.normal.mean, np.nanmean(values, axis=0), atol=1e-9)
     assert sum(e.sum() for e in counts.events) == sum(e.sum() for e in small.counts.events)
     assert sum(d.sum() for d in counts.days) == pytest.approx(
@@ -157,8 +157,8 @@ def test_a_study_has_three_sites_of_different_names(small, sites):
         Study(small.spec, sites)
 
 
-def test_models_with_effects_of_patients_are_refused():
-    with pytest.raises(FederationError, match="curves of markers"):
+def test_joint_models_of_too_many_numbers_are_refused_before_anybody_is_asked():
+    with pytest.raises(FederationError, match=r"at least \d+ numbers.*of_events"):
         Study(tb.disease("registry"), ("a", "b", "c"))
 
 

@@ -122,7 +122,8 @@ class Approximation:
         """
         draws = self.agreement.study.draws // _CHAINS
         length = {"draws": draws, "chains": _CHAINS, "until": self.until}
-        tree, verdict, runs = self._drawn(length, "draws")
+        what = "draws" if self.until is None else "longer"
+        tree, verdict, runs = self._drawn(length, what)
         return _thinned(tree, draws), verdict, runs
 
     @cached_property

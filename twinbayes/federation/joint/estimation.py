@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import xarray as xr
@@ -79,6 +79,8 @@ class Estimation(ABC):
         Posteriors under what stood for the likelihood so far.
     scores
         Of draws so far.
+    kinds
+        What was computed of all patients, in order.
 
     Examples
     --------
@@ -88,11 +90,7 @@ class Estimation(ABC):
     agreement: Agreement
     approximations: tuple[Approximation, ...] = ()
     scores: tuple[Scored, ...] = ()
-
-    @property
-    @abstractmethod
-    def kinds(self) -> tuple[str, ...]:
-        """What was computed of all patients, in order."""
+    kinds: tuple[str, ...] = ()
 
     @abstractmethod
     def following(self) -> Place | Draws | None:
@@ -134,6 +132,28 @@ class Estimation(ABC):
     def is_done(self) -> bool:
         """Whether draws were scored, and another time would gain little or is one too many."""
         return self.certificate.is_good or len(self.scores) == SCORINGS
+
+    def _until(self, finals: int) -> str | None:
+        """How long the posterior that is scored after `finals` others is sampled.
+
+        Once; it is sampled until it is usable if its weights turn out to be good, or if there is
+        no other chance.
+        """
+        return "usable" if finals == SCORINGS - 1 else None
+
+    def _with(self, scored: Scored) -> Self:
+        """Go on with scores; sample longer what the gate alone speaks against."""
+        found = replace(self, scores=(*self.scores, scored), kinds=(*self.kinds, SCORE))
+        if found.last.until is None and found.certificate.is_good and found._gate:
+            longer = replace(self.last, until="usable")
+            found = replace(found, approximations=(*self.approximations, longer))
+        return found
+
+    @property
+    def _gate(self) -> tuple[str, ...]:
+        """What speaks against the draws that were scored last, whatever their weights."""
+        judged = self.agreement.judge(self.weighted, **OF_WEIGHTED)
+        return (*judged.reasons, *self.last.sampled[1].reasons)
 
     @cached_property
     def weighted(self) -> xr.DataTree:
@@ -184,20 +204,17 @@ class FromExpansions(Estimation):
     ) -> FromExpansions:
         """Go on with an expansion, or scores (draw, 1 + intensity)."""
         if isinstance(step, Draws):
-            scored = Scored(step.values, numbers.reshape(len(step.values), -1))
-            return replace(self, scores=(*self.scores, scored))
+            return self._with(Scored(step.values, numbers.reshape(len(step.values), -1)))
         of, expansion = self.agreement, self.empty(step).unpacked(numbers)
         factor = Factor(of.coordinates, expansion)
         crude = CrudeFromSites(of.counts, of.coordinates, of.learnt, expansion)
-        one = Approximation(of, factor, crude, number, kept)
-        return replace(self, approximations=(*self.approximations, one))
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Expansions, the first some together, and scores."""
-        n, m = len(self.approximations), len(self.scores)
-        last = [k for i in range(m) for k in (SCORE, EXPANSION)][: m + max(n - NEWTON - 1, 0)]
-        return (*[EXPANSION] * min(n, NEWTON + 1), *last)
+        until = self._until(len(self.approximations) - NEWTON)
+        one = Approximation(of, factor, crude, number, kept, until)
+        return replace(
+            self,
+            approximations=(*self.approximations, one),
+            kinds=(*self.kinds, EXPANSION),
+        )
 
     def following(self) -> Place | Draws | None:
         """Expand where Newton's method leads, then where draws are, and score draws."""

@@ -18,13 +18,11 @@ from twinbayes.errors import FederationError
 from twinbayes.federation.joint.approximation import Approximation
 from twinbayes.federation.joint.estimation import SCORE, Draws, Estimation, Kept, Place, Scored
 from twinbayes.federation.joint.quadratic import Directions, Quadratic
+from twinbayes.federation.likelihood.integrated import MOST_DIRECTIONS, REMEDY
 from twinbayes.names import LOG_BASELINE, LOG_BASELINE_AT_EVENT
 
 MODES: Final = 7
 """Quadratic functions on the way to the mode, at most."""
-
-MOST_DIRECTIONS: Final = 110
-"""Of a model: the points that a quadratic function goes through are about half their square."""
 
 _FIRST: Final = 0.5  # of the prior's spread, between the points of the first function
 _STEP: Final = 0.5  # of the posterior's, between those of the others
@@ -67,21 +65,13 @@ class FromValues(Estimation):
             raise FederationError(
                 f"The likelihood of {of.study.spec.name!r} depends on {place.size} numbers; where "
                 f"patients have effects of their own, sites can be asked for {MOST_DIRECTIONS}. "
-                "Give hazards fewer windows, covariates or subgroups, or federate the model of "
-                "events alone: spec.of_events()."
+                f"Give hazards fewer windows, covariates or subgroups. {REMEDY}"
             )
         return place, spread
 
     @property
     def _asked(self) -> Directions:
         return self._start[0] if self.place is None else self.place
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Scores, all of them."""
-        n = len(self.approximations)
-        on_the_way = len(self.functions) - max(n - 1, 0)
-        return (SCORE,) * (on_the_way + min(max(n - 1, 0), 1) + len(self.scores))
 
     def following(self) -> Place | Draws | None:
         """Ask for values around places, then at draws."""
@@ -105,10 +95,11 @@ class FromValues(Estimation):
             return self._nearer(values, totals[:, 0], number, kept)
         if len(self.approximations) == 1:
             return self._standing(values, totals[:, 0], values, number, kept)
-        scored = replace(self, scores=(*self.scores, Scored(values, totals)))
-        if scored.is_done:
+        scored = self._with(Scored(values, totals))
+        if len(scored.scores) < len(scored.approximations) - 1 or scored.is_done:
             return scored
-        return scored._standing(values, totals[:, 0], scored.weighted_values, number, kept)
+        near, asked = scored.weighted_values, scored.kinds
+        return replace(scored._standing(values, totals[:, 0], near, number, kept), kinds=asked)
 
     def _nearer(self, values: Floats, totals: Floats, number: int, kept: Kept) -> FromValues:
         """Go on towards the mode, or to the first draws where it has been found."""
@@ -118,10 +109,11 @@ class FromValues(Estimation):
         start = self._start[0].centre
         longest = _LONGEST * _SHORTER**failed
         place, far = found.mode(start, self._precision(found.directions), longest)
+        on = replace(self, place=place, functions=functions, kinds=(*self.kinds, SCORE))
         if (failed or far > _NEAR) and len(functions) < MODES:
-            return replace(self, place=place, functions=functions)
+            return on
         one = Approximation(self.agreement, found.concave(), self.agreement.counts, number, kept)
-        return replace(self, functions=functions, approximations=(one,))
+        return replace(on, approximations=(one,))
 
     def _precision(self, of: Directions) -> Floats:
         """(direction, direction) precision of the rough prior."""
@@ -142,9 +134,11 @@ class FromValues(Estimation):
         """Go on with the function nearest to log-likelihoods where draws `near` are."""
         before = self.functions[-1]
         found = Quadratic.through(Directions.among(near), values, totals, before)
-        one = Approximation(self.agreement, found.concave(), self.agreement.counts, number, kept)
+        of, until = self.agreement, self._until(len(self.approximations) - 1)
+        one = Approximation(of, found.concave(), of.counts, number, kept, until)
         return replace(
             self,
+            kinds=(*self.kinds, SCORE),
             functions=(*self.functions, found),
             approximations=(*self.approximations, one),
         )

@@ -20,6 +20,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError
 from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.model import Learnt, ModelPlan, ModelSpec
+from twinbayes.model.covariates.terms import Group
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
@@ -29,6 +30,16 @@ from twinbayes.twin.weighting.marginal import marginal_likelihood
 _EACH: Final = (1, 11, 7, 5, 4)  # points in each dimension, of so many dimensions
 _MANY: Final = 256  # points where there are more
 _TOGETHER: Final = 1000  # draws that are scored at one time
+
+
+MOST_DIRECTIONS: Final = 110
+"""Of a model: the points that a quadratic function goes through are about half their square."""
+
+REMEDY: Final = (
+    "Federate the model of events alone: tb.disease(...).of_events().write('events.yaml'), and "
+    "--disease events.yaml."
+)
+"""Of a model that sites cannot answer for."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,7 @@ def require_federable(spec: ModelSpec) -> None:
     Raises
     ------
     FederationError
-        Curves that are mean functions, or covariates of curves alone.
+        Curves that are mean functions, covariates of curves alone, or too many numbers.
     """
     if not has_own_effects(spec):
         return
@@ -145,20 +156,22 @@ def require_federable(spec: ModelSpec) -> None:
             f"Some covariates act on curves and on no hazard ({', '.join(map(repr, alone))}), and "
             "columns are agreed on for hazards. Let them act on hazards too, or leave them out."
         )
+    terms = [t for t in spec.events.covariates if not isinstance(t, Group)]
+    at_least = len(spec.graph.labels) * (1 + len(terms))
+    if at_least > MOST_DIRECTIONS:
+        raise FederationError(
+            f"The likelihood of {spec.name!r} depends on at least {at_least} numbers, baselines and "
+            "effects of covariates on each hazard; where patients have effects of their own, curves "
+            f"of markers or a frailty, sites can be asked for {MOST_DIRECTIONS}. {REMEDY}"
+        )
     for t in () if curves is None else curves.markers:
         if isinstance(t.basis, MeanFunction):
             raise FederationError(
                 f"The curve of {t.marker!r} is a mean function ({t.basis.kind}), whose parameters "
-                f"sites cannot integrate out. {_REMEDY}"
+                f"sites cannot integrate out. {REMEDY}"
             )
 
 
 def has_own_effects(spec: ModelSpec) -> bool:
     """Whether patients have effects of their own, which sites integrate out."""
     return spec.trajectories is not None or bool(spec.events.frailty)
-
-
-_REMEDY: Final = (
-    "Federate the model of events alone: tb.disease(...).of_events().write('events.yaml'), and "
-    "--disease events.yaml."
-)
