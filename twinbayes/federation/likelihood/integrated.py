@@ -157,12 +157,12 @@ def require_federable(spec: ModelSpec) -> None:
             "columns are agreed on for hazards. Let them act on hazards too, or leave them out."
         )
     terms = [t for t in spec.events.covariates if not isinstance(t, Group)]
-    at_least = len(spec.graph.labels) * (1 + len(terms))
+    at_least = len(spec.graph.labels) * (1 + len(terms)) + len(spec.graph.effects)
     if at_least > MOST_DIRECTIONS:
         raise FederationError(
-            f"The likelihood of {spec.name!r} depends on at least {at_least} numbers, baselines and "
-            "effects of covariates on each hazard; where patients have effects of their own, curves "
-            f"of markers or a frailty, sites can be asked for {MOST_DIRECTIONS}. {REMEDY}"
+            f"The likelihood of {spec.name!r} depends on at least {at_least} numbers: baselines, "
+            "and effects of covariates and treatments. Where patients have effects of their own, "
+            f"curves of markers or a frailty, sites can be asked for {MOST_DIRECTIONS}. {REMEDY}"
         )
     for t in () if curves is None else curves.markers:
         if isinstance(t.basis, MeanFunction):
