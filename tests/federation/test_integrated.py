@@ -25,7 +25,15 @@ from twinbayes.federation.joint.quadratic import Directions, Quadratic
 from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.likelihood.integrated import IntegratedLikelihood, normal_rule
 from twinbayes.federation.likelihood.scales import scale_of
-from twinbayes.model import HSGP, CubicSpline, Learnt, ModelSpec, NaturalSpline, Polynomial
+from twinbayes.model import (
+    HSGP,
+    CubicSpline,
+    Learnt,
+    ModelSpec,
+    NaturalSpline,
+    Polynomial,
+    PowerPrior,
+)
 from twinbayes.model.assemble import assemble_population
 from twinbayes.model.events.crude import Crude
 
@@ -142,6 +150,32 @@ def test_a_frailty_is_integrated_out() -> None:
             -9.0, 9.0, epsabs=0.0, epsrel=1e-10, limit=200,
         )[0]  # fmt: skip
         assert found == pytest.approx(np.log(expected) - 6.0 * events, abs=1e-6)
+
+
+def test_patients_of_a_discounted_source_count_for_less() -> None:
+    spec = tb.disease("cgd")
+    cohort = synthetic_cohort(spec, n_patients=30, seed=secrets.randbelow(2**31))
+    source = cohort.subgroups[0]
+    pooling = PowerPrior(source=source, power=0.25)
+    less = replace(spec, events=replace(spec.events, subgroup=pooling))
+    learnt = less.plan(cohort).learnt
+    coordinates = coordinates_of(less, learnt, cohort)
+    values = np.zeros((2, coordinates.size))
+    values[:, coordinates.places["log_baseline"]] = -6.0
+    values[:, coordinates.places["frailty_effect"]] = [[0.5], [1.0]]
+    local = IntegratedLikelihood(less, learnt, coordinates, cohort)
+    counts = np.where(cohort.patients["subgroup"].astype(str) == source, 0.25, 1.0)
+    assert 0 < (counts < 1.0).sum() < len(counts)
+    expected = counts @ local.by_patient(values)
+    np.testing.assert_allclose(local.totals(values)[:, 0], expected, rtol=1e-10)
+
+
+def test_power_priors_beside_curves_are_refused() -> None:
+    spec = tb.disease("pbc")
+    pooling = PowerPrior(source="history", power=0.5)
+    spec = replace(spec, events=replace(spec.events, subgroup=pooling))
+    with pytest.raises(FederationError, match="power prior"):
+        Study(spec, ("north", "south", "west"))
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
