@@ -253,6 +253,23 @@ def test_knots_and_scales_from_sums_are_near_those_of_all_visits(basis: Any) -> 
     np.testing.assert_allclose(found.column_scale, expected.column_scale, rtol=0.25)
 
 
+def test_units_of_turns_are_those_of_all_visits() -> None:
+    """A turn's prior is in the root mean square of its column over visits."""
+    spec = tb.disease("cml")
+    cohort = synthetic_cohort(spec, n_patients=60, seed=secrets.randbelow(2**31))
+    facts = MarkerFacts(spec)
+    parts = [cohort.select(list(cohort.patient_ids[k::3])) for k in range(3)]
+    (found,) = facts.scales(sum(facts.of_site(part) for part in parts))
+    (turn,) = found.turns
+    assert cohort.visits is not None
+    begins = cohort.events[cohort.events["event"] == turn.what].groupby("patient_id")["day"].min()
+    since = (cohort.visits["day"] - cohort.visits["patient_id"].map(begins)).to_numpy() / 365.25
+    risen = np.where(since > 0.0, 1.0 - 0.5 ** (since / turn.half_time), 0.0)
+    assert found.column_scale[-1] == pytest.approx(np.sqrt((risen**2).mean()))
+    on = cohort.visits["patient_id"][since >= 0.0].nunique()
+    assert np.sum([facts.patients(part) for part in parts], axis=0)[1] == on
+
+
 def test_covariates_of_curves_alone_are_refused() -> None:
     spec = tb.disease("pbc", covariates=(), curve_covariates=tb.disease("pbc").events.covariates)
     with pytest.raises(FederationError, match="on no hazard"):
