@@ -25,7 +25,15 @@ from twinbayes.federation.joint.quadratic import Directions, Quadratic
 from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.likelihood.integrated import IntegratedLikelihood, normal_rule
 from twinbayes.federation.likelihood.scales import scale_of
-from twinbayes.model import HSGP, CubicSpline, Learnt, ModelSpec, NaturalSpline, Polynomial
+from twinbayes.model import (
+    HSGP,
+    CubicSpline,
+    Learnt,
+    ModelSpec,
+    NaturalSpline,
+    Polynomial,
+    PowerPrior,
+)
 from twinbayes.model.assemble import assemble_population
 from twinbayes.model.events.crude import Crude
 
@@ -144,6 +152,32 @@ def test_a_frailty_is_integrated_out() -> None:
         assert found == pytest.approx(np.log(expected) - 6.0 * events, abs=1e-6)
 
 
+def test_patients_of_a_discounted_source_count_for_less() -> None:
+    spec = tb.disease("cgd")
+    cohort = synthetic_cohort(spec, n_patients=30, seed=secrets.randbelow(2**31))
+    source = cohort.subgroups[0]
+    pooling = PowerPrior(source=source, power=0.25)
+    less = replace(spec, events=replace(spec.events, subgroup=pooling))
+    learnt = less.plan(cohort).learnt
+    coordinates = coordinates_of(less, learnt, cohort)
+    values = np.zeros((2, coordinates.size))
+    values[:, coordinates.places["log_baseline"]] = -6.0
+    values[:, coordinates.places["frailty_effect"]] = [[0.5], [1.0]]
+    local = IntegratedLikelihood(less, learnt, coordinates, cohort)
+    counts = np.where(cohort.patients["subgroup"].astype(str) == source, 0.25, 1.0)
+    assert 0 < (counts < 1.0).sum() < len(counts)
+    expected = counts @ local.by_patient(values)
+    np.testing.assert_allclose(local.totals(values)[:, 0], expected, rtol=1e-10)
+
+
+def test_power_priors_beside_curves_are_refused() -> None:
+    spec = tb.disease("pbc")
+    pooling = PowerPrior(source="history", power=0.5)
+    spec = replace(spec, events=replace(spec.events, subgroup=pooling))
+    with pytest.raises(FederationError, match="power prior"):
+        Study(spec, ("north", "south", "west"))
+
+
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_correlations_come_back_from_coordinates_without_bounds(n: int) -> None:
     rng = np.random.default_rng(secrets.randbelow(2**31))
@@ -217,6 +251,23 @@ def test_knots_and_scales_from_sums_are_near_those_of_all_visits(basis: Any) -> 
     assert found.scale == pytest.approx(expected.scale)
     assert found.labels == expected.labels
     np.testing.assert_allclose(found.column_scale, expected.column_scale, rtol=0.25)
+
+
+def test_units_of_turns_are_those_of_all_visits() -> None:
+    """A turn's prior is in the root mean square of its column over visits."""
+    spec = tb.disease("cml")
+    cohort = synthetic_cohort(spec, n_patients=60, seed=secrets.randbelow(2**31))
+    facts = MarkerFacts(spec)
+    parts = [cohort.select(list(cohort.patient_ids[k::3])) for k in range(3)]
+    (found,) = facts.scales(sum(facts.of_site(part) for part in parts))
+    (turn,) = found.turns
+    assert cohort.visits is not None
+    begins = cohort.events[cohort.events["event"] == turn.what].groupby("patient_id")["day"].min()
+    since = (cohort.visits["day"] - cohort.visits["patient_id"].map(begins)).to_numpy() / 365.25
+    risen = np.where(since > 0.0, 1.0 - 0.5 ** (since / turn.half_time), 0.0)
+    assert found.column_scale[-1] == pytest.approx(np.sqrt((risen**2).mean()))
+    on = cohort.visits["patient_id"][since >= 0.0].nunique()
+    assert np.sum([facts.patients(part) for part in parts], axis=0)[1] == on
 
 
 def test_covariates_of_curves_alone_are_refused() -> None:

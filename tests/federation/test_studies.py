@@ -47,6 +47,13 @@ def _begun(small, tmp_path, rounds):  # type: ignore[no-untyped-def]
     return study, history
 
 
+def test_more_draws_than_sites_score_are_refused_before_anything_is_asked(tmp_path):
+    study = Study(tb.disease("hsct"), ("north", "south", "west"), draws=8004)
+    with pytest.raises(FederationError, match="at most 8000 draws"):
+        next_step(study, [], tmp_path)
+    assert next_step(replace(study, draws=8000), [], tmp_path).questions
+
+
 def test_columns_and_counts_from_sums_are_those_of_everybody_together(small):
     labels = Labels.joined({n: Labels.of(small.spec, c, 1) for n, c in small.sites.items()})
     heads = Headcounts(small.spec, labels)

@@ -27,7 +27,7 @@ from twinbayes.federation.joint.estimation import Draws, Estimation, Place
 from twinbayes.federation.masks import summed
 from twinbayes.federation.message import SERVER, Message, packed, unpacked, unpacked_integers
 from twinbayes.federation.posterior import FederatedPosterior
-from twinbayes.federation.site import MALFORMED
+from twinbayes.federation.site import MALFORMED, MOST_DRAWS
 from twinbayes.federation.study import Study
 from twinbayes.inference.files.archive import described_learnt
 from twinbayes.model import Encoding, Learnt
@@ -84,8 +84,8 @@ def next_step(study: Study, history: Sequence[Message], store: str | os.PathLike
     Raises
     ------
     FederationError
-        A message of another study, an answer to no question, two different answers to one, or
-        answers that do not fit each other.
+        More draws than sites score, a message of another study, an answer to no question, two
+        different answers to one, or answers that do not fit each other.
 
     Examples
     --------
@@ -181,6 +181,11 @@ class _Server:
     def _following(self) -> Step:
         done = [next(iter(one.values())).kind for one in self.rounds.asked]
         if not done:
+            if self.study.draws > MOST_DRAWS:
+                raise FederationError(
+                    f"Sites score at most {MOST_DRAWS} draws, and the study asks for "
+                    f"{self.study.draws}. Begin a study with draws={MOST_DRAWS} or fewer."
+                )
             return self._ask("labels", {})
         if done[-1] == "labels":
             return self._ask("counts", self._shared)

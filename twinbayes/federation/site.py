@@ -47,7 +47,8 @@ MALFORMED: Final = (
 )  # fmt: skip
 """What reading plain data of somebody else's making may end in, where they are not what is due."""
 
-_MOST_DRAWS: Final = 8000
+MOST_DRAWS: Final = 8000
+"""That a site scores at one time."""
 
 
 @dataclass(frozen=True)
@@ -216,8 +217,8 @@ def _numbers(question: Message, study: Study, cohort: Cohort) -> Floats:
 def _draws(body: Mapping[str, Any], coordinates: Coordinates) -> Floats:
     """(draw, coordinate) of a question."""
     values = unpacked(_part(body, "draws"), None, coordinates.size)
-    if len(values) > _MOST_DRAWS:
-        raise FederationError(f"A site scores at most {_MOST_DRAWS} draws, not {len(values)}.")
+    if len(values) > MOST_DRAWS:
+        raise FederationError(f"A site scores at most {MOST_DRAWS} draws, not {len(values)}.")
     return values
 
 

@@ -60,7 +60,7 @@ class Counted:
     events
         (intensity,) who had one.
     markers
-        With values of each marker, and on each turn of its curve; see `MarkerFacts.patients`.
+        With values of each marker, and with some on each turn; see `MarkerFacts.patients`.
     """
 
     patients: float

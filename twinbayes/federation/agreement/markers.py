@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -18,7 +18,8 @@ from twinbayes.model import CurveEncoding, Encoding, ModelSpec
 from twinbayes.model.covariates.columns import ROUNDING, Column
 from twinbayes.model.covariates.missing import NormalModel
 from twinbayes.model.covariates.terms import CovariateTerm, Group, Interaction
-from twinbayes.model.curves.marker import MarkerScale, transformed
+from twinbayes.model.curves.basis import VALUE
+from twinbayes.model.curves.marker import NEVER, MarkerScale, transformed
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.model.curves.trajectory import Trajectory
 from twinbayes.model.curves.turns import first_days
@@ -53,15 +54,18 @@ class MarkerFacts:
     @property
     def size(self) -> int:
         """Number of the numbers of `of_site`."""
-        return len(self.markers) * (_SUMS + len(VISIT_GRID) - 1)
+        return sum(map(_size, self.markers))
 
     def patients(self, cohort: Cohort) -> list[float]:
-        """A site's numbers of patients: with values of each marker, and on each of its turns."""
+        """A site's numbers of patients: with values of each marker, and with some on each turn."""
         out = []
         for t in self.markers:
-            seen = set(_visits(t, cohort)[PATIENT_ID])
-            turned = np.isfinite(first_days(t.turns, cohort)).sum(axis=0)
-            out += [float(len(seen)), *map(float, turned)]
+            visits = _visits(t, cohort)
+            who = visits[PATIENT_ID].to_numpy()
+            days = visits[DAY].to_numpy(dtype=np.float64)
+            on = days[:, None] >= _starts(t, cohort, visits)
+            out.append(float(len(set(who))))
+            out += [float(len(set(who[on[:, k]]))) for k in range(len(t.turns))]
         return out
 
     @property
@@ -72,22 +76,24 @@ class MarkerFacts:
             for t in self.markers
             for name in (
                 f"values of {t.marker}",
-                *(f"the turn of {t.marker} since {turn.what}" for turn in t.turns),
+                *(f"values of {t.marker} since {turn.what}" for turn in t.turns),
             )
         )
 
     def of_site(self, cohort: Cohort) -> Floats:
-        """Of each marker: values, after their transform, and visits by `VISIT_GRID`."""
+        """Of each marker: values after their transform, squares on its turns, visits by day."""
         parts = [np.zeros(0)]
         for t in self.markers:
             visits = _visits(t, cohort)
             if not len(visits):
-                parts.append(np.zeros(_SUMS + len(VISIT_GRID) - 1))
+                parts.append(np.zeros(_size(t)))
                 continue
             values = transformed(t.marker, t.transform, visits[VISIT_VALUE])
-            days = np.clip(visits[DAY].to_numpy(dtype=np.float64), 0.0, VISIT_GRID[-1])
+            days = visits[DAY].to_numpy(dtype=np.float64)
             parts.append(np.array([float(len(values)), values.sum(), (values**2).sum()]))
-            parts.append(np.histogram(days, VISIT_GRID)[0].astype(float))
+            parts.append(_squares_on_turns(t, cohort, visits))
+            within = np.clip(days, 0.0, VISIT_GRID[-1])
+            parts.append(np.histogram(within, VISIT_GRID)[0].astype(float))
         return np.concatenate(parts)
 
     def scales(self, total: Floats) -> tuple[MarkerScale, ...]:
@@ -98,7 +104,7 @@ class MarkerFacts:
         FederationError
             A marker does not vary.
         """
-        each = total.reshape(len(self.markers), self.size // max(len(self.markers), 1))
+        each = np.split(total, np.cumsum([_size(t) for t in self.markers])[:-1])
         return tuple(_scale(t, own) for t, own in zip(self.markers, each, strict=True))
 
 
@@ -129,6 +135,27 @@ def _visits(t: Trajectory, cohort: Cohort) -> pd.DataFrame:
     return visits[visits["marker"] == t.marker]
 
 
+def _size(t: Trajectory) -> int:
+    """Number of the numbers of one marker."""
+    return _SUMS + len(t.turns) + len(VISIT_GRID) - 1
+
+
+def _squares_on_turns(t: Trajectory, cohort: Cohort, visits: pd.DataFrame) -> Floats:
+    """(turn,) sums over visits of the squares of each turn's column."""
+    starts = _starts(t, cohort, visits)
+    days = visits[DAY].to_numpy(dtype=np.float64)
+    each = [(x.column(days, starts[:, k], VALUE) ** 2).sum() for k, x in enumerate(t.turns)]
+    return np.array(each, dtype=np.float64)
+
+
+def _starts(t: Trajectory, cohort: Cohort, visits: pd.DataFrame) -> Floats:
+    """(visit, turn) day on which each turn begins, infinite where it does not."""
+    place = {patient: i for i, patient in enumerate(cohort.patient_ids)}
+    who = np.array([place[p] for p in visits[PATIENT_ID]], dtype=np.int64)
+    out: Floats = first_days(t.turns, cohort)[who]
+    return out
+
+
 def _scale(t: Trajectory, numbers: Floats) -> MarkerScale:
     """What `MarkerScale.learn` learns, from values and visits that have the same sums."""
     n, total, squares = numbers[:_SUMS]
@@ -142,7 +169,8 @@ def _scale(t: Trajectory, numbers: Floats) -> MarkerScale:
     if isinstance(t.basis, MeanFunction):
         raise FederationError(f"The curve of {t.marker!r} is a mean function.")
     centre, scale = t.family.standard(mean + np.sqrt(variance) * _NORMAL)
-    counts = np.round(numbers[_SUMS:]).astype(int)
+    squares_on_turns, visits = np.split(numbers[_SUMS:], [len(t.turns)])
+    counts = np.round(visits).astype(int)
     days = np.concatenate([
         low + (high - low) * (np.arange(k) + 0.5) / k
         for (low, high), k in zip(pairwise(VISIT_GRID), counts, strict=True)
@@ -151,4 +179,9 @@ def _scale(t: Trajectory, numbers: Floats) -> MarkerScale:
     basis = t.basis.learn(days / DAYS_PER_YEAR)
     ones = (1.0,) * (len(basis.labels) + len(t.turns))
     plain = MarkerScale(t.marker, t.transform, basis, centre, scale, ones, t.family, t.turns)
-    return plain.in_units_of(days, np.full((len(days), len(t.turns)), np.inf))
+    found = plain.in_units_of(days, np.full((len(days), len(t.turns)), np.inf))
+    turned = (
+        float(x) if x > NEVER else 1.0 for x in np.sqrt(np.maximum(squares_on_turns, 0.0) / n)
+    )
+    of_basis = found.column_scale[: len(found.column_scale) - len(t.turns)]
+    return replace(found, column_scale=(*of_basis, *turned))

@@ -19,7 +19,7 @@ from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError
 from twinbayes.federation.likelihood.coordinates import Coordinates
-from twinbayes.model import Learnt, ModelPlan, ModelSpec
+from twinbayes.model import Learnt, ModelPlan, ModelSpec, PowerPrior
 from twinbayes.model.covariates.terms import Group
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.twin.population.curves import CurvePopulation
@@ -85,10 +85,11 @@ class IntegratedLikelihood:
     def totals(self, values: Floats) -> Floats:
         """Score coordinates (draw, coordinate); return (draw, 1) log-likelihoods of all patients.
 
-        Not finite where no curve has a value.
+        Each patient as they count: power priors discount. Not finite where no curve has a value.
         """
         parts = np.array_split(values, max(1, -(-len(values) // _TOGETHER)))
-        return np.concatenate([self.by_patient(part).sum(axis=0)[:, None] for part in parts])
+        powers = self.spec.discounts(self.plan)
+        return np.concatenate([(powers @ self.by_patient(part))[:, None] for part in parts])
 
     def by_patient(self, values: Floats) -> Floats:
         """(patient, draw) log-likelihoods."""
@@ -145,7 +146,8 @@ def require_federable(spec: ModelSpec) -> None:
     Raises
     ------
     FederationError
-        Curves that are mean functions, covariates of curves alone, or too many numbers.
+        Curves that are mean functions, covariates of curves alone, power priors beside curves, or
+        too many numbers.
     """
     if not has_own_effects(spec):
         return
@@ -164,7 +166,17 @@ def require_federable(spec: ModelSpec) -> None:
             "and effects of covariates and treatments. Where patients have effects of their own, "
             f"curves of markers or a frailty, sites can be asked for {MOST_DIRECTIONS}. {REMEDY}"
         )
-    for t in () if curves is None else curves.markers:
+    if curves is None:
+        return
+    effects = [e.pooling for e in spec.graph.effects]
+    poolings = spec.events.subgroup, spec.events.centre, curves.subgroup, curves.centre, *effects
+    if any(isinstance(p, PowerPrior) for p in poolings):
+        raise FederationError(
+            "A power prior counts the records of a source's patients for less, and not their "
+            "curves, which sites integrate out with the records: what sites tell cannot be "
+            f"discounted. Pool in another way, or fit in one place. {REMEDY}"
+        )
+    for t in curves.markers:
         if isinstance(t.basis, MeanFunction):
             raise FederationError(
                 f"The curve of {t.marker!r} is a mean function ({t.basis.kind}), whose parameters "

@@ -32,7 +32,7 @@ from twinbayes.tensors import Tensor
 
 TRANSFORMS: Final = ("identity", "log")
 _KEPT: Final = 4  # times of which the basis is kept
-_NEVER: Final = 1e-9  # a column that no visit sees keeps its scale
+NEVER: Final = 1e-9  # a column that no visit sees keeps its scale
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class MarkerScale:
     def in_units_of(self, days: Floats, starts: Floats) -> MarkerScale:
         """Take the root mean square of each basis column over visits (time,) as its unit."""
         spread = np.sqrt((self.columns(days, starts)[:, 1:] ** 2).mean(axis=0))
-        return replace(self, column_scale=(1.0, *(float(x) if x > _NEVER else 1.0 for x in spread)))
+        return replace(self, column_scale=(1.0, *(float(x) if x > NEVER else 1.0 for x in spread)))
 
     @property
     def labels(self) -> tuple[str, ...]:
