@@ -147,6 +147,15 @@ def test_what_is_not_of_the_study_is_refused(small, tmp_path):
         answer(question, one, disclosure=_disclosure("site_1"))
 
 
+def test_a_cohort_that_does_not_fit_is_found_before_names_leave(small, tmp_path):
+    spec = tb.disease("survival", covariates=())  # which knows no relapse
+    study = Study(spec, tuple(small.sites))
+    question = next_step(study, [], tmp_path).questions[0]
+    site = question.receiver
+    with pytest.raises(FederationError, match=r"does not fit the study.*relapse"):
+        answer(question, small.sites[site], disclosure=_disclosure(site))
+
+
 def test_other_units_at_one_site_are_refused_with_both_names(small):
     found = {n: Labels.of(small.spec, c, 1) for n, c in small.sites.items()}
     name = next(k for k, unit in found["site_2"].units.items() if unit)

@@ -27,6 +27,7 @@ from twinbayes.federation.agreement.headcounts import (
     too_few,
 )
 from twinbayes.federation.agreement.labels import Labels
+from twinbayes.federation.agreement.markers import MarkerFacts
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.likelihood.events import EventLikelihood
@@ -35,6 +36,7 @@ from twinbayes.federation.masks import FEWEST, SECRET_BYTES, fingerprint, masked
 from twinbayes.federation.message import Message, packed_integers, unpacked
 from twinbayes.federation.study import MINIMUM, Study, learnt_from_dict
 from twinbayes.model.assemble import assemble_population
+from twinbayes.model.courses.history import trace_histories
 
 KINDS: Final = ("labels", "counts", "facts", "moments", "expansion", "score")
 """What a site is asked, in the order of a study."""
@@ -161,6 +163,9 @@ def _answered(
     question: Message, study: Study, cohort: Cohort, disclosure: Disclosure
 ) -> dict[str, Any]:
     if question.kind == "labels":
+        # What does not fit is found before names leave.
+        trace_histories(study.spec.graph, cohort)
+        MarkerFacts(study.spec).of_site(cohort)
         found = Labels.of(study.spec, cohort, study.minimum)
         return {"key": public_key(disclosure.secret), "labels": found.to_dict()}
     keys = _keys(question.body, study, disclosure)
