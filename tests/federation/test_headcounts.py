@@ -105,3 +105,14 @@ def test_nothing_is_held_back_of_what_many_have(minimum: int, early: Told) -> No
     view = View(early)
     counted = Counted(120.0, np.array([60.0, 60.0]), {}, {}, {}, np.array([70.0]), np.zeros(0))
     assert len(too_few(view.coordinates, counted, np.zeros(view.coordinates.size), minimum)) == 0
+
+
+def test_the_posterior_names_what_no_site_tells(whole: Told) -> None:
+    assert whole.posterior is not None
+    coordinates, told = View(whole).coordinates, whole.posterior.manifest["federation"]
+    assert told["held_back"] == []
+    counted = Counted(24.0, np.array([20.0, 4.0]), {}, {}, {}, np.array([20.0]), np.zeros(0))
+    held = too_few(coordinates, counted, np.zeros(coordinates.size), 5)
+    assert {coordinates.labels[k] for k in held} == {
+        f"subgroup_effect[alive->dead, {g}]" for g in ("one", "two")
+    }

@@ -17,6 +17,7 @@ TOLD = {
     "sites": ["north", "south", "west"],
     "study": "0" * 64,
     "minimum": 5,
+    "held_back": ["beta[rare, alive->dead]"],
     "certificate": {"pareto_k": 0.31, "ess": 3100.0, "parts": 1, "draws": 4000},
     "rounds": [
         {"kind": "labels", "numbers": {}},
@@ -36,7 +37,15 @@ def _shown(fit: tb.Fit) -> str:
 
 def test_a_federated_fit_says_whose_patients_it_has_seen_and_what_left_them(federated):
     shown = _shown(federated)
-    for said in ("north, south, west", "0.31", "3100", "36000", "at least 5"):
+    for said in (
+        "north, south, west",
+        "0.31",
+        "3100",
+        "36000",
+        "at least 5",
+        "no site tells: 1",
+        "beta[rare",
+    ):
         assert said in shown.replace(",000", "000")
     assert not _shown(replace(federated, manifest={**federated.manifest, FEDERATION: None}))
 

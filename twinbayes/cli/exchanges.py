@@ -42,12 +42,19 @@ def tell_next(folder: PartyFolder, study: Agreement) -> None:
 
 def tell_end(posterior: Any, place: Path) -> None:
     """Say where the posterior is, what its certificate says, and what sites do with it."""
-    said = posterior.manifest[FEDERATION]["certificate"]
+    told = posterior.manifest[FEDERATION]
+    said, held = told["certificate"], told.get("held_back", ())
     shape = "infinite" if said["pareto_k"] is None else f"{said['pareto_k']:.2f}"
     typer.echo(
         f"Certificate: Pareto k {shape} (below 0.5 is good, above 0.7 is refused); "
         f"{said['ess']:.0f} effective draws (400 at least)."
     )
+    if held:
+        typer.echo(
+            f"Held back: {len(held)} effect(s) that fewer than {told['minimum']} patients of all "
+            f"sites have, {', '.join(held[:3])}{', …' if len(held) > 3 else ''}. They are the "
+            "prior's; the review of a fit lists them."
+        )
     typer.echo(f"Posterior: {place}. It holds no patient.")
     there = f"twinbayes federation fit SITE {place.name} COHORT --out FIT.nc"
     typer.echo(f"Next: Send it to the sites; there: {there}")

@@ -47,7 +47,8 @@ class FederatedPosterior:
         The gate's judgement together with that of the certificate.
     manifest
         Provenance; its ``federation`` has sites, rounds, digests of all messages, how many numbers
-        each site released, and the certificate.
+        each site released, the certificate, and as ``held_back`` the effects of which no site
+        tells, since too few patients of all sites have them: what is drawn of them is the prior's.
 
     Examples
     --------

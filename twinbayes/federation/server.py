@@ -18,7 +18,7 @@ import numpy as np
 from twinbayes.arrays import Floats
 from twinbayes.errors import FederationError, TwinbayesError
 from twinbayes.federation.agreement.facts import Facts, agreed
-from twinbayes.federation.agreement.headcounts import Counted, Headcounts
+from twinbayes.federation.agreement.headcounts import Counted, Headcounts, too_few
 from twinbayes.federation.agreement.labels import Labels
 from twinbayes.federation.agreement.markers import with_curves
 from twinbayes.federation.joint.approximation import Agreement
@@ -32,6 +32,7 @@ from twinbayes.federation.study import Study
 from twinbayes.inference.files.archive import described_learnt
 from twinbayes.model import Encoding, Learnt
 from twinbayes.model.covariates.missing import NormalModel
+from twinbayes.names import FEDERATION
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,8 @@ class _Server:
         step = self._estimation.following()
         if step is None:
             posterior = self._estimation.posterior(self._told_of_rounds())
+            told = {**posterior.manifest[FEDERATION], "held_back": list(self._held_back)}
+            posterior = replace(posterior, manifest={**posterior.manifest, FEDERATION: told})
             return Step((), (), f"finished: {posterior.verdict.banner()}", posterior)
         learnt = described_learnt(self._agreement.learnt)
         known = self._settled | {"learnt": learnt, "behind": self._behind}
@@ -276,6 +279,14 @@ class _Server:
     def _settled(self) -> dict[str, Any]:
         """What questions have from the facts on: sites find columns and windows from it again."""
         return self._enough | {"facts": packed(self._sum(self._all("facts")[0]))}
+
+    @property
+    def _held_back(self) -> tuple[str, ...]:
+        """Effects of which no site tells, since too few patients of all sites have them."""
+        coordinates = self._agreement.coordinates
+        acting = unpacked(self._behind, None)[-coordinates.size :]
+        thin = too_few(coordinates, self._counted, acting, self.study.minimum)
+        return tuple(coordinates.labels[k] for k in thin)
 
     @cached_property
     def _behind(self) -> dict[str, Any]:

@@ -60,8 +60,23 @@ def sites_of(fit: Fit, interval: float, kind: str) -> f.Block:
             caption="What was asked, and how many numbers each site sent. They are masked: only "
             "their sum over all sites can be read.",
         ),
+        *_held_back(told),
         *_centres(fit, interval, kind),
     )
+
+
+def _held_back(told: Mapping[str, Any]) -> Iterator[f.Block]:
+    """Yield effects of which no site tells."""
+    held = [str(name) for name in told.get("held_back", ())]
+    if held:
+        yield f.folded(
+            f"Effects of which no site tells: {len(held)}",
+            f.table(
+                pd.DataFrame({"effect": held}),
+                caption=f"Fewer than {told['minimum']} patients of all sites together have them. "
+                "They are the prior's, and time under a treatment among them is left out.",
+            ),
+        )
 
 
 def _rounds(told: Mapping[str, Any]) -> Iterator[tuple[int, str, int]]:

@@ -104,7 +104,7 @@ class MarkerFacts:
         FederationError
             A marker does not vary.
         """
-        each = np.split(total, np.cumsum([_size(t) for t in self.markers])[:-1])
+        each = np.split(total, np.cumsum([_size(t) for t in self.markers], dtype=int))[:-1]
         return tuple(_scale(t, own) for t, own in zip(self.markers, each, strict=True))
 
 
