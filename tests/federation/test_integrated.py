@@ -270,6 +270,17 @@ def test_units_of_turns_are_those_of_all_visits() -> None:
     assert np.sum([facts.patients(part) for part in parts], axis=0)[1] == on
 
 
+@pytest.mark.parametrize("noise", [1e10, -1e10])
+def test_sums_of_masks_that_do_not_cancel_are_refused_at_once(noise: float) -> None:
+    """They were taken for that many visits, for which there is no memory."""
+    spec = tb.disease("pbc")
+    facts = MarkerFacts(spec)
+    total = facts.of_site(synthetic_cohort(spec, n_patients=40))
+    total[-30] += noise
+    with pytest.raises(FederationError, match="another key"):
+        facts.scales(total)
+
+
 def test_covariates_of_curves_alone_are_refused() -> None:
     spec = tb.disease("pbc", covariates=(), curve_covariates=tb.disease("pbc").events.covariates)
     with pytest.raises(FederationError, match="on no hazard"):

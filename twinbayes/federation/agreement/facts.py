@@ -20,7 +20,7 @@ from twinbayes.errors import FederationError, ModelError
 from twinbayes.estimators.splines import FOUR_KNOTS, natural_spline_term
 from twinbayes.federation.agreement.headcounts import Counted, behind, raw_of
 from twinbayes.federation.agreement.labels import Labels
-from twinbayes.federation.agreement.markers import MarkerFacts, with_curves
+from twinbayes.federation.agreement.markers import MarkerFacts, evenly_spread, with_curves
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.model import Encoding, EventPlan, Learnt, ModelSpec
@@ -135,7 +135,10 @@ class Facts:
         histograms = total[at:end].reshape(len(self.spec.graph.labels), 3, len(GRID) - 1)
         edges = tuple(
             _where_enough(
-                i.baseline.edges(_spread(events), _spread(ends)), at_risk, self.minimum, i.label
+                i.baseline.edges(evenly_spread(events, GRID), evenly_spread(ends, GRID)),
+                at_risk,
+                self.minimum,
+                i.label,
             )
             for i, (events, ends, at_risk) in zip(
                 self.spec.graph.intensities, np.round(histograms), strict=True
@@ -331,14 +334,3 @@ def _standard(name: str, n: float, total: float, squares: float) -> tuple[float,
 def _by_bin(times: Floats) -> Floats:
     """Numbers of times in the bins of `GRID`."""
     return np.histogram(np.clip(times, 0.0, GRID[-1]), GRID)[0].astype(float)
-
-
-def _spread(counts: Floats) -> Floats:
-    """Times that have these counts in the bins of `GRID`, evenly spread over each."""
-    counts = np.round(counts).astype(int)
-    parts = [
-        low + (high - low) * (np.arange(n) + 0.5) / n
-        for low, high, n in zip(GRID[:-1], GRID[1:], counts, strict=True)
-        if n > 0
-    ]
-    return np.concatenate([*parts, np.zeros(0)])

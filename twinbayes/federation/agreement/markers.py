@@ -29,6 +29,7 @@ VISIT_GRID: Final = np.concatenate([[0.0], np.geomspace(1.0, 40_000.0, 60)])
 """Days between which visits are counted; earlier ones count with the first."""
 
 _SUMS: Final = 3  # number of values, their sum and that of their squares
+_MOST_TIMES: Final = 10_000_000  # more are noise: sums of masks that do not cancel
 _QUANTILES: Final = norm.ppf((np.arange(199) + 0.5) / 199)
 _NORMAL: Final = _QUANTILES / _QUANTILES.std()
 
@@ -104,7 +105,8 @@ class MarkerFacts:
         FederationError
             A marker does not vary.
         """
-        each = np.split(total, np.cumsum([_size(t) for t in self.markers], dtype=int))[:-1]
+        ends = np.cumsum([0, *map(_size, self.markers)])
+        each = (total[a:b] for a, b in pairwise(ends))
         return tuple(_scale(t, own) for t, own in zip(self.markers, each, strict=True))
 
 
@@ -133,6 +135,29 @@ def _visits(t: Trajectory, cohort: Cohort) -> pd.DataFrame:
     if visits is None:
         return pd.DataFrame({PATIENT_ID: [], DAY: [], VISIT_VALUE: []})
     return visits[visits["marker"] == t.marker]
+
+
+def evenly_spread(counts: Floats, grid: Floats) -> Floats:
+    """Times that have these counts (bin,) in the bins of a grid, evenly spread over each.
+
+    Raises
+    ------
+    FederationError
+        Counts that are none.
+    """
+    if counts.min(initial=0.0) <= -0.5 or counts.sum() > _MOST_TIMES:
+        raise FederationError(
+            f"Sums over all sites have fewer than 0 or more than {_MOST_TIMES:,} visits, events or "
+            "patients: a site has answered with another key than it told, or not what was asked. "
+            "Compare the fingerprints of the keys, and begin the study again."
+        )
+    whole = np.round(counts).astype(np.int64)
+    parts = [
+        low + (high - low) * (np.arange(n) + 0.5) / n
+        for (low, high), n in zip(pairwise(grid), whole, strict=True)
+        if n > 0
+    ]
+    return np.concatenate([*parts, np.zeros(0)])
 
 
 def _size(t: Trajectory) -> int:
@@ -170,12 +195,7 @@ def _scale(t: Trajectory, numbers: Floats) -> MarkerScale:
         raise FederationError(f"The curve of {t.marker!r} is a mean function.")
     centre, scale = t.family.standard(mean + np.sqrt(variance) * _NORMAL)
     squares_on_turns, visits = np.split(numbers[_SUMS:], [len(t.turns)])
-    counts = np.round(visits).astype(int)
-    days = np.concatenate([
-        low + (high - low) * (np.arange(k) + 0.5) / k
-        for (low, high), k in zip(pairwise(VISIT_GRID), counts, strict=True)
-        if k > 0
-    ])  # fmt: skip
+    days = evenly_spread(visits, VISIT_GRID)
     basis = t.basis.learn(days / DAYS_PER_YEAR)
     ones = (1.0,) * (len(basis.labels) + len(t.turns))
     plain = MarkerScale(t.marker, t.transform, basis, centre, scale, ones, t.family, t.turns)
