@@ -281,6 +281,10 @@ def test_sums_of_masks_that_do_not_cancel_are_refused_at_once(noise: float) -> N
         facts.scales(total)
 
 
+def test_models_without_curves_have_no_scales_of_markers() -> None:
+    assert MarkerFacts(tb.disease("cgd")).scales(np.zeros(0)) == ()
+
+
 def test_covariates_of_curves_alone_are_refused() -> None:
     spec = tb.disease("pbc", covariates=(), curve_covariates=tb.disease("pbc").events.covariates)
     with pytest.raises(FederationError, match="on no hazard"):
