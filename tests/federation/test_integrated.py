@@ -23,7 +23,11 @@ from twinbayes.federation.agreement.markers import MarkerFacts
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.joint.quadratic import Directions, Quadratic
 from twinbayes.federation.likelihood.coordinates import Coordinates
-from twinbayes.federation.likelihood.integrated import IntegratedLikelihood, normal_rule
+from twinbayes.federation.likelihood.integrated import (
+    NOWHERE,
+    IntegratedLikelihood,
+    normal_rule,
+)
 from twinbayes.federation.likelihood.scales import scale_of
 from twinbayes.model import (
     HSGP,
@@ -283,6 +287,23 @@ def test_sums_of_masks_that_do_not_cancel_are_refused_at_once(noise: float) -> N
 
 def test_models_without_curves_have_no_scales_of_markers() -> None:
     assert MarkerFacts(tb.disease("cgd")).scales(np.zeros(0)) == ()
+
+
+def test_where_there_is_no_likelihood_one_that_can_be_summed_says_so() -> None:
+    spec = tb.disease("pbc")
+    cohort = synthetic_cohort(spec, n_patients=20, seed=secrets.randbelow(2**31))
+    learnt = spec.plan(cohort).learnt
+    coordinates = coordinates_of(spec, learnt, cohort)
+    local = IntegratedLikelihood(spec, learnt, coordinates, cohort)
+    usual = np.zeros((1, coordinates.size))
+    usual[:, coordinates.places["log_baseline"]] = -8.0
+    rng = np.random.default_rng(secrets.randbelow(2**31))
+    absurd = rng.choice([-1e300, 1e300], (3, coordinates.size))
+    with np.errstate(all="ignore"):
+        totals = local.totals(np.concatenate([usual, absurd]))[:, 0]
+    assert totals[0] == pytest.approx(local.totals(usual)[0, 0])
+    assert np.isfinite(totals).all()
+    assert (totals[1:] <= NOWHERE).all()
 
 
 def test_covariates_of_curves_alone_are_refused() -> None:

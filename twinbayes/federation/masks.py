@@ -109,7 +109,8 @@ def masked(
     if not np.isfinite(numbers).all() or np.abs(numbers).max(initial=0.0) >= _LARGEST:
         raise FederationError(
             "A number of the answer is not finite or beyond 2^38. Look for extreme values of "
-            "covariates in the site's cohort."
+            "covariates and markers in the site's cohort; one counted in the hundred thousands, "
+            "such as cells a microlitre, belongs into a larger unit at all sites."
         )
     total = np.round(numbers * _STEPS).astype(np.int64).astype(np.uint64)
     for other in sorted(keys):

@@ -18,7 +18,7 @@ from twinbayes.errors import FederationError
 from twinbayes.federation.joint.approximation import Approximation
 from twinbayes.federation.joint.estimation import SCORE, Draws, Estimation, Kept, Place, Scored
 from twinbayes.federation.joint.quadratic import Directions, Quadratic
-from twinbayes.federation.likelihood.integrated import MOST_DIRECTIONS, REMEDY
+from twinbayes.federation.likelihood.integrated import MOST_DIRECTIONS, NOWHERE, REMEDY
 from twinbayes.names import LOG_BASELINE, LOG_BASELINE_AT_EVENT
 
 MODES: Final = 7
@@ -91,6 +91,7 @@ class FromValues(Estimation):
         if isinstance(step, Place):
             raise FederationError("Sites tell values of this model's likelihood, and no expansion.")
         values, totals = step.values, numbers.reshape(len(step.values), 1)
+        totals = np.where(totals <= 0.5 * NOWHERE, -np.inf, totals)
         if not self.approximations:
             return self._nearer(values, totals[:, 0], number, kept)
         if len(self.approximations) == 1:

@@ -121,17 +121,18 @@ class Quadratic:
     ) -> Quadratic:
         """Find the function nearest to log-likelihoods (draw,) at coordinates (draw, coordinate).
 
-        Where there are hardly as many as it has numbers, it stays near the one `before`.
+        Where there are hardly as many as it has numbers, it stays near the one `before`. Those
+        that are not finite are left out.
 
         Raises
         ------
         FederationError
-            Too few of them are finite.
+            Half of them are not finite.
         """
         known = np.isfinite(totals)
         n = directions.size
         size = 1 + n + n * (n + 1) // 2
-        if known.sum() < min(size, len(totals)):
+        if known.sum() < 0.5 * min(size, len(totals)):
             raise FederationError(
                 f"Sites have no likelihood at {int((~known).sum())} of {len(totals)} places that "
                 "they were asked for. Look for a basis too rich for the visits, or priors that "

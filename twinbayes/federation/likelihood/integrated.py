@@ -35,6 +35,9 @@ _TOGETHER: Final = 1000  # draws that are scored at one time
 MOST_DIRECTIONS: Final = 110
 """Of a model: the points that a quadratic function goes through are about half their square."""
 
+NOWHERE: Final = -1e8
+"""The log-likelihood of a patient where there is none: finite, so that sums of it can be masked."""
+
 REMEDY: Final = (
     "Federate the model of events alone: tb.disease(...).of_events().write('events.yaml'), and "
     "--disease events.yaml."
@@ -85,14 +88,23 @@ class IntegratedLikelihood:
     def totals(self, values: Floats) -> Floats:
         """Score coordinates (draw, coordinate); return (draw, 1) log-likelihoods of all patients.
 
-        Each patient as they count: power priors discount. Not finite where no curve has a value.
+        Each patient as they count: power priors discount. `NOWHERE` or below where one has none.
         """
         parts = np.array_split(values, max(1, -(-len(values) // _TOGETHER)))
         powers = self.spec.discounts(self.plan)
         return np.concatenate([(powers @ self.by_patient(part))[:, None] for part in parts])
 
     def by_patient(self, values: Floats) -> Floats:
-        """(patient, draw) log-likelihoods."""
+        """(patient, draw) log-likelihoods; `NOWHERE` where there is none."""
+        try:
+            found = self._by_patient(values)
+        except np.linalg.LinAlgError:  # curves of some draw have no distribution
+            if len(values) == 1:
+                return np.full((len(self.plan.patient_ids), 1), NOWHERE)
+            return np.concatenate([self.by_patient(one[None]) for one in values], axis=1)
+        return np.where(np.isfinite(found), np.maximum(found, NOWHERE), NOWHERE)
+
+    def _by_patient(self, values: Floats) -> Floats:
         values = values.copy()
         values[:, self.held] = 0.0
         draws = self.coordinates.dataset(values)
