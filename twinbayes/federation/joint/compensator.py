@@ -159,7 +159,7 @@ class Shape:
         reach = spread @ np.linalg.inv(away)
         sign, log_size = np.linalg.slogdet(away)
         if sign <= 0.0:
-            # What patients have in common hardly varies there: expand at the point alone.
+            # No function of this form has these averages: take them as values at the point.
             return cls(np.where(some, expected, 0.0), mean, within)
         square = np.einsum("wd,wd->w", own @ reach, own)
         level = np.where(some, expected * np.exp(0.5 * log_size - 0.5 * square), 0.0)
