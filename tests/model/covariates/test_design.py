@@ -183,11 +183,11 @@ def test_other_patients_must_have_the_covariates_and_known_levels(
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        (("age_years",), "a str in it"),
-        ("age_years", "a str"),
-        (None, "a NoneType"),
-        (Term(name="sex", group="clinical"), "a Term"),
-        ([Group(group="gene"), {"name": "sex"}], "a dict in it"),
+        (("age_years",), "number 1 in it is a str"),
+        ("age_years", "found a str"),
+        (None, "found None"),
+        (Term(name="sex", group="clinical"), "found a Term"),
+        ([Group(group="gene"), {"name": "sex"}], "number 2 in it is a dict"),
     ],
 )
 def test_covariates_that_are_no_terms_are_refused_where_they_are_given(
@@ -197,5 +197,5 @@ def test_covariates_that_are_no_terms_are_refused_where_they_are_given(
         lambda: tb.disease("survival", covariates=given),
         lambda: Trajectories(markers=(Trajectory(marker="x"),), covariates=given),
     ):
-        with pytest.raises(ModelError, match=rf"a tuple of Term, Group or .*; found {found}\."):
+        with pytest.raises(ModelError, match=rf"a tuple of Term, Group or .*; {found}\."):
             make()

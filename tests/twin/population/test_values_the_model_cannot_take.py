@@ -97,7 +97,7 @@ def test_a_covariate_that_does_not_vary_is_refused_by_the_fit(value: float, tran
     same = np.full(61, value)
     assert is_constant(same)
     assert is_constant(same * (1.0 + 1e-15 * np.arange(61)))
-    cohort = cohort_of("p", same=same, age=np.linspace(20, 80, 61))
+    cohort = cohort_of("p", same=same, one=np.ones(61), age=np.linspace(20, 80, 61))
     terms = (
         Term(name="same", group="clinical", transform=transform),
         Term(name="age", group="clinical"),
@@ -105,7 +105,7 @@ def test_a_covariate_that_does_not_vary_is_refused_by_the_fit(value: float, tran
     with pytest.raises(ModelError, match=r"constant|other than 0 and 1"):
         Encoding.learn(terms, cohort)
     with pytest.raises(ModelError, match=r"constant"):
-        Encoding.learn((Interaction(names=("same", "same")),), cohort)
+        Encoding.learn((Interaction(names=("same", "one")),), cohort)
 
 
 def test_what_varies_by_little_is_kept() -> None:
