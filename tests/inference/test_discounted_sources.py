@@ -158,7 +158,7 @@ def test_two_classes_of_one_historical_estimate_have_the_posterior_of_quadrature
 def test_descriptions_survive_storage_and_other_shapes_are_refused(pooling: Pooling) -> None:
     model = spec(pooling)
     assert AggregateSpec.from_dict(model.to_dict()) == model
-    with pytest.raises(ModelError, match="two shapes"):
+    with pytest.raises(ModelError, match=r"shape must be a tuple \(a number, a number\)"):
         type(pooling)(source="then", shape=(1.0,))
     with pytest.raises(ModelError, match="source='elsewhere' is not among them"):
         assemble_aggregate(spec(type(pooling)(source="elsewhere")), trials(), wide())
