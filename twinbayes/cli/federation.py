@@ -332,17 +332,17 @@ def fit(
     as_json: AsJson = False,
 ) -> int:
     """Make a site's fit of its own patients from the joint posterior; for `twinbayes twin`."""
+    if folder.is_dir() and _opened(folder)[0].history().is_of_server:
+        raise OptionError(
+            f"{folder.name}: is the folder of the coordinating centre, which has no patients. Give "
+            "that of a site."
+        )
     require_places(out, folder=folder, posterior=posterior, cohort=cohort, adapter=adapter)
 
     from twinbayes.federation.posterior import load_federated
 
     opened, study = _opened(folder)
     history = opened.history()
-    if history.is_of_server:
-        raise OptionError(
-            f"{folder.name}: is the folder of the coordinating centre, which has no patients. Give "
-            "that of a site."
-        )
     joint, data = load_federated(posterior), cohort_of(cohort, adapter)
     exchanges.require_released(joint, study, history, posterior.name)
     if data.fingerprint != history.data:
