@@ -159,8 +159,9 @@ def _new_level(
 
 def content_seed(design: DesignMatrix, i: int, who: tuple[str, str, str]) -> int:
     """Return a number of patient `i` alone, whoever else is in the design; `who` as above."""
-    content = hashlib.sha256(design.values[i].tobytes())
-    content.update(design.variances[i].tobytes())
+    # Means and variances of what is missing are rounded otherwise by another processor.
+    content = hashlib.sha256((np.round(design.values[i], 6) + 0.0).tobytes())
+    content.update((np.round(design.variances[i], 6) + 0.0).tobytes())
     content.update("\x1f".join(who).encode())
     return int.from_bytes(content.digest()[:8], "little")
 
