@@ -32,6 +32,7 @@ from twinbayes.names import DRAW, POSTERIOR
 
 _CHAINS: Final = 4
 _PILOT: Final = {"draws": 500, "tune": 500, "chains": 2, "until": None}
+_PRIOR: Final = 1000  # draws
 _RUN: Final = "run"
 
 type Stand = Factor | Quadratic
@@ -62,10 +63,10 @@ class Agreement:
         """Of the likelihood."""
         return Coordinates.of(self.study.spec, self.learnt, self._model)
 
-    def prior(self, draws: int) -> Floats:
+    @cached_property
+    def prior(self) -> Floats:
         """(draw, coordinate) draws from the priors alone."""
-        drawn = draw_priors(self._model, draws, self.study.seed)
-        return self.coordinates.values(drawn)
+        return self.coordinates.values(draw_priors(self._model, _PRIOR, self.study.seed))
 
     def judge(self, tree: xr.DataTree, **bars: float) -> Verdict:
         """Judge draws of the posterior; `bars` as of `judge`."""

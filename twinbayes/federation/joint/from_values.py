@@ -29,7 +29,6 @@ _STEP: Final = 0.5  # of the posterior's, between those of the others
 _NEAR: Final = 2.0  # of the posterior's, within which the mode has been found
 _LONGEST: Final = 2.0  # step, in standard deviations of a rough prior
 _SHORTER: Final = 0.25  # after a step that led downwards
-_PRIOR: Final = 1000  # draws
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,9 @@ class FromValues(Estimation):
 
     @cached_property
     def _start(self) -> tuple[Directions, Floats]:
-        """The first place, the mean of a rough prior, and its spread in each direction."""
+        """The first place, at the mean of a rough prior, and its spread in each direction."""
         of = self.agreement
-        prior = of.prior(_PRIOR)
+        prior = of.prior
         centre, rates = np.median(prior, axis=0), of.counts.start(of.coordinates)
         for name in (LOG_BASELINE, LOG_BASELINE_AT_EVENT):
             if name in of.coordinates.places:
