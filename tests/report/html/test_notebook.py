@@ -217,9 +217,11 @@ def test_a_kernel_that_is_done_is_not_interrupted(
 ) -> None:
     """It would write an error if it were still tidying up after the last cell."""
     signals: list[int] = []
+    send = LocalProvisioner.send_signal
 
-    async def recorded(_self: LocalProvisioner, signum: int) -> None:
+    async def recorded(self: LocalProvisioner, signum: int) -> None:
         signals.append(signum)
+        await send(self, signum)  # a kernel that is slow to end is still ended
 
     monkeypatch.setattr(LocalProvisioner, "send_signal", recorded)
     (tmp_path / "short.py").write_text(TEMPLATE, encoding="utf-8")
