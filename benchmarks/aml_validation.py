@@ -83,8 +83,6 @@ def crossvalidation(options: argparse.Namespace, by_trial: bool = False) -> dict
     result = cross_validate_survival(
         compiled,
         folds,
-        draws=options.draws,
-        tune=options.tune,
         progress=lambda fold: print(fold, file=sys.stderr, flush=True),
     ).result
     table = result.table
@@ -113,8 +111,6 @@ def main() -> None:
     )
     parser.add_argument("--fit", type=Path)
     parser.add_argument("--folds", type=int, default=10)
-    parser.add_argument("--draws", type=int, default=1500)
-    parser.add_argument("--tune", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
