@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -130,17 +131,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--fits", type=Path, help="folder of fits; default: none is kept")
-    parser.add_argument("--seed", type=int, help="default: drawn")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    seed = options.seed
-    if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
     if options.fits is None:
         with tempfile.TemporaryDirectory() as folder:
-            found = measure(Path(folder), seed)
+            found = measure(Path(folder), options.seed)
     else:
-        found = measure(options.fits, seed)
+        found = measure(options.fits, options.seed)
     if options.write:
         TARGET.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found))

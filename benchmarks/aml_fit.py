@@ -8,6 +8,7 @@ published files (see README, "Data"); set TWINBAYES_SHARED to where they are.
 
 from __future__ import annotations
 
+import secrets
 import time
 
 _STARTED = time.perf_counter()
@@ -32,7 +33,7 @@ def amlsg_folder() -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="folder to leave the fit in")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     options = parser.parse_args()
     cohort = tb.read_cohort(amlsg_folder(), adapter="amlsg")
     read_s = time.perf_counter() - _STARTED
@@ -45,6 +46,7 @@ def main() -> None:
     print(
         json.dumps(
             {
+                "seed": options.seed,
                 "patients": cohort.n_patients,
                 "covariates": len(fit.encoding.columns),
                 "transitions": len(fit.spec.graph.labels),

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import sys
 import time
 from datetime import UTC, datetime
@@ -111,7 +112,7 @@ def main() -> None:
     )
     parser.add_argument("--fit", type=Path)
     parser.add_argument("--folds", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     found = (
@@ -121,6 +122,7 @@ def main() -> None:
     )
     spec = tb.disease("aml")
     found |= {
+        "seed": options.seed,
         "date": datetime.now(UTC).date().isoformat(),
         "model": spec.content_hash,
         "priors": tb.load_priors(spec.priors).distribution_hash,

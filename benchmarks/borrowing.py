@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -70,7 +71,7 @@ def sampled(
         data,
         priors=tb.load_priors(name).override(priors),
         draws=DRAWS,
-        seed=int(np.random.SeedSequence().generate_state(1)[0]),
+        seed=secrets.randbelow(2**31),
         progressbar=False,
     )
     return found

@@ -1,6 +1,6 @@
 """Leave the future of CML patients out, forecast it, and print how often it was covered, as JSON.
 
-    python benchmarks/cml_forecast.py [--folds N] [--write]
+    python benchmarks/cml_forecast.py [--folds N] [--seed N] [--write]
 
 Two landmarks: under treatment, at 60 % of the time to its stop, for the values up to the stop; and
 the day of the stop, for the values after it. For each fold of patients the model is fitted anew
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +41,11 @@ def cml() -> Cohort:
 
 
 def forecasts(
-    cohort: Cohort, landmark: Mapping[str, float], end: Mapping[str, float], folds: list[Any]
+    cohort: Cohort,
+    landmark: Mapping[str, float],
+    end: Mapping[str, float],
+    folds: list[Any],
+    seed: int,
 ) -> tuple[list[PredictedVisits], list[bool]]:
     """The values of each patient after the landmark, and what was forecast for them."""
     last = cohort.events.groupby("patient_id")["day"].max()
@@ -51,7 +56,7 @@ def forecasts(
         fit = tb.fit(
             tb.disease("cml"),
             cut,
-            seed=1,
+            seed=seed,
             progressbar=False,
         )
         usable.append(fit.verdict.usable)
@@ -105,16 +110,20 @@ def coverage(forecast: list[PredictedVisits]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     cohort = cml()
     stop = cohort.events[cohort.events["event"] == "treatment_stop"]
     stopped = dict(zip(stop["patient_id"], stop["day"], strict=True))
     last = cohort.events.groupby("patient_id")["day"].max().to_dict()
-    folds = kfold(cohort.patient_ids, options.folds, seed=1)
-    under, ok = forecasts(cohort, {p: SHARE * d for p, d in stopped.items()}, stopped, folds)
-    after, also = forecasts(cohort, stopped, last, folds)
+    folds = kfold(cohort.patient_ids, options.folds, seed=options.seed)
+    under, ok = forecasts(
+        cohort, {p: SHARE * d for p, d in stopped.items()}, stopped, folds, options.seed
+    )
+    after, also = forecasts(cohort, stopped, last, folds, options.seed)
     found = {
+        "seed": options.seed,
         "interval": INTERVAL,
         "under_treatment": coverage(under),
         "after_stop": coverage(after),

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -172,7 +173,7 @@ def measure(stage: str, folder: Path, mapping: Path) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--stage", nargs=3, metavar=("STAGE", "FOLDER", "MAPPING"))
     options = parser.parse_args()

@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -156,12 +157,10 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=30)
     parser.add_argument("--group", type=int, default=1, help="patients a refit")
     parser.add_argument("--draws", type=int, default=1500, help="of a chain, at least")
-    parser.add_argument("--seed", type=int, help="default: drawn")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     seed = options.seed
-    if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
     found: dict[str, Any] = {}
     if options.write and TARGET.is_file():
         found = json.loads(TARGET.read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import time
@@ -80,7 +81,7 @@ def published_priors() -> tb.PriorSet:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--out", type=Path, help="folder to leave the fit in")
     options = parser.parse_args()
     cohort = tb.read_cohort(pbc_folder(), adapter="pbc2")
@@ -101,6 +102,7 @@ def main() -> None:
     print(
         json.dumps(
             {
+                "seed": options.seed,
                 "alpha_mean": round(float(alpha.mean()), 4),
                 "alpha_sd": round(float(alpha.std()), 4),
                 "compile_s": round(fit.datatree.attrs["compile_seconds"], 2),

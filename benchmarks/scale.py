@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import resource
+import secrets
 import sys
 import time
 from datetime import UTC, datetime
@@ -124,15 +125,12 @@ def measure(n: int, seed: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, nargs="+", default=[300, 1000, 3000, 10_000])
-    parser.add_argument("--seed", type=int, help="default: drawn")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    seed = options.seed
-    if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
     runs = []
     for n in options.patients:
-        runs.append(measure(n, seed))
+        runs.append(measure(n, options.seed))
         print(json.dumps(runs[-1]), file=sys.stderr, flush=True)
     found = {
         "date": max(str(run["date"]) for run in runs),

@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -90,7 +91,7 @@ def main() -> None:
     parser.add_argument("--refits", type=int, default=30, help="of one patient each")
     parser.add_argument("--landmarks", type=float, nargs=2, default=(2.0, 4.0))
     parser.add_argument("--draws", type=int, default=1500)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     whole = tb.read_cohort(pbc_folder(), adapter="pbc2")
@@ -122,6 +123,7 @@ def main() -> None:
     singles = [fitted([p]).twin(p).forecast(UNTIL, TIMES) for p in some]
     one_by_one = largest(forecast.sel(patient=some), together(singles)) if some else None
     found = {
+        "seed": options.seed,
         "date": datetime.now(UTC).date().isoformat(),
         "model": without.spec.content_hash,
         "priors": without.priors.distribution_hash,
