@@ -279,8 +279,7 @@ def measure(name: str, seed: int) -> dict[str, Any]:
     half = len(theirs) // 2
     whole = posterior.at_site(cohort)
     ours, pooled_survival = (
-        f.twin(at=0, draws=1000).forecast(until=HORIZON, grid=2)["survival"].to_numpy()
-        for f in (whole, fit)
+        f.twin(at=0).forecast(until=HORIZON, grid=2)["survival"].to_numpy() for f in (whole, fit)
     )
     return {
         "patients": cohort.n_patients,

@@ -47,6 +47,8 @@ from twinbayes.cli.imports import EXAMPLE as IMPORT_EXAMPLE
 from twinbayes.cli.imports import import_source
 from twinbayes.cli.known import known_diseases
 from twinbayes.cli.priors import priors as prior_commands
+from twinbayes.cli.serving import EXAMPLE as SERVE_EXAMPLE
+from twinbayes.cli.serving import serve
 from twinbayes.cli.simulate import EXAMPLE, simulate
 from twinbayes.cli.twins import twins
 from twinbayes.private_files import require_writable
@@ -66,6 +68,7 @@ app.add_typer(diseases, name="disease")
 app.add_typer(federation, name="federation")
 app.command(epilog=EXAMPLE)(simulate)
 app.command("import", epilog=IMPORT_EXAMPLE)(import_source)
+app.command(epilog=SERVE_EXAMPLE)(serve)
 
 
 def _print_version(asked: bool) -> None:

@@ -1,0 +1,90 @@
+"""A small registry behind the explorer, and a browser without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+import pytest
+from starlette.applications import Starlette
+
+from twinbayes.inference import Fit
+from twinbayes.inference.gate.verdict import Verdict
+from twinbayes.serve import AuditLog, Explorer, Person, ProxyAccess, Role, create_app
+from twinbayes.serve.explorer import PatientRow
+
+SECRET = "what a proxy of tests sends"  # noqa: S105 - of tests
+
+
+@dataclass(frozen=True)
+class Site:
+    """An application, its audit log, and requests to it."""
+
+    app: Starlette
+    explorer: Explorer
+    audit: AuditLog
+
+    def get(
+        self, path: str, role: str = "clinician", method: str = "GET", **options: Any
+    ) -> httpx.Response:
+        """Ask as somebody whom the proxy has authenticated; as nobody where there is no role."""
+        headers = {"host": "localhost", **options.pop("headers", {})}
+        if role:
+            headers |= {"x-proxy-secret": SECRET, "x-user": f"one {role}", "x-role": role}
+
+        async def asked() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as one:
+                return await one.request(method, path, headers=headers, **options)
+
+        return asyncio.run(asked())
+
+
+@pytest.fixture(scope="session")
+def shown_fit(registry_fit: Fit) -> Fit:
+    """The short fit of the registry, as if it had passed the gate."""
+    return replace(registry_fit, verdict=Verdict(True, (), pd.DataFrame(), {}))
+
+
+@pytest.fixture(scope="session")
+def shared_explorer(shown_fit: Fit) -> Explorer:
+    """The registry's patients."""
+    return Explorer(shown_fit, shown_fit.cohort, b"a secret of tests of the explorer")
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Callable[..., Site]:
+    """Build a site around an explorer."""
+
+    def make(explorer: Explorer, **options: Any) -> Site:
+        audit = AuditLog.begin(tmp_path / "audit.jsonl")
+        return Site(create_app(explorer, ProxyAccess(SECRET), audit, **options), explorer, audit)
+
+    return make
+
+
+@pytest.fixture
+def site(shared_explorer: Explorer, make_site: Callable[..., Site]) -> Site:
+    """The explorer of the registry."""
+    return make_site(shared_explorer)
+
+
+@pytest.fixture(scope="session")
+def treatable(shared_explorer: Explorer) -> PatientRow:
+    """A patient alive, whom a treatment of the model can still be given."""
+    for row in shared_explorer.rows:
+        twin = shared_explorer.fit.twin(row.patient_id)
+        if not row.has_ended and shared_explorer.treatments(twin):
+            return row
+    raise LookupError("nobody")
+
+
+@pytest.fixture
+def person() -> Person:
+    """Somebody of the ward."""
+    return Person("ward 3", Role.CLINICIAN)

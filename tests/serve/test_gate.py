@@ -1,0 +1,141 @@
+"""The gate before every page: who may see what, and that every answer is written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from twinbayes.errors import OptionError, StorageError
+from twinbayes.inference.gate.verdict import Verdict
+from twinbayes.serve import Explorer, LocalAccess, Person, ProxyAccess, Role, create_app
+from twinbayes.serve.explorer import PatientRow
+
+PAGES = ("/", "/patients/{p}", "/patients/{p}/what-if", "/evidence", "/audit")
+SEEN = {
+    "clinician": (200, 200, 200, 200, 403),
+    "statistician": (200, 200, 200, 200, 200),
+    "reviewer": (403, 403, 403, 200, 200),
+    "": (401, 401, 401, 401, 401),
+    "director": (401, 401, 401, 401, 401),
+}
+
+
+@pytest.mark.parametrize("role", SEEN)
+def test_each_role_sees_its_pages_and_every_answer_is_in_the_log(
+    site: Any, treatable: PatientRow, role: str
+) -> None:
+    for path, status in zip(PAGES, SEEN[role], strict=True):
+        assert site.get(path.format(p=treatable.pseudonym), role).status_code == status
+    records = site.audit.records()
+    assert [r["status"] for r in records] == list(SEEN[role])
+    known = role in set(Role)
+    assert {r["person"] for r in records} == ({f"one {role}"} if known else {""})
+    assert [bool(r["patient"]) for r in records] == [False, True, True, False, False]
+
+
+def test_a_request_that_comes_past_the_proxy_is_nobody(site: Any) -> None:
+    headers = {"x-user": "dr", "x-role": "clinician", "x-proxy-secret": "a guess of the secret"}
+    for given in (headers, {**headers, "x-proxy-secret": ""}, {"x-user": "dr"}):
+        assert site.get("/", "", headers=given).status_code == 401
+
+
+def test_a_role_without_identifiers_meets_none(site: Any, treatable: PatientRow) -> None:
+    ids = [row.patient_id for row in site.explorer.rows]
+    for path in PAGES:
+        address = path.format(p=treatable.pseudonym)
+        for role in ("statistician", "reviewer"):
+            page = site.get(f"{address}?who=everyone", role).text
+            assert not [one for one in ids if one in page]
+    assert treatable.patient_id in site.get("/").text
+    log = site.audit.path.read_text(encoding="utf-8")
+    assert not [one for one in ids if one in log]
+
+
+def test_a_search_for_an_identifier_tells_others_nothing(site: Any, treatable: PatientRow) -> None:
+    found = site.get(f"/?q={treatable.patient_id}", "statistician").text
+    assert treatable.pseudonym not in found
+    assert treatable.pseudonym in site.get(f"/?q={treatable.patient_id}").text
+
+
+def test_a_fit_that_is_not_for_use_shows_no_patient(
+    shared_explorer: Explorer, make_site: Callable[..., Any], treatable: PatientRow
+) -> None:
+    verdict = Verdict(False, ("R-hat is 1.3",), pd.DataFrame(), {})
+    explorer = replace(shared_explorer, fit=replace(shared_explorer.fit, verdict=verdict))
+    site = make_site(explorer)
+    for path in PAGES[:3]:
+        answer = site.get(path.format(p=treatable.pseudonym))
+        assert answer.status_code == 409
+        assert "R-hat is 1.3" in answer.text
+        assert treatable.pseudonym not in answer.text
+    assert site.get("/evidence").status_code == 200
+
+
+def test_nothing_is_shown_that_cannot_be_written_down(site: Any) -> None:
+    site.audit.head_path.unlink()
+    answer = site.get("/")
+    assert answer.status_code == 503
+    assert "p-" not in answer.text
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_byte_of_the_log_that_is_changed_is_found(site: Any, seed: int) -> None:
+    import numpy as np
+
+    for _ in range(3):
+        site.get("/evidence")
+    whole = site.audit.path.read_bytes()
+    rng = np.random.default_rng([seed, len(whole)])
+    for place in rng.choice(len(whole), 40, replace=False):
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 1 << int(rng.integers(8))
+        site.audit.path.write_bytes(bytes(spoilt))
+        with pytest.raises(StorageError):
+            site.audit.records()
+    site.audit.path.write_bytes(whole)
+    assert len(site.audit.records()) == 3
+
+
+def test_one_person_may_ask_so_often_and_others_are_not_kept_waiting(
+    shared_explorer: Explorer, make_site: Callable[..., Any]
+) -> None:
+    site = make_site(shared_explorer, most_a_minute=3)
+    assert [site.get("/evidence").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert site.get("/evidence", "reviewer").status_code == 200
+
+
+def test_answers_keep_a_browser_to_this_page(site: Any, treatable: PatientRow) -> None:
+    for path in (*PAGES, "/nothing", "/style.css"):
+        headers = site.get(path.format(p=treatable.pseudonym)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["cache-control"] == "no-store"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "set-cookie" not in headers
+
+
+def test_what_is_not_authenticated_is_for_this_machine_alone(
+    shared_explorer: Explorer, site: Any, person: Person
+) -> None:
+    with pytest.raises(OptionError, match="this machine alone"):
+        create_app(shared_explorer, LocalAccess(person), site.audit, hosts=("twins.example.org",))
+    assert site.get("/", headers={"host": "elsewhere.example.org"}).status_code == 400
+    with pytest.raises(OptionError, match="16 characters"):
+        ProxyAccess("short")
+
+
+def test_the_log_is_shown_verified_the_newest_first(site: Any) -> None:
+    site.get("/evidence")
+    site.get("/nothing")
+    page = site.get("/audit", "reviewer").text
+    head = site.audit.records()[1]["hash"]
+    assert head in page
+    assert page.index(">404<") < page.index(">200<")
+    lines = site.audit.path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["status"] for line in lines] == [200, 404, 200]

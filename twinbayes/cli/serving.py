@@ -1,0 +1,95 @@
+"""The command `twinbayes serve`: the ward explorer in a browser."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twinbayes.cli.answers import USABLE, reports_errors
+from twinbayes.cli.commands import Adapter, FitPath, cohort_of, of_patients, require_places
+from twinbayes.errors import OptionError
+
+if TYPE_CHECKING:
+    from twinbayes.serve.access import Access
+
+EXAMPLE = "Example:  twinbayes serve aml.nc --audit audit.jsonl"
+
+
+@reports_errors
+def serve(
+    fit_path: FitPath,
+    audit: Annotated[
+        Path, typer.Option(help="Audit log: who saw what. Begun where nothing is, else continued.")
+    ],
+    cohort: Annotated[
+        str | None,
+        typer.Option(help="Cohort folder of the patients to show; default: those of the fit."),
+    ] = None,
+    adapter: Adapter = None,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Secret of pseudonyms, made where there is none; default: beside the audit log."
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8000,
+    name: Annotated[
+        str, typer.Option(help="Who you are, without a proxy: written into the audit log.")
+    ] = "local",
+    role: Annotated[
+        str, typer.Option(help="Without a proxy: clinician, statistician or reviewer.")
+    ] = "clinician",
+    proxy_secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the reverse proxy that authenticates people sends as "
+            "X-Proxy-Secret, beside X-User and X-Role. Needed beyond this machine."
+        ),
+    ] = None,
+    hostname: Annotated[
+        list[str] | None, typer.Option(help="Name that browsers are given; may be repeated.")
+    ] = None,
+    language: Annotated[
+        str, typer.Option(help="Where a browser asks for none that there is: en, it.")
+    ] = "en",
+) -> int:
+    """Show patients of a fit in a browser: forecasts, what-ifs, the evidence, an audit log."""
+    secret = audit.with_name(f"{audit.name}.secret") if secret_file is None else secret_file
+    require_places(audit, secret, adapter=adapter, fit=fit_path, cohort=cohort,
+                   proxy_secret_file=proxy_secret_file)  # fmt: skip
+    _require_packages()
+
+    import twinbayes as tb
+    from twinbayes.serve.serving import Address
+    from twinbayes.serve.serving import serve as serve_fit
+
+    access = _access(proxy_secret_file, name, role)
+    fit = of_patients(tb.load_fit(fit_path))
+    shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
+    typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True)
+    serve_fit(fit, shown, access, audit, secret, Address(host, port, tuple(hostname or ())),
+              language)  # fmt: skip
+    return USABLE
+
+
+def _require_packages() -> None:
+    """Ask for what the explorer needs before a fit is read."""
+    for package in ("babel", "starlette", "uvicorn"):
+        if find_spec(package) is None:
+            raise OptionError(f"The explorer needs {package}: pip install 'twinbayes[serve]'")
+
+
+def _access(proxy_secret_file: Path | None, name: str, role: str) -> Access:
+    """A proxy tells who people are where it has a secret; else all are one person."""
+    from twinbayes.serve.access import LocalAccess, Person, ProxyAccess, Role
+    from twinbayes.serve.serving import secret_of
+
+    if role not in set(Role):
+        raise OptionError(f"--role is {', '.join(Role)}, not {role!r}.")
+    if proxy_secret_file is None:
+        return LocalAccess(Person(name, Role(role)))
+    return ProxyAccess(secret_of(proxy_secret_file).decode())

@@ -1,0 +1,225 @@
+"""The web application: every page behind one gate, every answer written down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from twinbayes.errors import OptionError, StorageError, TwinbayesError
+from twinbayes.report.figures.look import words
+from twinbayes.serve.access import Access, Person, Right
+from twinbayes.serve.audit import AuditLog
+from twinbayes.serve.explorer import Explorer
+from twinbayes.serve.guard import Headers, RateLimit
+from twinbayes.serve.language import LANGUAGES, Language, language_of
+from twinbayes.serve.pages.audit import AUDIT
+from twinbayes.serve.pages.evidence import EVIDENCE
+from twinbayes.serve.pages.page import Asked, Page, RefusedError
+from twinbayes.serve.pages.patient import PATIENT
+from twinbayes.serve.pages.patients import PATIENTS
+from twinbayes.serve.pages.what_if import WHAT_IF
+
+PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, EVIDENCE, AUDIT)
+LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+_HERE: Final = Path(__file__).parent
+_LOG: Final = logging.getLogger("twinbayes.serve")
+_NOBODY: Final = "-"
+_STYLE: Final = (_HERE / "templates" / "style.css").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, eq=False)
+class _House:
+    """What all pages share."""
+
+    explorer: Explorer
+    access: Access
+    audit: AuditLog
+    language: str
+    limit: RateLimit
+    templates: Environment
+
+    def answer(self, request: Request, page: Page | None) -> Response:
+        """Show a page to a person who may see it, or say why not; and write it down."""
+        language = self.language_of(request)
+        person = self.access.person(request.headers)
+        try:
+            status, html = self.shown(request, page, person, language)
+        except RefusedError as refused:
+            status, html = self.refusal(refused, person, language)
+        except StorageError:
+            _LOG.error("the audit log is not whole, or cannot be read")
+            status, html = self.refusal(RefusedError(503), person, language)
+        except TwinbayesError as error:
+            seen = person is not None and person.may(Right.IDENTIFIERS)
+            status, html = self.refusal(
+                RefusedError(422), person, language, str(error) if seen else ""
+            )
+        except Exception as error:
+            # Whatever it is, its text may quote a record: the name of its type is all that is kept.
+            _LOG.error("a page failed with %s", type(error).__name__)
+            status, html = self.refusal(RefusedError(500), person, language)
+        try:
+            self.written(request, page, person, status)
+        except StorageError:
+            _LOG.error("the audit log cannot be written")
+            status, html = self.refusal(RefusedError(503), person, language)
+        return HTMLResponse(html, status)
+
+    def shown(
+        self, request: Request, page: Page | None, person: Person | None, language: Language
+    ) -> tuple[int, str]:
+        """The page; or `RefusedError`."""
+        if person is None:
+            raise RefusedError(401)
+        if not self.limit.allows(person.name):
+            raise RefusedError(429)
+        if page is None:
+            raise RefusedError(404)
+        if request.method not in ("GET", "HEAD"):
+            raise RefusedError(405)
+        if not person.may(page.right):
+            raise RefusedError(403)
+        if page.of_patients and not self.explorer.fit.verdict.usable:
+            raise RefusedError(409)
+        query = {k: v for k, v in request.query_params.items() if k != "lang"}
+        asked = Asked(self.explorer, self.audit, person, language, query, dict(request.path_params))
+        template, values = page.show(asked)
+        values |= {"asked": asked, "page": page.name}
+        return 200, self.rendered(template, person, language, values)
+
+    def refusal(
+        self, refused: RefusedError, person: Person | None, language: Language, said: str = ""
+    ) -> tuple[int, str]:
+        """A page that says what is the matter, and what to do."""
+        status, key = refused.status, f"error.{refused.status}"
+        role = "" if person is None else language(f"role.{person.role.value}")
+        sentences = [language(refused.key, **refused.values)] if refused.key else []
+        if said:
+            sentences.append(said)
+        if f"{key}.help" in language.strings:
+            sentences.append(language(f"{key}.help", role=role))
+        reasons = self.explorer.fit.verdict.reasons if status == 409 else ()
+        values = {"heading": language(key), "sentences": sentences, "reasons": reasons, "page": ""}
+        return status, self.rendered("refused.html.jinja", person, language, values)
+
+    def rendered(
+        self, template: str, person: Person | None, language: Language, values: Mapping[str, Any]
+    ) -> str:
+        """A template, filled in."""
+        fit = self.explorer.fit
+        return self.templates.get_template(template).render(
+            t=language,
+            languages=[language_of(code) for code in LANGUAGES],
+            person=person,
+            may=lambda right: person is not None and person.may(Right(right)),
+            words=words,
+            moment=lambda text: language.moment(datetime.fromisoformat(text)),
+            usable=fit.verdict.usable,
+            simulated=fit.cohort.simulated,
+            **values,
+        )
+
+    def written(
+        self, request: Request, page: Page | None, person: Person | None, status: int
+    ) -> None:
+        """Append what was asked, and what was answered, to the audit log."""
+        patient = str(request.path_params.get("patient", ""))
+        self.audit.add(
+            person,
+            _NOBODY if page is None else page.name,
+            status=status,
+            patient=patient if patient in self.explorer.by_pseudonym else "",
+            fit=self.explorer.fit_hash,
+        )
+
+    def language_of(self, request: Request) -> Language:
+        """The language that is asked for, else the first of the browser's that there is."""
+        asked = [request.query_params.get("lang", "")]
+        accepted = request.headers.get("accept-language", "")[:200]
+        asked += [part.split(";")[0].strip()[:2].lower() for part in accepted.split(",")]
+        return language_of(next((code for code in asked if code in LANGUAGES), self.language))
+
+
+def create_app(
+    explorer: Explorer,
+    access: Access,
+    audit: AuditLog,
+    *,
+    language: str = "en",
+    hosts: tuple[str, ...] = LOOPBACK,
+    most_a_minute: int = 240,
+) -> Starlette:
+    """Make the application.
+
+    Parameters
+    ----------
+    explorer
+        The patients and the fit.
+    access
+        Who asks; see `LocalAccess` and `ProxyAccess`.
+    audit
+        Where every answer is written down. Nothing is shown that cannot be.
+    language
+        Of people whose browser asks for none that there is.
+    hosts
+        Names under which the explorer is reached: others are refused.
+    most_a_minute
+        Requests of one person.
+
+    Raises
+    ------
+    OptionError
+        People do not show who they are, and a host is not this machine; or there is no such
+        language.
+
+    Examples
+    --------
+    >>> app = create_app(explorer, LocalAccess(person), audit)  # doctest: +SKIP
+    """
+    if not access.is_authenticated and not set(hosts) <= set(LOOPBACK):
+        raise OptionError(
+            "Without authentication the explorer is for this machine alone. Put a reverse proxy "
+            "that authenticates people before it, and use ProxyAccess."
+        )
+    house = _House(
+        explorer,
+        access,
+        audit,
+        language_of(language).code,
+        RateLimit(most_a_minute),
+        Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        ),
+    )
+
+    def endpoint(page: Page | None) -> Callable[[Request], Response]:
+        return lambda request: house.answer(request, page)
+
+    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    return Starlette(
+        routes=[
+            Route("/style.css", lambda _: Response(_STYLE, media_type="text/css")),
+            *(Route(page.path, endpoint(page), methods=every) for page in PAGES),
+            Route("/{rest:path}", endpoint(None), methods=every),
+        ],
+        middleware=[
+            Middleware(Headers),
+            Middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False),
+        ],
+    )

@@ -1,0 +1,321 @@
+"""What pages show of one fit: its patients under pseudonyms, and their forecasts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import RLock
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from twinbayes.cohort import Cohort
+from twinbayes.cohort.quality.suppression import part_words
+from twinbayes.errors import TwinError
+from twinbayes.hash_chain import canonical
+from twinbayes.inference import Fit
+from twinbayes.model.courses.reporting import Reporting
+from twinbayes.names import (
+    BEYOND_FOLLOW_UP,
+    CENTRE,
+    DAYS_PER_YEAR,
+    NEEDS_REFIT,
+    PATIENT,
+    SUBGROUP,
+    TIME,
+)
+from twinbayes.twin import Scenario, Twin
+
+_KEPT: Final = 64  # answers
+_STEPS: Final = 60
+_YEARS: Final = (1.0, 3.0, 5.0)
+INTERVAL: Final = 0.9
+LONGEST_WAIT: Final = 3650.0  # days from the landmark to a start of treatment
+
+
+@dataclass(frozen=True)
+class PatientRow:
+    """One line of the list of patients.
+
+    Attributes
+    ----------
+    pseudonym, patient_id
+        Names, for the address and for those who may see it.
+    subgroup, centre, state
+        As the cohort and the model spell them.
+    day
+        Last day known, since origin.
+    has_ended
+        Whether the state is never left.
+    n_missing
+        Covariates of the model that are not known.
+    """
+
+    pseudonym: str
+    patient_id: str
+    subgroup: str
+    centre: str
+    state: str
+    day: float
+    has_ended: bool
+    n_missing: int
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """A forecast of one patient, and what has to be known before it is read.
+
+    Attributes
+    ----------
+    row
+        The patient.
+    twin
+        At the landmark.
+    forecast
+        As `Twin.forecast` returns it.
+    horizons
+        Days since the landmark at which numbers are written out.
+    cautions
+        Key of a sentence, and what it is filled in with.
+    """
+
+    row: PatientRow
+    twin: Twin
+    forecast: xr.Dataset
+    horizons: tuple[float, ...]
+    cautions: tuple[tuple[str, Mapping[str, Any]], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two ways of treating one patient.
+
+    Attributes
+    ----------
+    outlook
+        Under the policy of the data.
+    treatment, wait
+        What is started, and after how many days.
+    started, without
+        Forecasts with and without.
+    contrast
+        As `Twin.contrast` returns it: started minus without.
+    """
+
+    outlook: Outlook
+    treatment: str
+    wait: float
+    started: xr.Dataset
+    without: xr.Dataset
+    contrast: xr.Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Explorer:
+    """The patients of a cohort under one fit, behind pseudonyms.
+
+    Pseudonyms hang on a secret and on the identifier, so that addresses stay the same and tell
+    nobody who is meant. Answers are kept, a few at a time.
+
+    Attributes
+    ----------
+    fit
+        The fit.
+    cohort
+        The patients; by default those of the fit.
+    secret
+        Of pseudonyms and forms.
+
+    Examples
+    --------
+    >>> explorer = Explorer(fit, fit.cohort, b"a secret of the house")  # doctest: +SKIP
+    >>> explorer.outlook(explorer.rows[0].pseudonym).horizons  # doctest: +SKIP
+    (365.25, 1095.75, 1826.25)
+    """
+
+    fit: Fit
+    cohort: Cohort
+    secret: bytes = field(repr=False)
+    _answers: OrderedDict[tuple[Any, ...], Any] = field(default_factory=OrderedDict, repr=False)
+    _one_at_a_time: Any = field(default_factory=RLock, repr=False)
+
+    def pseudonym(self, patient_id: str) -> str:
+        """What a patient is called in addresses, in the audit log, and to most roles."""
+        digest = hmac.new(self.secret, patient_id.encode(), hashlib.sha256).digest()
+        return "p-" + base64.b32encode(digest[:10]).decode().lower()
+
+    @cached_property
+    def rows(self) -> tuple[PatientRow, ...]:
+        """Every patient, at the last day known, in the order of the cohort."""
+        twins = self.fit.twin(self.cohort)
+        table = twins.cohort.patients.set_index("patient_id")
+        used = [name for name in twins.cohort.covariates().columns if name in self._used]
+        missing = twins.cohort.covariates()[used].isna().sum(axis=1).to_numpy()
+        absorbing = self.fit.spec.graph.absorbing
+        return tuple(
+            PatientRow(
+                self.pseudonym(one),
+                one,
+                str(table.loc[one, SUBGROUP]),
+                str(table.loc[one, CENTRE]),
+                present.state,
+                present.day,
+                present.state in absorbing,
+                int(missing[i]),
+            )
+            for i, (one, present) in enumerate(zip(twins.patient_ids, twins.present, strict=True))
+        )
+
+    @cached_property
+    def fit_hash(self) -> str:
+        """Of what is known of the fit: its manifest."""
+        return hashlib.sha256(canonical(self.fit.manifest).encode()).hexdigest()
+
+    @cached_property
+    def by_pseudonym(self) -> Mapping[str, PatientRow]:
+        """The rows, by pseudonym."""
+        return {row.pseudonym: row for row in self.rows}
+
+    @cached_property
+    def _used(self) -> frozenset[str]:
+        return frozenset(s for column in self.fit.encoding.columns for s in column.sources)
+
+    @cached_property
+    def subgroup_sizes(self) -> Mapping[str, str]:
+        """Patients of the fit in each subgroup, as they may be shown."""
+        cohort = self.fit.cohort
+        sizes = cohort.patients[SUBGROUP].value_counts().reindex([*cohort.subgroups])
+        return dict(zip(map(str, sizes.index), part_words(sizes), strict=True))
+
+    @property
+    def horizon(self) -> float:
+        """Days that forecasts look ahead."""
+        return float((self.fit.spec.reporting or Reporting()).horizon_years * DAYS_PER_YEAR)
+
+    def treatments(self, twin: Twin) -> tuple[str, ...]:
+        """Those that can still start from the present state."""
+        present, graph = twin.present[0], self.fit.spec.graph
+        begun = {name for name, _, _ in present.started}
+        return tuple(
+            t.name
+            for t in graph.treatments
+            if t.name not in begun and present.state in [s.source for s in t.starts]
+        )
+
+    def reachable(self, outlook: Outlook) -> tuple[str, ...]:
+        """States that the patient is in, or may yet come to."""
+        graph, found = self.fit.spec.graph, [outlook.twin.present[0].state]
+        for state in found:  # grows on the way
+            found += [t.target for t in graph.leaving(state) if t.target not in found]
+        return tuple(s for s in graph.states if s in found)
+
+    def outlook(self, pseudonym: str) -> Outlook:
+        """Forecast one patient from the last day known.
+
+        Raises
+        ------
+        TwinError
+            Nobody has this pseudonym, or the record has ended.
+        """
+        return self._kept(("outlook", pseudonym), lambda: self._outlook(pseudonym))
+
+    def _outlook(self, pseudonym: str) -> Outlook:
+        row = self.by_pseudonym.get(pseudonym)
+        if row is None:
+            raise TwinError("Nobody is known under this name.")
+        if row.has_ended:
+            raise TwinError("The record has ended: there is nothing to forecast.")
+        twin = self.fit.twin(self.cohort.select([row.patient_id]))
+        until = self.horizon
+        horizons = tuple(y * DAYS_PER_YEAR for y in _YEARS if y * DAYS_PER_YEAR <= until)
+        horizons = horizons or (until,)
+        forecast = twin.forecast(until, self._grid(horizons), interval=INTERVAL)
+        return Outlook(row, twin, forecast, horizons, tuple(self._cautions(row, twin, forecast)))
+
+    def _grid(self, horizons: tuple[float, ...]) -> np.ndarray:
+        return np.unique(np.concatenate([np.linspace(0.0, self.horizon, _STEPS + 1), horizons]))
+
+    def _cautions(
+        self, row: PatientRow, twin: Twin, forecast: xr.Dataset
+    ) -> list[tuple[str, Mapping[str, Any]]]:
+        """What has to be known before numbers are read, the gravest first."""
+        found: list[tuple[str, Mapping[str, Any]]] = []
+        trust = twin.reliability().iloc[0]
+        if bool(trust[NEEDS_REFIT]):
+            found.append(("caution.refit", {}))
+        if row.subgroup not in self.subgroup_sizes:
+            found.append(("caution.unseen_subgroup", {}))
+        elif not self.subgroup_sizes[row.subgroup].isdigit():
+            found.append(("caution.small_subgroup", {"size": self.subgroup_sizes[row.subgroup]}))
+        if BEYOND_FOLLOW_UP in forecast.coords:
+            beyond = forecast[BEYOND_FOLLOW_UP].isel({PATIENT: 0}).to_numpy()
+            if beyond.any():
+                first = float(forecast[TIME].to_numpy()[np.flatnonzero(beyond)[0]])
+                found.append(("caution.beyond", {"years": first / DAYS_PER_YEAR}))
+        if row.n_missing:
+            found.append(("caution.missing", {"n": row.n_missing}))
+        if self.fit.cohort.simulated:
+            found.append(("caution.simulated", {}))
+        return found
+
+    def missing(self, outlook: Outlook) -> tuple[str, ...]:
+        """Names of the covariates that are not known of a patient."""
+        known = outlook.twin.cohort.covariates().iloc[0]
+        return tuple(str(n) for n in known.index[known.isna()] if n in self._used)
+
+    def inputs(self, outlook: Outlook) -> list[tuple[str, Any, str]]:
+        """Name, value (None where it is not known) and unit of what the model was told."""
+        cohort = outlook.twin.cohort
+        units = dict(zip(cohort.variables["name"], cohort.variables["unit"], strict=True))
+        row = cohort.covariates().iloc[0]
+        names = [n for n in row.index if n in self._used]
+
+        def known(value: Any) -> Any:
+            return None if pd.isna(value) else value
+
+        return [(str(n), known(row[n]), str(known(units[n]) or "")) for n in names]
+
+    def comparison(self, pseudonym: str, treatment: str, wait: float) -> Comparison:
+        """Start a treatment some days from now, or not at all.
+
+        Raises
+        ------
+        TwinError
+            Nobody has this pseudonym, or the record has ended.
+        ScenarioError
+            The treatment cannot start.
+        """
+        key = ("comparison", pseudonym, treatment, wait)
+        return self._kept(key, lambda: self._comparison(pseudonym, treatment, wait))
+
+    def _comparison(self, pseudonym: str, treatment: str, wait: float) -> Comparison:
+        outlook = self.outlook(pseudonym)
+        twin, present = outlook.twin, outlook.twin.present[0]
+        start = Scenario.start(treatment, day=present.day + wait, states=(present.state,))
+        none = Scenario.none(treatment)
+        grid, until = self._grid(outlook.horizons), self.horizon
+        return Comparison(
+            outlook,
+            treatment,
+            wait,
+            twin.forecast(until, grid, scenario=start, interval=INTERVAL),
+            twin.forecast(until, grid, scenario=none, interval=INTERVAL),
+            twin.contrast(start, none, until, grid, interval=INTERVAL),
+        )
+
+    def _kept[Answer](self, key: tuple[Any, ...], make: Callable[[], Answer]) -> Answer:
+        with self._one_at_a_time:
+            if key not in self._answers:
+                self._answers[key] = make()
+                while len(self._answers) > _KEPT:
+                    self._answers.popitem(last=False)
+            self._answers.move_to_end(key)
+            found: Answer = self._answers[key]
+            return found

@@ -1,0 +1,82 @@
+"""Languages of the pages: a catalogue of strings each, and numbers as they write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from babel.dates import format_datetime
+from babel.numbers import format_decimal, format_percent
+
+from twinbayes.errors import OptionError
+
+_FOLDER: Final = Path(__file__).parent / "catalogue"
+LANGUAGES: Final = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+"""Codes of the languages that there are."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """The strings of one language.
+
+    Attributes
+    ----------
+    code
+        ISO 639-1.
+    strings
+        By key.
+
+    Examples
+    --------
+    >>> language_of("it")("patient.of_hundred", n=62)
+    '62 su 100'
+    >>> language_of("it").number(1234.5, 1), language_of("en").number(1234.5, 1)
+    ('1.234,5', '1,234.5')
+    """
+
+    code: str
+    strings: Mapping[str, str]
+
+    def __call__(self, key: str, /, **values: Any) -> str:
+        """The string of a key, numbers written as the language does."""
+        told = {
+            name: self.number(value, 1) if isinstance(value, float) else value
+            for name, value in values.items()
+        }
+        return self.strings[key].format(**told)
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """A number with so many digits behind the decimal mark, at most."""
+        pattern = "#,##0" + ("." + "#" * digits if digits else "")
+        return str(format_decimal(round(value, digits), format=pattern, locale=self.code))
+
+    def percent(self, share: float) -> str:
+        """A share in whole per cent."""
+        return str(format_percent(round(share, 2), locale=self.code))
+
+    def years(self, years: float) -> str:
+        """A number of years, in words."""
+        return self("patient.year" if years == 1.0 else "patient.years", years=float(years))
+
+    def moment(self, when: Any) -> str:
+        """A day and a time."""
+        return str(format_datetime(when, "medium", locale=self.code))
+
+
+@cache
+def language_of(code: str) -> Language:
+    """Return a language.
+
+    Raises
+    ------
+    OptionError
+        There is none of this code.
+    """
+    if code not in LANGUAGES:
+        raise OptionError(f"There is no language {code!r}; there are {', '.join(LANGUAGES)}.")
+    text = (_FOLDER / f"{code}.yaml").read_text(encoding="utf-8")
+    return Language(code, {str(k): str(v) for k, v in yaml.safe_load(text).items()})

@@ -1,0 +1,56 @@
+"""Forecasts as people of 100, rounded once, so that every format shows the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, STATE_PROBABILITY, SURVIVAL, TIME
+
+
+@dataclass(frozen=True)
+class OfHundred:
+    """A share as people of 100: the mean, and the ends of its interval."""
+
+    n: int
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, answer: xr.Dataset, name: str) -> OfHundred:
+        """From a variable of one number, and its bounds."""
+        n, low, high = (float(answer[f"{name}{s}"]) for s in ("", "_lower", "_upper"))
+        return cls(round(100 * n), round(100 * low), round(100 * high))
+
+
+def at(answer: xr.Dataset, day: float) -> xr.Dataset:
+    """An answer of one patient at a day of its grid."""
+    return answer.isel({PATIENT: 0}).sel({TIME: day}, method="nearest")
+
+
+def alive(answer: xr.Dataset, day: float) -> OfHundred:
+    """Those alive at a day."""
+    return OfHundred.of(at(answer, day), SURVIVAL)
+
+
+def states(answer: xr.Dataset, day: float) -> dict[str, OfHundred]:
+    """Those in each state at a day; means add up to 100."""
+    one = at(answer, day)
+    found = {
+        str(s): OfHundred.of(one.sel({STATE: s}), STATE_PROBABILITY) for s in one[STATE].values
+    }
+    shares = 100 * one[STATE_PROBABILITY].to_numpy()
+    counts = np.floor(shares).astype(int)
+    for k in np.argsort(counts - shares)[: 100 - int(counts.sum())]:  # the largest remainders
+        counts[k] += 1
+    return {
+        s: OfHundred(int(n), min(int(n), v.low), max(int(n), v.high))
+        for (s, v), n in zip(found.items(), counts, strict=True)
+    }
+
+
+def years(answer: xr.Dataset) -> np.ndarray:
+    """(time,) since the landmark."""
+    return np.asarray(answer[TIME].to_numpy() / DAYS_PER_YEAR)

@@ -1,0 +1,112 @@
+"""What a page is: its address, whom it is for, and what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from twinbayes.errors import TwinbayesError
+from twinbayes.report.figures.look import words
+from twinbayes.serve.access import Person, Right
+from twinbayes.serve.audit import AuditLog
+from twinbayes.serve.explorer import Explorer, Outlook, PatientRow
+from twinbayes.serve.language import Language
+
+LONGEST_QUERY: Final = 100  # characters of one field
+
+
+class RefusedError(TwinbayesError):
+    """A page that is not shown; `status` as HTTP has it, `key` of the sentence that says why."""
+
+    def __init__(self, status: int, key: str = "", **values: Any) -> None:
+        super().__init__(f"{status} {key}".strip())
+        self.status = status
+        self.key = key
+        self.values = values
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, as pages see it.
+
+    Attributes
+    ----------
+    explorer, audit
+        What may be shown, and where views are written down.
+    person, language
+        Who asks, and in which language.
+    query, place
+        Fields of the address, and its named parts.
+    """
+
+    explorer: Explorer
+    audit: AuditLog
+    person: Person
+    language: Language
+    query: Mapping[str, str]
+    place: Mapping[str, str]
+
+    def field(self, name: str, default: str = "") -> str:
+        """A field of the address.
+
+        Raises
+        ------
+        RefusedError
+            It is too long, or has characters that are not printed.
+        """
+        text = self.query.get(name, default).strip()
+        if len(text) > LONGEST_QUERY or not text.isprintable():
+            raise RefusedError(400)
+        return text
+
+    def url(self, path: str, **query: str) -> str:
+        """An address within the explorer, in the same language."""
+        return f"{path}?{urlencode({**query, 'lang': self.language.code})}"
+
+    def name_of(self, row: PatientRow) -> str:
+        """What the person may call a patient."""
+        return row.patient_id if self.person.may(Right.IDENTIFIERS) else row.pseudonym
+
+    def state(self, name: str) -> str:
+        """A state in words."""
+        return words(name)
+
+    def outlook(self) -> Outlook:
+        """The patient of the address, forecast.
+
+        Raises
+        ------
+        RefusedError
+            Nobody has this pseudonym.
+        """
+        pseudonym = self.place["patient"]
+        if pseudonym not in self.explorer.by_pseudonym:
+            raise RefusedError(404)
+        return self.explorer.outlook(pseudonym)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page.
+
+    Attributes
+    ----------
+    name
+        In the audit log.
+    path
+        Its address.
+    right
+        What the person who asks needs.
+    of_patients
+        Whether it shows patients: not under a fit that is not for use.
+    show
+        Returns the name of a template, and its values.
+    """
+
+    name: str
+    path: str
+    right: Right
+    of_patients: bool
+    show: Callable[[Asked], tuple[str, dict[str, Any]]]

@@ -1,0 +1,46 @@
+"""The list of patients."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twinbayes.serve.access import Right
+from twinbayes.serve.explorer import PatientRow
+from twinbayes.serve.pages.page import Asked, Page
+
+_MOST: Final = 200  # lines of the list
+_EVERYONE: Final = "everyone"
+
+
+def show(asked: Asked) -> tuple[str, dict[str, Any]]:
+    """The patients that a search finds."""
+    rows = asked.explorer.rows
+    query, who = asked.field("q").casefold(), asked.field("who")
+    chosen = {name: asked.field(name) for name in ("subgroup", "centre", "state")}
+
+    def is_found(row: PatientRow) -> bool:
+        if row.has_ended and who != _EVERYONE:
+            return False
+        if any(value and getattr(row, name) != value for name, value in chosen.items()):
+            return False
+        return not query or query in asked.name_of(row).casefold()
+
+    found = [row for row in rows if is_found(row)]
+    # What may need somebody's eye comes first.
+    found.sort(key=lambda row: (row.has_ended, -row.n_missing))
+    return "patients.html.jinja", {
+        "rows": found[:_MOST],
+        "n_found": len(found),
+        "n_all": len(rows),
+        "most": _MOST,
+        "query": asked.field("q"),
+        "everyone": who == _EVERYONE,
+        "chosen": chosen,
+        "choices": {
+            name: sorted({str(getattr(row, name)) for row in rows})
+            for name in ("subgroup", "centre", "state")
+        },
+    }
+
+
+PATIENTS: Final = Page("patients", "/", Right.PATIENTS, True, show)

@@ -1,0 +1,136 @@
+"""From a saved fit to a server at an address."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from twinbayes.cohort import Cohort
+from twinbayes.errors import OptionError, StorageError
+from twinbayes.inference import Fit
+from twinbayes.private_files import write_private
+from twinbayes.serve.access import Access
+from twinbayes.serve.app import LOOPBACK, create_app
+from twinbayes.serve.audit import AuditLog
+from twinbayes.serve.explorer import Explorer
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the explorer is reached.
+
+    Attributes
+    ----------
+    host, port
+        What is listened at.
+    names
+        Host names of the address that browsers are given; none: those of this machine.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    names: tuple[str, ...] = ()
+
+
+def serve(
+    fit: Fit,
+    cohort: Cohort,
+    access: Access,
+    audit: Path,
+    secret: Path,
+    address: Address = Address(),
+    language: str = "en",
+) -> None:
+    """Serve until interrupted.
+
+    Parameters
+    ----------
+    fit, cohort
+        The fit, and the patients that are shown under it.
+    access
+        Who asks.
+    audit
+        The audit log: begun where nothing is, else verified, and continued.
+    secret
+        File of the secret of pseudonyms: made where there is none.
+    address
+        Where.
+    language
+        Of people whose browser asks for none that there is.
+
+    Raises
+    ------
+    OptionError
+        The address is not this machine, and people do not show who they are.
+    StorageError
+        The audit log is not whole, or a file cannot be written.
+
+    Examples
+    --------
+    >>> serve(fit, fit.cohort, access, Path("audit.jsonl"), Path("secret"))  # doctest: +SKIP
+    """
+    if address.host not in LOOPBACK and not access.is_authenticated:
+        raise OptionError(
+            f"{address.host} is not this machine, and nobody shows who they are. Put a reverse "
+            "proxy that authenticates people before the explorer, and give its secret "
+            "(--proxy-secret-file); or serve at 127.0.0.1."
+        )
+    explorer = Explorer(fit, cohort, secret_of(secret, make=True))
+    app = create_app(
+        explorer, access, log_at(audit), language=language, hosts=address.names or LOOPBACK
+    )
+    _ = explorer.rows  # faults of the cohort are told before anybody waits
+    uvicorn.run(
+        app,
+        host=address.host,
+        port=address.port,
+        log_level="warning",
+        access_log=False,  # the audit log is the only one, and it has no addresses
+        server_header=False,
+        proxy_headers=False,
+    )
+
+
+def log_at(path: Path) -> AuditLog:
+    """The audit log at a place: begun where nothing is, else verified.
+
+    Raises
+    ------
+    StorageError
+        It is not whole.
+    """
+    log = AuditLog(path)
+    if not os.path.lexists(log.path) and not os.path.lexists(log.head_path):
+        return AuditLog.begin(path)
+    log.records()
+    return log
+
+
+_FEWEST: Final = 32  # characters of a secret
+
+
+def secret_of(path: Path, *, make: bool = False) -> bytes:
+    """The secret in a file, made where there is none and it may be.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be read or written, or has fewer than 32 characters.
+    """
+    if make and not os.path.lexists(path):
+        write_private(path, secrets.token_hex(32) + "\n")
+    try:
+        found = path.read_bytes().strip()
+    except OSError as error:
+        raise StorageError(f"{path.name}: cannot be read ({error.strerror}).") from error
+    if len(found) < _FEWEST:
+        raise StorageError(
+            f"{path.name}: a secret has at least {_FEWEST} characters. Make one with: "
+            "openssl rand -hex 32"
+        )
+    return found
