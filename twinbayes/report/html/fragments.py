@@ -13,7 +13,7 @@ import pandas as pd
 
 from twinbayes.checks import CheckResult
 from twinbayes.names import TIME
-from twinbayes.report.figures.look import words
+from twinbayes.report.figures.look import StateLook, words
 
 NOTHING: Final = "–"
 _SHORT: Final = 30
@@ -90,8 +90,16 @@ def not_provided(why: str) -> Block:
     return Block(f'<p class="missing"><strong>NOT PROVIDED</strong> {escape(why)}</p>')
 
 
-def check(result: CheckResult) -> Block:
-    """Return a check: its verdict, its sentence, and its table to unfold, small cells hidden."""
+def check(result: CheckResult, look: StateLook | None = None) -> Block:
+    """Return a check: its verdict, its sentence, and its table to unfold, small cells hidden.
+
+    Parameters
+    ----------
+    result
+        The check.
+    look
+        Words for states of which the table speaks; without it they stand as they are.
+    """
     line = (
         f'<p class="check">{badge(result).html} '
         f"<strong>{escape(result.name)}</strong>. {escape(words(result.text))}</p>"
@@ -100,7 +108,7 @@ def check(result: CheckResult) -> Block:
         line = not_provided(f"{result.name}: {result.text}").html
     if result.table.empty:
         return Block(line, (result,))
-    shown = result.published.table
+    shown = result.published.table if look is None else look.tabled(result.published.table)
     return Block(line + folded(f"Table ({len(shown)} rows)", table(shown)).html, (result,))
 
 
