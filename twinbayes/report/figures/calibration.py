@@ -37,7 +37,8 @@ _SCORES: Final = {
     "scaled_brier": "Scaled Brier score",
 }
 _MARKERS: Final = ("o", "s", "D", "^", "v")
-_WIDEST: Final = 24  # characters of a line above a narrow panel
+_WIDE: Final = 30  # characters of a line above a panel, or beside it
+_NARROW: Final = 24  # above a narrow one
 _NOTHING: Final = {"auc": 0.5, "scaled_brier": 0.0}
 
 
@@ -68,7 +69,7 @@ def calibration_overall(
     figure, axes = panels(len(look.states), 3, width=3.0, height=2.2, sharex=True, sharey=True)
     for k, (ax, state) in enumerate(zip(axes, look.states, strict=True)):
         _against(ax, clock, whole[whole[STATE] == state])
-        ax.set_title(fill(capital(look.name(state)), 36))
+        ax.set_title(fill(capital(look.name(state)), _WIDE))
         percent_axis(ax, "Probability" if k % 3 == 0 else "")
         time_axis(ax, clock, last, "Time since origin")
         if k < len(axes) - 3:
@@ -167,7 +168,7 @@ def scores_over_horizons(table: pd.DataFrame, look: StateLook, *, level: float) 
                         markersize=5)  # fmt: skip
         if kind in _NOTHING:
             ax.axvline(_NOTHING[kind], color=GREY, linewidth=0.9, linestyle=(0, (3, 2)))
-        named = [fill(look.name(str(t)), 30) for t in reversed(targets)]
+        named = [fill(look.name(str(t)), _WIDE) for t in reversed(targets)]
         ax.set_yticks(range(len(targets)), named)
         ax.tick_params(axis="y", length=0)
         ax.set_title(_SCORES[kind])
@@ -233,7 +234,7 @@ def _known(table: pd.DataFrame, target: object) -> bool:
 
 def _narrow(text: str) -> str:
     """Break a heading of a narrow panel."""
-    return "\n".join(fill(line, _WIDEST) for line in _two_lines(text).split("\n"))
+    return "\n".join(fill(line, _NARROW) for line in _two_lines(text).split("\n"))
 
 
 def _two_lines(text: str, width: int = 14) -> str:

@@ -182,7 +182,8 @@ class StateLook:
         if not transition:
             return self.way(label)
         when = _PHASES.get(phase, words(phase))
-        return f"{words(treatment)} {when}, on {self.way(transition)}"
+        on = ":" if self.labels else ", on"  # a label may begin with "on" itself
+        return f"{words(treatment)} {when}{on} {self.way(transition)}"
 
     def tabled(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return a table as people read it: states by their labels, where they have some."""

@@ -31,7 +31,7 @@ from twinbayes.report.figures.picture import Picture
 
 _LABEL_GAP: Final = 0.062
 _SMALLEST_LABEL: Final = 0.004
-_TITLE: Final = 36  # characters of a line above a panel
+_TITLE: Final = 30  # characters of a line above a panel
 _BESIDE: Final = 36  # beside the picture
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from textwrap import fill
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ ALL: Final = WHOLE  # the row of all in a table of subgroups
 _RATIOS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _LOGS: Final = ("raw", "raw_lower", "raw_upper", "pooled", "pooled_lower", "pooled_upper")
 _MOST_COVARIATES: Final = 15  # in a picture
-_WIDEST: Final = 34  # characters of a line above a panel
+_WIDEST: Final = 30  # characters of a line above a panel
 _ONE_LINE: Final = 100  # characters of a line above a whole picture
 _REACH: Final = 8.0  # hazard ratios beyond this leave the picture through an arrow
 
@@ -67,7 +68,8 @@ def shrinkage(levels: pd.DataFrame, look: StateLook, *, probability: float, kind
     labels = [f"{words(str(s))}  {n}" for s, n in zip(names, subgroups["n"], strict=True)]
     columns = min(4, len(transitions))
     rows = -(-len(transitions) // columns)
-    height = 0.62 + 0.235 * len(names)
+    titles = [_wrapped(capital(look.way(t))) for t in transitions]
+    height = 0.62 + 0.235 * len(names) + _room(titles)
     figure = Figure(figsize=(2.35 * columns + 1.7, rows * height + 0.45), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for k, ax in enumerate(grid.ravel()):
@@ -76,7 +78,7 @@ def shrinkage(levels: pd.DataFrame, look: StateLook, *, probability: float, kind
             continue
         mine = ratios[ratios[TRANSITION] == transitions[k]].set_index(SUBGROUP).reindex(names)
         _shrinkage_panel(ax, mine)
-        ax.set_title(_wrapped(capital(look.way(transitions[k]))), fontsize=9)
+        ax.set_title(titles[k], fontsize=9)
         ax.set_yticks(range(len(names)), labels, fontsize=8.5)
         ax.set_ylim(-0.7, len(names) - 0.3)
         if k + columns >= len(transitions):
@@ -190,7 +192,8 @@ def covariate_forest(
     transitions = list(dict.fromkeys(drawn[TRANSITION]))
     columns = min(3, len(transitions))
     rows = -(-len(transitions) // columns)
-    height = 0.72 + 0.24 * len(names)
+    titles = [_wrapped(capital(look.way(t))) for t in transitions]
+    height = 0.72 + 0.24 * len(names) + _room(titles)
     figure = Figure(figsize=(2.35 * columns + 1.6, rows * height + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     low, high = 1 / _REACH, _REACH
@@ -203,7 +206,7 @@ def covariate_forest(
         mine = drawn[drawn[TRANSITION] == transitions[k]].set_index(COVARIATE).reindex(names)
         ends = {name: mine[name].clip(1 / _REACH, _REACH) for name in ("lower", "upper")}
         _intervals(ax, mine.assign(**ends), np.arange(len(names), 0.0, -1.0), BLUE, "o", size=5)
-        ax.set_title(_wrapped(capital(look.way(transitions[k]))), fontsize=9)
+        ax.set_title(titles[k], fontsize=9)
         ax.set_yticks(range(len(names), 0, -1), [words(str(n)) for n in names], fontsize=8.5)
         ax.set_ylim(0.4, len(names) + 0.6)
         _ratio_axis(ax, low, high)
@@ -275,6 +278,11 @@ def _narrower(levels: pd.DataFrame) -> str:
     pooled = np.log(seen["pooled_upper"] / seen["pooled_lower"])
     ratio = float((pooled / raw).median())
     return f"The median pooled interval is {ratio:.0%} as wide as the raw one, on the log scale."
+
+
+def _room(titles: Sequence[str]) -> float:
+    """Inches that headings of more than two lines need."""
+    return 0.15 * max(0, max(title.count("\n") for title in titles) - 1)
 
 
 def _wrapped(text: str, width: int = 26) -> str:

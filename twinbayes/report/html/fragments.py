@@ -134,13 +134,25 @@ def badge(result: CheckResult) -> Block:
     return Block(f'<span class="badge {result.verdict}">{escape(result.label)}</span>')
 
 
-def banner(usable: bool, reasons: tuple[str, ...], *, simulated: bool) -> Block:
-    """Return the verdict of a fit as a banner: green, or red with every reason."""
+def banner(
+    usable: bool,
+    reasons: tuple[str, ...],
+    *,
+    simulated: bool,
+    say: Callable[[str], str] = words,
+) -> Block:
+    """Return the verdict of a fit as a banner: green, or red with every reason.
+
+    Parameters
+    ----------
+    say
+        From a reason, which names parameters, to words.
+    """
     label = Block('<div class="simulated">SIMULATED DATA: no row describes a real person.</div>')
     shown = label if simulated else None
     if usable:
         return block(Block('<div class="verdict usable">USABLE</div>'), shown)
-    lines = [words(reason) for reason in reasons]
+    lines = [say(reason) for reason in reasons]
     why = bullets(lines[:_REASONS]).html
     if len(lines) > _REASONS:
         more = f"and {len(lines) - _REASONS} more reasons"

@@ -65,7 +65,12 @@ def verdict(evidence: PatientEvidence) -> f.Block:
     }
     simulated = fit.cohort.simulated or evidence.twin.cohort.simulated
     return f.block(
-        f.banner(fit.verdict.usable, _first(fit.verdict.reasons), simulated=simulated),
+        f.banner(
+            fit.verdict.usable,
+            _first(fit.verdict.reasons),
+            simulated=simulated,
+            say=evidence.look.way,
+        ),
         f.pairs(known),
         inputs(evidence),
     )

@@ -44,7 +44,12 @@ def verdict(evidence: ReviewEvidence) -> f.Block:
     """Return the banner that every report starts with."""
     judged = evidence.fit.verdict
     return f.block(
-        f.banner(judged.usable, judged.reasons, simulated=evidence.fit.cohort.simulated),
+        f.banner(
+            judged.usable,
+            judged.reasons,
+            simulated=evidence.fit.cohort.simulated,
+            say=evidence.look.way,
+        ),
         f.paragraph(judged_words(judged)),
         f.bullets(f"To change: {advice}." for advice in judged.advice) if judged.advice else None,
         f.paragraph(_USABLE_MEANS, "note"),
