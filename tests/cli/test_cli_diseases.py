@@ -194,3 +194,14 @@ def test_a_treatment_that_nobody_started_is_told(myeloma: Path, tmp_path: Path) 
     myeloma.write_text(cut, encoding="utf-8")
     found = answer("check", folder, "--disease", myeloma)["misfits"]
     assert found == ["Covariates of the cohort in no term of the model: age_years."]
+
+
+def test_show_prints_the_labels_of_states(myeloma: Path, tmp_path: Path) -> None:
+    text = myeloma.read_text(encoding="utf-8")
+    labels = (
+        "reporting:\n  state_labels: {progressed: in progression, dead: {en: died, it: morti}}\n"
+    )
+    myeloma.write_text(text + labels, encoding="utf-8")
+    found = answer("disease", "show", myeloma)
+    assert found["state_labels"] == {"progressed": "in progression", "dead": "died"}
+    assert "  dead: died\n" in run("disease", "show", myeloma).stdout

@@ -36,6 +36,7 @@ from twinbayes.model import (
 )
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.catalogue import COMPONENTS
+from twinbayes.model.courses.labels import StateLabel
 from twinbayes.model.courses.reporting import Reporting, Utility
 from twinbayes.model.curves.families.parameter import FamilyParameter
 
@@ -73,6 +74,7 @@ GIVEN: Final = (
     OwnMean(kind="a line, for wrong types", standard=(("slope", 0.0, 1.0),)),
     FamilyParameter(name="marker_df", dim="heavy_marker"),
     Utility(state="well", mean=0.5),
+    StateLabel(state="well", text="in good health"),
     Reporting(),
     prior_types.OwnPriors(name="mine", extends="survival"),
     ModelSpec(name="toy", title="Toy", priors="survival", events=PROCESS),

@@ -10,8 +10,6 @@ import twinbayes as tb
 from twinbayes.report.figures.look import (
     StateLook,
     duration_words,
-    effect_words,
-    state_words,
     words,
 )
 from twinbayes.report.words import (
@@ -212,15 +210,15 @@ def test_what_living_means_follows_from_the_states() -> None:
 
 def test_scenarios_are_told_from_the_landmark_on() -> None:
     start = tb.Scenario.start("allogeneic_transplant", day=150, states=("remission",))
-    assert scenario_words(start, 30.0) == (
+    assert scenario_words(start, 30.0, LOOK) == (
         "allogeneic transplant after 120 days if then in remission"
     )
-    assert scenario_words(tb.Scenario.none("allogeneic_transplant"), 0.0) == (
+    assert scenario_words(tb.Scenario.none("allogeneic_transplant"), 0.0, LOOK) == (
         "no allogeneic transplant"
     )
-    assert scenario_words(tb.Scenario.policy(), 0.0) == "the registry's own policy"
+    assert scenario_words(tb.Scenario.policy(), 0.0, LOOK) == "the registry's own policy"
     arm = tb.Scenario.given("drug_arm", 1.0) & tb.Scenario.given("dose", "very_high")
-    assert scenario_words(arm, 0.0) == "drug arm = 1 and dose = very high"
+    assert scenario_words(arm, 0.0, LOOK) == "drug arm = 1 and dose = very high"
 
 
 @pytest.mark.parametrize(
@@ -236,9 +234,13 @@ def test_codes_become_words() -> None:
     assert words("remission->start:allogeneic_transplant") == (
         "remission → start of allogeneic transplant"
     )
-    assert state_words("death_in_remission") == "dead in remission"
-    assert state_words("remission") == "in remission"
-    assert state_words("recovered_and_adverse_event") == "recovered and adverse event"
-    assert effect_words("allogeneic_transplant:here_late on remission->relapse") == (
+    assert LOOK.place("death_in_remission") == "dead in remission"
+    assert LOOK.place("remission") == "in remission"
+    assert LOOK.place("in_remission") == "in remission"
+    assert LOOK.place("recovered_and_adverse_event") == "recovered and adverse event"
+    assert LOOK.way("remission->start:allogeneic_transplant") == (
+        "remission → start of allogeneic transplant"
+    )
+    assert LOOK.effect("allogeneic_transplant:here_late on remission->relapse") == (
         "allogeneic transplant in this state, late, on remission → relapse"
     )

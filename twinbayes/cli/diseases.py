@@ -149,6 +149,7 @@ def show(
     if as_json:
         print_json({
             "disease": spec.name, "hash": spec.content_hash, "description": spec.describe(),
+            "state_labels": spec.state_labels,
             "priors": table.to_dict(orient="records"), "picture": None if out is None else str(out),
         })  # fmt: skip
         return USABLE

@@ -120,7 +120,7 @@ def treatment_effect(
     if not allow_unsupported:
         require_supported(support)
     data, groups = _standardised(_Sides.of(chosen.twin, reading, grid, bias), weights, keep_draws)
-    attrs = _attrs(reading, chosen, population, bias)
+    attrs = _attrs(reading, chosen, population, bias, who.spec.state_labels)
     summary = reading.estimand.summary
     ratios = () if summary.endswith("_difference") else [name for name in data if summary in name]
     dataset = label(chosen.twin, data, grid, attrs, ratios).assign_coords({SUBGROUP: list(groups)})
@@ -314,13 +314,19 @@ _COMPARISONS: Mapping[str, Callable[[Floats, Floats], Floats]] = {
 }
 
 
-def _attrs(reading: Reading, chosen: Chosen, population: str, bias: Bias | None) -> dict[str, str]:
+def _attrs(
+    reading: Reading,
+    chosen: Chosen,
+    population: str,
+    bias: Bias | None,
+    labels: Mapping[str, str],
+) -> dict[str, str]:
     left_out = "; ".join(f"{n} {reason}" for reason, n in chosen.excluded.items())
     return {
-        "estimand": reading.sentence,
+        "estimand": reading.told(labels),
         "summary": reading.estimand.summary,
-        "scenario_a": reading.a.label,
-        "scenario_b": reading.b.label,
+        "scenario_a": reading.a.told(labels),
+        "scenario_b": reading.b.told(labels),
         "population": population,
         "bias": "none" if bias is None else bias.label,
         "left_out": left_out or "nobody",

@@ -12,6 +12,7 @@ from twinbayes.effects.estimand import Estimand, Reading, Target
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.inference import Fit
 from twinbayes.model.courses.history import Present
+from twinbayes.model.courses.labels import among
 from twinbayes.names import DAY, DEATH, EVENT, PATIENT_ID, SUBGROUP, TERMINAL_EVENTS
 from twinbayes.twin.twin import Twin
 
@@ -140,7 +141,7 @@ def _reason(present: Present, twin: Twin, reading: Reading) -> str | None:
     if present.state in reading.endpoint.states and not occupation:
         return DONE
     if target.states and present.state not in target.states:
-        return f"not in {' or '.join(target.states)} at the landmark"
+        return f"not {among(target.states, twin.spec.state_labels)} at the landmark"
     begun = {name for name, _, _ in present.started}
     already = [t for t in target.untreated if t in begun]
     if already:

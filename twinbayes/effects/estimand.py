@@ -18,6 +18,7 @@ from twinbayes.effects.intercurrent import Handled, handle
 from twinbayes.errors import CohortError, OptionError, TwinError, require_known, told
 from twinbayes.estimators.observed import as_numbers
 from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.courses.labels import among
 from twinbayes.names import DAYS_PER_YEAR, DEATH
 from twinbayes.twin.answers.quality_of_life import Quality
 from twinbayes.twin.scenario import Scenario, as_names
@@ -30,16 +31,12 @@ SUMMARIES: Final[Mapping[str, tuple[str, str, str]]] = {
     "risk_difference": ("risk", "difference", "difference in risk of"),
     "risk_ratio": ("risk", "ratio", "ratio of the risks of"),
     "survival_difference": ("survival", "difference", "difference in the probability of no"),
-    "hazard_ratio": (
-        "survival",
-        "hazard_ratio",
-        "ratio of the cumulative hazards of",
-    ),
+    "hazard_ratio": ("survival", "hazard_ratio", "ratio of the cumulative hazards of"),
     "rmst_difference": ("rmst", "difference", "difference in restricted mean time free of"),
     "state_occupation_difference": (
         "state_occupation",
         "difference",
-        "difference in the probability of being in",
+        "difference in the probability of being",
     ),
     "quality_adjusted_time_difference": (
         "quality_adjusted_time",
@@ -93,12 +90,16 @@ class Target:
     @property
     def sentence(self) -> str:
         """In words, without naming a patient."""
+        return self.told({})
+
+    def told(self, labels: Mapping[str, str]) -> str:
+        """`sentence`, with states that have a label as people read them."""
         said = f"{len(self.patients)} patients selected" if self.patients else "all patients"
         if self.subgroups:
             said += f" of {' or '.join(self.subgroups)}"
         conditions = ["alive and followed"]
         if self.states:
-            conditions.append(f"in {' or '.join(self.states)}")
+            conditions.append(among(self.states, labels))
         if self.untreated:
             conditions.append(f"without {' or '.join(self.untreated)}")
         when = "their last day known" if self.landmark is None else f"day {self.landmark:g}"
@@ -370,17 +371,24 @@ class Reading:
     @property
     def sentence(self) -> str:
         """The five attributes in words."""
+        return self.told({})
+
+    def told(self, labels: Mapping[str, str]) -> str:
+        """`sentence`, with states that have a label as people read them."""
         e = self.estimand
         when = ", ".join(f"{t:g}" for t in e.days)
         years = ", ".join(f"{t / DAYS_PER_YEAR:.2g}" for t in e.days)
-        event = " or ".join(self.endpoint.states)
+        event = " or ".join(labels.get(s, s) for s in self.endpoint.states)
+        place = among(self.endpoint.states, labels)
         if e.endpoint == DEATH and not self.handled.composite:
-            event = "death"
+            event, place = "death", "in death"
+        phrase = SUMMARIES[e.summary][2]
         return (
-            f"Population: {e.target.sentence}. Treatments: {e.a.label!r} against {e.b.label!r}. "
+            f"Population: {e.target.told(labels)}. "
+            f"Treatments: {e.a.told(labels)!r} against {e.b.told(labels)!r}. "
             f"Variable: {event}, within {when} days ({years} years) of the landmark. "
-            f"Intercurrent events: {self.handled.sentence}. "
-            f"Summary: {SUMMARIES[e.summary][2]} {event}."
+            f"Intercurrent events: {self.handled.told(labels)}. "
+            f"Summary: {phrase} {place if phrase.endswith('being') else event}."
         )
 
 

@@ -49,15 +49,20 @@ class Handled:
     composite: tuple[str, ...]
     blocked: tuple[str, ...]
 
-    @property
-    def sentence(self) -> str:
-        """Every event with its strategy, in words."""
+    def told(self, labels: Mapping[str, str]) -> str:
+        """Every event with its strategy, in words.
+
+        Parameters
+        ----------
+        labels
+            State → how people read it; other events stay as they are.
+        """
         said = []
         for event, strategy in self.strategies.items():
             how = _WORDS[strategy]
             if event in self.scenario:
                 how = "hypothetical (as the scenarios have it)"
-            said.append(f"{event}: {how}")
+            said.append(f"{labels.get(event, event)}: {how}")
         return "; ".join(said) or "none that the model knows"
 
 

@@ -15,6 +15,7 @@ from twinbayes.errors import ModelError
 from twinbayes.model.baseline import BASELINES, Baseline
 from twinbayes.model.courses.graph import Effect, StateGraph, Treatment
 from twinbayes.model.courses.intensities import Transition, TreatmentStart
+from twinbayes.model.courses.labels import StateLabel
 from twinbayes.model.courses.reporting import Reporting, Utility
 from twinbayes.model.covariates.terms import Group, Interaction, Term
 from twinbayes.model.curves.association import Association
@@ -63,6 +64,7 @@ COMPONENTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
             *FAMILIES,
             Reporting,
             Utility,
+            StateLabel,
             OwnPriors,
         )
     }

@@ -140,7 +140,7 @@ class ModelSpec:
     associations
         How those curves move hazards.
     reporting
-        Defaults of patient reports.
+        Defaults of patient reports, and labels by which people read states.
 
     Examples
     --------
@@ -162,6 +162,7 @@ class ModelSpec:
             self.reporting.require_states(
                 [s for s in self.graph.states if s not in self.graph.deaths]
             )
+            self.reporting.require_labels(self.graph.states)
         if self.associations and self.trajectories is None:
             raise ModelError("Associations need trajectories: give the spec both.")
         if self.associations and self.events.frailty:
@@ -281,6 +282,12 @@ class ModelSpec:
         """States, transitions and treatments of the event process."""
         return self.events.graph
 
+    @property
+    def state_labels(self) -> dict[str, str]:
+        """State → how people read it, in English; of states that have a label alone."""
+        given = () if self.reporting is None else self.reporting.state_labels
+        return {label.state: label.english for label in given}
+
     def discounts(self, plan: ModelPlan) -> Floats:
         """Powers to which power priors raise each patient's likelihood, shape (patient,).
 
@@ -374,6 +381,7 @@ class ModelSpec:
 
     def describe(self) -> str:
         """The model in formulae and words, as plain text."""
+        heading = f"{self.title} ({self.name})"
         return describe_model(
-            f"{self.title} ({self.name})", self.events, self.trajectories, self.features
+            heading, self.events, self.trajectories, self.features, self.state_labels
         )

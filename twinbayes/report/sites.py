@@ -9,7 +9,7 @@ import pandas as pd
 
 from twinbayes.inference import Fit
 from twinbayes.names import CENTRE, CENTRE_EFFECT, CHAIN, DRAW, FEDERATION, POSTERIOR, TRANSITION
-from twinbayes.report.figures.look import interval_words, words
+from twinbayes.report.figures.look import interval_words, look_of, words
 from twinbayes.report.html import fragments as f
 
 
@@ -103,7 +103,7 @@ def _centres(fit: Fit, interval: float, kind: str) -> Iterator[f.Block]:
     yield f.folded(
         "Differences between centres",
         f.table(
-            table,
+            look_of(fit).tabled(table),
             formats=dict.fromkeys(columns[2:], "{:.2f}".format),
             caption="Differences in log hazard from all centres together, after what the model "
             "knows of patients. Where a centre has too few patients or events it does not tell of "

@@ -21,13 +21,7 @@ from twinbayes.names import (
     TIME,
 )
 from twinbayes.report.figures.contrast import people_in_states
-from twinbayes.report.figures.look import (
-    StateLook,
-    duration_words,
-    interval_words,
-    state_words,
-    words,
-)
+from twinbayes.report.figures.look import StateLook, duration_words, interval_words, words
 from twinbayes.twin import Scenario
 from twinbayes.twin.answers.follow_up import is_beyond
 
@@ -53,7 +47,7 @@ class Living:
     @classmethod
     def of(cls, look: StateLook, absorbing: Sequence[str]) -> Living:
         """Return the wording for the states of one model."""
-        ends = [state_words(s).removeprefix("in ") for s in absorbing if s not in look.dead]
+        ends = [look.noun(s) for s in absorbing if s not in look.dead]
         if ends:
             what = " or ".join(ends)
             note = (
@@ -64,12 +58,12 @@ class Living:
         if not look.dead:
             return cls("", "", "Death is not in the model.")
         if not any("dea" in s for s in look.dead) or any("or_dead" in s for s in look.dead):
-            what = " or ".join(state_words(s).removeprefix("in ") for s in look.dead)
+            what = " or ".join(look.noun(s) for s in look.dead)
             return cls(f"be free of this event: {what}", "freedom from the event")
         return cls("be alive", "survival")
 
 
-def scenario_words(scenario: Scenario, landmark: float) -> str:
+def scenario_words(scenario: Scenario, landmark: float, look: StateLook) -> str:
     """Say what a scenario assumes, in time from the landmark on."""
     if not scenario.named:
         return "the registry's own policy"
@@ -79,7 +73,7 @@ def scenario_words(scenario: Scenario, landmark: float) -> str:
         if a.day is None:
             said.append(f"no {name}")
         else:
-            places = " or ".join(state_words(s) for s in a.states)
+            places = " or ".join(look.place(s) for s in a.states)
             then = f" if then {places}" if places else ""
             said.append(f"{name} after {duration_words(a.day - landmark)}{then}")
     for s in scenario.settings:
@@ -124,7 +118,7 @@ def forecast_sentences(
             low, high = (
                 at[f"state_probability_{side}"].sel({STATE: largest}) for side in ("lower", "upper")
             )
-            where = f"{state_words(largest)} {range_words(low, high, 'interval')}"
+            where = f"{look.place(largest)} {range_words(low, high, 'interval')}"
             also = f", and {m} of the hundred {where}"
         if is_beyond(forecast, day):
             yield beyond_sentence(day)
@@ -148,12 +142,15 @@ def _state_sentences(
         bounds = range_words(low, high, label if k == 0 else "interval")
         if is_beyond(forecast, day):
             yield beyond_sentence(day)
-        where = state_words(largest)
+        where = look.place(largest)
         yield f"{people} {n} {bounds} would be {where} {duration_words(day)} from now."
 
 
 def count_sentences(
-    counts: Mapping[str, xr.Dataset], forecast: xr.Dataset, horizons: Sequence[float]
+    counts: Mapping[str, xr.Dataset],
+    forecast: xr.Dataset,
+    look: StateLook,
+    horizons: Sequence[float],
 ) -> Iterator[str]:
     """Say how many of each event that recurs are to be expected, at each horizon."""
     label = interval_words(forecast.attrs["interval_probability"], forecast.attrs["interval_kind"])
@@ -163,8 +160,8 @@ def count_sentences(
             if is_beyond(forecast, day):
                 yield beyond_sentence(day)
             yield (
-                f"Within {duration_words(day)}, {words(name)} is to be expected {number_words(at)} "
-                f"times on average ({label} of that average)."
+                f"Within {duration_words(day)}, {look.noun(name)} is to be expected "
+                f"{number_words(at)} times on average ({label} of that average)."
             )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from twinbayes.arrays import is_number
 from twinbayes.errors import OptionError, ScenarioError, require_known, told
 from twinbayes.model.courses.graph import StateGraph
+from twinbayes.model.courses.labels import among
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +24,13 @@ class Assumption:
     treatment: str
     day: float | None = None
     states: tuple[str, ...] = ()
+
+    def told(self, labels: Mapping[str, str]) -> str:
+        """In words, with states as `labels` has them, or by their names."""
+        if self.day is None:
+            return f"no {self.treatment}"
+        where = f" {among(self.states, labels)}" if self.states else ""
+        return f"{self.treatment} on day {self.day:g}{where}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +73,8 @@ class Scenario:
     @classmethod
     def none(cls, treatment: str) -> Scenario:
         """`treatment` is not started from the landmark on."""
-        return cls(f"no {_named(treatment)}", (Assumption(treatment=treatment),))
+        never = Assumption(treatment=_named(treatment))
+        return cls(never.told({}), (never,))
 
     @classmethod
     def start(cls, treatment: str, *, day: float, states: Sequence[str] = ()) -> Scenario:
@@ -87,9 +96,8 @@ class Scenario:
             ) from error
         if not is_number(day):
             raise ScenarioError(f"day must be a number of days since origin, not {told(day)}.")
-        where = f" in {' or '.join(names)}" if names else ""
-        label = f"{_named(treatment)} on day {day:g}{where}"
-        return cls(label, (Assumption(treatment=treatment, day=float(day), states=names),))
+        start = Assumption(treatment=_named(treatment), day=float(day), states=names)
+        return cls(start.told({}), (start,))
 
     @classmethod
     def given(cls, covariate: str, value: float | str) -> Scenario:
@@ -110,6 +118,19 @@ class Scenario:
     def named(self) -> tuple[str, ...]:
         """Treatments and covariates that the scenario speaks of."""
         return (*(a.treatment for a in self.assumptions), *(s.covariate for s in self.settings))
+
+    def told(self, labels: Mapping[str, str]) -> str:
+        """Return the label with states as people read them.
+
+        Parameters
+        ----------
+        labels
+            State → how people read it; other states stay as they are.
+        """
+        text = self.label
+        for assumption in self.assumptions:
+            text = text.replace(assumption.told({}), assumption.told(labels))
+        return text
 
     def __and__(self, other: Scenario) -> Scenario:
         """Both assumptions together; each treatment may be named once."""

@@ -26,6 +26,7 @@ from twinbayes.model import (
     Trajectory,
     Weibull,
 )
+from twinbayes.model.courses.labels import StateLabel
 from twinbayes.model.courses.reporting import Reporting, Utility
 from twinbayes.model.curves.families.ordinal import Ordinal
 from twinbayes.model.curves.families.table import FAMILIES
@@ -79,6 +80,9 @@ reporting:
   utilities: [{state: well, mean: 0.9}, {state: ill, mean: 0.5, sd: 0.1}]
   scenarios: [drug on day 30 in well, no drug]
   horizon_years: 3
+  state_labels:
+    ill: {en: with the illness, it: malati}
+    dead: died
 """
 
 
@@ -147,6 +151,10 @@ def test_every_part_of_a_file_arrives_and_comes_back(tmp_path: Path) -> None:
         utilities=(Utility(state="well", mean=0.9), Utility(state="ill", mean=0.5, sd=0.1)),
         scenarios=("drug on day 30 in well", "no drug"),
         horizon_years=3,
+        state_labels=(
+            StateLabel(state="ill", text=(("en", "with the illness"), ("it", "malati"))),
+            StateLabel(state="dead", text="died"),
+        ),
     )
     assert tb.disease(spec.write(tmp_path / "again.yaml")).content_hash == spec.content_hash
     stored = ModelSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
@@ -248,6 +256,33 @@ FAULTS = [
     ("horizon_years: 3", "horizon_years: -3", 38, "above 0"),
     ("horizon_years: 3", "horizon_years: .nan", 41, "NaN"),
     ("horizon_years: 3", "horizon: 3", 41, "did you mean 'horizon_years'"),
+    ("  state_labels:", "  state_label:", 42, "did you mean 'state_labels'"),
+    (
+        "    ill: {en",
+        "    il: {en",
+        43,
+        "unknown state 'il'. Known: 'well', 'ill', 'dead'; did you",
+    ),
+    ("    dead: died", "    deceased: died", 44, "unknown state 'deceased'. Known: 'well'"),
+    ("en: with the illness, ", "", 43, "English is what is shown. Add 'en'"),
+    ("it: malati", "Italian: malati", 43, "'Italian' is no language. Give the tag"),
+    ("it: malati", "it: 3", 43, "expected text, not 3. Put it in quotes"),
+    ("it: malati", "it:", 43, "there is no value. Give one"),
+    ("dead: died", 'dead: ""', 44, "the text is empty"),
+    ("dead: died", "dead: [died]", 44, "expected text"),
+    ("dead: died", "dead:", 44, "there is no value"),
+    ("dead: died", f"dead: {'x' * 61}", 44, "has 61 characters; legends of pictures have room"),
+    ("dead: died", 'dead: "died\\nlater"', 44, "has a line break"),
+    ("dead: died", "dead: <b>died</b>", 44, "has < >, and labels have no markup. Give plain text"),
+    ("dead: died", "dead: $died$", 44, "has $, and labels have no markup"),
+    ("dead: died", "dead: With the  illness", 44, "'ill' and 'dead' are both read as"),
+    ("dead: died", "dead: in well", 44, "'well' and 'dead' are both read as 'in well'"),
+    (
+        "state_labels:\n    ill: {en: with the illness, it: malati}\n    dead: died\n",
+        "state_labels: died\n",
+        42,
+        "expected keys and values, not 'died'",
+    ),
 ]
 
 
@@ -339,8 +374,15 @@ def test_the_schema_for_editors_is_that_of_the_reader(tmp_path: Path) -> None:
     for name in DISEASES:
         path = tb.disease(name).write(tmp_path / "x.yaml")
         assert not list(validator.iter_errors(dict(read_yaml(path, ModelError))))
-    wrong = written(WHOLE.replace("windows: 4", "windows: four"), tmp_path)
-    assert list(validator.iter_errors(dict(read_yaml(wrong, ModelError))))
+    for old, new in (
+        ("windows: 4", "windows: four"),
+        ("en: with the illness, ", ""),
+        ("it: malati", "Italian: malati"),
+        ("dead: died", "dead: died_"),
+        ("dead: died", f"dead: {'x' * 61}"),
+    ):
+        wrong = written(WHOLE.replace(old, new), tmp_path)
+        assert list(validator.iter_errors(dict(read_yaml(wrong, ModelError)))), new
 
 
 def test_the_page_on_diseases_is_right(root: Path, tmp_path: Path) -> None:

@@ -199,12 +199,12 @@ def test_html_of_a_picture_escapes_its_words() -> None:
 
 
 def test_shrinkage_names_sizes_and_how_much_narrower_pooling_made_it(levels: pd.DataFrame) -> None:
-    picture = shrinkage(publishable(levels), probability=0.9, kind="equal-tailed")
+    picture = shrinkage(publishable(levels), LOOK, probability=0.9, kind="equal-tailed")
     drawn = texts(picture)
     assert "A  60" in drawn
     assert "<5" in drawn
     assert "90% equal-tailed interval" in picture.caption
-    whole = shrinkage(levels, probability=0.9, kind="equal-tailed")
+    whole = shrinkage(levels, LOOK, probability=0.9, kind="equal-tailed")
     assert "40% as wide" in whole.caption  # 0.8 against 2.0 on the log scale
 
 
@@ -212,7 +212,7 @@ def test_the_forest_prints_every_number_with_its_interval(fit: Fit) -> None:
     effects = treatment_effects(fit, 0.9)
     label = str(effects["effect"].iloc[0])
     mine = effects[effects["effect"] == label]
-    picture = treatment_forest(mine, effect=label, probability=0.9, kind="equal-tailed")
+    picture = treatment_forest(mine, LOOK, effect=label, probability=0.9, kind="equal-tailed")
     drawn = texts(picture)
     for row in mine.itertuples():
         assert f"{row.median:.2f} ({row.lower:.2f} to {row.upper:.2f})" in drawn

@@ -14,6 +14,7 @@ from twinbayes.inference import Fit
 from twinbayes.model.courses.reporting import Reporting, Utility
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.report import collect_patient, default_scenarios, scenario_from_words
+from twinbayes.report.figures.look import StateLook
 from twinbayes.report.patient.evidence import default_quality
 from twinbayes.report.patient.sections import PATIENT_REPORT
 from twinbayes.report.words import scenario_words
@@ -122,7 +123,7 @@ def test_what_cannot_be_is_refused(
 
 
 def test_a_start_in_any_state_is_said_without_an_end_that_is_cut_off() -> None:
-    said = scenario_words(scenario_from_words("drug on day 50"), 20.0)
+    said = scenario_words(scenario_from_words("drug on day 50"), 20.0, StateLook.of(("ill",), ()))
     assert said == "drug after 30 days"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -34,6 +34,7 @@ def state_occupation_calibration(
     smallest: int = 40,
     level: float = 0.95,
     band: str = "cloglog",
+    labels: Mapping[str, str] | None = None,
 ) -> CheckResult:
     """Check mean predicted state occupation, overall and in each subgroup.
 
@@ -60,6 +61,8 @@ def state_occupation_calibration(
     band
         Scale of the band. ``"cloglog"`` holds its probability where events are few; the
         ``"plain"`` band around one event among 66 patients covers 85 % where it says 95 %.
+    labels
+        State → how people read it in the sentence; the table has the names.
 
     Returns
     -------
@@ -95,7 +98,8 @@ def state_occupation_calibration(
     1   dead       0.45      0.25
     """
     times = [float(t) for t in as_horizons(list(times), "times of a calibration")]
-    values, labels, groups = _aligned(predicted, process, times, subgroup)
+    read = labels or {}
+    values, patients, groups = _aligned(predicted, process, times, subgroup)
     if len(process.states) == 1:
         one = (
             "The model has one state, which nobody leaves: it is the numbers of events that count."
@@ -105,7 +109,7 @@ def state_occupation_calibration(
     parts = [_compare(ALL, values, process, origin, times, level, band)]
     for group in pd.unique(pd.Series(groups).dropna()):
         members = np.flatnonzero(groups == group)
-        own = process.of_patients(labels[members])
+        own = process.of_patients(patients[members])
         parts.append(_compare(str(group), values[members], own, origin, times, level, band))
     table = pd.concat(parts, ignore_index=True)
     table["counts"] = table["n"] >= smallest
@@ -127,18 +131,19 @@ def state_occupation_calibration(
     text = (
         f"At the {len(times) - len(unseen)} times judged, mean predicted and Aalen–Johansen state "
         f"occupation differ by at most {100 * largest:.1f} percentage points (bar "
-        f"{100 * tolerance:g}): {_difference_words(worst)}. In subgroups of {smallest} patients or "
-        f"more {len(outside)} of {len(judged)} values lie outside the pointwise {level:.0%} band."
+        f"{100 * tolerance:g}): {_difference_words(worst, read)}. In subgroups of "
+        f"{smallest} patients or more {len(outside)} of {len(judged)} values lie outside the "
+        f"pointwise {level:.0%} band."
     )
     if len(outside):
         text += f" Outside: {', '.join(sorted(set(outside[SUBGROUP])))}."
-    text += _worst_subgroup(table)
+    text += _worst_subgroup(table, read)
     if unseen:
         text += f" {none}"
     return CheckResult(_NAME, verdict, table, text, CALIBRATION)
 
 
-def _worst_subgroup(table: pd.DataFrame) -> str:
+def _worst_subgroup(table: pd.DataFrame, read: Mapping[str, str]) -> str:
     """Name the largest difference in a subgroup, of those that may be shown."""
     shown = publishable(table)
     shown = shown[(shown[SUBGROUP] != ALL) & shown["difference"].notna()]
@@ -148,15 +153,15 @@ def _worst_subgroup(table: pd.DataFrame) -> str:
     within = "inside" if worst["inside"] else "outside"
     return (
         f" Largest difference in a subgroup, {within} its band: {worst[SUBGROUP]}, "
-        f"{_difference_words(worst)}."
+        f"{_difference_words(worst, read)}."
     )
 
 
-def _difference_words(row: pd.Series) -> str:
+def _difference_words(row: pd.Series, read: Mapping[str, str]) -> str:
     """State, day, and what was predicted and observed."""
     return (
-        f"{row[STATE]} on day {_day_words(row[TIME])}, predicted {row['predicted']:.1%}, observed "
-        f"{row['observed']:.1%}"
+        f"{read.get(row[STATE], row[STATE])} on day {_day_words(row[TIME])}, "
+        f"predicted {row['predicted']:.1%}, observed {row['observed']:.1%}"
     )
 
 

@@ -342,7 +342,7 @@ def landmark_accuracy(
             for (target, horizon, score), value in found.items()
         ]
     )
-    aucs = table[table["score"] == "auc"]
+    aucs = table[table["score"] == "auc"].replace({"target": fit.spec.state_labels})
     scored = ", ".join(
         f"{row.target} within {row.horizon:g} days {row.value:.3f}"
         for row in aucs[aucs["value"].notna()].itertuples()

@@ -38,6 +38,7 @@ def prediction_scores(
     combined: Mapping[str, Sequence[str]] | None = None,
     strata: Sequence[Any] | npt.NDArray[Any] | None = None,
     level: float = 0.95,
+    labels: Mapping[str, str] | None = None,
 ) -> CheckResult:
     """Score the predicted probability of every state, and of states taken together.
 
@@ -56,6 +57,8 @@ def prediction_scores(
         Strata of the censoring distribution, one label a patient in the order of `predicted`.
     level
         Probability of the intervals.
+    labels
+        State → how people read it in the sentence; the table has the names.
 
     Returns
     -------
@@ -88,10 +91,10 @@ def prediction_scores(
     4         brier  0.141
     5  scaled_brier  0.247
     """
-    labels = predicted[PATIENT].to_numpy()
-    if set(labels.tolist()) != set(process.patients.tolist()):
+    patients = predicted[PATIENT].to_numpy()
+    if set(patients.tolist()) != set(process.patients.tolist()):
         raise CohortError("predictions and counting process are not of the same patients.")
-    own = process.of_patients(labels)
+    own = process.of_patients(patients)
     origin = float(own.start.min())
     asked = [float(h) for h in as_horizons(list(horizons), "horizons of a score")]
     missing = _not_followed(own, origin, asked, strata)
@@ -110,12 +113,17 @@ def prediction_scores(
                 {"target": name, "horizon": h, "score": score, **_row(numbers.get(h), level)}
                 for h in asked
             ]
-    table = pd.DataFrame(rows).assign(n=len(labels))
+    table = pd.DataFrame(rows).assign(n=len(patients))
     none = " ".join(f"NOT PROVIDED at {h:g} days: {why}" for h, why in missing.items())
     if not known:
         return CheckResult(_NAME, "not_provided", table, none, SCORES)
     mean = table[table["score"] == "auc"].groupby("target", sort=False)["value"].mean()
-    means = ", ".join(f"{name} {value:.2f}" for name, value in mean.items() if np.isfinite(value))
+    read = labels or {}
+    means = ", ".join(
+        f"{read.get(str(name), name)} {value:.2f}"
+        for name, value in mean.items()
+        if np.isfinite(value)
+    )
     text = (
         f"Mean time-dependent AUC over {len(known)} horizons: {means or 'not defined'}. Weighted "
         f"by the inverse probability of being observed; {level:.0%} intervals from influence "
@@ -151,6 +159,7 @@ def concordance_check(
     horizon: float,
     *,
     level: float = 0.95,
+    labels: Mapping[str, str] | None = None,
 ) -> CheckResult:
     """Compare the predicted risk of death with the order of the deaths, unweighted and weighted.
 
@@ -166,6 +175,8 @@ def concordance_check(
         Day up to which pairs count where they are weighted.
     level
         Probability of the intervals.
+    labels
+        State → how people read it in the sentence; the table has the names.
 
     Returns
     -------
@@ -188,8 +199,9 @@ def concordance_check(
     if not np.isfinite(table["value"].iloc[0]):
         none = "No two patients can be compared: nobody died while another was still followed."
         return CheckResult("concordance", "not_provided", table, none, SCORES)
+    risks = " or ".join((labels or {}).get(s, s.replace("_", " ")) for s in dead)
     text = (
-        f"Concordance of the predicted risk of {' or '.join(dead).replace('_', ' ')} with the "
+        f"Concordance of the predicted risk of {risks} with the "
         f"order of the events {table['value'].iloc[0]:.3f} ({level:.0%} interval "
         f"{table['lower'].iloc[0]:.3f} to {table['upper'].iloc[0]:.3f}), on the patients the model "
         "was fitted to."

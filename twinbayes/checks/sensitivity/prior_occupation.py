@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -54,6 +54,7 @@ def prior_occupation(
     times: Sequence[float],
     *,
     level: float = 0.9,
+    labels: Mapping[str, str] | None = None,
 ) -> CheckResult:
     """Check that observed state occupation is within reach of the priors.
 
@@ -68,6 +69,8 @@ def prior_occupation(
         Days at which to compare, each among the times of `draws`.
     level
         Probability of the equal-tailed prior interval.
+    labels
+        State → how people read it in the sentence; the table has the names.
 
     Returns
     -------
@@ -117,7 +120,9 @@ def prior_occupation(
         f"{float((upper - lower).mean()):.2f}."
     )
     if len(outside):
-        named = dict.fromkeys(f"{r.state} at {r.time:g} days" for r in outside.itertuples())
+        read = outside[STATE].map(lambda state: (labels or {}).get(state, state))
+        pairs = zip(read, outside[TIME], strict=True)
+        named = dict.fromkeys(f"{state} at {time:g} days" for state, time in pairs)
         text += f" Outside: {', '.join(named)}."
     if not len(judged):
         text = ""

@@ -1,12 +1,14 @@
-"""What reports on patients of a disease show where nobody asks for something else."""
+"""What reports on patients of a disease show, and how people read its states."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from twinbayes.errors import ModelError, is_number
+from twinbayes.model.courses.labels import StateLabel, label_faults
+from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.model.storing.typed import typed
 
 _COMPARED: Final = 2
@@ -48,7 +50,7 @@ class Utility:
 @dataclass(frozen=True, kw_only=True, slots=True)
 @typed
 class Reporting:
-    """Defaults of patient reports.
+    """Defaults of patient reports, and words for people.
 
     Parameters
     ----------
@@ -61,12 +63,16 @@ class Reporting:
         How far ahead reports look.
     extrapolation_years
         How far beyond the follow-up of the fit they look at most; default: as far as the horizon.
+    state_labels
+        How people read states, in all reports and pictures; a state without a label is read by
+        its name.
     """
 
     scenarios: tuple[str, ...] = ()
     utilities: tuple[Utility, ...] = ()
     horizon_years: float = 5.0
     extrapolation_years: float | None = None
+    state_labels: tuple[StateLabel, ...] = field(default=(), metadata=UNSET_IS_ABSENT)
 
     def __post_init__(self) -> None:
         if self.scenarios and len(self.scenarios) != _COMPARED:
@@ -97,3 +103,14 @@ class Reporting:
                 f"reporting: utilities are of {', '.join(map(repr, named))}; each of the living "
                 f"states needs one: {', '.join(map(repr, living))}."
             )
+
+    def require_labels(self, states: Sequence[str]) -> None:
+        """Refuse labels of states that are not there, and labels that two states share.
+
+        Raises
+        ------
+        ModelError
+            Names the state, and the known ones.
+        """
+        for _, fault in label_faults(self.state_labels, states):
+            raise ModelError(f"reporting: state_labels: {fault}")

@@ -13,6 +13,7 @@ from twinbayes.errors import ModelError, PriorError
 from twinbayes.model.courses.graph import Effect, StateGraph, Treatment
 from twinbayes.model.courses.intensities import Transition, TreatmentStart
 from twinbayes.model.events.process import EventProcess
+from twinbayes.model.files.labels import REPORTING, build_reporting, require_reporting_of
 from twinbayes.model.files.references import require_known_names
 from twinbayes.model.files.values import (
     FAULTY,
@@ -133,9 +134,11 @@ def _spec(document: Mapping[Any, Any], faults: Faults) -> object:
         faults.add(("schema",), f"must be {SCHEMA!r}, not {shown(record['schema'])}.")
     parts: dict[str, Any] = {
         key: build(hints_of(ModelSpec)[key], record[key], (key,), faults)
-        for key in ("name", "title", "trajectories", "associations", "reporting")
+        for key in ("name", "title", "trajectories", "associations")
         if key in record
     }
+    if REPORTING in record:
+        parts[REPORTING] = build_reporting(record[REPORTING], faults)
     name = parts.get("name")
     if isinstance(name, str) and not _NAME.fullmatch(name):
         faults.add(("name",), f"{shown(name)} is no name. Use letters, digits and underscores.")
@@ -149,11 +152,9 @@ def _spec(document: Mapping[Any, Any], faults: Faults) -> object:
     }
     if graph is FAULTY or any(part is FAULTY for part in (*events.values(), *parts.values())):
         return FAULTY
-    if (reporting := parts.get("reporting")) is not None:
-        try:
-            reporting.require_states([s for s in graph.states if s not in graph.deaths])
-        except ModelError as error:
-            return faults.add(("reporting",), str(error))
+    reporting = parts.get(REPORTING)
+    if not require_reporting_of(reporting, graph.states, graph.deaths, faults):
+        return FAULTY
     process = make(EventProcess, {"graph": graph, **events}, (), faults)
     if process is FAULTY or missing:
         return FAULTY

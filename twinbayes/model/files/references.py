@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from twinbayes.model.files.labels import LABELS, REPORTING
 from twinbayes.model.files.values import Faults, Place, listed, nearest, shown
 
 _STATES: Final = ("source", "target")
@@ -36,6 +37,10 @@ def require_known_names(record: Mapping[str, Any], faults: Faults) -> None:
             _require(label, every, "intensity", (key, k), faults)
     for part, place in _parts(record.get("time_varying"), ("time_varying",)):
         _require(part.get("on"), every, "intensity", (*place, "on"), faults)
+    reporting = record.get(REPORTING)
+    read = reporting.get(LABELS) if isinstance(reporting, Mapping) else None
+    for state in read if isinstance(read, Mapping) else ():
+        _require(state, states, "state", (REPORTING, LABELS, state), faults)
     curves = record.get("trajectories")
     of = curves.get("markers") if isinstance(curves, Mapping) else None
     markers = [str(m.get("marker")) for m, _ in _parts(of, ())]

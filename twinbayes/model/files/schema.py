@@ -12,6 +12,7 @@ from typing import Any, Final, get_args, get_origin
 
 from twinbayes.model.courses.graph import Effect, StateGraph, Treatment
 from twinbayes.model.courses.intensities import Transition, TreatmentStart
+from twinbayes.model.courses.labels import ENGLISH, LANGUAGE, LONGEST_LABEL, MARKUP, StateLabel
 from twinbayes.model.curves.means.own import OwnMean
 from twinbayes.model.events.process import EventProcess
 from twinbayes.model.notation.kinds import CHOICES, COVARIATES, KIND, OWN_MEAN, Choice, choice_for
@@ -81,6 +82,8 @@ def _of(hint: Any) -> dict[str, Any]:
 def _one(option: Any) -> dict[str, Any]:
     if get_origin(option) is tuple:
         inner = get_args(option)
+        if inner[0] is StateLabel:
+            return _labels()
         if inner[-1] is Ellipsis:
             return {"type": "array", "items": _of(inner[0])}
         return {
@@ -141,6 +144,23 @@ def _treatment() -> dict[str, Any]:
             "effects": {"type": "array", "items": _part(Effect, left_out=("treatment",))},
         },
     }
+
+
+def _labels() -> dict[str, Any]:
+    """State → label, or its label in each language."""
+    label = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": LONGEST_LABEL,
+        "pattern": "^[^" + MARKUP.replace("\\", "\\\\") + "\\n\\r\\t]+$",
+    }
+    languages = {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{LANGUAGE}$"},
+        "required": [ENGLISH],
+        "additionalProperties": label,
+    }
+    return {"type": "object", "additionalProperties": {"anyOf": [label, languages]}}
 
 
 def _priors() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from twinbayes.model.covariates.terms import Group, Interaction
 from twinbayes.model.curves.association import Feature, describe_features
@@ -17,6 +17,7 @@ def describe_model(
     events: EventProcess,
     trajectories: Trajectories | None,
     followed: Sequence[Feature],
+    labels: Mapping[str, str],
 ) -> str:
     """Write a model out as plain text.
 
@@ -28,8 +29,10 @@ def describe_model(
         The parts of the model.
     followed
         What hazards follow of the curves.
+    labels
+        State → how people read it, of states that have a label.
     """
-    lines = [heading, "", *_intensity_text(events), *_covariate_text(events)]
+    lines = [heading, "", *_intensity_text(events, labels), *_covariate_text(events)]
     if trajectories is not None:
         lines += [
             "Curves of markers m(t) = Σ_b c_b B_b(t), c ~ normal around level + covariates + "
@@ -44,7 +47,7 @@ def describe_model(
     return "\n".join(lines)
 
 
-def _intensity_text(events: EventProcess) -> list[str]:
+def _intensity_text(events: EventProcess, labels: Mapping[str, str]) -> list[str]:
     """The hazard, its baselines, and what acts on it in time."""
     graph = events.graph
     lines = [
@@ -55,6 +58,8 @@ def _intensity_text(events: EventProcess) -> list[str]:
         "log-likelihood = Σ over rows at risk of  d·log h − ∫ h dt",
         "",
         f"States: {', '.join(graph.states)}; absorbing: {', '.join(graph.absorbing) or 'none'}.",
+        *(["How people read them:"] if labels else []),
+        *(f"  {state}: {label}" for state, label in labels.items()),
         "Intensities (clock; baseline):",
         *(
             f"  {i.label}  ({'days since ' + i.clock}; {i.baseline.kind})"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twinbayes.documents import yaml_text
 from twinbayes.errors import ModelError, StorageError
+from twinbayes.model.courses.labels import StateLabel
 from twinbayes.model.covariates.terms import Group, Interaction, Term
 from twinbayes.model.curves.means.own import OwnMean
 from twinbayes.model.notation.kinds import CHOICES, KIND, kind_of
@@ -97,6 +98,9 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return _part(value)
     if isinstance(value, tuple):
+        labels = [item for item in value if isinstance(item, StateLabel)]
+        if labels:
+            return {x.state: x.text if isinstance(x.text, str) else dict(x.text) for x in labels}
         return [_plain(item) for item in value]
     return value
 

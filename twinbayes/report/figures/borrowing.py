@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,11 +14,14 @@ from twinbayes.names import SUBGROUP
 from twinbayes.report.figures.look import BLUE, GREY, INK, ORANGE, styled, words
 from twinbayes.report.figures.picture import Picture
 
+_WIDEST = 48  # characters of a line beside a bar
 _COLOURS = {OWN: INK, OWN_SUBGROUP: BLUE, OTHERS: ORANGE, PRIOR: "#BBBBBB"}
 
 
 @styled
-def shares(table: pd.DataFrame, *, of_what: str, by: str = SUBGROUP) -> Picture:
+def shares(
+    table: pd.DataFrame, *, of_what: str, by: str = SUBGROUP, say: Callable[[str], str] = words
+) -> Picture:
     """Draw the shares of several answers, one bar each.
 
     Parameters
@@ -26,13 +32,18 @@ def shares(table: pd.DataFrame, *, of_what: str, by: str = SUBGROUP) -> Picture:
         What the answers are, in words.
     by
         Column that says what each is of.
+    say
+        From a value of that column to words.
 
     Returns
     -------
     Picture
     """
     kinds = [k for k in _COLOURS if k in table.columns]
-    figure = Figure(figsize=(7.6, 1.2 + 0.3 * len(table)), layout="constrained")
+    names = [fill(say(str(s)), _WIDEST) for s in table[by]]
+    lines = max((name.count("\n") + 1 for name in names), default=1)
+    height = 0.3 * max(1.0, lines / 2)
+    figure = Figure(figsize=(7.6, 1.2 + height * len(table)), layout="constrained")
     ax = figure.subplots()
     places = np.arange(len(table), 0, -1, dtype=np.float64)
     above, below = np.zeros(len(table)), np.zeros(len(table))
@@ -41,14 +52,14 @@ def shares(table: pd.DataFrame, *, of_what: str, by: str = SUBGROUP) -> Picture:
         start = np.where(share >= 0, above, below)
         ax.barh(places, share, left=start, height=0.7, color=_COLOURS[kind], label=kind)
         above, below = above + np.maximum(share, 0), below + np.minimum(share, 0)
-    ax.set_yticks(places, [words(str(s)) for s in table[by]])
+    ax.set_yticks(places, names)
     ax.axvline(0.0, color=GREY, linewidth=0.9)
     ax.axvline(1.0, color=GREY, linewidth=0.9, linestyle=(0, (3, 2)))
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
     ax.set_xlabel("Share of the answer")
     figure.legend(loc="outside upper left", ncols=len(kinds), frameon=False)
     said = "; ".join(
-        f"{words(str(row[by]))}: " + ", ".join(f"{k} {row[k]:.0%}" for k in kinds)
+        f"{say(str(row[by]))}: " + ", ".join(f"{k} {row[k]:.0%}" for k in kinds)
         for _, row in table.iterrows()
     )
     return Picture(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Final
 
 import numpy as np
@@ -20,10 +21,10 @@ from twinbayes.report.figures.look import (
     INK,
     Clock,
     StateLook,
+    capital,
     duration_words,
     panels,
     percent_axis,
-    sentence,
     styled,
     time_axis,
     words,
@@ -36,6 +37,8 @@ _SCORES: Final = {
     "scaled_brier": "Scaled Brier score",
 }
 _MARKERS: Final = ("o", "s", "D", "^", "v")
+_WIDE: Final = 30  # characters of a line above a panel, or beside it
+_NARROW: Final = 24  # above a narrow one
 _NOTHING: Final = {"auc": 0.5, "scaled_brier": 0.0}
 
 
@@ -66,13 +69,13 @@ def calibration_overall(
     figure, axes = panels(len(look.states), 3, width=3.0, height=2.2, sharex=True, sharey=True)
     for k, (ax, state) in enumerate(zip(axes, look.states, strict=True)):
         _against(ax, clock, whole[whole[STATE] == state])
-        ax.set_title(sentence(state))
+        ax.set_title(fill(capital(look.name(state)), _WIDE))
         percent_axis(ax, "Probability" if k % 3 == 0 else "")
         time_axis(ax, clock, last, "Time since origin")
         if k < len(axes) - 3:
             ax.set_xlabel("")
     figure.legend(handles=_handles(), loc="outside upper left", ncols=3)
-    gap = _gap_words(whole, judged)
+    gap = _gap_words(whole, judged, look)
     return Picture(
         figure,
         alt=f"Predicted and observed probability of {len(look.states)} states over time, all "
@@ -117,7 +120,7 @@ def calibration_by_subgroup(
             ax.set_yticks([0, 0.5, 1])
             ax.set_xlabel(clock.unit if r == rows - 1 else "")
             if r == 0:
-                ax.set_title(_two_lines(sentence(state)), fontsize=8.5)
+                ax.set_title(_narrow(capital(look.name(state))), fontsize=8.5)
         axes[r, 0].set_ylabel(f"{_two_lines(words(str(group)), 18)}\n{said[group]}", fontsize=8)
     figure.legend(handles=_handles(), loc="outside upper left", ncols=3)
     inside = parts["inside"].dropna().astype(bool)
@@ -165,7 +168,8 @@ def scores_over_horizons(table: pd.DataFrame, look: StateLook, *, level: float) 
                         markersize=5)  # fmt: skip
         if kind in _NOTHING:
             ax.axvline(_NOTHING[kind], color=GREY, linewidth=0.9, linestyle=(0, (3, 2)))
-        ax.set_yticks(range(len(targets)), [words(str(t)) for t in reversed(targets)])
+        named = [fill(look.name(str(t)), _WIDE) for t in reversed(targets)]
+        ax.set_yticks(range(len(targets)), named)
         ax.tick_params(axis="y", length=0)
         ax.set_title(_SCORES[kind])
         ax.set_xlabel("better →" if kind != "brier" else "← better")
@@ -184,7 +188,7 @@ def scores_over_horizons(table: pd.DataFrame, look: StateLook, *, level: float) 
     )
 
 
-def _gap_words(whole: pd.DataFrame, judged: Sequence[float]) -> str:
+def _gap_words(whole: pd.DataFrame, judged: Sequence[float], look: StateLook) -> str:
     """Say the largest difference along the curves, and that at the times that are judged."""
     known = whole.dropna(subset=["difference"])
     if known.empty:
@@ -192,7 +196,7 @@ def _gap_words(whole: pd.DataFrame, judged: Sequence[float]) -> str:
     worst = known.iloc[int(np.argmax(known["difference"].abs()))]
     said = (
         f"Largest difference along the curves: {100 * abs(worst['difference']):.1f} percentage "
-        f"points, on day {worst[TIME]:.0f} ({words(str(worst[STATE]))})"
+        f"points, on day {worst[TIME]:.0f} ({look.name(str(worst[STATE]))})"
     )
     held = known[known[TIME].isin(list(judged))]
     if not held.empty:
@@ -226,6 +230,11 @@ def _band_words(level: float) -> str:
 
 def _known(table: pd.DataFrame, target: object) -> bool:
     return bool(table.loc[table["target"] == target, "value"].notna().any())
+
+
+def _narrow(text: str) -> str:
+    """Break a heading of a narrow panel."""
+    return "\n".join(fill(line, _NARROW) for line in _two_lines(text).split("\n"))
 
 
 def _two_lines(text: str, width: int = 14) -> str:

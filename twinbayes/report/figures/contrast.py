@@ -27,10 +27,8 @@ from twinbayes.report.figures.look import (
     duration_words,
     interval_words,
     percent_axis,
-    state_words,
     styled,
     time_axis,
-    words,
 )
 from twinbayes.report.figures.picture import Picture
 
@@ -38,6 +36,7 @@ from twinbayes.report.figures.picture import Picture
 COLOUR_A: Final = BLUE
 COLOUR_B: Final = PURPLE
 _PEOPLE: Final = 100
+_KEY: Final = 40  # characters of a state's name below the people
 
 
 @styled
@@ -145,7 +144,7 @@ def icon_array(
         ax.text(-0.4, 10.95, fill(name, 36), fontsize=10.5, fontweight="bold", va="bottom")
         ax.text(-0.4, 10.45, f"{alive} of {_PEOPLE} alive", fontsize=10.5, va="center")
         _key(ax, counts, shown, look)
-        parts = [f"{n} {state_words(s)}" for s, n in counts.items() if n > 0]
+        parts = [f"{n} {look.place(s)}" for s, n in counts.items() if n > 0]
         said.append(f"under {name}: {', '.join(parts)}")
     when = duration_words(horizon)
     return Picture(
@@ -244,6 +243,8 @@ def _key(ax: Axes, counts: Mapping[str, int], shown: Sequence[str], look: StateL
         y = -1.1 - 0.62 * k
         ax.plot([-0.2], [y], marker="s", markersize=7, color=look.colour(state))
         ax.text(0.95, y, str(counts[state]), ha="right", va="center_baseline", fontsize=9.5)
-        ax.text(1.2, y, words(state), va="center_baseline", fontsize=9.5)
+        name = look.name(state)
+        size = 9.5 * min(1.0, _KEY / len(name))  # so that it ends before the next panel
+        ax.text(1.2, y, name, va="center_baseline", fontsize=size)
     ax.set_ylim(-1.1 - 0.62 * len(shown), 12.2)
     ax.set_aspect("equal")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from twinbayes.report.figures.look import (
     GREY,
     INK,
     StateLook,
+    look_of_model,
     styled,
     words,
 )
@@ -30,6 +32,8 @@ _HIGH: Final = 0.5
 _STEP_X: Final = 2.5
 _STEP_Y: Final = 1.15
 _LABEL_AT: Final = 0.44
+_IN_TWO_LINES: Final = 20  # characters of a line in a box
+_IN_SMALL: Final = 24  # of one in small letters
 
 _NO_STARTS: Final[Mapping[tuple[str, str], str]] = MappingProxyType({})
 
@@ -56,8 +60,8 @@ def state_graph(
     -------
     Picture
     """
-    said = ", ".join(f"{words(a)} to {words(b)} {n}" for (a, b), n in moves.items())
-    begun = ", ".join(f"{words(b)} in {words(a)} {n}" for (a, b), n in starts.items())
+    said = ", ".join(f"{look.name(a)} to {look.name(b)} {n}" for (a, b), n in moves.items())
+    begun = ", ".join(f"{words(b)} in {look.noun(a)} {n}" for (a, b), n in starts.items())
     below = {key: f"start of {words(key[1])}: {n}" for key, n in starts.items()}
     return Picture(
         _drawn(look, moves, below),
@@ -71,13 +75,15 @@ def state_graph(
 
 def described_graph(spec: ModelSpec) -> Picture:
     """Draw the states of a disease, each transition with the event that records it."""
-    graph = spec.graph
+    graph, look = spec.graph, look_of_model(spec)
     moves = {(t.source, t.target): " or ".join(map(words, t.events)) for t in graph.transitions}
-    said = ", ".join(f"{words(a)} to {words(b)} by {event}" for (a, b), event in moves.items())
+    said = ", ".join(
+        f"{look.name(a)} to {look.name(b)} by {event}" for (a, b), event in moves.items()
+    )
     below = {(s.source, s.treatment): f"start of {words(s.treatment)}" for s in graph.starts}
-    begun = ", ".join(f"{text} in {words(state)}" for (state, _), text in below.items())
+    begun = ", ".join(f"{text} in {look.noun(state)}" for (state, _), text in below.items())
     return Picture(
-        _drawn(StateLook.of(graph.states, graph.deaths), moves, below),
+        _drawn(look, moves, below),
         alt=f"{spec.title}. States and transitions: {said}." + (f" {begun}." if begun else ""),
         caption=f"{spec.title}. Beside each arrow: the event by which it is gone. Grey: deaths.",
     )
@@ -94,7 +100,7 @@ def _drawn(
         layout="constrained",
     )
     ax = figure.subplots()
-    boxes = {s: _box(ax, x, y, words(s), look.colour(s)) for s, (x, y) in places.items()}
+    boxes = {s: _box(ax, x, y, look.name(s), look.colour(s)) for s, (x, y) in places.items()}
     for (source, target), n in moves.items():
         _arrow(ax, boxes[source], boxes[target], (places[source], places[target]), n)
     under = dict.fromkeys(places, 0)
@@ -154,7 +160,10 @@ def _box(ax: Axes, x: float, y: float, text: str, colour: str) -> FancyBboxPatch
     if len(text) > 15 and " " in text:
         cut = text.rfind(" ", 0, 16)
         text = f"{text[:cut]}\n{text[cut + 1 :]}" if cut > 0 else text
-    ax.text(x, y, text, ha="center", va="center", fontsize=8.5, linespacing=1.1, zorder=4,
+    size = 8.5
+    if max(map(len, text.split("\n"))) > _IN_TWO_LINES:
+        text, size = fill(text.replace("\n", " "), _IN_SMALL), 6.5
+    ax.text(x, y, text, ha="center", va="center", fontsize=size, linespacing=1.1, zorder=4,
             color="white" if dark else INK)  # fmt: skip
     return box
 

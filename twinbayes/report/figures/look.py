@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,8 +19,12 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator, NullFormatter, Per
 
 from twinbayes.arrays import Floats
 from twinbayes.inference import Fit
-from twinbayes.names import DAYS_PER_YEAR, FOLLOWED_UNTIL
+from twinbayes.model.courses.labels import name_words, place_words
+from twinbayes.names import DAYS_PER_YEAR, EFFECT, FOLLOWED_UNTIL, STATE, TRANSITION
 from twinbayes.twin.answers.follow_up import is_beyond
+
+if TYPE_CHECKING:
+    from twinbayes.model import ModelSpec
 
 # Okabe & Ito 2008: told apart by readers with any of the common kinds of colour blindness.
 SKY: Final = "#56B4E9"
@@ -89,9 +95,14 @@ _PHASES: Final = {
 }
 
 
+#: Columns of tables that name states, and ways from one to another.
+_OF_STATES: Final = (STATE, "target")
+_OF_WAYS: Final = (TRANSITION, "intensity", "feature")
+
+
 @dataclass(frozen=True)
 class StateLook:
-    """Colour and words for each state of a model.
+    """Colour and words for each state of a model: all that people read of states is made here.
 
     Attributes
     ----------
@@ -99,15 +110,23 @@ class StateLook:
         All states, in the order of the model.
     dead
         The states that are deaths. They are drawn in greys, on top.
+    labels
+        State → the label that the disease gives it; a state without one is read by its name.
     """
 
     states: tuple[str, ...]
     dead: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(cls, states: Sequence[str], dead: Collection[str]) -> StateLook:
+    def of(
+        cls,
+        states: Sequence[str],
+        dead: Collection[str],
+        labels: Mapping[str, str] | None = None,
+    ) -> StateLook:
         """Return the look of these states."""
-        return cls(tuple(states), tuple(s for s in states if s in dead))
+        return cls(tuple(states), tuple(s for s in states if s in dead), labels or {})
 
     @property
     def alive(self) -> tuple[str, ...]:
@@ -125,10 +144,72 @@ class StateLook:
             return _DEAD[self.dead.index(state) % len(_DEAD)]
         return _ALIVE[self.alive.index(state) % len(_ALIVE)]
 
+    def name(self, state: str) -> str:
+        """What a state is called where it stands alone: ``remission``, ``death in remission``."""
+        return self.labels.get(state, name_words(state))
+
+    def place(self, state: str) -> str:
+        """Where a patient is: ``in remission``, ``dead after relapse``."""
+        return self.labels.get(state, place_words(state))
+
+    def noun(self, state: str) -> str:
+        """What a state is called after a word such as "after": ``remission``."""
+        return self.name(state).removeprefix("in ")
+
+    def way(self, label: str) -> str:
+        """Say a way from one state to another: ``remission → death in remission``.
+
+        Parameters
+        ----------
+        label
+            Of a transition or a start, ``a->b`` or ``a->start:drug``, or of something on one.
+        """
+        if not self.labels:
+            return words(label)
+        one = "|".join(re.escape(s) for s in sorted(self.states, key=len, reverse=True))
+        pattern = rf"(?<!\w)({one})->(?:({one})(?!\w)|(?=start:))"
+        out, at = "", 0
+        for found in re.finditer(pattern, label):
+            source, target = found.groups()
+            arrow = f"{self.name(source)} → {'' if target is None else self.name(target)}"
+            out, at = f"{out}{_spelt(label[at : found.start()])}{arrow}", found.end()
+        return f"{out}{_spelt(label[at:])}".strip()
+
+    def effect(self, label: str) -> str:
+        """Say a treatment effect: ``drug, late in this state, on remission → …``."""
+        head, _, transition = label.partition(" on ")
+        treatment, _, phase = head.partition(":")
+        if not transition:
+            return self.way(label)
+        when = _PHASES.get(phase, words(phase))
+        on = ":" if self.labels else ", on"  # a label may begin with "on" itself
+        return f"{words(treatment)} {when}{on} {self.way(transition)}"
+
+    def tabled(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return a table as people read it: states by their labels, where they have some."""
+        if not self.labels:
+            return table
+        said = dict.fromkeys(_OF_STATES, self._cell) | dict.fromkeys(_OF_WAYS, self.way)
+        said[EFFECT] = self.effect
+        shown = {
+            c: [say(v) if isinstance(v, str) else v for v in table[c]]
+            for c, say in said.items()
+            if c in table.columns
+        }
+        return table.assign(**shown)
+
+    def _cell(self, state: str) -> str:
+        return self.labels.get(state, state)
+
 
 def look_of(fit: Fit) -> StateLook:
     """Return how the states of a fit look."""
-    return StateLook.of(fit.spec.graph.states, fit.spec.graph.deaths)
+    return look_of_model(fit.spec)
+
+
+def look_of_model(spec: ModelSpec) -> StateLook:
+    """Return how the states of a model look."""
+    return StateLook.of(spec.graph.states, spec.graph.deaths, spec.state_labels)
 
 
 def marks_of(fit: Fit) -> tuple[str, ...]:
@@ -142,36 +223,25 @@ def marks_of(fit: Fit) -> tuple[str, ...]:
 
 
 def words(name: str) -> str:
-    """Turn an identifier into words: ``death_in_remission`` → ``death in remission``."""
-    return name.replace("->", " → ").replace("_", " ").replace("start:", "start of ").strip()
+    """Turn an identifier into words, such as that of a treatment: ``oral drug``.
+
+    Of a state, or a way between states, a `StateLook` says it.
+    """
+    return _spelt(name).strip()
+
+
+def _spelt(name: str) -> str:
+    return name.replace("->", " → ").replace("_", " ").replace("start:", "start of ")
 
 
 def sentence(name: str) -> str:
     """Return `words` with a capital, unless the name brings its own (``NPM1``)."""
-    text = words(name)
+    return capital(words(name))
+
+
+def capital(text: str) -> str:
+    """Return words with a capital at their beginning."""
     return text[:1].upper() + text[1:]
-
-
-def state_words(name: str) -> str:
-    """Say where a patient is: ``in remission``, ``dead after relapse``."""
-    text = words(name)
-    if text == "death":
-        return "dead"
-    if text.startswith("death "):
-        return "dead " + text.removeprefix("death ")
-    if text == "dead" or text.split()[0].endswith("ed"):  # recovered, transplanted, relapsed
-        return text
-    return f"in {text}"
-
-
-def effect_words(label: str) -> str:
-    """Say a treatment effect: ``allogeneic transplant, late in this state, on remission → …``."""
-    head, _, transition = label.partition(" on ")
-    treatment, _, phase = head.partition(":")
-    if not transition:
-        return words(label)
-    when = _PHASES.get(phase, words(phase))
-    return f"{words(treatment)} {when}, on {words(transition)}"
 
 
 def interval_words(probability: float, kind: str) -> str:

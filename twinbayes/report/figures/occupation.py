@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Final
 
 import numpy as np
@@ -17,21 +18,21 @@ from twinbayes.report.figures.look import (
     Clock,
     StateLook,
     beyond_words,
+    capital,
     duration_words,
     interval_words,
     panels,
     percent_axis,
-    sentence,
     spread_labels,
-    state_words,
     styled,
     time_axis,
-    words,
 )
 from twinbayes.report.figures.picture import Picture
 
 _LABEL_GAP: Final = 0.062
 _SMALLEST_LABEL: Final = 0.004
+_TITLE: Final = 30  # characters of a line above a panel
+_BESIDE: Final = 36  # beside the picture
 
 
 @styled
@@ -113,7 +114,7 @@ def prior_predictive(draws: xr.DataArray, look: StateLook) -> Picture:
         ax.fill_between(clock(days), low, high, color=colour, alpha=0.25, linewidth=0)
         ax.fill_between(clock(days), quarter, three, color=colour, alpha=0.45, linewidth=0)
         ax.plot(clock(days), middle, color=INK, linewidth=1.4)
-        ax.set_title(sentence(state))
+        ax.set_title(fill(capital(look.name(state)), _TITLE))
         percent_axis(ax, "")
         time_axis(ax, clock, float(days[-1]), "Time since origin")
     for ax in axes[:-3]:
@@ -141,11 +142,13 @@ def _labels_at_the_end(ax: Axes, at_end: xr.DataArray, look: StateLook) -> None:
     shares = np.array([float(at_end.sel({STATE: s})) for s in look.stacked])
     middles = np.cumsum(shares) - shares / 2
     shown = [k for k, share in enumerate(shares) if share >= _SMALLEST_LABEL]
-    places = spread_labels([float(middles[k]) for k in shown], _LABEL_GAP, 0.02, 0.98)
+    said = {k: fill(f"{look.name(look.stacked[k])}  {shares[k]:.0%}", _BESIDE) for k in shown}
+    lines = max((text.count("\n") + 1 for text in said.values()), default=1)
+    places = spread_labels([float(middles[k]) for k in shown], _LABEL_GAP * lines, 0.02, 0.98)
     for k, place in zip(shown, places, strict=True):
         state = look.stacked[k]
         ax.annotate(
-            f"{words(state)}  {shares[k]:.0%}",
+            said[k],
             xy=(1.0, float(middles[k])), xycoords="axes fraction",
             xytext=(1.045, place), textcoords="axes fraction",
             va="center", fontsize=9, color=INK,
@@ -162,7 +165,7 @@ def _labels_at_the_end(ax: Axes, at_end: xr.DataArray, look: StateLook) -> None:
 
 def _alt(one: xr.Dataset, look: StateLook, last_day: float) -> str:
     at_end = one[STATE_PROBABILITY].isel({TIME: -1})
-    parts = [f"{float(at_end.sel({STATE: s})):.0%} {state_words(s)}" for s in look.stacked]
+    parts = [f"{float(at_end.sel({STATE: s})):.0%} {look.place(s)}" for s in look.stacked]
     return (
         f"Stacked areas of state probabilities over {duration_words(last_day)}. At the end: "
         f"{', '.join(parts)}; survival {float(one[SURVIVAL].isel({TIME: -1})):.0%}."

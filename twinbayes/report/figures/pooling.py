@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from textwrap import fill
 from typing import Any, Final
 
 import numpy as np
@@ -20,9 +22,9 @@ from twinbayes.report.figures.look import (
     GREY,
     INK,
     ORANGE,
-    effect_words,
+    StateLook,
+    capital,
     interval_words,
-    sentence,
     styled,
     words,
 )
@@ -32,11 +34,13 @@ ALL: Final = WHOLE  # the row of all in a table of subgroups
 _RATIOS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _LOGS: Final = ("raw", "raw_lower", "raw_upper", "pooled", "pooled_lower", "pooled_upper")
 _MOST_COVARIATES: Final = 15  # in a picture
+_WIDEST: Final = 30  # characters of a line above a panel
+_ONE_LINE: Final = 100  # characters of a line above a whole picture
 _REACH: Final = 8.0  # hazard ratios beyond this leave the picture through an arrow
 
 
 @styled
-def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture:
+def shrinkage(levels: pd.DataFrame, look: StateLook, *, probability: float, kind: str) -> Picture:
     """Draw raw against pooled subgroup levels, one panel a transition.
 
     Parameters
@@ -45,6 +49,8 @@ def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture
         The published table of `checks.shrinkage`: one row a transition and subgroup, with ``n``
         patients as they may be shown and log rate ratios ``raw``, ``raw_lower``, ``raw_upper``
         (none where events are few), ``pooled``, ``pooled_lower``, ``pooled_upper``.
+    look
+        Words for the states.
     probability, kind
         Of the intervals.
 
@@ -62,7 +68,8 @@ def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture
     labels = [f"{words(str(s))}  {n}" for s, n in zip(names, subgroups["n"], strict=True)]
     columns = min(4, len(transitions))
     rows = -(-len(transitions) // columns)
-    height = 0.62 + 0.235 * len(names)
+    titles = [_wrapped(capital(look.way(t))) for t in transitions]
+    height = 0.62 + 0.235 * len(names) + _room(titles)
     figure = Figure(figsize=(2.35 * columns + 1.7, rows * height + 0.45), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for k, ax in enumerate(grid.ravel()):
@@ -71,7 +78,7 @@ def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture
             continue
         mine = ratios[ratios[TRANSITION] == transitions[k]].set_index(SUBGROUP).reindex(names)
         _shrinkage_panel(ax, mine)
-        ax.set_title(_wrapped(sentence(transitions[k])), fontsize=9)
+        ax.set_title(titles[k], fontsize=9)
         ax.set_yticks(range(len(names)), labels, fontsize=8.5)
         ax.set_ylim(-0.7, len(names) - 0.3)
         if k + columns >= len(transitions):
@@ -96,7 +103,7 @@ def shrinkage(levels: pd.DataFrame, *, probability: float, kind: str) -> Picture
 
 @styled
 def treatment_forest(
-    effects: pd.DataFrame, *, effect: str, probability: float, kind: str
+    effects: pd.DataFrame, look: StateLook, *, effect: str, probability: float, kind: str
 ) -> Picture:
     """Draw the effect of one treatment in every subgroup, and their mean.
 
@@ -105,6 +112,8 @@ def treatment_forest(
     effects
         One row a subgroup: ``subgroup``, ``n``, and the hazard ratio as ``median``, ``lower``,
         ``upper``. A row whose subgroup is ``all`` is their mean and is drawn last.
+    look
+        Words for the states.
     effect
         Label of the effect.
     probability, kind
@@ -135,7 +144,7 @@ def treatment_forest(
     everything = effects[["lower", "upper"]].to_numpy(dtype=np.float64)
     _ratio_axis(ax, float(everything.min()), float(everything.max()))
     ax.set_xlabel("Hazard ratio (below 1: less often under the treatment)")
-    ax.set_title(f"{sentence(effect_words(effect))}\n", fontsize=9.5)
+    ax.set_title(f"{fill(capital(look.effect(effect)), _ONE_LINE)}\n", fontsize=9.5)
     for place, row in zip(
         [*places, -0.35], pd.concat([parts, population]).itertuples(), strict=True
     ):
@@ -150,7 +159,7 @@ def treatment_forest(
     )
     return Picture(
         figure,
-        alt=f"Hazard ratios of {effect_words(effect)}, by subgroup: {said}.",
+        alt=f"Hazard ratios of {look.effect(effect)}, by subgroup: {said}.",
         caption=f"Points: posterior medians; lines: {interval_words(probability, kind)}. Number "
         "beside each name: patients. Dashed: the mean over subgroups, in which each counts alike "
         "whatever its size. Subgroups share strength, so small ones lie near it.",
@@ -158,13 +167,17 @@ def treatment_forest(
 
 
 @styled
-def covariate_forest(table: pd.DataFrame, *, probability: float, kind: str) -> Picture:
+def covariate_forest(
+    table: pd.DataFrame, look: StateLook, *, probability: float, kind: str
+) -> Picture:
     """Draw the hazard ratio of each covariate, one panel a transition.
 
     Parameters
     ----------
     table
         One row a transition and covariate, as of `covariate_effects`.
+    look
+        Words for the states.
     probability, kind
         Of the intervals.
 
@@ -179,7 +192,8 @@ def covariate_forest(table: pd.DataFrame, *, probability: float, kind: str) -> P
     transitions = list(dict.fromkeys(drawn[TRANSITION]))
     columns = min(3, len(transitions))
     rows = -(-len(transitions) // columns)
-    height = 0.72 + 0.24 * len(names)
+    titles = [_wrapped(capital(look.way(t))) for t in transitions]
+    height = 0.72 + 0.24 * len(names) + _room(titles)
     figure = Figure(figsize=(2.35 * columns + 1.6, rows * height + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     low, high = 1 / _REACH, _REACH
@@ -192,7 +206,7 @@ def covariate_forest(table: pd.DataFrame, *, probability: float, kind: str) -> P
         mine = drawn[drawn[TRANSITION] == transitions[k]].set_index(COVARIATE).reindex(names)
         ends = {name: mine[name].clip(1 / _REACH, _REACH) for name in ("lower", "upper")}
         _intervals(ax, mine.assign(**ends), np.arange(len(names), 0.0, -1.0), BLUE, "o", size=5)
-        ax.set_title(_wrapped(sentence(transitions[k])), fontsize=9)
+        ax.set_title(titles[k], fontsize=9)
         ax.set_yticks(range(len(names), 0, -1), [words(str(n)) for n in names], fontsize=8.5)
         ax.set_ylim(0.4, len(names) + 0.6)
         _ratio_axis(ax, low, high)
@@ -266,6 +280,11 @@ def _narrower(levels: pd.DataFrame) -> str:
     return f"The median pooled interval is {ratio:.0%} as wide as the raw one, on the log scale."
 
 
+def _room(titles: Sequence[str]) -> float:
+    """Inches that headings of more than two lines need."""
+    return 0.15 * max(0, max(title.count("\n") for title in titles) - 1)
+
+
 def _wrapped(text: str, width: int = 26) -> str:
     """Break a long title in two at the arrow or at a blank."""
     if len(text) <= width:
@@ -273,4 +292,5 @@ def _wrapped(text: str, width: int = 26) -> str:
     cut = text.rfind(" ", 0, width)
     arrow = text.find(" → ")
     cut = arrow + 2 if 0 < arrow < width else cut
-    return text if cut <= 0 else f"{text[:cut]}\n{text[cut + 1 :]}"
+    parts = [text] if cut <= 0 else [text[:cut], text[cut + 1 :]]
+    return "\n".join(fill(part, _WIDEST) for part in parts)

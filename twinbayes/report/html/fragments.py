@@ -13,7 +13,7 @@ import pandas as pd
 
 from twinbayes.checks import CheckResult
 from twinbayes.names import TIME
-from twinbayes.report.figures.look import words
+from twinbayes.report.figures.look import StateLook, words
 
 NOTHING: Final = "–"
 _SHORT: Final = 30
@@ -90,8 +90,16 @@ def not_provided(why: str) -> Block:
     return Block(f'<p class="missing"><strong>NOT PROVIDED</strong> {escape(why)}</p>')
 
 
-def check(result: CheckResult) -> Block:
-    """Return a check: its verdict, its sentence, and its table to unfold, small cells hidden."""
+def check(result: CheckResult, look: StateLook | None = None) -> Block:
+    """Return a check: its verdict, its sentence, and its table to unfold, small cells hidden.
+
+    Parameters
+    ----------
+    result
+        The check.
+    look
+        Words for states of which the table speaks; without it they stand as they are.
+    """
     line = (
         f'<p class="check">{badge(result).html} '
         f"<strong>{escape(result.name)}</strong>. {escape(words(result.text))}</p>"
@@ -100,7 +108,7 @@ def check(result: CheckResult) -> Block:
         line = not_provided(f"{result.name}: {result.text}").html
     if result.table.empty:
         return Block(line, (result,))
-    shown = result.published.table
+    shown = result.published.table if look is None else look.tabled(result.published.table)
     return Block(line + folded(f"Table ({len(shown)} rows)", table(shown)).html, (result,))
 
 
@@ -126,13 +134,25 @@ def badge(result: CheckResult) -> Block:
     return Block(f'<span class="badge {result.verdict}">{escape(result.label)}</span>')
 
 
-def banner(usable: bool, reasons: tuple[str, ...], *, simulated: bool) -> Block:
-    """Return the verdict of a fit as a banner: green, or red with every reason."""
+def banner(
+    usable: bool,
+    reasons: tuple[str, ...],
+    *,
+    simulated: bool,
+    say: Callable[[str], str] = words,
+) -> Block:
+    """Return the verdict of a fit as a banner: green, or red with every reason.
+
+    Parameters
+    ----------
+    say
+        From a reason, which names parameters, to words.
+    """
     label = Block('<div class="simulated">SIMULATED DATA: no row describes a real person.</div>')
     shown = label if simulated else None
     if usable:
         return block(Block('<div class="verdict usable">USABLE</div>'), shown)
-    lines = [words(reason) for reason in reasons]
+    lines = [say(reason) for reason in reasons]
     why = bullets(lines[:_REASONS]).html
     if len(lines) > _REASONS:
         more = f"and {len(lines) - _REASONS} more reasons"

@@ -31,7 +31,7 @@ from twinbayes.names import (
     SUBGROUP_EFFECT,
     TRANSITION,
 )
-from twinbayes.report.figures.look import StateLook, look_of, marks_of, state_words, words
+from twinbayes.report.figures.look import StateLook, look_of, marks_of, words
 from twinbayes.report.patient.scenarios import Pair, default_scenarios, of_the_disease, pair_of
 from twinbayes.report.words import Living, scenario_words
 from twinbayes.twin import Quality, Scenario, Twin
@@ -120,9 +120,9 @@ class PatientEvidence:
     @property
     def names(self) -> tuple[str, str]:
         """What the two scenarios are called; of no scenarios none."""
-        a, b = (scenario_words(s, self.present.day) for s in self.scenarios or ())
+        a, b = (scenario_words(s, self.present.day, self.look) for s in self.scenarios or ())
         if a == b:  # days that differ by less than such words tell
-            a, b = (words(s.label) for s in self.scenarios or ())
+            a, b = (words(s.told(self.look.labels)) for s in self.scenarios or ())
         return a, b
 
     @property
@@ -276,7 +276,7 @@ def _of_one(fit: Fit, who: str | Cohort, at: float | None, until: float) -> tupl
     present = twin.present[0]
     if present.state in fit.spec.graph.absorbing:
         raise TwinError(
-            f"The record up to the landmark ends {state_words(present.state)}, since day "
+            f"The record up to the landmark ends {look_of(fit).place(present.state)}, since day "
             f"{present.entry:g}: that state is never left, and there is nothing to forecast. Give "
             f"a landmark (`at`, `--at`) before day {present.entry:g}."
         )

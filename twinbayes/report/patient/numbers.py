@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import xarray as xr
 
@@ -49,15 +51,22 @@ def numbers(evidence: PatientEvidence) -> f.Block:
         if evidence.living.noun:
             row[evidence.living.noun] = _span(living, at, SURVIVAL)
         for state in evidence.look.stacked if len(evidence.look.stacked) > 1 else ():
-            row[words(state)] = _span(people[state], at.sel({STATE: state}), STATE_PROBABILITY)
+            row[_column(evidence.look.name(state), row)] = _span(
+                people[state], at.sel({STATE: state}), STATE_PROBABILITY
+            )
         for name, one_count in evidence.counts.items():
             expected = one_count.sel({TIME: day}, method="nearest")
-            row[f"{words(name)}, times expected"] = number_words(expected)
+            row[f"{evidence.look.noun(name)}, times expected"] = number_words(expected)
         rows.append(row)
     return f.table(
         pd.DataFrame(rows),
         caption=f"Posterior mean, rounded so that the states add up, and {label}",
     )
+
+
+def _column(name: str, row: Mapping[str, str]) -> str:
+    """The heading of a state's column, which none of the other columns has."""
+    return f"{name} (state)" if name in row else name
 
 
 def _span(people: int, at: xr.Dataset, name: str) -> str:
@@ -75,7 +84,9 @@ def time_in_states(evidence: PatientEvidence) -> f.Block:
         m, low, high = (
             float(at[f"{RESTRICTED_MEAN_TIME}{s}"]) * months for s in ("", "_lower", "_upper")
         )
-        rows.append({"state": words(state), "months": f"{m:.1f} ({low:.1f} to {high:.1f})"})
+        rows.append(
+            {"state": evidence.look.name(state), "months": f"{m:.1f} ({low:.1f} to {high:.1f})"}
+        )
     last = duration_words(float(one[TIME].values[-1]))
     return f.folded(f"Mean time in each state within {last}", f.table(pd.DataFrame(rows)))
 

@@ -19,9 +19,8 @@ from twinbayes.report.figures.contrast import contrast as contrast_picture
 from twinbayes.report.figures.contrast import icon_array
 from twinbayes.report.figures.counts import expected_counts
 from twinbayes.report.figures.look import (
+    capital,
     duration_words,
-    sentence,
-    state_words,
     words,
 )
 from twinbayes.report.figures.markers import patient_markers
@@ -66,7 +65,12 @@ def verdict(evidence: PatientEvidence) -> f.Block:
     }
     simulated = fit.cohort.simulated or evidence.twin.cohort.simulated
     return f.block(
-        f.banner(fit.verdict.usable, _first(fit.verdict.reasons), simulated=simulated),
+        f.banner(
+            fit.verdict.usable,
+            _first(fit.verdict.reasons),
+            simulated=simulated,
+            say=evidence.look.way,
+        ),
         f.pairs(known),
         inputs(evidence),
     )
@@ -98,7 +102,7 @@ def _place(evidence: PatientEvidence) -> str:
     """The state, and since when; or when an event that recurs in it was last."""
     present, graph = evidence.present, evidence.fit.spec.graph
     own = [e for t in graph.leaving(present.state) if t.target == t.source for e in t.events]
-    where = state_words(present.state)
+    where = evidence.look.place(present.state)
     if not own:
         return f"{where} since day {present.entry:g}"
     events = evidence.twin.cohort.events
@@ -115,7 +119,9 @@ def read_aloud(evidence: PatientEvidence) -> f.Block:
         " ".join(
             forecast_sentences(evidence.forecast, evidence.look, evidence.living, evidence.horizons)
         ),
-        " ".join(count_sentences(evidence.counts, evidence.forecast, evidence.horizons)),
+        " ".join(
+            count_sentences(evidence.counts, evidence.forecast, evidence.look, evidence.horizons)
+        ),
     ]
     if evidence.contrast is not None and evidence.living.phrase:
         sentences.append(
@@ -155,7 +161,9 @@ def counts_picture(evidence: PatientEvidence) -> Picture | None:
     if not evidence.counts:
         return None
     attrs = evidence.forecast.attrs
-    found = expected_counts(evidence.counts, attrs["interval_probability"], attrs["interval_kind"])
+    found = expected_counts(
+        evidence.counts, evidence.look, attrs["interval_probability"], attrs["interval_kind"]
+    )
     return found.marked(*evidence.marks)
 
 
@@ -204,7 +212,7 @@ def contrast_pictures(evidence: PatientEvidence) -> tuple[Picture, ...]:
             *evidence.marks
         ),
         icon_array(
-            {sentence(n): p for n, p in at.items()},
+            {capital(n): p for n, p in at.items()},
             evidence.look,
             horizon=horizon,
             living=agreeing_people(
@@ -250,9 +258,12 @@ def borrowing_picture(evidence: PatientEvidence) -> Picture | None:
     table = evidence.borrowing.table
     if table.empty:
         return None
-    return shares(table, of_what="the log hazards that this patient faces", by=TRANSITION).marked(
-        *evidence.marks
-    )
+    return shares(
+        table,
+        of_what="the log hazards that this patient faces",
+        by=TRANSITION,
+        say=evidence.look.way,
+    ).marked(*evidence.marks)
 
 
 def rests_on(evidence: PatientEvidence) -> f.Block:
@@ -273,7 +284,7 @@ def rests_on(evidence: PatientEvidence) -> f.Block:
     }
     shown = pd.DataFrame(
         {
-            "transition": [words(str(t)) for t in table[TRANSITION]],
+            "transition": [evidence.look.way(str(t)) for t in table[TRANSITION]],
             "events in this subgroup": [str(e) for e in table["events"]],
             "borrowed from elsewhere": [
                 f.NOTHING if pd.isna(b) else f"{min(max(float(b), 0.0), 1.0):.0%}"
@@ -285,7 +296,7 @@ def rests_on(evidence: PatientEvidence) -> f.Block:
     return f.block(
         f.pairs(about),
         *((picture,) if picture is not None else ()),
-        f.check(evidence.borrowing),
+        f.check(evidence.borrowing, evidence.look),
         f.table(shown)
         if len(shown)
         else f.not_provided(

@@ -9,7 +9,7 @@ import xarray as xr
 
 from twinbayes.names import PATIENT, STATE, STATE_PROBABILITY, TIME
 from twinbayes.report.figures.contrast import people_in_states
-from twinbayes.report.figures.look import duration_words, interval_words, words
+from twinbayes.report.figures.look import duration_words, interval_words
 from twinbayes.report.html import fragments as f
 from twinbayes.report.patient.evidence import PatientEvidence
 from twinbayes.report.words import agreeing_people, more_or_fewer, per_hundred
@@ -55,7 +55,7 @@ def state_sentences(evidence: PatientEvidence) -> Iterator[str]:
         low, high = _ends(_at(contrast, day).sel({STATE: state}))
         if low > 0.0 or high < 0.0:
             bounds = f"from {more_or_fewer(per_hundred(low))} to {more_or_fewer(per_hundred(high))}"
-            told.append(f"{words(state)}: about {a[state]} against {b[state]} ({bounds})")
+            told.append(f"{look.name(state)}: about {a[state]} against {b[state]} ({bounds})")
     when, names = duration_words(day), evidence.names
     if not told:
         yield (f"Nor do they settle in which state of the living people would be {when} from now.")
@@ -91,7 +91,7 @@ def state_differences(evidence: PatientEvidence, a: str, b: str) -> f.Block | No
             rows.append(
                 {
                     "from now": f"{duration_words(day)}{late}",
-                    "state": words(state),
+                    "state": look.name(state),
                     a: under_a[state],
                     b: under_b[state],
                     "difference": f"{_signed(under_a[state] - under_b[state])} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,9 +21,8 @@ from twinbayes.report.figures.calibration import (
 )
 from twinbayes.report.figures.diagnostics import diagnostics as diagnostics_picture
 from twinbayes.report.figures.look import (
-    effect_words,
+    StateLook,
     interval_words,
-    words,
 )
 from twinbayes.report.figures.pooling import shrinkage as shrinkage_picture
 from twinbayes.report.figures.pooling import treatment_forest
@@ -53,10 +53,12 @@ def shrinkage(evidence: ReviewEvidence) -> f.Block:
     changing = changing_ratios(evidence.fit, evidence.interval, KIND)
     own = next(iter(evidence.own(SHRINKAGE)), None)
     if own is None:
-        shown = f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+        shown = _listed(checks, evidence)
         return f.block(shown, changing)
-    picture = shrinkage_picture(own.published.table, probability=evidence.interval, kind=KIND)
-    return f.block(picture.marked(*evidence.marks), *(f.check(c) for c in checks), changing)
+    picture = shrinkage_picture(
+        own.published.table, evidence.look, probability=evidence.interval, kind=KIND
+    )
+    return f.block(picture.marked(*evidence.marks), _listed(checks, evidence), changing)
 
 
 def calibration(evidence: ReviewEvidence) -> f.Block:
@@ -64,14 +66,18 @@ def calibration(evidence: ReviewEvidence) -> f.Block:
     checks = evidence.of(CALIBRATION)
     curves = evidence.curves
     if curves is None:
-        return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+        return _listed(checks, evidence)
     largest = curves.loc[curves[SUBGROUP] != WHOLE, "n"].max()  # NaN if there is one subgroup
     return f.block(
         calibration_overall(
             curves, evidence.look, level=CHECK_LEVEL, judged=evidence.horizons
         ).marked(*evidence.marks),
-        *(_occupation_table(c.table) for c in evidence.own(CALIBRATION)[:1] if not c.table.empty),
-        *(f.check(_in_per_cent(c)) for c in checks),
+        *(
+            _occupation_table(c.table, evidence.look)
+            for c in evidence.own(CALIBRATION)[:1]
+            if not c.table.empty
+        ),
+        *(f.check(_in_per_cent(c), evidence.look) for c in checks),
         f.heading("By subgroup"),
         calibration_by_subgroup(curves, evidence.look, level=CHECK_LEVEL, smallest=_COUNTED).marked(
             *evidence.marks
@@ -99,7 +105,7 @@ def scores(evidence: ReviewEvidence) -> f.Block:
             "note",
         ),
         picture,
-        *(f.check(c) for c in checks),
+        *(f.check(c, evidence.look) for c in checks),
     )
 
 
@@ -114,7 +120,7 @@ def treatment_effects(evidence: ReviewEvidence) -> f.Block:
     whole = effects[effects[SUBGROUP] == WHOLE]
     rows = pd.DataFrame(
         {
-            "effect": [effect_words(str(e)) for e in whole[EFFECT]],
+            "effect": [evidence.look.effect(str(e)) for e in whole[EFFECT]],
             "hazard ratio, median": whole["median"].to_numpy(),
             f"lower end of the {interval}": whole["lower"].to_numpy(),
             "upper end": whole["upper"].to_numpy(),
@@ -125,6 +131,7 @@ def treatment_effects(evidence: ReviewEvidence) -> f.Block:
     pictures = [
         treatment_forest(
             effects[effects[EFFECT] == effect],
+            evidence.look,
             effect=str(effect),
             probability=evidence.interval,
             kind=KIND,
@@ -149,8 +156,7 @@ def treatment_effects(evidence: ReviewEvidence) -> f.Block:
 
 def prior_sensitivity(evidence: ReviewEvidence) -> f.Block:
     """Return how much parameters and forecasts depend on the priors."""
-    checks = evidence.of(SENSITIVITY)
-    return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+    return _listed(evidence.of(SENSITIVITY), evidence)
 
 
 def borrowing(evidence: ReviewEvidence) -> f.Block:
@@ -158,10 +164,10 @@ def borrowing(evidence: ReviewEvidence) -> f.Block:
     checks = evidence.of(BORROWING)
     tables = [c.table for c in evidence.own(BORROWING)]
     if not tables:
-        return f.block(*(f.check(c) for c in checks)) if checks else f.not_provided("No check.")
+        return _listed(checks, evidence)
     table = tables[0]
     pictures = [
-        shares(mine, of_what=f"log hazard ratios: {effect_words(str(effect))}").marked(
+        shares(mine, of_what=f"log hazard ratios: {evidence.look.effect(str(effect))}").marked(
             *evidence.marks
         )
         for effect, mine in table.groupby(EFFECT, sort=False)
@@ -170,7 +176,7 @@ def borrowing(evidence: ReviewEvidence) -> f.Block:
     return f.block(
         *first,
         f.folded(f"The other {len(rest)} effects", *rest) if rest else None,
-        *(f.check(c) for c in checks),
+        *(f.check(c, evidence.look) for c in checks),
     )
 
 
@@ -179,10 +185,17 @@ def further(evidence: ReviewEvidence) -> f.Block:
     checks = evidence.of(FURTHER)
     if not checks:
         return f.not_provided("No further evidence was handed in.")
-    return f.block(*(f.check(c) for c in checks))
+    return f.block(*(f.check(c, evidence.look) for c in checks))
 
 
-def _occupation_table(table: pd.DataFrame) -> f.Block:
+def _listed(checks: Sequence[CheckResult], evidence: ReviewEvidence) -> f.Block:
+    """All checks of a section, below each other."""
+    if not checks:
+        return f.not_provided("No check.")
+    return f.block(*(f.check(c, evidence.look) for c in checks))
+
+
+def _occupation_table(table: pd.DataFrame, look: StateLook) -> f.Block:
     """Predicted and observed at the horizons, all patients, in per cent."""
     whole = table[table[SUBGROUP] == WHOLE]
     known = whole["observed"].notna()
@@ -192,7 +205,7 @@ def _occupation_table(table: pd.DataFrame) -> f.Block:
                 f"{t / DAYS_PER_YEAR:.3g}{'' if k else ', beyond the follow-up'}"
                 for t, k in zip(whole[TIME], known, strict=True)
             ],
-            "state": [words(str(s)) for s in whole[STATE]],
+            "state": [look.name(str(s)) for s in whole[STATE]],
             "predicted": [f"{p:.1%}" for p in whole["predicted"]],
             "observed": [_or_none(p, f"{p:.1%}") for p in whole["observed"]],
             f"its {CHECK_LEVEL:.0%} band": [

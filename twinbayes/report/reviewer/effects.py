@@ -41,7 +41,7 @@ def covariates(evidence: ReviewEvidence) -> f.Block:
     table = evidence.covariates
     if table.empty:
         return f.not_provided(evidence.missing.get("covariates", "The model has no covariates."))
-    interval = interval_words(evidence.interval, KIND)
+    interval, look = interval_words(evidence.interval, KIND), evidence.look
     rows = pd.DataFrame(
         {
             TRANSITION: table[TRANSITION],
@@ -53,7 +53,9 @@ def covariates(evidence: ReviewEvidence) -> f.Block:
     who = table.drop_duplicates(COVARIATE)[[COVARIATE, "contrast", "group"]]
     who = who.assign(**{COVARIATE: [words(str(c)) for c in who[COVARIATE]]})
     listed = [
-        f.table(mine.drop(columns=TRANSITION), caption=f"Hazard ratios of {words(str(transition))}")
+        f.table(
+            mine.drop(columns=TRANSITION), caption=f"Hazard ratios of {look.way(str(transition))}"
+        )
         for transition, mine in rows.groupby(TRANSITION, sort=False)
     ]
     error = table["mcse"].max()
@@ -67,7 +69,9 @@ def covariates(evidence: ReviewEvidence) -> f.Block:
     )
     few = len(rows) <= _ROWS_SHOWN
     return f.block(
-        covariate_forest(table, probability=evidence.interval, kind=KIND).marked(*evidence.marks),
+        covariate_forest(table, look, probability=evidence.interval, kind=KIND).marked(
+            *evidence.marks
+        ),
         f.paragraph(told),
         f.table(who, names={"contrast": "who against whom"}, text=["contrast"]),
         *(listed if few else [f.folded(f"All {len(rows)} hazard ratios", *listed)]),
@@ -88,7 +92,7 @@ def _scales(evidence: ReviewEvidence) -> f.Block:
     rows = pd.DataFrame(
         {
             "group": [words(str(g)) for g in table[COVARIATE_GROUP]],
-            "transition": [words(str(t)) for t in table[TRANSITION]],
+            "transition": [evidence.look.way(str(t)) for t in table[TRANSITION]],
             "prior": table["prior"],
             "its median": table["prior_median"],
             f"learnt: median ({interval})": [_ratio(*row) for row in _numbers(table)],

@@ -73,6 +73,7 @@ _STEPS: Final = 60
 _FORECAST_DRAWS: Final = 400  # posterior means need no more
 _JOINT_DRAWS: Final = 1000
 _PRIOR: Final = "prior predictive of state occupation"
+_OCCUPATION: Final = "state-occupation calibration"
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,15 +219,14 @@ def collect(
     def against_priors() -> CheckResult:
         if prior is None:
             return CheckResult.not_provided(_PRIOR, missing["prior_occupation"])
-        return prior_occupation(prior, aalen_johansen(process), horizons, level=interval)
+        seen, read = aalen_johansen(process), look.labels
+        return prior_occupation(prior, seen, horizons, level=interval, labels=read)
 
     own = [
         _attempt(_PRIOR, PRIOR_PREDICTIVE, against_priors),
         _attempt("shrinkage of subgroup effects", SHRINKAGE, lambda: shrinkage_of(fit, interval)),
         _attempt(
-            "state-occupation calibration",
-            CALIBRATION,
-            lambda: _calibration(predicted(), process, horizons),
+            _OCCUPATION, CALIBRATION, lambda: _calibration(predicted(), process, horizons, look)
         ),
         *_counts(fit, forecast, horizons),
         *_scores(fit, predicted, process, look, horizons),
@@ -237,7 +237,7 @@ def collect(
     for check in [*own, *handed]:
         topic = _SHOWN_AS.get(check.topic, check.topic)
         by_topic[topic] = (*by_topic.get(topic, ()), check)
-    curves = _attempt("", CALIBRATION, lambda: _calibration(predicted(), process, list(grid)))
+    curves = _attempt("", CALIBRATION, lambda: _calibration(predicted(), process, grid, look))
     ratios = _found(missing, "effects", lambda: treatment_effects(fit, interval))
     shrunk = _found(missing, "covariates", lambda: covariate_effects(fit, interval))
     return ReviewEvidence(
@@ -290,9 +290,11 @@ def _forecast(fit: Fit, process: CountingProcess, grid: Floats) -> xr.Dataset:
 
 
 def _calibration(
-    predicted: xr.DataArray, process: CountingProcess, times: Sequence[float]
+    predicted: xr.DataArray, process: CountingProcess, times: Iterable[float], look: StateLook
 ) -> CheckResult:
-    return state_occupation_calibration(predicted, process, times=times, level=CHECK_LEVEL)
+    return state_occupation_calibration(
+        predicted, process, times=list(times), level=CHECK_LEVEL, labels=look.labels
+    )
 
 
 def _counts(
@@ -323,14 +325,24 @@ def _scores(
             "accuracy of predictions",
             SCORES,
             lambda: prediction_scores(
-                predicted(), process, horizons, combined=combined, level=CHECK_LEVEL
+                predicted(),
+                process,
+                horizons,
+                combined=combined,
+                level=CHECK_LEVEL,
+                labels=look.labels,
             ),
         ),
         _attempt(
             "concordance",
             SCORES,
             lambda: concordance_check(
-                predicted(), process, dead, float(max(horizons)), level=CHECK_LEVEL
+                predicted(),
+                process,
+                dead,
+                float(max(horizons)),
+                level=CHECK_LEVEL,
+                labels=look.labels,
             ),
         ),
         _attempt("leave-one-patient-out accuracy", SCORES, lambda: _leave_one_out(fit)),

@@ -26,10 +26,7 @@ from twinbayes.priors import PriorEntry
 from twinbayes.priors.files.names import LIBRARY, OVERRIDDEN, OWN, origin_of
 from twinbayes.report.figures.diagnostics import missingness
 from twinbayes.report.figures.graph import state_graph
-from twinbayes.report.figures.look import (
-    effect_words,
-    words,
-)
+from twinbayes.report.figures.look import words
 from twinbayes.report.figures.occupation import prior_predictive as prior_predictive_picture
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.formulae import hazard_formula
@@ -47,7 +44,12 @@ def verdict(evidence: ReviewEvidence) -> f.Block:
     """Return the banner that every report starts with."""
     judged = evidence.fit.verdict
     return f.block(
-        f.banner(judged.usable, judged.reasons, simulated=evidence.fit.cohort.simulated),
+        f.banner(
+            judged.usable,
+            judged.reasons,
+            simulated=evidence.fit.cohort.simulated,
+            say=evidence.look.way,
+        ),
         f.paragraph(judged_words(judged)),
         f.bullets(f"To change: {advice}." for advice in judged.advice) if judged.advice else None,
         f.paragraph(_USABLE_MEANS, "note"),
@@ -152,7 +154,7 @@ def model(evidence: ReviewEvidence) -> f.Block:
     }
     rows = [
         {
-            "intensity": words(i.label),
+            "intensity": evidence.look.way(i.label),
             "clock": f"days since {i.clock}",
             "baseline hazard": words(i.baseline.kind),
             "events": counts[k],
@@ -163,7 +165,10 @@ def model(evidence: ReviewEvidence) -> f.Block:
     first = len(graph.transitions)
     begun = {(s.source, s.treatment): counts[first + k] for k, s in enumerate(graph.starts)}
     effects = [
-        {"treatment effect": effect_words(e.label), "pooling over subgroups": e.pooling.kind}
+        {
+            "treatment effect": evidence.look.effect(e.label),
+            "pooling over subgroups": e.pooling.kind,
+        }
         for e in graph.effects
     ]
     columns = pd.Series([c.group for c in fit.encoding.columns], dtype=object).value_counts()
@@ -254,9 +259,9 @@ def prior_predictive(evidence: ReviewEvidence) -> f.Block:
     if draws is None:
         if not checks:
             return f.not_provided("No draws of the priors.")
-        return f.block(*(f.check(c) for c in checks))
+        return f.block(*(f.check(c, evidence.look) for c in checks))
     picture = prior_predictive_picture(draws, evidence.look).marked(*evidence.marks)
-    return f.block(picture, *(f.check(c) for c in checks))
+    return f.block(picture, *(f.check(c, evidence.look) for c in checks))
 
 
 def limits(evidence: ReviewEvidence) -> f.Block:
@@ -327,7 +332,7 @@ def _limits(evidence: ReviewEvidence) -> Iterator[str]:
             f"Subgroups of fewer than {_FEW} patients ({', '.join(small)}) lean on the others. "
             "Their intervals are wide because little is known of them."
         )
-    ends = [words(s) for s in graph.absorbing if s not in evidence.look.dead]
+    ends = [evidence.look.noun(s) for s in graph.absorbing if s not in evidence.look.dead]
     if ends:
         yield f"What happens after {' or '.join(ends)} is not modelled: follow-up ends there."
     if not any(c.topic == OUT_OF_SAMPLE for c in evidence.of(SCORES)):

@@ -22,7 +22,7 @@ from twinbayes.names import (
     TIME_VARYING_WINDOW,
     TRANSITION,
 )
-from twinbayes.report.figures.look import interval_words, words
+from twinbayes.report.figures.look import interval_words, look_of, words
 from twinbayes.report.html import fragments as f
 
 
@@ -30,16 +30,17 @@ def changing_ratios(fit: Fit, interval: float, kind: str) -> f.Block | None:
     """Return tables of hazard ratios by era of entry and by window, or None without any."""
     posterior = fit.datatree[POSTERIOR].to_dataset()
     parts: list[f.Block] = []
+    look = look_of(fit)
     if ENTRY_ERA_EFFECT in posterior:
         eras = posterior[ENTRY_ERA_EFFECT]
-        labels = [words(str(x)) for x in eras[ENTRY_ERA].to_numpy()]
+        labels = [look.way(str(x)) for x in eras[ENTRY_ERA].to_numpy()]
         shown = pd.DataFrame({"era of entry": labels, "hazard ratio": _ratio_words(eras, interval)})
         parts.append(
             f.table(shown, caption="Eras of entry, against their mean", text=tuple(map(str, shown)))
         )
     for effect in fit.spec.events.varying(fit.encoding, fit.edges):
         shown = _by_window(fit, posterior, effect, interval)
-        title = f"{words(effect.label)}, by day"
+        title = f"{look.way(effect.label)}, by day"
         parts.append(f.table(shown, caption=title, text=tuple(map(str, shown))))
     if not parts:
         return None

@@ -27,10 +27,10 @@ def trajectories(evidence: ReviewEvidence) -> f.Block:
             "note",
         ),
         markers_over_time(found.visits).marked(*evidence.marks),
-        f.check(found.coverage),
+        f.check(found.coverage, evidence.look),
         f.heading("Hazards that follow markers"),
         f.table(
-            ratios,
+            evidence.look.tabled(ratios),
             formats=dict.fromkeys(ratios.columns[1:], "{:.2f}".format),
             caption="Hazard ratio per unit of the marker's feature (effect: of the patient's "
             "coefficient minus its mean; x: also per unit of the covariate)",
