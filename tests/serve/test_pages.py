@@ -152,6 +152,17 @@ def test_an_italian_page_has_no_english_sentence(site: Any, treatable: PatientRo
     assert '<html lang="it">' in browser
 
 
+def test_names_of_the_registry_are_known_in_italian(shared_explorer: Explorer) -> None:
+    """But those of genes, which are the same everywhere."""
+    fit, italian = shared_explorer.fit, language_of("it")
+    variables = fit.cohort.variables
+    names = {*fit.spec.graph.states, *fit.cohort.subgroups, *fit.cohort.centres}
+    names |= {t.name for t in fit.spec.graph.treatments} | {*variables["name"]}
+    names |= {level for some in variables["levels"].dropna() for level in some.split("|")}
+    unknown = {name for name in names if name not in italian.names}
+    assert unknown == {name for name in names if name.split("_")[0].isupper()}
+
+
 def test_pages_name_what_they_show_for_those_who_do_not_see(
     site: Any, treatable: PatientRow
 ) -> None:

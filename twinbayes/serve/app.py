@@ -18,7 +18,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from twinbayes.errors import OptionError, StorageError, TwinbayesError
-from twinbayes.report.figures.look import words
 from twinbayes.serve.access import Access, Person, Right
 from twinbayes.serve.audit import AuditLog
 from twinbayes.serve.explorer import Explorer
@@ -124,7 +123,7 @@ class _House:
             languages=[language_of(code) for code in LANGUAGES],
             person=person,
             may=lambda right: person is not None and person.may(Right(right)),
-            words=words,
+            words=language.name,
             moment=lambda text: language.moment(datetime.fromisoformat(text)),
             usable=fit.verdict.usable,
             simulated=fit.cohort.simulated,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from babel.dates import format_datetime
 from babel.numbers import format_decimal, format_percent
 
 from twinbayes.errors import OptionError
+from twinbayes.report.figures.look import words
 
 _FOLDER: Final = Path(__file__).parent / "catalogue"
 LANGUAGES: Final = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
@@ -29,6 +30,8 @@ class Language:
         ISO 639-1.
     strings
         By key.
+    names
+        Of states, treatments, subgroups, covariates and levels, where they are known in it.
 
     Examples
     --------
@@ -40,6 +43,7 @@ class Language:
 
     code: str
     strings: Mapping[str, str]
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, key: str, /, **values: Any) -> str:
         """The string of a key, numbers written as the language does."""
@@ -48,6 +52,10 @@ class Language:
             for name, value in values.items()
         }
         return self.strings[key].format(**told)
+
+    def name(self, name: str) -> str:
+        """A name of the data or the model, in words."""
+        return self.names.get(name) or words(name)
 
     def number(self, value: float, digits: int = 0) -> str:
         """A number with so many digits behind the decimal mark, at most."""
@@ -78,5 +86,9 @@ def language_of(code: str) -> Language:
     """
     if code not in LANGUAGES:
         raise OptionError(f"There is no language {code!r}; there are {', '.join(LANGUAGES)}.")
-    text = (_FOLDER / f"{code}.yaml").read_text(encoding="utf-8")
-    return Language(code, {str(k): str(v) for k, v in yaml.safe_load(text).items()})
+    names = _FOLDER / "names" / f"{code}.yaml"
+    return Language(code, _read(_FOLDER / f"{code}.yaml"), _read(names) if names.exists() else {})
+
+
+def _read(path: Path) -> dict[str, str]:
+    return {str(k): str(v) for k, v in yaml.safe_load(path.read_text(encoding="utf-8")).items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from twinbayes.report.figures.look import words
 from twinbayes.serve.access import Right
 from twinbayes.serve.pages.page import Asked, Page
 
@@ -13,9 +12,9 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     """The model, its patients in counts that may be shown, and the verdict with its reasons."""
     explorer, fit = asked.explorer, asked.explorer.fit
     return "evidence.html.jinja", {
-        "model": words(fit.spec.name),
+        "model": asked.language.name(fit.spec.name),
         "n_patients": fit.cohort.n_patients,
-        "sizes": {words(k): v for k, v in explorer.subgroup_sizes.items()},
+        "sizes": {asked.language.name(k): v for k, v in explorer.subgroup_sizes.items()},
         "created": str(fit.manifest.get("created", "")),
         "hash": explorer.fit_hash,
         "reasons": fit.verdict.reasons,

@@ -8,7 +8,6 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from twinbayes.errors import TwinbayesError
-from twinbayes.report.figures.look import words
 from twinbayes.serve.access import Person, Right
 from twinbayes.serve.audit import AuditLog
 from twinbayes.serve.explorer import Explorer, Outlook, PatientRow
@@ -70,8 +69,12 @@ class Asked:
         return row.patient_id if self.person.may(Right.IDENTIFIERS) else row.pseudonym
 
     def state(self, name: str) -> str:
-        """A state in words."""
-        return words(name)
+        """A state in words: those of the disease in this language, if it has them."""
+        reporting = self.explorer.fit.spec.reporting
+        for label in () if reporting is None else reporting.state_labels:
+            if label.state == name:
+                return dict(label.texts).get(self.language.code) or self.language.name(name)
+        return self.language.name(name)
 
     def outlook(self) -> Outlook:
         """The patient of the address, forecast.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twinbayes.names import DAYS_PER_YEAR, SURVIVAL
-from twinbayes.report.figures.look import words
 from twinbayes.serve.access import Right
 from twinbayes.serve.drawing import Curve, icon_array, survival_curves
 from twinbayes.serve.explorer import INTERVAL, Outlook
@@ -44,7 +43,7 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
                             at=middle_words, low=now.low, high=now.high)),
         "icons_words": t("patient.icons", at=middle_words, n=now.n, low=now.low, high=now.high),
         "treatments": asked.explorer.treatments(outlook.twin),
-        "inputs": [(words(n), told(t, value), unit)
+        "inputs": [(t.name(n), told(t, value), unit)
                    for n, value, unit in asked.explorer.inputs(outlook)],
         "size": asked.explorer.subgroup_sizes.get(row.subgroup, "0"),
         "others": len(asked.explorer.subgroup_sizes) - 1,
@@ -68,7 +67,7 @@ def told(language: Language, value: object) -> str:
         return language("patient.not_known")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return language.number(float(value), 2)
-    return words(str(value))
+    return language.name(str(value))
 
 
 PATIENT: Final = Page("patient", "/patients/{patient}", Right.PATIENTS, True, show)

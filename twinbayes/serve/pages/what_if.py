@@ -8,7 +8,6 @@ from typing import Any, Final
 import xarray as xr
 
 from twinbayes.names import DAYS_PER_YEAR, STATE, STATE_PROBABILITY, SURVIVAL
-from twinbayes.report.figures.look import words
 from twinbayes.serve.access import Right
 from twinbayes.serve.drawing import icon_array, survival_curves
 from twinbayes.serve.explorer import INTERVAL, LONGEST_WAIT, Comparison
@@ -50,8 +49,8 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     a, b = alive(compared.started, middle), alive(compared.without, middle)
     alt = t("what_if.alt", a=a.n, b=b.n, at=middle_words)
     curves = [curve_of(compared.started, BLUE), curve_of(compared.without, ORANGE, "7 4")]
-    names = (t("what_if.a", treatment=words(treatment), days=int(wait)),
-             t("what_if.b", treatment=words(treatment)))  # fmt: skip
+    names = (t("what_if.a", treatment=t.name(treatment), days=int(wait)),
+             t("what_if.b", treatment=t.name(treatment)))  # fmt: skip
     figures = [
         (name, icon_array(v.n, v.low, v.high, t("patient.icons_alt", n=v.n, at=middle_words,
                           low=v.low, high=v.high)),
@@ -73,7 +72,7 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
         "horizons": horizons,
         "lines": {day: lines(asked, compared, day) for day, _ in horizons},
         "interval": t("patient.interval", percent=t.percent(INTERVAL)),
-        "confounding": t("what_if.confounding", treatment=words(treatment)),
+        "confounding": t("what_if.confounding", treatment=t.name(treatment)),
     }
 
 
