@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 # Engines of federations: each has an environment of its own, since none fits beside another.
 ENGINES := vantage6 nvflare
 
-.PHONY: help env demo test lint lab docs evidence bench pictures lock clean $(ENGINES:%=federation-%)
+.PHONY: help env demo test lint lab docs evidence bench pictures browser serve-demo lock clean $(ENGINES:%=federation-%)
 
 help:
 	@echo "make env       build .venv from requirements.lock"
@@ -26,6 +26,8 @@ help:
 	@echo "make pictures  the demonstration, and its pictures into the README"
 	@echo "make federation-vantage6, make federation-nvflare"
 	@echo "               an environment for the engine, its tests, and three sites through it"
+	@echo "make browser   tests of the ward explorer in Chromium, which must be installed"
+	@echo "make serve-demo  the ward explorer on the embedded registry, at http://127.0.0.1:8000/"
 	@echo "make lock      write requirements.lock anew from pyproject.toml"
 
 $(READY): requirements.lock pyproject.toml .python-version scripts/bootstrap.py
@@ -77,6 +79,13 @@ $(ENGINES:%=.venv-%/.ready): .venv-%/.ready: $(READY)
 $(ENGINES:%=federation-%): federation-%: .venv-%/.ready
 	.venv-$*/bin/python -m pytest tests/engines/test_$*.py
 	.venv-$*/bin/python scripts/federation.py $* --out $(OUT)/federation-$*
+
+browser: $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[browser]'
+	$(BIN)/python -m pytest tests/browser
+
+serve-demo: $(READY)
+	$(BIN)/python scripts/serve_demo.py --out $(OUT)/serve
 
 lock: $(READY)
 	$(BIN)/python scripts/lock.py

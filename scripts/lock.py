@@ -13,8 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # CUDA wheels are gigabytes and depend on the machine's driver; engines want other versions of what
-# the rest needs, and each other's.
-NOT_LOCKED = {"gpu", "vantage6", "nvflare"}
+# the rest needs, and each other's; tests in a browser need one.
+NOT_LOCKED = {"gpu", "vantage6", "nvflare", "browser"}
 
 
 def main(arguments: list[str]) -> int:
