@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 import twinbayes
 from twinbayes import errors, names
 
-NOT_LOCKED = {"gpu", "vantage6", "nvflare"}
+NOT_LOCKED = {"gpu", "vantage6", "nvflare", "browser"}
 PUBLIC = {
     "__version__", "read_cohort", "Cohort", "disease", "ModelSpec", "load_priors", "PriorSet",
     "Aggregate", "AggregateFit", "read_aggregate", "cohort_from_tables", "new_patient",

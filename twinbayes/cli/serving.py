@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,14 +57,14 @@ def serve(
     ] = "en",
 ) -> int:
     """Show patients of a fit in a browser: forecasts, what-ifs, the evidence, an audit log."""
+    from twinbayes.serve.serving import Address
+    from twinbayes.serve.serving import serve as serve_fit
+
     secret = audit.with_name(f"{audit.name}.secret") if secret_file is None else secret_file
     require_places(audit, secret, adapter=adapter, fit=fit_path, cohort=cohort,
                    proxy_secret_file=proxy_secret_file)  # fmt: skip
-    _require_packages()
 
     import twinbayes as tb
-    from twinbayes.serve.serving import Address
-    from twinbayes.serve.serving import serve as serve_fit
 
     access = _access(proxy_secret_file, name, role)
     fit = of_patients(tb.load_fit(fit_path))
@@ -74,13 +73,6 @@ def serve(
     serve_fit(fit, shown, access, audit, secret, Address(host, port, tuple(hostname or ())),
               language)  # fmt: skip
     return USABLE
-
-
-def _require_packages() -> None:
-    """Ask for what the explorer needs before a fit is read."""
-    for package in ("babel", "starlette", "uvicorn"):
-        if find_spec(package) is None:
-            raise OptionError(f"The explorer needs {package}: pip install 'twinbayes[serve]'")
 
 
 def _access(proxy_secret_file: Path | None, name: str, role: str) -> Access:

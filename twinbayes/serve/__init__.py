@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+from twinbayes.errors import OptionError
+
+for _package in ("babel", "starlette", "uvicorn"):
+    if find_spec(_package) is None:
+        raise OptionError(f"The ward explorer needs {_package}: pip install 'twinbayes[serve]'")
+
+# ruff: noqa: E402 - what these need is looked for first
 from twinbayes.serve.access import LocalAccess, Person, ProxyAccess, Role
 from twinbayes.serve.app import create_app
 from twinbayes.serve.audit import AuditLog
