@@ -93,11 +93,11 @@ class HashChain:
             then as it was.
         """
         with self._opened(os.O_RDWR | os.O_APPEND, fcntl.LOCK_EX) as file:
-            records, size = self._whole(file)
+            count, size, last = self._end(file)
             record = {
                 "format": FORMAT,
-                "record": len(records),
-                "previous": records[-1]["hash"] if records else _FIRST,
+                "record": count,
+                "previous": last,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 **content,
             }
@@ -106,7 +106,7 @@ class HashChain:
             os.ftruncate(file, size)
             try:
                 _write(file, line)
-                self._write_head(len(records) + 1, size + len(line), record["hash"])
+                self._write_head(count + 1, size + len(line), record["hash"])
             except OSError as error:
                 if self._head()[1] == size:  # else the head has it, and only a flush failed
                     os.ftruncate(file, size)
@@ -115,7 +115,16 @@ class HashChain:
                     f"{self.path.name}: the record could not be written ({why}). Make room, look "
                     "with `records` whether it is there, and append it again if not."
                 ) from error
+            self._remember(file)
         return record
+
+    def _end(self, file: int) -> tuple[int, int, str]:
+        """Number of records, their bytes, and the hash of the last, of a chain that is whole."""
+        records, size = self._whole(file)
+        return len(records), size, records[-1]["hash"] if records else _FIRST
+
+    def _remember(self, file: int) -> None:
+        """Take note of how the file was left."""
 
     def records(self, *, head: str | None = None) -> list[dict[str, Any]]:
         """Read and verify all records, waiting for an append that is under way.

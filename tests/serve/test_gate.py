@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,7 +14,7 @@ import pytest
 
 from twinbayes.errors import OptionError, StorageError
 from twinbayes.inference.gate.verdict import Verdict
-from twinbayes.serve import Explorer, LocalAccess, Person, ProxyAccess, Role, create_app
+from twinbayes.serve import AuditLog, Explorer, LocalAccess, Person, ProxyAccess, Role, create_app
 from twinbayes.serve.explorer import PatientRow
 
 PAGES = ("/", "/patients/{p}", "/patients/{p}/what-if", "/evidence", "/audit")
@@ -101,12 +103,40 @@ def test_any_byte_of_the_log_that_is_changed_is_found(site: Any, seed: int) -> N
     assert len(site.audit.records()) == 3
 
 
+def test_a_log_that_goes_on_for_years_takes_no_longer_a_line(tmp_path: Path) -> None:
+    """Reads of the whole log, counted: one for the first line of an object, and no more."""
+    counted = []
+
+    class Counted(AuditLog):
+        def _whole(self, file: int) -> Any:
+            counted.append(file)
+            return super()._whole(file)
+
+    log = Counted.begin(tmp_path / "audit.jsonl")
+    for k in range(50):
+        log.add(None, "patient", status=401, patient=str(k))
+    assert len(counted) == 1
+    AuditLog(log.path).add(None, "another process", status=401)
+    log.add(None, "patient", status=401)
+    assert len(counted) == 2
+    records = log.records()
+    assert [r["record"] for r in records] == list(range(52))
+    spoilt = log.path.read_bytes().replace(b"another", b"no such", 1)
+    time.sleep(0.05)
+    log.path.write_bytes(spoilt)
+    with pytest.raises(StorageError, match="line 51 is altered"):
+        log.add(None, "patient", status=401)
+
+
 def test_one_person_may_ask_so_often_and_others_are_not_kept_waiting(
     shared_explorer: Explorer, make_site: Callable[..., Any]
 ) -> None:
     site = make_site(shared_explorer, most_a_minute=3)
     assert [site.get("/evidence").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
     assert site.get("/evidence", "reviewer").status_code == 200
+    assert [site.get("/", "").status_code for _ in range(5)] == [401, 401, 401, 429, 429]
+    statuses = [r["status"] for r in site.audit.records()]
+    assert statuses == [200, 200, 200, 429, 429, 200, 401, 401, 401]
 
 
 def test_answers_keep_a_browser_to_this_page(site: Any, treatable: PatientRow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twinbayes.hash_chain import HashChain
@@ -18,6 +19,20 @@ class AuditLog(HashChain):
     >>> log = AuditLog.begin("audit.jsonl")  # doctest: +SKIP
     >>> log.add(person, "view", status=200, patient="p-7k2m…", fit="3f…")  # doctest: +SKIP
     """
+
+    def _end(self, file: int) -> tuple[int, int, str]:
+        """As of any chain; one that is as this object left it is not read again from its start.
+
+        A log of years would take seconds a line. What is changed in between by anybody else,
+        or under another head, is read and verified whole, and always by `records`.
+        """
+        head = self._head()
+        if self.__dict__.get("_left") == (head, _state(file)):
+            return head
+        return super()._end(file)
+
+    def _remember(self, file: int) -> None:
+        self.__dict__["_left"] = self._head(), _state(file)
 
     def add(
         self, person: Person | None, action: str, *, status: int, patient: str = "", fit: str = ""
@@ -52,3 +67,9 @@ class AuditLog(HashChain):
                 "fit": fit,
             }
         )
+
+
+def _state(file: int) -> tuple[int, ...]:
+    """What changes when a file is written to."""
+    stat = os.fstat(file)
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
