@@ -141,9 +141,7 @@ def step(
             _save(folder, history, progress.posterior, place)
         waiting = tuple(sorted(q.receiver for q in history.open))
         text = lost + progress.text
-        return Stepped(
-            text, len(new), waiting, (*bad_cards, *refused), joining, progress.posterior
-        )
+        return Stepped(text, len(new), waiting, (*bad_cards, *refused), joining, progress.posterior)
 
 
 def require_server(history: History, study: Agreement) -> History:
