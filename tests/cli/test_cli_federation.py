@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,12 +19,25 @@ from federation_toy import Toy
 from federation_world import PATIENTS
 from twinbayes.cli import app as cli
 from twinbayes.cli import federation as commands
+from twinbayes.cli import studies
 from twinbayes.federation.exchange.numbers import Source
 from twinbayes.federation.message import Message
 
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(commands.federation, [str(a) for a in arguments])
+
+
+MANIFEST = {"federation": {"certificate": {"pareto_k": 0.1, "ess": 900.0}, "minimum": 2}}
+
+
+def verdict_of_toys(usable: bool = True) -> SimpleNamespace:
+    said = "usable" if usable else "do not use"
+    return SimpleNamespace(usable=usable, banner=lambda: said, reasons=(), summary={})
+
+
+def posterior_of(_: Path, usable: bool = True) -> SimpleNamespace:
+    return SimpleNamespace(verdict=verdict_of_toys(usable), manifest=MANIFEST)
 
 
 @pytest.fixture
@@ -33,10 +48,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         def step(history: Any, store: Path) -> Any:
             found = federation_toy.next_step(study, history, store)
             if found.posterior is not None:
-                verdict = SimpleNamespace(
-                    usable=True, banner=lambda: "usable", reasons=(), summary={}
-                )
-                object.__setattr__(found.posterior, "verdict", verdict)
+                object.__setattr__(found.posterior, "verdict", verdict_of_toys())
+                object.__setattr__(found.posterior, "manifest", MANIFEST)
             return found
 
         return step
@@ -47,11 +60,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
         return answer
 
-    monkeypatch.setattr(commands, "_new_study", lambda spec, sites, *_, **__: Toy(sites, spec))
+    monkeypatch.setattr(studies, "new_study", lambda spec, sites, *_, **__: Toy(sites, spec))
     monkeypatch.setattr(commands, "description_of", lambda disease, *_: disease)
-    monkeypatch.setattr(commands, "_study_of", Toy.from_dict)
-    monkeypatch.setattr(commands, "_stepping", stepping)
-    monkeypatch.setattr(commands, "_answering", answering)
+    monkeypatch.setattr(studies, "study_of", Toy.from_dict)
+    monkeypatch.setattr(studies, "stepping", stepping)
+    monkeypatch.setattr(studies, "answering", answering)
+    monkeypatch.setattr(studies, "posterior_of", posterior_of)
     monkeypatch.setattr(commands, "cohort_of", lambda name, _: PATIENTS.get(name, [1.0]))
     monkeypatch.setattr(Source, "of", federation_toy.source_of)
     return tmp_path
@@ -106,8 +120,80 @@ def test_two_sites_and_a_centre_come_to_a_fit_by_commands_alone(place: Path) -> 
         assert (verified["verified"], verified["problems"]) == (True, [])
     assert run("verify", place / "north", "--head", verified["head"], "--quick").exit_code == 2
     assert run("verify", place / "north").exit_code == 2
-    assert "not what these data yield" in run("verify", place / "north", "south").stdout
-    assert run("verify", place / "north", "south").exit_code == 3
+    said = run("verify", place / "north", "south")
+    assert "not the one that north has answered from" in said.stdout
+    assert "NOT verified: 1 problem." in said.stdout
+    assert said.exit_code == 3
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_step_after_the_end_says_so_and_does_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch, usable: bool
+) -> None:
+    centre, keys = begin(place)
+    run("step", centre, *(part for n, k in keys.items() for part in ("--pin", f"{n}={k}")))
+    for _ in range(2):
+        carry(centre, place)
+        for name in PATIENTS:
+            run("answer", place / name, name)
+            run("release", place / name, "--by", "A. Rossi")
+            for file in (place / name / "outbox").glob("*.msg"):
+                shutil.copy(file, centre / "inbox")
+        ok(run("step", centre, "--json"))
+    before = everything_in(centre)
+
+    def never(_: object) -> Any:
+        pytest.fail("nothing is to be sampled")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(studies, "stepping", lambda _: never)
+        patched.setattr(studies, "posterior_of", lambda path: posterior_of(path, usable))
+        done = run("step", centre)
+        again = run("step", centre, "--json")
+    assert done.exit_code == (0 if usable else 3)
+    assert "The study is finished, and posterior.nc is there. Nothing was done." in done.stdout
+    assert ("usable" if usable else "do not use") in done.stdout
+    assert f"Posterior: {centre / 'posterior.nc'}." in done.stdout
+    told = json.loads(again.stdout)
+    assert (told["finished"], told["usable"], told["asked"]) == (True, usable, 0)
+    assert everything_in(centre) == before
+    (centre / "posterior.nc").unlink()
+    done = run("step", centre)
+    assert done.exit_code == 0, done.output
+    assert "finished before, and posterior.nc is missing" in done.stdout
+    assert everything_in(centre) == before
+
+
+def everything_in(folder: Path) -> dict[str, bytes]:
+    """All files but the lock, which each command opens."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != ".lock")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+def test_who_looks_or_releases_waits_for_no_sampler(place: Path) -> None:
+    centre, keys = begin(place)
+    run("step", centre, *(part for n, k in keys.items() for part in ("--pin", f"{n}={k}")))
+    carry(centre, place)
+    run("answer", place / "north", "north")
+    for arguments in (
+        ["status", centre], ["status", place / "north", "--json"],
+        ["release", place / "north", "--by", "A. Rossi"], ["verify", place / "north", "--quick"],
+        ["verify", centre, "--quick"],
+    ):  # fmt: skip
+        program = (
+            "import sys\n"
+            "from twinbayes.cli import app\n"
+            "try:\n"
+            f"    app.app(['federation', *{[str(a) for a in arguments]!r}])\n"
+            "except SystemExit as end:\n"
+            "    assert not end.code, end.code\n"
+            "heavy = {'pymc', 'pytensor', 'numba', 'scipy', 'pandas'} & set(sys.modules)\n"
+            "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (arguments, done.stderr)
 
 
 def test_people_read_what_would_leave_and_what_to_do_next(place: Path) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +17,8 @@ from hypothesis import strategies as st
 
 import twinbayes as tb
 from federation_attacks import View
-from federation_study import Told, network
+from federation_study import SITES, Told, before, cohort_of, driven, network, spec_of
+from twinbayes.federation import Study, next_step
 from twinbayes.federation.agreement.headcounts import (
     Counted,
     behind,
@@ -22,8 +28,11 @@ from twinbayes.federation.agreement.headcounts import (
 )
 from twinbayes.federation.joint.compensator import Expansion
 from twinbayes.federation.joint.crude import Counts
+from twinbayes.federation.joint.estimation import FromExpansions
 from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.message import unpacked
+from twinbayes.federation.study import MINIMUM, learnt_from_dict
+from twinbayes.model import TimeVarying
 from twinbayes.model.assemble import assemble_population
 from twinbayes.model.events.crude import Crude
 from twinbayes.names import SUBGROUP_EFFECT, TREATMENT_SUBGROUP_EFFECT
@@ -107,12 +116,53 @@ def test_nothing_is_held_back_of_what_many_have(minimum: int, early: Told) -> No
     assert len(too_few(view.coordinates, counted, np.zeros(view.coordinates.size), minimum)) == 0
 
 
-def test_the_posterior_names_what_no_site_tells(whole: Told) -> None:
+def test_the_posterior_names_nothing_where_all_is_told(whole: Told) -> None:
     assert whole.posterior is not None
-    coordinates, told = View(whole).coordinates, whole.posterior.manifest["federation"]
-    assert told["held_back"] == []
-    counted = Counted(24.0, np.array([20.0, 4.0]), {}, {}, {}, np.array([20.0]), np.zeros(0))
-    held = too_few(coordinates, counted, np.zeros(coordinates.size), 5)
-    assert {coordinates.labels[k] for k in held} == {
-        f"subgroup_effect[alive->dead, {g}]" for g in ("one", "two")
-    }
+    assert whole.posterior.manifest["federation"]["held_back"] == []
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A posterior without draws."""
+
+    manifest: Mapping[str, Any] = field(default_factory=lambda: {"federation": {}})
+    verdict: Any = field(default_factory=lambda: SimpleNamespace(banner=lambda: "usable"))
+
+
+def test_the_posterior_names_what_no_site_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of small sites, by the default minimum: counted in their tables, whatever is drawn."""
+    tables = network(12)
+    for site, subgroup in zip(SITES, ("rare", "rare", "rare", "two"), strict=True):
+        tables[site].loc[0, "subgroup"] = subgroup
+    onset = TimeVarying(of="mark", on="alive->dead")
+    spec = spec_of("age_years", "mark")
+    spec = replace(spec, events=replace(spec.events, time_varying=(onset,)))
+    study = Study(spec, SITES, draws=400)
+    cohorts = {site: cohort_of(table) for site, table in tables.items()}
+    told = driven(study, cohorts, tmp_path, before("expansion"))
+    # The end at once: what is held back is known when patients have been counted.
+    monkeypatch.setattr(FromExpansions, "following", lambda _: None)
+    monkeypatch.setattr(FromExpansions, "posterior", lambda *_: Ended())
+    posterior = next_step(study, told.messages, tmp_path).posterior
+    assert posterior is not None
+
+    together = pd.concat(list(tables.values()))
+    sizes = together["subgroup"].value_counts().sort_values()
+    assert sizes.iloc[0] == 3
+    held = [f"subgroup_effect[alive->dead, {g}]" for g in sizes.index[:2]]  # 3, and company
+    (edges,) = learnt_from_dict(told.question("moments").body["learnt"]).edges
+    expected = set()
+    for low in edges[:-1]:
+        marked = together[together["mark"].eq(1.0) & (together["days"] > low)]
+        few = {g for g in sizes.index if marked["subgroup"].eq(g).sum() < MINIMUM}
+        expected |= {(f"{low:g}", g) for g in few}
+    assert 0 < len(expected) < 3 * (len(edges) - 1)
+    found = posterior.manifest["federation"]["held_back"]
+    assert [x for x in found if x.startswith("subgroup_effect")] == sorted(held)
+    windows = [x for x in found if x.startswith("time_varying_effect[mark on alive->dead, day ")]
+    assert len(found) == len(held) + len(windows)
+    named = [re.findall(r"day ([0-9.]+).*, (\w+)\]$", x)[0] for x in windows]
+    assert len(named) == len(expected)
+    assert set(named) == expected

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from twinbayes.cli import exchanges
+from twinbayes.cli import exchanges, studies
 from twinbayes.cli.answers import (
     EXIT_CODES,
     NOT_FOR_USE,
@@ -31,11 +31,6 @@ from twinbayes.cli.commands import (
 from twinbayes.cli.commands import described as description_of
 from twinbayes.cli.known import known_diseases
 from twinbayes.errors import OptionError
-
-if TYPE_CHECKING:
-    from twinbayes.cohort import Cohort
-    from twinbayes.federation.exchange.folder import PartyFolder
-    from twinbayes.federation.exchange.protocol import Agreement, Answering, Stepping
 
 _EXAMPLE: Final = "Example:  twinbayes federation"
 
@@ -79,7 +74,7 @@ def start(
 
     names = tuple(name.strip() for name in sites.split(","))
     spec = description_of(disease, without, ignore_event)
-    study = _new_study(spec, names, priors, minimum=minimum, draws=draws, seed=seed)
+    study = studies.new_study(spec, names, priors, minimum=minimum, draws=draws, seed=seed)
     card = server.start(out, study)
     invitation = out / "outbox" / server.INVITATION
     if as_json:
@@ -117,7 +112,7 @@ def join(
     from twinbayes.federation.exchange.site import join as join_study
 
     policy = {"minimum": minimum, "fewest_sites": fewest_sites}
-    card = join_study(out, invitation, site, server_key, _study_of, policy)
+    card = join_study(out, invitation, site, server_key, studies.study_of, policy)
     place = out / "outbox" / f"{site}{CARD}"
     if as_json:
         print_json({"folder": str(out), "study": card.study, "key": card.fingerprint,
@@ -148,10 +143,10 @@ def step(
     from twinbayes.federation.exchange import server
 
     require_places(out)
-    opened, study = _opened(folder)
+    opened, study = studies.opened(folder)
     pins = dict(map(exchanges.pinned, pin or ()))
-    done = server.step(opened, study, _stepping(study), pins=pins, out=out)
-    found = done.posterior
+    done = server.step(opened, study, studies.stepping(study), pins=pins, out=out)
+    found = done.posterior if done.finished is None else studies.posterior_of(done.finished)
     code = USABLE if found is None else code_of(found)
     if as_json:
         print_json({
@@ -162,6 +157,8 @@ def step(
         })  # fmt: skip
     else:
         typer.echo(done.text)
+        if done.finished is not None and found is not None:
+            typer.echo(found.verdict.banner())
         if found is not None:
             exchanges.tell_end(found, out or folder / server.POSTERIOR)
         for site, key in done.asking_to_join.items():
@@ -194,9 +191,9 @@ def answer(
     from twinbayes.federation.exchange.numbers import Source
 
     require_places(folder=folder, cohort=cohort, adapter=adapter)
-    opened, study = _opened(folder)
+    opened, study = studies.opened(folder)
     data = cohort_of(cohort, adapter)
-    made = site.answer(opened, study, _answering(opened, data, site_keys), Source.of(data))
+    made = site.answer(opened, study, studies.answering(opened, data, site_keys), Source.of(data))
     if as_json:
         print_json({
             "drafts": [d.name for d in made.drafts], "refused": list(made.refused),
@@ -229,7 +226,7 @@ def release(
     """Sign drafts of a site, and put them into its outbox."""
     from twinbayes.federation.exchange import site
 
-    opened, study = _opened(folder)
+    opened, study = studies.opened(folder)
     released = [d.name for d in site.release(opened, study, by=by, draft=draft)]
     if as_json:
         print_json({"released": released, "outbox": str(opened.outbox)})
@@ -253,9 +250,9 @@ def status(
     """Say who has answered what, who is waited for, and what to do next."""
     from twinbayes.federation.exchange.status import status_of
 
-    opened, study = _opened(folder)
+    opened, study = studies.opened(folder)
     if agreed:
-        text = exchanges.agreed_on(study)
+        text = exchanges.agreed_on(studies.as_recorded(study))
         print_json({"study": study.digest, "text": text}) if as_json else typer.echo(text)
         return USABLE
     found = status_of(opened, study)
@@ -291,20 +288,22 @@ def verify(
 ) -> int:
     """Check chain and signatures, and make all questions or answers again, byte for byte."""
     from twinbayes.federation.exchange import replay
+    from twinbayes.federation.exchange.numbers import Source
 
     require_places(folder=folder, cohort=cohort, adapter=adapter)
-    opened = _party_folder(folder)
+    opened = studies.party_folder(folder)
     problems = replay.faults(opened)
     records = opened.ledger.records(head=head) if not problems else []
     if not problems and not quick:
-        history, (_, study) = opened.history(), _opened(folder)
+        history = opened.history()
         if history.is_of_server:
-            problems = replay.replay_questions(history, _stepping(study))
+            problems = replay.replay_questions(history, studies.stepping(opened.study()))
         elif cohort is None:
             raise OptionError("verify: give the site's cohort, or --quick for the chain alone.")
         else:
-            answering = _answering(opened, cohort_of(cohort, adapter))
-            problems = replay.replay_answers(history, answering)
+            data = cohort_of(cohort, adapter)
+            answering = studies.answering(opened, data)
+            problems = replay.replay_answers(history, answering, Source.of(data))
     last = records[-1]["hash"] if records else None
     if as_json:
         print_json({"verified": not problems, "records": len(records), "head": last,
@@ -332,18 +331,16 @@ def fit(
     as_json: AsJson = False,
 ) -> int:
     """Make a site's fit of its own patients from the joint posterior; for `twinbayes twin`."""
-    if folder.is_dir() and _opened(folder)[0].history().is_of_server:
+    if folder.is_dir() and studies.opened(folder)[0].history().is_of_server:
         raise OptionError(
             f"{folder.name}: is the folder of the coordinating centre, which has no patients. Give "
             "that of a site."
         )
     require_places(out, folder=folder, posterior=posterior, cohort=cohort, adapter=adapter)
 
-    from twinbayes.federation.posterior import load_federated
-
-    opened, study = _opened(folder)
+    opened, study = studies.opened(folder)
     history = opened.history()
-    joint, data = load_federated(posterior), cohort_of(cohort, adapter)
+    joint, data = studies.posterior_of(posterior), cohort_of(cohort, adapter)
     exchanges.require_released(joint, study, history, posterior.name)
     if data.fingerprint != history.data:
         raise OptionError(
@@ -353,45 +350,3 @@ def fit(
     fitted = joint.at_site(data)
     saved = fitted.save(out)
     return tell(fitted, saved, "fit", as_json)
-
-
-def _party_folder(path: Path) -> PartyFolder:
-    from twinbayes.federation.exchange.folder import PartyFolder
-
-    return PartyFolder(path)
-
-
-def _opened(path: Path) -> tuple[PartyFolder, Agreement]:
-    """A folder, and the study that it is for."""
-    folder = _party_folder(path)
-    return folder, _study_of(folder.study_content())
-
-
-def _new_study(spec: Any, sites: tuple[str, ...], priors: str | None, **numbers: int) -> Agreement:
-    import twinbayes as tb
-    from twinbayes.federation.study import Study
-
-    if not isinstance(spec, tb.ModelSpec):
-        raise OptionError("start: a federation is for models of patients, and this is none.")
-    return Study(spec, sites, None if priors is None else tb.load_priors(priors), **numbers)
-
-
-def _study_of(content: Any) -> Agreement:
-    from twinbayes.federation.study import Study
-
-    return Study.from_dict(content)
-
-
-def _stepping(study: Any) -> Stepping:
-    from twinbayes.federation.server import next_step
-
-    return lambda history, store: next_step(study, history, store)
-
-
-def _answering(folder: PartyFolder, cohort: Cohort, keys: str | None = None) -> Answering:
-    """Answers under the site's own rules; its masks follow from its private key."""
-    from twinbayes.federation.site import Disclosure
-    from twinbayes.federation.site import answer as answer_question
-
-    rules = Disclosure(folder.keys.secret("masks"), keys=keys, **folder.history().policy)
-    return lambda question: answer_question(question, cohort, disclosure=rules)

@@ -21,8 +21,8 @@ from twinbayes.federation.joint.begin import begun
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.joint.estimation import Place, completed
 from twinbayes.federation.likelihood.events import EventLikelihood
-from twinbayes.federation.likelihood.integrated import IntegratedLikelihood
 from twinbayes.federation.likelihood.kinds import likelihood_of
+from twinbayes.federation.likelihood.local import LocalLikelihood
 from twinbayes.federation.posterior import FederatedPosterior
 from twinbayes.federation.study import Study
 from twinbayes.model import ModelSpec
@@ -207,5 +207,5 @@ def _expanded(shard: EventLikelihood, place: Place) -> Floats:
     return shard.expansion(place.point, place.spread).packed()
 
 
-def _scored(shard: EventLikelihood | IntegratedLikelihood, values: Floats) -> Floats:
+def _scored(shard: LocalLikelihood, values: Floats) -> Floats:
     return shard.totals(values)

@@ -27,16 +27,19 @@ from twinbayes.federation.agreement.headcounts import (
     too_few,
 )
 from twinbayes.federation.agreement.labels import Labels
-from twinbayes.federation.agreement.markers import MarkerFacts
 from twinbayes.federation.joint.crude import Counts
 from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.likelihood.events import EventLikelihood
-from twinbayes.federation.likelihood.integrated import IntegratedLikelihood, has_own_effects
+from twinbayes.federation.likelihood.integrated import (
+    IntegratedLikelihood,
+    has_own_effects,
+    require_dated,
+)
 from twinbayes.federation.masks import FEWEST, SECRET_BYTES, fingerprint, masked, public_key
 from twinbayes.federation.message import Message, packed_integers, unpacked
 from twinbayes.federation.study import MINIMUM, Study, learnt_from_dict
 from twinbayes.model.assemble import assemble_population
-from twinbayes.model.courses.history import trace_histories
+from twinbayes.model.inspection.suitability import require_suitable
 
 KINDS: Final = ("labels", "counts", "facts", "moments", "expansion", "score")
 """What a site is asked, in the order of a study."""
@@ -164,8 +167,9 @@ def _answered(
 ) -> dict[str, Any]:
     if question.kind == "labels":
         # What does not fit is found before names leave.
-        trace_histories(study.spec.graph, cohort)
-        MarkerFacts(study.spec).of_site(cohort)
+        require_suitable(study.spec, cohort)
+        if has_own_effects(study.spec):
+            require_dated(cohort)
         found = Labels.of(study.spec, cohort, study.minimum)
         return {"key": public_key(disclosure.secret), "labels": found.to_dict()}
     keys = _keys(question.body, study, disclosure)

@@ -194,23 +194,33 @@ class ModelSpec:
             events = self.events.plan(cohort, moved)
         else:
             events = self.events.plan_like(cohort, learnt.encoding, learnt.edges, moved)
-        if self.associations and (cohort.entries[0] > 0.0).any():
+        self.require_entries(cohort)
+        multipliers = tuple(
+            Multiplier.of(a, events.encoding, events.design) for a in self.associations
+        )
+        return ModelPlan(cohort.patient_ids, events, curves, multipliers)
+
+    def require_entries(self, cohort: Cohort) -> None:
+        """Refuse late entries where what hazards depend on decides who they are.
+
+        Raises
+        ------
+        ModelError
+            Says how many patients there are.
+        """
+        late = int((cohort.entries[0] > 0.0).sum())
+        if self.associations and late:
             raise ModelError(
-                f"Hazards follow curves, and {int((cohort.entries[0] > 0.0).sum())} patient(s) "
-                "come under observation after their origin: who did is told by the curves too, "
-                "which this likelihood does not count. Leave out the associations, or these "
-                "patients."
+                f"Hazards follow curves, and {late} patient(s) come under observation after their "
+                "origin: who did is told by the curves too, which this likelihood does not count. "
+                "Leave out the associations, or these patients."
             )
-        if self.events.frailty and (late := int((cohort.entries[0] > 0.0).sum())):
+        if self.events.frailty and late:
             raise ModelError(
                 f"{late} patient(s) come under observation after their origin, and hazards have a "
                 "frailty: who did is told by the frailty too, which this likelihood does not "
                 "count. Leave out the frailty, or these patients."
             )
-        multipliers = tuple(
-            Multiplier.of(a, events.encoding, events.design) for a in self.associations
-        )
-        return ModelPlan(cohort.patient_ids, events, curves, multipliers)
 
     def without_covariates(self, *names: str) -> ModelSpec:
         """Return the model without these covariates, and without interactions that have them.

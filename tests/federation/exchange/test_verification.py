@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from federation_toy import Toy, answer, next_step
+from federation_toy import Toy, answer, next_step, source_of
 from federation_world import PATIENTS, World
 from twinbayes.federation.exchange.folder import PartyFolder
 from twinbayes.federation.exchange.replay import faults, replay_answers, replay_questions
@@ -77,14 +77,34 @@ def test_questions_and_answers_are_the_same_bytes_when_done_again(told: World) -
     history = told["server"].history()
     assert replay_questions(history, lambda h, store: next_step(told.study, h, store)) == []
     for site, patients in PATIENTS.items():
-        assert replay_answers(told[site].history(), lambda q, p=patients: answer(q, p)) == []
+        again = replay_answers(
+            told[site].history(), lambda q, p=patients: answer(q, p), source_of(patients)
+        )
+        assert again == []
 
 
-def test_other_data_and_other_statistics_are_told(told: World) -> None:
-    problems = replay_answers(told["north"].history(), lambda q: answer(q, [1.0, 2.0, 4.5]))
+def test_another_cohort_is_told_once_with_the_remedy(told: World) -> None:
+    others = [1.0, 2.0, 4.5, 5.0]
+    (said,) = replay_answers(
+        told["north"].history(), lambda q: answer(q, others), source_of(others)
+    )
+    own = source_of(PATIENTS["north"])
+    assert said.startswith("The cohort is not the one that north has answered from")
+    for part in (own.fingerprint[:12], source_of(others).fingerprint[:12], "holds 4 numbers"):
+        assert part in said
+    assert "the other held 3" in said
+    assert "Give the cohort of the answers" in said
+
+
+def test_other_statistics_are_told_round_by_round(told: World) -> None:
+    history, source = told["north"].history(), source_of(PATIENTS["north"])
+    problems = replay_answers(history, lambda q: answer(q, [1.0, 2.0, 4.5]), source)
     assert [p[:15] for p in problems] == ["round 0, counts", "round 1, scores"]
-    (first, *_) = replay_answers(told["north"].history(), lambda q: answer(q, [1.0]))
+    (first, *_) = replay_answers(history, lambda q: answer(q, [1.0]), source)
     assert "1 patient" in first
+
+
+def test_questions_made_by_other_statistics_are_told(told: World) -> None:
 
     def shifted(history: Sequence[Message], store: Path) -> Any:
         step = next_step(Toy(), history, store)

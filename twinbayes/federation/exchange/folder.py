@@ -24,6 +24,7 @@ from twinbayes.federation.exchange.history import History
 from twinbayes.federation.exchange.keys import KEY_FILE, Card, KeyPair, require_party
 from twinbayes.federation.exchange.ledger import BEGAN, PINNED, SENT, ExchangeLedger, sha256
 from twinbayes.federation.exchange.numbers import Source, numbers_in
+from twinbayes.federation.exchange.protocol import RecordedStudy
 from twinbayes.federation.message import SERVER, Message, parsed
 from twinbayes.paths import path_of, require_ordinary
 from twinbayes.private_files import FOLDER_MODE, private_opener, write_private
@@ -176,6 +177,16 @@ class PartyFolder:
         first = self._records()[0]
         content = self._recorded(self.path / STUDY_FILE, first["study_file"])
         return parsed(content, STUDY_FILE)
+
+    def study(self) -> RecordedStudy:
+        """The study as it is recorded.
+
+        Raises
+        ------
+        FederationError
+            The file is missing, or not what the ledger has recorded, or no study.
+        """
+        return RecordedStudy(self.study_content())
 
     def _require_there(self) -> None:
         if not self.ledger.path.is_file():

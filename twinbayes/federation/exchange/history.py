@@ -8,7 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from twinbayes.errors import FederationError
-from twinbayes.federation.exchange.ledger import FINISHED, PINNED, RECEIVED, SENT
+from twinbayes.federation.exchange.ledger import (
+    FINISHED,
+    PINNED,
+    RECEIVED,
+    SENT,
+    sha256,
+)
 from twinbayes.federation.message import SERVER, Message
 
 
@@ -51,6 +57,12 @@ class History:
     def data(self) -> str | None:
         """Fingerprint of the data behind what was released; None before."""
         found = [r["data"] for r in self.records if r["event"] == SENT]
+        return found[-1] if found else None
+
+    @property
+    def held(self) -> int | None:
+        """How many numbers those data hold; None before, and of the server."""
+        found = [r["held"] for r in self.records if r["event"] == SENT]
         return found[-1] if found else None
 
     @property
@@ -98,6 +110,11 @@ class History:
         """The record of the last file of a fit."""
         found = [r for r in self.records if r["event"] == FINISHED]
         return found[-1] if found else None
+
+    def has_made(self, content: bytes) -> bool:
+        """Whether a file of a fit has this content."""
+        digest = sha256(content)
+        return any(r["event"] == FINISHED and r["sha256"] == digest for r in self.records)
 
     def time_of(self, message: Message) -> str:
         """When a message was recorded."""

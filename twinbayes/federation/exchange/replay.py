@@ -9,6 +9,7 @@ from twinbayes.errors import TwinbayesError
 from twinbayes.federation.exchange.folder import PartyFolder
 from twinbayes.federation.exchange.history import History
 from twinbayes.federation.exchange.ledger import SENT
+from twinbayes.federation.exchange.numbers import Source
 from twinbayes.federation.exchange.protocol import Answering, Stepping
 
 
@@ -68,8 +69,8 @@ def replay_questions(history: History, stepping: Stepping) -> list[str]:
     return problems
 
 
-def replay_answers(history: History, answering: Answering) -> list[str]:
-    """Answer everything again, and say what differs.
+def replay_answers(history: History, answering: Answering, source: Source) -> list[str]:
+    """Answer everything again, and say what differs; once, where the data are others.
 
     Parameters
     ----------
@@ -77,7 +78,16 @@ def replay_answers(history: History, answering: Answering) -> list[str]:
         A site's.
     answering
         The statistics, with the site's data.
+    source
+        Those data.
     """
+    if history.data not in (None, source.fingerprint):
+        return [
+            f"The cohort is not the one that {history.party} has answered from: its fingerprint is "
+            f"{source.fingerprint[:12]}, that of the answers {str(history.data)[:12]}; it holds "
+            f"{source.held} numbers, the other held {history.held}. No answer was made again. Give "
+            "the cohort of the answers; if it was changed since, restore it from a copy."
+        ]
     problems = []
     for question in history.questions:
         given = history.answers.get(question.digest)

@@ -12,9 +12,9 @@ from twinbayes.errors import FederationError
 from twinbayes.federation.exchange.folder import CARD, PartyFolder
 from twinbayes.federation.exchange.history import History
 from twinbayes.federation.exchange.keys import Card, KeyPair, require_party
-from twinbayes.federation.exchange.ledger import sha256
-from twinbayes.federation.exchange.protocol import Agreement, Stepping
+from twinbayes.federation.exchange.protocol import Agreement, Stepping, require_read_as
 from twinbayes.federation.message import SERVER, canonical
+from twinbayes.paths import require_ordinary
 
 INVITATION: Final = "invitation.json"
 POSTERIOR: Final = "posterior.nc"
@@ -38,7 +38,9 @@ class Stepped:
     asking_to_join
         By site, the fingerprint of a key that nobody has confirmed.
     posterior
-        The result of a study that is finished; None before.
+        The result of a study that this step has finished; None before and after.
+    finished
+        The file of the result of a study that was finished before: nothing was done.
     """
 
     text: str
@@ -47,6 +49,7 @@ class Stepped:
     refused: tuple[str, ...]
     asking_to_join: Mapping[str, str]
     posterior: Any = field(repr=False, default=None)
+    finished: Path | None = None
 
 
 def start(path: str | os.PathLike[str], study: Agreement) -> Card:
@@ -90,7 +93,8 @@ def step(
 ) -> Stepped:
     """Take in what is in the inbox, and ask what is to be asked next, or save the posterior.
 
-    May be killed and repeated at any moment.
+    May be killed and repeated at any moment. Of a study that is finished, a posterior whose file is
+    missing is made again, and nothing else is done.
 
     Parameters
     ----------
@@ -119,16 +123,25 @@ def step(
         folder.refill(history)
         history, refused = folder.take_in(history)
         joining, bad_cards = _asking_to_join(folder, history, study)
+        place = out or folder.path / POSTERIOR
+        lost = ""
+        if history.finished is not None:
+            if _is_made(place, history):
+                said = f"The study is finished, and {place.name} is there. Nothing was done."
+                return Stepped(said, 0, (), (*bad_cards, *refused), joining, finished=place)
+            lost = (
+                f"The study was finished before, and {place.name} is missing, or is not what was "
+                "written: it was made again. "
+            )
         progress = stepping(history.in_order, folder.store)
         new = [q for q in progress.questions if q.digest not in history.messages]
         for question in new:
             history = folder.send(history, question)
         if progress.posterior is not None:
-            _save(folder, history, progress.posterior, out or folder.path / POSTERIOR)
+            _save(folder, history, progress.posterior, place)
         waiting = tuple(sorted(q.receiver for q in history.open))
-        return Stepped(
-            progress.text, len(new), waiting, (*bad_cards, *refused), joining, progress.posterior
-        )
+        text = lost + progress.text
+        return Stepped(text, len(new), waiting, (*bad_cards, *refused), joining, progress.posterior)
 
 
 def require_server(history: History, study: Agreement) -> History:
@@ -155,11 +168,7 @@ def require_study(history: History, study: Agreement) -> History:
     FederationError
         It is of another study.
     """
-    if study.digest != history.study:
-        raise FederationError(
-            f"The folder is of the study {history.study[:12]}, and its description is read as "
-            f"{study.digest[:12]}. Use the version of twinbayes with which the study was begun."
-        )
+    require_read_as(history.study, study)
     return history
 
 
@@ -223,9 +232,16 @@ def _asking_to_join(
     return joining, refused
 
 
+def _is_made(place: Path, history: History) -> bool:
+    """Whether a place has a file of the result, as an earlier step wrote it."""
+    try:
+        return history.has_made(require_ordinary(place).read_bytes())
+    except OSError:
+        return False
+
+
 def _save(folder: PartyFolder, history: History, posterior: Any, out: Path) -> None:
     saved = Path(posterior.save(out))
     content = saved.read_bytes()
-    before = history.finished
-    if before is None or before["sha256"] != sha256(content):
+    if not history.has_made(content):
         folder.ledger.finished(saved.name, content)

@@ -117,10 +117,10 @@ def _of_site(
                 f"  {line}"
                 for line in leaving(draft.answer, draft.source.held, history.released, question)
             ]
-    held = [r["held"] for r in history.carried if r.get("held") is not None]
+    held = history.held
     lines.append(
         f"{history.released} numbers released in all"
-        + (f", where {held[-1]} were held at the last release" if held else "")
+        + ("" if held is None else f", where {held} were held at the last release")
     )
     if drafts:
         advice = f"Look at what would leave; then: {_COMMAND} release FOLDER --by NAME"

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
+from twinbayes.errors import FederationError
 from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.inference.gate.verdict import ESS_MIN
 from twinbayes.twin.weighting.importance import Weights, importance_weights, largest_shape
@@ -59,9 +60,14 @@ class Certificate:
 
         Raises
         ------
-        TwinError
-            No draw has a finite likelihood.
+        FederationError
+            Sites have no likelihood at any draw.
         """
+        if not np.isfinite(np.max(whole)):
+            raise FederationError(
+                f"Sites have no likelihood at any of {len(whole)} draws. Look for priors that "
+                "allow what no patient can have, and begin the study again with others."
+            )
         n_intensities = len(blocks.of_intensity)
         if each is None or np.std(whole - each.sum(axis=1)) > _ADDS_UP:
             # Courses left open by the records tie intensities to each other.

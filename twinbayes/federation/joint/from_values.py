@@ -40,7 +40,8 @@ class FromValues(Estimation):
     place
         Where points are asked for; None where draws are.
     functions
-        Quadratic functions so far.
+        Quadratic functions so far; those on the way to the mode only until it is found, and then
+        the best of them.
 
     Examples
     --------
@@ -103,7 +104,10 @@ class FromValues(Estimation):
 
     def _nearer(self, values: Floats, totals: Floats, number: int, kept: Kept) -> FromValues:
         """Go on towards the mode, or to the first draws where it has been found."""
-        functions = (*self.functions, Quadratic.through(self._asked, values, totals))
+        here = Quadratic.through(self._asked, values, totals)
+        if not np.isfinite(totals[0]):  # a place without a likelihood is no better than its points
+            here = replace(here, value=min(here.value, float(totals[np.isfinite(totals)].min())))
+        functions = (*self.functions, here)
         best = int(np.argmax([self._objective(f) for f in functions]))
         found, failed = functions[best], len(functions) - 1 - best
         start = self._start[0].centre
@@ -113,7 +117,7 @@ class FromValues(Estimation):
         if (failed or far > _NEAR) and len(functions) < MODES:
             return on
         one = Approximation(self.agreement, found.concave(), self.agreement.counts, number, kept)
-        return replace(on, approximations=(one,))
+        return replace(on, functions=(found,), approximations=(one,))
 
     def _precision(self, of: Directions) -> Floats:
         """(direction, direction) precision of the rough prior."""
@@ -133,7 +137,10 @@ class FromValues(Estimation):
     ) -> FromValues:
         """Go on with the function nearest to log-likelihoods where draws `near` are."""
         before = self.functions[-1]
-        found = Quadratic.through(Directions.among(near), values, totals, before)
+        place, every = Directions.among(near), Directions.among(values)
+        if place.size < every.size:  # a few draws have all the weight, and span too little
+            place = every
+        found = Quadratic.through(place, values, totals, before)
         of, until = self.agreement, self._until(len(self.approximations) - 1)
         one = Approximation(of, found.concave(), of.counts, number, kept, until)
         return replace(

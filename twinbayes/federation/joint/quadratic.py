@@ -22,6 +22,7 @@ from twinbayes.tensors import Tensor
 _REACH = 1e-7  # of a direction's spread, over the widest: less is rounding
 _FEW = 1.2  # points a number of the quadratic function, below which it is pulled to the last one
 _PULL = 1e-3
+_LEAST = 1e-14  # of the largest eigenvalue: smaller ones are rounding, and may be below 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Directions:
         mean = values.mean(axis=0)
         unit = values.std(axis=0)
         unit[unit == 0.0] = 1.0
-        size, axes = np.linalg.eigh(np.cov(((values - mean) / unit).T))
+        size, axes = np.linalg.eigh(np.atleast_2d(np.cov(((values - mean) / unit).T)))
         some = size > _REACH * size.max()
         return cls(mean, unit[:, None] * axes[:, some] * np.sqrt(size[some]))
 
@@ -230,18 +231,23 @@ class Quadratic:
         away = self.directions.inward(start[None])[0]
         bend, axes = np.linalg.eigh(self.curvature)
         known = (axes * np.abs(bend)) @ axes.T + precision
-        step = np.linalg.solve(known, self.slope + precision @ away)
-        length = float(np.sqrt(step @ precision @ step))
-        step *= min(1.0, longest / max(length, 1e-300))
         values, axes = np.linalg.eigh(known)
-        sd = axes / np.sqrt(values)
-        far = float(np.abs(np.linalg.solve(sd, step)).max(initial=0.0))
+        size = np.sqrt(np.maximum(values, max(_LEAST * values.max(initial=0.0), 1e-300)))
+        step = axes @ (axes.T @ (self.slope + precision @ away) / size**2)
+        length = float(np.sqrt(max(step @ precision @ step, 0.0)))
+        step *= min(1.0, longest / max(length, 1e-300))
+        sd = axes / size
+        far = float(np.abs(size * (axes.T @ step)).max(initial=0.0))
         centre = self.directions.outward(step[None])[0]
         return Directions(centre, self.directions.along @ sd), far
 
 
 def _spread(values: Floats) -> Floats:
-    """(column,) half of what the middle two thirds of draws (draw, column) differ by."""
+    """(column,) half of what the middle two thirds of draws (draw, column) differ by.
+
+    Their standard deviation, where these do not differ.
+    """
     away = np.abs(values - np.median(values, axis=0))
-    out: Floats = np.quantile(away, 0.68, axis=0)
+    middle = np.quantile(away, 0.68, axis=0)
+    out: Floats = np.where(middle > 0.0, middle, values.std(axis=0))
     return out

@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
-from twinbayes.cohort import Cohort
 from twinbayes.federation.joint.compensator import Expansion
-from twinbayes.federation.likelihood.coordinates import Coordinates, places_of_effects
-from twinbayes.model import Learnt, ModelPlan, ModelSpec
+from twinbayes.federation.likelihood.coordinates import places_of_effects
+from twinbayes.federation.likelihood.local import LocalLikelihood
+from twinbayes.model import ModelPlan
 from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.likelihood.courses import event_loglik
 from twinbayes.names import (
@@ -43,28 +43,15 @@ class _Slopes:
 
 
 @dataclass(frozen=True)
-class EventLikelihood:
-    """The likelihood of some patients in the coordinates of a model.
+class EventLikelihood(LocalLikelihood):
+    """The likelihood of patients who have no effects of their own.
 
     Attributes
     ----------
-    spec, learnt
-        The model, and what was agreed on: columns, windows, scales.
-    coordinates
-        Of the model.
-    cohort
-        The patients.
-    held
-        Coordinates that these patients are taken not to have: they are 0 whatever is asked.
     laid_out
         The patients as the likelihood counts them; None as they are.
     """
 
-    spec: ModelSpec
-    learnt: Learnt
-    coordinates: Coordinates
-    cohort: Cohort
-    held: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     laid_out: ModelPlan | None = field(default=None, repr=False)
 
     @cached_property
@@ -113,9 +100,8 @@ class EventLikelihood:
 
     def draws(self, values: Floats) -> EventDraws:
         """Coordinates (draw, coordinate) as the likelihood reads them."""
-        values = values.copy()
-        values[:, self.held] = 0.0
-        return EventDraws.from_posterior(self.coordinates.dataset(values), self.learnt.encoding)
+        told = self.coordinates.dataset(self.told(values))
+        return EventDraws.from_posterior(told, self.learnt.encoding)
 
     def totals(self, values: Floats) -> Floats:
         """Score coordinates (draw, coordinate).

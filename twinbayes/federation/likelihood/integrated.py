@@ -7,7 +7,7 @@ spread there. The total is a smooth function of the coordinates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -15,11 +15,11 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.stats import norm, qmc
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FederationError
-from twinbayes.federation.likelihood.coordinates import Coordinates
-from twinbayes.model import Learnt, ModelPlan, ModelSpec, PowerPrior
+from twinbayes.federation.likelihood.local import LocalLikelihood
+from twinbayes.model import ModelPlan, ModelSpec, PowerPrior
 from twinbayes.model.covariates.terms import Group
 from twinbayes.model.curves.means.mean_function import MeanFunction
 from twinbayes.twin.population.curves import CurvePopulation
@@ -46,26 +46,8 @@ REMEDY: Final = (
 
 
 @dataclass(frozen=True)
-class IntegratedLikelihood:
-    """The likelihood of some patients in the coordinates of a model, their own effects integrated.
-
-    Attributes
-    ----------
-    spec, learnt
-        The model, and what was agreed on: columns, windows, scales.
-    coordinates
-        Of the model.
-    cohort
-        The patients.
-    held
-        Coordinates that these patients are taken not to have: they are 0 whatever is asked.
-    """
-
-    spec: ModelSpec
-    learnt: Learnt
-    coordinates: Coordinates
-    cohort: Cohort
-    held: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+class IntegratedLikelihood(LocalLikelihood):
+    """The likelihood of patients whose own effects are integrated out."""
 
     @cached_property
     def plan(self) -> ModelPlan:
@@ -76,23 +58,18 @@ class IntegratedLikelihood:
         FederationError
             Courses are open.
         """
-        plan = self.spec.plan(self.cohort, self.learnt)
-        if len(plan.events.data.course_patient):
-            raise FederationError(
-                "Some events are dated by visits that bracket them, and hazards have effects of "
-                "each patient's own: sites cannot sum over both. Federate the model of events "
-                "alone, or date the events."
-            )
-        return plan
+        require_dated(self.cohort)
+        return self.spec.plan(self.cohort, self.learnt)
 
     def totals(self, values: Floats) -> Floats:
         """Score coordinates (draw, coordinate); return (draw, 1) log-likelihoods of all patients.
 
-        Each patient as they count: power priors discount. `NOWHERE` or below where one has none.
+        Each patient as they count: power priors discount. `NOWHERE` where one has none, however
+        many have none, and however little they count.
         """
         parts = np.array_split(values, max(1, -(-len(values) // _TOGETHER)))
         powers = self.spec.discounts(self.plan)
-        return np.concatenate([(powers @ self.by_patient(part))[:, None] for part in parts])
+        return np.concatenate([_summed(powers, self.by_patient(part))[:, None] for part in parts])
 
     def by_patient(self, values: Floats) -> Floats:
         """(patient, draw) log-likelihoods; `NOWHERE` where there is none."""
@@ -105,9 +82,7 @@ class IntegratedLikelihood:
         return np.where(np.isfinite(found), np.maximum(found, NOWHERE), NOWHERE)
 
     def _by_patient(self, values: Floats) -> Floats:
-        values = values.copy()
-        values[:, self.held] = 0.0
-        draws = self.coordinates.dataset(values)
+        draws = self.coordinates.dataset(self.told(values))
         encoding, edges = self.learnt.encoding, self.learnt.edges
         varying = self.spec.events.varying(encoding, edges)
         rates = Population.from_posterior(draws, encoding, edges, varying)
@@ -125,6 +100,13 @@ class IntegratedLikelihood:
             ratios = fitted_ratios(rates, drawn, design, i)
             out[i] = marginal_likelihood(rates, curves, self.plan, ratios, rule, i)
         return out
+
+
+def _summed(powers: Floats, each: Floats) -> Floats:
+    """(draw,) sums of log-likelihoods (patient, draw); `NOWHERE` where one that counts is."""
+    nowhere = (each[powers > 0.0] <= NOWHERE).any(axis=0)
+    out: Floats = np.where(nowhere, NOWHERE, np.maximum(powers @ each, NOWHERE))
+    return out
 
 
 def normal_rule(width: int) -> tuple[Floats, Floats]:
@@ -194,6 +176,22 @@ def require_federable(spec: ModelSpec) -> None:
                 f"The curve of {t.marker!r} is a mean function ({t.basis.kind}), whose parameters "
                 f"sites cannot integrate out. {REMEDY}"
             )
+
+
+def require_dated(cohort: Cohort) -> None:
+    """Refuse courses that records leave open, where patients have effects of their own.
+
+    Raises
+    ------
+    FederationError
+        There are some.
+    """
+    if cohort.has_intervals:
+        raise FederationError(
+            "Some events are dated by visits that bracket them, and hazards have effects of each "
+            "patient's own: sites cannot sum over both. Federate the model of events alone, or "
+            "date the events."
+        )
 
 
 def has_own_effects(spec: ModelSpec) -> bool:

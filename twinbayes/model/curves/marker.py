@@ -83,14 +83,14 @@ class MarkerScale:
         ModelError
             The marker has no values, does not vary, or has values that the transform cannot take.
         """
-        visits = _visits(marker, cohort)
+        visits = visits_of(marker, cohort)
         if not len(visits):
             known = [] if cohort.visits is None else sorted(set(cohort.visits["marker"]))
             raise ModelError(
                 f"The cohort has no visits with marker {marker!r}. "
                 f"Markers with visits: {', '.join(map(repr, known)) or 'none'}."
             )
-        codes = _codes(marker, family, visits)
+        codes = codes_of(marker, family, visits)
         if np.isin(codes, (LEFT, RIGHT)).all():
             raise ModelError(
                 f"All {len(codes)} values of marker {marker!r} lie beyond a detection limit or at "
@@ -239,8 +239,8 @@ class MarkerScale:
 
     def read(self, cohort: Cohort) -> MarkerData:
         """Sum up the measured values of each patient of a cohort; keep the other visits."""
-        visits = _visits(self.marker, cohort)
-        codes = _codes(self.marker, self.family, visits)
+        visits = visits_of(self.marker, cohort)
+        codes = codes_of(self.marker, self.family, visits)
         y = self._standardised(visits[VISIT_VALUE])
         who, starts = _who(visits, cohort), first_days(self.turns, cohort)
         columns = self.columns(visits[DAY].to_numpy(dtype=np.float64), starts[who])
@@ -349,13 +349,15 @@ def _who(visits: pd.DataFrame, cohort: Cohort) -> Ints:
     return np.array([order[p] for p in visits[PATIENT_ID]], dtype=np.int64)
 
 
-def _visits(marker: str, cohort: Cohort) -> pd.DataFrame:
+def visits_of(marker: str, cohort: Cohort) -> pd.DataFrame:
+    """Visits of a cohort with a marker."""
     if cohort.visits is None:
         return pd.DataFrame({PATIENT_ID: [], DAY: [], VISIT_VALUE: [], CENSORED: []})
     return cohort.visits[cohort.visits["marker"] == marker]
 
 
-def _codes(marker: str, family: MarkerFamily, visits: pd.DataFrame) -> Ints:
+def codes_of(marker: str, family: MarkerFamily, visits: pd.DataFrame) -> Ints:
+    """(visit,) what each contributes; refuses values that the family cannot have."""
     if not len(visits):
         return np.zeros(0, dtype=np.int64)
     values = visits[VISIT_VALUE].to_numpy(dtype=np.float64)

@@ -50,6 +50,11 @@ class Since:
 
     def __post_init__(self) -> None:
         require_known(self.turn, (STEP, BEND, APPROACH), f"turn of the curve since {self.what!r}")
+        if self.what in TERMINAL_EVENTS:
+            raise ModelError(
+                f"A curve cannot turn since {self.what!r}: the record ends there. Name a "
+                "treatment, or an event after which there are visits."
+            )
         if not self.half_time > 0:
             raise ModelError(f"The half time must be positive, not {self.half_time!r} years.")
 
@@ -107,7 +112,7 @@ def require_dated(turns: Sequence[Since], cohort: Cohort, marker: str) -> None:
     """Refuse turns that nobody in a cohort takes: they could not be learnt."""
     days = first_days(turns, cohort)
     for k, turn in enumerate(turns):
-        if turn.what in TERMINAL_EVENTS or not np.isfinite(days[:, k]).any():
+        if not np.isfinite(days[:, k]).any():
             treatments = [] if cohort.treatments is None else list(cohort.treatments["treatment"])
             known = sorted({*treatments, *cohort.events[EVENT]} - set(TERMINAL_EVENTS))
             raise ModelError(

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Bools, Floats
 from twinbayes.errors import ModelError
 from twinbayes.model.baseline import PiecewiseConstant, Weibull
 from twinbayes.model.courses.graph import StateGraph
@@ -21,6 +21,15 @@ from twinbayes.model.events.quadrature import Followed
 from twinbayes.model.events.rows import RowTable
 
 _SHOWN: Final = 5
+_NO_BOUND: Final = (
+    "an event or a treatment start at the moment at which they came to be at risk of it, where its "
+    "hazard has no bound: it is of Weibull shape since then, or nobody was at risk of it for any "
+    "time"
+)
+_NO_TIME: Final = (
+    "an event at the moment at which they came to be at risk of it, for no time: where hazards "
+    "follow curves, the model has no answer to that"
+)
 _REMEDY: Final = (
     "Date the event half a day later, in the middle of its day; or start the clock earlier, where "
     "patients came to be at risk before their day 0. What was there at the origin already is no "
@@ -67,27 +76,42 @@ def require_time_at_risk(
             "they begin, and a fit would tell of the priors alone. Read a cohort with follow-up; "
             "`sample_priors` shows what the priors say."
         )
-    sudden = rows.is_event & (rows.stop <= rows.start)
-    unbounded = np.zeros(len(sudden), dtype=bool)
+    sudden, unbounded = _is_sudden(rows), _begins_unbounded(graph, rows)
     for k in np.unique(rows.intensity[sudden]):
         baseline, mine = graph.intensities[k].baseline, rows.intensity == k
         grid = edges[k] if isinstance(baseline, PiecewiseConstant) else edges[k][[0, -1]]
         cut = np.clip(grid[:, None], rows.start[mine], rows.stop[mine])
         empty = np.diff(cut, axis=0).sum(axis=1) <= 0.0
         window = np.maximum(np.searchsorted(grid, rows.stop[mine], side="left") - 1, 0)
-        begins = isinstance(baseline, Weibull) & (rows.stop[mine] <= 0.0)
-        unbounded[mine] = sudden[mine] & (empty[window] | begins)
-    _refuse(
-        rows.patient[unbounded],
-        "an event or a treatment start at the moment at which they came to be at risk of it, where "
-        "its hazard has no bound: it is of Weibull shape since then, or nobody was at risk of it "
-        "for any time",
-    )
-    _refuse(
-        _never_at_risk(rows, followed),
-        "an event at the moment at which they came to be at risk of it, for no time: where hazards "
-        "follow curves, the model has no answer to that",
-    )
+        unbounded[mine] |= sudden[mine] & empty[window]
+    _refuse(rows.patient[unbounded], _NO_BOUND)
+    _refuse(_never_at_risk(rows, followed), _NO_TIME)
+
+
+def require_patients_at_risk(graph: StateGraph, rows: RowTable, followed: Followed) -> None:
+    """Refuse what `require_time_at_risk` refuses whoever else is in the cohort.
+
+    Raises
+    ------
+    ModelError
+        Says how many patients there are, and which by their number.
+    """
+    require_events_after_origin(graph, rows)
+    _refuse(rows.patient[_begins_unbounded(graph, rows)], _NO_BOUND)
+    _refuse(_never_at_risk(rows, followed), _NO_TIME)
+
+
+def _is_sudden(rows: RowTable) -> Bools:
+    """(row,) whether it ends, with an event, at the moment at which it begins."""
+    out: Bools = rows.is_event & (rows.stop <= rows.start)
+    return out
+
+
+def _begins_unbounded(graph: StateGraph, rows: RowTable) -> Bools:
+    """(row,) whether it ends so where its hazard begins, and is of Weibull shape."""
+    weibull = np.array([isinstance(i.baseline, Weibull) for i in graph.intensities], dtype=bool)
+    out: Bools = _is_sudden(rows) & weibull[rows.intensity] & (rows.stop <= 0.0)
+    return out
 
 
 def _never_at_risk(rows: RowTable, followed: Followed) -> NDArray[np.int64]:
