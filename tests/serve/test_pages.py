@@ -94,6 +94,12 @@ def test_a_comparison_is_the_contrast_and_its_numbers_agree(
     assert ("excludes" in row[3]) == (ends[0] > 0.0 or ends[1] < 0.0)
 
 
+def test_a_change_of_language_asks_the_same(site: Any, treatable: PatientRow) -> None:
+    page = site.get(f"/patients/{treatable.pseudonym}/what-if?wait=45&lang=en").text
+    assert '<a href="?wait=45&amp;lang=it"' in page
+    assert 'value="45"' in site.get(f"/patients/{treatable.pseudonym}/what-if?wait=45&lang=it").text
+
+
 def test_cautions_stand_before_the_first_number(site: Any, treatable: PatientRow) -> None:
     page = site.get(f"/patients/{treatable.pseudonym}").text
     assert page.index("Before you read the numbers") < page.index(" of 100")
@@ -133,7 +139,14 @@ def test_every_string_is_used() -> None:
         for path in HOME.rglob("*")
         if path.suffix in (".py", ".jinja")
     )
-    indirect = ("error.", "role.", "patients.subgroup", "patients.centre", "patients.state")
+    indirect = (
+        "error.",
+        "role.",
+        "unit.",
+        "patients.subgroup",
+        "patients.centre",
+        "patients.state",
+    )
     unused = [k for k in language_of("en").strings if k not in used and not k.startswith(indirect)]
     assert not unused
 

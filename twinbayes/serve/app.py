@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
@@ -38,6 +39,15 @@ _NOBODY: Final = "-"
 _STYLE: Final = (_HERE / "templates" / "style.css").read_text(encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class _Reader:
+    """Who reads a page, in which language, and what of its address a change of language keeps."""
+
+    person: Person | None
+    language: Language
+    kept: Mapping[str, str]
+
+
 @dataclass(frozen=True, eq=False)
 class _House:
     """What all pages share."""
@@ -51,35 +61,33 @@ class _House:
 
     def answer(self, request: Request, page: Page | None) -> Response:
         """Show a page to a person who may see it, or say why not; and write it down."""
-        language = self.language_of(request)
+        kept = {name: text for name, text in request.query_params.items() if name != "lang"}
         person = self.access.person(request.headers)
+        reader = _Reader(person, self.language_of(request), kept)
         try:
-            status, html = self.shown(request, page, person, language)
+            status, html = 200, self.shown(request, page, reader)
         except RefusedError as refused:
-            status, html = self.refusal(refused, person, language)
+            status, html = self.refusal(refused, reader)
         except StorageError:
             _LOG.error("the audit log is not whole, or cannot be read")
-            status, html = self.refusal(RefusedError(503), person, language)
+            status, html = self.refusal(RefusedError(503), reader)
         except TwinbayesError as error:
             seen = person is not None and person.may(Right.IDENTIFIERS)
-            status, html = self.refusal(
-                RefusedError(422), person, language, str(error) if seen else ""
-            )
+            status, html = self.refusal(RefusedError(422), reader, str(error) if seen else "")
         except Exception as error:
             # Whatever it is, its text may quote a record: the name of its type is all that is kept.
             _LOG.error("a page failed with %s", type(error).__name__)
-            status, html = self.refusal(RefusedError(500), person, language)
+            status, html = self.refusal(RefusedError(500), reader)
         try:
             self.written(request, page, person, status)
         except StorageError:
             _LOG.error("the audit log cannot be written")
-            status, html = self.refusal(RefusedError(503), person, language)
+            status, html = self.refusal(RefusedError(503), reader)
         return HTMLResponse(html, status)
 
-    def shown(
-        self, request: Request, page: Page | None, person: Person | None, language: Language
-    ) -> tuple[int, str]:
+    def shown(self, request: Request, page: Page | None, reader: _Reader) -> str:
         """The page; or `RefusedError`."""
+        person = reader.person
         if not self.limit.allows(_NOBODY if person is None else person.name):
             raise RefusedError(429)
         if person is None:
@@ -92,18 +100,17 @@ class _House:
             raise RefusedError(403)
         if page.of_patients and not self.explorer.fit.verdict.usable:
             raise RefusedError(409)
-        query = {k: v for k, v in request.query_params.items() if k != "lang"}
-        asked = Asked(self.explorer, self.audit, person, language, query, dict(request.path_params))
+        asked = Asked(
+            self.explorer, self.audit, person, reader.language, reader.kept,
+            dict(request.path_params),
+        )  # fmt: skip
         template, values = page.show(asked)
-        values |= {"asked": asked, "page": page.name}
-        return 200, self.rendered(template, person, language, values)
+        return self.rendered(template, reader, {**values, "asked": asked, "page": page.name})
 
-    def refusal(
-        self, refused: RefusedError, person: Person | None, language: Language, said: str = ""
-    ) -> tuple[int, str]:
+    def refusal(self, refused: RefusedError, reader: _Reader, said: str = "") -> tuple[int, str]:
         """A page that says what is the matter, and what to do."""
-        status, key = refused.status, f"error.{refused.status}"
-        role = "" if person is None else language(f"role.{person.role.value}")
+        status, key, language = refused.status, f"error.{refused.status}", reader.language
+        role = "" if reader.person is None else language(f"role.{reader.person.role.value}")
         sentences = [language(refused.key, **refused.values)] if refused.key else []
         if said:
             sentences.append(said)
@@ -111,16 +118,16 @@ class _House:
             sentences.append(language(f"{key}.help", role=role))
         reasons = self.explorer.fit.verdict.reasons if status == 409 else ()
         values = {"heading": language(key), "sentences": sentences, "reasons": reasons, "page": ""}
-        return status, self.rendered("refused.html.jinja", person, language, values)
+        return status, self.rendered("refused.html.jinja", reader, values)
 
-    def rendered(
-        self, template: str, person: Person | None, language: Language, values: Mapping[str, Any]
-    ) -> str:
+    def rendered(self, template: str, reader: _Reader, values: Mapping[str, Any]) -> str:
         """A template, filled in."""
-        fit = self.explorer.fit
+        fit, person, language = self.explorer.fit, reader.person, reader.language
         return self.templates.get_template(template).render(
             t=language,
-            languages=[language_of(code) for code in LANGUAGES],
+            languages=[
+                (language_of(code), urlencode({**reader.kept, "lang": code})) for code in LANGUAGES
+            ],
             person=person,
             may=lambda right: person is not None and person.may(Right(right)),
             words=language.name,

@@ -5,7 +5,7 @@ Colours are presentation attributes, since pages allow no style but that of thei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,8 @@ from twinbayes.arrays import Floats
 _WIDTH: Final = 640
 _HEIGHT: Final = 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 34
+_PANEL: Final = 440  # width of a panel: two stand beside each other
+_HEAD: Final = 28  # above a panel that has a title
 _FIGURE: Final = 22  # of an icon array, with its margin
 
 
@@ -39,6 +41,172 @@ class Curve:
     upper: Floats
     colour: str
     dash: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a marker.
+
+    Attributes
+    ----------
+    years
+        (visit,) from now, at most 0.
+    values
+        (visit,) on the marker's own scale.
+    kinds
+        "none"; "left" or "right" of a value beyond a detection limit.
+    """
+
+    years: Floats
+    values: Floats
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What is expected of a marker.
+
+    Attributes
+    ----------
+    years, mean, lower, upper
+        (time,) from now, and the curve with its band; as long as it is to be shown.
+    thin_from
+        Year from which the line is dashed; None of none.
+    """
+
+    years: Floats
+    mean: Floats
+    lower: Floats
+    upper: Floats
+    thin_from: float | None
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Where values stand.
+
+    Attributes
+    ----------
+    years, values
+        First and last of each axis.
+    logged
+        Whether values are drawn by their logarithms.
+    label, title
+        Of the axis of years, and of that of values.
+    number
+        How a value is written, with so many digits behind the decimal mark.
+    """
+
+    years: tuple[float, float]
+    values: tuple[float, float]
+    logged: bool
+    label: str
+    title: str
+    number: Callable[[float, int], str]
+
+    def x(self, year: float) -> float:
+        """Place of a year."""
+        first, last = self.years
+        return _LEFT + (_PANEL - _LEFT - _RIGHT) * (year - first) / (last - first)
+
+    def y(self, value: float) -> float:
+        """Place of a value; of one beyond the axis, its end."""
+        low, high = self._scaled(self.values[0]), self._scaled(self.values[1])
+        share = (self._scaled(value) - low) / (high - low)
+        return _HEAD + (_HEIGHT - _HEAD - _BOTTOM) * (1.0 - min(max(share, 0.0), 1.0))
+
+    def value_marks(self) -> list[tuple[float, str]]:
+        """Values that are written at the axis, and how."""
+        low, high = self.values
+        if self.logged:
+            powers = range(int(np.ceil(np.log10(low))), int(np.floor(np.log10(high))) + 1)
+            every = max(1, len(powers) // 5)
+            return [(10.0**k, self.number(10.0**k, max(0, -k))) for k in powers[::every]]
+        step, digits = _round_step((high - low) / 4.0)
+        first = int(np.ceil(low / step - 1e-9))
+        last = int(np.floor(high / step + 1e-9))
+        return [(k * step, self.number(k * step, digits)) for k in range(first, last + 1)]
+
+    def year_marks(self) -> list[tuple[float, str]]:
+        """Years that are written at the axis, and how; 0 is among them."""
+        first, last = self.years
+        step, digits = _round_step((last - first) / 6.0)
+        marks = range(int(np.ceil(first / step - 1e-9)), int(np.floor(last / step + 1e-9)) + 1)
+        return [(k * step, self.number(k * step, digits)) for k in marks]
+
+    def _scaled(self, value: float) -> float:
+        return float(np.log(max(value, 1e-300))) if self.logged else value
+
+
+def _round_step(about: float) -> tuple[float, int]:
+    """The next of 1, 2, 5, 10, … and its digits behind the decimal mark."""
+    power = int(np.floor(np.log10(about)))
+    step = next(m for m in (1, 2, 5, 10) if m * 10.0**power >= about * (1.0 - 1e-9))
+    return step * 10.0**power, max(0, -power)
+
+
+def marker_panel(seen: Measured, ahead: Ahead, axes: Axes, alt: str) -> Markup:
+    """Draw measured values as points, and the curve that is expected with its band.
+
+    Parameters
+    ----------
+    alt
+        What the picture shows, in a sentence.
+    """
+    parts = [_opened(_PANEL, _HEIGHT, alt, "chart")]
+    parts.append(f'<text x="4" y="14">{escape(axes.title)}</text>')
+    parts += [
+        f'<line x1="{_LEFT}" x2="{_PANEL - _RIGHT}" y1="{axes.y(v):.1f}" y2="{axes.y(v):.1f}" '
+        'stroke="#c9ced6" stroke-width="1"/>'
+        f'<text x="{_LEFT - 6}" y="{axes.y(v) + 4:.1f}" text-anchor="end">{escape(told)}</text>'
+        for v, told in axes.value_marks()
+    ]
+    parts += [
+        f'<text x="{axes.x(year):.1f}" y="{_HEIGHT - 16}" text-anchor="middle">{escape(told)}'
+        "</text>"
+        for year, told in axes.year_marks()
+    ]
+    middle = _LEFT + (_PANEL - _LEFT - _RIGHT) / 2
+    parts.append(
+        f'<text x="{middle:.0f}" y="{_HEIGHT - 2}" text-anchor="middle">{escape(axes.label)}</text>'
+        f'<line x1="{axes.x(0):.1f}" x2="{axes.x(0):.1f}" y1="{_HEAD}" y2="{_HEIGHT - _BOTTOM}" '
+        'stroke="#4a5563" stroke-width="1" stroke-dasharray="2 3"/>'
+    )
+    if len(ahead.years) > 1:
+        parts += _curve_ahead(ahead, axes)
+    parts += [
+        _point(axes.x(year), axes.y(value), kind)
+        for year, value, kind in zip(seen.years, seen.values, seen.kinds, strict=True)
+    ]
+    return Markup("".join(map(str, parts)) + "</svg>")  # noqa: S704 - texts are escaped above
+
+
+def _curve_ahead(ahead: Ahead, axes: Axes) -> list[str]:
+    def line(values: Floats) -> list[str]:
+        return [
+            f"{axes.x(t):.1f},{axes.y(v):.1f}" for t, v in zip(ahead.years, values, strict=True)
+        ]
+
+    mean = line(ahead.mean)
+    n = len(mean) if ahead.thin_from is None else int((ahead.years < ahead.thin_from).sum())
+    band = " ".join(line(ahead.upper) + line(ahead.lower)[::-1])
+    drawn = [f'<polygon points="{band}" fill="#1f5c99" fill-opacity="0.18"/>']
+    for some, dash in ((mean[:n], ""), (mean[max(0, n - 1) :], ' stroke-dasharray="7 4"')):
+        if len(some) > 1:
+            drawn.append(
+                f'<polyline points="{" ".join(some)}" fill="none" stroke="#1f5c99" '
+                f'stroke-width="2.5"{dash}/>'
+            )
+    return drawn
+
+
+def _point(x: float, y: float, kind: str) -> str:
+    """A disc; a triangle that points to where a value beyond a detection limit lies."""
+    if kind in ("left", "right"):
+        tip, base = (y + 5, y - 4) if kind == "left" else (y - 5, y + 4)
+        corners = f"{x - 5:.1f},{base:.1f} {x + 5:.1f},{base:.1f} {x:.1f},{tip:.1f}"
+        return f'<polygon points="{corners}" fill="#ffffff" stroke="#b35900" stroke-width="2"/>'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#b35900"/>'
 
 
 def survival_curves(years: Floats, curves: Sequence[Curve], alt: str, label: str) -> Markup:

@@ -31,7 +31,8 @@ from twinbayes.names import (
     SUBGROUP,
     TIME,
 )
-from twinbayes.twin import Scenario, Twin
+from twinbayes.report.patient.evidence import default_quality
+from twinbayes.twin import Quality, Scenario, Twin
 
 _KEPT: Final = 64  # answers
 _STEPS: Final = 60
@@ -84,6 +85,8 @@ class Outlook:
         Days since the landmark at which numbers are written out.
     cautions
         Key of a sentence, and what it is filled in with.
+    quality
+        As `Twin.quality_adjusted_time` returns it; None where nothing says what a day counts.
     """
 
     row: PatientRow
@@ -91,6 +94,7 @@ class Outlook:
     forecast: xr.Dataset
     horizons: tuple[float, ...]
     cautions: tuple[tuple[str, Mapping[str, Any]], ...]
+    quality: xr.Dataset | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +198,17 @@ class Explorer:
         sizes = cohort.patients[SUBGROUP].value_counts().reindex([*cohort.subgroups])
         return dict(zip(map(str, sizes.index), part_words(sizes), strict=True))
 
+    @cached_property
+    def quality(self) -> Quality | None:
+        """What a day alive counts; None where neither the disease nor a marker says it."""
+        return default_quality(self.fit)
+
+    def ends(self, marker: str) -> tuple[float | None, float | None]:
+        """Floor and ceiling of a marker of the model, None of an end that it does not have."""
+        curves = self.fit.learnt.curves
+        family = None if curves is None else curves.get(marker).family
+        return getattr(family, "floor", None), getattr(family, "ceiling", None)
+
     @property
     def horizon(self) -> float:
         """Days that forecasts look ahead."""
@@ -232,12 +247,19 @@ class Explorer:
             raise TwinError("Nobody is known under this name.")
         if row.has_ended:
             raise TwinError("The record has ended: there is nothing to forecast.")
-        twin = self.fit.twin(self.cohort.select([row.patient_id]))
+        return self._ahead(row, self.fit.twin(self.cohort.select([row.patient_id])))
+
+    def _ahead(self, row: PatientRow, twin: Twin) -> Outlook:
         until = self.horizon
         horizons = tuple(y * DAYS_PER_YEAR for y in _YEARS if y * DAYS_PER_YEAR <= until)
         horizons = horizons or (until,)
-        forecast = twin.forecast(until, self._grid(horizons), interval=INTERVAL)
-        return Outlook(row, twin, forecast, horizons, tuple(self._cautions(row, twin, forecast)))
+        grid, counts = self._grid(horizons), self.quality
+        forecast = twin.forecast(until, grid, interval=INTERVAL)
+        lived = None
+        if counts is not None:
+            lived = twin.quality_adjusted_time(counts, until, grid, interval=INTERVAL)
+        cautions = tuple(self._cautions(row, twin, forecast))
+        return Outlook(row, twin, forecast, horizons, cautions, lived)
 
     def _grid(self, horizons: tuple[float, ...]) -> np.ndarray:
         return np.unique(np.concatenate([np.linspace(0.0, self.horizon, _STEPS + 1), horizons]))

@@ -9,6 +9,7 @@ from twinbayes.serve.access import Right
 from twinbayes.serve.drawing import Curve, icon_array, survival_curves
 from twinbayes.serve.explorer import INTERVAL, Outlook
 from twinbayes.serve.language import Language
+from twinbayes.serve.pages.markers import panels, quality_words, unit_words
 from twinbayes.serve.pages.numbers import alive, states, years
 from twinbayes.serve.pages.page import Asked, Page
 from twinbayes.twin.answers.follow_up import is_beyond
@@ -42,8 +43,10 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
         "icons": icon_array(now.n, now.low, now.high, t("patient.icons_alt", n=now.n,
                             at=middle_words, low=now.low, high=now.high)),
         "icons_words": t("patient.icons", at=middle_words, n=now.n, low=now.low, high=now.high),
+        "panels": panels(asked, outlook),
+        "quality": quality_words(asked, outlook),
         "treatments": asked.explorer.treatments(outlook.twin),
-        "inputs": [(t.name(n), told(t, value), unit)
+        "inputs": [(t.name(n), told(t, value), "" if value is None else unit_words(t, unit))
                    for n, value, unit in asked.explorer.inputs(outlook)],
         "size": asked.explorer.subgroup_sizes.get(row.subgroup, "0"),
         "others": len(asked.explorer.subgroup_sizes) - 1,
