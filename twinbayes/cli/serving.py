@@ -61,7 +61,7 @@ def serve(
     secret = audit.with_name(f"{audit.name}.secret") if secret_file is None else secret_file
     require_places(audit, secret, adapter=adapter, fit=fit_path, cohort=cohort,
                    proxy_secret_file=proxy_secret_file)  # fmt: skip
-    _require_packages()
+    require_packages()
 
     import twinbayes as tb
     from twinbayes.serve.serving import Address
@@ -76,8 +76,8 @@ def serve(
     return USABLE
 
 
-def _require_packages() -> None:
-    """Ask for what the explorer needs before a fit is read."""
+def require_packages() -> None:
+    """Ask for what the explorer and its sheets need before a fit is read."""
     for package in ("babel", "starlette", "uvicorn"):
         if find_spec(package) is None:
             raise OptionError(f"The explorer needs {package}: pip install 'twinbayes[serve]'")

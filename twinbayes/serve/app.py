@@ -6,10 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -28,14 +26,14 @@ from twinbayes.serve.pages.evidence import EVIDENCE
 from twinbayes.serve.pages.page import Asked, Page, RefusedError
 from twinbayes.serve.pages.patient import PATIENT
 from twinbayes.serve.pages.patients import PATIENTS
+from twinbayes.serve.pages.sheet import SHEET
 from twinbayes.serve.pages.what_if import WHAT_IF
+from twinbayes.serve.rendering import ENVIRONMENT, STYLES
 
-PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, EVIDENCE, AUDIT)
+PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, SHEET, EVIDENCE, AUDIT)
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
-_HERE: Final = Path(__file__).parent
 _LOG: Final = logging.getLogger("twinbayes.serve")
 _NOBODY: Final = "-"
-_STYLE: Final = (_HERE / "templates" / "style.css").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +45,6 @@ class _House:
     audit: AuditLog
     language: str
     limit: RateLimit
-    templates: Environment
 
     def answer(self, request: Request, page: Page | None) -> Response:
         """Show a page to a person who may see it, or say why not; and write it down."""
@@ -93,7 +90,10 @@ class _House:
         if page.of_patients and not self.explorer.fit.verdict.usable:
             raise RefusedError(409)
         query = {k: v for k, v in request.query_params.items() if k != "lang"}
-        asked = Asked(self.explorer, self.audit, person, language, query, dict(request.path_params))
+        asked = Asked(
+            self.explorer, language, person.may(Right.IDENTIFIERS), self.audit, person, query,
+            dict(request.path_params),
+        )  # fmt: skip
         template, values = page.show(asked)
         values |= {"asked": asked, "page": page.name}
         return 200, self.rendered(template, person, language, values)
@@ -118,7 +118,7 @@ class _House:
     ) -> str:
         """A template, filled in."""
         fit = self.explorer.fit
-        return self.templates.get_template(template).render(
+        return ENVIRONMENT.get_template(template).render(
             t=language,
             languages=[language_of(code) for code in LANGUAGES],
             person=person,
@@ -198,22 +198,18 @@ def create_app(
         audit,
         language_of(language).code,
         RateLimit(most_a_minute),
-        Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        ),
     )
 
     def endpoint(page: Page | None) -> Callable[[Request], Response]:
         return lambda request: house.answer(request, page)
 
+    def styled(text: str) -> Callable[[Request], Response]:
+        return lambda _: Response(text, media_type="text/css")
+
     every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     return Starlette(
         routes=[
-            Route("/style.css", lambda _: Response(_STYLE, media_type="text/css")),
+            *(Route(f"/{name}", styled(text)) for name, text in STYLES.items()),
             *(Route(page.path, endpoint(page), methods=every) for page in PAGES),
             Route("/{rest:path}", endpoint(None), methods=every),
         ],
