@@ -17,13 +17,20 @@ from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.serve import AuditLog, Explorer, LocalAccess, Person, ProxyAccess, Role, create_app
 from twinbayes.serve.explorer import PatientRow
 
-PAGES = ("/", "/patients/{p}", "/patients/{p}/what-if", "/evidence", "/audit")
+PAGES = (
+    "/",
+    "/patients/{p}",
+    "/patients/{p}/what-if",
+    "/patients/{p}/sheet",
+    "/evidence",
+    "/audit",
+)
 SEEN = {
-    "clinician": (200, 200, 200, 200, 403),
-    "statistician": (200, 200, 200, 200, 200),
-    "reviewer": (403, 403, 403, 200, 200),
-    "": (401, 401, 401, 401, 401),
-    "director": (401, 401, 401, 401, 401),
+    "clinician": (200, 200, 200, 200, 200, 403),
+    "statistician": (200, 200, 200, 200, 200, 200),
+    "reviewer": (403, 403, 403, 403, 200, 200),
+    "": (401,) * 6,
+    "director": (401,) * 6,
 }
 
 
@@ -37,7 +44,7 @@ def test_each_role_sees_its_pages_and_every_answer_is_in_the_log(
     assert [r["status"] for r in records] == list(SEEN[role])
     known = role in set(Role)
     assert {r["person"] for r in records} == ({f"one {role}"} if known else {""})
-    assert [bool(r["patient"]) for r in records] == [False, True, True, False, False]
+    assert [bool(r["patient"]) for r in records] == [False, True, True, True, False, False]
 
 
 def test_a_request_that_comes_past_the_proxy_is_nobody(site: Any) -> None:
@@ -70,7 +77,7 @@ def test_a_fit_that_is_not_for_use_shows_no_patient(
     verdict = Verdict(False, ("R-hat is 1.3",), pd.DataFrame(), {})
     explorer = replace(shared_explorer, fit=replace(shared_explorer.fit, verdict=verdict))
     site = make_site(explorer)
-    for path in PAGES[:3]:
+    for path in PAGES[:4]:
         answer = site.get(path.format(p=treatable.pseudonym))
         assert answer.status_code == 409
         assert "R-hat is 1.3" in answer.text

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from string import Formatter
 from typing import Any
 
 import numpy as np
 import pytest
 
+from twinbayes import serve
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, TIME
 from twinbayes.serve import Explorer
-from twinbayes.serve.app import _HERE as HOME
 from twinbayes.serve.explorer import PatientRow
 from twinbayes.serve.language import LANGUAGES, language_of
 from twinbayes.twin import Scenario
+
+HOME = Path(serve.__file__).parent
 
 
 class Text(HTMLParser):
@@ -117,9 +120,12 @@ def test_languages_have_the_same_strings_filled_in_with_the_same_names() -> None
         assert set(other) == set(first)
         assert not [k for k in first if fields(first[k]) != fields(other[k])]
         assert not [k for k, v in other.items() if not v.strip()]
+        lines = (HOME / "catalogue" / f"{code}.yaml").read_text(encoding="utf-8").splitlines()
+        keys = [line.split(":")[0] for line in lines if line and not line.startswith("#")]
+        assert len(keys) == len(set(keys)) == len(first)
     italian = language_of("it").strings
     same = {k for k in first if first[k] == italian[k]}
-    assert same == {"product", "who"}
+    assert same == {"product", "who", "patient.no"}
 
 
 def test_templates_have_no_text_of_their_own() -> None:
@@ -156,7 +162,8 @@ def test_an_italian_page_has_no_english_sentence(site: Any, treatable: PatientRo
     italian = language_of("it").strings
     sentences = [v for k, v in english.items() if len(v) > 12 and "{" not in v and v != italian[k]]
     for path in ("/", f"/patients/{treatable.pseudonym}", "/evidence",
-                 f"/patients/{treatable.pseudonym}/what-if", "/nothing"):  # fmt: skip
+                 f"/patients/{treatable.pseudonym}/what-if",
+                 f"/patients/{treatable.pseudonym}/sheet", "/nothing"):  # fmt: skip
         answer = site.get(f"{path}?lang=it")
         text = " ".join(Text(answer.text).text)
         assert '<html lang="it">' in answer.text

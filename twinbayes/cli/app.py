@@ -49,6 +49,8 @@ from twinbayes.cli.known import known_diseases
 from twinbayes.cli.priors import priors as prior_commands
 from twinbayes.cli.serving import EXAMPLE as SERVE_EXAMPLE
 from twinbayes.cli.serving import serve
+from twinbayes.cli.sheets import EXAMPLE as SHEETS_EXAMPLE
+from twinbayes.cli.sheets import twins as sheets
 from twinbayes.cli.simulate import EXAMPLE, simulate
 from twinbayes.cli.twins import twins
 from twinbayes.private_files import require_writable
@@ -69,6 +71,7 @@ app.add_typer(federation, name="federation")
 app.command(epilog=EXAMPLE)(simulate)
 app.command("import", epilog=IMPORT_EXAMPLE)(import_source)
 app.command(epilog=SERVE_EXAMPLE)(serve)
+app.command("twins", epilog=SHEETS_EXAMPLE)(sheets)
 
 
 def _print_version(asked: bool) -> None:

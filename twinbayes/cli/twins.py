@@ -34,7 +34,8 @@ class _ReportByDefault(TyperGroup):
 
 twins = typer.Typer(
     cls=_ReportByDefault,
-    help="One patient's report, and the ledger of updates. Without a command: the report.",
+    help="One patient's report, and the ledger of updates. Without a command: the report. "
+    "Sheets of many patients: twinbayes twins.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -43,7 +44,8 @@ twins = typer.Typer(
 @twins.command(
     "report",
     epilog="Example:  twinbayes twin aml.nc --patient ID --at 0 --out patient.html. The other "
-    "command, to check a ledger of updates:  twinbayes twin verify --help",
+    "command, to check a ledger of updates:  twinbayes twin verify --help. Sheets of many "
+    "patients:  twinbayes twins --help",
 )
 @reports_errors
 def report(

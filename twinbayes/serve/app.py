@@ -6,11 +6,9 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -29,14 +27,14 @@ from twinbayes.serve.pages.evidence import EVIDENCE
 from twinbayes.serve.pages.page import Asked, Page, RefusedError
 from twinbayes.serve.pages.patient import PATIENT
 from twinbayes.serve.pages.patients import PATIENTS
+from twinbayes.serve.pages.sheet import SHEET
 from twinbayes.serve.pages.what_if import WHAT_IF
+from twinbayes.serve.rendering import ENVIRONMENT, STYLES
 
-PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, EVIDENCE, AUDIT)
+PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, SHEET, EVIDENCE, AUDIT)
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
-_HERE: Final = Path(__file__).parent
 _LOG: Final = logging.getLogger("twinbayes.serve")
 _NOBODY: Final = "-"
-_STYLE: Final = (_HERE / "templates" / "style.css").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,6 @@ class _House:
     audit: AuditLog
     language: str
     limit: RateLimit
-    templates: Environment
 
     def answer(self, request: Request, page: Page | None) -> Response:
         """Show a page to a person who may see it, or say why not; and write it down."""
@@ -101,7 +98,8 @@ class _House:
         if page.of_patients and not self.explorer.fit.verdict.usable:
             raise RefusedError(409)
         asked = Asked(
-            self.explorer, self.audit, person, reader.language, reader.kept,
+            self.explorer, reader.language, person.may(Right.IDENTIFIERS), self.audit, person,
+            reader.kept,
             dict(request.path_params),
         )  # fmt: skip
         template, values = page.show(asked)
@@ -123,7 +121,7 @@ class _House:
     def rendered(self, template: str, reader: _Reader, values: Mapping[str, Any]) -> str:
         """A template, filled in."""
         fit, person, language = self.explorer.fit, reader.person, reader.language
-        return self.templates.get_template(template).render(
+        return ENVIRONMENT.get_template(template).render(
             t=language,
             languages=[
                 (language_of(code), urlencode({**reader.kept, "lang": code})) for code in LANGUAGES
@@ -210,22 +208,18 @@ def create_app(
         audit,
         language_of(language).code,
         RateLimit(most_a_minute),
-        Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        ),
     )
 
     def endpoint(page: Page | None) -> Callable[[Request], Response]:
         return lambda request: house.answer(request, page)
 
+    def styled(text: str) -> Callable[[Request], Response]:
+        return lambda _: Response(text, media_type="text/css")
+
     every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     return Starlette(
         routes=[
-            Route("/style.css", lambda _: Response(_STYLE, media_type="text/css")),
+            *(Route(f"/{name}", styled(text)) for name, text in STYLES.items()),
             *(Route(page.path, endpoint(page), methods=every) for page in PAGES),
             Route("/{rest:path}", endpoint(None), methods=every),
         ],

@@ -16,7 +16,8 @@ from twinbayes.arrays import Floats
 
 _WIDTH: Final = 640
 _HEIGHT: Final = 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 34  # with letters of _TEXT
+_TEXT: Final = 13
 _PANEL: Final = 440  # width of a panel: two stand beside each other
 _HEAD: Final = 28  # above a panel that has a title
 _FIGURE: Final = 22  # of an icon array, with its margin
@@ -209,7 +210,9 @@ def _point(x: float, y: float, kind: str) -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#b35900"/>'
 
 
-def survival_curves(years: Floats, curves: Sequence[Curve], alt: str, label: str) -> Markup:
+def survival_curves(
+    years: Floats, curves: Sequence[Curve], alt: str, label: str, text: int = _TEXT
+) -> Markup:
     """Draw curves over years, shares as people out of 100.
 
     Parameters
@@ -220,31 +223,36 @@ def survival_curves(years: Floats, curves: Sequence[Curve], alt: str, label: str
         What the picture shows, in a sentence.
     label
         Of the axis of years.
+    text
+        Size of letters, of a picture 640 wide.
     """
-    inner_w, inner_h = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    k = text / _TEXT
+    left, bottom = _LEFT * k, _BOTTOM * k
+    inner_w, inner_h = _WIDTH - left - _RIGHT, _HEIGHT - _TOP - bottom
 
     def x(year: float) -> float:
-        return _LEFT + inner_w * year / float(years[-1])
+        return left + inner_w * year / float(years[-1])
 
     def y(share: float) -> float:
         return _TOP + inner_h * (1.0 - min(max(share, 0.0), 1.0))
 
-    parts = [_opened(_WIDTH, _HEIGHT, alt, "chart")]
+    parts = [_opened(_WIDTH, _HEIGHT, alt, "chart", text)]
     parts += [
-        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(share):.1f}" y2="{y(share):.1f}" '
+        f'<line x1="{left:.0f}" x2="{_WIDTH - _RIGHT}" y1="{y(share):.1f}" y2="{y(share):.1f}" '
         'stroke="#c9ced6" stroke-width="1"/>'
-        f'<text x="{_LEFT - 6}" y="{y(share) + 4:.1f}" text-anchor="end">{100 * share:.0f}'
+        f'<text x="{left - 6:.0f}" y="{y(share) + 4 * k:.1f}" text-anchor="end">{100 * share:.0f}'
         "</text>"
         for share in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
     step = max(1, int(np.ceil(float(years[-1]) / 10)))
     parts += [
-        f'<text x="{x(year):.1f}" y="{_HEIGHT - 16}" text-anchor="middle">{year}</text>'
+        f'<text x="{x(year):.1f}" y="{_HEIGHT - 16 * k:.0f}" text-anchor="middle">{year}</text>'
         for year in range(0, int(years[-1]) + 1, step)
     ]
-    middle = _LEFT + inner_w / 2
+    middle = left + inner_w / 2
     parts.append(
-        f'<text x="{middle:.0f}" y="{_HEIGHT - 2}" text-anchor="middle">{escape(label)}</text>'
+        f'<text x="{middle:.0f}" y="{_HEIGHT - 3 * k:.0f}" text-anchor="middle">{escape(label)}'
+        "</text>"
     )
     for c in curves:
         there = [f"{x(t):.1f},{y(v):.1f}" for t, v in zip(years, c.upper, strict=True)]
@@ -281,9 +289,9 @@ def icon_array(n: int, low: int, high: int, alt: str) -> Markup:
     return Markup("".join(map(str, parts)) + "</svg>")  # noqa: S704 - the text is escaped
 
 
-def _opened(width: int, height: int, alt: str, kind: str) -> str:
+def _opened(width: int, height: int, alt: str, kind: str, text: int = _TEXT) -> str:
     return (
         f'<svg class="{kind}" role="img" aria-label="{escape(alt)}" viewBox="0 0 {width} {height}" '
-        'xmlns="http://www.w3.org/2000/svg" font-size="13" font-family="sans-serif" '
+        f'xmlns="http://www.w3.org/2000/svg" font-size="{text}" font-family="sans-serif" '
         'fill="#1b2430">'
     )

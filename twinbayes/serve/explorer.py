@@ -13,7 +13,6 @@ from threading import RLock
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from twinbayes.cohort import Cohort
@@ -31,7 +30,9 @@ from twinbayes.names import (
     SUBGROUP,
     TIME,
 )
-from twinbayes.report.patient.evidence import default_quality
+from twinbayes.report.patient.evidence import days_shown, default_quality
+from twinbayes.report.patient.scenarios import Pair, default_scenarios
+from twinbayes.serve.inputs import used_of
 from twinbayes.twin import Quality, Scenario, Twin
 
 _KEPT: Final = 64  # answers
@@ -105,19 +106,18 @@ class Comparison:
     ----------
     outlook
         Under the policy of the data.
-    treatment, wait
-        What is started, and after how many days.
-    started, without
-        Forecasts with and without.
+    pair
+        The two ways.
+    a, b
+        Forecasts under the first and the second.
     contrast
-        As `Twin.contrast` returns it: started minus without.
+        As `Twin.contrast` returns it: a minus b.
     """
 
     outlook: Outlook
-    treatment: str
-    wait: float
-    started: xr.Dataset
-    without: xr.Dataset
+    pair: Pair
+    a: xr.Dataset
+    b: xr.Dataset
     contrast: xr.Dataset
 
 
@@ -160,7 +160,7 @@ class Explorer:
         """Every patient, at the last day known, in the order of the cohort."""
         twins = self.fit.twin(self.cohort)
         table = twins.cohort.patients.set_index("patient_id")
-        used = [name for name in twins.cohort.covariates().columns if name in self._used]
+        used = [name for name in twins.cohort.covariates().columns if name in used_of(self.fit)]
         missing = twins.cohort.covariates()[used].isna().sum(axis=1).to_numpy()
         absorbing = self.fit.spec.graph.absorbing
         return tuple(
@@ -188,10 +188,6 @@ class Explorer:
         return {row.pseudonym: row for row in self.rows}
 
     @cached_property
-    def _used(self) -> frozenset[str]:
-        return frozenset(s for column in self.fit.encoding.columns for s in column.sources)
-
-    @cached_property
     def subgroup_sizes(self) -> Mapping[str, str]:
         """Patients of the fit in each subgroup, as they may be shown."""
         cohort = self.fit.cohort
@@ -213,6 +209,17 @@ class Explorer:
     def horizon(self) -> float:
         """Days that forecasts look ahead."""
         return float((self.fit.spec.reporting or Reporting()).horizon_years * DAYS_PER_YEAR)
+
+    def days_shown(self, row: PatientRow) -> float:
+        """Days that the disease lets forecasts of a patient look ahead; none if not above 0."""
+        followed = self._followed_for.get(row.pseudonym)
+        return days_shown(self.fit.spec.reporting or Reporting(), followed, self.horizon)
+
+    @cached_property
+    def _followed_for(self) -> Mapping[str, float]:
+        followed = self.fit.twin(self.cohort).followed_for
+        days = () if followed is None else map(float, followed)
+        return dict(zip(self.by_pseudonym, days, strict=followed is not None))
 
     def treatments(self, twin: Twin) -> tuple[str, ...]:
         """Those that can still start from the present state."""
@@ -250,19 +257,18 @@ class Explorer:
         return self._ahead(row, self.fit.twin(self.cohort.select([row.patient_id])))
 
     def _ahead(self, row: PatientRow, twin: Twin) -> Outlook:
-        until = self.horizon
+        until = self.days_shown(row)
+        if until <= 0.0:
+            raise TwinError("The disease does not allow forecasts so far beyond the follow-up.")
         horizons = tuple(y * DAYS_PER_YEAR for y in _YEARS if y * DAYS_PER_YEAR <= until)
         horizons = horizons or (until,)
-        grid, counts = self._grid(horizons), self.quality
+        grid, counts = _grid(until, horizons), self.quality
         forecast = twin.forecast(until, grid, interval=INTERVAL)
         lived = None
         if counts is not None:
             lived = twin.quality_adjusted_time(counts, until, grid, interval=INTERVAL)
         cautions = tuple(self._cautions(row, twin, forecast))
         return Outlook(row, twin, forecast, horizons, cautions, lived)
-
-    def _grid(self, horizons: tuple[float, ...]) -> np.ndarray:
-        return np.unique(np.concatenate([np.linspace(0.0, self.horizon, _STEPS + 1), horizons]))
 
     def _cautions(
         self, row: PatientRow, twin: Twin, forecast: xr.Dataset
@@ -287,23 +293,6 @@ class Explorer:
             found.append(("caution.simulated", {}))
         return found
 
-    def missing(self, outlook: Outlook) -> tuple[str, ...]:
-        """Names of the covariates that are not known of a patient."""
-        known = outlook.twin.cohort.covariates().iloc[0]
-        return tuple(str(n) for n in known.index[known.isna()] if n in self._used)
-
-    def inputs(self, outlook: Outlook) -> list[tuple[str, Any, str]]:
-        """Name, value (None where it is not known) and unit of what the model was told."""
-        cohort = outlook.twin.cohort
-        units = dict(zip(cohort.variables["name"], cohort.variables["unit"], strict=True))
-        row = cohort.covariates().iloc[0]
-        names = [n for n in row.index if n in self._used]
-
-        def known(value: Any) -> Any:
-            return None if pd.isna(value) else value
-
-        return [(str(n), known(row[n]), str(known(units[n]) or "")) for n in names]
-
     def comparison(self, pseudonym: str, treatment: str, wait: float) -> Comparison:
         """Start a treatment some days from now, or not at all.
 
@@ -319,18 +308,24 @@ class Explorer:
 
     def _comparison(self, pseudonym: str, treatment: str, wait: float) -> Comparison:
         outlook = self.outlook(pseudonym)
-        twin, present = outlook.twin, outlook.twin.present[0]
+        present = outlook.twin.present[0]
         start = Scenario.start(treatment, day=present.day + wait, states=(present.state,))
-        none = Scenario.none(treatment)
-        grid, until = self._grid(outlook.horizons), self.horizon
-        return Comparison(
-            outlook,
-            treatment,
-            wait,
-            twin.forecast(until, grid, scenario=start, interval=INTERVAL),
-            twin.forecast(until, grid, scenario=none, interval=INTERVAL),
-            twin.contrast(start, none, until, grid, interval=INTERVAL),
-        )
+        return _compared(outlook, (start, Scenario.none(treatment)))
+
+    def default_comparison(self, pseudonym: str) -> Comparison | None:
+        """Compare what reports compare by default; None where no treatment can start any more.
+
+        Raises
+        ------
+        TwinError
+            Nobody has this pseudonym, or the record has ended.
+        """
+        return self._kept(("default", pseudonym), lambda: self._default_comparison(pseudonym))
+
+    def _default_comparison(self, pseudonym: str) -> Comparison | None:
+        outlook = self.outlook(pseudonym)
+        pair = default_scenarios(outlook.twin)
+        return None if pair is None else _compared(outlook, pair)
 
     def _kept[Answer](self, key: tuple[Any, ...], make: Callable[[], Answer]) -> Answer:
         with self._one_at_a_time:
@@ -341,3 +336,14 @@ class Explorer:
             self._answers.move_to_end(key)
             found: Answer = self._answers[key]
             return found
+
+
+def _grid(until: float, horizons: tuple[float, ...]) -> np.ndarray:
+    return np.unique(np.concatenate([np.linspace(0.0, until, _STEPS + 1), horizons]))
+
+
+def _compared(outlook: Outlook, pair: Pair) -> Comparison:
+    twin, grid = outlook.twin, outlook.forecast[TIME].to_numpy()
+    until = float(grid[-1])
+    a, b = (twin.forecast(until, grid, scenario=s, interval=INTERVAL) for s in pair)
+    return Comparison(outlook, pair, a, b, twin.contrast(*pair, until, grid, interval=INTERVAL))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import yaml
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
 
 from twinbayes.errors import OptionError
 from twinbayes.report.figures.look import words
 
 _FOLDER: Final = Path(__file__).parent / "catalogue"
+_SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LANGUAGES: Final = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 """Codes of the languages that there are."""
 
@@ -57,6 +60,23 @@ class Language:
         """A name of the data or the model, in words."""
         return self.names.get(name) or words(name)
 
+    def told(self, value: object) -> str:
+        """A value of a record."""
+        if value is None:
+            return self("patient.not_known")
+        if isinstance(value, bool | np.bool_):
+            return self("patient.yes" if value else "patient.no")
+        if isinstance(value, int | float | np.integer | np.floating):
+            return self.number(float(value), _digits(float(value)))
+        return self.name(str(value))
+
+    def unit(self, unit: str) -> str:
+        """A unit of UCUM as people write it; nothing of what has none."""
+        if unit in ("", "1"):
+            return ""
+        powers = re.sub(r"10\*(-?\d+)", lambda m: "10" + m[1].translate(_SUPERSCRIPTS), unit)
+        return self.strings.get(f"unit.{unit}", powers)
+
     def number(self, value: float, digits: int = 0) -> str:
         """A number with so many digits behind the decimal mark, at most."""
         pattern = "#,##0" + ("." + "#" * digits if digits else "")
@@ -69,6 +89,10 @@ class Language:
     def years(self, years: float) -> str:
         """A number of years, in words."""
         return self("patient.year" if years == 1.0 else "patient.years", years=float(years))
+
+    def day(self, when: Any) -> str:
+        """A date."""
+        return str(format_date(when, "d MMMM yyyy", locale=self.code))
 
     def moment(self, when: Any) -> str:
         """A day and a time."""
@@ -92,3 +116,8 @@ def language_of(code: str) -> Language:
 
 def _read(path: Path) -> dict[str, str]:
     return {str(k): str(v) for k, v in yaml.safe_load(path.read_text(encoding="utf-8")).items()}
+
+
+def _digits(value: float) -> int:
+    """Two behind the decimal mark, or as many as show the first two that are not 0."""
+    return 2 if not 0.0 < abs(value) < 0.1 else 1 - int(np.floor(np.log10(abs(value))))

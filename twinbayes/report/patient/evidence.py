@@ -292,9 +292,7 @@ def _within(reporting: Reporting, twin: Twin, until: float) -> float:
         Nothing of it is left.
     """
     followed = twin.followed_for
-    if reporting.extrapolation_years is None or followed is None:
-        return until
-    last = float(followed[0]) + reporting.extrapolation_years * DAYS_PER_YEAR
+    last = days_shown(reporting, None if followed is None else float(followed[0]), until)
     if last <= 0.0:
         raise TwinError(
             "Nothing can be shown of this patient: nobody of the fit who was once in the same "
@@ -302,7 +300,24 @@ def _within(reporting: Reporting, twin: Twin, until: float) -> float:
             f"{reporting.extrapolation_years:g} year(s) beyond (extrapolation_years). Give an "
             "earlier landmark."
         )
-    return min(until, last)
+    return last
+
+
+def days_shown(reporting: Reporting, followed: float | None, until: float) -> float:
+    """Days that may be shown, of those asked for; none where the result is not above 0.
+
+    Parameters
+    ----------
+    reporting
+        Of the disease: how far beyond the follow-up reports may look.
+    followed
+        Days from the landmark for which anybody in the same state was followed, if that is known.
+    until
+        The horizon asked for.
+    """
+    if reporting.extrapolation_years is None or followed is None:
+        return until
+    return min(until, followed + reporting.extrapolation_years * DAYS_PER_YEAR)
 
 
 def default_quality(fit: Fit) -> Quality | None:

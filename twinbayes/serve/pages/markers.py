@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -284,17 +283,7 @@ def quality_words(asked: Asked, outlook: Outlook) -> list[str]:
 def unit_of(t: Language, cohort: Cohort, variable: str) -> str:
     """The unit of a variable as people write it; "" of a pure number."""
     unit = _variable(cohort, variable).get("unit")
-    return "" if unit is None or pd.isna(unit) else unit_words(t, str(unit))
-
-
-def unit_words(t: Language, unit: str) -> str:
-    """A UCUM unit as people write it."""
-    if unit in ("", "1"):
-        return ""
-    if f"unit.{unit}" in t.strings:
-        return t(f"unit.{unit}")
-    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    return re.sub(r"10\*(-?\d+)", lambda m: "10" + m.group(1).translate(raised), unit)
+    return "" if unit is None or pd.isna(unit) else t.unit(str(unit))
 
 
 def _variable(cohort: Cohort, name: str) -> Mapping[str, Any]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import xarray as xr
 
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, STATE_PROBABILITY, SURVIVAL, TIME
+from twinbayes.serve.drawing import Curve
+
+BLUE: Final = "#1f5c99"
+ORANGE: Final = "#b35900"
 
 
 @dataclass(frozen=True)
@@ -54,3 +59,9 @@ def states(answer: xr.Dataset, day: float) -> dict[str, OfHundred]:
 def years(answer: xr.Dataset) -> np.ndarray:
     """(time,) since the landmark."""
     return np.asarray(answer[TIME].to_numpy() / DAYS_PER_YEAR)
+
+
+def curve_of(answer: xr.Dataset, colour: str, dash: str = "") -> Curve:
+    """Survival of one patient as a curve with its band."""
+    mean, lower, upper = (answer[f"{SURVIVAL}{s}"].to_numpy()[0] for s in ("", "_lower", "_upper"))
+    return Curve(mean, lower, upper, colour, dash)

@@ -27,23 +27,52 @@ class RefusedError(TwinbayesError):
 
 
 @dataclass(frozen=True)
-class Asked:
+class Reading:
+    """What is read, in which language, and whether patients are named.
+
+    Attributes
+    ----------
+    explorer
+        What may be shown.
+    language
+        Of the reader.
+    shows_ids
+        Whether the reader may see identifiers.
+    """
+
+    explorer: Explorer
+    language: Language
+    shows_ids: bool
+
+    def name_of(self, row: PatientRow) -> str:
+        """What the reader may call a patient."""
+        return row.patient_id if self.shows_ids else row.pseudonym
+
+    def state(self, name: str) -> str:
+        """A state in words: those of the disease in this language, if it has them."""
+        reporting = self.explorer.fit.spec.reporting
+        for label in () if reporting is None else reporting.state_labels:
+            if label.state == name:
+                return dict(label.texts).get(self.language.code) or self.language.name(name)
+        return self.language.name(name)
+
+
+@dataclass(frozen=True)
+class Asked(Reading):
     """One request, as pages see it.
 
     Attributes
     ----------
-    explorer, audit
-        What may be shown, and where views are written down.
-    person, language
-        Who asks, and in which language.
+    audit
+        Where views are written down.
+    person
+        Who asks.
     query, place
         Fields of the address, and its named parts.
     """
 
-    explorer: Explorer
     audit: AuditLog
     person: Person
-    language: Language
     query: Mapping[str, str]
     place: Mapping[str, str]
 
@@ -63,18 +92,6 @@ class Asked:
     def url(self, path: str, **query: str) -> str:
         """An address within the explorer, in the same language."""
         return f"{path}?{urlencode({**query, 'lang': self.language.code})}"
-
-    def name_of(self, row: PatientRow) -> str:
-        """What the person may call a patient."""
-        return row.patient_id if self.person.may(Right.IDENTIFIERS) else row.pseudonym
-
-    def state(self, name: str) -> str:
-        """A state in words: those of the disease in this language, if it has them."""
-        reporting = self.explorer.fit.spec.reporting
-        for label in () if reporting is None else reporting.state_labels:
-            if label.state == name:
-                return dict(label.texts).get(self.language.code) or self.language.name(name)
-        return self.language.name(name)
 
     def outlook(self) -> Outlook:
         """The patient of the address, forecast.

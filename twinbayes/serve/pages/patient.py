@@ -4,73 +4,71 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from twinbayes.names import DAYS_PER_YEAR, SURVIVAL
+from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.serve.access import Right
-from twinbayes.serve.drawing import Curve, icon_array, survival_curves
+from twinbayes.serve.drawing import icon_array, survival_curves
 from twinbayes.serve.explorer import INTERVAL, Outlook
+from twinbayes.serve.inputs import inputs_of
 from twinbayes.serve.language import Language
-from twinbayes.serve.pages.markers import panels, quality_words, unit_words
-from twinbayes.serve.pages.numbers import alive, states, years
-from twinbayes.serve.pages.page import Asked, Page
+from twinbayes.serve.pages.markers import panels, quality_words
+from twinbayes.serve.pages.numbers import BLUE, alive, curve_of, states, years
+from twinbayes.serve.pages.page import Asked, Page, Reading
 from twinbayes.twin.answers.follow_up import is_beyond
-
-BLUE: Final = "#1f5c99"
-ORANGE: Final = "#b35900"
 
 
 def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     """The forecast, in three formats, after what has to be known before."""
     outlook, t = asked.outlook(), asked.language
-    row, forecast = outlook.row, outlook.forecast
-    horizons = [(day, t.years(day / DAYS_PER_YEAR)) for day in outlook.horizons]
-    middle, middle_words = horizons[len(horizons) // 2]
-    now = alive(forecast, middle)
-    first, last = (alive(forecast, horizons[k][0]).n for k in (0, -1))
-    alt = t("patient.curve_alt", first=first, first_at=horizons[0][1], last=last,
-            last_at=horizons[-1][1])  # fmt: skip
-    curve = curve_of(forecast, BLUE)
-    return "patient.html.jinja", {
-        "row": row,
-        "name": asked.name_of(row),
-        "cautions": sentences(t, outlook),
-        "horizons": horizons,
-        "reachable": asked.explorer.reachable(outlook),
-        "beyond": {day for day, _ in horizons if is_beyond(forecast, day)},
-        "states": {day: states(forecast, day) for day, _ in horizons},
-        "alive": {day: alive(forecast, day) for day, _ in horizons},
-        "interval": t("patient.interval", percent=t.percent(INTERVAL)),
-        "curve": survival_curves(years(forecast), [curve], alt, t("patient.axis")),
+    shown = forecast_of(asked, outlook)
+    middle, middle_words = shown["horizons"][len(shown["horizons"]) // 2]
+    now = alive(outlook.forecast, middle)
+    return "patient.html.jinja", shown | {
+        "curve": curve(t, outlook),
         "icons": icon_array(now.n, now.low, now.high, t("patient.icons_alt", n=now.n,
                             at=middle_words, low=now.low, high=now.high)),
         "icons_words": t("patient.icons", at=middle_words, n=now.n, low=now.low, high=now.high),
         "panels": panels(asked, outlook),
         "quality": quality_words(asked, outlook),
         "treatments": asked.explorer.treatments(outlook.twin),
-        "inputs": [(t.name(n), told(t, value), "" if value is None else unit_words(t, unit))
-                   for n, value, unit in asked.explorer.inputs(outlook)],
-        "size": asked.explorer.subgroup_sizes.get(row.subgroup, "0"),
-        "others": len(asked.explorer.subgroup_sizes) - 1,
     }  # fmt: skip
 
 
-def curve_of(answer: Any, colour: str, dash: str = "") -> Curve:
-    """Survival of one patient as a curve with its band."""
-    mean, lower, upper = (answer[f"{SURVIVAL}{s}"].to_numpy()[0] for s in ("", "_lower", "_upper"))
-    return Curve(mean, lower, upper, colour, dash)
+def forecast_of(reading: Reading, outlook: Outlook) -> dict[str, Any]:
+    """What the page and the sheet tell of a forecast: cautions, numbers, and what they rest on."""
+    explorer, t = reading.explorer, reading.language
+    row, forecast = outlook.row, outlook.forecast
+    days = outlook.horizons
+    return {
+        "row": row,
+        "name": reading.name_of(row),
+        "cautions": sentences(t, outlook),
+        "horizons": [(day, t.years(day / DAYS_PER_YEAR)) for day in days],
+        "reachable": explorer.reachable(outlook),
+        "beyond": {day for day in days if is_beyond(forecast, day)},
+        "states": {day: states(forecast, day) for day in days},
+        "alive": {day: alive(forecast, day) for day in days},
+        "interval": t("patient.interval", percent=t.percent(INTERVAL)),
+        "inputs": [(t.name(i.name), t.told(i.value), "" if i.value is None else t.unit(i.unit))
+                   for i in inputs_of(explorer.fit, outlook.twin)],
+        "size": explorer.subgroup_sizes.get(row.subgroup, "0"),
+        "others": len(explorer.subgroup_sizes) - 1,
+    }  # fmt: skip
+
+
+def curve(t: Language, outlook: Outlook, text: int = 13) -> str:
+    """Survival under the policy of the data, as a picture with letters of this size."""
+    forecast, ends = outlook.forecast, (outlook.horizons[0], outlook.horizons[-1])
+    (first, first_at), (last, last_at) = (
+        (alive(forecast, day).n, t.years(day / DAYS_PER_YEAR)) for day in ends
+    )
+    alt = t("patient.curve_alt", first=first, first_at=first_at, last=last, last_at=last_at)
+    curves = [curve_of(forecast, BLUE)]
+    return survival_curves(years(forecast), curves, alt, t("patient.axis"), text)
 
 
 def sentences(language: Language, outlook: Outlook) -> list[str]:
     """What has to be known before the numbers are read."""
     return [language(key, **values) for key, values in outlook.cautions]
-
-
-def told(language: Language, value: object) -> str:
-    """A value of an input, as the language writes it."""
-    if value is None:
-        return language("patient.not_known")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return language.number(float(value), 2)
-    return language.name(str(value))
 
 
 PATIENT: Final = Page("patient", "/patients/{patient}", Right.PATIENTS, True, show)

@@ -1,0 +1,88 @@
+"""The command `twinbayes twins`: one sheet for each of many patients, in one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twinbayes.cli.answers import AsJson, print_json, reports_errors
+from twinbayes.cli.commands import (
+    Adapter,
+    FitPath,
+    code_of,
+    cohort_of,
+    of_patients,
+    require_places,
+    verdict_of,
+)
+
+EXAMPLE = (
+    "Example:  twinbayes twins aml.nc --ids patients.txt --out sheets --format pdf. The full "
+    "report of one patient:  twinbayes twin --help"
+)
+
+
+@reports_errors
+def twins(
+    fit_path: FitPath,
+    out: Annotated[Path, typer.Option(help="Folder to write: a new one, or an empty one.")],
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="Text file, one identifier a line; default: all who can be forecast."),
+    ] = None,
+    cohort: Annotated[
+        str | None,
+        typer.Option(help="Cohort folder of the patients; default: those of the fit."),
+    ] = None,
+    adapter: Adapter = None,
+    file_format: Annotated[
+        str,
+        typer.Option(
+            "--format", help="html, pdf (through Chromium), or csv: one table of all numbers."
+        ),
+    ] = "html",
+    language: Annotated[str, typer.Option(help="en or it.")] = "en",
+    show_ids: Annotated[
+        bool, typer.Option("--show-ids", help="Name patients, on sheets and in names of files.")
+    ] = False,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Secret of pseudonyms, made where there is none; that of `twinbayes serve` gives "
+            "the pseudonyms of the explorer. Default: beside the folder."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Write a sheet of one A4 page for each of many patients, and an index."""
+    secret = out.with_name(f"{out.name}.secret") if secret_file is None else secret_file
+    require_places(out / "index.html", secret, adapter=adapter, fit=fit_path, cohort=cohort,
+                   ids=ids)  # fmt: skip
+
+    import twinbayes as tb
+    from twinbayes.serve import Explorer
+    from twinbayes.serve.language import language_of
+    from twinbayes.serve.pages.page import Reading
+    from twinbayes.serve.serving import secret_of
+    from twinbayes.serve.sheets import write_sheets
+    from twinbayes.serve.sheets.folder import require_possible
+
+    spoken = language_of(language)
+    require_possible(out, file_format)
+    fit = of_patients(tb.load_fit(fit_path))
+    shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
+    explorer = Explorer(fit, shown, secret_of(secret, make=True))
+    written = write_sheets(Reading(explorer, spoken, show_ids), out, ids, file_format=file_format)
+    if as_json:
+        print_json({
+            **verdict_of(fit), "folder": str(out), "patients": written.n_patients,
+            "files": list(written.files), "more_than_one_page": list(written.too_long),
+        })  # fmt: skip
+        return code_of(fit)
+    typer.echo(fit.verdict.banner())
+    typer.echo(f"{written.n_patients} patients: {out / 'index.html'}")
+    for name in written.too_long:
+        typer.echo(f"- {name} has more than one page.")
+    return code_of(fit)

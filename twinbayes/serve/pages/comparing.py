@@ -1,0 +1,103 @@
+"""Two ways of treating one patient, in words and in people of 100: of every page that compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import xarray as xr
+
+from twinbayes.names import STATE, STATE_PROBABILITY, SURVIVAL
+from twinbayes.serve.drawing import Curve
+from twinbayes.serve.explorer import Comparison
+from twinbayes.serve.language import Language
+from twinbayes.serve.pages.numbers import BLUE, ORANGE, OfHundred, alive, at, curve_of, states
+from twinbayes.serve.pages.page import Reading
+from twinbayes.twin import Scenario
+
+
+@dataclass(frozen=True)
+class Line:
+    """One outcome under both ways, and their difference in people of 100."""
+
+    outcome: str
+    a: OfHundred
+    b: OfHundred
+    difference: str
+    excludes_zero: bool
+
+
+def lines(reading: Reading, compared: Comparison, day: float) -> list[Line]:
+    """Survival, then every state that can be reached, under both ways at one day."""
+    t, contrast = reading.language, at(compared.contrast, day)
+    found = [_line(t, t("patient.survival"), contrast[_names(SURVIVAL)],
+                   alive(compared.a, day), alive(compared.b, day))]  # fmt: skip
+    a, b = states(compared.a, day), states(compared.b, day)
+    some = reading.explorer.reachable(compared.outlook)
+    return found + [
+        _line(t, reading.state(s), contrast[_names(STATE_PROBABILITY)].sel({STATE: s}), a[s], b[s])
+        for s in a
+        if s in some
+    ]
+
+
+def names_of(reading: Reading, compared: Comparison) -> tuple[str, str]:
+    """What the two ways are called, in days from the landmark."""
+    day = compared.outlook.row.day
+    a, b = (_way(reading.language, scenario, day) for scenario in compared.pair)
+    return a, b
+
+
+def conditions(reading: Reading, compared: Comparison) -> list[str]:
+    """For whom the starts of treatments are: those who are then in some state."""
+    t, present = reading.language, compared.outlook.twin.present[0]
+    found = []
+    for a in (a for scenario in compared.pair for a in scenario.assumptions if a.day is not None):
+        starts = reading.explorer.fit.spec.graph.treatment(a.treatment).starts
+        some = a.states or tuple(s.source for s in starts)
+        found.append(
+            t("what_if.if_still", state=reading.state(present.state))
+            if some == (present.state,)
+            else t("what_if.if_then", states=", ".join(map(reading.state, some)))
+        )
+    return list(dict.fromkeys(found))
+
+
+def confounding(reading: Reading, compared: Comparison) -> str:
+    """What the comparison takes for granted."""
+    named = [x for s in compared.pair for x in (*s.named, *(g.covariate for g in s.settings))]
+    told = ", ".join(map(reading.language.name, dict.fromkeys(named)))
+    return reading.language("what_if.confounding", treatment=told)
+
+
+def curves_of(compared: Comparison) -> list[Curve]:
+    """Survival under both ways: a full line, and a dashed one."""
+    return [curve_of(compared.a, BLUE), curve_of(compared.b, ORANGE, "7 4")]
+
+
+def _way(t: Language, scenario: Scenario, day: float) -> str:
+    said = [
+        t("what_if.b", treatment=t.name(a.treatment))
+        if a.day is None
+        else t("what_if.a", treatment=t.name(a.treatment), days=round(a.day - day))
+        for a in scenario.assumptions
+    ]
+    said += [f"{t.name(s.covariate)} = {t.told(s.value)}" for s in scenario.settings]
+    return ", ".join(said) or t("what_if.policy")
+
+
+def _names(name: str) -> list[str]:
+    return [f"{name}_difference{end}" for end in ("", "_lower", "_upper")]
+
+
+def _line(t: Language, outcome: str, contrast: xr.Dataset, a: OfHundred, b: OfHundred) -> Line:
+    """The difference is that of the numbers that are shown, so that all agree."""
+    _, low, high = (100 * float(v) for v in contrast.values())
+    between = t("patient.between", low=_signed(t, low), high=_signed(t, high))
+    n = a.n - b.n
+    said = t("what_if.more" if n > 0 else "what_if.fewer" if n < 0 else "what_if.same", n=abs(n))
+    return Line(outcome, a, b, f"{said} ({between})", low > 0.0 or high < 0.0)
+
+
+def _signed(language: Language, value: float) -> str:
+    n = round(value)
+    return ("+" if n > 0 else "\N{MINUS SIGN}" if n < 0 else "") + language.number(abs(n))
