@@ -15,7 +15,7 @@ from twinbayes.report.patient.evidence import default_quality
 from twinbayes.serve import Explorer, Person
 from twinbayes.serve.explorer import PatientRow
 from twinbayes.serve.language import language_of
-from twinbayes.serve.pages.markers import Panel, panels, unit_words
+from twinbayes.serve.pages.markers import Panel, panels
 from twinbayes.serve.pages.page import Asked
 
 HORIZONS = np.array([1.0, 3.0, 5.0]) * DAYS_PER_YEAR
@@ -24,7 +24,7 @@ HORIZONS = np.array([1.0, 3.0, 5.0]) * DAYS_PER_YEAR
 @pytest.fixture
 def asked(site: Any, shared_explorer: Explorer, person: Person) -> Asked:
     """Somebody of the ward who asks in English."""
-    return Asked(shared_explorer, site.audit, person, language_of("en"), {}, {})
+    return Asked(shared_explorer, language_of("en"), True, site.audit, person, {}, {})
 
 
 def forecast_of(explorer: Explorer, patient_id: str) -> xr.Dataset:
@@ -51,7 +51,7 @@ def test_expected_values_on_the_page_are_those_of_the_forecast(
     markers = [str(m) for m in forecast[MARKER].to_numpy()]
     assert len(markers) == 2
     for marker, table in zip(markers, tables, strict=False):
-        assert marker.replace("_", " ").capitalize() in table
+        assert language_of("en").name(marker).capitalize() in table
         rows = re.findall(r"<td>([\d.,]+) <span[^>]*>\(([\d.,]+) to ([\d.,]+)\)", table)
         for day, row in zip((0.0, *HORIZONS), rows, strict=False):
             at = forecast.sel({TIME: day, MARKER: marker})
@@ -71,7 +71,7 @@ def test_every_measured_value_up_to_now_is_a_point(
     for marker, picture in zip(forecast[MARKER].to_numpy(), pictures, strict=True):
         mine = visits[(visits[MARKER] == marker) & (visits["day"] <= treatable.day)]
         assert picture.count('r="4"') + picture.count('fill="#ffffff"') == len(mine)
-    assert "Residual disease pct (%)" in page
+    assert "Residual disease (%)" in page
     assert "Possible values: from 0 to 100. 0 is worst, 100 is best." in page
 
 
@@ -139,7 +139,7 @@ def test_quality_adjusted_months_are_those_of_the_twin(
 
 def test_units_are_written_as_people_write_them() -> None:
     english, italian = language_of("en"), language_of("it")
-    assert unit_words(english, "10*9/L") == "10⁹/L"
-    assert unit_words(english, "10*-3") == "10⁻³"
-    assert unit_words(english, "1") == ""
-    assert (unit_words(english, "a"), unit_words(italian, "a")) == ("years", "anni")
+    assert english.unit("10*9/L") == "10⁹/L"
+    assert english.unit("10*-3") == "10⁻³"
+    assert english.unit("1") == ""
+    assert (english.unit("a"), italian.unit("a")) == ("years", "anni")
