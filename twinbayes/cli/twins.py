@@ -44,8 +44,8 @@ twins = typer.Typer(
 @twins.command(
     "report",
     epilog="Example:  twinbayes twin aml.nc --patient ID --at 0 --out patient.html. The other "
-    "command, to check a ledger of updates:  twinbayes twin verify --help. Sheets of many patients:  "
-    "twinbayes twins --help",
+    "command, to check a ledger of updates:  twinbayes twin verify --help. Sheets of many "
+    "patients:  twinbayes twins --help",
 )
 @reports_errors
 def report(

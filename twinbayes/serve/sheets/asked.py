@@ -82,8 +82,10 @@ def _lines(ids: Path) -> list[tuple[int, str]]:
 
 
 def _told(name: str, faults: Sequence[tuple[int, str, str, str]]) -> str:
-    said = [f"  line {k}: {problem}. {remedy}" for k, _, problem, remedy in faults]
-    return "\n".join((f"{name}: {len(faults)} faults. Nothing was written.", *said))
+    said = [
+        f"  line {k}: {problem} (rule: {rule}). {remedy}" for k, rule, problem, remedy in faults
+    ]
+    return "\n".join((f"{name}: nothing was written, for these lines:", *said))
 
 
 def _table(name: str, faults: Sequence[tuple[int, str, str, str]]) -> pd.DataFrame:

@@ -130,12 +130,13 @@ def require_possible(out: Path, file_format: str) -> None:
     if file_format == "pdf":
         require_browser()
     try:
-        if os.path.lexists(out) and (not out.is_dir() or any(out.iterdir())):
-            raise StorageError(
-                f"{out.name}: is not an empty folder. Name a new folder; nothing is overwritten."
-            )
+        is_free = not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir()))
     except OSError as error:
         raise StorageError(f"{out.name}: cannot be looked into ({error.strerror}).") from error
+    if not is_free:
+        raise StorageError(
+            f"{out.name}: is not an empty folder. Name a new folder; nothing is overwritten."
+        )
 
 
 @contextmanager
@@ -151,6 +152,8 @@ def _made_whole(out: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+    except StorageError:  # names the file
+        raise
     except OSError as error:
         raise StorageError(
             f"{out.name}: the folder could not be made ({error.strerror or error}). Name one that "
