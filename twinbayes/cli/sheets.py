@@ -76,7 +76,7 @@ def twins(
     from twinbayes.serve.sheets import require_possible
 
     language_of(language)
-    require_possible(out, file_format)
+    require_possible(out, file_format, ids)
     fit, written = _write(
         (fit_path, cohort, adapter), out, ids, secret, file_format, language, show_ids
     )
