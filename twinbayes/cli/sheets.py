@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,10 +18,15 @@ from twinbayes.cli.commands import (
     require_places,
     verdict_of,
 )
+from twinbayes.errors import OptionError
+
+if TYPE_CHECKING:
+    from twinbayes.inference import Fit
+    from twinbayes.serve.sheets import Sheets
 
 EXAMPLE = (
-    "Example:  twinbayes twins aml.nc --ids patients.txt --out sheets --format pdf. The full "
-    "report of one patient:  twinbayes twin --help"
+    "Example:  twinbayes twins aml.nc --ids patients.txt --out sheets --format pdf. "
+    "The full report of one patient:  twinbayes twin --help"
 )
 
 
@@ -58,23 +64,20 @@ def twins(
 ) -> int:
     """Write a sheet of one A4 page for each of many patients, and an index."""
     secret = out.with_name(f"{out.name}.secret") if secret_file is None else secret_file
-    require_places(out / "index.html", secret, adapter=adapter, fit=fit_path, cohort=cohort,
-                   ids=ids)  # fmt: skip
+    if out.resolve() in secret.resolve().parents:
+        raise OptionError("The secret of pseudonyms does not belong among the sheets: name another "
+                          "place (--secret-file).")  # fmt: skip
+    require_places(None if out.is_dir() else out, secret, adapter=adapter, fit=fit_path,
+                   cohort=cohort, ids=ids)  # fmt: skip
 
-    import twinbayes as tb
-    from twinbayes.serve import Explorer
     from twinbayes.serve.language import language_of
-    from twinbayes.serve.pages.page import Reading
-    from twinbayes.serve.serving import secret_of
-    from twinbayes.serve.sheets import write_sheets
-    from twinbayes.serve.sheets.folder import require_possible
+    from twinbayes.serve.sheets import require_possible
 
-    spoken = language_of(language)
-    require_possible(out, file_format)
-    fit = of_patients(tb.load_fit(fit_path))
-    shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
-    explorer = Explorer(fit, shown, secret_of(secret, make=True))
-    written = write_sheets(Reading(explorer, spoken, show_ids), out, ids, file_format=file_format)
+    language_of(language)
+    require_possible(out, file_format, ids)
+    fit, written = _write(
+        (fit_path, cohort, adapter), out, ids, secret, file_format, language, show_ids
+    )
     if as_json:
         print_json({
             **verdict_of(fit), "folder": str(out), "patients": written.n_patients,
@@ -86,3 +89,33 @@ def twins(
     for name in written.too_long:
         typer.echo(f"- {name} has more than one page.")
     return code_of(fit)
+
+
+def _write(
+    read: tuple[Path, str | None, str | None],
+    out: Path,
+    ids: Path | None,
+    secret: Path,
+    file_format: str,
+    language: str,
+    show_ids: bool,
+) -> tuple[Fit, Sheets]:
+    """Read the fit and the cohort, and write sheets; then the secret, where there was none."""
+    import twinbayes as tb
+    from twinbayes.private_files import write_private
+    from twinbayes.serve import Explorer
+    from twinbayes.serve.language import language_of
+    from twinbayes.serve.pages.page import Reading
+    from twinbayes.serve.serving import fresh_secret, secret_of
+    from twinbayes.serve.sheets import write_sheets
+
+    fit_path, cohort, adapter = read
+    made = "" if os.path.lexists(secret) else fresh_secret()
+    known = made.encode() or secret_of(secret)
+    fit = of_patients(tb.load_fit(fit_path))
+    explorer = Explorer(fit, fit.cohort if cohort is None else cohort_of(cohort, adapter), known)
+    reading = Reading(explorer, language_of(language), show_ids)
+    written = write_sheets(reading, out, ids, file_format=file_format)
+    if made and not show_ids:
+        write_private(secret, made, "\n")
+    return fit, written

@@ -111,6 +111,11 @@ def log_at(path: Path) -> AuditLog:
     return log
 
 
+def fresh_secret() -> str:
+    """A secret that nobody guesses."""
+    return secrets.token_hex(32)
+
+
 _FEWEST: Final = 32  # characters of a secret
 
 
@@ -123,7 +128,7 @@ def secret_of(path: Path, *, make: bool = False) -> bytes:
         The file cannot be read or written, or has fewer than 32 characters.
     """
     if make and not os.path.lexists(path):
-        write_private(path, secrets.token_hex(32) + "\n")
+        write_private(path, fresh_secret(), "\n")
     try:
         found = path.read_bytes().strip()
     except OSError as error:

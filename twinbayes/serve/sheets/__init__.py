@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from twinbayes.serve.sheets.folder import Sheets, write_sheets
+from twinbayes.serve.sheets.folder import Sheets, require_possible, write_sheets
 
-__all__ = ["Sheets", "write_sheets"]
+__all__ = ["Sheets", "require_possible", "write_sheets"]

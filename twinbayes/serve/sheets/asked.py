@@ -30,14 +30,15 @@ def rows_asked(explorer: Explorer, ids: Path | None) -> tuple[PatientRow, ...]:
         The file cannot be read.
     CohortError
         All lines that name nobody, somebody whose record has ended, somebody twice, or somebody
-        of whom nothing can be shown: by number of line, without the identifier. Or nobody is left.
+        of whom nothing can be shown: by number of line, without the identifier. Or no line names
+        anybody, or nobody can be forecast.
     """
     if ids is None:
         found = tuple(row for row in explorer.rows if _fault(explorer, row) is None)
         if not found:
             raise CohortError("Nobody of this cohort can be forecast: every record has ended.")
         return found
-    lines = _lines(ids)
+    lines = lines_of(ids)
     by_id = {row.patient_id: row for row in explorer.rows}
     first: dict[str, int] = {}
     faults: list[tuple[int, str, str, str]] = []
@@ -52,8 +53,6 @@ def rows_asked(explorer: Explorer, ids: Path | None) -> tuple[PatientRow, ...]:
         elif (fault := _fault(explorer, row)) is not None:
             faults.append((number, *fault))
         first.setdefault(name, number)
-    if not lines:
-        raise CohortError(f"{ids.name}: names nobody. Give one identifier a line.")
     if faults:
         raise CohortError(_told(ids.name, faults), _table(ids.name, faults))
     return tuple(by_id[name] for _, name in lines)
@@ -70,20 +69,33 @@ def _fault(explorer: Explorer, row: PatientRow) -> tuple[str, str, str] | None:
     return None
 
 
-def _lines(ids: Path) -> list[tuple[int, str]]:
-    """Number and text of the lines that have one."""
+def lines_of(ids: Path) -> list[tuple[int, str]]:
+    """Number and text of the lines that have one.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be read.
+    CohortError
+        There is no such line.
+    """
     try:
         text = ids.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise StorageError(f"{ids.name}: cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
         raise StorageError(f"{ids.name}: the file is not UTF-8. Save it as plain text.") from error
-    return [(k, line.strip()) for k, line in enumerate(text.split("\n"), 1) if line.strip()]
+    lines = [(k, line.strip()) for k, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines:
+        raise CohortError(f"{ids.name}: names nobody. Give one identifier a line.")
+    return lines
 
 
 def _told(name: str, faults: Sequence[tuple[int, str, str, str]]) -> str:
-    said = [f"  line {k}: {problem}. {remedy}" for k, _, problem, remedy in faults]
-    return "\n".join((f"{name}: {len(faults)} faults. Nothing was written.", *said))
+    said = [
+        f"  line {k}: {problem} (rule: {rule}). {remedy}" for k, rule, problem, remedy in faults
+    ]
+    return "\n".join((f"{name}: nothing was written, for these lines:", *said))
 
 
 def _table(name: str, faults: Sequence[tuple[int, str, str, str]]) -> pd.DataFrame:

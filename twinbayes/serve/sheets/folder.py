@@ -19,7 +19,7 @@ from twinbayes.serve.explorer import PatientRow
 from twinbayes.serve.pages.page import Reading
 from twinbayes.serve.pages.sheet import STYLE, sheet_html
 from twinbayes.serve.rendering import ENVIRONMENT, STYLES
-from twinbayes.serve.sheets.asked import rows_asked
+from twinbayes.serve.sheets.asked import lines_of, rows_asked
 from twinbayes.serve.sheets.printing import count_pages, pdf_of, require_browser
 from twinbayes.serve.sheets.table import table_of
 
@@ -89,7 +89,7 @@ def write_sheets(
     >>> write_sheets(reading, Path("sheets")).n_patients  # doctest: +SKIP
     66
     """
-    require_possible(out, file_format)
+    require_possible(out, file_format, ids)
     browser = require_browser() if file_format == "pdf" else ""
     rows = rows_asked(reading.explorer, ids)
     printed = datetime.now().astimezone() if printed is None else printed
@@ -116,7 +116,7 @@ def write_sheets(
     return Sheets(out, tuple(files), len(rows), tuple(too_long))
 
 
-def require_possible(out: Path, file_format: str) -> None:
+def require_possible(out: Path, file_format: str, ids: Path | None = None) -> None:
     """Refuse, before anything is computed, what could not be written.
 
     Raises
@@ -124,18 +124,24 @@ def require_possible(out: Path, file_format: str) -> None:
     OptionError
         No such format; or a PDF, and no browser that prints it.
     StorageError
-        Something is in the folder: an older sheet would stay among the others.
+        Something is in the folder: an older sheet would stay among the others. Or the file of
+        identifiers cannot be read.
+    CohortError
+        It names nobody.
     """
     require_known(file_format, FORMATS, "format of sheets")
     if file_format == "pdf":
         require_browser()
+    if ids is not None:
+        lines_of(ids)
     try:
-        if os.path.lexists(out) and (not out.is_dir() or any(out.iterdir())):
-            raise StorageError(
-                f"{out.name}: is not an empty folder. Name a new folder; nothing is overwritten."
-            )
+        is_free = not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir()))
     except OSError as error:
         raise StorageError(f"{out.name}: cannot be looked into ({error.strerror}).") from error
+    if not is_free:
+        raise StorageError(
+            f"{out.name}: is not an empty folder. Name a new folder; nothing is overwritten."
+        )
 
 
 @contextmanager
@@ -151,6 +157,8 @@ def _made_whole(out: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+    except StorageError:  # names the file
+        raise
     except OSError as error:
         raise StorageError(
             f"{out.name}: the folder could not be made ({error.strerror or error}). Name one that "
