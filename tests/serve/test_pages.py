@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from string import Formatter
 from typing import Any
 
 import numpy as np
 import pytest
 
+from served_pages import Text, numbers
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, TIME
 from twinbayes.serve import Explorer
 from twinbayes.serve.app import _HERE as HOME
 from twinbayes.serve.explorer import PatientRow
 from twinbayes.serve.language import LANGUAGES, language_of
 from twinbayes.twin import Scenario
-
-
-class Text(HTMLParser):
-    """Rows of tables, and all text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self.text: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th") and self.rows:
-            self.rows[-1].append("")
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-        if self.rows and self.rows[-1]:
-            self.rows[-1][-1] += data
-
-
-def numbers(cell: str) -> list[int]:
-    return [int(n) for n in re.findall(r"\d+", cell.replace(" of 100", ""))]
 
 
 def test_survival_on_the_page_is_that_of_the_forecast(
@@ -113,7 +88,7 @@ def test_languages_have_the_same_strings_filled_in_with_the_same_names() -> None
         assert not [k for k, v in other.items() if not v.strip()]
     italian = language_of("it").strings
     same = {k for k in first if first[k] == italian[k]}
-    assert same == {"product", "who"}
+    assert same == {"product", "who", "new.no"}
 
 
 def test_templates_have_no_text_of_their_own() -> None:
@@ -149,7 +124,7 @@ def test_an_italian_page_has_no_english_sentence(site: Any, treatable: PatientRo
     english = language_of("en").strings
     italian = language_of("it").strings
     sentences = [v for k, v in english.items() if len(v) > 12 and "{" not in v and v != italian[k]]
-    for path in ("/", f"/patients/{treatable.pseudonym}", "/evidence",
+    for path in ("/", f"/patients/{treatable.pseudonym}", "/evidence", "/new",
                  f"/patients/{treatable.pseudonym}/what-if", "/nothing"):  # fmt: skip
         answer = site.get(f"{path}?lang=it")
         text = " ".join(Text(answer.text).text)
@@ -163,7 +138,7 @@ def test_pages_name_what_they_show_for_those_who_do_not_see(
     site: Any, treatable: PatientRow
 ) -> None:
     for path in ("/", f"/patients/{treatable.pseudonym}",
-                 f"/patients/{treatable.pseudonym}/what-if", "/evidence"):  # fmt: skip
+                 f"/patients/{treatable.pseudonym}/what-if", "/evidence", "/new"):  # fmt: skip
         page = site.get(path).text
         assert page.count("<h1>") == 1
         assert page.count("<main") == 1

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
@@ -22,20 +24,22 @@ from twinbayes.report.figures.look import words
 from twinbayes.serve.access import Access, Person, Right
 from twinbayes.serve.audit import AuditLog
 from twinbayes.serve.explorer import Explorer
-from twinbayes.serve.guard import Headers, RateLimit
+from twinbayes.serve.guard import MOST_BYTES, FormTokens, Headers, RateLimit
 from twinbayes.serve.language import LANGUAGES, Language, language_of
 from twinbayes.serve.pages.audit import AUDIT
 from twinbayes.serve.pages.evidence import EVIDENCE
+from twinbayes.serve.pages.newcomer import NEWCOMER
 from twinbayes.serve.pages.page import Asked, Page, RefusedError
 from twinbayes.serve.pages.patient import PATIENT
 from twinbayes.serve.pages.patients import PATIENTS
 from twinbayes.serve.pages.what_if import WHAT_IF
 
-PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, EVIDENCE, AUDIT)
+PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, NEWCOMER, EVIDENCE, AUDIT)
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 _HERE: Final = Path(__file__).parent
 _LOG: Final = logging.getLogger("twinbayes.serve")
 _NOBODY: Final = "-"
+_MOST_FIELDS: Final = 1_000  # of a form
 _STYLE: Final = (_HERE / "templates" / "style.css").read_text(encoding="utf-8")
 
 
@@ -48,14 +52,15 @@ class _House:
     audit: AuditLog
     language: str
     limit: RateLimit
+    tokens: FormTokens
     templates: Environment
 
-    def answer(self, request: Request, page: Page | None) -> Response:
+    def answer(self, request: Request, page: Page | None, body: bytes) -> Response:
         """Show a page to a person who may see it, or say why not; and write it down."""
         language = self.language_of(request)
         person = self.access.person(request.headers)
         try:
-            status, html = self.shown(request, page, person, language)
+            status, html = self.shown(request, page, body, person, language)
         except RefusedError as refused:
             status, html = self.refusal(refused, person, language)
         except StorageError:
@@ -78,7 +83,12 @@ class _House:
         return HTMLResponse(html, status)
 
     def shown(
-        self, request: Request, page: Page | None, person: Person | None, language: Language
+        self,
+        request: Request,
+        page: Page | None,
+        body: bytes,
+        person: Person | None,
+        language: Language,
     ) -> tuple[int, str]:
         """The page; or `RefusedError`."""
         if person is None:
@@ -87,23 +97,38 @@ class _House:
             raise RefusedError(429)
         if page is None:
             raise RefusedError(404)
-        if request.method not in ("GET", "HEAD"):
+        if request.method not in page.methods:
             raise RefusedError(405)
         if not person.may(page.right):
             raise RefusedError(403)
         if page.of_patients and not self.explorer.fit.verdict.usable:
             raise RefusedError(409)
-        query = {k: v for k, v in request.query_params.items() if k != "lang"}
-        asked = Asked(self.explorer, self.audit, person, language, query, dict(request.path_params))
+        sent = None
+        if request.method == "POST":
+            sent = form_fields(request, body)
+            if not self.tokens.holds(sent.get("token", ""), person.name, page.name):
+                raise RefusedError(403, "error.expired")
+        asked = Asked(
+            self.explorer,
+            self.audit,
+            person,
+            language,
+            {k: v for k, v in request.query_params.items() if k != "lang"},
+            dict(request.path_params),
+            sent,
+            self.tokens.issue(person.name, page.name) if page.takes_forms else "",
+        )
         template, values = page.show(asked)
         values |= {"asked": asked, "page": page.name}
-        return 200, self.rendered(template, person, language, values)
+        return values.pop("status", 200), self.rendered(template, person, language, values)
 
     def refusal(
         self, refused: RefusedError, person: Person | None, language: Language, said: str = ""
     ) -> tuple[int, str]:
         """A page that says what is the matter, and what to do."""
         status, key = refused.status, f"error.{refused.status}"
+        if f"{refused.key}.heading" in language.strings:
+            key = f"{refused.key}.heading"
         role = "" if person is None else language(f"role.{person.role.value}")
         sentences = [language(refused.key, **refused.values)] if refused.key else []
         if said:
@@ -138,7 +163,7 @@ class _House:
         patient = str(request.path_params.get("patient", ""))
         self.audit.add(
             person,
-            _NOBODY if page is None else page.name,
+            _NOBODY if page is None else page.action(request.method),
             status=status,
             patient=patient if patient in self.explorer.by_pseudonym else "",
             fit=self.explorer.fit_hash,
@@ -150,6 +175,42 @@ class _House:
         accepted = request.headers.get("accept-language", "")[:200]
         asked += [part.split(";")[0].strip()[:2].lower() for part in accepted.split(",")]
         return language_of(next((code for code in asked if code in LANGUAGES), self.language))
+
+
+async def _body(request: Request) -> bytes:
+    """What is sent, read as far as one byte beyond what may be."""
+    body = b""
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BYTES:
+                break
+    except ClientDisconnect:  # half of a form has no seal, and is refused
+        return b""
+    return body[: MOST_BYTES + 1]
+
+
+def form_fields(request: Request, body: bytes) -> dict[str, str]:
+    """The fields of a form.
+
+    Raises
+    ------
+    RefusedError
+        It is too large, no form, or names a field twice.
+    """
+    if len(body) > MOST_BYTES:
+        raise RefusedError(413)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise RefusedError(400)
+    try:
+        text = body.decode("ascii")
+        pairs = parse_qsl(text, True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError as error:
+        raise RefusedError(400) from error
+    if len(dict(pairs)) < len(pairs):
+        raise RefusedError(400)
+    return dict(pairs)
 
 
 def create_app(
@@ -199,6 +260,7 @@ def create_app(
         audit,
         language_of(language).code,
         RateLimit(most_a_minute),
+        FormTokens(explorer.secret),
         Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -208,8 +270,13 @@ def create_app(
         ),
     )
 
-    def endpoint(page: Page | None) -> Callable[[Request], Response]:
-        return lambda request: house.answer(request, page)
+    def endpoint(page: Page | None) -> Callable[[Request], Awaitable[Response]]:
+        async def answered(request: Request) -> Response:
+            takes = page is not None and page.takes_forms and request.method == "POST"
+            body = await _body(request) if takes else b""
+            return await run_in_threadpool(house.answer, request, page, body)
+
+        return answered
 
     every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     return Starlette(

@@ -158,9 +158,11 @@ class Explorer:
     @cached_property
     def rows(self) -> tuple[PatientRow, ...]:
         """Every patient, at the last day known, in the order of the cohort."""
-        twins = self.fit.twin(self.cohort)
+        return self._rows_of(self.fit.twin(self.cohort))
+
+    def _rows_of(self, twins: Twin) -> tuple[PatientRow, ...]:
         table = twins.cohort.patients.set_index("patient_id")
-        used = [name for name in twins.cohort.covariates().columns if name in self._used]
+        used = [name for name in twins.cohort.covariates().columns if name in self.used]
         missing = twins.cohort.covariates()[used].isna().sum(axis=1).to_numpy()
         absorbing = self.fit.spec.graph.absorbing
         return tuple(
@@ -188,7 +190,8 @@ class Explorer:
         return {row.pseudonym: row for row in self.rows}
 
     @cached_property
-    def _used(self) -> frozenset[str]:
+    def used(self) -> frozenset[str]:
+        """Names of the covariates that the model uses."""
         return frozenset(s for column in self.fit.encoding.columns for s in column.sources)
 
     @cached_property
@@ -249,6 +252,24 @@ class Explorer:
             raise TwinError("The record has ended: there is nothing to forecast.")
         return self._ahead(row, self.fit.twin(self.cohort.select([row.patient_id])))
 
+    def newcomer(self, cohort: Cohort) -> Outlook:
+        """Forecast one person whom the cohort does not have. Nothing of the answer is kept.
+
+        Raises
+        ------
+        TwinbayesError
+            The model cannot take what is known of the person.
+        """
+        with self._one_at_a_time:
+            twin = self.fit.twin(cohort)
+            return self._ahead(self._rows_of(twin)[0], twin)
+
+    def survival(self, cohort: Cohort, day: float, draws: int | None) -> np.ndarray:
+        """Mean survival of people whom the cohort does not have, (person,), by so many draws."""
+        with self._one_at_a_time:
+            found = self.fit.twin(cohort, draws=draws).survival_frame([day])
+            return np.asarray(found.to_numpy()[:, 0], dtype=float)
+
     def _ahead(self, row: PatientRow, twin: Twin) -> Outlook:
         until = self.horizon
         horizons = tuple(y * DAYS_PER_YEAR for y in _YEARS if y * DAYS_PER_YEAR <= until)
@@ -290,14 +311,14 @@ class Explorer:
     def missing(self, outlook: Outlook) -> tuple[str, ...]:
         """Names of the covariates that are not known of a patient."""
         known = outlook.twin.cohort.covariates().iloc[0]
-        return tuple(str(n) for n in known.index[known.isna()] if n in self._used)
+        return tuple(str(n) for n in known.index[known.isna()] if n in self.used)
 
     def inputs(self, outlook: Outlook) -> list[tuple[str, Any, str]]:
         """Name, value (None where it is not known) and unit of what the model was told."""
         cohort = outlook.twin.cohort
         units = dict(zip(cohort.variables["name"], cohort.variables["unit"], strict=True))
         row = cohort.covariates().iloc[0]
-        names = [n for n in row.index if n in self._used]
+        names = [n for n in row.index if n in self.used]
 
         def known(value: Any) -> Any:
             return None if pd.isna(value) else value

@@ -20,8 +20,13 @@ ORANGE: Final = "#b35900"
 
 
 def show(asked: Asked) -> tuple[str, dict[str, Any]]:
+    """The forecast of a patient of the cohort."""
+    return "patient.html.jinja", answer(asked, asked.outlook())
+
+
+def answer(asked: Asked, outlook: Outlook) -> dict[str, Any]:
     """The forecast, in three formats, after what has to be known before."""
-    outlook, t = asked.outlook(), asked.language
+    t = asked.language
     row, forecast = outlook.row, outlook.forecast
     horizons = [(day, t.years(day / DAYS_PER_YEAR)) for day in outlook.horizons]
     middle, middle_words = horizons[len(horizons) // 2]
@@ -30,7 +35,7 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     alt = t("patient.curve_alt", first=first, first_at=horizons[0][1], last=last,
             last_at=horizons[-1][1])  # fmt: skip
     curve = curve_of(forecast, BLUE)
-    return "patient.html.jinja", {
+    return {
         "row": row,
         "name": asked.name_of(row),
         "cautions": sentences(t, outlook),
