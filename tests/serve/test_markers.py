@@ -29,7 +29,8 @@ def asked(site: Any, shared_explorer: Explorer, person: Person) -> Asked:
 
 def forecast_of(explorer: Explorer, patient_id: str) -> xr.Dataset:
     grid = np.unique([*np.linspace(0.0, explorer.horizon, 61), *HORIZONS])
-    return explorer.fit.twin(patient_id).forecast(explorer.horizon, grid).isel({PATIENT: 0})
+    answer: xr.Dataset = explorer.fit.twin(patient_id).forecast(explorer.horizon, grid)
+    return answer.isel({PATIENT: 0})
 
 
 def with_survival(

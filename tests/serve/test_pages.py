@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from served_pages import Text, numbers
 from twinbayes import serve
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, TIME
 from twinbayes.serve import Explorer
@@ -19,31 +19,6 @@ from twinbayes.serve.language import LANGUAGES, language_of
 from twinbayes.twin import Scenario
 
 HOME = Path(serve.__file__).parent
-
-
-class Text(HTMLParser):
-    """Rows of tables, and all text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self.text: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th") and self.rows:
-            self.rows[-1].append("")
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-        if self.rows and self.rows[-1]:
-            self.rows[-1][-1] += data
-
-
-def numbers(cell: str) -> list[int]:
-    return [int(n) for n in re.findall(r"\d+", cell.replace(" of 100", ""))]
 
 
 def test_survival_on_the_page_is_that_of_the_forecast(
@@ -161,7 +136,7 @@ def test_an_italian_page_has_no_english_sentence(site: Any, treatable: PatientRo
     english = language_of("en").strings
     italian = language_of("it").strings
     sentences = [v for k, v in english.items() if len(v) > 12 and "{" not in v and v != italian[k]]
-    for path in ("/", f"/patients/{treatable.pseudonym}", "/evidence",
+    for path in ("/", f"/patients/{treatable.pseudonym}", "/evidence", "/new",
                  f"/patients/{treatable.pseudonym}/what-if",
                  f"/patients/{treatable.pseudonym}/sheet", "/nothing"):  # fmt: skip
         answer = site.get(f"{path}?lang=it")
@@ -187,7 +162,7 @@ def test_pages_name_what_they_show_for_those_who_do_not_see(
     site: Any, treatable: PatientRow
 ) -> None:
     for path in ("/", f"/patients/{treatable.pseudonym}",
-                 f"/patients/{treatable.pseudonym}/what-if", "/evidence"):  # fmt: skip
+                 f"/patients/{treatable.pseudonym}/what-if", "/evidence", "/new"):  # fmt: skip
         page = site.get(path).text
         assert page.count("<h1>") == 1
         assert page.count("<main") == 1

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
@@ -20,10 +21,11 @@ from twinbayes.errors import OptionError, StorageError, TwinbayesError
 from twinbayes.serve.access import Access, Person, Right
 from twinbayes.serve.audit import AuditLog
 from twinbayes.serve.explorer import Explorer
-from twinbayes.serve.guard import Headers, RateLimit
+from twinbayes.serve.guard import MOST_BYTES, FormTokens, Headers, RateLimit
 from twinbayes.serve.language import LANGUAGES, Language, language_of
 from twinbayes.serve.pages.audit import AUDIT
 from twinbayes.serve.pages.evidence import EVIDENCE
+from twinbayes.serve.pages.newcomer import NEWCOMER
 from twinbayes.serve.pages.page import Asked, Page, RefusedError
 from twinbayes.serve.pages.patient import PATIENT
 from twinbayes.serve.pages.patients import PATIENTS
@@ -31,10 +33,11 @@ from twinbayes.serve.pages.sheet import SHEET
 from twinbayes.serve.pages.what_if import WHAT_IF
 from twinbayes.serve.rendering import ENVIRONMENT, STYLES
 
-PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, SHEET, EVIDENCE, AUDIT)
+PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, SHEET, NEWCOMER, EVIDENCE, AUDIT)
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 _LOG: Final = logging.getLogger("twinbayes.serve")
 _NOBODY: Final = "-"
+_MOST_FIELDS: Final = 1_000  # of a form
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,17 @@ class _House:
     audit: AuditLog
     language: str
     limit: RateLimit
+    tokens: FormTokens
 
-    def answer(self, request: Request, page: Page | None) -> Response:
+    def answer(self, request: Request, page: Page | None, body: bytes) -> Response:
         """Show a page to a person who may see it, or say why not; and write it down."""
         kept = {name: text for name, text in request.query_params.items() if name != "lang"}
+        if page is None or page.takes_forms:  # what was put into the address by mistake
+            kept = {}
         person = self.access.person(request.headers)
         reader = _Reader(person, self.language_of(request), kept)
         try:
-            status, html = 200, self.shown(request, page, reader)
+            status, html = self.shown(request, page, body, reader)
         except RefusedError as refused:
             status, html = self.refusal(refused, reader)
         except StorageError:
@@ -82,7 +88,9 @@ class _House:
             status, html = self.refusal(RefusedError(503), reader)
         return HTMLResponse(html, status)
 
-    def shown(self, request: Request, page: Page | None, reader: _Reader) -> str:
+    def shown(
+        self, request: Request, page: Page | None, body: bytes, reader: _Reader
+    ) -> tuple[int, str]:
         """The page; or `RefusedError`."""
         person = reader.person
         if not self.limit.allows(_NOBODY if person is None else person.name):
@@ -91,23 +99,37 @@ class _House:
             raise RefusedError(401)
         if page is None:
             raise RefusedError(404)
-        if request.method not in ("GET", "HEAD"):
+        if request.method not in page.methods:
             raise RefusedError(405)
         if not person.may(page.right):
             raise RefusedError(403)
         if page.of_patients and not self.explorer.fit.verdict.usable:
             raise RefusedError(409)
+        sent = None
+        if request.method == "POST":
+            sent = form_fields(request, body)
+            if not self.tokens.holds(sent.get("token", ""), person.name, page.name):
+                raise RefusedError(403, "error.expired")
         asked = Asked(
-            self.explorer, reader.language, person.may(Right.IDENTIFIERS), self.audit, person,
+            self.explorer,
+            reader.language,
+            person.may(Right.IDENTIFIERS),
+            self.audit,
+            person,
             reader.kept,
             dict(request.path_params),
-        )  # fmt: skip
+            sent,
+            self.tokens.issue(person.name, page.name) if page.takes_forms else "",
+        )
         template, values = page.show(asked)
-        return self.rendered(template, reader, {**values, "asked": asked, "page": page.name})
+        values |= {"asked": asked, "page": page.name}
+        return values.pop("status", 200), self.rendered(template, reader, values)
 
     def refusal(self, refused: RefusedError, reader: _Reader, said: str = "") -> tuple[int, str]:
         """A page that says what is the matter, and what to do."""
         status, key, language = refused.status, f"error.{refused.status}", reader.language
+        if f"{refused.key}.heading" in language.strings:
+            key = f"{refused.key}.heading"
         role = "" if reader.person is None else language(f"role.{reader.person.role.value}")
         sentences = [language(refused.key, **refused.values)] if refused.key else []
         if said:
@@ -147,7 +169,7 @@ class _House:
         patient = str(request.path_params.get("patient", ""))
         self.audit.add(
             person,
-            _NOBODY if page is None else page.name,
+            _NOBODY if page is None else page.action(request.method),
             status=status,
             patient=patient if patient in self.explorer.by_pseudonym else "",
             fit=self.explorer.fit_hash,
@@ -159,6 +181,42 @@ class _House:
         accepted = request.headers.get("accept-language", "")[:200]
         asked += [part.split(";")[0].strip()[:2].lower() for part in accepted.split(",")]
         return language_of(next((code for code in asked if code in LANGUAGES), self.language))
+
+
+async def _body(request: Request) -> bytes:
+    """What is sent, read as far as one byte beyond what may be."""
+    body = b""
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BYTES:
+                break
+    except ClientDisconnect:  # half of a form has no seal, and is refused
+        return b""
+    return body[: MOST_BYTES + 1]
+
+
+def form_fields(request: Request, body: bytes) -> dict[str, str]:
+    """The fields of a form.
+
+    Raises
+    ------
+    RefusedError
+        It is too large, no form, or names a field twice.
+    """
+    if len(body) > MOST_BYTES:
+        raise RefusedError(413)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise RefusedError(400)
+    try:
+        text = body.decode("ascii")
+        pairs = parse_qsl(text, True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError as error:
+        raise RefusedError(400) from error
+    if len(dict(pairs)) < len(pairs):
+        raise RefusedError(400)
+    return dict(pairs)
 
 
 def create_app(
@@ -208,10 +266,16 @@ def create_app(
         audit,
         language_of(language).code,
         RateLimit(most_a_minute),
+        FormTokens(explorer.secret),
     )
 
-    def endpoint(page: Page | None) -> Callable[[Request], Response]:
-        return lambda request: house.answer(request, page)
+    def endpoint(page: Page | None) -> Callable[[Request], Awaitable[Response]]:
+        async def answered(request: Request) -> Response:
+            takes = page is not None and page.takes_forms and request.method == "POST"
+            body = await _body(request) if takes else b""
+            return await run_in_threadpool(house.answer, request, page, body)
+
+        return answered
 
     def styled(text: str) -> Callable[[Request], Response]:
         return lambda _: Response(text, media_type="text/css")

@@ -158,7 +158,9 @@ class Explorer:
     @cached_property
     def rows(self) -> tuple[PatientRow, ...]:
         """Every patient, at the last day known, in the order of the cohort."""
-        twins = self.fit.twin(self.cohort)
+        return self._rows_of(self.fit.twin(self.cohort))
+
+    def _rows_of(self, twins: Twin) -> tuple[PatientRow, ...]:
         table = twins.cohort.patients.set_index("patient_id")
         used = [name for name in twins.cohort.covariates().columns if name in used_of(self.fit)]
         missing = twins.cohort.covariates()[used].isna().sum(axis=1).to_numpy()
@@ -255,6 +257,24 @@ class Explorer:
         if row.has_ended:
             raise TwinError("The record has ended: there is nothing to forecast.")
         return self._ahead(row, self.fit.twin(self.cohort.select([row.patient_id])))
+
+    def newcomer(self, cohort: Cohort) -> Outlook:
+        """Forecast one person whom the cohort does not have. Nothing of the answer is kept.
+
+        Raises
+        ------
+        TwinbayesError
+            The model cannot take what is known of the person.
+        """
+        with self._one_at_a_time:
+            twin = self.fit.twin(cohort)
+            return self._ahead(self._rows_of(twin)[0], twin)
+
+    def survival(self, cohort: Cohort, day: float, draws: int | None) -> np.ndarray:
+        """Mean survival of people whom the cohort does not have, (person,), by so many draws."""
+        with self._one_at_a_time:
+            found = self.fit.twin(cohort, draws=draws).survival_frame([day])
+            return np.asarray(found.to_numpy()[:, 0], dtype=float)
 
     def _ahead(self, row: PatientRow, twin: Twin) -> Outlook:
         until = self.days_shown(row)

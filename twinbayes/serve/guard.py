@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +16,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_MOST_BYTES: Final = 65_536  # of what is sent
+MOST_BYTES: Final = 65_536  # of what is sent
+_MINUTES: Final = 30  # that a form may be filled in
 _LONGEST_ADDRESS: Final = 2_000
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
@@ -50,7 +53,7 @@ class Headers:
 
         given = RequestHeaders(scope=scope).get("content-length", "0")
         address = len(scope["path"]) + len(scope["query_string"])
-        if not given.isdigit() or int(given[:12]) > _MOST_BYTES or address > _LONGEST_ADDRESS:
+        if not given.isdigit() or int(given[:12]) > MOST_BYTES or address > _LONGEST_ADDRESS:
             await PlainTextResponse("413", 413)(scope, receive, with_headers)
             return
         await self.app(scope, receive, with_headers)
@@ -90,3 +93,46 @@ class RateLimit:
                 return False
             seen.append(now)
             return True
+
+
+@dataclass(frozen=True, eq=False)
+class FormTokens:
+    """Seals of forms: what is sent comes from a page that the same person was shown lately.
+
+    Another site can make a browser send a form, but cannot know the seal.
+
+    Attributes
+    ----------
+    secret
+        Of the explorer.
+    clock
+        Seconds since 1970.
+
+    Examples
+    --------
+    >>> tokens = FormTokens(b"a secret of the house", clock=lambda: 0.0)
+    >>> one = tokens.issue("ward 3", "new person")
+    >>> tokens.holds(one, "ward 3", "new person"), tokens.holds(one, "ward 4", "new person")
+    (True, False)
+    """
+
+    secret: bytes = field(repr=False)
+    clock: Callable[[], float] = time.time
+
+    def issue(self, name: str, page: str) -> str:
+        """A seal of a page's form for one person, good for 30 minutes."""
+        until = int(self.clock()) + 60 * _MINUTES
+        return f"{until}.{self._seal(until, name, page)}"
+
+    def holds(self, token: str, name: str, page: str) -> bool:
+        """Whether a seal is of this person and page, and not too old."""
+        until, _, seal = token.partition(".")
+        if not (until.isascii() and until.isdigit() and len(until) <= 12 and seal.isascii()):
+            return False
+        is_ours = hmac.compare_digest(seal, self._seal(int(until), name, page))
+        return is_ours and self.clock() <= int(until)
+
+    def _seal(self, until: int, *bound_to: str) -> str:
+        key = hmac.digest(self.secret, b"\0forms", "sha256")  # not the key of pseudonyms
+        said = "\n".join((str(until), *bound_to))
+        return hmac.new(key, said.encode(), hashlib.sha256).hexdigest()

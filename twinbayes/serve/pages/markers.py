@@ -172,7 +172,7 @@ def _rows(
             found.append((label, "", "", living))
             continue
         mean, low, high = (float(at[f"{MARKER_CURVE}{s}"]) for s in ("", "_lower", "_upper"))
-        digits = _digits(low, high)
+        digits = _digits(mean)
         between = t("patient.between", low=t.number(low, digits), high=t.number(high, digits))
         found.append((label, t.number(mean, digits), between, living))
     return found
@@ -291,9 +291,9 @@ def _variable(cohort: Cohort, name: str) -> Mapping[str, Any]:
     return {} if rows.empty else {str(k): v for k, v in rows.iloc[0].items()}
 
 
-def _digits(*values: float) -> int:
-    """Digits behind the decimal mark, by the smallest end that is not 0."""
-    size = min((abs(v) for v in values if v), default=1.0)
+def _digits(value: float) -> int:
+    """Digits behind the decimal mark, so that two of a small value are told."""
+    size = abs(value) or 1.0
     return 0 if size >= 100.0 else int(min(6, max(1, 1 - np.floor(np.log10(size)))))
 
 

@@ -69,22 +69,28 @@ class Asked(Reading):
         Who asks.
     query, place
         Fields of the address, and its named parts.
+    sent
+        Fields of a form that was sent; None of a page that is only looked at.
+    token
+        Seal of the page's form, as it is to be sent back.
     """
 
     audit: AuditLog
     person: Person
     query: Mapping[str, str]
     place: Mapping[str, str]
+    sent: Mapping[str, str] | None = None
+    token: str = ""
 
     def field(self, name: str, default: str = "") -> str:
-        """A field of the address.
+        """A field of the form that was sent, else of the address.
 
         Raises
         ------
         RefusedError
             It is too long, or has characters that are not printed.
         """
-        text = self.query.get(name, default).strip()
+        text = (self.query if self.sent is None else self.sent).get(name, default).strip()
         if len(text) > LONGEST_QUERY or not text.isprintable():
             raise RefusedError(400)
         return text
@@ -122,7 +128,10 @@ class Page:
     of_patients
         Whether it shows patients: not under a fit that is not for use.
     show
-        Returns the name of a template, and its values.
+        Returns the name of a template, and its values; `status` among them is what is answered
+        where it is not 200.
+    takes_forms
+        Whether forms can be sent to it: then with a seal, and nothing of them is written down.
     """
 
     name: str
@@ -130,3 +139,13 @@ class Page:
     right: Right
     of_patients: bool
     show: Callable[[Asked], tuple[str, dict[str, Any]]]
+    takes_forms: bool = False
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Of HTTP."""
+        return ("GET", "HEAD", "POST") if self.takes_forms else ("GET", "HEAD")
+
+    def action(self, method: str) -> str:
+        """What the audit log says was done: the page was looked at, or its form was sent."""
+        return f"{self.name}: sent" if self.takes_forms and method == "POST" else self.name

@@ -17,12 +17,16 @@ from twinbayes.twin.answers.follow_up import is_beyond
 
 
 def show(asked: Asked) -> tuple[str, dict[str, Any]]:
+    """The forecast of a patient of the cohort."""
+    return "patient.html.jinja", answer(asked, asked.outlook())
+
+
+def answer(asked: Asked, outlook: Outlook) -> dict[str, Any]:
     """The forecast, in three formats, after what has to be known before."""
-    outlook, t = asked.outlook(), asked.language
-    shown = forecast_of(asked, outlook)
+    t, shown = asked.language, forecast_of(asked, outlook)
     middle, middle_words = shown["horizons"][len(shown["horizons"]) // 2]
     now = alive(outlook.forecast, middle)
-    return "patient.html.jinja", shown | {
+    return shown | {
         "curve": curve(t, outlook),
         "icons": icon_array(now.n, now.low, now.high, t("patient.icons_alt", n=now.n,
                             at=middle_words, low=now.low, high=now.high)),
