@@ -122,7 +122,7 @@ def test_effects_of_missing_inputs_are_those_of_the_person_with_each_value(
             )
             for value in values
         ]
-        wanted[name.replace("_", " ")] = (min(alive), max(alive))
+        wanted[language_of("en").name(name)] = (min(alive), max(alive))
     page = send(site, **typed(subgroup, nearly_known)).text
     table = page[page.index('id="effects"') :].split("</table>")[0]
     rows = [r for r in Text(table).rows if len(r) == 3 and r[0] != "Input"]
