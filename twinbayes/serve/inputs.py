@@ -67,7 +67,8 @@ def measured_of(fit: Fit, twin: Twin) -> list[Input]:
             found.append(Input(name, None, units[name]))
             continue
         last = mine.sort_values(DAY, kind="stable").iloc[-1]
-        value, day, limit = float(last[VISIT_VALUE]), float(last[DAY]), str(last[CENSORED])
+        value, day = float(last[VISIT_VALUE]), float(last[DAY])
+        limit = str(last[CENSORED]) if CENSORED in mine and pd.notna(last[CENSORED]) else "none"
         found.append(Input(name, value, units[name], day, limit, len(mine)))
     return found
 
