@@ -277,7 +277,9 @@ class Explorer:
             return np.asarray(found.to_numpy()[:, 0], dtype=float)
 
     def _ahead(self, row: PatientRow, twin: Twin) -> Outlook:
-        until = self.days_shown(row)
+        followed, reporting = twin.followed_for, self.fit.spec.reporting or Reporting()
+        known = None if followed is None else float(followed[0])
+        until = days_shown(reporting, known, self.horizon)
         if until <= 0.0:
             raise TwinError("The disease does not allow forecasts so far beyond the follow-up.")
         horizons = tuple(y * DAYS_PER_YEAR for y in _YEARS if y * DAYS_PER_YEAR <= until)

@@ -172,9 +172,8 @@ def _rows(
             found.append((label, "", "", living))
             continue
         mean, low, high = (float(at[f"{MARKER_CURVE}{s}"]) for s in ("", "_lower", "_upper"))
-        digits = _digits(mean)
-        between = t("patient.between", low=t.number(low, digits), high=t.number(high, digits))
-        found.append((label, t.number(mean, digits), between, living))
+        told, first, last = (t.number(v, _digits(v)) for v in (mean, low, high))
+        found.append((label, told, t("patient.between", low=first, high=last), living))
     return found
 
 
