@@ -14,7 +14,13 @@ _LONGEST_NAME: Final = 200
 
 
 class Role(StrEnum):
-    """What a person is to the house that runs the explorer."""
+    """What a person is to the house that runs the explorer.
+
+    Examples
+    --------
+    >>> [role.value for role in Role]
+    ['clinician', 'reviewer', 'statistician']
+    """
 
     CLINICIAN = "clinician"
     REVIEWER = "reviewer"
