@@ -22,7 +22,9 @@ from twinbayes.inference import Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 STORED = ROOT / "tests" / "data" / "registry_fit.nc"
-COMMANDS = ("check", "fit", "review", "twin", "effect", "priors", "simulate", "demo")
+COMMANDS = (
+    "check", "fit", "review", "twin", "twins", "serve", "effect", "priors", "simulate", "demo",
+)  # fmt: skip
 
 
 def run(*arguments: object) -> Result:
