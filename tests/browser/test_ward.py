@@ -91,6 +91,8 @@ def pages_of(treatable: PatientRow) -> dict[str, tuple[str, str]]:
         "patients": ("clinician", "/"),
         "patient": ("clinician", one),
         "what if": ("clinician", f"{one}/what-if?wait=60"),
+        "new person": ("clinician", "/new"),
+        "sheet": ("clinician", f"{one}/sheet"),
         "evidence": ("reviewer", "/evidence"),
         "audit": ("reviewer", "/audit"),
         "nothing": ("clinician", "/nothing"),
@@ -99,7 +101,10 @@ def pages_of(treatable: PatientRow) -> dict[str, tuple[str, str]]:
     }
 
 
-NAMES = ("patients", "patient", "what if", "evidence", "audit", "nothing", "refused", "italian")
+NAMES = (
+    "patients", "patient", "what if", "new person", "sheet", "evidence", "audit", "nothing",
+    "refused", "italian",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [320, 640, 1280])
@@ -165,6 +170,22 @@ def test_tasks_of_a_reviewer(
     assert page.get_by_role("row", name="one reviewer").first.is_visible()
     page.goto(f"{address}/patients/{treatable.pseudonym}")
     assert page.get_by_role("heading", name="Not for your role").is_visible()
+    page.context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_person_who_is_not_in_the_cohort(chromium: Any, address: str, scripts: bool) -> None:
+    page = opened(chromium, scripts=scripts)
+    page.goto(f"{address}/new")
+    page.get_by_label("Subgroup").select_option(index=1)
+    page.locator("#v_age_years").fill("61")
+    page.get_by_role("button", name="Show the forecast").click()
+    assert page.get_by_role("heading", name="Where 100 people like this one would be").is_visible()
+    assert page.get_by_role("row", name="Alive").first.is_visible()
+    assert "61" not in page.url
+    if scripts:
+        found = axe.Axe().run(page, options={"runOnly": RULES})
+        assert found.violations_count == 0, found.generate_report()
     page.context.close()
 
 
