@@ -71,7 +71,7 @@ def prior(n: int, scales: Any = 1.0) -> np.ndarray:
         lambda x: 1e6 * x.sum(axis=1),
         lambda x: np.exp(np.minimum(30.0 * x[:, 0], 600.0)),
         lambda x: -1e7 * np.abs(x).sum(axis=1),
-        lambda x: np.where(x[:, 0] > 0.3, NOWHERE, -50.0 * (x**2).sum(axis=1)),
+        lambda x: np.where(x[:, 0] > 0.8, NOWHERE, -50.0 * (x**2).sum(axis=1)),
         lambda x: np.where((x == 0.0).all(axis=1), NOWHERE, -1e5 * (x - 3.0).sum(axis=1) ** 2),
         lambda x: np.zeros(len(x)),
         lambda x: 1e7 * np.sin(1e3 * x.sum(axis=1)),
@@ -89,6 +89,21 @@ def test_every_place_on_the_way_to_the_mode_is_finite(log_likelihood: Any) -> No
     assert np.isfinite(stand.value)
     assert np.isfinite(stand.curvature).all()
     assert (np.linalg.eigvalsh(stand.curvature) <= 1e-9 * np.abs(stand.curvature).max()).all()
+
+
+def test_a_step_to_where_there_is_no_likelihood_is_taken_anew_and_shorter() -> None:
+    """The mode lies behind a wall, which the first points do not reach."""
+
+    def half(x: np.ndarray) -> np.ndarray:
+        away = x - np.array([3.0, 0.0, 0.0, 0.0])
+        return np.where(x[:, 0] > 1.2, NOWHERE, -5.0 * (away**2).sum(axis=1))
+
+    for draw in np.random.default_rng(SEED).spawn(60):
+        _, end = to_the_mode(Around(draw.normal(size=(1000, 4))), half)
+        stand = end.last.stand
+        assert isinstance(stand, Quadratic)
+        assert np.isfinite(stand.value), SEED
+        assert stand.directions.centre[0] <= 1.2 + 1e-9, SEED
 
 
 def test_a_likelihood_that_is_nowhere_is_refused_in_words() -> None:

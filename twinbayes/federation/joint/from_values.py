@@ -104,9 +104,7 @@ class FromValues(Estimation):
 
     def _nearer(self, values: Floats, totals: Floats, number: int, kept: Kept) -> FromValues:
         """Go on towards the mode, or to the first draws where it has been found."""
-        here = Quadratic.through(self._asked, values, totals)
-        if not np.isfinite(totals[0]):  # a place without a likelihood is no better than its points
-            here = replace(here, value=min(here.value, float(totals[np.isfinite(totals)].min())))
+        here = self._around(values, totals)
         functions = (*self.functions, here)
         best = int(np.argmax([self._objective(f) for f in functions]))
         found, failed = functions[best], len(functions) - 1 - best
@@ -118,6 +116,26 @@ class FromValues(Estimation):
             return on
         one = Approximation(self.agreement, found.concave(), self.agreement.counts, number, kept)
         return replace(on, functions=(found,), approximations=(one,))
+
+    def _around(self, values: Floats, totals: Floats) -> Quadratic:
+        """The function through what was found; where most of it has no likelihood, a failed step.
+
+        Raises
+        ------
+        FederationError
+            There is no earlier place to take a shorter step from.
+        """
+        try:
+            here = Quadratic.through(self._asked, values, totals)
+        except FederationError:
+            if not self.functions:
+                raise
+            n = self._asked.size
+            return Quadratic(self._asked, -np.inf, np.zeros(n), np.zeros((n, n)))
+        if np.isfinite(totals[0]):
+            return here
+        # A place without a likelihood is no better than the points around it.
+        return replace(here, value=min(here.value, float(totals[np.isfinite(totals)].min())))
 
     def _precision(self, of: Directions) -> Floats:
         """(direction, direction) precision of the rough prior."""
