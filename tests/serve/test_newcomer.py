@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -126,11 +127,13 @@ def test_effects_of_missing_inputs_are_those_of_the_person_with_each_value(
     page = send(site, **typed(subgroup, nearly_known)).text
     table = page[page.index('id="effects"') :].split("</table>")[0]
     rows = [r for r in Text(table).rows if len(r) == 3 and r[0] != "Input"]
-    order = sorted(wanted, key=lambda name: wanted[name][0] - wanted[name][1])
-    assert [r[0] for r in rows] == order
+    assert {r[0] for r in rows} == set(wanted)
+    widths = [numbers(r[2].split(":")[1])[0] - numbers(r[1].split(":")[1])[0] for r in rows]
+    assert all(a >= b - 1 for a, b in pairwise(widths))  # each end is rounded
     for label, *cells in rows:
         for cell, share in zip(cells, wanted[label], strict=True):
-            assert numbers(cell.split(":")[1])[0] == round(100 * share)
+            # The level of a centre that the fit has not seen is drawn for each name: 200 draws.
+            assert numbers(cell.split(":")[1])[0] == pytest.approx(100 * share, abs=3.0)
     sexes = next(r for r in rows if r[0] == "sex")
     assert {cell.split(":")[0] for cell in sexes[1:]} == {"female", "male"}
 
