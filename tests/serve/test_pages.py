@@ -13,9 +13,11 @@ import pytest
 from served_pages import Text, numbers
 from twinbayes import serve
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, TIME
+from twinbayes.report.figures.look import look_of
 from twinbayes.serve import Explorer
 from twinbayes.serve.explorer import PatientRow
 from twinbayes.serve.language import LANGUAGES, language_of
+from twinbayes.serve.pages.numbers import alive, states
 from twinbayes.twin import Scenario
 
 HOME = Path(serve.__file__).parent
@@ -40,6 +42,21 @@ def test_survival_on_the_page_is_that_of_the_forecast(
         for cell, day in zip(cells, days, strict=True):
             share = 100 * float(forecast["state_probability"].sel({TIME: day, STATE: name}))
             assert abs(numbers(cell)[0] - share) < 1.0
+
+
+def test_the_living_of_a_page_add_up_to_those_alive(shared_explorer: Explorer) -> None:
+    """Of every patient who can be forecast, at every horizon."""
+    look = look_of(shared_explorer.fit)
+    rows = [row for row in shared_explorer.rows if not row.has_ended]
+    forecast = shared_explorer.fit.twin([row.patient_id for row in rows]).forecast(
+        shared_explorer.horizon, np.array([1.0, 3.0, 5.0]) * DAYS_PER_YEAR
+    )
+    for k in range(len(rows)):
+        one = forecast.isel({PATIENT: [k]})
+        for day in forecast[TIME].to_numpy():
+            n = {s: v.n for s, v in states(one, day, look).items()}
+            assert sum(n[s] for s in look.alive) == alive(one, day).n
+            assert sum(n.values()) == 100
 
 
 def test_states_of_a_page_add_up_to_a_hundred(site: Any, treatable: PatientRow) -> None:

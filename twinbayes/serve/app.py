@@ -93,7 +93,7 @@ class _House:
     ) -> tuple[int, str]:
         """The page; or `RefusedError`."""
         person = reader.person
-        if not self.limit.allows(_NOBODY if person is None else person.name):
+        if not self.limit.allows("" if person is None else person.name):
             raise RefusedError(429)
         if person is None:
             raise RefusedError(401)
@@ -260,6 +260,7 @@ def create_app(
             "Without authentication the explorer is for this machine alone. Put a reverse proxy "
             "that authenticates people before it, and use ProxyAccess."
         )
+    _ = explorer.by_pseudonym  # faults of the cohort are told before anybody waits
     house = _House(
         explorer,
         access,

@@ -22,11 +22,10 @@ from twinbayes.hash_chain import canonical
 from twinbayes.inference import Fit
 from twinbayes.model.courses.reporting import Reporting
 from twinbayes.names import (
-    BEYOND_FOLLOW_UP,
     CENTRE,
     DAYS_PER_YEAR,
+    FOLLOWED_UNTIL,
     NEEDS_REFIT,
-    PATIENT,
     SUBGROUP,
     TIME,
 )
@@ -304,11 +303,9 @@ class Explorer:
             found.append(("caution.unseen_subgroup", {}))
         elif not self.subgroup_sizes[row.subgroup].isdigit():
             found.append(("caution.small_subgroup", {"size": self.subgroup_sizes[row.subgroup]}))
-        if BEYOND_FOLLOW_UP in forecast.coords:
-            beyond = forecast[BEYOND_FOLLOW_UP].isel({PATIENT: 0}).to_numpy()
-            if beyond.any():
-                first = float(forecast[TIME].to_numpy()[np.flatnonzero(beyond)[0]])
-                found.append(("caution.beyond", {"years": first / DAYS_PER_YEAR}))
+        if FOLLOWED_UNTIL in forecast.attrs:
+            years = float(forecast.attrs[FOLLOWED_UNTIL]) / DAYS_PER_YEAR
+            found.append(("caution.beyond", {"years": years}))
         if row.n_missing:
             found.append(("caution.missing", {"n": row.n_missing}))
         if self.fit.cohort.simulated:

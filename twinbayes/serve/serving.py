@@ -84,7 +84,6 @@ def serve(
     app = create_app(
         explorer, access, log_at(audit), language=language, hosts=address.names or LOOPBACK
     )
-    _ = explorer.rows  # faults of the cohort are told before anybody waits
     uvicorn.run(
         app,
         host=address.host,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import xarray as xr
 
 from twinbayes.names import STATE, STATE_PROBABILITY, SURVIVAL
+from twinbayes.report.figures.look import look_of
 from twinbayes.serve.drawing import Curve
 from twinbayes.serve.explorer import Comparison
 from twinbayes.serve.language import Language
@@ -31,7 +32,8 @@ def lines(reading: Reading, compared: Comparison, day: float) -> list[Line]:
     t, contrast = reading.language, at(compared.contrast, day)
     found = [_line(t, t("patient.survival"), contrast[_names(SURVIVAL)],
                    alive(compared.a, day), alive(compared.b, day))]  # fmt: skip
-    a, b = states(compared.a, day), states(compared.b, day)
+    look = look_of(reading.explorer.fit)
+    a, b = states(compared.a, day, look), states(compared.b, day, look)
     some = reading.explorer.reachable(compared.outlook)
     return found + [
         _line(t, reading.state(s), contrast[_names(STATE_PROBABILITY)].sel({STATE: s}), a[s], b[s])

@@ -9,6 +9,8 @@ import numpy as np
 import xarray as xr
 
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, STATE_PROBABILITY, SURVIVAL, TIME
+from twinbayes.report.figures.contrast import people_in_states
+from twinbayes.report.figures.look import StateLook
 from twinbayes.serve.drawing import Curve
 
 BLUE: Final = "#1f5c99"
@@ -40,19 +42,15 @@ def alive(answer: xr.Dataset, day: float) -> OfHundred:
     return OfHundred.of(at(answer, day), SURVIVAL)
 
 
-def states(answer: xr.Dataset, day: float) -> dict[str, OfHundred]:
-    """Those in each state at a day; means add up to 100."""
+def states(answer: xr.Dataset, day: float, look: StateLook) -> dict[str, OfHundred]:
+    """Those in each state at a day; the living add up to those alive, and all to 100."""
     one = at(answer, day)
-    found = {
-        str(s): OfHundred.of(one.sel({STATE: s}), STATE_PROBABILITY) for s in one[STATE].values
-    }
-    shares = 100 * one[STATE_PROBABILITY].to_numpy()
-    counts = np.floor(shares).astype(int)
-    for k in np.argsort(counts - shares)[: 100 - int(counts.sum())]:  # the largest remainders
-        counts[k] += 1
+    found = {s: OfHundred.of(one.sel({STATE: s}), STATE_PROBABILITY) for s in look.states}
+    shares = {s: float(one[STATE_PROBABILITY].sel({STATE: s})) for s in look.states}
+    counts = people_in_states(shares, look, OfHundred.of(one, SURVIVAL).n)
     return {
-        s: OfHundred(int(n), min(int(n), v.low), max(int(n), v.high))
-        for (s, v), n in zip(found.items(), counts, strict=True)
+        s: OfHundred(counts[s], min(counts[s], v.low), max(counts[s], v.high))
+        for s, v in found.items()
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.report.figures.look import look_of
 from twinbayes.serve.access import Right
 from twinbayes.serve.drawing import icon_array, survival_curves
 from twinbayes.serve.explorer import INTERVAL, Outlook
@@ -49,7 +50,7 @@ def forecast_of(reading: Reading, outlook: Outlook) -> dict[str, Any]:
         "horizons": [(day, t.years(day / DAYS_PER_YEAR)) for day in days],
         "reachable": explorer.reachable(outlook),
         "beyond": {day for day in days if is_beyond(forecast, day)},
-        "states": {day: states(forecast, day) for day in days},
+        "states": {day: states(forecast, day, look_of(explorer.fit)) for day in days},
         "alive": {day: alive(forecast, day) for day in days},
         "interval": t("patient.interval", percent=t.percent(INTERVAL)),
         "inputs": [(t.name(i.name), t.told(i.value), "" if i.value is None else t.unit(i.unit))
