@@ -69,9 +69,11 @@ def serve(
     access = _access(proxy_secret_file, name, role)
     fit = of_patients(tb.load_fit(fit_path))
     shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
-    typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True)
-    serve_fit(fit, shown, access, audit, secret, Address(host, port, tuple(hostname or ())),
-              language)  # fmt: skip
+    address = Address(host, port, tuple(hostname or ()))
+    serve_fit(
+        fit, shown, access, audit, secret, address, language,
+        lambda: typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True),
+    )  # fmt: skip
     return USABLE
 
 

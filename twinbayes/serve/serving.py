@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +21,7 @@ from twinbayes.serve.access import Access
 from twinbayes.serve.app import LOOPBACK, create_app
 from twinbayes.serve.audit import AuditLog
 from twinbayes.serve.explorer import Explorer
+from twinbayes.serve.language import language_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ def serve(
     secret: Path,
     address: Address = Address(),
     language: str = "en",
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until interrupted.
 
@@ -62,6 +67,8 @@ def serve(
         Where.
     language
         Of people whose browser asks for none that there is.
+    ready
+        Called once before people are answered.
 
     Raises
     ------
@@ -80,19 +87,44 @@ def serve(
             "proxy that authenticates people before the explorer, and give its secret "
             "(--proxy-secret-file); or serve at 127.0.0.1."
         )
+    language_of(language)  # asked for before any file is made
+    listening = _bound(address)
     explorer = Explorer(fit, cohort, secret_of(secret, make=True))
     app = create_app(
         explorer, access, log_at(audit), language=language, hosts=address.names or LOOPBACK
     )
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=address.host,
-        port=address.port,
         log_level="warning",
         access_log=False,  # the audit log is the only one, and it has no addresses
         server_header=False,
         proxy_headers=False,
     )
+    ready()
+    with suppress(KeyboardInterrupt):  # how it ends; it is raised anew after the last answer
+        uvicorn.Server(config).run([listening])
+
+
+def _bound(address: Address) -> socket.socket:
+    """A socket at the address.
+
+    Raises
+    ------
+    OptionError
+        Another program is there, or the machine has no such address.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((address.host, address.port))
+    except OSError as error:
+        listening.close()
+        raise OptionError(
+            f"Nothing can be served at {address.host}, port {address.port} ({error.strerror}). "
+            "Give another port (--port), or an address that this machine has (--host)."
+        ) from error
+    return listening
 
 
 def log_at(path: Path) -> AuditLog:
