@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -162,6 +163,23 @@ def test_an_italian_page_has_no_english_sentence(site: Any, treatable: PatientRo
         assert not [s for s in sentences if s in text]
     browser = site.get("/evidence", headers={"accept-language": "fr, it;q=0.8, en;q=0.5"}).text
     assert '<html lang="it">' in browser
+
+
+def test_withheld_numbers_of_patients_are_told_in_words(
+    shared_explorer: Explorer, treatable: PatientRow, make_site: Any
+) -> None:
+    """One small subgroup, and one that is hidden so that it cannot be told from the rest."""
+    explorer = replace(shared_explorer)
+    sizes = dict.fromkeys(shared_explorer.subgroup_sizes, "40")
+    other = next(s for s in sizes if s != treatable.subgroup)
+    explorer.__dict__["subgroup_sizes"] = sizes | {treatable.subgroup: "<5", other: "hidden"}
+    site = make_site(explorer)
+    address = f"/patients/{treatable.pseudonym}"
+    assert "The fit has fewer than 5 patients of this subgroup" in site.get(address).text
+    assert "ha visto meno di 5 pazienti" in site.get(f"{address}?lang=it").text
+    evidence = site.get("/evidence?lang=it").text
+    assert "il numero non è mostrato" in evidence
+    assert "hidden" not in re.sub(r'type="hidden"', "", evidence)
 
 
 def test_names_of_the_registry_are_known_in_italian(shared_explorer: Explorer) -> None:

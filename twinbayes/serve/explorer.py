@@ -299,10 +299,11 @@ class Explorer:
         trust = twin.reliability().iloc[0]
         if bool(trust[NEEDS_REFIT]):
             found.append(("caution.refit", {}))
-        if row.subgroup not in self.subgroup_sizes:
+        size = self.subgroup_sizes.get(row.subgroup, "0")
+        if size == "0":
             found.append(("caution.unseen_subgroup", {}))
-        elif not self.subgroup_sizes[row.subgroup].isdigit():
-            found.append(("caution.small_subgroup", {"size": self.subgroup_sizes[row.subgroup]}))
+        elif not size.isdigit():
+            found.append(("caution.small_subgroup", {"size": size}))
         if FOLLOWED_UNTIL in forecast.attrs:
             years = float(forecast.attrs[FOLLOWED_UNTIL]) / DAYS_PER_YEAR
             found.append(("caution.beyond", {"years": years}))

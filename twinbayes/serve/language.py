@@ -14,6 +14,7 @@ import yaml
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
 
+from twinbayes.cohort.quality.suppression import HIDDEN, SUPPRESSED
 from twinbayes.errors import OptionError
 from twinbayes.report.figures.look import words
 
@@ -76,6 +77,11 @@ class Language:
             return ""
         powers = re.sub(r"10\*(-?\d+)", lambda m: "10" + m[1].translate(_SUPERSCRIPTS), unit)
         return self.strings.get(f"unit.{unit}", powers)
+
+    def size(self, count: str) -> str:
+        """A number of patients as it may be shown: small ones and what tells them are withheld."""
+        known = {SUPPRESSED: "size.few", HIDDEN: "size.hidden"}
+        return self(known[count]) if count in known else self.number(float(count))
 
     def number(self, value: float, digits: int = 0) -> str:
         """A number with so many digits behind the decimal mark, at most."""

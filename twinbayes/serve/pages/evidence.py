@@ -14,7 +14,10 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     return "evidence.html.jinja", {
         "model": asked.language.name(fit.spec.name),
         "n_patients": fit.cohort.n_patients,
-        "sizes": {asked.language.name(k): v for k, v in explorer.subgroup_sizes.items()},
+        "sizes": {
+            asked.language.name(k): asked.language.size(v)
+            for k, v in explorer.subgroup_sizes.items()
+        },
         "created": str(fit.manifest.get("created", "")),
         "hash": explorer.fit_hash,
         "reasons": fit.verdict.reasons,

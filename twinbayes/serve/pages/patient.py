@@ -55,7 +55,7 @@ def forecast_of(reading: Reading, outlook: Outlook) -> dict[str, Any]:
         "interval": t("patient.interval", percent=t.percent(INTERVAL)),
         "inputs": [(t.name(i.name), t.told(i.value), "" if i.value is None else t.unit(i.unit))
                    for i in inputs_of(explorer.fit, outlook.twin)],
-        "size": explorer.subgroup_sizes.get(row.subgroup, "0"),
+        "size": t.size(explorer.subgroup_sizes.get(row.subgroup, "0")),
         "others": len(explorer.subgroup_sizes) - 1,
     }  # fmt: skip
 
@@ -73,7 +73,11 @@ def curve(t: Language, outlook: Outlook, text: int = 13) -> str:
 
 def sentences(language: Language, outlook: Outlook) -> list[str]:
     """What has to be known before the numbers are read."""
-    return [language(key, **values) for key, values in outlook.cautions]
+    found = []
+    for key, values in outlook.cautions:
+        told = {k: language.size(v) if k == "size" else v for k, v in values.items()}
+        found.append(language(key, **told))
+    return found
 
 
 PATIENT: Final = Page("patient", "/patients/{patient}", Right.PATIENTS, True, show)
