@@ -27,5 +27,13 @@ def test_a_taken_port_an_unknown_address_and_language_are_refused_before_files_a
             (Address(host="0.0.0.0"), "en", "not this machine"),  # noqa: S104 - to be refused
         ):
             with pytest.raises(OptionError, match=said):
-                serve(shown_fit, shown_fit.cohort, LocalAccess(person), *places, address, language)
+                serve(
+                    shown_fit,
+                    shown_fit.cohort,
+                    LocalAccess(person),
+                    *places,
+                    None,
+                    address,
+                    language,
+                )
     assert not list(tmp_path.iterdir())

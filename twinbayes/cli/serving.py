@@ -28,6 +28,13 @@ def serve(
         typer.Option(help="Cohort folder of the patients to show; default: those of the fit."),
     ] = None,
     adapter: Adapter = None,
+    updates: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of confirmed updates of records, with patients' values: begun where nothing "
+            "is, else applied and continued. Without it nothing that is entered is kept."
+        ),
+    ] = None,
     secret_file: Annotated[
         Path | None,
         typer.Option(
@@ -61,7 +68,7 @@ def serve(
     from twinbayes.serve.serving import serve as serve_fit
 
     secret = audit.with_name(f"{audit.name}.secret") if secret_file is None else secret_file
-    require_places(audit, secret, adapter=adapter, fit=fit_path, cohort=cohort,
+    require_places(audit, secret, updates, adapter=adapter, fit=fit_path, cohort=cohort,
                    proxy_secret_file=proxy_secret_file)  # fmt: skip
 
     import twinbayes as tb
@@ -71,7 +78,7 @@ def serve(
     shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
     address = Address(host, port, tuple(hostname or ()))
     serve_fit(
-        fit, shown, access, audit, secret, address, language,
+        fit, shown, access, audit, secret, updates, address, language,
         lambda: typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True),
     )  # fmt: skip
     return USABLE

@@ -34,14 +34,15 @@ class Right(StrEnum):
     IDENTIFIERS = "identifiers"
     EVIDENCE = "evidence"
     AUDIT = "audit"
+    RECORDS = "records"  # to add to them
 
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
-    Role.CLINICIAN: frozenset({Right.PATIENTS, Right.IDENTIFIERS, Right.EVIDENCE}),
+    Role.CLINICIAN: frozenset({Right.PATIENTS, Right.IDENTIFIERS, Right.EVIDENCE, Right.RECORDS}),
     Role.STATISTICIAN: frozenset({Right.PATIENTS, Right.EVIDENCE, Right.AUDIT}),
     Role.REVIEWER: frozenset({Right.EVIDENCE, Right.AUDIT}),
 }
-"""Identifiers are for those who treat the patient; others see pseudonyms."""
+"""Identifiers and records are for those who treat the patient; others see pseudonyms."""
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,11 @@ from twinbayes.serve.pages.page import Asked, Page, RefusedError
 from twinbayes.serve.pages.patient import PATIENT
 from twinbayes.serve.pages.patients import PATIENTS
 from twinbayes.serve.pages.sheet import SHEET
+from twinbayes.serve.pages.update import UPDATE
 from twinbayes.serve.pages.what_if import WHAT_IF
 from twinbayes.serve.rendering import ENVIRONMENT, STYLES
 
-PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, SHEET, NEWCOMER, EVIDENCE, AUDIT)
+PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, UPDATE, SHEET, NEWCOMER, EVIDENCE, AUDIT)
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 _LOG: Final = logging.getLogger("twinbayes.serve")
 _NOBODY: Final = "-"

@@ -20,7 +20,7 @@ from twinbayes.private_files import write_private
 from twinbayes.serve.access import Access
 from twinbayes.serve.app import LOOPBACK, create_app
 from twinbayes.serve.audit import AuditLog
-from twinbayes.serve.explorer import Explorer
+from twinbayes.serve.explorer import Explorer, UpdateLog
 from twinbayes.serve.language import language_of
 
 
@@ -47,6 +47,7 @@ def serve(
     access: Access,
     audit: Path,
     secret: Path,
+    updates: Path | None = None,
     address: Address = Address(),
     language: str = "en",
     ready: Callable[[], None] = lambda: None,
@@ -63,6 +64,9 @@ def serve(
         The audit log: begun where nothing is, else verified, and continued.
     secret
         File of the secret of pseudonyms: made where there is none.
+    updates
+        Updates of records that people confirm: begun where nothing is, else applied and continued;
+        without it nothing is kept.
     address
         Where.
     language
@@ -89,7 +93,8 @@ def serve(
         )
     language_of(language)  # asked for before any file is made
     listening = _bound(address)
-    explorer = Explorer(fit, cohort, secret_of(secret, make=True))
+    kept = None if updates is None else UpdateLog.at(updates)
+    explorer = Explorer(fit, cohort, secret_of(secret, make=True), kept)
     app = create_app(
         explorer, access, log_at(audit), language=language, hosts=address.names or LOOPBACK
     )

@@ -2,5 +2,15 @@
 
 from twinbayes.serve.explorer.explorer import INTERVAL, LONGEST_WAIT, Explorer
 from twinbayes.serve.explorer.outlook import Comparison, Outlook, PatientRow
+from twinbayes.serve.explorer.updates import News, UpdateLog
 
-__all__ = ["INTERVAL", "LONGEST_WAIT", "Comparison", "Explorer", "Outlook", "PatientRow"]
+__all__ = [
+    "INTERVAL",
+    "LONGEST_WAIT",
+    "Comparison",
+    "Explorer",
+    "News",
+    "Outlook",
+    "PatientRow",
+    "UpdateLog",
+]

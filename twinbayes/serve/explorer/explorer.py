@@ -17,7 +17,7 @@ import xarray as xr
 
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.quality.suppression import part_words
-from twinbayes.errors import TwinError
+from twinbayes.errors import StorageError, TwinError
 from twinbayes.hash_chain import canonical
 from twinbayes.inference import Fit
 from twinbayes.model.courses.reporting import Reporting
@@ -31,12 +31,16 @@ from twinbayes.names import (
 )
 from twinbayes.report.patient.evidence import days_shown, default_quality
 from twinbayes.report.patient.scenarios import Pair, default_scenarios
+from twinbayes.serve.access import Person
 from twinbayes.serve.explorer.inputs import used_of
 from twinbayes.serve.explorer.outlook import Comparison, Outlook, PatientRow
+from twinbayes.serve.explorer.updates import ChangedError, News, UpdateLog
 from twinbayes.twin import Quality, Scenario, Twin
+from twinbayes.twin.updates.replay import record_fingerprint
 
 _KEPT: Final = 64  # answers
 _STEPS: Final = 60
+_ENDED: Final = "The record has ended: there is nothing to forecast."
 _YEARS: Final = (1.0, 3.0, 5.0)
 INTERVAL: Final = 0.9
 LONGEST_WAIT: Final = 3650.0  # days from the landmark to a start of treatment
@@ -57,6 +61,8 @@ class Explorer:
         The patients; by default those of the fit.
     secret
         Of pseudonyms and forms.
+    updates
+        Of records, as people have confirmed them; None where nothing can be kept.
 
     Examples
     --------
@@ -68,6 +74,7 @@ class Explorer:
     fit: Fit
     cohort: Cohort
     secret: bytes = field(repr=False)
+    updates: UpdateLog | None = None
     _answers: OrderedDict[tuple[Any, ...], Any] = field(default_factory=OrderedDict, repr=False)
     _one_at_a_time: Any = field(default_factory=RLock, repr=False)
 
@@ -76,10 +83,29 @@ class Explorer:
         digest = hmac.new(self.secret, patient_id.encode(), hashlib.sha256).digest()
         return "p-" + base64.b32encode(digest[:10]).decode().lower()
 
-    @cached_property
+    @property
     def rows(self) -> tuple[PatientRow, ...]:
         """Every patient, at the last day known, in the order of the cohort."""
-        return self._rows_of(self.fit.twin(self.cohort))
+        return tuple(self.by_pseudonym.values())
+
+    @cached_property
+    def by_pseudonym(self) -> dict[str, PatientRow]:
+        """The rows, by pseudonym."""
+        found = {row.pseudonym: row for row in self._rows_of(self.fit.twin(self.cohort))}
+        for record in self._records.values():
+            (row,) = self._rows_of(self.fit.twin(record))
+            found[row.pseudonym] = row
+        return found
+
+    @cached_property
+    def _records(self) -> dict[str, Cohort]:
+        """By identifier: the records that are longer than those of the cohort."""
+        twins = {} if self.updates is None else self.updates.records_of(self.fit, self.cohort)
+        return {patient: twin.cohort for patient, twin in twins.items()}
+
+    def _record(self, patient_id: str) -> Cohort:
+        known = self._records.get(patient_id)
+        return self.cohort.select([patient_id]) if known is None else known
 
     def _rows_of(self, twins: Twin) -> tuple[PatientRow, ...]:
         table = twins.cohort.patients.set_index("patient_id")
@@ -104,11 +130,6 @@ class Explorer:
     def fit_hash(self) -> str:
         """Of what is known of the fit: its manifest."""
         return hashlib.sha256(canonical(self.fit.manifest).encode()).hexdigest()
-
-    @cached_property
-    def by_pseudonym(self) -> Mapping[str, PatientRow]:
-        """The rows, by pseudonym."""
-        return {row.pseudonym: row for row in self.rows}
 
     @cached_property
     def subgroup_sizes(self) -> Mapping[str, str]:
@@ -139,10 +160,17 @@ class Explorer:
         return days_shown(self.fit.spec.reporting or Reporting(), followed, self.horizon)
 
     @cached_property
-    def _followed_for(self) -> Mapping[str, float]:
+    def _followed_for(self) -> dict[str, float]:
         followed = self.fit.twin(self.cohort).followed_for
         days = () if followed is None else map(float, followed)
-        return dict(zip(self.by_pseudonym, days, strict=followed is not None))
+        found = dict(zip(self.by_pseudonym, days, strict=followed is not None))
+        for patient, record in self._records.items():
+            found |= self._followed(patient, self.fit.twin(record))
+        return found
+
+    def _followed(self, patient_id: str, twin: Twin) -> dict[str, float]:
+        days = twin.followed_for
+        return {} if days is None else {self.pseudonym(patient_id): float(days[0])}
 
     def treatments(self, twin: Twin) -> tuple[str, ...]:
         """Those that can still start from the present state."""
@@ -176,8 +204,8 @@ class Explorer:
         if row is None:
             raise TwinError("Nobody is known under this name.")
         if row.has_ended:
-            raise TwinError("The record has ended: there is nothing to forecast.")
-        return self._ahead(row, self.fit.twin(self.cohort.select([row.patient_id])))
+            raise TwinError(_ENDED)
+        return self._ahead(row, self.fit.twin(self._record(row.patient_id)))
 
     def newcomer(self, cohort: Cohort) -> Outlook:
         """Forecast one person whom the cohort does not have. Nothing of the answer is kept.
@@ -188,8 +216,66 @@ class Explorer:
             The model cannot take what is known of the person.
         """
         with self._one_at_a_time:
-            twin = self.fit.twin(cohort)
-            return self._ahead(self._rows_of(twin)[0], twin)
+            return self.ahead(self.fit.twin(cohort))
+
+    def ahead(self, twin: Twin) -> Outlook:
+        """Forecast one person from the landmark of a twin. Nothing of the answer is kept.
+
+        Raises
+        ------
+        TwinError
+            The record has ended.
+        """
+        with self._one_at_a_time:
+            (row,) = self._rows_of(twin)
+            if row.has_ended:
+                raise TwinError(_ENDED)
+            return self._ahead(row, twin)
+
+    def keep(self, pseudonym: str, news: News, record: str, person: Person) -> dict[str, Any]:
+        """Add what has become known to a record, once it is on disk.
+
+        Parameters
+        ----------
+        pseudonym
+            The patient.
+        news
+            What was entered.
+        record
+            Fingerprint of the record that it was entered for.
+        person
+            Who has confirmed it.
+
+        Returns
+        -------
+        dict
+            The line of the log.
+
+        Raises
+        ------
+        ChangedError
+            The record is another one by now.
+        TwinError, CohortError, ModelError
+            It cannot be added; see `Twin.update`.
+        StorageError
+            Nothing can be kept here, or the log is not whole.
+        """
+        if self.updates is None:
+            raise StorageError("Nothing can be kept: the explorer has no file of updates.")
+        with self._one_at_a_time:
+            row = self.by_pseudonym[pseudonym]
+            before = self.fit.twin(self._record(row.patient_id))
+            if record_fingerprint(before.cohort) != record:
+                raise ChangedError("The record has changed since it was looked at.")
+            after = news.added_to(before)
+            line = self.updates.add(person, after)
+            self._records[row.patient_id] = after.cohort
+            twin = self.fit.twin(after.cohort)
+            (self.by_pseudonym[pseudonym],) = self._rows_of(twin)
+            self._followed_for.update(self._followed(row.patient_id, twin))
+            for key in [key for key in self._answers if pseudonym in key]:
+                del self._answers[key]
+        return line
 
     def survival(self, cohort: Cohort, day: float, draws: int | None) -> np.ndarray:
         """Mean survival of people whom the cohort does not have, (person,), by so many draws."""
