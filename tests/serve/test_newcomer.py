@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 import twinbayes as tb
-from served_pages import PAYLOADS, Text, numbers
+from served_pages import PAYLOADS, TAGS, Text, numbers
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, TIME
 from twinbayes.serve import Explorer
@@ -208,12 +208,11 @@ def test_faults_stand_beside_their_fields_and_what_was_right_is_kept(
 def test_payloads_are_inert_in_every_field(site: Any) -> None:
     page = site.get("/new").text
     names = set(re.findall(r'<(?:input|select)[^>]* name="(\w+)"', page)) - {"token"}
-    tags = ("<script", "<img", "<iframe", "<b>", "<svg", "onerror=", "onload=", "onfocus=")
 
     def check(answer: httpx.Response) -> None:
         assert answer.status_code in (400, 422)
         inside = re.sub(r'value="[^"]*"', "", answer.text)
-        for tag in tags:
+        for tag in TAGS:
             assert inside.count(tag) <= page.count(tag)
         assert "49" not in re.sub(r'token" value="[^"]*"', "", answer.text)
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from served_pages import PAYLOADS
+from served_pages import PAYLOADS, TAGS
 from twinbayes.serve.explorer import PatientRow
 
 FIELDS = ("q", "subgroup", "centre", "state", "who", "lang", "treatment", "wait")
@@ -24,7 +24,7 @@ def test_payloads_in_fields_come_back_as_text_or_not_at_all(
     for payload in PAYLOADS:
         answer = site.get(f"{path}?{field}={quote(payload)}")
         assert answer.status_code in (200, 400, 422)
-        for tag in ("<script", "<img", "<iframe", "<b>", "onerror=", "onload="):
+        for tag in TAGS:
             inside = re.sub(r'value="[^"]*"', "", answer.text)
             assert inside.count(tag) <= plain.count(tag)
         if payload == "{{7*7}}":

@@ -105,6 +105,7 @@ def serve(
         server_header=False,
         proxy_headers=False,
     )
+    explorer.prepare()
     ready()
     with suppress(KeyboardInterrupt):  # how it ends; it is raised anew after the last answer
         uvicorn.Server(config).run([listening])

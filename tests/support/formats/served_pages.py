@@ -11,7 +11,25 @@ PAYLOADS = (
     "javascript:alert(1)", "{{7*7}}", "{% for x in y %}", "${7*7}", "<!--", "-->", "</title><b>",
     "' OR 1=1 --", "../../etc/passwd", "%00", "\u202e", "<iframe src=//x>", "&lt;b&gt;",
     "onmouseover=alert(1)", "\"autofocus onfocus=alert(1) x=\"", "<a href=//x>", "`id`",
+    "<ScRiPt>alert(1)</sCrIpT>", "<script src=//x>", "<svg onload=alert(1)>",
+    "<body onload=alert(1)>", "<input autofocus onfocus=alert(1)>",
+    "<details open ontoggle=alert(1)>", "<marquee onstart=alert(1)>",
+    "<img src=x:alert(1) onerror=eval(src)>", "<math><mi//xlink:href='data:x,<script>'>",
+    "<style>*{display:none}</style>", "<link rel=stylesheet href=//x>",
+    "<meta http-equiv=refresh content=0>", "<base href=//x>", "<form action=//x>",
+    "<object data=//x>", "<embed src=//x>", "<template><b>", "</textarea><b>", "</select><b>",
+    "</option><b>", "</script><b>", "</style><b>", "]]><b>", "<![CDATA[<b>", "data:text/html,<b>",
+    "vbscript:msgbox(1)", "&#60;b&#62;", "<b>", "%3Cb%3E", "+ADw-b+AD4-", "{{config}}",
+    "{{''.__class__.__mro__}}", "{%raw%}", "#{7*7}", "<%= 7*7 %>", "=HYPERLINK(1)", "@SUM(1)",
+    "$(id)", "; cat /etc/passwd", "| id", "\r\nSet-Cookie: a=b", "1; DROP TABLE patients",
+    "' UNION SELECT 1 --", "..\\..\\x", "file:///etc/passwd", "\ufeff<b>", "\u2028<b>", "\x00<b>",
 )  # fmt: skip
+TAGS = (
+    "<script", "<img", "<iframe", "<b>", "<svg", "<style", "<base", "<object", "<embed", "<math",
+    "<marquee", "<template", "http-equiv=refresh", "onerror=", "onload=", "onfocus=", "ontoggle=",
+    "onmouseover=", "onstart=",
+)  # fmt: skip
+"""What a page must not have more of than it has without them."""
 
 
 class Text(HTMLParser):

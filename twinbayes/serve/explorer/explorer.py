@@ -34,6 +34,7 @@ from twinbayes.report.patient.scenarios import Pair, default_scenarios
 from twinbayes.serve.access import Person
 from twinbayes.serve.explorer.inputs import used_of
 from twinbayes.serve.explorer.outlook import Comparison, Outlook, PatientRow
+from twinbayes.serve.explorer.resting import support_of_pair
 from twinbayes.serve.explorer.updates import ChangedError, News, UpdateLog
 from twinbayes.twin import Quality, Scenario, Twin
 from twinbayes.twin.updates.replay import record_fingerprint
@@ -321,6 +322,13 @@ class Explorer:
             found.append(("caution.simulated", {}))
         return found
 
+    def prepare(self) -> None:
+        """Compute what all comparisons share, so that the first who asks does not wait for it."""
+        fit, (row, *_) = self.fit, self.rows
+        for name in [t.name for t in fit.spec.graph.treatments][:1]:
+            pair = (Scenario.start(name, day=row.day), Scenario.none(name))
+            support_of_pair(fit.twin(self._record(row.patient_id)), pair, DAYS_PER_YEAR)
+
     def comparison(self, pseudonym: str, treatment: str, wait: float) -> Comparison:
         """Start a treatment some days from now, or not at all.
 
@@ -374,4 +382,5 @@ def _compared(outlook: Outlook, pair: Pair) -> Comparison:
     twin, grid = outlook.twin, outlook.forecast[TIME].to_numpy()
     until = float(grid[-1])
     a, b = (twin.forecast(until, grid, scenario=s, interval=INTERVAL) for s in pair)
-    return Comparison(outlook, pair, a, b, twin.contrast(*pair, until, grid, interval=INTERVAL))
+    contrast = twin.contrast(*pair, until, grid, interval=INTERVAL)
+    return Comparison(outlook, pair, a, b, contrast, *support_of_pair(twin, pair, until))

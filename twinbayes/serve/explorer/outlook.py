@@ -82,6 +82,11 @@ class Comparison:
         Forecasts under the first and the second.
     contrast
         As `Twin.contrast` returns it: a minus b.
+    support
+        How the fit's data bear on it: one of the flags of `twinbayes.effects.support`.
+    arms
+        Patients of the fit of the same subgroup who were treated the one way and the other, from
+        the same state and day on; None where it was not checked.
     """
 
     outlook: Outlook
@@ -89,3 +94,5 @@ class Comparison:
     a: xr.Dataset
     b: xr.Dataset
     contrast: xr.Dataset
+    support: str
+    arms: tuple[int, int] | None

@@ -83,9 +83,9 @@ class News:
 class UpdateLog(HashChain):
     """Confirmed updates, each a record of a chain: all of it is kept, or nothing.
 
-    A record is that of `twinbayes.Ledger`, so that `twinbayes.twin.replay` does it again, and the rows
-    that were entered beside it, with the patient's identifier: keep the file where patients'
-    records may be.
+    A record is that of `twinbayes.twin.Ledger`, so that `twinbayes.twin.replay` does it again, and
+    beside it the rows that were entered, with the patient's identifier: keep the file where
+    patients' records may be.
 
     Examples
     --------

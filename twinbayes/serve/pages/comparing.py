@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import xarray as xr
 
+from twinbayes.cohort.quality.suppression import size_words
+from twinbayes.effects.support import NOBODY, PRIOR_DRIVEN, SUPPORTED, TOO_FEW, UNCHECKED
 from twinbayes.names import STATE, STATE_PROBABILITY, SURVIVAL
 from twinbayes.report.figures.look import look_of
 from twinbayes.serve.drawing import Curve
@@ -14,6 +17,14 @@ from twinbayes.serve.language import Language
 from twinbayes.serve.pages.numbers import BLUE, ORANGE, OfHundred, alive, at, curve_of, states
 from twinbayes.serve.pages.page import Reading
 from twinbayes.twin import Scenario
+
+_SUPPORT: Final = {
+    SUPPORTED: "",
+    TOO_FEW: "support.few",
+    PRIOR_DRIVEN: "support.prior",
+    NOBODY: "support.nobody",
+    UNCHECKED: "support.unchecked",
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,19 @@ def confounding(reading: Reading, compared: Comparison) -> str:
     named = [x for s in compared.pair for x in (*s.named, *(g.covariate for g in s.settings))]
     told = ", ".join(map(reading.language.name, dict.fromkeys(named)))
     return reading.language("what_if.confounding", treatment=told)
+
+
+def support(reading: Reading, compared: Comparison) -> list[str]:
+    """How far the fit's data bear on the comparison, where they do so poorly."""
+    t, key = reading.language, _SUPPORT[compared.support]
+    if not key:
+        return []
+    told = t(key)
+    if compared.arms is not None:
+        a, b = (t.size(size_words(n)) for n in compared.arms)
+        first, second = names_of(reading, compared)
+        told += " " + t("support.arms", a=a, b=b, first=first, second=second)
+    return [told]
 
 
 def curves_of(compared: Comparison) -> list[Curve]:

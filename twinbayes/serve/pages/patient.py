@@ -10,6 +10,7 @@ from twinbayes.serve.access import Right
 from twinbayes.serve.drawing import icon_array, survival_curves
 from twinbayes.serve.explorer import INTERVAL, Outlook
 from twinbayes.serve.explorer.inputs import inputs_of
+from twinbayes.serve.explorer.resting import similar_patients
 from twinbayes.serve.language import Language
 from twinbayes.serve.pages.markers import panels, quality_words
 from twinbayes.serve.pages.numbers import BLUE, alive, curve_of, states, years
@@ -35,6 +36,7 @@ def answer(asked: Asked, outlook: Outlook) -> dict[str, Any]:
         "panels": panels(asked, outlook),
         "quality": quality_words(asked, outlook),
         "treatments": asked.explorer.treatments(outlook.twin),
+        "similar": similar(asked, outlook),
     }  # fmt: skip
 
 
@@ -58,6 +60,20 @@ def forecast_of(reading: Reading, outlook: Outlook) -> dict[str, Any]:
         "size": t.size(explorer.subgroup_sizes.get(row.subgroup, "0")),
         "others": len(explorer.subgroup_sizes) - 1,
     }  # fmt: skip
+
+
+def similar(asked: Asked, outlook: Outlook) -> list[tuple[str, str]]:
+    """Patients of the fit who are like this one, in words and numbers."""
+    t, state = asked.language, asked.state(outlook.row.state)
+    name = t.name(outlook.row.subgroup)
+    told = {
+        "subgroup": lambda _: t("similar.subgroup", name=name),
+        "ever": lambda _: t("similar.ever", state=state),
+        "then": lambda day: t("similar.then", state=state, day=t.number(day)),
+        "further": lambda after: t("similar.further", after=t.years(after)),
+    }
+    steps = similar_patients(asked.explorer.fit, outlook.twin)
+    return [(told[step](number), t.size(shown)) for step, number, shown in steps]
 
 
 def curve(t: Language, outlook: Outlook, text: int = 13) -> str:

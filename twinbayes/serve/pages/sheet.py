@@ -10,7 +10,14 @@ from twinbayes.serve.drawing import survival_curves
 from twinbayes.serve.explorer import Outlook
 from twinbayes.serve.explorer.inputs import Input, measured_of
 from twinbayes.serve.language import Language
-from twinbayes.serve.pages.comparing import conditions, confounding, curves_of, lines, names_of
+from twinbayes.serve.pages.comparing import (
+    conditions,
+    confounding,
+    curves_of,
+    lines,
+    names_of,
+    support,
+)
 from twinbayes.serve.pages.numbers import alive, years
 from twinbayes.serve.pages.page import Asked, Page, Reading
 from twinbayes.serve.pages.patient import curve, forecast_of
@@ -87,6 +94,7 @@ def values_of(reading: Reading, outlook: Outlook, printed: datetime) -> dict[str
             _LETTERS,
         ),
         "names": names,
+        "cautions": [*support(reading, compared), *shown["cautions"]],
         "conditions": conditions(reading, compared),
         "confounding": confounding(reading, compared),
         "lines": {day: lines(reading, compared, day) for day, _ in shown["horizons"]},

@@ -89,6 +89,7 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
         "faults": {},
         "message": "",
         "moved": None,
+        "cautions": [],
         "line": None,
         "keeps": explorer.updates is not None,
         "record": record_fingerprint(outlook.twin.cohort),

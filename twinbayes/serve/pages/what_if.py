@@ -8,7 +8,14 @@ from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.serve.access import Right
 from twinbayes.serve.drawing import icon_array, survival_curves
 from twinbayes.serve.explorer import INTERVAL, LONGEST_WAIT
-from twinbayes.serve.pages.comparing import conditions, confounding, curves_of, lines, names_of
+from twinbayes.serve.pages.comparing import (
+    conditions,
+    confounding,
+    curves_of,
+    lines,
+    names_of,
+    support,
+)
 from twinbayes.serve.pages.numbers import alive, years
 from twinbayes.serve.pages.page import Asked, Page, RefusedError
 from twinbayes.serve.pages.patient import sentences
@@ -44,7 +51,7 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     return "what_if.html.jinja", {
         "row": row,
         "name": asked.name_of(row),
-        "cautions": sentences(t, outlook),
+        "cautions": [*support(asked, compared), *sentences(t, outlook)],
         "treatments": offered,
         "treatment": treatment,
         "wait": int(wait),
