@@ -208,7 +208,8 @@ def test_a_forecast_and_a_comparison_by_keyboard_alone(
     tab_to("q")
     page.keyboard.type(treatable.patient_id)
     page.keyboard.press("Enter")
-    page.wait_for_url("**q=**")
+    page.get_by_text("1 of ").first.wait_for()
+    assert treatable.patient_id not in page.url
     tab_to(treatable.patient_id)
     page.keyboard.press("Enter")
     page.wait_for_url("**/patients/**")

@@ -84,6 +84,12 @@ def treatable(shared_explorer: Explorer) -> PatientRow:
     raise LookupError("nobody")
 
 
+@pytest.fixture(scope="session")
+def another(shared_explorer: Explorer, treatable: PatientRow) -> PatientRow:
+    """Somebody else alive."""
+    return next(r for r in shared_explorer.rows if not r.has_ended and r is not treatable)
+
+
 @pytest.fixture
 def person() -> Person:
     """Somebody of the ward."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,30 +17,36 @@ from twinbayes.errors import OptionError, StorageError
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.serve import AuditLog, Explorer, LocalAccess, Person, ProxyAccess, Role, create_app
 from twinbayes.serve.explorer import PatientRow
+from twinbayes.serve.guard import FormTokens
 
 PAGES = (
     "/",
     "/patients/{p}",
     "/patients/{p}/what-if",
     "/patients/{p}/sheet",
+    "/patients/{p}/beside/{o}",
+    "/patients/{p}/update",
     "/evidence",
     "/audit",
 )
 SEEN = {
-    "clinician": (200, 200, 200, 200, 200, 403),
-    "statistician": (200, 200, 200, 200, 200, 200),
-    "reviewer": (403, 403, 403, 403, 200, 200),
-    "": (401,) * 6,
-    "director": (401,) * 6,
+    "clinician": (200, 200, 200, 200, 200, 200, 200, 403),
+    "statistician": (200, 200, 200, 200, 200, 403, 200, 200),
+    "reviewer": (403, 403, 403, 403, 403, 403, 200, 200),
+    "": (401,) * 8,
+    "director": (401,) * 8,
 }
 
 
 @pytest.mark.parametrize("role", SEEN)
 def test_each_role_sees_its_pages_and_every_answer_is_in_the_log(
-    site: Any, treatable: PatientRow, role: str
+    site: Any, treatable: PatientRow, another: PatientRow, role: str
 ) -> None:
     for path, status in zip(PAGES, SEEN[role], strict=True):
-        assert site.get(path.format(p=treatable.pseudonym), role).status_code == status
+        assert (
+            site.get(path.format(p=treatable.pseudonym, o=another.pseudonym), role).status_code
+            == status
+        )
     records = site.audit.records()
     assert [r["status"] for r in records] == list(SEEN[role])
     known = role in set(Role)
@@ -53,10 +60,12 @@ def test_a_request_that_comes_past_the_proxy_is_nobody(site: Any) -> None:
         assert site.get("/", "", headers=given).status_code == 401
 
 
-def test_a_role_without_identifiers_meets_none(site: Any, treatable: PatientRow) -> None:
+def test_a_role_without_identifiers_meets_none(
+    site: Any, treatable: PatientRow, another: PatientRow
+) -> None:
     ids = [row.patient_id for row in site.explorer.rows]
     for path in PAGES:
-        address = path.format(p=treatable.pseudonym)
+        address = path.format(p=treatable.pseudonym, o=another.pseudonym)
         for role in ("statistician", "reviewer"):
             page = site.get(f"{address}?who=everyone", role).text
             assert not [one for one in ids if one in page]
@@ -65,20 +74,36 @@ def test_a_role_without_identifiers_meets_none(site: Any, treatable: PatientRow)
     assert not [one for one in ids if one in log]
 
 
-def test_a_search_for_an_identifier_tells_others_nothing(site: Any, treatable: PatientRow) -> None:
-    found = site.get(f"/?q={treatable.patient_id}", "statistician").text
-    assert treatable.pseudonym not in found
-    assert treatable.pseudonym in site.get(f"/?q={treatable.patient_id}").text
+def test_a_search_for_an_identifier_tells_others_nothing_and_is_in_no_address(
+    site: Any, treatable: PatientRow
+) -> None:
+    tokens = FormTokens(site.explorer.secret)
+
+    def sought(role: str) -> str:
+        data = {"token": tokens.issue(f"one {role}", "patients"), "q": treatable.patient_id}
+        return str(site.get("/", role, "POST", data=data).text)
+
+    assert treatable.pseudonym not in sought("statistician")
+    found = sought("clinician")
+    assert treatable.pseudonym in found
+    assert not [a for a in re.findall(r'(?:href|action)="([^"]*)"', found)
+                if treatable.patient_id in a]  # fmt: skip
+    # An address does not search: nobody is led to write an identifier into one.
+    assert "1 of " not in site.get(f"/?q={treatable.patient_id}").text
+    assert 'method="post"' in site.get("/").text
 
 
 def test_a_fit_that_is_not_for_use_shows_no_patient(
-    shared_explorer: Explorer, make_site: Callable[..., Any], treatable: PatientRow
+    shared_explorer: Explorer,
+    make_site: Callable[..., Any],
+    treatable: PatientRow,
+    another: PatientRow,
 ) -> None:
     verdict = Verdict(False, ("R-hat is 1.3",), pd.DataFrame(), {})
     explorer = replace(shared_explorer, fit=replace(shared_explorer.fit, verdict=verdict))
     site = make_site(explorer)
     for path in PAGES[:4]:
-        answer = site.get(path.format(p=treatable.pseudonym))
+        answer = site.get(path.format(p=treatable.pseudonym, o=another.pseudonym))
         assert answer.status_code == 409
         assert "R-hat is 1.3" in answer.text
         assert treatable.pseudonym not in answer.text
@@ -146,9 +171,11 @@ def test_one_person_may_ask_so_often_and_others_are_not_kept_waiting(
     assert statuses == [200, 200, 200, 429, 429, 200, 401, 401, 401]
 
 
-def test_answers_keep_a_browser_to_this_page(site: Any, treatable: PatientRow) -> None:
+def test_answers_keep_a_browser_to_this_page(
+    site: Any, treatable: PatientRow, another: PatientRow
+) -> None:
     for path in (*PAGES, "/nothing", "/style.css"):
-        headers = site.get(path.format(p=treatable.pseudonym)).headers
+        headers = site.get(path.format(p=treatable.pseudonym, o=another.pseudonym)).headers
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy

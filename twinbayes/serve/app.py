@@ -24,6 +24,7 @@ from twinbayes.serve.explorer import Explorer
 from twinbayes.serve.guard import MOST_BYTES, FormTokens, Headers, RateLimit
 from twinbayes.serve.language import LANGUAGES, Language, language_of
 from twinbayes.serve.pages.audit import AUDIT
+from twinbayes.serve.pages.beside import BESIDE
 from twinbayes.serve.pages.evidence import EVIDENCE
 from twinbayes.serve.pages.newcomer import NEWCOMER
 from twinbayes.serve.pages.page import Asked, Page, RefusedError
@@ -34,7 +35,7 @@ from twinbayes.serve.pages.update import UPDATE
 from twinbayes.serve.pages.what_if import WHAT_IF
 from twinbayes.serve.rendering import ENVIRONMENT, STYLES
 
-PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, UPDATE, SHEET, NEWCOMER, EVIDENCE, AUDIT)
+PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, BESIDE, UPDATE, SHEET, NEWCOMER, EVIDENCE, AUDIT)
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 _LOG: Final = logging.getLogger("twinbayes.serve")
 _NOBODY: Final = "-"
@@ -64,8 +65,8 @@ class _House:
     def answer(self, request: Request, page: Page | None, body: bytes) -> Response:
         """Show a page to a person who may see it, or say why not; and write it down."""
         kept = {name: text for name, text in request.query_params.items() if name != "lang"}
-        if page is None or page.takes_forms:  # what was put into the address by mistake
-            kept = {}
+        if page is None or page.takes_forms:  # what was put into the address by mistake is not
+            kept = {k: v for k, v in kept.items() if page is not None and k in page.keeps}
         person = self.access.person(request.headers)
         reader = _Reader(person, self.language_of(request), kept)
         try:
@@ -167,12 +168,12 @@ class _House:
         """
         if person is None and status == 429:
             return
-        patient = str(request.path_params.get("patient", ""))
+        named = [str(request.path_params.get(part, "")) for part in ("patient", "other")]
         self.audit.add(
             person,
             _NOBODY if page is None else page.action(request.method),
             status=status,
-            patient=patient if patient in self.explorer.by_pseudonym else "",
+            patient=" ".join(one for one in named if one in self.explorer.by_pseudonym),
             fit=self.explorer.fit_hash,
         )
 

@@ -144,12 +144,6 @@ class Explorer:
         """What a day alive counts; None where neither the disease nor a marker says it."""
         return default_quality(self.fit)
 
-    def ends(self, marker: str) -> tuple[float | None, float | None]:
-        """Floor and ceiling of a marker of the model, None of an end that it does not have."""
-        curves = self.fit.learnt.curves
-        family = None if curves is None else curves.get(marker).family
-        return getattr(family, "floor", None), getattr(family, "ceiling", None)
-
     @property
     def horizon(self) -> float:
         """Days that forecasts look ahead."""
@@ -347,6 +341,25 @@ class Explorer:
         present = outlook.twin.present[0]
         start = Scenario.start(treatment, day=present.day + wait, states=(present.state,))
         return _compared(outlook, (start, Scenario.none(treatment)))
+
+    def weighed(self, compared: Comparison, utilities: Mapping[str, float]) -> xr.Dataset:
+        """The contrast of a comparison, each day alive counted by the state it is lived in.
+
+        Parameters
+        ----------
+        utilities
+            Of every living state, from 0 to 1.
+        """
+        pseudonym, weights = compared.outlook.row.pseudonym, tuple(sorted(utilities.items()))
+        twin, grid = compared.outlook.twin, compared.a[TIME].to_numpy()
+        quality = Quality(utilities=dict(utilities))
+
+        def make() -> xr.Dataset:
+            return twin.contrast(
+                *compared.pair, float(grid[-1]), grid, interval=INTERVAL, quality=quality
+            )
+
+        return self._kept(("weighed", pseudonym, compared.pair, weights), make)
 
     def default_comparison(self, pseudonym: str) -> Comparison | None:
         """Compare what reports compare by default; None where no treatment can start any more.

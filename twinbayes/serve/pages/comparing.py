@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,15 +11,24 @@ import xarray as xr
 
 from twinbayes.cohort.quality.suppression import size_words
 from twinbayes.effects.support import NOBODY, PRIOR_DRIVEN, SUPPORTED, TOO_FEW, UNCHECKED
-from twinbayes.names import STATE, STATE_PROBABILITY, SURVIVAL
+from twinbayes.names import (
+    DAYS_PER_YEAR,
+    PATIENT,
+    QUALITY_ADJUSTED_TIME,
+    RMST,
+    STATE,
+    STATE_PROBABILITY,
+    SURVIVAL,
+)
 from twinbayes.report.figures.look import look_of
 from twinbayes.serve.drawing import Curve
-from twinbayes.serve.explorer import Comparison
+from twinbayes.serve.explorer import Comparison, Outlook
 from twinbayes.serve.language import Language
 from twinbayes.serve.pages.numbers import BLUE, ORANGE, OfHundred, alive, at, curve_of, states
-from twinbayes.serve.pages.page import Reading
+from twinbayes.serve.pages.page import Asked, Reading, RefusedError
 from twinbayes.twin import Scenario
 
+_WEIGHT: Final = re.compile(r"[01](\.[0-9]{1,6})?|\.[0-9]{1,6}")
 _SUPPORT: Final = {
     SUPPORTED: "",
     TOO_FEW: "support.few",
@@ -95,9 +106,58 @@ def support(reading: Reading, compared: Comparison) -> list[str]:
     return [told]
 
 
+def day_weights(asked: Asked, outlook: Outlook) -> tuple[dict[str, str], dict[str, float]]:
+    """What a day in each living state counts: as it stands in the form, and as it was sent.
+
+    Raises
+    ------
+    RefusedError
+        What was sent is no number from 0 to 1.
+    """
+    look, counts = look_of(asked.explorer.fit), asked.explorer.quality
+    known = {} if counts is None or counts.utilities is None else counts.utilities
+    texts, read = {}, {}
+    for k, state in enumerate(look.alive):
+        given = known.get(state, 1.0)
+        usual = given[0] if isinstance(given, tuple) else given
+        texts[state] = asked.field(f"u{k}", f"{usual:g}")
+        if f"u{k}" not in asked.query:
+            continue
+        if not _WEIGHT.fullmatch(texts[state]) or float(texts[state]) > 1.0:
+            raise RefusedError(422, "weights.wrong")
+        read[state] = float(texts[state])
+    if read and len(read) < len(texts):
+        raise RefusedError(422, "weights.wrong")
+    return texts, read
+
+
+def months(
+    asked: Asked, compared: Comparison, weights: Mapping[str, float]
+) -> list[tuple[str, str, str, str, bool]]:
+    """Time lived, plain and by weights: under both ways, and the difference with its interval."""
+    t, found = asked.language, asked.explorer.weighed(compared, weights).isel({PATIENT: 0})
+    lines = []
+    for label, name in (("weights.lived", RMST), ("weights.counted", QUALITY_ADJUSTED_TIME)):
+        told = []
+        for part in ("a", "b", "difference"):
+            n, low, high = (
+                12.0 * float(found[f"{name}_{part}{end}"]) / DAYS_PER_YEAR
+                for end in ("", "_lower", "_upper")
+            )
+            ends = {"low": _minus(t.number(low, 1)), "high": _minus(t.number(high, 1))}
+            told.append(f"{_minus(t.number(n, 1))} ({t('patient.between', **ends)})")
+        excludes = low > 0.0 or high < 0.0
+        lines.append((t(label), told[0], told[1], told[2], excludes))
+    return lines
+
+
 def curves_of(compared: Comparison) -> list[Curve]:
     """Survival under both ways: a full line, and a dashed one."""
     return [curve_of(compared.a, BLUE), curve_of(compared.b, ORANGE, "7 4")]
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "\N{MINUS SIGN}")
 
 
 def _way(t: Language, scenario: Scenario, day: float) -> str:

@@ -27,7 +27,7 @@ from twinbayes.names import (
     VISIT_VALUE,
 )
 from twinbayes.serve.drawing import Ahead, Axes, Measured, marker_panel
-from twinbayes.serve.explorer import INTERVAL, Outlook
+from twinbayes.serve.explorer import INTERVAL, Explorer, Outlook
 from twinbayes.serve.language import Language
 from twinbayes.serve.pages.numbers import alive
 from twinbayes.serve.pages.page import Asked
@@ -84,7 +84,7 @@ def _panel(asked: Asked, outlook: Outlook, marker: str) -> Panel:
     seen = _measured(outlook, marker)
     course = _course(outlook.forecast, marker)
     unit = unit_of(t, outlook.twin.cohort, marker)
-    ends = explorer.ends(marker)
+    ends = _ends(explorer, marker)
     title = f"{_capital(t.name(marker))} ({unit})" if unit else _capital(t.name(marker))
     rows = tuple(_rows(t, outlook, marker, course))
     picture = marker_panel(
@@ -265,7 +265,7 @@ def quality_words(asked: Asked, outlook: Outlook) -> list[str]:
     horizon = t.number(12.0 * float(found[TIME].to_numpy()[-1]) / DAYS_PER_YEAR, 1)
     said = [t("quality.months", horizon=horizon, percent=t.percent(INTERVAL), **values)]
     if counts.marker is not None:
-        worst, best = counts.scale or asked.explorer.ends(counts.marker)
+        worst, best = counts.scale or _ends(asked.explorer, counts.marker)
         said.append(
             t("quality.marker", marker=t.name(counts.marker), worst=_plain(t, worst or 0.0),
               best=_plain(t, best or 0.0))
@@ -277,6 +277,13 @@ def quality_words(asked: Asked, outlook: Outlook) -> list[str]:
         )
         said.append(t("quality.states", weights=weights))
     return [*said, t("quality.dead")]
+
+
+def _ends(explorer: Explorer, marker: str) -> tuple[float | None, float | None]:
+    """Floor and ceiling of a marker of the model, None of an end that it does not have."""
+    curves = explorer.fit.learnt.curves
+    family = None if curves is None else curves.get(marker).family
+    return getattr(family, "floor", None), getattr(family, "ceiling", None)
 
 
 def unit_of(t: Language, cohort: Cohort, variable: str) -> str:

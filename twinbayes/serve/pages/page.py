@@ -99,15 +99,15 @@ class Asked(Reading):
         """An address within the explorer, in the same language."""
         return f"{path}?{urlencode({**query, 'lang': self.language.code})}"
 
-    def outlook(self) -> Outlook:
-        """The patient of the address, forecast.
+    def outlook(self, part: str = "patient") -> Outlook:
+        """The patient of a part of the address, forecast.
 
         Raises
         ------
         RefusedError
             Nobody has this pseudonym.
         """
-        pseudonym = self.place["patient"]
+        pseudonym = self.place[part]
         if pseudonym not in self.explorer.by_pseudonym:
             raise RefusedError(404)
         return self.explorer.outlook(pseudonym)
@@ -132,6 +132,8 @@ class Page:
         where it is not 200.
     takes_forms
         Whether forms can be sent to it: then with a seal, and nothing of them is written down.
+    keeps
+        Fields of the address of such a page that a change of language keeps; of others, all.
     """
 
     name: str
@@ -140,6 +142,7 @@ class Page:
     of_patients: bool
     show: Callable[[Asked], tuple[str, dict[str, Any]]]
     takes_forms: bool = False
+    keeps: tuple[str, ...] = ()
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -66,14 +66,11 @@ def similar(asked: Asked, outlook: Outlook) -> list[tuple[str, str]]:
     """Patients of the fit who are like this one, in words and numbers."""
     t, state = asked.language, asked.state(outlook.row.state)
     name = t.name(outlook.row.subgroup)
-    told = {
-        "subgroup": lambda _: t("similar.subgroup", name=name),
-        "ever": lambda _: t("similar.ever", state=state),
-        "then": lambda day: t("similar.then", state=state, day=t.number(day)),
-        "further": lambda after: t("similar.further", after=t.years(after)),
-    }
-    steps = similar_patients(asked.explorer.fit, outlook.twin)
-    return [(told[step](number), t.size(shown)) for step, number, shown in steps]
+    found = []
+    for step, number, shown in similar_patients(asked.explorer.fit, outlook.twin):
+        told = {"name": name, "state": state, "day": t.number(number), "after": t.years(number)}
+        found.append((t(f"similar.{step}", **told), t.size(shown)))
+    return found
 
 
 def curve(t: Language, outlook: Outlook, text: int = 13) -> str:

@@ -1,4 +1,7 @@
-"""The list of patients."""
+"""The list of patients.
+
+A search may be by an identifier, so that it is sent as a form, and does not stand in any address.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ _EVERYONE: Final = "everyone"
 def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     """The patients that a search finds."""
     rows = asked.explorer.rows
-    query, who = asked.field("q").casefold(), asked.field("who")
+    sought = "" if asked.sent is None else asked.field("q")
+    query, who = sought.casefold(), asked.field("who")
     chosen = {name: asked.field(name) for name in ("subgroup", "centre", "state")}
 
     def is_found(row: PatientRow) -> bool:
@@ -33,7 +37,8 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
         "n_found": len(found),
         "n_all": len(rows),
         "most": _MOST,
-        "query": asked.field("q"),
+        "query": sought,
+        "beside": asked.explorer.by_pseudonym.get(asked.field("beside")),
         "everyone": who == _EVERYONE,
         "chosen": chosen,
         "choices": {
@@ -43,4 +48,6 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     }
 
 
-PATIENTS: Final = Page("patients", "/", Right.PATIENTS, True, show)
+PATIENTS: Final = Page(
+    "patients", "/", Right.PATIENTS, True, show, takes_forms=True, keeps=("beside",)
+)

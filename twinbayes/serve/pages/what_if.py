@@ -12,7 +12,9 @@ from twinbayes.serve.pages.comparing import (
     conditions,
     confounding,
     curves_of,
+    day_weights,
     lines,
+    months,
     names_of,
     support,
 )
@@ -36,6 +38,7 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     wait = asked.field("wait", _DEFAULT_WAIT)
     if not wait.isascii() or not wait.isdigit() or not 0 <= int(wait[:6]) <= LONGEST_WAIT:
         raise RefusedError(422, "error.wait", most=int(LONGEST_WAIT))
+    weights, read = day_weights(asked, outlook)
     compared = explorer.comparison(row.pseudonym, treatment, float(int(wait)))
     horizons = [(day, t.years(day / DAYS_PER_YEAR)) for day in outlook.horizons]
     middle, middle_words = horizons[len(horizons) // 2]
@@ -64,6 +67,9 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
         "lines": {day: lines(asked, compared, day) for day, _ in horizons},
         "interval": t("patient.interval", percent=t.percent(INTERVAL)),
         "confounding": confounding(asked, compared),
+        "weights": weights,
+        "living": {state: asked.state(state) for state in weights},
+        "weighed": months(asked, compared, read) if read else [],
     }
 
 
