@@ -18,7 +18,7 @@ import uvicorn
 from twinbayes.inference import Fit
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.serve import AuditLog, Explorer, ProxyAccess, create_app
-from twinbayes.serve.explorer import PatientRow
+from twinbayes.serve.explorer import PatientRow, UpdateLog
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="make browser installs Playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="make browser has axe")
@@ -32,9 +32,10 @@ PICTURES = os.environ.get("TWINBAYES_PICTURES")  # a folder to look at what was 
 
 
 @pytest.fixture(scope="module")
-def explorer(registry_fit: Fit) -> Explorer:
+def explorer(registry_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Explorer:
     fit = replace(registry_fit, verdict=Verdict(True, (), pd.DataFrame(), {}))
-    return Explorer(fit, fit.cohort, b"a secret of tests in a browser....")
+    updates = UpdateLog.begin(tmp_path_factory.mktemp("kept") / "updates.jsonl")
+    return Explorer(fit, fit.cohort, b"a secret of tests in a browser....", updates)
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +85,21 @@ def opened(
     return page
 
 
-def pages_of(treatable: PatientRow) -> dict[str, tuple[str, str]]:
+@pytest.fixture(scope="module")
+def another(explorer: Explorer, treatable: PatientRow) -> PatientRow:
+    return next(r for r in explorer.rows if not r.has_ended and r is not treatable)
+
+
+def pages_of(treatable: PatientRow, another: PatientRow) -> dict[str, tuple[str, str]]:
     """Name, then role and path."""
     one = f"/patients/{treatable.pseudonym}"
     return {
         "patients": ("clinician", "/"),
         "patient": ("clinician", one),
         "what if": ("clinician", f"{one}/what-if?wait=60"),
+        "weighed": ("clinician", f"{one}/what-if?wait=60&u0=0.5&u1=1&u2=0.3"),
+        "update": ("clinician", f"{one}/update"),
+        "beside": ("clinician", f"{one}/beside/{another.pseudonym}"),
         "new person": ("clinician", "/new"),
         "sheet": ("clinician", f"{one}/sheet"),
         "evidence": ("reviewer", "/evidence"),
@@ -102,7 +111,8 @@ def pages_of(treatable: PatientRow) -> dict[str, tuple[str, str]]:
 
 
 NAMES = (
-    "patients", "patient", "what if", "new person", "sheet", "evidence", "audit", "nothing",
+    "patients", "patient", "what if", "weighed", "update", "beside", "new person", "sheet",
+    "evidence", "audit", "nothing",
     "refused", "italian",
 )  # fmt: skip
 
@@ -110,10 +120,10 @@ NAMES = (
 @pytest.mark.parametrize("width", [320, 640, 1280])
 @pytest.mark.parametrize("name", NAMES)
 def test_no_violation_of_accessibility_and_no_sideways_scroll(
-    chromium: Any, address: str, treatable: PatientRow, name: str, width: int
+    chromium: Any, address: str, treatable: PatientRow, another: PatientRow, name: str, width: int
 ) -> None:
     """640 at a scale of 2 is a screen of 1280 at a zoom of 200 %."""
-    role, path = pages_of(treatable)[name]
+    role, path = pages_of(treatable, another)[name]
     page = opened(chromium, role, width=width, scale=2.0 if width == 640 else 1.0)
     page.goto(address + path)
     found = axe.Axe().run(page, options={"runOnly": RULES})
@@ -219,4 +229,37 @@ def test_a_forecast_and_a_comparison_by_keyboard_alone(
     page.keyboard.press("Enter")
     page.wait_for_url("**/what-if**")
     assert page.get_by_text("after 10 days").first.is_visible()
+    page.context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_task_what_became_known_is_looked_at_and_then_kept(
+    chromium: Any, address: str, explorer: Explorer, another: PatientRow, scripts: bool
+) -> None:
+    before = explorer.by_pseudonym[another.pseudonym].day
+    page = opened(chromium, scripts=scripts)
+    page.goto(f"{address}/patients/{another.pseudonym}")
+    page.get_by_role("link", name="Enter what has become known").click()
+    page.get_by_label("Day since the origin").fill(f"{before + 20:g}")
+    page.get_by_role("button", name="Show what it would move").click()
+    assert page.get_by_text("Nothing has been kept so far.").is_visible()
+    assert explorer.by_pseudonym[another.pseudonym].day == before
+    found = axe.Axe().run(page, options={"runOnly": RULES}) if scripts else None
+    assert found is None or found.violations_count == 0, found.generate_report()
+    page.get_by_role("button", name="Keep it in the record").click()
+    assert page.get_by_role("heading", name="It is kept").is_visible()
+    page.get_by_role("link", name="The patient's forecast with it").click()
+    assert page.get_by_text(f"last known on day {before + 20:,.0f}").is_visible()
+    page.context.close()
+
+
+def test_task_two_patients_are_set_beside_each_other(
+    chromium: Any, address: str, treatable: PatientRow, another: PatientRow
+) -> None:
+    page = opened(chromium)
+    page.goto(f"{address}/patients/{treatable.pseudonym}")
+    page.get_by_role("link", name="Set another patient beside").click()
+    page.get_by_role("link", name=another.patient_id).click()
+    heading = f"{treatable.patient_id} beside {another.patient_id}"
+    assert page.get_by_role("heading", name=heading).is_visible()
     page.context.close()
