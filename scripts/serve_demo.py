@@ -3,7 +3,7 @@
     python scripts/serve_demo.py [--out FOLDER] [--port PORT]
 
 The fit is of the registry's events alone, which takes seconds, and is kept in the folder beside
-the audit log.
+the audit log and the updates of records.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def main() -> None:
     if not place.exists():
         tb.fit(tb.disease("registry").of_events(), tb.datasets.registry()).save(place)
     sys.argv = ["twinbayes", "serve", str(place), "--audit", str(options.out / "audit.jsonl"),
+                "--updates", str(options.out / "updates.jsonl"),
                 "--port", str(options.port)]  # fmt: skip
     app()
 
