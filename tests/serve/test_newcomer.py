@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -257,6 +258,20 @@ def test_bodies_that_are_no_form_are_refused(site: Any, subgroup: str) -> None:
     page = site.get(f"/new?subgroup={subgroup}&v_age_years=71.5").text
     assert "71.5" not in page
     assert "selected" not in page
+
+
+def test_who_sends_a_form_too_slowly_is_told(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twinbayes.serve.app.SLOWEST", 0.05)
+
+    async def parts() -> Any:
+        yield b"token="
+        await asyncio.sleep(5.0)
+        yield b"x"
+
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    answer = site.get("/new", method="POST", content=parts(), headers=kind)
+    assert answer.status_code == 408
+    assert site.audit.records()[-1]["status"] == 408
 
 
 def test_no_value_of_the_person_is_written_or_kept(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 _LOG: Final = logging.getLogger("twinbayes.serve")
 _NOBODY: Final = "-"
 _MOST_FIELDS: Final = 1_000  # of a form
+SLOWEST: Final = 30.0  # seconds in which a form has to arrive
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class _House:
     limit: RateLimit
     tokens: FormTokens
 
-    def answer(self, request: Request, page: Page | None, body: bytes) -> Response:
+    def answer(self, request: Request, page: Page | None, body: bytes | None) -> Response:
         """Show a page to a person who may see it, or say why not; and write it down."""
         kept = {name: text for name, text in request.query_params.items() if name != "lang"}
         if page is None or page.takes_forms:  # what was put into the address by mistake is not
@@ -91,7 +93,7 @@ class _House:
         return HTMLResponse(html, status)
 
     def shown(
-        self, request: Request, page: Page | None, body: bytes, reader: _Reader
+        self, request: Request, page: Page | None, body: bytes | None, reader: _Reader
     ) -> tuple[int, str]:
         """The page; or `RefusedError`."""
         person = reader.person
@@ -109,6 +111,8 @@ class _House:
             raise RefusedError(409)
         sent = None
         if request.method == "POST":
+            if body is None:
+                raise RefusedError(408)
             sent = form_fields(request, body)
             if not self.tokens.holds(sent.get("token", ""), person.name, page.name):
                 raise RefusedError(403, "error.expired")
@@ -185,16 +189,19 @@ class _House:
         return language_of(next((code for code in asked if code in LANGUAGES), self.language))
 
 
-async def _body(request: Request) -> bytes:
-    """What is sent, read as far as one byte beyond what may be."""
+async def _body(request: Request) -> bytes | None:
+    """What is sent, read as far as one byte beyond what may be; None of who is too slow."""
     body = b""
     try:
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_BYTES:
-                break
+        async with asyncio.timeout(SLOWEST):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_BYTES:
+                    break
     except ClientDisconnect:  # half of a form has no seal, and is refused
         return b""
+    except TimeoutError:
+        return None
     return body[: MOST_BYTES + 1]
 
 
