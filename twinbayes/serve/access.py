@@ -34,14 +34,15 @@ class Right(StrEnum):
     IDENTIFIERS = "identifiers"
     EVIDENCE = "evidence"
     AUDIT = "audit"
+    SIGN = "sign"
 
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.CLINICIAN: frozenset({Right.PATIENTS, Right.IDENTIFIERS, Right.EVIDENCE}),
-    Role.STATISTICIAN: frozenset({Right.PATIENTS, Right.EVIDENCE, Right.AUDIT}),
-    Role.REVIEWER: frozenset({Right.EVIDENCE, Right.AUDIT}),
+    Role.STATISTICIAN: frozenset({Right.PATIENTS, Right.EVIDENCE, Right.AUDIT, Right.SIGN}),
+    Role.REVIEWER: frozenset({Right.EVIDENCE, Right.AUDIT, Right.SIGN}),
 }
-"""Identifiers are for those who treat the patient; others see pseudonyms."""
+"""Identifiers are for those who treat the patient; others see pseudonyms, and sign reviews."""
 
 
 @dataclass(frozen=True)
