@@ -20,8 +20,8 @@ from served_pages import PAYLOADS, Text, numbers
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.names import DAYS_PER_YEAR, PATIENT, TIME
 from twinbayes.serve import Explorer
+from twinbayes.serve.explorer.inputs import used_of
 from twinbayes.serve.guard import FormTokens
-from twinbayes.serve.inputs import used_of
 from twinbayes.serve.language import language_of
 
 KNOWN = {"age_years": 71.5, "ecog": 2.0, "sex": "female", "TP53": 1.0}

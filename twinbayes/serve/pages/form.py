@@ -11,7 +11,7 @@ import pandas as pd
 from twinbayes.cohort import Cohort, new_patient
 from twinbayes.names import CENTRE, SUBGROUP
 from twinbayes.serve.explorer import Explorer
-from twinbayes.serve.inputs import used_of
+from twinbayes.serve.explorer.inputs import used_of
 from twinbayes.serve.language import Language
 from twinbayes.serve.pages.markers import unit_of
 from twinbayes.serve.pages.page import Asked

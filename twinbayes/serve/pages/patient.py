@@ -9,7 +9,7 @@ from twinbayes.report.figures.look import look_of
 from twinbayes.serve.access import Right
 from twinbayes.serve.drawing import icon_array, survival_curves
 from twinbayes.serve.explorer import INTERVAL, Outlook
-from twinbayes.serve.inputs import inputs_of
+from twinbayes.serve.explorer.inputs import inputs_of
 from twinbayes.serve.language import Language
 from twinbayes.serve.pages.markers import panels, quality_words
 from twinbayes.serve.pages.numbers import BLUE, alive, curve_of, states, years

@@ -8,7 +8,7 @@ from typing import Any, Final
 from twinbayes.serve.access import Right
 from twinbayes.serve.drawing import survival_curves
 from twinbayes.serve.explorer import Outlook
-from twinbayes.serve.inputs import Input, measured_of
+from twinbayes.serve.explorer.inputs import Input, measured_of
 from twinbayes.serve.language import Language
 from twinbayes.serve.pages.comparing import conditions, confounding, curves_of, lines, names_of
 from twinbayes.serve.pages.numbers import alive, years
