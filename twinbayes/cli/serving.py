@@ -14,7 +14,10 @@ from twinbayes.errors import OptionError
 if TYPE_CHECKING:
     from twinbayes.serve.access import Access
 
-EXAMPLE = "Example:  twinbayes serve aml.nc --audit audit.jsonl"
+EXAMPLE = (
+    "Example:  twinbayes serve aml.nc --audit audit.jsonl --review review.html "
+    "--signatures signatures.jsonl"
+)
 
 
 @reports_errors
@@ -55,14 +58,33 @@ def serve(
     language: Annotated[
         str, typer.Option(help="Where a browser asks for none that there is: en, it.")
     ] = "en",
+    review: Annotated[
+        Path | None,
+        typer.Option(help="Review of this fit, of `twinbayes review`: shown section by section."),
+    ] = None,
+    signatures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Sign-offs and comments on the review. Begun where nothing is, else continued; "
+            "without it nothing can be signed."
+        ),
+    ] = None,
+    other_fit: Annotated[
+        Path | None, typer.Option(help="Another fit, to compare this one with.")
+    ] = None,
 ) -> int:
-    """Show patients of a fit in a browser: forecasts, what-ifs, the evidence, an audit log."""
+    """Show a fit in a browser: patients, forecasts, what-ifs, its review, an audit log."""
     from twinbayes.serve.serving import Address
     from twinbayes.serve.serving import serve as serve_fit
+    from twinbayes.serve.workbench.workbench import workbench_of
 
     secret = audit.with_name(f"{audit.name}.secret") if secret_file is None else secret_file
-    require_places(audit, secret, adapter=adapter, fit=fit_path, cohort=cohort,
-                   proxy_secret_file=proxy_secret_file)  # fmt: skip
+    if signatures is not None and review is None:
+        raise OptionError("--signatures are of sections of a review: give it too (--review).")
+    require_places(
+        audit, secret, signatures, adapter=adapter, fit=fit_path, cohort=cohort,
+        proxy_secret_file=proxy_secret_file, review=review, other_fit=other_fit,
+    )  # fmt: skip
 
     import twinbayes as tb
 
@@ -70,9 +92,12 @@ def serve(
     fit = of_patients(tb.load_fit(fit_path))
     shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
     address = Address(host, port, tuple(hostname or ()))
+    bench = workbench_of(
+        fit, review, signatures, None if other_fit is None else of_patients(tb.load_fit(other_fit))
+    )
     serve_fit(
         fit, shown, access, audit, secret, address, language,
-        lambda: typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True),
+        lambda: typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True), bench,
     )  # fmt: skip
     return USABLE
 

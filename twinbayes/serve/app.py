@@ -257,8 +257,8 @@ def create_app(
     Raises
     ------
     OptionError
-        People do not show who they are, and a host is not this machine; or there is no such
-        language.
+        People do not show who they are, and a host is not this machine; there is no such
+        language; or the review is of another fit.
 
     Examples
     --------
@@ -268,6 +268,11 @@ def create_app(
         raise OptionError(
             "Without authentication the explorer is for this machine alone. Put a reverse proxy "
             "that authenticates people before it, and use ProxyAccess."
+        )
+    review = None if workbench is None else workbench.review
+    if review is not None and review.fit != explorer.fit_hash:
+        raise OptionError(
+            "The review is of another fit than the explorer's. Give that of this fit."
         )
     _ = explorer.by_pseudonym  # faults of the cohort are told before anybody waits
     pages = PAGES if workbench is None else (*PAGES, *workbench_pages(workbench))

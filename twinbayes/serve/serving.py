@@ -22,6 +22,7 @@ from twinbayes.serve.app import LOOPBACK, create_app
 from twinbayes.serve.audit import AuditLog
 from twinbayes.serve.explorer import Explorer
 from twinbayes.serve.language import language_of
+from twinbayes.serve.workbench.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def serve(
     address: Address = Address(),
     language: str = "en",
     ready: Callable[[], None] = lambda: None,
+    workbench: Workbench | None = None,
 ) -> None:
     """Serve until interrupted.
 
@@ -69,6 +71,8 @@ def serve(
         Of people whose browser asks for none that there is.
     ready
         Called once before people are answered.
+    workbench
+        Review, signatures and another fit, for reviewers.
 
     Raises
     ------
@@ -91,7 +95,12 @@ def serve(
     listening = _bound(address)
     explorer = Explorer(fit, cohort, secret_of(secret, make=True))
     app = create_app(
-        explorer, access, log_at(audit), language=language, hosts=address.names or LOOPBACK
+        explorer,
+        access,
+        log_at(audit),
+        language=language,
+        hosts=address.names or LOOPBACK,
+        workbench=workbench,
     )
     config = uvicorn.Config(
         app,

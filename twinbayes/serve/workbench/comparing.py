@@ -145,7 +145,7 @@ def compare_fits(a: Fit, b: Fit) -> FitComparison:
         data,
         _counted(*subgroups, is_withheld),
         _counted(*events, is_withheld),
-        _differing(_flat(a.spec.to_dict()), _flat(b.spec.to_dict())),
+        _differing(*_parted(_flat(a.spec.to_dict()), _flat(b.spec.to_dict()))),
         _differing(_priors(a), _priors(b)),
         tuple(sorted(_estimates(a, b), key=_by_difference)),
         tuple(_scores(a, b)),
@@ -204,6 +204,28 @@ def _label(value: Any, place: int) -> str:
         if named:
             return " ".join(named)
     return str(place + 1)
+
+
+def _parted(a: dict[str, str], b: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Both, with one line for a part of which the other has nothing, and how much is in it."""
+    return _with_parts(a, b), _with_parts(b, a)
+
+
+def _with_parts(own: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    known = {name[:k] for name in other for k in (*_ends(name), len(name))}
+    parts: dict[str, list[str]] = {}
+    for name in own:
+        part = next((name[:k] for k in _ends(name) if name[:k] not in known), name)
+        parts.setdefault(part, []).append(name)
+    return {
+        part: own[part] if names == [part] else f"{len(names)} settings"
+        for part, names in parts.items()
+    }
+
+
+def _ends(name: str) -> list[int]:
+    """Where the parts end in which a setting is, the widest first."""
+    return [k for k, letter in enumerate(name) if letter == "."]
 
 
 def _differing(a: Mapping[str, str], b: Mapping[str, str]) -> tuple[Pair, ...]:

@@ -224,6 +224,7 @@ class _Placing(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
         self._address = address
+        self._tables = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Open a tag."""
@@ -232,12 +233,20 @@ class _Placing(HTMLParser):
             given["id"] = f"in-{given['id']}"
         if (href := given.get("href", "")).startswith("#"):
             given["href"] = self._address(href[1:]) or f"#in-{href[1:]}"
+        if tag in ("math", "pre"):  # may be wider than the page: the keyboard must reach them
+            given["tabindex"] = "0"
         text = "".join(f' {name}="{escape(value)}"' for name, value in given.items())
+        if tag == "table":
+            self._tables += 1
+            label = f"Table {self._tables}"
+            self.parts.append(
+                f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">'
+            )
         self.parts.append(f"<{tag}{text}>")
 
     def handle_endtag(self, tag: str) -> None:
         """Close a tag."""
-        self.parts.append(f"</{tag}>")
+        self.parts.append(f"</{tag}>" if tag != "table" else "</table></div>")
 
     def handle_data(self, data: str) -> None:
         """Keep text."""

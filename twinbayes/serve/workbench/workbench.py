@@ -12,7 +12,7 @@ from typing import Any
 from twinbayes.inference import Fit
 from twinbayes.inference.files.manifest import manifest_hash
 from twinbayes.serve.workbench.comparing import FitComparison, compare_fits
-from twinbayes.serve.workbench.review_page import ReviewPage
+from twinbayes.serve.workbench.review_page import ReviewPage, read_review
 from twinbayes.serve.workbench.signatures import SignatureLog
 from twinbayes.serve.workbench.standing import Line, Standing, standings
 
@@ -73,6 +73,23 @@ class Workbench:
     @cached_property
     def _comparison(self) -> FitComparison | None:
         return None if self.other is None else compare_fits(self.fit, self.other)
+
+
+def workbench_of(
+    fit: Fit, review: Path | None, signatures: Path | None, other: Fit | None
+) -> Workbench | None:
+    """The workbench of files; None where none is given.
+
+    Raises
+    ------
+    StorageError
+        The review is not of this fit, or the file of signatures is not whole.
+    """
+    if review is None and other is None:
+        return None
+    read = None if review is None else read_review(review, manifest_hash(fit.manifest))
+    log = None if signatures is None else signatures_at(signatures)
+    return Workbench(fit, read, log, other)
 
 
 def signatures_at(path: Path) -> SignatureLog:
