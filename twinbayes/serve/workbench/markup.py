@@ -132,6 +132,8 @@ class ReviewReader(HTMLParser):
             self._quiet = ""
             return
         self._in_title &= tag != "title"
+        if self._in is None and tag == "section":
+            raise StorageError("it has </section> in a wrong place")
         if self._in is None or tag in _VOID:
             return
         if not self._open:
