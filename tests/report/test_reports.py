@@ -200,12 +200,8 @@ def test_the_ward_explorer_takes_a_review_apart_and_loses_nothing(
         pictures
     )
     path.write_text(hostile_review.replace("Limits", "Limit"), encoding="utf-8")
-    changed = read_review(path, found.fit)
-    assert [
-        a.name
-        for a, b in zip(found.sections, changed.sections, strict=True)
-        if a.content != b.content
-    ] == ["limits"]
+    pairs = zip(found.sections, read_review(path, found.fit).sections, strict=True)
+    assert [one.name for one, now in pairs if one.content != now.content] == ["limits"]
 
 
 def test_a_report_needs_none_of_the_packages_of_notebooks(

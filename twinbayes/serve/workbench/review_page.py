@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from twinbayes.errors import ReportError, StorageError
-from twinbayes.paths import require_ordinary
+from twinbayes.paths import path_of, require_ordinary
 from twinbayes.report.html.page import require_self_contained
 from twinbayes.serve.workbench.markup import FoundSection, ReviewReader, placed
 
@@ -69,7 +70,7 @@ class ReviewPage:
 
     Examples
     --------
-    >>> page = read_review(Path("review.html"), explorer.fit_hash)  # doctest: +SKIP
+    >>> page = read_review("review.html", explorer.fit_hash)  # doctest: +SKIP
     >>> [section.name for section in page.sections][:2]  # doctest: +SKIP
     ['summary', 'data-and-exclusions']
     """
@@ -85,9 +86,7 @@ class ReviewPage:
         return next((s for s in self.sections if s.name == name), None)
 
 
-def read_review(
-    path: Path, fit: str, address: Callable[[str], str] = lambda name: f"/review/sections/{name}"
-) -> ReviewPage:
+def read_review(path: str | os.PathLike[str], fit: str) -> ReviewPage:
     """Read a review, which must be of the fit.
 
     Parameters
@@ -96,14 +95,18 @@ def read_review(
         What `twinbayes review` wrote.
     fit
         Hash of the fit.
-    address
-        From the name of a section to where it is shown by itself.
 
     Raises
     ------
     StorageError
         It cannot be read, is no review, is of another fit, or would run or load something.
+
+    Examples
+    --------
+    >>> read_review("review.html", explorer.fit_hash).sections[-1].name  # doctest: +SKIP
+    'provenance'
     """
+    path = path_of(path, StorageError, "The review")
     text = _text_of(path)
     reader = ReviewReader()
     try:
@@ -129,7 +132,7 @@ def read_review(
         raise StorageError(f"{path.name}: has {told if wrong else 'no section'}. {_REMEDY}")
 
     def place(name: str) -> str:
-        return address(name) if name in names else ""
+        return f"/review/sections/{name}" if name in names else ""
 
     return ReviewPage(
         fit,
