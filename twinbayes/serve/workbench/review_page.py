@@ -128,8 +128,10 @@ def read_review(path: str | os.PathLike[str], fit: str) -> ReviewPage:
     names = [name for name, _ in named]
     wrong = [name for name in names if not _NAME.fullmatch(name) or names.count(name) > 1]
     if not names or wrong:
-        told = f"the anchor {wrong[0]!r} twice, or in letters that anchors do not have"
-        raise StorageError(f"{path.name}: has {told if wrong else 'no section'}. {_REMEDY}")
+        told = "no section"
+        if wrong:
+            told = f"the anchor {wrong[0]!r} twice, or in letters that anchors do not have"
+        raise StorageError(f"{path.name}: has {told}. {_REMEDY}")
 
     def place(name: str) -> str:
         return f"/review/sections/{name}" if name in names else ""
