@@ -19,6 +19,36 @@ EXAMPLE = (
     "--signatures signatures.jsonl"
 )
 
+Shown = Annotated[
+    str | None,
+    typer.Option(help="Cohort folder of the patients to show; default: those of the fit."),
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Secret of pseudonyms, made where there is none; default: beside the audit log."
+    ),
+]
+ProxySecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="What the reverse proxy that authenticates people sends as "
+        "X-Proxy-Secret, beside X-User and X-Role. Needed beyond this machine."
+    ),
+]
+Review = Annotated[
+    Path | None,
+    typer.Option(help="Review of this fit, of `twinbayes review`: shown section by section."),
+]
+Signatures = Annotated[
+    Path | None,
+    typer.Option(
+        help="Sign-offs and comments on the review. Begun where nothing is, else continued; "
+        "without it nothing can be signed."
+    ),
+]
+OtherFit = Annotated[Path | None, typer.Option(help="Another fit, to compare this one with.")]
+
 
 @reports_errors
 def serve(
@@ -26,17 +56,9 @@ def serve(
     audit: Annotated[
         Path, typer.Option(help="Audit log: who saw what. Begun where nothing is, else continued.")
     ],
-    cohort: Annotated[
-        str | None,
-        typer.Option(help="Cohort folder of the patients to show; default: those of the fit."),
-    ] = None,
+    cohort: Shown = None,
     adapter: Adapter = None,
-    secret_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="Secret of pseudonyms, made where there is none; default: beside the audit log."
-        ),
-    ] = None,
+    secret_file: SecretFile = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 8000,
     name: Annotated[
@@ -45,33 +67,16 @@ def serve(
     role: Annotated[
         str, typer.Option(help="Without a proxy: clinician, statistician or reviewer.")
     ] = "clinician",
-    proxy_secret_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="What the reverse proxy that authenticates people sends as "
-            "X-Proxy-Secret, beside X-User and X-Role. Needed beyond this machine."
-        ),
-    ] = None,
+    proxy_secret_file: ProxySecretFile = None,
     hostname: Annotated[
         list[str] | None, typer.Option(help="Name that browsers are given; may be repeated.")
     ] = None,
     language: Annotated[
         str, typer.Option(help="Where a browser asks for none that there is: en, it.")
     ] = "en",
-    review: Annotated[
-        Path | None,
-        typer.Option(help="Review of this fit, of `twinbayes review`: shown section by section."),
-    ] = None,
-    signatures: Annotated[
-        Path | None,
-        typer.Option(
-            help="Sign-offs and comments on the review. Begun where nothing is, else continued; "
-            "without it nothing can be signed."
-        ),
-    ] = None,
-    other_fit: Annotated[
-        Path | None, typer.Option(help="Another fit, to compare this one with.")
-    ] = None,
+    review: Review = None,
+    signatures: Signatures = None,
+    other_fit: OtherFit = None,
 ) -> int:
     """Show a fit in a browser: patients, forecasts, what-ifs, its review, an audit log."""
     from twinbayes.serve.serving import Address
