@@ -97,12 +97,11 @@ def serve(
     fit = of_patients(tb.load_fit(fit_path))
     shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
     address = Address(host, port, tuple(hostname or ()))
-    bench = workbench_of(
-        fit, review, signatures, None if other_fit is None else of_patients(tb.load_fit(other_fit))
-    )
+    other = None if other_fit is None else of_patients(tb.load_fit(other_fit))
     serve_fit(
         fit, shown, access, audit, secret, address, language,
-        lambda: typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True), bench,
+        lambda: typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True),
+        lambda: workbench_of(fit, review, signatures, other),
     )  # fmt: skip
     return USABLE
 

@@ -14,7 +14,7 @@ from typing import Final
 import uvicorn
 
 from twinbayes.cohort import Cohort
-from twinbayes.errors import OptionError, StorageError
+from twinbayes.errors import OptionError, StorageError, TwinbayesError
 from twinbayes.inference import Fit
 from twinbayes.private_files import write_private
 from twinbayes.serve.access import Access
@@ -51,7 +51,7 @@ def serve(
     address: Address = Address(),
     language: str = "en",
     ready: Callable[[], None] = lambda: None,
-    workbench: Workbench | None = None,
+    workbench: Callable[[], Workbench | None] = lambda: None,
 ) -> None:
     """Serve until interrupted.
 
@@ -72,7 +72,8 @@ def serve(
     ready
         Called once before people are answered.
     workbench
-        Review, signatures and another fit, for reviewers.
+        Makes what reviewers need: review, signatures and another fit. Called before any other file
+        is made.
 
     Raises
     ------
@@ -93,6 +94,11 @@ def serve(
         )
     language_of(language)  # asked for before any file is made
     listening = _bound(address)
+    try:
+        bench = workbench()
+    except TwinbayesError:
+        listening.close()
+        raise
     explorer = Explorer(fit, cohort, secret_of(secret, make=True))
     app = create_app(
         explorer,
@@ -100,7 +106,7 @@ def serve(
         log_at(audit),
         language=language,
         hosts=address.names or LOOPBACK,
-        workbench=workbench,
+        workbench=bench,
     )
     config = uvicorn.Config(
         app,
