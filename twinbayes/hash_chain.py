@@ -20,7 +20,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -83,8 +83,21 @@ class HashChain:
     def _files(self) -> tuple[Path, Path]:
         return self.path, self.head_path
 
-    def _append(self, content: Mapping[str, Any]) -> dict[str, Any]:
+    def _append(
+        self,
+        content: Mapping[str, Any],
+        *,
+        unless: Callable[[list[dict[str, Any]]], None] | None = None,
+    ) -> dict[str, Any]:
         """Append a record; on return it is on disk, and its `hash` is the new head.
+
+        Parameters
+        ----------
+        content
+            What the record says.
+        unless
+            Given the records so far, while nobody else can append: raises where this one may not
+            be.
 
         Raises
         ------
@@ -93,6 +106,8 @@ class HashChain:
             then as it was.
         """
         with self._opened(os.O_RDWR | os.O_APPEND, fcntl.LOCK_EX) as file:
+            if unless is not None:
+                unless(self._whole(file)[0])
             count, size, last = self._end(file)
             record = {
                 "format": FORMAT,

@@ -6,6 +6,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from twinbayes.cohort import new_patient
 from twinbayes.effects import Estimand, treatment_effect
 from twinbayes.errors import OptionError, TwinError
 from twinbayes.inference import Fit
+from twinbayes.inference.files.manifest import manifest_hash
 from twinbayes.report import collect_patient, twin_report
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.page import require_self_contained
@@ -32,6 +34,10 @@ SECTIONS = [
     "Trajectories", "Covariate effects", "Treatment effects by subgroup",
     "Where the effects come from", "Prior sensitivity", "Further evidence", "Limits", "Provenance",
 ]  # fmt: skip
+
+
+def words_of(html: str) -> str:
+    return unescape(re.sub(r"<[^>]*>", " ", html))
 
 
 def without_pictures(html: str) -> str:
@@ -164,6 +170,38 @@ def test_somebody_new_is_a_cohort_and_is_named_on_request(fit: Fit, tmp_path: Pa
     rests_on = sections_patient.rests_on(evidence).html
     assert "not in the fit: its levels are drawn" in rests_on  # a new centre
     assert "ecog" in rests_on
+
+
+def test_the_ward_explorer_takes_a_review_apart_and_loses_nothing(
+    hostile_review: str, hostile_fit: Fit, tmp_path: Path
+) -> None:
+    """Every section of a real review, with names that try to break out of HTML."""
+    from twinbayes.serve.workbench.review_page import read_review
+
+    path = tmp_path / "review.html"
+    path.write_text(hostile_review, encoding="utf-8")
+    found = read_review(path, manifest_hash(hostile_fit.manifest))
+    assert [s.heading for s in found.sections if s.heading] == re.findall(
+        r"<h2>(.*?)</h2>", hostile_review
+    )
+    first, *_ = found.sections
+    assert (first.name, first.n_failed > 0) == ("summary", True)
+    assert len({s.content for s in found.sections}) == len(found.sections)
+    for section in found.sections:
+        assert "<script" not in section.html
+        assert "<img src=x" not in section.html
+        assert "style" not in re.findall(r"<(\w+)", section.html)
+    body = hostile_review[hostile_review.index("<section") : hostile_review.rindex("</section>")]
+    body = re.sub(r"<style>.*?</style>|<nav.*?</nav>", "", body, flags=re.DOTALL)
+    shown = " ".join(words_of(s.html) for s in found.sections)
+    assert shown.split() == words_of(body).split()
+    pictures = re.findall(r'src="(data:image/png[^"]*)"', hostile_review)
+    assert re.findall(r'src="(data:image/png[^"]*)"', "".join(s.html for s in found.sections)) == (
+        pictures
+    )
+    path.write_text(hostile_review.replace("Limits", "Limit"), encoding="utf-8")
+    pairs = zip(found.sections, read_review(path, found.fit).sections, strict=True)
+    assert [one.name for one, now in pairs if one.content != now.content] == ["limits"]
 
 
 def test_a_report_needs_none_of_the_packages_of_notebooks(

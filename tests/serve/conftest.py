@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +14,14 @@ import pandas as pd
 import pytest
 from starlette.applications import Starlette
 
+from served_pages import Text
+from small_review import small_review
 from twinbayes.inference import Fit
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.serve import AuditLog, Explorer, Person, ProxyAccess, Role, create_app
 from twinbayes.serve.explorer import PatientRow
+from twinbayes.serve.workbench.signatures import SignatureLog
+from twinbayes.serve.workbench.workbench import workbench_of
 
 SECRET = "what a proxy of tests sends"  # noqa: S105 - of tests
 
@@ -94,3 +99,58 @@ def another(shared_explorer: Explorer, treatable: PatientRow) -> PatientRow:
 def person() -> Person:
     """Somebody of the ward."""
     return Person("ward 3", Role.CLINICIAN)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A site with a workbench, and what its files are."""
+
+    site: Any
+    review: Path
+    signatures: Path
+
+    def get(self, path: str, role: str = "reviewer", **options: Any) -> httpx.Response:
+        answer: httpx.Response = self.site.get(path, role, **options)
+        return answer
+
+    def form(self, section: str, role: str = "reviewer") -> dict[str, str]:
+        """The hidden fields of a section's form."""
+        page = self.get(f"/review/sections/{section}", role).text
+        return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
+
+    def send(self, section: str, role: str, form: dict[str, str], **said: str) -> httpx.Response:
+        address = f"/review/sections/{section}"
+        return self.get(address, role, method="POST", data={**form, **said})
+
+    def sign(self, section: str, meaning: str, role: str = "reviewer", **said: str) -> Any:
+        form = self.form(section, role)
+        return self.send(section, role, form, meaning=meaning, **said)
+
+    def lines(self) -> list[dict[str, Any]]:
+        return SignatureLog(self.signatures).records()
+
+    def open_items(self) -> list[list[str]]:
+        return [[c.strip() for c in row] for row in Text(self.get("/review/open").text).rows[1:]]
+
+
+@pytest.fixture
+def make_bench(
+    shared_explorer: Explorer, make_site: Callable[..., Any], tmp_path: Path
+) -> Callable[..., Bench]:
+    """Serve a review; a second time on the same files."""
+
+    def make(limits: str = "The data are simulated.", **options: Any) -> Bench:
+        (tmp_path / "audit.jsonl").unlink(missing_ok=True)
+        (tmp_path / "audit.jsonl.head").unlink(missing_ok=True)
+        review = small_review(tmp_path / "review.html", shared_explorer.fit_hash, limits=limits)
+        signatures = tmp_path / "signatures.jsonl"
+        bench = workbench_of(shared_explorer.fit, review, signatures, options.pop("other", None))
+        return Bench(make_site(shared_explorer, workbench=bench, **options), review, signatures)
+
+    return make
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    """A review that nobody has signed."""
+    return make_bench()

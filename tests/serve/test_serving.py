@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from twinbayes.errors import OptionError
+from small_review import small_review
+from twinbayes.errors import OptionError, StorageError
 from twinbayes.inference import Fit
+from twinbayes.inference.files.manifest import manifest_hash
 from twinbayes.serve import LocalAccess, Person
 from twinbayes.serve.serving import Address, serve
+from twinbayes.serve.workbench.workbench import workbench_of
 
 
 def test_a_taken_port_an_unknown_address_and_language_are_refused_before_files_are_made(
@@ -37,3 +40,25 @@ def test_a_taken_port_an_unknown_address_and_language_are_refused_before_files_a
                     language,
                 )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_review_of_another_fit_and_broken_signatures_are_refused_before_files_are_made(
+    shown_fit: Fit, person: Person, tmp_path: Path
+) -> None:
+    places = tmp_path / "audit.jsonl", tmp_path / "secret"
+    review = small_review(tmp_path / "review.html", "0" * 64)
+    signatures = tmp_path / "signatures.jsonl"
+
+    def refused(said: str) -> None:
+        with pytest.raises(StorageError, match=said):
+            serve(
+                shown_fit, shown_fit.cohort, LocalAccess(person), *places, Address(port=0),
+                workbench=lambda: workbench_of(shown_fit, review, signatures, None),
+            )  # fmt: skip
+
+    refused("another fit")
+    assert {p.name for p in tmp_path.iterdir()} == {"review.html"}
+    small_review(review, manifest_hash(shown_fit.manifest))
+    signatures.write_text("x", encoding="utf-8")
+    refused("signatures.jsonl.head: missing")
+    assert {p.name for p in tmp_path.iterdir()} == {"review.html", "signatures.jsonl"}

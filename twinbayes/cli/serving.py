@@ -14,7 +14,40 @@ from twinbayes.errors import OptionError
 if TYPE_CHECKING:
     from twinbayes.serve.access import Access
 
-EXAMPLE = "Example:  twinbayes serve aml.nc --audit audit.jsonl"
+EXAMPLE = (
+    "Example:  twinbayes serve aml.nc --audit audit.jsonl --review review.html "
+    "--signatures signatures.jsonl"
+)
+
+Shown = Annotated[
+    str | None,
+    typer.Option(help="Cohort folder of the patients to show; default: those of the fit."),
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Secret of pseudonyms, made where there is none; default: beside the audit log."
+    ),
+]
+ProxySecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="What the reverse proxy that authenticates people sends as "
+        "X-Proxy-Secret, beside X-User and X-Role. Needed beyond this machine."
+    ),
+]
+Review = Annotated[
+    Path | None,
+    typer.Option(help="Review of this fit, of `twinbayes review`: shown section by section."),
+]
+Signatures = Annotated[
+    Path | None,
+    typer.Option(
+        help="Sign-offs and comments on the review. Begun where nothing is, else continued; "
+        "without it nothing can be signed."
+    ),
+]
+OtherFit = Annotated[Path | None, typer.Option(help="Another fit, to compare this one with.")]
 
 
 @reports_errors
@@ -23,10 +56,7 @@ def serve(
     audit: Annotated[
         Path, typer.Option(help="Audit log: who saw what. Begun where nothing is, else continued.")
     ],
-    cohort: Annotated[
-        str | None,
-        typer.Option(help="Cohort folder of the patients to show; default: those of the fit."),
-    ] = None,
+    cohort: Shown = None,
     adapter: Adapter = None,
     updates: Annotated[
         Path | None,
@@ -35,12 +65,7 @@ def serve(
             "is, else applied and continued. Without it nothing that is entered is kept."
         ),
     ] = None,
-    secret_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="Secret of pseudonyms, made where there is none; default: beside the audit log."
-        ),
-    ] = None,
+    secret_file: SecretFile = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 8000,
     name: Annotated[
@@ -49,27 +74,29 @@ def serve(
     role: Annotated[
         str, typer.Option(help="Without a proxy: clinician, statistician or reviewer.")
     ] = "clinician",
-    proxy_secret_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="What the reverse proxy that authenticates people sends as "
-            "X-Proxy-Secret, beside X-User and X-Role. Needed beyond this machine."
-        ),
-    ] = None,
+    proxy_secret_file: ProxySecretFile = None,
     hostname: Annotated[
         list[str] | None, typer.Option(help="Name that browsers are given; may be repeated.")
     ] = None,
     language: Annotated[
         str, typer.Option(help="Where a browser asks for none that there is: en, it.")
     ] = "en",
+    review: Review = None,
+    signatures: Signatures = None,
+    other_fit: OtherFit = None,
 ) -> int:
-    """Show patients of a fit in a browser: forecasts, what-ifs, the evidence, an audit log."""
+    """Show a fit in a browser: patients, forecasts, what-ifs, its review, an audit log."""
     from twinbayes.serve.serving import Address
     from twinbayes.serve.serving import serve as serve_fit
+    from twinbayes.serve.workbench.workbench import workbench_of
 
     secret = audit.with_name(f"{audit.name}.secret") if secret_file is None else secret_file
-    require_places(audit, secret, updates, adapter=adapter, fit=fit_path, cohort=cohort,
-                   proxy_secret_file=proxy_secret_file)  # fmt: skip
+    if signatures is not None and review is None:
+        raise OptionError("--signatures are of sections of a review: give it too (--review).")
+    require_places(
+        audit, secret, updates, signatures, adapter=adapter, fit=fit_path, cohort=cohort,
+        proxy_secret_file=proxy_secret_file, review=review, other_fit=other_fit,
+    )  # fmt: skip
 
     import twinbayes as tb
 
@@ -77,9 +104,11 @@ def serve(
     fit = of_patients(tb.load_fit(fit_path))
     shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
     address = Address(host, port, tuple(hostname or ()))
+    other = None if other_fit is None else of_patients(tb.load_fit(other_fit))
     serve_fit(
         fit, shown, access, audit, secret, updates, address, language,
         lambda: typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True),
+        lambda: workbench_of(fit, review, signatures, other),
     )  # fmt: skip
     return USABLE
 

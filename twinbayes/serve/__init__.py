@@ -15,6 +15,9 @@ from twinbayes.serve.access import LocalAccess, Person, ProxyAccess, Role
 from twinbayes.serve.app import create_app
 from twinbayes.serve.audit import AuditLog
 from twinbayes.serve.explorer import Explorer
+from twinbayes.serve.workbench.review_page import read_review
+from twinbayes.serve.workbench.signatures import SignatureLog
+from twinbayes.serve.workbench.workbench import Workbench
 
 __all__ = [
     "AuditLog",
@@ -23,5 +26,8 @@ __all__ = [
     "Person",
     "ProxyAccess",
     "Role",
+    "SignatureLog",
+    "Workbench",
     "create_app",
+    "read_review",
 ]

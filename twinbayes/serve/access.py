@@ -35,14 +35,15 @@ class Right(StrEnum):
     EVIDENCE = "evidence"
     AUDIT = "audit"
     RECORDS = "records"  # to add to them
+    SIGN = "sign"
 
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.CLINICIAN: frozenset({Right.PATIENTS, Right.IDENTIFIERS, Right.EVIDENCE, Right.RECORDS}),
-    Role.STATISTICIAN: frozenset({Right.PATIENTS, Right.EVIDENCE, Right.AUDIT}),
-    Role.REVIEWER: frozenset({Right.EVIDENCE, Right.AUDIT}),
+    Role.STATISTICIAN: frozenset({Right.PATIENTS, Right.EVIDENCE, Right.AUDIT, Right.SIGN}),
+    Role.REVIEWER: frozenset({Right.EVIDENCE, Right.AUDIT, Right.SIGN}),
 }
-"""Identifiers and records are for those who treat the patient; others see pseudonyms."""
+"""Identifiers and records are for those who treat the patient; others see pseudonyms, and sign."""
 
 
 @dataclass(frozen=True)

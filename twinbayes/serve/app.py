@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from twinbayes.errors import OptionError, StorageError, TwinbayesError
@@ -28,13 +28,15 @@ from twinbayes.serve.pages.audit import AUDIT
 from twinbayes.serve.pages.beside import BESIDE
 from twinbayes.serve.pages.evidence import EVIDENCE
 from twinbayes.serve.pages.newcomer import NEWCOMER
-from twinbayes.serve.pages.page import Asked, Page, RefusedError
+from twinbayes.serve.pages.page import Answer, Asked, Page, RefusedError
 from twinbayes.serve.pages.patient import PATIENT
 from twinbayes.serve.pages.patients import PATIENTS
 from twinbayes.serve.pages.sheet import SHEET
 from twinbayes.serve.pages.update import UPDATE
 from twinbayes.serve.pages.what_if import WHAT_IF
 from twinbayes.serve.rendering import ENVIRONMENT, STYLES
+from twinbayes.serve.workbench.pages import workbench_pages
+from twinbayes.serve.workbench.workbench import Workbench
 
 PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, BESIDE, UPDATE, SHEET, NEWCOMER, EVIDENCE, AUDIT)
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
@@ -63,6 +65,7 @@ class _House:
     language: str
     limit: RateLimit
     tokens: FormTokens
+    pages: tuple[Page, ...]
 
     def answer(self, request: Request, page: Page | None, body: bytes | None) -> Response:
         """Show a page to a person who may see it, or say why not; and write it down."""
@@ -72,29 +75,29 @@ class _House:
         person = self.access.person(request.headers)
         reader = _Reader(person, self.language_of(request), kept)
         try:
-            status, html = self.shown(request, page, body, reader)
+            answer = self.shown(request, page, body, reader)
         except RefusedError as refused:
-            status, html = self.refusal(refused, reader)
+            answer = self.refusal(refused, reader)
         except StorageError:
             _LOG.error("the audit log is not whole, or cannot be read")
-            status, html = self.refusal(RefusedError(503), reader)
+            answer = self.refusal(RefusedError(503), reader)
         except TwinbayesError as error:
             seen = person is not None and person.may(Right.IDENTIFIERS)
-            status, html = self.refusal(RefusedError(422), reader, str(error) if seen else "")
+            answer = self.refusal(RefusedError(422), reader, str(error) if seen else "")
         except Exception as error:
             # Whatever it is, its text may quote a record: the name of its type is all that is kept.
             _LOG.error("a page failed with %s", type(error).__name__)
-            status, html = self.refusal(RefusedError(500), reader)
+            answer = self.refusal(RefusedError(500), reader)
         try:
-            self.written(request, page, person, status)
+            self.written(request, page, person, answer.status)
         except StorageError:
             _LOG.error("the audit log cannot be written")
-            status, html = self.refusal(RefusedError(503), reader)
-        return HTMLResponse(html, status)
+            answer = self.refusal(RefusedError(503), reader)
+        return Response(answer.content, answer.status, answer.headers, answer.media_type)
 
     def shown(
         self, request: Request, page: Page | None, body: bytes | None, reader: _Reader
-    ) -> tuple[int, str]:
+    ) -> Answer:
         """The page; or `RefusedError`."""
         person = reader.person
         if not self.limit.allows("" if person is None else person.name):
@@ -105,7 +108,7 @@ class _House:
             raise RefusedError(404)
         if request.method not in page.methods:
             raise RefusedError(405)
-        if not person.may(page.right):
+        if not person.may(page.needs(request.method)):
             raise RefusedError(403)
         if page.of_patients and not self.explorer.fit.verdict.usable:
             raise RefusedError(409)
@@ -127,11 +130,15 @@ class _House:
             sent,
             self.tokens.issue(person.name, page.name) if page.takes_forms else "",
         )
-        template, values = page.show(asked)
+        found = page.show(asked)
+        if isinstance(found, Answer):
+            return found
+        template, values = found
         values |= {"asked": asked, "page": page.name}
-        return values.pop("status", 200), self.rendered(template, reader, values)
+        status, headers = values.pop("status", 200), values.pop("headers", {})
+        return Answer(self.rendered(template, reader, values), status=status, headers=headers)
 
-    def refusal(self, refused: RefusedError, reader: _Reader, said: str = "") -> tuple[int, str]:
+    def refusal(self, refused: RefusedError, reader: _Reader, said: str = "") -> Answer:
         """A page that says what is the matter, and what to do."""
         status, key, language = refused.status, f"error.{refused.status}", reader.language
         if f"{refused.key}.heading" in language.strings:
@@ -144,7 +151,7 @@ class _House:
             sentences.append(language(f"{key}.help", role=role))
         reasons = self.explorer.fit.verdict.reasons if status == 409 else ()
         values = {"heading": language(key), "sentences": sentences, "reasons": reasons, "page": ""}
-        return status, self.rendered("refused.html.jinja", reader, values)
+        return Answer(self.rendered("refused.html.jinja", reader, values), status=status)
 
     def rendered(self, template: str, reader: _Reader, values: Mapping[str, Any]) -> str:
         """A template, filled in."""
@@ -158,6 +165,7 @@ class _House:
             may=lambda right: person is not None and person.may(Right(right)),
             words=language.name,
             moment=lambda text: language.moment(datetime.fromisoformat(text)),
+            listed=[one for one in self.pages if one.listed_as],
             usable=fit.verdict.usable,
             simulated=fit.cohort.simulated,
             **values,
@@ -236,6 +244,7 @@ def create_app(
     language: str = "en",
     hosts: tuple[str, ...] = LOOPBACK,
     most_a_minute: int = 240,
+    workbench: Workbench | None = None,
 ) -> Starlette:
     """Make the application.
 
@@ -253,12 +262,14 @@ def create_app(
         Names under which the explorer is reached: others are refused.
     most_a_minute
         Requests of one person.
+    workbench
+        The review of the fit, signatures, and another fit, for the pages of reviewers.
 
     Raises
     ------
     OptionError
-        People do not show who they are, and a host is not this machine; or there is no such
-        language.
+        People do not show who they are, and a host is not this machine; there is no such
+        language; or the review is of another fit.
 
     Examples
     --------
@@ -269,7 +280,13 @@ def create_app(
             "Without authentication the explorer is for this machine alone. Put a reverse proxy "
             "that authenticates people before it, and use ProxyAccess."
         )
+    review = None if workbench is None else workbench.review
+    if review is not None and review.fit != explorer.fit_hash:
+        raise OptionError(
+            "The review is of another fit than the explorer's. Give that of this fit."
+        )
     _ = explorer.by_pseudonym  # faults of the cohort are told before anybody waits
+    pages = PAGES if workbench is None else (*PAGES, *workbench_pages(workbench))
     house = _House(
         explorer,
         access,
@@ -277,6 +294,7 @@ def create_app(
         language_of(language).code,
         RateLimit(most_a_minute),
         FormTokens(explorer.secret),
+        pages,
     )
 
     def endpoint(page: Page | None) -> Callable[[Request], Awaitable[Response]]:
@@ -294,7 +312,7 @@ def create_app(
     return Starlette(
         routes=[
             *(Route(f"/{name}", styled(text)) for name, text in STYLES.items()),
-            *(Route(page.path, endpoint(page), methods=every) for page in PAGES),
+            *(Route(page.path, endpoint(page), methods=every) for page in pages),
             Route("/{rest:path}", endpoint(None), methods=every),
         ],
         middleware=[

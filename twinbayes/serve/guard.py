@@ -19,9 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MOST_BYTES: Final = 65_536  # of what is sent
 _MINUTES: Final = 30  # that a form may be filled in
 _LONGEST_ADDRESS: Final = 2_000
+POLICY: Final = "content-security-policy"
+USUAL_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
 _HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    POLICY: USUAL_POLICY,  # pages that show pictures of a file have one of their own
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
@@ -48,7 +52,8 @@ class Headers:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
-                    headers[name] = value
+                    if name != POLICY or POLICY not in headers:
+                        headers[name] = value
             await send(message)
 
         given = RequestHeaders(scope=scope).get("content-length", "0")

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
-STYLES: Final = {path.name: path.read_text(encoding="utf-8") for path in _TEMPLATES.glob("*.css")}
+STYLES: Final = {path.name: path.read_text(encoding="utf-8") for path in _TEMPLATES.rglob("*.css")}
 """Style sheets by name."""
 
 ENVIRONMENT: Final = Environment(

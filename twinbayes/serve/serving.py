@@ -14,7 +14,7 @@ from typing import Final
 import uvicorn
 
 from twinbayes.cohort import Cohort
-from twinbayes.errors import OptionError, StorageError
+from twinbayes.errors import OptionError, StorageError, TwinbayesError
 from twinbayes.inference import Fit
 from twinbayes.private_files import write_private
 from twinbayes.serve.access import Access
@@ -22,6 +22,7 @@ from twinbayes.serve.app import LOOPBACK, create_app
 from twinbayes.serve.audit import AuditLog
 from twinbayes.serve.explorer import Explorer, UpdateLog
 from twinbayes.serve.language import language_of
+from twinbayes.serve.workbench.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def serve(
     address: Address = Address(),
     language: str = "en",
     ready: Callable[[], None] = lambda: None,
+    workbench: Callable[[], Workbench | None] = lambda: None,
 ) -> None:
     """Serve until interrupted.
 
@@ -73,6 +75,9 @@ def serve(
         Of people whose browser asks for none that there is.
     ready
         Called once before people are answered.
+    workbench
+        Makes what reviewers need: review, signatures and another fit. Called before any other file
+        is made.
 
     Raises
     ------
@@ -93,10 +98,20 @@ def serve(
         )
     language_of(language)  # asked for before any file is made
     listening = _bound(address)
+    try:
+        bench = workbench()
+    except TwinbayesError:
+        listening.close()
+        raise
     kept = None if updates is None else UpdateLog.at(updates)
     explorer = Explorer(fit, cohort, secret_of(secret, make=True), kept)
     app = create_app(
-        explorer, access, log_at(audit), language=language, hosts=address.names or LOOPBACK
+        explorer,
+        access,
+        log_at(audit),
+        language=language,
+        hosts=address.names or LOOPBACK,
+        workbench=bench,
     )
     config = uvicorn.Config(
         app,

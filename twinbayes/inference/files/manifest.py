@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import platform
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
+from twinbayes.hash_chain import canonical
 from twinbayes.inference.gate.verdict import Verdict
 
 MANIFEST_VERSION: Final = 1
@@ -113,3 +115,14 @@ def build_manifest(
             },
         }
     return manifest
+
+
+def manifest_hash(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest: what pages, audit logs and signatures call a fit by.
+
+    Examples
+    --------
+    >>> manifest_hash({"created": "2026-01-01"})[:8]
+    'bb7e5d89'
+    """
+    return hashlib.sha256(canonical(manifest).encode()).hexdigest()

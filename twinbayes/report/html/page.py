@@ -35,6 +35,8 @@ from twinbayes.report.html.section import Section
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+#: Name under which a page says which fit it is of.
+FIT_META: Final = "twinbayes-fit"
 _HERE: Final = Path(__file__).parent
 #: Warnings are recorded for the whole process: two reports would take each other's.
 _ONE_AT_A_TIME: Final = RLock()
@@ -73,6 +75,7 @@ def render_report[Evidence](
     simulated: bool,
     show_code: bool = False,
     at_a_glance: bool = False,
+    fit: str = "",
 ) -> str:
     """Compute the evidence of a report and show it, section by section.
 
@@ -91,6 +94,8 @@ def render_report[Evidence](
         Show the function behind each section.
     at_a_glance
         List the checks of all sections below the first.
+    fit
+        Hash of the fit that the page is of, which it then says of itself.
 
     Raises
     ------
@@ -121,6 +126,7 @@ def render_report[Evidence](
         simulated=simulated,
         lead=lead,
         messages="\n".join(f"{one.category.__name__}: {one.message}" for one in caught),
+        fit=fit,
     )
 
 
@@ -189,6 +195,7 @@ def compose_page(
     simulated: bool = False,
     lead: str = "",
     messages: str = "",
+    fit: str = "",
 ) -> str:
     """Put sections into our template and refuse what is not self-contained.
 
@@ -204,6 +211,8 @@ def compose_page(
         Say at the top that no row describes a real person.
     messages
         Warnings while the page was computed.
+    fit
+        Hash of the fit that the page is of.
     """
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined,
@@ -212,7 +221,7 @@ def compose_page(
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     html = environment.get_template("page.html.jinja").render(
         title=title, lead=lead, sections=sections, messages=messages, strip=strip, colour=colour,
-        simulated=simulated, version=version("twinbayes"),
+        simulated=simulated, version=version("twinbayes"), fit=fit, fit_meta=FIT_META,
         style=Markup(style),  # noqa: S704 (our own file)
     )  # fmt: skip
     # Sources are quoted with their addresses. Without the scheme nothing takes them for links.

@@ -12,6 +12,7 @@ import xarray as xr
 from twinbayes.checks import CheckResult
 from twinbayes.errors import OptionError, is_number, told
 from twinbayes.inference import AggregateFit, Fit, ModelFit
+from twinbayes.inference.files.manifest import manifest_hash
 from twinbayes.private_files import require_writable
 from twinbayes.report.html.page import render_report, write_page
 from twinbayes.report.reviewer import aggregate, plain_model, sections
@@ -33,7 +34,8 @@ def review(
     It shows data and exclusions, the model in formulae, priors with their evidence, what the
     priors expect, diagnostics, shrinkage, calibration, scores, covariate effects and how far each
     was shrunk, treatment effects by subgroup, limits and provenance. A section without evidence
-    says NOT PROVIDED. No patient is named, and counts below 5 are suppressed.
+    says NOT PROVIDED. No patient is named, and counts below 5 are suppressed. The file says which
+    fit it is of, so that the ward explorer can hold it against the fit that it shows.
 
     Parameters
     ----------
@@ -93,6 +95,7 @@ def review(
             simulated=False,
             show_code=show_code,
             at_a_glance=False,
+            fit=manifest_hash(fit.manifest),
         )
     elif isinstance(fit, AggregateFit):
         page = render_report(
@@ -104,6 +107,7 @@ def review(
             simulated=False,
             show_code=show_code,
             at_a_glance=True,
+            fit=manifest_hash(fit.manifest),
         )
     else:
         page = render_report(
@@ -115,5 +119,6 @@ def review(
             simulated=fit.cohort.simulated,
             show_code=show_code,
             at_a_glance=True,
+            fit=manifest_hash(fit.manifest),
         )
     return write_page(out, page)

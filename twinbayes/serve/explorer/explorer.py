@@ -18,8 +18,8 @@ import xarray as xr
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.quality.suppression import part_words
 from twinbayes.errors import StorageError, TwinError
-from twinbayes.hash_chain import canonical
 from twinbayes.inference import Fit
+from twinbayes.inference.files.manifest import manifest_hash
 from twinbayes.model.courses.reporting import Reporting
 from twinbayes.names import (
     CENTRE,
@@ -130,7 +130,7 @@ class Explorer:
     @cached_property
     def fit_hash(self) -> str:
         """Of what is known of the fit: its manifest."""
-        return hashlib.sha256(canonical(self.fit.manifest).encode()).hexdigest()
+        return manifest_hash(self.fit.manifest)
 
     @cached_property
     def subgroup_sizes(self) -> Mapping[str, str]:

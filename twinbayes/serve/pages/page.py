@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -114,6 +114,28 @@ class Asked(Reading):
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What is answered in place of a template.
+
+    Attributes
+    ----------
+    content
+        What is sent.
+    media_type
+        What it is.
+    status
+        As HTTP has it.
+    headers
+        Further headers; a content security policy among them takes the place of the usual one.
+    """
+
+    content: str = ""
+    media_type: str = "text/html"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Page:
     """One page.
 
@@ -129,25 +151,36 @@ class Page:
         Whether it shows patients: not under a fit that is not for use.
     show
         Returns the name of a template, and its values; `status` among them is what is answered
-        where it is not 200.
+        where it is not 200, and `headers` are as an `Answer` has them. Or an answer.
     takes_forms
         Whether forms can be sent to it: then with a seal, and nothing of them is written down.
     keeps
         Fields of the address of such a page that a change of language keeps; of others, all.
+    right_to_send
+        What a form needs of the person who sends it; by default `right`.
+    listed_as
+        Key of the words under which the navigation has it; "" of one that it has not, or that has
+        a place of its own there.
     """
 
     name: str
     path: str
     right: Right
     of_patients: bool
-    show: Callable[[Asked], tuple[str, dict[str, Any]]]
+    show: Callable[[Asked], tuple[str, dict[str, Any]] | Answer]
     takes_forms: bool = False
     keeps: tuple[str, ...] = ()
+    right_to_send: Right | None = None
+    listed_as: str = ""
 
     @property
     def methods(self) -> tuple[str, ...]:
         """Of HTTP."""
         return ("GET", "HEAD", "POST") if self.takes_forms else ("GET", "HEAD")
+
+    def needs(self, method: str) -> Right:
+        """What the person who asks needs."""
+        return self.right_to_send or self.right if method == "POST" else self.right
 
     def action(self, method: str) -> str:
         """What the audit log says was done: the page was looked at, or its form was sent."""
