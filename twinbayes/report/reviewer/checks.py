@@ -10,7 +10,17 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.checks import CheckResult
-from twinbayes.checks.result import BORROWING, CALIBRATION, FURTHER, SCORES, SENSITIVITY, SHRINKAGE
+from twinbayes.checks.result import (
+    BORROWING,
+    CALIBRATION,
+    FAIRNESS,
+    FURTHER,
+    OPERATING,
+    SCORES,
+    SENSITIVITY,
+    SHRINKAGE,
+    SIMULATION_BASED,
+)
 from twinbayes.cohort.quality.suppression import size_words
 from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME, WHOLE
 from twinbayes.report.figures.borrowing import shares
@@ -178,6 +188,34 @@ def borrowing(evidence: ReviewEvidence) -> f.Block:
         f.folded(f"The other {len(rest)} effects", *rest) if rest else None,
         *(f.check(c, evidence.look) for c in checks),
     )
+
+
+def verification(evidence: ReviewEvidence) -> f.Block:
+    """Return calibration by simulation, which a review cannot run by itself."""
+    checks = evidence.of(SIMULATION_BASED)
+    if not checks:
+        return f.not_provided(
+            "Simulation-based calibration of this model. To provide: "
+            "`twinbayes.checks.simulation_based_calibration` on the same model and as many "
+            "patients, and `checks=` of `review`, or `--checks FILE`."
+        )
+    return _listed(checks, evidence)
+
+
+def fairness(evidence: ReviewEvidence) -> f.Block:
+    """Return predicted against observed by group."""
+    return _listed(evidence.of(FAIRNESS), evidence)
+
+
+def operating(evidence: ReviewEvidence) -> f.Block:
+    """Return how often a decision rule errs; a review of a fit has none by itself."""
+    checks = evidence.of(OPERATING)
+    if not checks:
+        return f.not_provided(
+            "How often a rule decides wrongly. To provide where there is a rule: "
+            "simulated trials (`twinbayes.trials`), as `checks=` of `review`."
+        )
+    return _listed(checks, evidence)
 
 
 def further(evidence: ReviewEvidence) -> f.Block:

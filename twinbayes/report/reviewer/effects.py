@@ -30,10 +30,21 @@ from twinbayes.report.figures.look import (
 from twinbayes.report.figures.pooling import covariate_forest
 from twinbayes.report.html import fragments as f
 from twinbayes.report.reviewer.evidence import KIND, ReviewEvidence
+from twinbayes.report.reviewer.time import baseline_hazards, centre_ratios
 from twinbayes.twin.answers.follow_up import is_beyond
 
 _RATIOS = ("risk_ratio", "hazard_ratio")
 _ROWS_SHOWN = 24  # of covariates, unfolded
+
+
+def baselines(evidence: ReviewEvidence) -> f.Block:
+    """Return the baseline hazard of every intensity."""
+    return baseline_hazards(evidence.fit, evidence.interval, KIND)
+
+
+def centres(evidence: ReviewEvidence) -> f.Block:
+    """Return how centres differ."""
+    return centre_ratios(evidence.fit, evidence.interval, KIND)
 
 
 def covariates(evidence: ReviewEvidence) -> f.Block:

@@ -33,13 +33,11 @@ from twinbayes.checks.calibration.mean_counts import mean_count_calibration
 from twinbayes.checks.result import (
     BORROWING,
     CALIBRATION,
-    FURTHER,
     OUT_OF_SAMPLE,
     PRIOR_PREDICTIVE,
     SCORES,
     SENSITIVITY,
     SHRINKAGE,
-    SIMULATION_BASED,
     Topic,
 )
 from twinbayes.checks.scores.table import concordance_check
@@ -57,8 +55,10 @@ from twinbayes.names import (
     SUBGROUP,
 )
 from twinbayes.report.figures.look import StateLook, look_of, marks_of
-from twinbayes.report.reviewer.asked_effects import require_effect_of
+from twinbayes.report.required.first_screen import Judged
+from twinbayes.report.reviewer.handed.asked_effects import require_effect_of
 from twinbayes.report.reviewer.markers import MarkerEvidence, marker_evidence
+from twinbayes.report.reviewer.reach import not_for
 from twinbayes.twin import Twin
 
 #: Level of the intervals of checks against data; those of the posterior are chosen by the reader.
@@ -66,7 +66,7 @@ CHECK_LEVEL: Final = 0.95
 #: Kind of the intervals of the posterior.
 KIND: Final = "equal-tailed"
 #: Topics that are shown with another, in its section.
-_SHOWN_AS: Final[dict[Topic, Topic]] = {OUT_OF_SAMPLE: SCORES, SIMULATION_BASED: FURTHER}
+_SHOWN_AS: Final[dict[Topic, Topic]] = {OUT_OF_SAMPLE: SCORES}
 _YEARS: Final = (1.0, 3.0, 5.0)
 _ENOUGH: Final = 10  # patients whose state must still be known at a horizon
 _STEPS: Final = 60
@@ -132,6 +132,18 @@ class ReviewEvidence:
     estimands: tuple[xr.Dataset, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
     handed_in: tuple[CheckResult, ...] = ()
+
+    @property
+    def judged(self) -> Judged:
+        """What the first screen has to know."""
+        verdict = self.fit.verdict
+        return Judged(
+            verdict.usable,
+            verdict.reasons,
+            self.fit.cohort.simulated,
+            not_for(self.fit, self.of(CALIBRATION)),
+            self.look.way,
+        )
 
     @property
     def marks(self) -> tuple[str, ...]:
