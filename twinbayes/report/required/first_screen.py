@@ -57,16 +57,22 @@ def first_screen(judged: Judged, found: Found, context: ReviewContext) -> f.Bloc
         What the author says.
     """
     checks = [(demand, c) for demand, shown in found for c in shown.checks]
+    answers = (
+        (
+            "May I use it?",
+            [f.paragraph(x) for x in _may_i(judged, [c for _, c in checks], context)],
+        ),
+        ("For whom, or for what, not?", [f.bullets(_not_for(judged, context))]),
+        ("Why?", list(_why(judged, checks))),
+        ("What is missing?", list(_missing(found))),
+    )
+    cards = "".join(
+        f'<div class="answer">{f.block(f.heading(asked), *said).html}</div>'
+        for asked, said in answers
+    )
     return f.block(
         _banner(judged, [c for _, c in checks]),
-        f.heading("May I use it?"),
-        *(f.paragraph(line) for line in _may_i(judged, [c for _, c in checks], context)),
-        f.heading("For whom, or for what, not?"),
-        f.bullets(_not_for(judged, context)),
-        f.heading("Why?"),
-        *_why(judged, checks),
-        f.heading("What is missing?"),
-        *_missing(found),
+        f.Block(f'<div class="answers">{cards}</div>', given=True),
     )
 
 
@@ -120,14 +126,14 @@ def _may_i(judged: Judged, checks: Sequence[CheckResult], context: ReviewContext
             "For trying the method, yes. For no patient: the data are simulated and say nothing "
             "about any disease."
         )
-    elif failed:
+    if judged.usable and failed:
         yield f"Not for what the failed checks are about: {', '.join(failed)}."
-    elif not _held_out(checks):
+    elif judged.usable and not judged.simulated and not _held_out(checks):
         yield (
             "For describing these patients, with the limits below. Not yet for predicting others: "
             "no prediction was held against patients whom the model has not seen."
         )
-    else:
+    elif judged.usable and not judged.simulated:
         yield "Within the context of use and the limits below, nothing in this report forbids it."
     if judged.usable:
         yield (
@@ -161,7 +167,7 @@ def _why(judged: Judged, checks: Sequence[tuple[Demand, CheckResult]]) -> Iterat
     )
     if against:
         yield f.linked(
-            (d.anchor, f"{c.label}: {c.name} (section {d.number})", f". {_brief(c.text)}")
+            (d.anchor, f"{c.label}: {c.name} (section {d.number})", f". {_brief(words(c.text))}")
             for d, c in against
         )
     passed = [c.name for _, c in checks if c.verdict == "pass"]
@@ -171,9 +177,9 @@ def _why(judged: Judged, checks: Sequence[tuple[Demand, CheckResult]]) -> Iterat
     yield f.paragraph(told)
 
 
-def _brief(text: str, most: int = 260) -> str:
+def _brief(text: str, most: int = 150) -> str:
     """The first sentences of a check, as far as they fit."""
-    said = words(text)
+    said = text
     if len(said) <= most:
         return said
     cut = said.rfind(". ", 0, most)
@@ -187,11 +193,11 @@ def _missing(found: Found) -> Iterator[f.Block]:
         yield f.paragraph("Nothing: all sections have their evidence.")
         return
     yield f.paragraph(
-        f"Of {len(found)} sections {len(none)} are NOT PROVIDED and {len(some)} are provided in "
-        "part."
+        f"Of {len(found)} sections {len(some)} are provided in part, and {len(none)} NOT PROVIDED"
+        f"{':' if none else '.'}"
     )
     if none:
-        yield f.linked((d.anchor, d.title, ": NOT PROVIDED") for d in none)
+        yield f.linked((d.anchor, d.title, "") for d in none)
     if some:
         yield f.folded(
             f"{len(some)} sections that are provided in part, and what each lacks",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import pandas as pd
@@ -76,7 +77,7 @@ def handed_in(evidence: ReviewEvidence) -> f.Block:
 
 def limits(evidence: ReviewEvidence) -> f.Block:
     """Return what this evidence cannot show."""
-    return f.bullets(_limits(evidence))
+    return replace(f.bullets(_limits(evidence)), given=True)
 
 
 def provenance(evidence: ReviewEvidence) -> f.Block:

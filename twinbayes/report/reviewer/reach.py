@@ -1,18 +1,61 @@
-"""For whom the evidence of a review does not reach, in sentences."""
+"""How far the evidence of a review reaches: in-sample, groups, horizons, and for whom not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
+import numpy as np
 import pandas as pd
+import xarray as xr
 
-from twinbayes.checks.result import CheckResult
+from twinbayes.arrays import Floats
+from twinbayes.checks import state_occupation_calibration
+from twinbayes.checks.result import FAIRNESS, CheckResult, CheckVerdict
+from twinbayes.cohort.quality.suppression import part_words
+from twinbayes.estimators import CountingProcess
 from twinbayes.inference import Fit
-from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME, WHOLE
-from twinbayes.report.figures.look import words
+from twinbayes.names import (
+    CENTRE,
+    DAYS_PER_YEAR,
+    DEATH,
+    EVENT,
+    PATIENT_ID,
+    STATE,
+    SUBGROUP,
+    TIME,
+    WHOLE,
+)
+from twinbayes.report.figures.look import StateLook, words
 
 FEW: Final = 20  # patients, below whom a subgroup leans on the others
+_YEARS: Final = (1.0, 3.0, 5.0)
+_ENOUGH: Final = 10  # patients whose state must still be known at a horizon
+_STEPS: Final = 60
+_TOLERANCE: Final = 0.03
+_THIRDS: Final = 3
+_ELSEWHERE: Final = (SUBGROUP, CENTRE)  # their deaths are in the quality report
+_CHANCE: Final = 0.99  # of so many values outside a 95 % band, if all are only by chance
+
+
+def horizons_of(process: CountingProcess) -> tuple[float, ...]:
+    """1, 3 and 5 years as far as the state of enough patients is known.
+
+    Where all lie beyond the last follow-up, a day within it comes first, the median of its ends or
+    half of that: the deaths known by those years may be enough, but say nothing of the others.
+    """
+    days = [y * DAYS_PER_YEAR for y in _YEARS]
+    known, ends = process.n_known(days), process.follow_up().exit
+    kept = tuple(d for d, n in zip(days, known, strict=True) if n >= _ENOUGH)
+    within = any(d <= ends.max() for d in kept)
+    middle = float(np.median(ends))
+    return kept if within else (middle if middle < ends.max() else middle / 2, *kept)
+
+
+def grid_of(horizons: Sequence[float]) -> Floats:
+    """Days at which curves are drawn: from 0 to the last horizon, and the horizons."""
+    return np.unique(np.concatenate([np.linspace(0, max(horizons), _STEPS + 1), horizons]))
 
 
 def small_subgroups(fit: Fit) -> list[str]:
@@ -76,3 +119,126 @@ def _outside(checks: Iterable[CheckResult]) -> list[str]:
             left: pd.Series = own.loc[~own["inside"].astype(bool), SUBGROUP]
             names |= dict.fromkeys(words(str(s)) for s in left)
     return list(names)
+
+
+def in_sample(
+    check: CheckResult, curves: pd.DataFrame, look: StateLook, *, draws: tuple[int, int]
+) -> CheckResult:
+    """Say of a calibration what it does not show: in-sample, few draws, and between its times.
+
+    Parameters
+    ----------
+    check
+        At the horizons.
+    curves
+        Its table at all times drawn. A pass becomes a warning where these leave the band by more
+        than 3 percentage points.
+    look
+        Words for states.
+    draws
+        Those that predictions are means of, and those of the fit.
+    """
+    if check.verdict == "not_provided":
+        return check
+    whole = curves[(curves[SUBGROUP] == WHOLE) & curves["observed"].notna()]
+    worst = whole.loc[whole["difference"].abs().idxmax()]
+    off = (whole["difference"].abs() > _TOLERANCE) & ~whole["inside"].astype(bool)
+    text = (
+        f"{check.text} In-sample: the draws have seen how these patients fared, which flatters the "
+        f"model; means of {draws[0]} of {draws[1]} draws. Along the curves the largest difference "
+        f"is {100 * abs(worst['difference']):.1f} points ({look.name(str(worst[STATE]))} on day "
+        f"{worst[TIME]:.0f}), {'inside' if worst['inside'] else 'outside'} its band."
+    )
+    verdict: CheckVerdict = "warn" if off.any() and check.verdict == "pass" else check.verdict
+    return replace(check, name=f"{check.name}, in-sample", verdict=verdict, text=text)
+
+
+def agreement_by_group(
+    fit: Fit,
+    predicted: xr.DataArray,
+    process: CountingProcess,
+    look: StateLook,
+    horizons: Sequence[float],
+) -> CheckResult:
+    """Compare predicted and observed in groups of patients: subgroup, sex, age, centre.
+
+    Groups of fewer than 20 patients are called too few to tell. Warns where more values lie outside
+    the 95 % band than 1 in 100 sets of as many independent values would have there by chance.
+    """
+    rows = list[dict[str, object]]()
+    outside = judged = 0
+    for by, labels in _groupings(fit, process):
+        table = state_occupation_calibration(
+            predicted, process, times=list(horizons), subgroup=labels, smallest=FEW,
+            labels=look.labels,
+        ).table  # fmt: skip
+        own = table[(table[SUBGROUP] != WHOLE) & table[SUBGROUP].notna()]
+        sizes = own.groupby(SUBGROUP, sort=False)["n"].first()
+        shown = dict(zip(sizes.index, part_words(sizes), strict=True))
+        died = _deaths(fit, process, labels, sizes) if by not in _ELSEWHERE else {}
+        for group, mine in own.groupby(SUBGROUP, sort=False):
+            known = mine[mine["observed"].notna()]
+            told = shown[group].isdigit() and int(shown[group]) >= FEW and len(known) > 0
+            row: dict[str, object] = {"by": by, "group": words(str(group)), "n": shown[group]}
+            row["deaths"] = died.get(group, "see section 3")
+            if told:
+                off = int((~known["inside"].astype(bool)).sum())
+                worst = known.loc[known["difference"].abs().idxmax()]
+                outside, judged = outside + off, judged + len(known)
+                where = f"{look.name(str(worst[STATE]))}, {worst[TIME] / DAYS_PER_YEAR:.3g} years"
+                row |= {
+                    "largest difference, points": f"{100 * worst['difference']:+.1f}",
+                    "where": where,
+                    "values outside the band": f"{off} of {len(known)}",
+                }
+            else:
+                row |= {"largest difference, points": "too few to tell"}
+            rows.append(row)
+    frame = pd.DataFrame(rows).fillna("")
+    thin = int((frame["largest difference, points"] == "too few to tell").sum())
+    text = (
+        f"In-sample. {len(rows)} groups by {', '.join(dict.fromkeys(map(str, frame['by'])))}; "
+        f"{thin} of them have fewer than {FEW} patients, or nobody followed, and are too few to "
+        f"tell. {outside} of {judged} values lie outside the pointwise 95% band"
+    )
+    if not judged:
+        return CheckResult("agreement by group", "not_provided", frame, f"{text}.", FAIRNESS)
+    bar = _most_by_chance(judged)
+    verdict: CheckVerdict = "warn" if outside > bar else "pass" if thin < len(rows) / 2 else "info"
+    text += f" (up to {bar} by chance)."
+    if verdict == "info":
+        text += " Most groups were not judged: this is no proof of fairness."
+    return CheckResult("agreement by group", verdict, frame, text, FAIRNESS)
+
+
+def _deaths(
+    fit: Fit, process: CountingProcess, labels: np.ndarray, sizes: pd.Series
+) -> dict[object, str]:
+    """Deaths in each group as they may be shown."""
+    events = fit.cohort.events
+    dead = set(events.loc[events[EVENT] == DEATH, PATIENT_ID])
+    died = pd.Series([p in dead for p in process.patients], dtype=float)
+    counts = died.groupby(pd.Series(labels)).sum().reindex(sizes.index)
+    return dict(zip(sizes.index, part_words(counts, sizes), strict=True))
+
+
+def _most_by_chance(judged: int) -> int:
+    from scipy.stats import binom  # slow to import
+
+    return int(binom.ppf(_CHANCE, judged, 0.05))
+
+
+def _groupings(fit: Fit, process: CountingProcess) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and labels of each way to part patients, in the order of the process."""
+    patients = fit.cohort.patients.set_index(PATIENT_ID).loc[list(process.patients)]
+    names = [SUBGROUP, CENTRE, *(c for c in patients if str(c).lower() in ("sex", "gender"))]
+    for name in names:
+        labels = patients[name].astype(object)
+        if len(labels.dropna().unique()) > 1:
+            yield words(str(name)), labels.where(labels.notna(), None).to_numpy()
+    for name in (c for c in patients if str(c).lower().split("_")[0] == "age"):
+        age = pd.to_numeric(patients[name], errors="coerce")
+        if age.nunique() > _THIRDS:
+            cut = pd.qcut(age, _THIRDS, labels=False, duplicates="drop")
+            spoken = cut.map({0: "youngest third", 1: "middle third", 2: "oldest third"})
+            yield words(str(name)), spoken.astype(object).where(cut.notna(), None).to_numpy()
