@@ -69,10 +69,10 @@ def state_occupation_calibration(
     -------
     CheckResult
         One row a group, time and state: ``subgroup, n, time, state, predicted, observed, lower,
-        upper, difference, inside, counts``. Fails if an overall difference exceeds the tolerance and
-        lies outside the band: what chance alone makes is no failure. Warns if a counted subgroup
-        leaves its band. Where the band of the whole reaches more than 15 percentage points to
-        either side, hardly anything could be noticed, and the check is information alone. Each time is judged by itself:
+        upper, difference, inside, counts``. Fails if an overall difference exceeds the tolerance
+        and lies outside the band: what chance alone makes is no failure. Warns if a counted
+        subgroup leaves its band. Where the band of the whole reaches more than 15 percentage
+        points to either side, the check is information alone. Each time is judged by itself:
         where nobody (of a group) was followed so long, and not all had reached an absorbing state,
         what was observed is NaN and the text says so. Not provided where there is one state only,
         which says nothing.

@@ -80,8 +80,8 @@ def prior_occupation(
         inside``. Warns if an observed value lies more than 0.01 outside the prior interval: the
         priors then pull away from the data. A warning and no failure, because enough data overrule
         a prior. Passes only where the intervals are 0.3 wide or less on average; wider ones can
-        hardly be missed, which is information and no test. Where nobody was followed so long, and not all had reached an absorbing state, what
-        was observed is NaN and the text says so.
+        hardly be missed, which is information and no test. Where nobody was followed so long, and
+        not all had reached an absorbing state, what was observed is NaN and the text says so.
 
     Raises
     ------

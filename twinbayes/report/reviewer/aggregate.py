@@ -146,7 +146,7 @@ def estimates(evidence: AggregateEvidence) -> f.Block:
         table, label=_LABELS[found.spec.outcome], interval=interval, new=new
     )
     return f.block(
-        picture.marked(*evidence.marks),
+        picture.marked(*evidence.marks).backed(table.reset_index()),
         f.table(table.reset_index(), caption=f"Intervals: {interval}"),
     )
 
@@ -166,7 +166,8 @@ def borrowing(evidence: AggregateEvidence) -> f.Block:
     if check.table.empty:
         return f.block(f.check(check))
     picture = shares(check.table, of_what="the estimates of the subgroups")
-    return f.block(picture.marked(*evidence.marks), f.check(check))
+    picture = picture.marked(*evidence.marks).backed(check.published.table)
+    return f.block(picture, f.check(check))
 
 
 def next_prior(evidence: AggregateEvidence) -> f.Block:

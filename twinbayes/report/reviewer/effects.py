@@ -80,9 +80,9 @@ def covariates(evidence: ReviewEvidence) -> f.Block:
     )
     few = len(rows) <= _ROWS_SHOWN
     return f.block(
-        covariate_forest(table, look, probability=evidence.interval, kind=KIND).marked(
-            *evidence.marks
-        ),
+        covariate_forest(table, look, probability=evidence.interval, kind=KIND)
+        .marked(*evidence.marks)
+        .backed(table),
         f.paragraph(told),
         f.table(who, names={"contrast": "who against whom"}, text=["contrast"]),
         *(listed if few else [f.folded(f"All {len(rows)} hazard ratios", *listed)]),
@@ -191,7 +191,7 @@ def one_effect(effect: xr.Dataset) -> f.Block:
             }
         ),
         _over_time(effect),
-        effect_forest(effect),
+        effect_forest(effect).backed(pd.DataFrame(list(map(vars, effect_rows(effect))))),
         f.folded("Support by subgroup", _support(effect)),
         _confounding(effect),
     )

@@ -142,13 +142,9 @@ class ReviewEvidence:
     def judged(self) -> Judged:
         """What the first screen has to know."""
         verdict = self.fit.verdict
-        return Judged(
-            verdict.usable,
-            verdict.reasons,
-            self.fit.cohort.simulated,
-            not_for(self.fit, self.of(CALIBRATION)),
-            self.look.way,
-        )
+        beyond = not_for(self.fit, self.of(CALIBRATION))
+        simulated, say = self.fit.cohort.simulated, self.look.way
+        return Judged(verdict.usable, verdict.reasons, simulated, beyond, say)
 
     @property
     def marks(self) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ import pandas as pd
 from twinbayes.checks.result import PRIOR_PREDICTIVE
 from twinbayes.checks.suppression import ways_of
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.quality.suppression import HIDDEN, part_words
+from twinbayes.cohort.quality.suppression import HIDDEN, part_words, suppress_fractions
 from twinbayes.inference import AggregateFit, Fit
 from twinbayes.inference.densities.log_prior import used_priors
-from twinbayes.names import SUBGROUP, TREATMENT, TREATMENTS
+from twinbayes.names import SAMPLE, SUBGROUP, TREATMENT, TREATMENTS
 from twinbayes.priors import PriorEntry
 from twinbayes.priors.files.names import LIBRARY, OVERRIDDEN, OWN, origin_of
 from twinbayes.report.figures.diagnostics import missingness
@@ -58,7 +58,7 @@ def data(evidence: ReviewEvidence) -> f.Block:
         if len(counted)
         else f.paragraph("None: every row of the source was used."),
         f.heading("Missing values"),
-        missingness(missing, place=SUBGROUP).marked(*evidence.marks)
+        missingness(missing, place=SUBGROUP).marked(*evidence.marks).backed(_as_shown(missing))
         if missing.shape[1] > 2
         else f.paragraph("No covariate has a missing value."),
         f.heading("Quality report"),
@@ -66,6 +66,14 @@ def data(evidence: ReviewEvidence) -> f.Block:
             "Follow-up, events, missingness, implausible values, what detectors suspect", quality
         ),
     )
+
+
+def _as_shown(missing: pd.DataFrame) -> pd.DataFrame:
+    """Fractions missing by subgroup as they may be published."""
+    said = suppress_fractions(missing.drop(columns=[SUBGROUP, "patients"]), missing["patients"])
+    said.insert(0, "patients", part_words(missing["patients"]))
+    said.insert(0, SUBGROUP, missing[SUBGROUP].to_numpy())
+    return said
 
 
 def starts_used(
@@ -192,7 +200,9 @@ def model(evidence: ReviewEvidence) -> f.Block:
     covariates = ", ".join(f"{n} {words(str(group))}" for group, n in columns.items())
     return f.block(
         f.paragraph(fit.spec.title, "lead"),
-        state_graph(evidence.look, seen, begun).marked(*evidence.marks),
+        state_graph(evidence.look, seen, begun)
+        .marked(*evidence.marks)
+        .backed(pd.DataFrame(rows)[["intensity", "events"]]),
         hazard_formula(fit.spec),
         f.table(pd.DataFrame(rows)),
         f.table(pd.DataFrame(effects)) if effects else None,
@@ -278,6 +288,8 @@ def prior_predictive(evidence: ReviewEvidence) -> f.Block:
             return f.not_provided("No draws of the priors.")
         return f.block(*(f.check(c, evidence.look) for c in checks))
     picture = prior_predictive_picture(draws, evidence.look).marked(*evidence.marks)
+    ends = draws.quantile([0.05, 0.25, 0.5, 0.75, 0.95], SAMPLE).rename("probability")
+    picture = picture.backed(ends.to_dataframe().reset_index())
     return f.block(picture, *(f.check(c, evidence.look) for c in checks))
 
 

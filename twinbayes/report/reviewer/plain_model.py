@@ -87,7 +87,7 @@ def diagnostics(evidence: ModelEvidence) -> f.Block:
     table = evidence.fit.verdict.table
     energy = evidence.fit.datatree[SAMPLE_STATS]["energy"].transpose(CHAIN, DRAW).to_numpy()
     return f.block(
-        diagnostics_picture(table, energy).marked(*evidence.marks),
+        diagnostics_picture(table, energy).marked(*evidence.marks).backed(table.reset_index()),
         f.folded("All variables", f.table(table.reset_index())),
     )
 
