@@ -93,7 +93,7 @@ def test_given_cross_validation_takes_its_lack_off_the_limits(
     evidence: ReviewEvidence, fit: Fit
 ) -> None:
     assert "Cross-validated scores: NOT PROVIDED" not in conclusions.limits(evidence).html
-    without = replace(evidence, checks={})
+    without = replace(evidence, checks={}, handed_in=())
     assert "Cross-validated scores: NOT PROVIDED" in conclusions.limits(without).html
     assert "NOT PROVIDED" in of_checks.further(without).html
     assert "NOT PROVIDED" in of_checks.scores(without).html

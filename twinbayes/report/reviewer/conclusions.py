@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from twinbayes.checks.result import CALIBRATION, OUT_OF_SAMPLE, SCORES, SIMULATION_BASED
+from twinbayes.checks.result import CALIBRATION, OUT_OF_SAMPLE, SIMULATION_BASED
 from twinbayes.cohort.quality.suppression import SMALLEST_CELL
 from twinbayes.report.figures.look import words
 from twinbayes.report.html import fragments as f
@@ -112,9 +112,10 @@ def _limits(evidence: ReviewEvidence) -> Iterator[str]:
     ends = [evidence.look.noun(s) for s in graph.absorbing if s not in evidence.look.dead]
     if ends:
         yield f"What happens after {' or '.join(ends)} is not modelled: follow-up ends there."
-    if not any(c.topic == OUT_OF_SAMPLE for c in evidence.of(SCORES)):
+    if not any(c.topic == OUT_OF_SAMPLE for c in evidence.handed_in):
         yield (
-            "The scores are on the patients the model was fitted to, and flatter it. "
+            "Scores are on the patients the model was fitted to, and flatter it, unless their name "
+            "says that each patient was left out. "
             "Cross-validated scores: NOT PROVIDED."
         )
     if not any(c.topic == SIMULATION_BASED for c in evidence.of(SIMULATION_BASED)):

@@ -48,11 +48,8 @@ from twinbayes.errors import OptionError, is_number, reason, told
 from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.names import (
-    CHAIN,
-    DRAW,
     EXPECTED_EVENTS,
     PATIENT,
-    POSTERIOR,
     STATE_PROBABILITY,
     SUBGROUP,
 )
@@ -61,7 +58,10 @@ from twinbayes.report.required.first_screen import Judged
 from twinbayes.report.reviewer.handed.asked_effects import require_effect_of
 from twinbayes.report.reviewer.markers import MarkerEvidence, marker_evidence
 from twinbayes.report.reviewer.reach import (
+    FORECAST_DRAWS,
     agreement_by_group,
+    draws_of,
+    each_left_out,
     grid_of,
     horizons_of,
     in_sample,
@@ -75,7 +75,6 @@ CHECK_LEVEL: Final = 0.95
 KIND: Final = "equal-tailed"
 #: Topics that are shown with another, in its section.
 _SHOWN_AS: Final[dict[Topic, Topic]] = {OUT_OF_SAMPLE: SCORES}
-_FORECAST_DRAWS: Final = 400  # posterior means need no more
 _JOINT_DRAWS: Final = 1000
 _PRIOR: Final = "prior predictive of state occupation"
 _OCCUPATION: Final = "state-occupation calibration"
@@ -246,7 +245,7 @@ def collect(
                 _calibration(predicted(), process, horizons, look),
                 along().table,
                 look,
-                draws=_drawn(fit),
+                draws=draws_of(fit),
             ),
         ),
         _attempt(
@@ -254,6 +253,7 @@ def collect(
             FAIRNESS,
             lambda: agreement_by_group(fit, predicted(), process, look, horizons),
         ),
+        *each_left_out(fit, process, look, horizons),
         *_counts(fit, forecast, horizons),
         *_scores(fit, predicted, process, look, horizons),
         *_sensitivity(fit, horizons),
@@ -290,17 +290,10 @@ def _forecast(fit: Fit, process: CountingProcess, grid: Floats) -> xr.Dataset:
     In-sample: under the draws of the fit, which have seen how these patients fared.
     """
     ids = [str(p) for p in process.patients]
-    twin: Twin = fit.thinned(_FORECAST_DRAWS).twin(ids, at=0.0).as_drawn()
+    twin: Twin = fit.thinned(FORECAST_DRAWS).twin(ids, at=0.0).as_drawn()
     predicted = twin.forecast(float(grid[-1]), grid)
     # One subgroup is the whole: comparing it again would only repeat the first row.
     return predicted if len(fit.cohort.subgroups) > 1 else predicted.drop_vars(SUBGROUP)
-
-
-def _drawn(fit: Fit) -> tuple[int, int]:
-    """Draws that forecasts take, and those of the fit."""
-    sizes = fit.datatree[POSTERIOR].sizes
-    every = sizes[CHAIN] * sizes[DRAW]
-    return min(_FORECAST_DRAWS, every), every
 
 
 def _calibration(

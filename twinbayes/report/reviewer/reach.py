@@ -11,17 +11,22 @@ import pandas as pd
 import xarray as xr
 
 from twinbayes.arrays import Floats
-from twinbayes.checks import state_occupation_calibration
-from twinbayes.checks.result import FAIRNESS, CheckResult, CheckVerdict
-from twinbayes.cohort.quality.suppression import part_words
+from twinbayes.checks import prediction_scores, state_occupation_calibration
+from twinbayes.checks.out_of_sample.left_out import left_out_predictions
+from twinbayes.checks.result import FAIRNESS, OUT_OF_SAMPLE, CheckResult, CheckVerdict
+from twinbayes.cohort.quality.suppression import part_words, size_words
+from twinbayes.errors import reason
 from twinbayes.estimators import CountingProcess
 from twinbayes.inference import Fit
 from twinbayes.names import (
     CENTRE,
+    CHAIN,
     DAYS_PER_YEAR,
     DEATH,
+    DRAW,
     EVENT,
     PATIENT_ID,
+    POSTERIOR,
     STATE,
     SUBGROUP,
     TIME,
@@ -29,11 +34,14 @@ from twinbayes.names import (
 )
 from twinbayes.report.figures.look import StateLook, words
 
+FORECAST_DRAWS: Final = 400  # posterior means need no more
 FEW: Final = 20  # patients, below whom a subgroup leans on the others
 _YEARS: Final = (1.0, 3.0, 5.0)
 _ENOUGH: Final = 10  # patients whose state must still be known at a horizon
 _STEPS: Final = 60
 _TOLERANCE: Final = 0.03
+_HEAVY: Final = 0.7  # Pareto k
+_MOST_HEAVY: Final = 0.1  # of the patients
 _THIRDS: Final = 3
 _ELSEWHERE: Final = (SUBGROUP, CENTRE)  # their deaths are in the quality report
 _CHANCE: Final = 0.99  # of so many values outside a 95 % band, if all are only by chance
@@ -151,6 +159,67 @@ def in_sample(
     )
     verdict: CheckVerdict = "warn" if off.any() and check.verdict == "pass" else check.verdict
     return replace(check, name=f"{check.name}, in-sample", verdict=verdict, text=text)
+
+
+def draws_of(fit: Fit) -> tuple[int, int]:
+    """Draws that forecasts of a review take, and those of the fit."""
+    sizes = fit.datatree[POSTERIOR].sizes
+    every = sizes[CHAIN] * sizes[DRAW]
+    return min(FORECAST_DRAWS, every), every
+
+
+def each_left_out(
+    fit: Fit, process: CountingProcess, look: StateLook, horizons: Sequence[float]
+) -> tuple[CheckResult, ...]:
+    """Hold predictions that have not seen a patient's own record against what happened.
+
+    Two checks, or one that says why there are none.
+    """
+    try:
+        return _each_left_out(fit, process, look, horizons)
+    except Exception as error:  # a check that fails in any way loses no other
+        name = "predictions with each patient left out"
+        return (CheckResult.not_provided(name, reason(error), topic=OUT_OF_SAMPLE),)
+
+
+def _each_left_out(
+    fit: Fit, process: CountingProcess, look: StateLook, horizons: Sequence[float]
+) -> tuple[CheckResult, ...]:
+    few = fit.thinned(FORECAST_DRAWS)
+    twin = few.twin([str(p) for p in process.patients], at=0.0).as_drawn()
+    drawn = twin.forecast(max(horizons), list(horizons), draws=True)["state_probability_draws"]
+    likelihood = few.log_likelihood()
+    predicted, shapes = left_out_predictions(drawn, likelihood)
+    if SUBGROUP in drawn.coords and len(fit.cohort.subgroups) > 1:
+        predicted = predicted.assign_coords({SUBGROUP: drawn[SUBGROUP]})
+    elif SUBGROUP in predicted.coords:
+        predicted = predicted.drop_vars(SUBGROUP)
+    heavy = int((shapes > _HEAVY).sum())
+    told = (
+        f"Each patient left out by importance weights of {likelihood.sizes[CHAIN]} chains of "
+        f"{likelihood.sizes[DRAW]} draws, without another fit; of {size_words(heavy)} of "
+        f"{len(shapes)} patients the weights are too heavy (Pareto k > {_HEAVY:g}), and their own "
+        "record still counts. Other patients of their centre and subgroup were seen: this is no "
+        "external validation."
+    )
+    checks = (
+        state_occupation_calibration(predicted, process, times=list(horizons), labels=look.labels),
+        prediction_scores(
+            predicted, process, list(horizons), labels=look.labels,
+            combined={"any death": look.dead} if len(look.dead) > 1 else {},
+        ),
+    )  # fmt: skip
+    many = heavy > _MOST_HEAVY * len(shapes)
+    return tuple(
+        replace(
+            c,
+            name=f"{c.name}, each patient left out",
+            topic=OUT_OF_SAMPLE,
+            text=f"{c.text} {told}",
+            verdict="warn" if many and c.verdict == "pass" else c.verdict,
+        )
+        for c in checks
+    )
 
 
 def agreement_by_group(
