@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import twinbayes as tb
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit
+from twinbayes.report.figures.csv_links import linked_files
 from twinbayes.report.html.page import require_self_contained
 from twinbayes.report.required.checklists import ITEMS
 from twinbayes.report.required.demands import DEMANDS
@@ -111,3 +114,21 @@ def test_checklists_refer_to_sections_that_exist_and_proposals_of_others_by_numb
     assert [i for name, i, _, _ in ITEMS if name == "TRIPOD+AI"] == [str(k) for k in range(1, 28)]
     assert [i for name, i, _, _ in ITEMS if name == "BARG"] == [str(k) for k in range(1, 7)]
     assert {about for name, _, about, _ in ITEMS if name == "PROBAST+AI"} == {""}
+
+
+def test_the_files_hold_what_the_page_holds_and_nothing_of_single_patients(
+    reviewed: Path, cohort: Cohort
+) -> None:
+    page = (reviewed / "review.html").read_text(encoding="utf-8")
+    files = dict(linked_files(page))
+    assert {p.name for p in (reviewed / "tables").iterdir()} == set(files)
+    assert len(files) > 40
+    for name, text in files.items():
+        assert text == (reviewed / "tables" / name).read_text(encoding="utf-8")
+        assert not [p for p in cohort.patient_ids if p in text], name
+        first, header, *rows = list(csv.reader(io.StringIO(text)))
+        assert "SIMULATED DATA" in ",".join(first)
+        for k, column in enumerate(header):
+            if column in ("n", "patients", "deaths", "events", "n treated", "n_treated"):
+                small = [r[k] for r in rows if len(r) > k and r[k] in ("1", "2", "3", "4")]
+                assert not small, (name, column)
