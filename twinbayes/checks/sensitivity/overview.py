@@ -153,9 +153,10 @@ def _forecasts(fit: Fit, densities: Densities, horizons: Sequence[float]) -> Che
 
 def _movers(ranked: pd.DataFrame) -> str:
     """Name the single priors that move mean survival most."""
+    most = ranked.head(_NAMED)
     named = [
-        f"{row.scaled} ({100 * row.shift:+.1f} points, {row.entry})"
-        for row in ranked.head(_NAMED).itertuples()
+        f"{prior} ({100 * float(shift):+.1f} points, {entry})"
+        for prior, shift, entry in zip(most["scaled"], most["shift"], most["entry"], strict=True)
     ]
     return (
         "What moves the mean survival of a subgroup, per doubling of the power of one prior, most "

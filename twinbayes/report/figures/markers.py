@@ -181,7 +181,9 @@ def _alive_words(alive: Floats, n_times: int) -> str:
     return said
 
 
-def _meanings(names: Sequence[str], about: Mapping[str, Mapping[Hashable, object]]) -> list[str]:
+def _meanings(
+    names: Sequence[str], about: Mapping[Hashable, Mapping[Hashable, object]]
+) -> list[str]:
     """Possible values of each marker, and what its description says, such as which end is best."""
     said = []
     for name in names:

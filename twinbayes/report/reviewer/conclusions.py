@@ -41,7 +41,7 @@ def outputs(evidence: ReviewEvidence) -> f.Block:
     rows = pd.DataFrame(_OUTPUTS, columns=["what", "in each report on a patient"])
     return f.block(
         f.paragraph(
-            "Reports on single patients (`twinbayes report`, `twin_report`) are files of their "
+            "Reports on single patients (`twinbayes twin`, `twin_report`) are files of their "
             f"own; intervals there are {KIND} as here."
         ),
         f.table(rows, text=list(rows.columns)),

@@ -149,7 +149,7 @@ def in_sample(
     if check.verdict == "not_provided":
         return check
     whole = curves[(curves[SUBGROUP] == WHOLE) & curves["observed"].notna()]
-    worst = whole.loc[whole["difference"].abs().idxmax()]
+    worst = whole.iloc[int(np.argmax(whole["difference"].abs()))]
     off = (whole["difference"].abs() > _TOLERANCE) & ~whole["inside"].astype(bool)
     text = (
         f"{check.text} In-sample: the draws have seen how these patients fared, which flatters the "
@@ -202,13 +202,14 @@ def _each_left_out(
         "record still counts. Other patients of their centre and subgroup were seen: this is no "
         "external validation."
     )
+    scored = prediction_scores(
+        predicted, process, list(horizons), labels=look.labels,
+        combined={"any death": look.dead} if len(look.dead) > 1 else {},
+    )  # fmt: skip
     checks = (
         state_occupation_calibration(predicted, process, times=list(horizons), labels=look.labels),
-        prediction_scores(
-            predicted, process, list(horizons), labels=look.labels,
-            combined={"any death": look.dead} if len(look.dead) > 1 else {},
-        ),
-    )  # fmt: skip
+        _without_ranks(scored, look),
+    )
     many = heavy > _MOST_HEAVY * len(shapes)
     return tuple(
         replace(
@@ -220,6 +221,25 @@ def _each_left_out(
         )
         for c in checks
     )
+
+
+def _without_ranks(scored: CheckResult, look: StateLook) -> CheckResult:
+    """Leave areas under curves out of scores of predictions with one patient left out each.
+
+    Whoever has the event is left out of the others' mean, which pushes their own prediction down:
+    ranks over all patients together are biased, scores of each prediction are not.
+    """
+    if scored.verdict == "not_provided" or "score" not in scored.table:
+        return scored
+    kept = scored.table[scored.table["score"] != "auc"].reset_index(drop=True)
+    scaled = kept[kept["score"] == "scaled_brier"].groupby("target", sort=False)["value"].mean()
+    said = ", ".join(f"{look.name(str(name))} {value:.2f}" for name, value in scaled.items())
+    text = (
+        f"Scaled Brier score (1 is perfect, 0 no better than the mean, below 0 worse), mean over "
+        f"the horizons: {said or 'none'}. Discrimination (AUC) is left out: pooled over patients "
+        "left out one by one it is biased."
+    )
+    return replace(scored, table=kept, text=text)
 
 
 def agreement_by_group(
@@ -252,7 +272,7 @@ def agreement_by_group(
             row["deaths"] = died.get(group, "see section 3")
             if told:
                 off = int((~known["inside"].astype(bool)).sum())
-                worst = known.loc[known["difference"].abs().idxmax()]
+                worst = known.iloc[int(np.argmax(known["difference"].abs()))]
                 outside, judged = outside + off, judged + len(known)
                 where = f"{look.name(str(worst[STATE]))}, {worst[TIME] / DAYS_PER_YEAR:.3g} years"
                 row |= {
