@@ -126,15 +126,8 @@ def state_occupation_calibration(
     judged = table[(table[SUBGROUP] != ALL) & table["counts"] & table["inside"].notna()]
     outside = judged[~judged["inside"].astype(bool)]
     seen = overall[overall["observed"].notna()]
-    beyond = seen[(seen["difference"].abs() > tolerance) & ~seen["inside"].astype(bool)]
     reach = float(((seen["upper"] - seen["lower"]) / 2).max())
-    verdict: CheckVerdict = "pass"
-    if len(beyond):
-        verdict = "fail"
-    elif len(outside):
-        verdict = "warn"
-    elif reach > _WIDEST:
-        verdict = "info"
+    verdict = _verdict(seen, len(outside), reach, tolerance)
     worst = overall.iloc[int(np.nanargmax(overall["difference"].abs()))]
     text = (
         f"At the {len(times) - len(unseen)} times judged, mean predicted and Aalen–Johansen state "
@@ -152,6 +145,16 @@ def state_occupation_calibration(
     if unseen:
         text += f" {none}"
     return CheckResult(_NAME, verdict, table, text, CALIBRATION)
+
+
+def _verdict(seen: pd.DataFrame, outside: int, reach: float, tolerance: float) -> CheckVerdict:
+    """Judge the whole by tolerance and band, and subgroups by how many values are outside."""
+    beyond = (seen["difference"].abs() > tolerance) & ~seen["inside"].astype(bool)
+    if beyond.any():
+        return "fail"
+    if outside:
+        return "warn"
+    return "info" if reach > _WIDEST else "pass"
 
 
 def _judged_words(

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -134,14 +135,7 @@ def patient_markers(
         _within(ax, about.get(names[k], {}))
         ax.set_title(sentence(names[k]))
         ax.set_xlabel("Years since origin")
-    handles = [
-        Line2D([], [], marker="o", ls="", color=ORANGE, label="measured"),
-        Line2D([], [], marker="v", ls="", color=ORANGE, label="below the limit"),
-        Line2D([], [], color=BLUE, label="expected"),
-        Patch(color=BLUE, alpha=0.4, label="its interval"),
-        Patch(color=BLUE, alpha=0.15, label="interval of a measurement"),
-    ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=8)
+    figure.legend(handles=_keys(), loc="outside lower left", ncols=3, fontsize=8)
     percent = float(forecast.attrs["interval_probability"])
     return Picture(
         figure,
@@ -154,6 +148,16 @@ def patient_markers(
             f"{_alive_words(sure, len(days))}{' '.join(_meanings(names, about))}"
         ).strip(),
     )
+
+
+def _keys() -> list[Artist]:
+    return [
+        Line2D([], [], marker="o", ls="", color=ORANGE, label="measured"),
+        Line2D([], [], marker="v", ls="", color=ORANGE, label="below the limit"),
+        Line2D([], [], color=BLUE, label="expected"),
+        Patch(color=BLUE, alpha=0.4, label="its interval"),
+        Patch(color=BLUE, alpha=0.15, label="interval of a measurement"),
+    ]
 
 
 def _within(ax: Axes, about: Mapping[Hashable, object]) -> None:

@@ -238,22 +238,7 @@ def collect(
     own = [
         _attempt(_PRIOR, PRIOR_PREDICTIVE, against_priors),
         _attempt("shrinkage of subgroup effects", SHRINKAGE, lambda: shrinkage_of(fit, interval)),
-        _attempt(
-            _OCCUPATION,
-            CALIBRATION,
-            lambda: in_sample(
-                _calibration(predicted(), process, horizons, look),
-                along().table,
-                look,
-                draws=draws_of(fit),
-            ),
-        ),
-        _attempt(
-            "agreement by group",
-            FAIRNESS,
-            lambda: agreement_by_group(fit, predicted(), process, look, horizons),
-        ),
-        *each_left_out(fit, process, look, horizons),
+        *_agreement(fit, predicted, along, process, look, horizons),
         *_counts(fit, forecast, horizons),
         *_scores(fit, predicted, process, look, horizons),
         *_sensitivity(fit, horizons),
@@ -285,10 +270,7 @@ def collect(
 
 
 def _forecast(fit: Fit, process: CountingProcess, grid: Floats) -> xr.Dataset:
-    """Posterior means of every patient with time at risk, from day 0 on.
-
-    In-sample: under the draws of the fit, which have seen how these patients fared.
-    """
+    """Posterior means of every patient with time at risk, from day 0 on, in-sample."""
     ids = [str(p) for p in process.patients]
     twin: Twin = fit.thinned(FORECAST_DRAWS).twin(ids, at=0.0).as_drawn()
     predicted = twin.forecast(float(grid[-1]), grid)
@@ -302,6 +284,30 @@ def _calibration(
     return state_occupation_calibration(
         predicted, process, times=list(times), level=CHECK_LEVEL, labels=look.labels
     )
+
+
+def _agreement(
+    fit: Fit,
+    predicted: Callable[[], xr.DataArray],
+    along: Callable[[], CheckResult],
+    process: CountingProcess,
+    look: StateLook,
+    horizons: Sequence[float],
+) -> list[CheckResult]:
+    """Predicted against observed: of all, by group, and with each patient left out."""
+
+    def of_all() -> CheckResult:
+        found = _calibration(predicted(), process, horizons, look)
+        return in_sample(found, along().table, look, draws=draws_of(fit))
+
+    def by_group() -> CheckResult:
+        return agreement_by_group(fit, predicted(), process, look, horizons)
+
+    return [
+        _attempt(_OCCUPATION, CALIBRATION, of_all),
+        _attempt("agreement by group", FAIRNESS, by_group),
+        *each_left_out(fit, process, look, horizons),
+    ]
 
 
 def _counts(
