@@ -16,16 +16,16 @@
 # %% tags=["parameters"]
 fit_path = ""
 interval = 0.9
+context_path = ""
 
 # %%
 from IPython.display import Markdown, display
 
 from twinbayes import load_fit
-from twinbayes.report.html.fragments import glance
+from twinbayes.report.required.chapters import chapters
+from twinbayes.report.required.context import context_of
 from twinbayes.report.reviewer.aggregate import BASKET_REVIEW, collect_aggregate
 
 evidence = collect_aggregate(load_fit(fit_path), interval=interval)
-shown = [(section, section.show(evidence)) for section in BASKET_REVIEW]
-display(shown[0][1], glance((section.heading, block) for section, block in shown))
-for section, block in shown[1:]:
-    display(Markdown(section.markdown), block)
+for chapter in chapters(BASKET_REVIEW, evidence, context_of(context_path or None)):
+    display(Markdown(chapter.markdown), chapter)

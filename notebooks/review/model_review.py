@@ -18,13 +18,15 @@ fit_path = ""
 checks_path = ""
 effects_path = ""
 interval = 0.9
+context_path = ""
 
 # %%
 from IPython.display import Markdown, display
 
 from twinbayes import load_fit
 from twinbayes.report import collect, read_checks, read_effects
-from twinbayes.report.html.fragments import glance
+from twinbayes.report.required.chapters import chapters
+from twinbayes.report.required.context import context_of
 from twinbayes.report.reviewer.sections import REVIEW
 
 evidence = collect(
@@ -33,7 +35,5 @@ evidence = collect(
     effects=read_effects(effects_path),
     interval=interval,
 )
-shown = [(section, section.show(evidence)) for section in REVIEW]
-display(shown[0][1], glance((section.heading, block) for section, block in shown))
-for section, block in shown[1:]:
-    display(Markdown(section.markdown), block)
+for chapter in chapters(REVIEW, evidence, context_of(context_path or None)):
+    display(Markdown(chapter.markdown), chapter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -106,6 +107,14 @@ def make_fit() -> Callable[..., Fit]:
 def fit(cohort: Cohort) -> Fit:
     """A usable fit of simulated data."""
     return made_up_fit(cohort)
+
+
+@pytest.fixture(scope="session")
+def reviewed(fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the review of that fit, `review.html`, and its CSV files in `tables`."""
+    folder = tmp_path_factory.mktemp("reviewed")
+    tb.review(fit, folder / "review.html", title="A fit", tables=folder / "tables")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -28,20 +28,13 @@ from twinbayes.report.patient import sections as sections_patient
 from twinbayes.report.reviewer import sections
 from twinbayes.report.reviewer.evidence import ReviewEvidence
 
-SECTIONS = [
-    "Data and exclusions", "The model", "Priors and their evidence",
-    "Prior predictive of state occupation", "Diagnostics", "Shrinkage", "Calibration", "Scores",
-    "Trajectories", "Covariate effects", "Treatment effects by subgroup",
-    "Where the effects come from", "Prior sensitivity", "Further evidence", "Limits", "Provenance",
-]  # fmt: skip
-
 
 def words_of(html: str) -> str:
     return unescape(re.sub(r"<[^>]*>", " ", html))
 
 
 def without_pictures(html: str) -> str:
-    return re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", html)
+    return re.sub(r"data:(image/png|text/csv;charset=utf-8);base64,[A-Za-z0-9+/=]+", "", html)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +62,7 @@ def test_what_is_not_for_use_says_so_first_with_every_reason(
     assert not hostile_fit.verdict.usable
     assert text.index("NOT FOR USE") < text.index("<h1>")
     banner = text.index('class="verdict not-for-use"')
-    assert banner < text.index("<h2>")
+    assert banner < text.index("May I use it?") < text.index("<h2>1 ")
     inside = text[banner : text.index("</div>", banner)]
     assert inside.count("<li>") == len(hostile_fit.verdict.reasons)
     assert 'class="verdict usable"' not in text
@@ -87,7 +80,7 @@ def test_a_review_refers_to_nothing_outside_itself(hostile_review: str) -> None:
     require_self_contained(hostile_review)
     assert not re.search(r"https?://", hostile_review)
     for value in re.findall(r"(?:src|href)\s*=\s*[\"']([^\"']*)", hostile_review):
-        assert value.startswith(("#", "data:image/png;base64,"))
+        assert value.startswith(("#", "data:image/png;base64,", "data:text/csv;"))
 
 
 def test_a_review_names_no_patient_and_shows_no_code(hostile_review: str, hostile_fit: Fit) -> None:
@@ -97,10 +90,7 @@ def test_a_review_names_no_patient_and_shows_no_code(hostile_review: str, hostil
     assert "fit.nc" not in text
 
 
-def test_a_review_has_every_section_in_order_and_every_picture_alt_text(
-    hostile_review: str,
-) -> None:
-    assert re.findall(r"<h2>(.*?)</h2>", hostile_review) == SECTIONS
+def test_every_picture_of_a_review_has_alt_text(hostile_review: str) -> None:
     pictures = re.findall(r"<img [^>]*>", hostile_review)
     assert len(pictures) >= 8
     assert all(re.search(r'alt="[^"]{40,}"', p) for p in pictures)
@@ -121,7 +111,7 @@ def test_evidence_that_was_handed_in_is_shown(hostile_review: str) -> None:
 
 def test_an_effect_that_was_handed_in_is_shown_with_its_estimand(hostile_review: str) -> None:
     text = without_pictures(hostile_review)
-    begin, end = (text.rindex(x) for x in ("Treatment effects by subgroup", "Further evidence"))
+    begin, end = (text.rindex(x) for x in ("Treatment effects by subgroup", "Trajectories</h3>"))
     section = text[begin:end]
     assert "<h3>Risk difference: allogeneic transplant on day 60 in remission</h3>" in section
     assert "Population: all patients who are alive and followed, in remission" in section
@@ -217,7 +207,7 @@ def test_a_report_needs_none_of_the_packages_of_notebooks(
 def test_the_code_of_every_section_is_shown_on_request(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = (sections.REVIEW[1], sections.REVIEW[-1])
+    few = (sections.REVIEW[1], sections.REVIEW[-2])
     monkeypatch.setattr(sections, "REVIEW", few)
     plain, coded = (
         tb.review(fit, tmp_path / "review.html", show_code=shown).read_text(encoding="utf-8")
@@ -226,7 +216,8 @@ def test_the_code_of_every_section_is_shown_on_request(
     assert "def data(evidence" not in plain
     assert coded.count("<summary>Code</summary>") == 2
     assert "def data(evidence" in coded
-    assert re.findall(r"<h2>(.*?)</h2>", coded) == ["Data and exclusions", "Provenance"]
+    headings = re.findall(r"<h3>(.*?)</h3>", coded)
+    assert headings.index("Data and exclusions") < headings.index("Manifest of the fit")
 
 
 def test_warnings_are_shown_at_the_end_of_the_page(
@@ -238,7 +229,7 @@ def test_warnings_are_shown_at_the_end_of_the_page(
             warnings.warn("<b>careful</b>", RuntimeWarning, stacklevel=1)
         return f.paragraph("shown")
 
-    monkeypatch.setattr(sections, "REVIEW", (Section(show=loud),))
+    monkeypatch.setattr(sections, "REVIEW", (Section(number=9, show=loud),))
     page = tb.review(fit, tmp_path / "review.html").read_text(encoding="utf-8")
     assert page.index("shown") < page.index("Messages while computing")
     assert "RuntimeWarning: &lt;b&gt;careful&lt;/b&gt;" in page

@@ -119,7 +119,14 @@ def test_a_review_calls_states_by_their_labels(labelled: Fit) -> None:
     for label in LABELS.values():
         assert label in whole
     # Names of parameters and priors, and events of the data, keep their spelling.
-    kept = {"Data and exclusions", "Diagnostics", "Priors and their evidence", "Provenance"}
+    kept = {
+        "Data and exclusions",
+        "Diagnostics",
+        "Priors and their evidence",
+        "Outcome",
+        "Predictors",
+        "Manifest of the fit",
+    }
     named = {heading: UNLABELLED.findall(page) for heading, page in shown.items()}
     assert {heading for heading, names in named.items() if names} <= kept
     assert "in a good phase → ill again" in shown["The model"]

@@ -21,6 +21,8 @@ type Topic = Literal[
     "prior sensitivity",
     "borrowing",
     "simulation-based calibration",
+    "fairness",
+    "operating characteristics",
     "further",
 ]
 
@@ -34,10 +36,12 @@ OUT_OF_SAMPLE: Final = "out-of-sample scores"
 SENSITIVITY: Final = "prior sensitivity"
 BORROWING: Final = "borrowing"
 SIMULATION_BASED: Final = "simulation-based calibration"
+FAIRNESS: Final = "fairness"
+OPERATING: Final = "operating characteristics"
 FURTHER: Final = "further"
 TOPICS: Final[tuple[Topic, ...]] = (
     PRIOR_PREDICTIVE, SHRINKAGE, CALIBRATION, SCORES, OUT_OF_SAMPLE, SENSITIVITY, BORROWING,
-    SIMULATION_BASED, FURTHER,
+    SIMULATION_BASED, FAIRNESS, OPERATING, FURTHER,
 )  # fmt: skip
 
 _LABELS: Final = {

@@ -223,12 +223,19 @@ def review(
     effects: Annotated[
         Path | None, typer.Option(help="Treatment effects, as `twinbayes effect` wrote them.")
     ] = None,
+    context: Annotated[
+        Path | None,
+        typer.Option(help="YAML file of what only the author can say, such as the context of use."),
+    ] = None,
+    tables: Annotated[
+        Path | None, typer.Option(help="Folder for the CSV of each table and figure.")
+    ] = None,
     interval: Interval = 0.9,
     show_code: Annotated[bool, typer.Option(help="Show the code behind each section.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Write the reviewer's report: one HTML file, the verdict first."""
-    require_places(out, fit=fit_path, checks=checks, effects=effects)
+    """Write the reviewer's report: one HTML file of twenty sections, the verdict first."""
+    require_places(out, fit=fit_path, checks=checks, effects=effects, context=context)
 
     import twinbayes as tb
     from twinbayes.report import read_checks, read_effects
@@ -237,8 +244,9 @@ def review(
     given = None if checks is None else read_checks(checks)
     asked = None if effects is None else read_effects(effects)
     page = tb.review(
-        fitted, out, checks=given, effects=asked, interval=interval, show_code=show_code
-    )
+        fitted, out, checks=given, effects=asked, interval=interval, show_code=show_code,
+        context=context, tables=tables,
+    )  # fmt: skip
     return tell(fitted, page, "report", as_json)
 
 

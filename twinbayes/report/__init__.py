@@ -14,7 +14,7 @@ from twinbayes.report.patient.scenarios import (
     scenarios_to_json,
 )
 from twinbayes.report.reviewer.evidence import ReviewEvidence, collect
-from twinbayes.report.reviewer.handover import (
+from twinbayes.report.reviewer.handed.handover import (
     read_checks,
     read_effects,
     write_checks,

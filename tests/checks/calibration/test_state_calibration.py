@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -69,12 +70,49 @@ def test_patients_and_states_are_matched_by_label_not_by_place(
     assert gap.abs().max() < 1e-12
 
 
-def test_a_shift_of_the_whole_fails(cohort: tuple[CountingProcess, xr.DataArray]) -> None:
+def test_a_shift_of_the_whole_fails_where_it_lies_outside_the_band(
+    cohort: tuple[CountingProcess, xr.DataArray],
+) -> None:
     own, predicted = cohort
-    shift = xr.DataArray([-0.04, 0.0, 0.04], dims="state")
+    shift = xr.DataArray([-0.2, 0.0, 0.2], dims="state")
     result = state_occupation_calibration(predicted + shift, own, times=TIMES)
     assert result.verdict == "fail"
-    assert "4.0 percentage points (bar 3)" in result.text
+    assert "20.0 percentage points (bar 3, or the 95% band" in result.text
+
+
+@pytest.mark.parametrize(("n", "verdict"), [(187, "pass"), (20_000, "fail")])
+def test_the_bar_scales_with_the_number_of_patients(n: int, verdict: str) -> None:
+    """4 points beside a probability of 0.3: the standard error is 0.0335 of 187, and 0.0032."""
+    seen = round(0.3 * n)
+    own = competing_process(
+        [1.0] * seen + [9.0] * (n - seen), [1] * seen + [0] * (n - seen), causes=("dead",)
+    )
+    alive, dead = own.states[0], own.states[1]
+    value = {alive: 1 - seen / n - 0.04, dead: seen / n + 0.04}
+    predicted = xr.DataArray(
+        np.tile([value[s] for s in own.states], (n, 1, 1)),
+        dims=("patient", "time", "state"),
+        coords={"patient": own.patients, "time": [2.0], "state": list(own.states)},
+    )
+    result = state_occupation_calibration(predicted, own, times=[2.0])
+    assert result.verdict == verdict
+    spread = 1.96 * np.sqrt(0.3 * 0.7 / n)
+    assert (spread > 0.04) == (verdict == "pass")
+    said = re.search(r"reaches up to ([0-9.]+) to either side", result.text)
+    assert said is not None
+    assert float(said[1]) == pytest.approx(100 * spread, rel=0.08)
+
+
+def test_a_handful_of_patients_passes_nothing() -> None:
+    own = competing_process([1.0] * 3 + [9.0] * 5, [1] * 3 + [0] * 5, causes=("dead",))
+    predicted = xr.DataArray(
+        np.tile([5 / 8, 3 / 8], (8, 1, 1)),
+        dims=("patient", "time", "state"),
+        coords={"patient": own.patients, "time": [2.0], "state": list(own.states)},
+    )
+    result = state_occupation_calibration(predicted, own, times=[2.0])
+    assert result.verdict == "info"
+    assert "can hardly contradict a prediction" in result.text
 
 
 def test_a_subgroup_out_of_its_band_warns_and_is_named_unless_it_is_small(

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import twinbayes as tb
 from twinbayes.checks import CheckResult
@@ -18,7 +19,7 @@ from twinbayes.checks.result import OUT_OF_SAMPLE
 from twinbayes.checks.sensitivity.prior_occupation import prior_occupation
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, ScenarioError, TwinError
-from twinbayes.estimators import aalen_johansen
+from twinbayes.estimators import StateOccupation, aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.report import (
@@ -30,6 +31,7 @@ from twinbayes.report import (
 )
 from twinbayes.report.patient import sections as sections_patient
 from twinbayes.report.reviewer import checks as of_checks
+from twinbayes.report.reviewer import conclusions
 from twinbayes.report.reviewer import fit as of_fit
 from twinbayes.report.reviewer.evidence import ReviewEvidence
 
@@ -90,9 +92,9 @@ def test_every_section_has_a_check_or_a_reason(evidence: ReviewEvidence) -> None
 def test_given_cross_validation_takes_its_lack_off_the_limits(
     evidence: ReviewEvidence, fit: Fit
 ) -> None:
-    assert "Cross-validated scores: NOT PROVIDED" not in of_fit.limits(evidence).html
-    without = replace(evidence, checks={})
-    assert "Cross-validated scores: NOT PROVIDED" in of_fit.limits(without).html
+    assert "Cross-validated scores: NOT PROVIDED" not in conclusions.limits(evidence).html
+    without = replace(evidence, checks={}, handed_in=())
+    assert "Cross-validated scores: NOT PROVIDED" in conclusions.limits(without).html
     assert "NOT PROVIDED" in of_checks.further(without).html
     assert "NOT PROVIDED" in of_checks.scores(without).html
     assert "NOT PROVIDED" in of_checks.shrinkage(without).html
@@ -113,12 +115,23 @@ def test_priors_are_drawn_without_the_outcomes_and_the_same_each_time(cohort: Co
     }  # fmt: skip
 
 
+def sure(observed: StateOccupation, draws: xr.DataArray, days: tuple[float, ...]) -> xr.DataArray:
+    """What was observed on each of the days, as if every draw of the priors said it."""
+    at = draws.sel(time=list(days), method="nearest")
+    columns = [observed.states.index(str(s)) for s in draws["state"].to_numpy()]
+    values = observed.at(observed.origin + np.asarray(days))[:, columns]
+    return (at * 0.0).transpose("sample", "time", "state") + values
+
+
 def test_the_prior_check_warns_where_the_data_lie_outside(evidence: ReviewEvidence) -> None:
     draws = evidence.prior_occupation
     assert draws is not None
     observed = aalen_johansen(counting_process(evidence.fit))
     wide = prior_occupation(draws, observed, evidence.horizons)
-    assert wide.verdict == "pass"
+    assert wide.verdict == "info"  # intervals of half the range can hardly be missed
+    assert "mean over 12 of 53 patients" in wide.text
+    tight = draws * 0.1 + 0.9 * sure(observed, draws, evidence.horizons)
+    assert prior_occupation(tight, observed, evidence.horizons).verdict == "pass"
     # Nobody leaves the first state under these draws.
     stuck = draws * 0.0
     stuck.loc[{"state": "induction"}] = 1.0

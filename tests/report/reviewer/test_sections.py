@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import twinbayes as tb
-from twinbayes.checks.result import OUT_OF_SAMPLE, SIMULATION_BASED, TOPICS
+from twinbayes.checks.result import OUT_OF_SAMPLE, TOPICS
 from twinbayes.inference import Fit
 from twinbayes.report import twin_report
 from twinbayes.report.html.notebook import run_template
@@ -19,6 +19,7 @@ from twinbayes.report.html.page import render_page
 from twinbayes.report.html.section import Section
 from twinbayes.report.patient.sections import PATIENT_REPORT
 from twinbayes.report.reviewer.aggregate import BASKET_REVIEW
+from twinbayes.report.reviewer.plain_model import MODEL_REVIEW
 from twinbayes.report.reviewer.sections import REVIEW
 
 
@@ -27,7 +28,7 @@ def as_read(page: str) -> str:
     return re.sub(r"\s+", "", html.unescape(page))
 
 
-@pytest.mark.parametrize("table", [REVIEW, BASKET_REVIEW, PATIENT_REPORT])
+@pytest.mark.parametrize("table", [REVIEW, BASKET_REVIEW, MODEL_REVIEW, PATIENT_REPORT])
 def test_a_report_begins_with_its_verdict_and_no_heading_comes_twice(
     table: tuple[Section[object], ...],
 ) -> None:
@@ -40,7 +41,7 @@ def test_a_report_begins_with_its_verdict_and_no_heading_comes_twice(
 
 def test_every_topic_has_one_section_but_those_shown_with_another() -> None:
     shown = [s.topic for s in REVIEW if s.topic is not None]
-    assert sorted(shown) == sorted(set(TOPICS) - {OUT_OF_SAMPLE, SIMULATION_BASED})
+    assert sorted(shown) == sorted(set(TOPICS) - {OUT_OF_SAMPLE})
 
 
 def test_a_notebook_of_a_patient_shows_what_the_report_shows(
@@ -73,9 +74,10 @@ def test_a_notebook_of_a_basket_shows_what_the_review_shows(tmp_path: Path) -> N
     assert as_read(theirs) == as_read(ours.read_text(encoding="utf-8"))
 
 
-def test_a_notebook_of_a_fit_shows_what_the_review_shows(fit: Fit, tmp_path: Path) -> None:
-    title = "A fit"
-    ours = tb.review(fit, tmp_path / "review.html", title=title)
+def test_a_notebook_of_a_fit_shows_what_the_review_shows(
+    fit: Fit, reviewed: Path, tmp_path: Path
+) -> None:
+    title, ours = "A fit", reviewed / "review.html"
     notebook = run_template("model_review", {"fit_path": str(fit.save(tmp_path / "fit.nc"))})
     theirs = render_page(notebook, usable=True, simulated=True, title=title)
     assert as_read(theirs) == as_read(ours.read_text(encoding="utf-8"))

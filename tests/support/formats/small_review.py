@@ -8,8 +8,7 @@ import pandas as pd
 
 from twinbayes.checks import CheckResult
 from twinbayes.report.html import fragments as f
-from twinbayes.report.html.page import render_report, write_page
-from twinbayes.report.html.section import Section
+from twinbayes.report.html.page import PageSection, compose_page, write_page
 
 PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWj"
@@ -25,15 +24,18 @@ def check(name: str, verdict: str) -> f.Block:
 def small_review(path: Path, fit: str, *, limits: str = "The data are simulated.") -> Path:
     """Write a review of five sections: usable, failed, warned, not provided, and sentences."""
     picture = f.Block(f'<figure><img src="{PIXEL}" width="1" alt="One point."></figure>')
-    table = (
-        Section(show=lambda _: f.banner(True, (), simulated=True)),
-        Section(heading="Scores", show=lambda _: f.block(picture, check("accuracy", "fail"))),
-        Section(heading="Prior sensitivity", show=lambda _: check("prior sensitivity", "warn")),
-        Section(heading="Further evidence", show=lambda _: f.not_provided("None was handed in.")),
-        Section(heading="Limits", show=lambda _: f.bullets([limits])),
-    )
-    page = render_report(
-        table, lambda: None, title="Model review: a < b", lead="All of it.", usable=True,
-        simulated=True, at_a_glance=True, fit=fit,
+    shown = {
+        "Scores": f.block(picture, check("accuracy", "fail")),
+        "Prior sensitivity": check("prior sensitivity", "warn"),
+        "Further evidence": f.not_provided("None was handed in."),
+        "Limits": f.bullets([limits]),
+    }
+    sections = [PageSection.of(f.banner(True, (), simulated=True), f.glance(shown.items()))]
+    for heading, block in shown.items():
+        name = heading.lower().replace(" ", "-")
+        sections.append(PageSection(heading, name, PageSection.of(block).parts))
+    page = compose_page(
+        "Model review: a < b", sections, strip="USABLE", colour="usable", simulated=True,
+        lead="All of it.", fit=fit,
     )  # fmt: skip
     return write_page(path, page)

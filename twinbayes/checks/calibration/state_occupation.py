@@ -21,6 +21,7 @@ from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, SUBGROUP, TIME, WHOLE
 
 ALL: Final = WHOLE
 _NAME: Final = "state-occupation calibration"
+_WIDEST: Final = 0.15  # half of the band, from which on hardly anything could be noticed
 _YEARS: Final = (DAYS_PER_YEAR, 3 * DAYS_PER_YEAR, 5 * DAYS_PER_YEAR)
 
 
@@ -51,7 +52,7 @@ def state_occupation_calibration(
         One label a patient, in the order of `predicted`; by default its coordinate ``subgroup``,
         and without that only the whole is checked.
     tolerance
-        Largest absolute difference that passes for all patients together.
+        Largest absolute difference for all patients together that passes whatever the band.
     smallest
         Subgroups with fewer patients are shown but do not count.
     level
@@ -68,8 +69,10 @@ def state_occupation_calibration(
     -------
     CheckResult
         One row a group, time and state: ``subgroup, n, time, state, predicted, observed, lower,
-        upper, difference, inside, counts``. Fails if the overall difference exceeds the
-        tolerance, warns if a counted subgroup leaves its band. Each time is judged by itself:
+        upper, difference, inside, counts``. Fails if an overall difference exceeds the tolerance
+        and lies outside the band: what chance alone makes is no failure. Warns if a counted
+        subgroup leaves its band. Where the band of the whole reaches more than 15 percentage
+        points to either side, the check is information alone. Each time is judged by itself:
         where nobody (of a group) was followed so long, and not all had reached an absorbing state,
         what was observed is NaN and the text says so. Not provided where there is one state only,
         which says nothing.
@@ -122,25 +125,50 @@ def state_occupation_calibration(
     largest = float(overall["difference"].abs().max())
     judged = table[(table[SUBGROUP] != ALL) & table["counts"] & table["inside"].notna()]
     outside = judged[~judged["inside"].astype(bool)]
-    verdict: CheckVerdict = "pass"
-    if largest > tolerance:
-        verdict = "fail"
-    elif len(outside):
-        verdict = "warn"
+    seen = overall[overall["observed"].notna()]
+    reach = float(((seen["upper"] - seen["lower"]) / 2).max())
+    verdict = _verdict(seen, len(outside), reach, tolerance)
     worst = overall.iloc[int(np.nanargmax(overall["difference"].abs()))]
     text = (
         f"At the {len(times) - len(unseen)} times judged, mean predicted and Aalen–Johansen state "
         f"occupation differ by at most {100 * largest:.1f} percentage points (bar "
-        f"{100 * tolerance:g}): {_difference_words(worst, read)}. In subgroups of "
-        f"{smallest} patients or more {len(outside)} of {len(judged)} values lie outside the "
-        f"pointwise {level:.0%} band."
+        f"{100 * tolerance:g}, or the {level:.0%} band, which reaches up to {100 * reach:.1f} to "
+        f"either side): {_difference_words(worst, read)}, "
+        f"{'inside' if worst['inside'] else 'outside'} its band. "
     )
+    if verdict == "info":
+        text += "So few patients can hardly contradict a prediction: this is no test. "
+    text += _judged_words(table, judged, outside, smallest, level)
     if len(outside):
         text += f" Outside: {', '.join(sorted(set(outside[SUBGROUP])))}."
     text += _worst_subgroup(table, read)
     if unseen:
         text += f" {none}"
     return CheckResult(_NAME, verdict, table, text, CALIBRATION)
+
+
+def _verdict(seen: pd.DataFrame, outside: int, reach: float, tolerance: float) -> CheckVerdict:
+    """Judge the whole by tolerance and band, and subgroups by how many values are outside."""
+    beyond = (seen["difference"].abs() > tolerance) & ~seen["inside"].astype(bool)
+    if beyond.any():
+        return "fail"
+    if outside:
+        return "warn"
+    return "info" if reach > _WIDEST else "pass"
+
+
+def _judged_words(
+    table: pd.DataFrame, judged: pd.DataFrame, outside: pd.DataFrame, smallest: int, level: float
+) -> str:
+    """Say how many subgroups are large enough to be judged, and how they did."""
+    groups = table.loc[table[SUBGROUP] != ALL, SUBGROUP].nunique()
+    if not groups:
+        return "Subgroups were not compared."
+    return (
+        f"Of {groups} subgroups {judged[SUBGROUP].nunique()} have {smallest} patients or more and "
+        f"are judged; of the others nothing is said. {len(outside)} of {len(judged)} values lie "
+        f"outside the pointwise {level:.0%} band."
+    )
 
 
 def _worst_subgroup(table: pd.DataFrame, read: Mapping[str, str]) -> str:

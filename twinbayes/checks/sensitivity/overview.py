@@ -23,6 +23,7 @@ _DRAWS: Final = 1000
 _PATIENTS: Final = 48
 _SHOWN: Final = 20  # rows of parameters
 _NAMED: Final = 6  # variables that the sentence names
+_MOVES: Final = 0.01  # of survival, per doubling of the power: less is no warning
 EFFECTS: Final = "effects and levels"
 HYPER: Final = "scales and other hyperparameters"
 _SPREADS: Final = ("time_varying_step",)  # a step of eras is an effect, this one a spread
@@ -76,11 +77,15 @@ def _parameters(fit: Fit, densities: Densities) -> CheckResult:
         text += (
             f" {_named(signs)} Scales of few groups are seldom told by data: there are "
             f"{len(fit.cohort.subgroups)} subgroups and {len(fit.cohort.centres)} centres, and "
-            f"priors of such scales always count. What matters is what they do to effects and to "
-            f"forecasts. {_TO_TRY}"
+            "priors of such scales always count. What matters is what they do to forecasts: the "
+            "check of forecasts ranks priors by it."
         )
     return replace(
-        found, name=OF_PARAMETERS, table=table.head(_SHOWN).reset_index(drop=True), text=text
+        found,
+        name=OF_PARAMETERS,
+        verdict="info",
+        table=table.head(_SHOWN).reset_index(drop=True),
+        text=text,
     )
 
 
@@ -119,7 +124,9 @@ def _forecasts(fit: Fit, densities: Densities, horizons: Sequence[float]) -> Che
         said[e] if w else "" for e, w in zip(table["entry"], whole, strict=True)
     ]
     flagged, of_means = int(one["flagged"].sum()), int((table["diagnosis"] != NO_SIGN).sum())
-    alone = table[~whole].groupby("scaled")["prior"].max().sort_values(ascending=False)
+    moved = table[table["diagnosis"] != NO_SIGN]["shift"].abs().max()
+    moves = one[one["flagged"]]["shift"].abs().max()
+    ranked = table[~whole].sort_values("shift", key=abs, ascending=False).drop_duplicates("scaled")
     text = (
         f"Survival since origin, to raising priors or likelihood to a power (threshold "
         f"{THRESHOLD:g}). Means of {len(set(groups))} subgroups: {of_means} of {len(table)} rows "
@@ -127,16 +134,34 @@ def _forecasts(fit: Fit, densities: Densities, horizons: Sequence[float]) -> Che
         f"{size_words(flagged)} of {len(one)} forecasts are flagged{_as_what(one)}; the largest "
         f"prior sensitivity is {one['prior'].max():.2f}."
     )
-    if len(alone):
-        text += f" Of single priors, {alone.index[0]} moves the means most ({alone.iloc[0]:.2f})."
-    if flagged or of_means:
-        what = " and ".join(
-            name for name, n in (("subgroup means", of_means), ("single patients", flagged)) if n
-        )
+    if len(ranked):
+        text += f" {_movers(ranked)}"
+    what = " and ".join(
+        name
+        for name, most in (("subgroup means", moved), ("single patients", moves))
+        if most >= _MOVES
+    )
+    if what:
         text += f" The warning is of {what}. {_TO_TRY}"
-    verdict: CheckVerdict = "warn" if flagged or of_means else "pass"
-    table = table.sort_values(["entry", "prior"], ascending=[True, False], kind="stable")
+    elif flagged or of_means:
+        text += f" None that is flagged moves by {100 * _MOVES:g} percentage point or more."
+    verdict: CheckVerdict = "warn" if what else "pass"
+    # What moves a forecast most comes first.
+    table = table.sort_values("shift", key=abs, ascending=False, kind="stable")
     return CheckResult(OF_FORECASTS, verdict, table.reset_index(drop=True), text, SENSITIVITY)
+
+
+def _movers(ranked: pd.DataFrame) -> str:
+    """Name the single priors that move mean survival most."""
+    most = ranked.head(_NAMED)
+    named = [
+        f"{prior} ({100 * float(shift):+.1f} points, {entry})"
+        for prior, shift, entry in zip(most["scaled"], most["shift"], most["entry"], strict=True)
+    ]
+    return (
+        "What moves the mean survival of a subgroup, per doubling of the power of one prior, most "
+        f"first: {', '.join(named)}."
+    )
 
 
 def _shares(single: pd.DataFrame) -> list[str]:

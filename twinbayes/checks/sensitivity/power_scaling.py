@@ -67,7 +67,8 @@ def power_scaling(
     -------
     CheckResult
         One row a quantity and prior: ``quantity``, ``entry`` (its place along further dims),
-        ``scaled``, ``prior`` and ``likelihood`` (sensitivities), ``prior_k`` and ``likelihood_k``
+        ``scaled``, ``prior`` and ``likelihood`` (sensitivities), ``shift`` (change of its mean per
+        doubling of the power of the prior, in its own unit), ``prior_k`` and ``likelihood_k``
         (largest Pareto shape of the weights), ``prior_noise`` (the sensitivity that 19 of 20
         quantities without any stay below, for this number of draws: less does not count),
         ``diagnosis``. Both sensitive is a potential conflict
@@ -120,6 +121,7 @@ def power_scaling(
                     "scaled": scaled,
                     "prior": from_prior,
                     "likelihood": from_data,
+                    "shift": weights.shift(values, alphas),
                     "prior_k": weights.k,
                     "likelihood_k": likelihood.k,
                     "prior_noise": weights.noise,
@@ -181,6 +183,11 @@ class _Scaled:
             return 0.0
         found = array_stats.power_scale_sense(values, *self.weights, *alphas, 0, 1)  # type: ignore[no-untyped-call]
         return float(found)
+
+    def shift(self, values: Floats, alphas: tuple[float, float]) -> float:
+        """Change of the mean of a quantity (chain, draw) per doubling of the power."""
+        low, high = (float((w * values).sum()) for w in self.weights)
+        return (high - low) / float(np.log2(alphas[1] / alphas[0]))
 
 
 def _require_matching(

@@ -21,6 +21,7 @@ from twinbayes.names import PATIENT, POSTERIOR, SAMPLE, STATE, TIME
 _NEAR: Final = 0.01
 _DRAWS: Final = 200
 _PATIENTS: Final = 12
+_WIDE: Final = 0.3  # mean width from which on an interval can hardly be missed
 
 
 def occupation_under_priors(fit: Fit, grid: np.ndarray) -> xr.DataArray:
@@ -45,7 +46,7 @@ def occupation_under_priors(fit: Fit, grid: np.ndarray) -> xr.DataArray:
     twin = under_priors.twin(some, at=0.0).as_drawn()  # priors have seen nobody
     forecast = twin.forecast(float(grid[-1]), grid, draws=True)
     mean: xr.DataArray = forecast["state_probability_draws"].mean(PATIENT)
-    return mean.transpose(SAMPLE, TIME, STATE)
+    return mean.transpose(SAMPLE, TIME, STATE).assign_attrs(patients=len(some), of=len(ids))
 
 
 def prior_occupation(
@@ -78,8 +79,9 @@ def prior_occupation(
         One row a time and state: ``time, state, prior_median, prior_lower, prior_upper, observed,
         inside``. Warns if an observed value lies more than 0.01 outside the prior interval: the
         priors then pull away from the data. A warning and no failure, because enough data overrule
-        a prior. Where nobody was followed so long, and not all had reached an absorbing state, what
-        was observed is NaN and the text says so.
+        a prior. Passes only where the intervals are 0.3 wide or less on average; wider ones can
+        hardly be missed, which is information and no test. Where nobody was followed so long, and
+        not all had reached an absorbing state, what was observed is NaN and the text says so.
 
     Raises
     ------
@@ -113,12 +115,18 @@ def prior_occupation(
     judged = table[table["observed"].notna()]
     outside = judged[~judged["inside"]]
     table["inside"] = table["inside"].astype("boolean").mask(table["observed"].isna())
-    verdict: CheckVerdict = "warn" if len(outside) else "pass" if len(judged) else "not_provided"
+    width = float((upper - lower).mean())
+    allows: CheckVerdict = "info" if width > _WIDE else "pass"
+    verdict: CheckVerdict = "warn" if len(outside) else allows if len(judged) else "not_provided"
     text = (
         f"{len(judged) - len(outside)} of {len(judged)} observed state probabilities lie inside "
-        f"the {level:.0%} interval of the priors ({values.shape[0]} draws), whose mean width is "
-        f"{float((upper - lower).mean()):.2f}."
+        f"the {level:.0%} interval of the priors ({values.shape[0]} draws{_of_whom(draws)}), whose "
+        f"mean width is {width:.2f}."
     )
+    if width > _WIDE:
+        text += (
+            " Intervals so wide can hardly be missed: this says that the priors rule little out."
+        )
     if len(outside):
         read = outside[STATE].map(lambda state: (labels or {}).get(state, state))
         pairs = zip(read, outside[TIME], strict=True)
@@ -132,3 +140,10 @@ def prior_occupation(
     return CheckResult(
         "prior predictive of state occupation", verdict, table, text, PRIOR_PREDICTIVE
     )
+
+
+def _of_whom(draws: xr.DataArray) -> str:
+    """Of how many patients the mean was taken, where that is known."""
+    if "patients" not in draws.attrs:
+        return ""
+    return f", mean over {draws.attrs['patients']} of {draws.attrs['of']} patients"

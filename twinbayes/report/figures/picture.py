@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from matplotlib.figure import Figure
+from pandas import DataFrame
 
 from twinbayes.private_files import write_private
+from twinbayes.report.figures.csv_links import csv_link, csv_text
 from twinbayes.report.figures.look import VERMILION, styled
 
 _DPI: Final = 160
@@ -32,6 +34,8 @@ class Picture:
     marks
         Words stamped on the picture itself, because pictures travel without their report:
         ``NOT FOR USE``, ``SIMULATED DATA``.
+    data
+        The numbers behind it, as they may be published: a CSV beside the picture has them.
 
     Examples
     --------
@@ -45,6 +49,11 @@ class Picture:
     alt: str
     caption: str = ""
     marks: tuple[str, ...] = ()
+    data: DataFrame | None = None
+
+    def backed(self, data: DataFrame) -> Picture:
+        """Return the picture with the numbers behind it; small counts must be hidden in them."""
+        return replace(self, data=data)
 
     def marked(self, *marks: str) -> Picture:
         """Return the picture with these words stamped on it."""
@@ -95,7 +104,11 @@ class Picture:
         png = self.png()
         data = base64.b64encode(png).decode("ascii")
         width = int.from_bytes(png[16:20], "big") * 96 // _DPI  # from the header of the PNG
-        caption = f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
+        said = escape(self.caption)
+        if self.data is not None:
+            rows = [list(self.data.columns), *self.data.itertuples(index=False, name=None)]
+            said += f" {csv_link('figure.csv', csv_text(rows))}"
+        caption = f"<figcaption>{said}</figcaption>" if said else ""
         return (
             f'<figure><img src="data:image/png;base64,{data}" width="{width}" '
             f'alt="{escape(self.alt, quote=True)}">{caption}</figure>'

@@ -38,10 +38,17 @@ class Block:
         The piece.
     checks
         The checks that are shown in it.
+    given
+        Whether there is evidence in it: a table, a picture, or the outcome of a check. Headings and
+        sentences are none.
+    gaps
+        What is NOT PROVIDED in it, and why.
     """
 
     html: str
     checks: tuple[CheckResult, ...] = ()
+    given: bool = False
+    gaps: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         return self.html
@@ -50,11 +57,14 @@ class Block:
 def block(*parts: Shown | None) -> Block:
     """Put pieces below each other; None is left out."""
     shown = [part for part in parts if part is not None]
-    return Block("\n".join(part._repr_html_() for part in shown), _checks_of(shown))
-
-
-def _checks_of(parts: Iterable[Shown]) -> tuple[CheckResult, ...]:
-    return tuple(c for part in parts if isinstance(part, Block) for c in part.checks)
+    own = [part for part in shown if isinstance(part, Block)]
+    return Block(
+        "\n".join(part._repr_html_() for part in shown),
+        tuple(c for part in own for c in part.checks),
+        # A picture, or whatever else shows itself, is evidence.
+        len(own) < len(shown) or any(part.given for part in own),
+        tuple(gap for part in own for gap in part.gaps),
+    )
 
 
 def heading(text: str) -> Block:
@@ -73,21 +83,31 @@ def bullets(items: Iterable[str]) -> Block:
     return Block("<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>")
 
 
+def linked(items: Iterable[tuple[str, str, str]]) -> Block:
+    """Return a list of sentences, each of the anchor of a link, its words, and the rest."""
+    lines = "".join(
+        f'<li><a href="#{escape(anchor, quote=True)}">{escape(name)}</a>{escape(rest)}</li>'
+        for anchor, name, rest in items
+    )
+    return Block(f"<ul>{lines}</ul>")
+
+
 def preformatted(text: str) -> Block:
     """Return text whose line breaks matter."""
-    return Block(f"<pre>{escape(text)}</pre>")
+    return Block(f"<pre>{escape(text)}</pre>", given=True)
 
 
 def folded(summary: str, *parts: Shown | None) -> Block:
     """Return pieces that the reader may unfold."""
     inside = block(*parts)
     html = f"<details><summary>{escape(summary)}</summary>{inside.html}</details>"
-    return Block(html, inside.checks)
+    return Block(html, inside.checks, inside.given, inside.gaps)
 
 
 def not_provided(why: str) -> Block:
     """Say that a section has no evidence, and why."""
-    return Block(f'<p class="missing"><strong>NOT PROVIDED</strong> {escape(why)}</p>')
+    html = f'<p class="missing"><strong>NOT PROVIDED</strong> {escape(why)}</p>'
+    return Block(html, gaps=(why,))
 
 
 def check(result: CheckResult, look: StateLook | None = None) -> Block:
@@ -104,12 +124,15 @@ def check(result: CheckResult, look: StateLook | None = None) -> Block:
         f'<p class="check">{badge(result).html} '
         f"<strong>{escape(result.name)}</strong>. {escape(words(result.text))}</p>"
     )
+    said = Block(line, (result,), given=True)
     if result.verdict == "not_provided":
-        line = not_provided(f"{result.name}: {result.text}").html
+        none = not_provided(f"{result.name}: {result.text}")
+        said = Block(none.html, (result,), gaps=none.gaps)
     if result.table.empty:
-        return Block(line, (result,))
+        return said
     shown = result.published.table if look is None else look.tabled(result.published.table)
-    return Block(line + folded(f"Table ({len(shown)} rows)", table(shown)).html, (result,))
+    listed = folded(f"Table ({len(shown)} rows)", table(shown, caption=result.name))
+    return Block(said.html + listed.html, said.checks, said.given, said.gaps)
 
 
 def glance(shown: Iterable[tuple[str, Block]]) -> Block:
@@ -162,8 +185,9 @@ def banner(
 
 def definitions(items: Iterable[tuple[str, Shown]]) -> Block:
     """Return terms, each with what there is to say about it."""
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{v._repr_html_()}</dd>" for k, v in items)
-    return Block(f"<dl>{rows}</dl>")
+    said = list(items)
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{v._repr_html_()}</dd>" for k, v in said)
+    return Block(f"<dl>{rows}</dl>", given=True, gaps=block(*(v for _, v in said)).gaps)
 
 
 def pairs(items: Mapping[str, object]) -> Block:
@@ -172,7 +196,8 @@ def pairs(items: Mapping[str, object]) -> Block:
         f'<tr><th scope="row">{escape(str(key))}</th><td>{_cell(value)}</td></tr>'
         for key, value in items.items()
     )
-    return Block(f'<div class="table"><table class="pairs"><tbody>{rows}</tbody></table></div>')
+    html = f'<div class="table"><table class="pairs"><tbody>{rows}</tbody></table></div>'
+    return Block(html, given=True)
 
 
 def table(
@@ -217,7 +242,8 @@ def table(
     above = f"<caption>{escape(caption)}</caption>" if caption else ""
     return Block(
         f'<div class="table"><table{_class(kind)}>{above}<thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>",
+        given=True,
     )
 
 

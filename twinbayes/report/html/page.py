@@ -6,7 +6,8 @@ import inspect
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -25,11 +26,11 @@ from twinbayes.report.html.fragments import (
     Block,
     Shown,
     folded,
-    glance,
     not_provided,
     paragraph,
     preformatted,
 )
+from twinbayes.report.html.numbering import number_pieces
 from twinbayes.report.html.section import Section
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ _REFERENCES: Final = frozenset(
     {"src", "href", "srcset", "poster", "data", "action", "background", "xlink:href", "formaction"}
 )
 _SCHEME: Final = re.compile(r"https?://", re.IGNORECASE)
+#: What a numbered section of a review says of itself, and its banner.
+_NUMBERED: Final = re.compile(
+    r'data-section="(section-(\d\d)-[a-z-]+)" data-status="([a-z-]+)" data-outcome="([a-z_]+)"'
+)
+_BANNER: Final = re.compile(r'<div class="verdict ([a-z-]+)">([^<]+)')
 _IMPORT: Final = re.compile(r"@import|url\((?!\s*['\"]?data:)", re.IGNORECASE)
 
 
@@ -58,6 +64,8 @@ class PageSection:
     heading: str = ""
     slug: str = ""
     parts: list[Markup] = field(default_factory=list)
+    status: str = ""
+    outcome: str = ""
 
     @classmethod
     def of(cls, *shown: Shown) -> PageSection:
@@ -74,8 +82,6 @@ def render_report[Evidence](
     usable: bool,
     simulated: bool,
     show_code: bool = False,
-    at_a_glance: bool = False,
-    fit: str = "",
 ) -> str:
     """Compute the evidence of a report and show it, section by section.
 
@@ -92,10 +98,6 @@ def render_report[Evidence](
         What the strip at the top of the page says.
     show_code
         Show the function behind each section.
-    at_a_glance
-        List the checks of all sections below the first.
-    fit
-        Hash of the fit that the page is of, which it then says of itself.
 
     Raises
     ------
@@ -103,21 +105,17 @@ def render_report[Evidence](
         If there is no evidence, or the page would refer to anything outside itself. A section that
         fails does not lose the page: it says NOT PROVIDED, and why.
     """
-    sections, checked = [PageSection()], list[tuple[str, Block]]()
-    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        evidence = _evidence(collect)
+    sections = [PageSection()]
+    with noted_warnings() as caught:
+        evidence = computed(collect)
         for row in table:
             if row.heading:
                 sections.append(PageSection(row.heading, _slug(row.heading)))
             shown: list[Block] = [paragraph(row.prose)] if row.prose else []
             if show_code:
-                shown.append(folded("Code", preformatted(_source(row.show))))
-            shown.append(_section(partial(row.show, evidence), sections[-1].heading))
-            checked.append((sections[-1].heading, shown[-1]))
+                shown.append(folded("Code", preformatted(source_of(row.show))))
+            shown.append(guarded(partial(row.show, evidence), sections[-1].heading))
             sections[-1].parts += map(_markup, shown)
-    if at_a_glance:
-        sections[0].parts.append(_markup(glance(checked)))
     return compose_page(
         title,
         sections,
@@ -125,12 +123,24 @@ def render_report[Evidence](
         colour="usable" if usable else "not-for-use",
         simulated=simulated,
         lead=lead,
-        messages="\n".join(f"{one.category.__name__}: {one.message}" for one in caught),
-        fit=fit,
+        messages=messages_of(caught),
     )
 
 
-def _evidence[Evidence](collect: Callable[[], Evidence]) -> Evidence:
+@contextmanager
+def noted_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """Record warnings while a page is computed, one page at a time."""
+    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield caught
+
+
+def messages_of(caught: Iterable[warnings.WarningMessage]) -> str:
+    """Return warnings as lines of text."""
+    return "\n".join(f"{one.category.__name__}: {one.message}" for one in caught)
+
+
+def computed[Evidence](collect: Callable[[], Evidence]) -> Evidence:
     """Compute the evidence; what fails is told as such."""
     try:
         return collect()
@@ -140,7 +150,7 @@ def _evidence[Evidence](collect: Callable[[], Evidence]) -> Evidence:
         raise ReportError(f"The evidence failed: {reason(error)}") from error
 
 
-def _section(make: Callable[[], Block], heading: str) -> Block:
+def guarded(make: Callable[[], Block], heading: str) -> Block:
     """Make a section; one that fails is told, and loses no other."""
     try:
         return make()
@@ -214,6 +224,7 @@ def compose_page(
     fit
         Hash of the fit that the page is of.
     """
+    strip, colour = _numbered(sections, strip, colour, simulated=simulated)
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -228,6 +239,24 @@ def compose_page(
     page = _SCHEME.sub("", html)
     require_self_contained(page)
     return page
+
+
+def _numbered(
+    sections: list[PageSection], strip: str, colour: str, *, simulated: bool
+) -> tuple[str, str]:
+    """Number what sections of a review show, in place; the strip then says what the banner does."""
+    for section in sections:
+        text = "\n".join(section.parts)
+        found = _NUMBERED.search(text)
+        if found is None:
+            continue
+        banner = _BANNER.search(text)
+        if banner and int(found[2]) == 0:
+            colour, strip = banner[1], banner[2]
+        section.slug, section.status, section.outcome = found[1], found[3], found[4]
+        marks = " ".join([f"{strip}.", *(["SIMULATED DATA."] if simulated else [])])
+        section.parts = [Markup(number_pieces(text, int(found[2]), marks))]  # noqa: S704
+    return strip, colour
 
 
 def require_self_contained(html: str) -> None:
@@ -268,6 +297,7 @@ class _Guard(HTMLParser):
         for name, value in attrs:
             text = (value or "").strip()
             inside = text.startswith("#") or (name == "src" and text.startswith("data:image/"))
+            inside |= tag == "a" and name == "href" and text.startswith("data:text/csv;")
             if name in _REFERENCES and not inside:
                 self.found.append(f"<{tag} {name}>")
             if name.startswith("on") or (name == "style" and _IMPORT.search(text)):
@@ -326,7 +356,8 @@ def _add_markdown(sections: list[PageSection], text: str) -> None:
         sections[-1].parts.append(_markdown(text))
 
 
-def _source(show: Callable[..., Block]) -> str:
+def source_of(show: Callable[..., Block]) -> str:
+    """Return the code of a section, as far as it is at hand."""
     try:
         return inspect.getsource(show)
     except (OSError, TypeError):  # typed at a prompt, or not written in Python

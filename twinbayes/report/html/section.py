@@ -23,12 +23,15 @@ class Section[Evidence]:
         Topic of the checks that are shown here; None if no check is.
     prose
         A sentence or two below the heading: plain text, no markup.
+    number
+        In reviews, the section in which it is shown, from 0 to 19.
     """
 
     show: Callable[[Evidence], Block]
     heading: str = ""
     topic: Topic | None = None
     prose: str = ""
+    number: int | None = None
 
     @property
     def markdown(self) -> str:

@@ -10,6 +10,7 @@ from twinbayes.names import (
     MARKER_CURVE,
     NEEDS_REFIT,
     PATIENT,
+    STATE,
     STATE_PROBABILITY,
     TIME,
     TRANSITION,
@@ -193,7 +194,15 @@ def measurements(evidence: PatientEvidence) -> f.Block:
         return f.block(
             f.not_provided("The model has no measurements."), f.paragraph(needed, "note")
         )
-    picture = patient_markers(forecast, visits, evidence.present.day)
+    dead = list(evidence.look.dead)
+    gone = forecast[STATE_PROBABILITY].isel({PATIENT: 0}).sel({STATE: dead}).sum(STATE)
+    picture = patient_markers(
+        forecast,
+        visits,
+        evidence.present.day,
+        alive=1.0 - gone.transpose(TIME).to_numpy(),
+        variables=evidence.twin.cohort.variables,
+    )
     return f.block(picture.marked(*evidence.marks), f.paragraph(needed, "note"))
 
 

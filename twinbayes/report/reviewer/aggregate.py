@@ -18,7 +18,9 @@ from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.look import words
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.section import Section
-from twinbayes.report.reviewer.fit import judged_words, priors_of, provenance_words
+from twinbayes.report.required.first_screen import Judged
+from twinbayes.report.required.gate import gate_block
+from twinbayes.report.reviewer.fit import priors_of, provenance_words
 
 _LABELS = {
     "response": "Probability of response",
@@ -26,6 +28,11 @@ _LABELS = {
     "rate": "Events per unit of time",
     "log_hazard_ratio": "Log hazard ratio",
 }
+_NOT_FOR: Final = (
+    "Single patients: the data are sums over subgroups, and so is what the model says.",
+    "Subgroups that do not belong with these: that they are exchangeable is assumed, and no result "
+    "was held out.",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +57,12 @@ class AggregateEvidence:
     interval: float
 
     @property
+    def judged(self) -> Judged:
+        """What the first screen has to know."""
+        verdict = self.fit.verdict
+        return Judged(verdict.usable, verdict.reasons, not_for=_NOT_FOR)
+
+    @property
     def marks(self) -> tuple[str, ...]:
         """Words that every picture of this fit carries."""
         return () if self.fit.verdict.usable else ("NOT FOR USE",)
@@ -72,12 +85,8 @@ def collect_aggregate(found: AggregateFit, *, interval: float = 0.9) -> Aggregat
 
 
 def verdict(evidence: AggregateEvidence) -> f.Block:
-    """Return the banner that every report starts with."""
-    judged = evidence.fit.verdict
-    return f.block(
-        f.banner(judged.usable, judged.reasons, simulated=False),
-        f.paragraph(judged_words(judged)),
-    )
+    """Return what the gate measured, and what is under review."""
+    return gate_block(evidence.fit.verdict, evidence.fit.manifest)
 
 
 def data(evidence: AggregateEvidence) -> f.Block:
@@ -96,15 +105,27 @@ def data(evidence: AggregateEvidence) -> f.Block:
 
 
 def model(evidence: AggregateEvidence) -> f.Block:
-    """Return the model in words, and its priors with their reasons."""
+    """Return the model in words."""
+    return f.preformatted(evidence.fit.spec.describe())
+
+
+def priors(evidence: AggregateEvidence) -> f.Block:
+    """Return the priors with their reasons."""
     found = evidence.fit
     frame = priors_of(found)
     shown = ["prior", "distribution", "q05", "q95", "unit", "rationale", "status"]
     return f.block(
-        f.preformatted(found.spec.describe()),
         f.paragraph(f"Prior set {found.priors.label}. {provenance_words(frame)}"),
         f.table(frame[[*shown, "from", "in the model"]]),
     )
+
+
+def diagnostics(evidence: AggregateEvidence) -> f.Block:
+    """Return R-hat and effective sample sizes, variable by variable."""
+    table = evidence.fit.verdict.table
+    if table.empty:
+        return f.not_provided("The fit has no recorded diagnostics.")
+    return f.table(table.reset_index(drop=True), caption="Worst entry of each variable")
 
 
 def estimates(evidence: AggregateEvidence) -> f.Block:
@@ -125,7 +146,7 @@ def estimates(evidence: AggregateEvidence) -> f.Block:
         table, label=_LABELS[found.spec.outcome], interval=interval, new=new
     )
     return f.block(
-        picture.marked(*evidence.marks),
+        picture.marked(*evidence.marks).backed(table.reset_index()),
         f.table(table.reset_index(), caption=f"Intervals: {interval}"),
     )
 
@@ -145,7 +166,8 @@ def borrowing(evidence: AggregateEvidence) -> f.Block:
     if check.table.empty:
         return f.block(f.check(check))
     picture = shares(check.table, of_what="the estimates of the subgroups")
-    return f.block(picture.marked(*evidence.marks), f.check(check))
+    picture = picture.marked(*evidence.marks).backed(check.published.table)
+    return f.block(picture, f.check(check))
 
 
 def next_prior(evidence: AggregateEvidence) -> f.Block:
@@ -178,27 +200,32 @@ LEAD: Final = (
 )
 
 BASKET_REVIEW: Final[tuple[Section[AggregateEvidence], ...]] = (
-    Section(show=verdict),
-    Section(heading="Data", show=data),
-    Section(heading="The model and its priors", show=model),
+    Section(number=0, show=verdict),
+    Section(number=3, heading="Results that went in", show=data),
+    Section(number=5, heading="The model", show=model),
+    Section(number=6, heading="Priors", show=priors),
     Section(
-        heading="Estimates",
-        prose="Each subgroup alone, and with what it borrows; beside them what complete pooling "
-        "and none at all would say.",
-        show=estimates,
-    ),
-    Section(
+        number=6,
         heading="Exchangeability",
         prose="How probable it is, given the data, that a subgroup belongs with the others.",
         show=exchangeability,
     ),
     Section(
+        number=6,
         heading="Where the estimates come from",
         topic=BORROWING,
         prose="Shares of the subgroup's own data, of the other subgroups, and of the prior in each "
         "estimate. A conflict is a result that would be a surprise in a new subgroup.",
         show=borrowing,
     ),
-    Section(heading="A prior for the next subgroup", show=next_prior),
-    Section(heading="Provenance", show=provenance),
+    Section(number=7, heading="Diagnostics", show=diagnostics),
+    Section(
+        number=9,
+        heading="Estimates",
+        prose="Each subgroup alone, and with what it borrows; beside them what complete pooling "
+        "and none at all would say.",
+        show=estimates,
+    ),
+    Section(number=9, heading="A prior for the next subgroup", show=next_prior),
+    Section(number=16, heading="Manifest of the fit", show=provenance),
 )

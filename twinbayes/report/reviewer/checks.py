@@ -10,7 +10,18 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.checks import CheckResult
-from twinbayes.checks.result import BORROWING, CALIBRATION, FURTHER, SCORES, SENSITIVITY, SHRINKAGE
+from twinbayes.checks.result import (
+    BORROWING,
+    CALIBRATION,
+    FAIRNESS,
+    FURTHER,
+    OPERATING,
+    SCORES,
+    SENSITIVITY,
+    SHRINKAGE,
+    SIMULATION_BASED,
+)
+from twinbayes.checks.suppression import publishable
 from twinbayes.cohort.quality.suppression import size_words
 from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME, WHOLE
 from twinbayes.report.figures.borrowing import shares
@@ -42,7 +53,7 @@ def diagnostics(evidence: ReviewEvidence) -> f.Block:
         return f.not_provided("The fit has no recorded diagnostics.")
     energy = stats["energy"].transpose("chain", "draw").to_numpy().astype(np.float64)
     return f.block(
-        diagnostics_picture(table, energy).marked(*evidence.marks),
+        diagnostics_picture(table, energy).marked(*evidence.marks).backed(table.reset_index()),
         f.folded("Worst entry of each variable", f.table(table.reset_index())),
     )
 
@@ -58,7 +69,8 @@ def shrinkage(evidence: ReviewEvidence) -> f.Block:
     picture = shrinkage_picture(
         own.published.table, evidence.look, probability=evidence.interval, kind=KIND
     )
-    return f.block(picture.marked(*evidence.marks), _listed(checks, evidence), changing)
+    picture = picture.marked(*evidence.marks).backed(own.published.table)
+    return f.block(picture, _listed(checks, evidence), changing)
 
 
 def calibration(evidence: ReviewEvidence) -> f.Block:
@@ -69,9 +81,9 @@ def calibration(evidence: ReviewEvidence) -> f.Block:
         return _listed(checks, evidence)
     largest = curves.loc[curves[SUBGROUP] != WHOLE, "n"].max()  # NaN if there is one subgroup
     return f.block(
-        calibration_overall(
-            curves, evidence.look, level=CHECK_LEVEL, judged=evidence.horizons
-        ).marked(*evidence.marks),
+        calibration_overall(curves, evidence.look, level=CHECK_LEVEL, judged=evidence.horizons)
+        .marked(*evidence.marks)
+        .backed(_as_published(curves, evidence, whole=True)),
         *(
             _occupation_table(c.table, evidence.look)
             for c in evidence.own(CALIBRATION)[:1]
@@ -79,9 +91,9 @@ def calibration(evidence: ReviewEvidence) -> f.Block:
         ),
         *(f.check(_in_per_cent(c), evidence.look) for c in checks),
         f.heading("By subgroup"),
-        calibration_by_subgroup(curves, evidence.look, level=CHECK_LEVEL, smallest=_COUNTED).marked(
-            *evidence.marks
-        )
+        calibration_by_subgroup(curves, evidence.look, level=CHECK_LEVEL, smallest=_COUNTED)
+        .marked(*evidence.marks)
+        .backed(_as_published(curves, evidence, whole=False))
         if largest >= _COUNTED
         else f.not_provided(f"There are no two subgroups, or none of {_COUNTED} patients."),
     )
@@ -97,7 +109,7 @@ def scores(evidence: ReviewEvidence) -> f.Block:
     picture = None
     if own is not None:
         picture = scores_over_horizons(own.table, evidence.look, level=CHECK_LEVEL)
-        picture = picture.marked(*evidence.marks)
+        picture = picture.marked(*evidence.marks).backed(own.published.table)
     return f.block(
         f.paragraph(
             "Unless a check says otherwise, scores are on the very patients the model was fitted "
@@ -135,7 +147,9 @@ def treatment_effects(evidence: ReviewEvidence) -> f.Block:
             effect=str(effect),
             probability=evidence.interval,
             kind=KIND,
-        ).marked(*evidence.marks)
+        )
+        .marked(*evidence.marks)
+        .backed(publishable(effects[effects[EFFECT] == effect]))
         for effect in dict.fromkeys(effects[EFFECT])
     ]
     first, rest = pictures[:1], pictures[1:]
@@ -165,11 +179,11 @@ def borrowing(evidence: ReviewEvidence) -> f.Block:
     tables = [c.table for c in evidence.own(BORROWING)]
     if not tables:
         return _listed(checks, evidence)
-    table = tables[0]
+    table, published = tables[0], evidence.own(BORROWING)[0].published.table
     pictures = [
-        shares(mine, of_what=f"log hazard ratios: {evidence.look.effect(str(effect))}").marked(
-            *evidence.marks
-        )
+        shares(mine, of_what=f"log hazard ratios: {evidence.look.effect(str(effect))}")
+        .marked(*evidence.marks)
+        .backed(published[(published[EFFECT] == effect).to_numpy()])
         for effect, mine in table.groupby(EFFECT, sort=False)
     ]
     first, rest = pictures[:1], pictures[1:]
@@ -178,6 +192,34 @@ def borrowing(evidence: ReviewEvidence) -> f.Block:
         f.folded(f"The other {len(rest)} effects", *rest) if rest else None,
         *(f.check(c, evidence.look) for c in checks),
     )
+
+
+def verification(evidence: ReviewEvidence) -> f.Block:
+    """Return calibration by simulation, which a review cannot run by itself."""
+    checks = evidence.of(SIMULATION_BASED)
+    if not checks:
+        return f.not_provided(
+            "Simulation-based calibration of this model. To provide: "
+            "`twinbayes.checks.simulation_based_calibration` on the same model and as many "
+            "patients, and `checks=` of `review`, or `--checks FILE`."
+        )
+    return _listed(checks, evidence)
+
+
+def fairness(evidence: ReviewEvidence) -> f.Block:
+    """Return predicted against observed by group."""
+    return _listed(evidence.of(FAIRNESS), evidence)
+
+
+def operating(evidence: ReviewEvidence) -> f.Block:
+    """Return how often a decision rule errs; a review of a fit has none by itself."""
+    checks = evidence.of(OPERATING)
+    if not checks:
+        return f.not_provided(
+            "How often a rule decides wrongly. To provide where there is a rule: "
+            "simulated trials (`twinbayes.trials`), as `checks=` of `review`."
+        )
+    return _listed(checks, evidence)
 
 
 def further(evidence: ReviewEvidence) -> f.Block:
@@ -216,6 +258,19 @@ def _occupation_table(table: pd.DataFrame, look: StateLook) -> f.Block:
     )
     n = size_words(int(whole["n"].iloc[0]))
     return f.folded(f"State occupation at the horizons, {n} patients", f.table(shown))
+
+
+def _as_published(curves: pd.DataFrame, evidence: ReviewEvidence, *, whole: bool) -> pd.DataFrame:
+    """Predictions at all times; what was observed at the horizons alone, as the table has it.
+
+    Steps of a curve tell of single events, which neither the table nor the picture does.
+    """
+    shown = curves[curves[SUBGROUP] == WHOLE if whole else curves["n"] >= _COUNTED]
+    shown = publishable(shown if whole else shown[shown[SUBGROUP] != WHOLE])
+    between = ~shown[TIME].isin(evidence.horizons)
+    for name in ("observed", "lower", "upper", "difference", "inside"):
+        shown[name] = shown[name].astype(object).mask(between, None)
+    return shown.drop(columns="counts")
 
 
 def _or_none(number: float, text: str) -> str:

@@ -30,10 +30,21 @@ from twinbayes.report.figures.look import (
 from twinbayes.report.figures.pooling import covariate_forest
 from twinbayes.report.html import fragments as f
 from twinbayes.report.reviewer.evidence import KIND, ReviewEvidence
+from twinbayes.report.reviewer.time import baseline_hazards, centre_ratios
 from twinbayes.twin.answers.follow_up import is_beyond
 
 _RATIOS = ("risk_ratio", "hazard_ratio")
 _ROWS_SHOWN = 24  # of covariates, unfolded
+
+
+def baselines(evidence: ReviewEvidence) -> f.Block:
+    """Return the baseline hazard of every intensity."""
+    return baseline_hazards(evidence.fit, evidence.interval, KIND)
+
+
+def centres(evidence: ReviewEvidence) -> f.Block:
+    """Return how centres differ."""
+    return centre_ratios(evidence.fit, evidence.interval, KIND)
 
 
 def covariates(evidence: ReviewEvidence) -> f.Block:
@@ -69,9 +80,9 @@ def covariates(evidence: ReviewEvidence) -> f.Block:
     )
     few = len(rows) <= _ROWS_SHOWN
     return f.block(
-        covariate_forest(table, look, probability=evidence.interval, kind=KIND).marked(
-            *evidence.marks
-        ),
+        covariate_forest(table, look, probability=evidence.interval, kind=KIND)
+        .marked(*evidence.marks)
+        .backed(table),
         f.paragraph(told),
         f.table(who, names={"contrast": "who against whom"}, text=["contrast"]),
         *(listed if few else [f.folded(f"All {len(rows)} hazard ratios", *listed)]),
@@ -180,7 +191,7 @@ def one_effect(effect: xr.Dataset) -> f.Block:
             }
         ),
         _over_time(effect),
-        effect_forest(effect),
+        effect_forest(effect).backed(pd.DataFrame(list(map(vars, effect_rows(effect))))),
         f.folded("Support by subgroup", _support(effect)),
         _confounding(effect),
     )

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -33,13 +32,12 @@ from twinbayes.checks.calibration.mean_counts import mean_count_calibration
 from twinbayes.checks.result import (
     BORROWING,
     CALIBRATION,
-    FURTHER,
+    FAIRNESS,
     OUT_OF_SAMPLE,
     PRIOR_PREDICTIVE,
     SCORES,
     SENSITIVITY,
     SHRINKAGE,
-    SIMULATION_BASED,
     Topic,
 )
 from twinbayes.checks.scores.table import concordance_check
@@ -50,15 +48,25 @@ from twinbayes.errors import OptionError, is_number, reason, told
 from twinbayes.estimators import CountingProcess, aalen_johansen
 from twinbayes.inference import Fit
 from twinbayes.names import (
-    DAYS_PER_YEAR,
     EXPECTED_EVENTS,
     PATIENT,
     STATE_PROBABILITY,
     SUBGROUP,
 )
 from twinbayes.report.figures.look import StateLook, look_of, marks_of
-from twinbayes.report.reviewer.asked_effects import require_effect_of
+from twinbayes.report.required.first_screen import Judged
+from twinbayes.report.reviewer.handed.asked_effects import require_effect_of
 from twinbayes.report.reviewer.markers import MarkerEvidence, marker_evidence
+from twinbayes.report.reviewer.reach import (
+    FORECAST_DRAWS,
+    agreement_by_group,
+    draws_of,
+    each_left_out,
+    grid_of,
+    horizons_of,
+    in_sample,
+    not_for,
+)
 from twinbayes.twin import Twin
 
 #: Level of the intervals of checks against data; those of the posterior are chosen by the reader.
@@ -66,11 +74,7 @@ CHECK_LEVEL: Final = 0.95
 #: Kind of the intervals of the posterior.
 KIND: Final = "equal-tailed"
 #: Topics that are shown with another, in its section.
-_SHOWN_AS: Final[dict[Topic, Topic]] = {OUT_OF_SAMPLE: SCORES, SIMULATION_BASED: FURTHER}
-_YEARS: Final = (1.0, 3.0, 5.0)
-_ENOUGH: Final = 10  # patients whose state must still be known at a horizon
-_STEPS: Final = 60
-_FORECAST_DRAWS: Final = 400  # posterior means need no more
+_SHOWN_AS: Final[dict[Topic, Topic]] = {OUT_OF_SAMPLE: SCORES}
 _JOINT_DRAWS: Final = 1000
 _PRIOR: Final = "prior predictive of state occupation"
 _OCCUPATION: Final = "state-occupation calibration"
@@ -132,6 +136,14 @@ class ReviewEvidence:
     estimands: tuple[xr.Dataset, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
     handed_in: tuple[CheckResult, ...] = ()
+
+    @property
+    def judged(self) -> Judged:
+        """What the first screen has to know."""
+        verdict = self.fit.verdict
+        beyond = not_for(self.fit, self.of(CALIBRATION))
+        simulated, say = self.fit.cohort.simulated, self.look.way
+        return Judged(verdict.usable, verdict.reasons, simulated, beyond, say)
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -210,10 +222,11 @@ def collect(
     for effect in asked:
         require_effect_of(fit, effect)
     process = counting_process(fit)
-    look, horizons = look_of(fit), _horizons(process)
-    grid, missing = _grid(horizons), dict[str, str]()
+    look, horizons = look_of(fit), horizons_of(process)
+    grid, missing = grid_of(horizons), dict[str, str]()
     forecast = cache(lambda: _forecast(fit, process, grid))
     predicted = cache(lambda: forecast()[STATE_PROBABILITY])
+    along = cache(lambda: _calibration(predicted(), process, grid, look))
     prior = _found(missing, "prior_occupation", lambda: occupation_under_priors(fit, grid))
 
     def against_priors() -> CheckResult:
@@ -225,9 +238,7 @@ def collect(
     own = [
         _attempt(_PRIOR, PRIOR_PREDICTIVE, against_priors),
         _attempt("shrinkage of subgroup effects", SHRINKAGE, lambda: shrinkage_of(fit, interval)),
-        _attempt(
-            _OCCUPATION, CALIBRATION, lambda: _calibration(predicted(), process, horizons, look)
-        ),
+        *_agreement(fit, predicted, along, process, look, horizons),
         *_counts(fit, forecast, horizons),
         *_scores(fit, predicted, process, look, horizons),
         *_sensitivity(fit, horizons),
@@ -237,7 +248,7 @@ def collect(
     for check in [*own, *handed]:
         topic = _SHOWN_AS.get(check.topic, check.topic)
         by_topic[topic] = (*by_topic.get(topic, ()), check)
-    curves = _attempt("", CALIBRATION, lambda: _calibration(predicted(), process, grid, look))
+    curves = _attempt("", CALIBRATION, along)
     ratios = _found(missing, "effects", lambda: treatment_effects(fit, interval))
     shrunk = _found(missing, "covariates", lambda: covariate_effects(fit, interval))
     return ReviewEvidence(
@@ -258,32 +269,10 @@ def collect(
     )
 
 
-def _horizons(process: CountingProcess) -> tuple[float, ...]:
-    """1, 3 and 5 years as far as the state of enough patients is known.
-
-    Where all lie beyond the last follow-up, a day within it comes first, the median of its ends or
-    half of that: the deaths known by those years may be enough, but say nothing of the others.
-    """
-    days = [y * DAYS_PER_YEAR for y in _YEARS]
-    known, ends = process.n_known(days), process.follow_up().exit
-    kept = tuple(d for d, n in zip(days, known, strict=True) if n >= _ENOUGH)
-    within = any(d <= ends.max() for d in kept)
-    middle = float(np.median(ends))
-    return kept if within else (middle if middle < ends.max() else middle / 2, *kept)
-
-
-def _grid(horizons: Sequence[float]) -> Floats:
-    """Days at which curves are drawn: from 0 to the last horizon, and the horizons."""
-    return np.unique(np.concatenate([np.linspace(0, max(horizons), _STEPS + 1), horizons]))
-
-
 def _forecast(fit: Fit, process: CountingProcess, grid: Floats) -> xr.Dataset:
-    """Posterior means of every patient with time at risk, from day 0 on.
-
-    In-sample: under the draws of the fit, which have seen how these patients fared.
-    """
+    """Posterior means of every patient with time at risk, from day 0 on, in-sample."""
     ids = [str(p) for p in process.patients]
-    twin: Twin = fit.thinned(_FORECAST_DRAWS).twin(ids, at=0.0).as_drawn()
+    twin: Twin = fit.thinned(FORECAST_DRAWS).twin(ids, at=0.0).as_drawn()
     predicted = twin.forecast(float(grid[-1]), grid)
     # One subgroup is the whole: comparing it again would only repeat the first row.
     return predicted if len(fit.cohort.subgroups) > 1 else predicted.drop_vars(SUBGROUP)
@@ -295,6 +284,30 @@ def _calibration(
     return state_occupation_calibration(
         predicted, process, times=list(times), level=CHECK_LEVEL, labels=look.labels
     )
+
+
+def _agreement(
+    fit: Fit,
+    predicted: Callable[[], xr.DataArray],
+    along: Callable[[], CheckResult],
+    process: CountingProcess,
+    look: StateLook,
+    horizons: Sequence[float],
+) -> list[CheckResult]:
+    """Predicted against observed: of all, by group, and with each patient left out."""
+
+    def of_all() -> CheckResult:
+        found = _calibration(predicted(), process, horizons, look)
+        return in_sample(found, along().table, look, draws=draws_of(fit))
+
+    def by_group() -> CheckResult:
+        return agreement_by_group(fit, predicted(), process, look, horizons)
+
+    return [
+        _attempt(_OCCUPATION, CALIBRATION, of_all),
+        _attempt("agreement by group", FAIRNESS, by_group),
+        *each_left_out(fit, process, look, horizons),
+    ]
 
 
 def _counts(

@@ -1,27 +1,18 @@
-"""Sections of a review about what was fitted: verdict, data, model, priors, limits, provenance."""
+"""Sections of a review about what was fitted: status, data, outcome, predictors, model, priors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from twinbayes.checks.result import (
-    CALIBRATION,
-    FURTHER,
-    OUT_OF_SAMPLE,
-    PRIOR_PREDICTIVE,
-    SCORES,
-    SIMULATION_BASED,
-)
+from twinbayes.checks.result import PRIOR_PREDICTIVE
 from twinbayes.checks.suppression import ways_of
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.quality.suppression import HIDDEN, part_words
-from twinbayes.inference import AggregateFit, Fit, Verdict
+from twinbayes.cohort.quality.suppression import HIDDEN, part_words, suppress_fractions
+from twinbayes.inference import AggregateFit, Fit
 from twinbayes.inference.densities.log_prior import used_priors
-from twinbayes.inference.gate.verdict import EBFMI_MIN, ESS_MIN, RHAT_MAX
-from twinbayes.names import DAYS_PER_YEAR, SUBGROUP, TIME, TREATMENT, TREATMENTS
+from twinbayes.names import SAMPLE, SUBGROUP, TREATMENT, TREATMENTS
 from twinbayes.priors import PriorEntry
 from twinbayes.priors.files.names import LIBRARY, OVERRIDDEN, OWN, origin_of
 from twinbayes.report.figures.diagnostics import missingness
@@ -30,43 +21,14 @@ from twinbayes.report.figures.look import words
 from twinbayes.report.figures.occupation import prior_predictive as prior_predictive_picture
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.formulae import hazard_formula
+from twinbayes.report.required.gate import gate_block
 from twinbayes.report.reviewer.evidence import KIND, ReviewEvidence
 from twinbayes.report.sites import sites_of
 
-_FEW: Final = 20
-_USABLE_MEANS: Final = (
-    "Usable says that the computation converged and may be read. It does not say that the model is "
-    "right, nor that it may guide care: judge that by the evidence below."
-)
-
 
 def verdict(evidence: ReviewEvidence) -> f.Block:
-    """Return the banner that every report starts with."""
-    judged = evidence.fit.verdict
-    return f.block(
-        f.banner(
-            judged.usable,
-            judged.reasons,
-            simulated=evidence.fit.cohort.simulated,
-            say=evidence.look.way,
-        ),
-        f.paragraph(judged_words(judged)),
-        f.bullets(f"To change: {advice}." for advice in judged.advice) if judged.advice else None,
-        f.paragraph(_USABLE_MEANS, "note"),
-    )
-
-
-def judged_words(judged: Verdict) -> str:
-    """Say what the gate measured, beside its bars."""
-    s = judged.summary
-    return (
-        f"{s['n_scalars']:.0f} quantities, {s['chains']:.0f} chains of {s['draws']:.0f} draws: "
-        f"R-hat at most {s['max_rhat']:.3f} (bar {RHAT_MAX:g}), effective sample size at least "
-        f"{s['min_ess_bulk']:.0f} in the bulk and {s['min_ess_tail']:.0f} in the tails "
-        f"(bar {ESS_MIN:g}), "
-        f"{s['divergences']:.0f} divergences (bar 0), E-BFMI at least {s['min_ebfmi']:.2f} "
-        f"(bar {EBFMI_MIN:g})."
-    )
+    """Return what the gate measured, what to change, and what is under review."""
+    return gate_block(evidence.fit.verdict, evidence.fit.manifest)
 
 
 def data(evidence: ReviewEvidence) -> f.Block:
@@ -96,7 +58,7 @@ def data(evidence: ReviewEvidence) -> f.Block:
         if len(counted)
         else f.paragraph("None: every row of the source was used."),
         f.heading("Missing values"),
-        missingness(missing, place=SUBGROUP).marked(*evidence.marks)
+        missingness(missing, place=SUBGROUP).marked(*evidence.marks).backed(_as_shown(missing))
         if missing.shape[1] > 2
         else f.paragraph("No covariate has a missing value."),
         f.heading("Quality report"),
@@ -104,6 +66,14 @@ def data(evidence: ReviewEvidence) -> f.Block:
             "Follow-up, events, missingness, implausible values, what detectors suspect", quality
         ),
     )
+
+
+def _as_shown(missing: pd.DataFrame) -> pd.DataFrame:
+    """Fractions missing by subgroup as they may be published."""
+    said = suppress_fractions(missing.drop(columns=[SUBGROUP, "patients"]), missing["patients"])
+    said.insert(0, "patients", part_words(missing["patients"]))
+    said.insert(0, SUBGROUP, missing[SUBGROUP].to_numpy())
+    return said
 
 
 def starts_used(
@@ -141,6 +111,61 @@ def starts_used(
     return pd.DataFrame(rows, columns=["treatment", "used", "recorded"])
 
 
+def outcome(evidence: ReviewEvidence) -> f.Block:
+    """Return the states that are predicted, and since when time counts."""
+    graph, look = evidence.fit.spec.graph, evidence.look
+    rows = []
+    for state in graph.states:
+        events = [e for t in graph.transitions if t.target == state for e in t.events]
+        ends = "death" if state in look.dead else "end of follow-up"
+        rows.append(
+            {
+                "state": look.name(state),
+                "reached by": ", ".join(words(str(e)) for e in dict.fromkeys(events)) or "origin",
+                "kind": ends if state in graph.absorbing else "living",
+            }
+        )
+    return f.block(
+        f.paragraph(
+            "Time is in days since the origin of each patient's record, day 0. Predicted is the "
+            "probability of being in each state on each day."
+        ),
+        f.table(pd.DataFrame(rows), text=["reached by"]),
+    )
+
+
+def predictors(evidence: ReviewEvidence) -> f.Block:
+    """Return every variable of the data: its unit, when it is known, and if the model uses it."""
+    fit = evidence.fit
+    variables, used = fit.cohort.variables, _used(fit)
+    unit = variables["unit"].astype(object)
+    rows = pd.DataFrame(
+        {
+            "variable": [words(str(name)) for name in variables["name"]],
+            "unit": [f.NOTHING if pd.isna(u) or u in ("", "1") else str(u) for u in unit],
+            "group": [f.NOTHING if pd.isna(g) else words(str(g)) for g in variables["group"]],
+            "known": [
+                {"visits": "from its visit on", "treatments": "from its start on"}.get(
+                    str(table), "at origin"
+                )
+                for table in variables["table"]
+            ],
+            "in the model": ["yes" if name in used else "no" for name in variables["name"]],
+        }
+    )
+    return f.table(rows)
+
+
+def _used(fit: Fit) -> set[str]:
+    """Names of variables that the model reads."""
+    curves = fit.spec.trajectories
+    return {
+        *(source for column in fit.encoding.columns for source in column.sources),
+        *(m.marker for m in (() if curves is None else curves.markers)),
+        *(t.name for t in fit.spec.graph.treatments),
+    }
+
+
 def model(evidence: ReviewEvidence) -> f.Block:
     """Return the model in formulae and words, its states, and the events seen."""
     fit = evidence.fit
@@ -175,7 +200,9 @@ def model(evidence: ReviewEvidence) -> f.Block:
     covariates = ", ".join(f"{n} {words(str(group))}" for group, n in columns.items())
     return f.block(
         f.paragraph(fit.spec.title, "lead"),
-        state_graph(evidence.look, seen, begun).marked(*evidence.marks),
+        state_graph(evidence.look, seen, begun)
+        .marked(*evidence.marks)
+        .backed(pd.DataFrame(rows)[["intensity", "events"]]),
         hazard_formula(fit.spec),
         f.table(pd.DataFrame(rows)),
         f.table(pd.DataFrame(effects)) if effects else None,
@@ -261,23 +288,9 @@ def prior_predictive(evidence: ReviewEvidence) -> f.Block:
             return f.not_provided("No draws of the priors.")
         return f.block(*(f.check(c, evidence.look) for c in checks))
     picture = prior_predictive_picture(draws, evidence.look).marked(*evidence.marks)
+    ends = draws.quantile([0.05, 0.25, 0.5, 0.75, 0.95], SAMPLE).rename("probability")
+    picture = picture.backed(ends.to_dataframe().reset_index())
     return f.block(picture, *(f.check(c, evidence.look) for c in checks))
-
-
-def limits(evidence: ReviewEvidence) -> f.Block:
-    """Return what this evidence cannot show."""
-    return f.bullets(_limits(evidence))
-
-
-def provenance(evidence: ReviewEvidence) -> f.Block:
-    """Return the manifest of the fit: what was run, on what, with which versions."""
-    return f.block(
-        f.pairs(dict(_flat(evidence.fit.manifest))),
-        f.paragraph(
-            "The same data, model, priors, seed and versions give the same draws on one machine.",
-            "note",
-        ),
-    )
 
 
 def _reasons(entry: PriorEntry) -> f.Block:
@@ -311,56 +324,3 @@ def _particulars(entry: PriorEntry) -> Iterator[str]:
     if entry.review:
         said = ", ".join(f"{r.role} ({r.decision}, {r.date})" for r in entry.review)
         yield f"Review: {said}."
-
-
-def _limits(evidence: ReviewEvidence) -> Iterator[str]:
-    fit = evidence.fit
-    cohort, graph = fit.cohort, fit.spec.graph
-    if not fit.verdict.usable:
-        yield "NOT FOR USE: no number of this report may be relied on."
-    if cohort.simulated:
-        yield "The data are simulated. They test the method and say nothing about any disease."
-    if graph.treatments:
-        yield (
-            "Treatments were not randomised. Contrasts between them adjust only for the covariates "
-            "in the model; reasons for treatment that were not recorded can bias them."
-        )
-    sizes = cohort.patients[SUBGROUP].value_counts()
-    small = [words(str(s)) for s in cohort.subgroups if int(sizes[s]) < _FEW]
-    if small and len(sizes) > 1:
-        yield (
-            f"Subgroups of fewer than {_FEW} patients ({', '.join(small)}) lean on the others. "
-            "Their intervals are wide because little is known of them."
-        )
-    ends = [evidence.look.noun(s) for s in graph.absorbing if s not in evidence.look.dead]
-    if ends:
-        yield f"What happens after {' or '.join(ends)} is not modelled: follow-up ends there."
-    if not any(c.topic == OUT_OF_SAMPLE for c in evidence.of(SCORES)):
-        yield (
-            "The scores are on the patients the model was fitted to, and flatter it. "
-            "Cross-validated scores: NOT PROVIDED."
-        )
-    if not any(c.topic == SIMULATION_BASED for c in evidence.of(FURTHER)):
-        yield "Simulation-based calibration: NOT PROVIDED in this report."
-    if fit.encoding.left_out:
-        n = len(fit.encoding.left_out)
-        yield f"{n} covariates with too few carriers to inform a model were left out."
-    judged = [
-        float(day)
-        for check in evidence.of(CALIBRATION)
-        if {TIME, "observed"} <= set(check.table.columns)
-        for day in check.table.loc[check.table["observed"].notna(), TIME]
-    ]
-    last = max(judged, default=0.0) / DAYS_PER_YEAR
-    yield f"Predictions beyond {last:.1f} years since origin were not judged."
-
-
-def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in sorted(record.items()):
-        name = f"{above}{words(str(key))}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}: ")
-        elif isinstance(value, list | tuple):
-            yield name, "; ".join(map(str, value)) or f.NOTHING
-        else:
-            yield name, value

@@ -14,9 +14,14 @@ from twinbayes.report.figures.diagnostics import diagnostics as diagnostics_pict
 from twinbayes.report.figures.look import words
 from twinbayes.report.html import fragments as f
 from twinbayes.report.html.section import Section
-from twinbayes.report.reviewer.fit import judged_words
+from twinbayes.report.required.first_screen import Judged
+from twinbayes.report.required.gate import gate_block
 
 _MOST_ROWS: Final = 200
+_NOT_FOR: Final = (
+    "The package knows neither the data nor the meaning of this model's variables: no group of "
+    "patients has been checked.",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,19 +32,20 @@ class ModelEvidence:
     interval: float
 
     @property
+    def judged(self) -> Judged:
+        """What the first screen has to know."""
+        verdict = self.fit.verdict
+        return Judged(verdict.usable, verdict.reasons, not_for=_NOT_FOR)
+
+    @property
     def marks(self) -> tuple[str, ...]:
         """Words that every picture of this fit carries."""
         return () if self.fit.verdict.usable else ("NOT FOR USE",)
 
 
 def verdict(evidence: ModelEvidence) -> f.Block:
-    """Return the banner that every report starts with."""
-    judged = evidence.fit.verdict
-    return f.block(
-        f.banner(judged.usable, judged.reasons, simulated=False),
-        f.paragraph(judged_words(judged)),
-        f.bullets(f"To change: {advice}." for advice in judged.advice) if judged.advice else None,
-    )
+    """Return what the gate measured, and what is under review."""
+    return gate_block(evidence.fit.verdict, evidence.fit.manifest)
 
 
 def model(evidence: ModelEvidence) -> f.Block:
@@ -81,7 +87,7 @@ def diagnostics(evidence: ModelEvidence) -> f.Block:
     table = evidence.fit.verdict.table
     energy = evidence.fit.datatree[SAMPLE_STATS]["energy"].transpose(CHAIN, DRAW).to_numpy()
     return f.block(
-        diagnostics_picture(table, energy).marked(*evidence.marks),
+        diagnostics_picture(table, energy).marked(*evidence.marks).backed(table.reset_index()),
         f.folded("All variables", f.table(table.reset_index())),
     )
 
@@ -102,9 +108,9 @@ LEAD: Final = (
 )
 
 MODEL_REVIEW: Final[tuple[Section[ModelEvidence], ...]] = (
-    Section(show=verdict),
-    Section(heading="The model", show=model),
-    Section(heading="Posterior", show=posterior),
-    Section(heading="Diagnostics", show=diagnostics),
-    Section(heading="Provenance", show=provenance),
+    Section(number=0, show=verdict),
+    Section(number=5, heading="The model", show=model),
+    Section(number=7, heading="Diagnostics", show=diagnostics),
+    Section(number=9, heading="Posterior", show=posterior),
+    Section(number=16, heading="Manifest of the fit", show=provenance),
 )

@@ -1,6 +1,8 @@
-"""Tables of hazard ratios that are not the same at all times: by era of entry, and by window."""
+"""Tables of hazards: baselines by window, ratios of centres, ratios that change with time."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -10,20 +12,95 @@ from twinbayes.inference import Fit
 from twinbayes.model.events.time_varying import VaryingEffect
 from twinbayes.names import (
     BETA,
+    CENTRE,
+    CENTRE_EFFECT,
+    CENTRE_SCALE,
     CHAIN,
     COVARIATE,
+    DAYS_PER_YEAR,
     DRAW,
     ENTRY_ERA,
     ENTRY_ERA_EFFECT,
+    LOG_BASELINE,
     POSTERIOR,
     SUBGROUP,
     SUBGROUP_EFFECT,
     TIME_VARYING_EFFECT,
     TIME_VARYING_WINDOW,
     TRANSITION,
+    WINDOW,
 )
 from twinbayes.report.figures.look import interval_words, look_of, words
 from twinbayes.report.html import fragments as f
+
+
+def baseline_hazards(fit: Fit, interval: float, kind: str) -> f.Block:
+    """Return the baseline hazard of every intensity, window by window."""
+    posterior = fit.datatree[POSTERIOR].to_dataset()
+    if LOG_BASELINE not in posterior:
+        return f.not_provided("The fit has no baseline hazard by window.")
+    look, tails = look_of(fit), [0.5, (1 - interval) / 2, (1 + interval) / 2]
+    log_hazard = posterior[LOG_BASELINE] + np.log(DAYS_PER_YEAR)
+    rows = []
+    for k, label in enumerate(fit.spec.graph.labels):
+        edges = fit.edges[k]
+        ends = log_hazard.isel({TRANSITION: k}).quantile(tails, (CHAIN, DRAW))
+        for w, (start, stop) in enumerate(pairwise(edges)):
+            middle, low, high = np.exp(ends.isel({WINDOW: w}).to_numpy())
+            until = f"to {stop:.0f}" if np.isfinite(stop) else "on"
+            rows.append((look.way(label), f"{start:.0f} {until}", middle, low, high))
+    columns = ["intensity", "days", "median", "lower", "upper"]
+    return f.block(
+        f.paragraph(
+            "Events per person-year of somebody at the reference of all covariates, in the average "
+            f"subgroup and centre, without treatment; medians, with the "
+            f"{interval_words(interval, kind)}. Days are those of the clock of each intensity.",
+            "note",
+        ),
+        f.folded(
+            f"All {len(rows)} windows",
+            f.table(
+                pd.DataFrame(rows, columns=columns),
+                formats=dict.fromkeys(columns[2:], "{:.3g}".format),
+                caption="Baseline hazards per person-year",
+            ),
+        ),
+    )
+
+
+def centre_ratios(fit: Fit, interval: float, kind: str) -> f.Block:
+    """Return how centres differ from the mean of all, as hazard ratios."""
+    posterior = fit.datatree[POSTERIOR].to_dataset()
+    if CENTRE_EFFECT not in posterior:
+        return f.not_provided("The model has no differences between centres.")
+    look, effect = look_of(fit), posterior[CENTRE_EFFECT]
+    labels = [str(x) for x in effect[TRANSITION].to_numpy()]
+    shown = pd.DataFrame(
+        {
+            words(str(centre)): _ratio_words(effect.sel({CENTRE: centre}), interval)
+            for centre in effect[CENTRE].to_numpy()
+        }
+    )
+    shown.insert(0, "intensity", [look.way(label) for label in labels])
+    spread = posterior.get(CENTRE_SCALE)
+    if spread is not None and spread.sizes.get(TRANSITION) == len(labels):
+        tails = [0.5, (1 - interval) / 2, (1 + interval) / 2]
+        middle, low, high = spread.quantile(tails, (CHAIN, DRAW)).to_numpy()
+        shown["spread (sd of log hazards)"] = [
+            f"{m:.2f} ({a:.2f} to {b:.2f})" for m, a, b in zip(middle, low, high, strict=True)
+        ]
+    return f.block(
+        f.paragraph(
+            f"Medians, with the {interval_words(interval, kind)}. Partially pooled: a centre with "
+            "few patients is drawn to 1.",
+            "note",
+        ),
+        f.table(
+            shown,
+            caption="Hazard ratios of centres, against their mean",
+            text=tuple(map(str, shown)),
+        ),
+    )
 
 
 def changing_ratios(fit: Fit, interval: float, kind: str) -> f.Block | None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pandas as pd
+
+from twinbayes.checks import PredictedVisits, visual_predictive
 from twinbayes.report.figures.look import interval_words
 from twinbayes.report.figures.markers import markers_over_time
 from twinbayes.report.html import fragments as f
@@ -26,7 +31,7 @@ def trajectories(evidence: ReviewEvidence) -> f.Block:
             "of time per year; those of mean functions as in the formula, with t in years.",
             "note",
         ),
-        markers_over_time(found.visits).marked(*evidence.marks),
+        markers_over_time(found.visits).marked(*evidence.marks).backed(_quantiles(found.visits)),
         f.check(found.coverage, evidence.look),
         f.heading("Hazards that follow markers"),
         f.table(
@@ -47,3 +52,11 @@ def trajectories(evidence: ReviewEvidence) -> f.Block:
         if len(scatter)
         else None,
     )
+
+
+def _quantiles(visits: Sequence[PredictedVisits]) -> pd.DataFrame:
+    """Numbers behind the picture; those measured with two digits, as one can read them there."""
+    parts = [visual_predictive(one).assign(marker=one.marker) for one in visits]
+    table = pd.concat(parts, ignore_index=True).drop(columns="n")
+    table["observed"] = [f"{x:.2g}" for x in table["observed"]]
+    return table

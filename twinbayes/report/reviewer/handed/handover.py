@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -18,8 +19,8 @@ from twinbayes.checks.result import FURTHER, TOPICS, VERDICTS
 from twinbayes.effects.published import publishable_effect
 from twinbayes.errors import TwinbayesError
 from twinbayes.private_files import write_private
-from twinbayes.report.reviewer.asked_effects import require_effect
-from twinbayes.report.reviewer.strict_json import read_json, refused
+from twinbayes.report.reviewer.handed.asked_effects import require_effect
+from twinbayes.report.reviewer.handed.strict_json import read_json, refused
 
 _NUMBER: Final = {
     "anyOf": [
@@ -86,18 +87,25 @@ def write_checks(path: str | os.PathLike[str], checks: Iterable[CheckResult]) ->
     >>> read_checks(path)[0].name
     'patients'
     """
-    records = [
-        {
-            "name": c.name,
-            "verdict": c.verdict,
-            "text": c.text,
-            "topic": c.topic,
-            "columns": [str(k) for k in c.table.columns],
-            "rows": [[_plain(v) for v in row] for row in c.table.itertuples(index=False)],
-        }
-        for c in (given.published for given in checks)
-    ]
-    return write_private(path, dumps(records, allow_nan=False))
+    return write_private(path, dumps([_record(c) for c in checks], allow_nan=False))
+
+
+def fingerprint_of(check: CheckResult) -> str:
+    """Return the SHA-256 of a check as `write_checks` writes it: the same before and after."""
+    text = dumps(_record(check), allow_nan=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _record(given: CheckResult) -> dict[str, Any]:
+    c = given.published
+    return {
+        "name": c.name,
+        "verdict": c.verdict,
+        "text": c.text,
+        "topic": c.topic,
+        "columns": [str(k) for k in c.table.columns],
+        "rows": [[_plain(v) for v in row] for row in c.table.itertuples(index=False)],
+    }
 
 
 def read_checks(path: str | os.PathLike[str]) -> tuple[CheckResult, ...]:

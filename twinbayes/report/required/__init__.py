@@ -1,0 +1,1 @@
+"""What a review must answer: its sections, the context of use, and the first screen."""
