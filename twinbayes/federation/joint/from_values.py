@@ -17,7 +17,7 @@ from twinbayes.arrays import Floats
 from twinbayes.errors import FederationError
 from twinbayes.federation.joint.approximation import Approximation
 from twinbayes.federation.joint.estimation import SCORE, Draws, Estimation, Kept, Place, Scored
-from twinbayes.federation.joint.quadratic import Directions, Quadratic
+from twinbayes.federation.joint.quadratic import Directions, Quadratic, tempered_weights
 from twinbayes.federation.likelihood.integrated import MOST_DIRECTIONS, NOWHERE, REMEDY
 from twinbayes.names import LOG_BASELINE, LOG_BASELINE_AT_EVENT
 
@@ -29,6 +29,8 @@ _STEP: Final = 0.5  # of the posterior's, between those of the others
 _NEAR: Final = 2.0  # of the posterior's, within which the mode has been found
 _LONGEST: Final = 2.0  # step, in standard deviations of a rough prior
 _SHORTER: Final = 0.25  # after a step that led downwards
+_NARROWER: Final = (3.0, 15.0)  # precisions added, so that draws are half and a quarter as wide
+_TELL: Final = 2.0  # draws that count, a number of the function nearest to them
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class FromValues(Estimation):
     functions
         Quadratic functions so far; those on the way to the mode only until it is found, and then
         the best of them.
+    narrower
+        How often the first draws were made again, closer to the mode.
 
     Examples
     --------
@@ -50,6 +54,7 @@ class FromValues(Estimation):
 
     place: Directions | None = field(default=None, repr=False)
     functions: tuple[Quadratic, ...] = field(default=(), repr=False)
+    narrower: int = 0
 
     @cached_property
     def _start(self) -> tuple[Directions, Floats]:
@@ -95,16 +100,20 @@ class FromValues(Estimation):
         if not self.approximations:
             return self._nearer(values, totals[:, 0], number, kept)
         if len(self.approximations) == 1:
-            return self._standing(values, totals[:, 0], values, number, kept)
+            if self._is_lost(totals[:, 0]):
+                return self._again(number, kept)
+            return self._standing(values, totals[:, 0], number, kept)
         scored = self._with(Scored(values, totals))
         if len(scored.scores) < len(scored.approximations) - 1 or scored.is_done:
             return scored
-        near, asked = scored.weighted_values, scored.kinds
-        return replace(scored._standing(values, totals[:, 0], near, number, kept), kinds=asked)
+        asked = scored.kinds
+        return replace(scored._standing(values, totals[:, 0], number, kept), kinds=asked)
 
     def _nearer(self, values: Floats, totals: Floats, number: int, kept: Kept) -> FromValues:
         """Go on towards the mode, or to the first draws where it has been found."""
         here = self._around(values, totals)
+        if here is None:
+            return self._closer()
         functions = (*self.functions, here)
         best = int(np.argmax([self._objective(f) for f in functions]))
         found, failed = functions[best], len(functions) - 1 - best
@@ -112,30 +121,57 @@ class FromValues(Estimation):
         longest = _LONGEST * _SHORTER**failed
         place, far = found.mode(start, self._precision(found.directions), longest)
         on = replace(self, place=place, functions=functions, kinds=(*self.kinds, SCORE))
-        if (failed or far > _NEAR) and len(functions) < MODES:
+        # The first function goes through points as far apart as the prior is wide: it may say that
+        # the mode is near, and be right about nothing else.
+        if (failed or far > _NEAR or len(functions) == 1) and len(functions) < MODES:
             return on
-        one = Approximation(self.agreement, found.concave(), self.agreement.counts, number, kept)
+        one = Approximation(self.agreement, found.folded(), self.agreement.counts, number, kept)
         return replace(on, functions=(found,), approximations=(one,))
 
-    def _around(self, values: Floats, totals: Floats) -> Quadratic:
+    def _around(self, values: Floats, totals: Floats) -> Quadratic | None:
         """The function through what was found; where most of it has no likelihood, a failed step.
+
+        None where there is no earlier place to take a shorter step from.
 
         Raises
         ------
         FederationError
-            There is no earlier place to take a shorter step from.
+            Neither is there a likelihood at points that are ever closer to the first place.
         """
         try:
             here = Quadratic.through(self._asked, values, totals)
         except FederationError:
             if not self.functions:
-                raise
+                if len(self.kinds) + 1 == MODES:
+                    raise
+                return None
             n = self._asked.size
             return Quadratic(self._asked, -np.inf, np.zeros(n), np.zeros((n, n)))
         if np.isfinite(totals[0]):
             return here
         # A place without a likelihood is no better than the points around it.
         return replace(here, value=min(here.value, float(totals[np.isfinite(totals)].min())))
+
+    def _closer(self) -> FromValues:
+        """Ask around the first place again, at points closer to it."""
+        asked = self._asked
+        place = Directions(asked.centre, _SHORTER * asked.along)
+        return replace(self, place=place, kinds=(*self.kinds, SCORE))
+
+    def _is_lost(self, totals: Floats) -> bool:
+        """Whether the first draws are nowhere near the mode, and some others may be."""
+        known = np.isfinite(totals)
+        mode = self.functions[-1]
+        missed = totals[known].max(initial=-np.inf) < mode.value - mode.directions.size
+        return bool(known.mean() < 0.5 or missed) and self.narrower < len(_NARROWER)
+
+    def _again(self, number: int, kept: Kept) -> FromValues:
+        """Make the first draws again, closer to the mode."""
+        around, precision = self._asked, _NARROWER[self.narrower]
+        stand = self.functions[-1].folded().narrowed(around, precision)
+        one = Approximation(self.agreement, stand, self.agreement.counts, number, kept)
+        kinds, narrower = (*self.kinds, SCORE), self.narrower + 1
+        return replace(self, approximations=(one,), kinds=kinds, narrower=narrower)
 
     def _precision(self, of: Directions) -> Floats:
         """(direction, direction) precision of the rough prior."""
@@ -150,15 +186,12 @@ class FromValues(Estimation):
         away = first.inward(function.directions.centre[None])[0] / spread
         return function.value - 0.5 * float(away @ away)
 
-    def _standing(
-        self, values: Floats, totals: Floats, near: Floats, number: int, kept: Kept
-    ) -> FromValues:
-        """Go on with the function nearest to log-likelihoods where draws `near` are."""
-        before = self.functions[-1]
-        place, every = Directions.among(near), Directions.among(values)
-        if place.size < every.size:  # a few draws have all the weight, and span too little
-            place = every
-        found = Quadratic.through(place, values, totals, before)
+    def _standing(self, values: Floats, totals: Floats, number: int, kept: Kept) -> FromValues:
+        """Go on with the function nearest to log-likelihoods where the posterior is."""
+        ratio, _ = self.last.stand.against(values, totals[:, None])
+        weights = tempered_weights(ratio, _TELL * Directions.among(values).numbers)
+        place = Directions.among(values, weights)
+        found = Quadratic.through(place, values, totals, self.functions[-1], weights)
         of, until = self.agreement, self._until(len(self.approximations) - 1)
         one = Approximation(of, found.concave(), of.counts, number, kept, until)
         return replace(
