@@ -46,6 +46,9 @@ class FromValues(Estimation):
         the best of them.
     narrower
         How often the first draws were made again, closer to the mode.
+    drawn
+        All draws (draw, coordinate) of posteriors so far, their log-likelihoods (draw,), and what
+        stood for it when they were made.
 
     Examples
     --------
@@ -55,6 +58,7 @@ class FromValues(Estimation):
     place: Directions | None = field(default=None, repr=False)
     functions: tuple[Quadratic, ...] = field(default=(), repr=False)
     narrower: int = 0
+    drawn: tuple[tuple[Floats, Floats, Quadratic], ...] = field(default=(), repr=False)
 
     @cached_property
     def _start(self) -> tuple[Directions, Floats]:
@@ -188,10 +192,15 @@ class FromValues(Estimation):
 
     def _standing(self, values: Floats, totals: Floats, number: int, kept: Kept) -> FromValues:
         """Go on with the function nearest to log-likelihoods where the posterior is."""
-        ratio, _ = self.last.stand.against(values, totals[:, None])
-        weights = tempered_weights(ratio, _TELL * Directions.among(values).numbers)
-        place = Directions.among(values, weights)
-        found = Quadratic.through(place, values, totals, self.functions[-1], weights)
+        stand = self.last.stand
+        assert isinstance(stand, Quadratic)  # noqa: S101 - made here
+        drawn = (*self.drawn, (values, totals, stand))
+        every, known = (np.concatenate([one[k] for one in drawn]) for k in (0, 1))
+        # As of one mixture: each function was about as high as the next one where the posterior is.
+        made_by = np.logaddexp.reduce([one.at(every) for _, _, one in drawn])
+        weights = tempered_weights(known - made_by, _TELL * Directions.among(every).numbers)
+        place = Directions.among(every, weights)
+        found = Quadratic.through(place, every, known, self.functions[-1], weights)
         of, until = self.agreement, self._until(len(self.approximations) - 1)
         one = Approximation(of, found.concave(), of.counts, number, kept, until)
         return replace(
@@ -199,4 +208,5 @@ class FromValues(Estimation):
             kinds=(*self.kinds, SCORE),
             functions=(*self.functions, found),
             approximations=(*self.approximations, one),
+            drawn=drawn,
         )
