@@ -22,14 +22,19 @@ from twinbayes.federation.likelihood.integrated import MOST_DIRECTIONS, NOWHERE,
 from twinbayes.names import LOG_BASELINE, LOG_BASELINE_AT_EVENT
 
 MODES: Final = 7
-"""Quadratic functions on the way to the mode, at most."""
+"""Times that points are asked for on the way to the mode, at most."""
+
+CLOSER: Final = 3
+"""Of these, times that points closer to the first place are asked for: most had no likelihood."""
+
+NARROWER: Final = (8.0,)
+"""Precisions that are added where the first draws missed the mode: a third as wide."""
 
 _FIRST: Final = 0.5  # of the prior's spread, between the points of the first function
 _STEP: Final = 0.5  # of the posterior's, between those of the others
 _NEAR: Final = 2.0  # of the posterior's, within which the mode has been found
 _LONGEST: Final = 2.0  # step, in standard deviations of a rough prior
 _SHORTER: Final = 0.25  # after a step that led downwards
-_NARROWER: Final = (3.0, 15.0)  # precisions added, so that draws are half and a quarter as wide
 _TELL: Final = 2.0  # draws that count, a number of the function nearest to them
 
 
@@ -44,6 +49,8 @@ class FromValues(Estimation):
     functions
         Quadratic functions so far; those on the way to the mode only until it is found, and then
         the best of them.
+    closer
+        How often the first points were asked for again, closer to their place.
     narrower
         How often the first draws were made again, closer to the mode.
     drawn
@@ -57,6 +64,7 @@ class FromValues(Estimation):
 
     place: Directions | None = field(default=None, repr=False)
     functions: tuple[Quadratic, ...] = field(default=(), repr=False)
+    closer: int = 0
     narrower: int = 0
     drawn: tuple[tuple[Floats, Floats, Quadratic], ...] = field(default=(), repr=False)
 
@@ -127,7 +135,7 @@ class FromValues(Estimation):
         on = replace(self, place=place, functions=functions, kinds=(*self.kinds, SCORE))
         # The first function goes through points as far apart as the prior is wide: it may say that
         # the mode is near, and be right about nothing else.
-        if (failed or far > _NEAR or len(functions) == 1) and len(functions) < MODES:
+        if (failed or far > _NEAR or len(functions) == 1) and self.closer + len(functions) < MODES:
             return on
         one = Approximation(self.agreement, found.folded(), self.agreement.counts, number, kept)
         return replace(on, functions=(found,), approximations=(one,))
@@ -146,7 +154,7 @@ class FromValues(Estimation):
             here = Quadratic.through(self._asked, values, totals)
         except FederationError:
             if not self.functions:
-                if len(self.kinds) + 1 == MODES:
+                if self.closer == CLOSER:
                     raise
                 return None
             n = self._asked.size
@@ -160,18 +168,18 @@ class FromValues(Estimation):
         """Ask around the first place again, at points closer to it."""
         asked = self._asked
         place = Directions(asked.centre, _SHORTER * asked.along)
-        return replace(self, place=place, kinds=(*self.kinds, SCORE))
+        return replace(self, place=place, kinds=(*self.kinds, SCORE), closer=self.closer + 1)
 
     def _is_lost(self, totals: Floats) -> bool:
         """Whether the first draws are nowhere near the mode, and some others may be."""
         known = np.isfinite(totals)
         mode = self.functions[-1]
         missed = totals[known].max(initial=-np.inf) < mode.value - mode.directions.size
-        return bool(known.mean() < 0.5 or missed) and self.narrower < len(_NARROWER)
+        return bool(known.mean() < 0.5 or missed) and self.narrower < len(NARROWER)
 
     def _again(self, number: int, kept: Kept) -> FromValues:
         """Make the first draws again, closer to the mode."""
-        around, precision = self._asked, _NARROWER[self.narrower]
+        around, precision = self._asked, NARROWER[self.narrower]
         stand = self.functions[-1].folded().narrowed(around, precision)
         one = Approximation(self.agreement, stand, self.agreement.counts, number, kept)
         kinds, narrower = (*self.kinds, SCORE), self.narrower + 1

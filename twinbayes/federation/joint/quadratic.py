@@ -67,8 +67,9 @@ class Directions:
         Weights (draw,) add up to 1; default: all the same.
         """
         by = np.full(len(values), 1.0 / len(values)) if weights is None else weights
-        mean = by @ values
-        unit = np.sqrt(by @ (values - mean) ** 2)
+        same = np.ptp(values, axis=0) == 0.0
+        mean = np.where(same, values[0], by @ values)
+        unit = np.where(same, 1.0, np.sqrt(by @ (values - mean) ** 2))
         unit[unit == 0.0] = 1.0
         away = (values - mean) / unit
         size, axes = np.linalg.eigh((away.T * by) @ away)
