@@ -16,8 +16,13 @@ from twinbayes.errors import FederationError
 from twinbayes.federation.joint.blocks import Blocks
 from twinbayes.federation.joint.certificate import Certificate
 from twinbayes.federation.joint.estimation import SCORINGS, Draws
-from twinbayes.federation.joint.from_values import MODES, FromValues
-from twinbayes.federation.joint.quadratic import Directions, Quadratic
+from twinbayes.federation.joint.from_values import MODES, NARROWER, FromValues
+from twinbayes.federation.joint.quadratic import (
+    Directions,
+    Quadratic,
+    effective_number,
+    tempered_weights,
+)
 from twinbayes.federation.likelihood.integrated import (
     MOST_DIRECTIONS,
     NOWHERE,
@@ -140,7 +145,43 @@ def test_a_model_with_as_many_numbers_as_may_be_asks_for_no_more_points_than_sit
     with pytest.raises(FederationError, match=f"depends on {n + 1} numbers"):
         FromValues(Around(prior(n + 1))).following()  # type: ignore[arg-type]
     # Labels, counts, facts and moments; then modes, draws of the first posterior, and scores.
-    assert len(KINDS) - 2 + MODES + 1 + SCORINGS <= MOST_ROUNDS
+    assert len(KINDS) - 2 + MODES + 1 + len(NARROWER) + SCORINGS <= MOST_ROUNDS
+
+
+def test_where_most_of_the_first_points_have_no_likelihood_closer_ones_are_asked_for() -> None:
+    def small(x: np.ndarray) -> np.ndarray:
+        inside = (np.abs(x) < 0.1).all(axis=1)
+        return np.where(inside, -800.0 * ((x - 0.02) ** 2).sum(axis=1), NOWHERE)
+
+    asked, end = to_the_mode(Around(prior(4)), small)
+    assert (small(asked[0]) == NOWHERE).sum() == 14
+    assert end.closer == 2
+    stand = end.last.stand
+    assert isinstance(stand, Quadratic)
+    top = stand.directions.outward(np.linalg.solve(-stand.curvature, stand.slope)[None])
+    np.testing.assert_allclose(top, np.full((1, 4), 0.02), atol=1e-4)
+
+
+def test_first_draws_that_miss_the_mode_are_made_again_closer_to_it() -> None:
+    def log_likelihood(x: np.ndarray) -> np.ndarray:
+        return -50.0 * (x**2).sum(axis=1)
+
+    asked, end = to_the_mode(Around(prior(4)), log_likelihood)
+    n, far = len(asked), Draws(np.random.default_rng(SEED).normal(3.0, 0.1, size=(40, 4)))
+    again = end.answered(far, log_likelihood(far.values), n)
+    (first,), (second,) = end.approximations, again.approximations
+    assert isinstance(first.stand, Quadratic)
+    assert isinstance(second.stand, Quadratic)
+    ratio = np.linalg.eigvalsh(second.stand.curvature) / np.linalg.eigvalsh(
+        first.stand.directions.along.T @ (-100.0 * np.eye(4)) @ first.stand.directions.along
+    )
+    assert (ratio > 5.0).all()
+    centre = second.stand.directions.outward(
+        np.linalg.solve(-second.stand.curvature, second.stand.slope)[None]
+    )
+    np.testing.assert_allclose(centre, np.zeros((1, 4)), atol=1e-3)
+    # The second time they are taken as they are.
+    assert len(again.answered(far, log_likelihood(far.values), n + 1).approximations) == 2
 
 
 def test_what_stood_for_the_likelihood_is_corrected_by_few_draws_and_not_a_failed_step() -> None:
@@ -153,10 +194,10 @@ def test_what_stood_for_the_likelihood_is_corrected_by_few_draws_and_not_a_faile
     assert isinstance(stand, Quadratic)
     few = stand.directions.outward(np.random.default_rng(SEED).normal(size=(5, 2)) * 0.1)
     (kept,) = end.functions
-    again = end._standing(few, kept.at(few), few, 9, None)
+    again = end._standing(few, kept.at(few), 9, None)
     elsewhere = stand.directions.outward(np.eye(2))
     np.testing.assert_allclose(again.functions[-1].at(elsewhere), kept.at(elsewhere), rtol=1e-6)
-    np.testing.assert_allclose(kept.concave().at(elsewhere), stand.at(elsewhere))
+    np.testing.assert_allclose(kept.folded().at(elsewhere), stand.at(elsewhere))
 
 
 def test_the_best_of_all_places_is_kept_where_the_last_is_a_step_too_far() -> None:
@@ -170,7 +211,7 @@ def test_the_best_of_all_places_is_kept_where_the_last_is_a_step_too_far() -> No
     ended = begun.answered(asked, -1e6 - 1e5 * (asked.values**2).sum(axis=1), MODES)
     assert ended.functions == (good,)
     few = np.random.default_rng(SEED).normal(size=(5, 2))
-    again = ended._standing(few, good.at(few), few, 9, None)
+    again = ended._standing(few, good.at(few), 9, None)
     np.testing.assert_allclose(again.functions[-1].at(asked.values), good.at(asked.values))
 
 
@@ -178,11 +219,56 @@ def test_few_draws_with_all_the_weight_do_not_leave_directions_out() -> None:
     rng = np.random.default_rng(SEED)
     place = Directions(np.zeros(3), np.eye(3))
     truth = Quadratic(place, 1.0, np.array([1.0, -2.0, 0.5]), -np.diag([1.0, 2.0, 3.0]))
-    begun = FromValues(Around(prior(3)), functions=(truth,))  # type: ignore[arg-type]
     values = rng.normal(size=(200, 3))
-    for near in (np.tile(values[:1], (200, 1)), np.repeat(values[:2], 100, axis=0)):
-        found = begun._standing(values, truth.at(values), near, 9, None).functions[-1]
+    for slope in (0.0, 30.0, 3000.0):
+        stand = Quadratic(place, 0.0, np.array([slope, 0.0, slope]), np.zeros((3, 3)))
+        away = truth.at(values) - stand.at(values)
+        assert slope == 0.0 or np.exp(away - away.max()).sum() < 10.0
+        begun = FromValues(
+            Around(prior(3)),
+            (SimpleNamespace(stand=stand),),
+            functions=(truth,),  # type: ignore[arg-type]
+        )
+        found = begun._standing(values, truth.at(values), 9, None).functions[-1]
         np.testing.assert_allclose(found.at(values), truth.at(values), atol=1e-6)
+
+
+def test_weights_are_importance_weights_where_enough_draws_count_and_nearly_level_elsewhere() -> (
+    None
+):
+    rng = np.random.default_rng(SEED)
+    ratio = np.append(rng.normal(0.0, 0.1, 400), -np.inf)
+    found = tempered_weights(ratio, 50.0)
+    np.testing.assert_allclose(found, np.exp(ratio) / np.exp(ratio).sum())
+    steep = 40.0 * ratio
+    found = tempered_weights(steep, 50.0)
+    assert effective_number(found) == pytest.approx(50.0, rel=1e-3)
+    slopes = np.diff(np.log(found[:400])) / np.diff(steep[:400])
+    np.testing.assert_allclose(slopes, slopes[0], rtol=1e-6)  # a power of importance weights
+    assert found[400] == 0.0
+    assert effective_number(tempered_weights(steep, 1e6)) == pytest.approx(200.0, rel=1e-3)
+
+
+def test_draws_far_from_the_posterior_do_not_decide_on_the_function() -> None:
+    """A likelihood that is quadratic where the posterior is, and falls ever less beyond."""
+    rng = np.random.default_rng(SEED)
+    place = Directions(np.zeros(4), np.eye(4))
+
+    def log_likelihood(x: np.ndarray) -> np.ndarray:
+        away = 0.5 * (x**2).sum(axis=1)
+        return np.where(away < 12.0, -away, -12.0 - 4.0 * (away - 12.0))
+
+    stand = Quadratic(place, 0.0, np.zeros(4), -np.diag([0.05, 1.0, 1.0, 1.0]))
+    values = rng.normal(size=(1000, 4)) * np.array([4.5, 1.0, 1.0, 1.0])
+    begun = FromValues(
+        Around(prior(4)),
+        (SimpleNamespace(stand=stand),),
+        functions=(stand,),  # type: ignore[arg-type]
+    )
+    found = begun._standing(values, log_likelihood(values), 9, None).functions[-1]
+    near = rng.normal(size=(100, 4))
+    level = found.at(np.zeros((1, 4)))
+    np.testing.assert_allclose(found.at(near) - level, -0.5 * (near**2).sum(axis=1), atol=0.3)
 
 
 def test_draws_at_which_no_site_has_a_likelihood_are_refused_in_words_of_a_federation() -> None:

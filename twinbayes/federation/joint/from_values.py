@@ -17,18 +17,25 @@ from twinbayes.arrays import Floats
 from twinbayes.errors import FederationError
 from twinbayes.federation.joint.approximation import Approximation
 from twinbayes.federation.joint.estimation import SCORE, Draws, Estimation, Kept, Place, Scored
-from twinbayes.federation.joint.quadratic import Directions, Quadratic
+from twinbayes.federation.joint.quadratic import Directions, Quadratic, tempered_weights
 from twinbayes.federation.likelihood.integrated import MOST_DIRECTIONS, NOWHERE, REMEDY
 from twinbayes.names import LOG_BASELINE, LOG_BASELINE_AT_EVENT
 
 MODES: Final = 7
-"""Quadratic functions on the way to the mode, at most."""
+"""Times that points are asked for on the way to the mode, at most."""
+
+CLOSER: Final = 3
+"""Of these, times that points closer to the first place are asked for: most had no likelihood."""
+
+NARROWER: Final = (8.0,)
+"""Precisions that are added where the first draws missed the mode: a third as wide."""
 
 _FIRST: Final = 0.5  # of the prior's spread, between the points of the first function
 _STEP: Final = 0.5  # of the posterior's, between those of the others
 _NEAR: Final = 2.0  # of the posterior's, within which the mode has been found
 _LONGEST: Final = 2.0  # step, in standard deviations of a rough prior
 _SHORTER: Final = 0.25  # after a step that led downwards
+_TELL: Final = 2.0  # draws that count, a number of the function nearest to them
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,13 @@ class FromValues(Estimation):
     functions
         Quadratic functions so far; those on the way to the mode only until it is found, and then
         the best of them.
+    closer
+        How often the first points were asked for again, closer to their place.
+    narrower
+        How often the first draws were made again, closer to the mode.
+    drawn
+        All draws (draw, coordinate) of posteriors so far, their log-likelihoods (draw,), and what
+        stood for it when they were made.
 
     Examples
     --------
@@ -50,6 +64,9 @@ class FromValues(Estimation):
 
     place: Directions | None = field(default=None, repr=False)
     functions: tuple[Quadratic, ...] = field(default=(), repr=False)
+    closer: int = 0
+    narrower: int = 0
+    drawn: tuple[tuple[Floats, Floats, Quadratic], ...] = field(default=(), repr=False)
 
     @cached_property
     def _start(self) -> tuple[Directions, Floats]:
@@ -95,16 +112,20 @@ class FromValues(Estimation):
         if not self.approximations:
             return self._nearer(values, totals[:, 0], number, kept)
         if len(self.approximations) == 1:
-            return self._standing(values, totals[:, 0], values, number, kept)
+            if self._is_lost(totals[:, 0]):
+                return self._again(number, kept)
+            return self._standing(values, totals[:, 0], number, kept)
         scored = self._with(Scored(values, totals))
         if len(scored.scores) < len(scored.approximations) - 1 or scored.is_done:
             return scored
-        near, asked = scored.weighted_values, scored.kinds
-        return replace(scored._standing(values, totals[:, 0], near, number, kept), kinds=asked)
+        asked = scored.kinds
+        return replace(scored._standing(values, totals[:, 0], number, kept), kinds=asked)
 
     def _nearer(self, values: Floats, totals: Floats, number: int, kept: Kept) -> FromValues:
         """Go on towards the mode, or to the first draws where it has been found."""
         here = self._around(values, totals)
+        if here is None:
+            return self._closer()
         functions = (*self.functions, here)
         best = int(np.argmax([self._objective(f) for f in functions]))
         found, failed = functions[best], len(functions) - 1 - best
@@ -112,30 +133,57 @@ class FromValues(Estimation):
         longest = _LONGEST * _SHORTER**failed
         place, far = found.mode(start, self._precision(found.directions), longest)
         on = replace(self, place=place, functions=functions, kinds=(*self.kinds, SCORE))
-        if (failed or far > _NEAR) and len(functions) < MODES:
+        # The first function goes through points as far apart as the prior is wide: it may say that
+        # the mode is near, and be right about nothing else.
+        if (failed or far > _NEAR or len(functions) == 1) and self.closer + len(functions) < MODES:
             return on
-        one = Approximation(self.agreement, found.concave(), self.agreement.counts, number, kept)
+        one = Approximation(self.agreement, found.folded(), self.agreement.counts, number, kept)
         return replace(on, functions=(found,), approximations=(one,))
 
-    def _around(self, values: Floats, totals: Floats) -> Quadratic:
+    def _around(self, values: Floats, totals: Floats) -> Quadratic | None:
         """The function through what was found; where most of it has no likelihood, a failed step.
+
+        None where there is no earlier place to take a shorter step from.
 
         Raises
         ------
         FederationError
-            There is no earlier place to take a shorter step from.
+            Neither is there a likelihood at points that are ever closer to the first place.
         """
         try:
             here = Quadratic.through(self._asked, values, totals)
         except FederationError:
             if not self.functions:
-                raise
+                if self.closer == CLOSER:
+                    raise
+                return None
             n = self._asked.size
             return Quadratic(self._asked, -np.inf, np.zeros(n), np.zeros((n, n)))
         if np.isfinite(totals[0]):
             return here
         # A place without a likelihood is no better than the points around it.
         return replace(here, value=min(here.value, float(totals[np.isfinite(totals)].min())))
+
+    def _closer(self) -> FromValues:
+        """Ask around the first place again, at points closer to it."""
+        asked = self._asked
+        place = Directions(asked.centre, _SHORTER * asked.along)
+        return replace(self, place=place, kinds=(*self.kinds, SCORE), closer=self.closer + 1)
+
+    def _is_lost(self, totals: Floats) -> bool:
+        """Whether the first draws are nowhere near the mode, and some others may be."""
+        known = np.isfinite(totals)
+        mode = self.functions[-1]
+        missed = totals[known].max(initial=-np.inf) < mode.value - mode.directions.size
+        return bool(known.mean() < 0.5 or missed) and self.narrower < len(NARROWER)
+
+    def _again(self, number: int, kept: Kept) -> FromValues:
+        """Make the first draws again, closer to the mode."""
+        around, precision = self._asked, NARROWER[self.narrower]
+        stand = self.functions[-1].folded().narrowed(around, precision)
+        one = Approximation(self.agreement, stand, self.agreement.counts, number, kept)
+        kinds, narrower = (*self.kinds, SCORE), self.narrower + 1
+        return replace(self, approximations=(one,), kinds=kinds, narrower=narrower)
 
     def _precision(self, of: Directions) -> Floats:
         """(direction, direction) precision of the rough prior."""
@@ -150,15 +198,17 @@ class FromValues(Estimation):
         away = first.inward(function.directions.centre[None])[0] / spread
         return function.value - 0.5 * float(away @ away)
 
-    def _standing(
-        self, values: Floats, totals: Floats, near: Floats, number: int, kept: Kept
-    ) -> FromValues:
-        """Go on with the function nearest to log-likelihoods where draws `near` are."""
-        before = self.functions[-1]
-        place, every = Directions.among(near), Directions.among(values)
-        if place.size < every.size:  # a few draws have all the weight, and span too little
-            place = every
-        found = Quadratic.through(place, values, totals, before)
+    def _standing(self, values: Floats, totals: Floats, number: int, kept: Kept) -> FromValues:
+        """Go on with the function nearest to log-likelihoods where the posterior is."""
+        stand = self.last.stand
+        assert isinstance(stand, Quadratic)  # noqa: S101 - made here
+        drawn = (*self.drawn, (values, totals, stand))
+        every, known = (np.concatenate([one[k] for one in drawn]) for k in (0, 1))
+        # As of one mixture: each function was about as high as the next one where the posterior is.
+        made_by = np.logaddexp.reduce([one.at(every) for _, _, one in drawn])
+        weights = tempered_weights(known - made_by, _TELL * Directions.among(every).numbers)
+        place = Directions.among(every, weights)
+        found = Quadratic.through(place, every, known, self.functions[-1], weights)
         of, until = self.agreement, self._until(len(self.approximations) - 1)
         one = Approximation(of, found.concave(), of.counts, number, kept, until)
         return replace(
@@ -166,4 +216,5 @@ class FromValues(Estimation):
             kinds=(*self.kinds, SCORE),
             functions=(*self.functions, found),
             approximations=(*self.approximations, one),
+            drawn=drawn,
         )

@@ -22,6 +22,7 @@ from twinbayes.tensors import Tensor
 _REACH = 1e-7  # of a direction's spread, over the widest: less is rounding
 _FEW = 1.2  # points a number of the quadratic function, below which it is pulled to the last one
 _PULL = 1e-3
+_HALVINGS = 50  # in search of the power of weights
 _LEAST = 1e-14  # of the largest eigenvalue: smaller ones are rounding, and may be below 0
 
 
@@ -60,12 +61,18 @@ class Directions:
         return cls(mean + unit * inside, unit[:, None] * axes.T), _spread(away @ axes.T)
 
     @classmethod
-    def among(cls, values: Floats) -> Directions:
-        """Take the mean of coordinates (draw, coordinate), and their principal axes, in sd."""
-        mean = values.mean(axis=0)
-        unit = values.std(axis=0)
+    def among(cls, values: Floats, weights: Floats | None = None) -> Directions:
+        """Take the mean of coordinates (draw, coordinate), and their principal axes, in sd.
+
+        Weights (draw,) add up to 1; default: all the same.
+        """
+        by = np.full(len(values), 1.0 / len(values)) if weights is None else weights
+        same = np.ptp(values, axis=0) == 0.0
+        mean = np.where(same, values[0], by @ values)
+        unit = np.where(same, 1.0, np.sqrt(by @ (values - mean) ** 2))
         unit[unit == 0.0] = 1.0
-        size, axes = np.linalg.eigh(np.atleast_2d(np.cov(((values - mean) / unit).T)))
+        away = (values - mean) / unit
+        size, axes = np.linalg.eigh((away.T * by) @ away)
         some = size > _REACH * size.max()
         return cls(mean, unit[:, None] * axes[:, some] * np.sqrt(size[some]))
 
@@ -73,6 +80,11 @@ class Directions:
     def size(self) -> int:
         """Number of directions."""
         return int(self.along.shape[1])
+
+    @property
+    def numbers(self) -> int:
+        """Numbers of a quadratic function in them."""
+        return 1 + self.size + self.size * (self.size + 1) // 2
 
     @cached_property
     def inverse(self) -> Floats:
@@ -118,12 +130,17 @@ class Quadratic:
 
     @classmethod
     def through(
-        cls, directions: Directions, values: Floats, totals: Floats, before: Quadratic | None = None
+        cls,
+        directions: Directions,
+        values: Floats,
+        totals: Floats,
+        before: Quadratic | None = None,
+        weights: Floats | None = None,
     ) -> Quadratic:
         """Find the function nearest to log-likelihoods (draw,) at coordinates (draw, coordinate).
 
         Where there are hardly as many as it has numbers, it stays near the one `before`. Those
-        that are not finite are left out.
+        that are not finite are left out; others count by their weights (draw,), default the same.
 
         Raises
         ------
@@ -132,29 +149,33 @@ class Quadratic:
         """
         known = np.isfinite(totals)
         n = directions.size
-        size = 1 + n + n * (n + 1) // 2
+        size = directions.numbers
         if known.sum() < 0.5 * min(size, len(totals)):
             raise FederationError(
                 f"Sites have no likelihood at {int((~known).sum())} of {len(totals)} places that "
                 "they were asked for. Look for a basis too rich for the visits, or priors that "
                 "allow what no patient can have."
             )
-        values, totals = values[known], totals[known]
+        by = np.ones(len(totals)) if weights is None else weights
+        values, totals, by = values[known], totals[known], by[known]
+        by = by / by.mean()
         u = directions.inward(values)
         first, second = np.tril_indices(n)
         pull = 0.0
         left = totals.copy()
-        if before is not None and len(left) < _FEW * size:
+        if before is not None and effective_number(by) < _FEW * size:
             left, pull = left - before.at(values), _PULL * len(left)
         middle = float(np.median(left))
         columns = np.column_stack([np.ones(len(u)), u, u[:, first] * u[:, second]])
+        columns *= np.sqrt(by)[:, None]
         scale = np.sqrt((columns**2).mean(axis=0))
         columns /= np.maximum(scale, 1e-300)
+        aims = np.sqrt(by) * (left - middle)
         if pull:
             known_by = columns.T @ columns + pull * np.eye(size)
-            found = cho_solve(cho_factor(known_by), columns.T @ (left - middle))
+            found = cho_solve(cho_factor(known_by), columns.T @ aims)
         else:
-            found = np.linalg.lstsq(columns, left - middle, rcond=None)[0]
+            found = np.linalg.lstsq(columns, aims, rcond=None)[0]
         found /= np.maximum(scale, 1e-300)
         curvature = np.zeros((n, n))
         curvature[first, second] = found[1 + n :]
@@ -195,6 +216,20 @@ class Quadratic:
     def concave(self) -> Quadratic:
         """The same, straight in the directions in which it would rise without an end."""
         return Quadratic(self.directions, self.value, self.slope, -self.information)
+
+    def folded(self) -> Quadratic:
+        """The same, bent the other way as much in the directions in which it is not concave.
+
+        As `mode` takes it, so that draws stay about where that leads.
+        """
+        values, axes = np.linalg.eigh(self.curvature)
+        curvature = -(axes * np.abs(values)) @ axes.T
+        return Quadratic(self.directions, self.value, self.slope, curvature)
+
+    def narrowed(self, around: Directions, precision: float) -> Quadratic:
+        """The same, lower by half the squared distance times a precision, in some directions."""
+        n = around.size
+        return Quadratic(around, 0.0, np.zeros(n), -precision * np.eye(n)).added(self)
 
     def tensor(self, coordinates: Tensor) -> Tensor:
         """At (coordinate,), up to a constant."""
@@ -240,6 +275,48 @@ class Quadratic:
         far = float(np.abs(size * (axes.T @ step)).max(initial=0.0))
         centre = self.directions.outward(step[None])[0]
         return Directions(centre, self.directions.along @ sd), far
+
+
+def effective_number(weights: Floats) -> float:
+    """How many draws that count the same tell as much as draws with weights (draw,)."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def tempered_weights(log_ratio: Floats, least: float) -> Floats:
+    """Importance weights (draw,), to the largest power up to 1 at which enough draws count.
+
+    A function nearest to a likelihood is to be near where the posterior is. Draws far from there
+    are many where the last function was poor, and would decide alone without weights; with
+    weights that are too uneven, too few would.
+
+    Parameters
+    ----------
+    log_ratio
+        (draw,) by how much the log-likelihood is higher than what draws were made by; minus
+        infinity where there is none.
+    least
+        Draws that count, at least; half of those with a likelihood if that is less.
+
+    Returns
+    -------
+    ndarray
+        They add up to 1.
+    """
+    known = np.isfinite(log_ratio)
+    away = np.where(known, log_ratio, -np.inf) - np.max(log_ratio[known])
+    least = min(least, 0.5 * float(known.sum()))
+
+    def at(power: float) -> Floats:
+        raised = np.exp(power * np.where(known, away, 0.0)) * known
+        return np.asarray(raised / raised.sum())
+
+    low, high = 0.0, 1.0
+    if effective_number(at(high)) >= least:
+        return at(high)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if effective_number(at(middle)) >= least else (low, middle)
+    return at(low)
 
 
 def _spread(values: Floats) -> Floats:
