@@ -19,6 +19,8 @@ from twinbayes.serve import Explorer
 from twinbayes.serve.explorer import PatientRow
 from twinbayes.serve.language import LANGUAGES, language_of
 from twinbayes.serve.pages.numbers import alive, states
+from twinbayes.serve.workbench.comparing import SCORES
+from twinbayes.serve.workbench.signatures import MEANINGS
 from twinbayes.twin import Scenario
 
 HOME = Path(serve.__file__).parent
@@ -145,6 +147,12 @@ def test_every_string_is_used() -> None:
         "patients.subgroup",
         "patients.centre",
         "patients.state",
+        "review.filter.",
+        "review.summary",
+        "review.messages",
+        "decision.",
+        *(f"sign.{key}" for key in MEANINGS),
+        *(f"compare.{key}" for key in (*SCORES, "fingerprint", "patients", "centres")),
     )
     unused = [k for k in language_of("en").strings if k not in used and not k.startswith(indirect)]
     assert not unused

@@ -26,9 +26,10 @@ from twinbayes.names import (
 )
 
 _AUXILIARY: Final = "_offset"  # variables that only the sampler has a use for
-_SCORES: Final = (
+_OF_GATE: Final = (
     "chains", "draws", "max_rhat", "min_ess_bulk", "min_ess_tail", "divergences", "min_ebfmi",
 )  # fmt: skip
+SCORES: Final = ("usable", *_OF_GATE, "elpd", "elpd_error")
 NONE: Final = ""  # of what one of the two does not have
 
 
@@ -268,7 +269,7 @@ def _by_difference(estimate: Estimate) -> float:
 
 def _scores(a: Fit, b: Fit) -> Iterator[tuple[str, float | None, float | None]]:
     yield "usable", float(a.verdict.usable), float(b.verdict.usable)
-    for name in _SCORES:
+    for name in _OF_GATE:
         one, other = a.verdict.summary.get(name), b.verdict.summary.get(name)
         yield name, _finite(one), _finite(other)
     (elpd_a, error_a), (elpd_b, error_b) = _elpd(a), _elpd(b)

@@ -72,6 +72,11 @@ class FoundSection:
     n_warned: int = 0
     n_missing: int = 0
 
+    def take_own_word(self) -> None:
+        """Count what the section says of itself, where nothing in it was counted."""
+        self.n_failed = self.n_failed or int(self.given.get("data-outcome") == "fail")
+        self.n_missing = self.n_missing or int(self.given.get("data-status") == "not-provided")
+
     @property
     def canonical(self) -> str:
         """Its HTML, written in one way."""
@@ -139,6 +144,7 @@ class ReviewReader(HTMLParser):
         if not self._open:
             if tag != "section":
                 raise StorageError(f"its section {self._in.name!r} ends within <{tag}>")
+            self._in.take_own_word()
             self._in = None
             return
         if self._open.pop() != tag:
@@ -171,8 +177,6 @@ class ReviewReader(HTMLParser):
             said = {k: v for k, v in given.items() if k in ("data-status", "data-outcome")}
             self._in = FoundSection(given.get("id", ""), said)
             self.sections.append(self._in)
-            self._in.n_failed += said.get("data-outcome") == "fail"
-            self._in.n_missing += said.get("data-status") == "not-provided"
         elif tag == "meta" and given.get("name") == FIT_META:
             self.fit = given.get("content", "")
         self._in_title |= tag == "title"
