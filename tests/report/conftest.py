@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,8 @@ from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit, build_manifest, judge
 from twinbayes.model import Learnt
 from twinbayes.names import CENTRE, COVARIATE, EFFECT, ENTRY_ERA, SUBGROUP, TRANSITION, WINDOW
+from twinbayes.report import collect
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 CHAINS, DRAWS = 4, 250
 HOSTILE = "<script>alert('subgroup')</script>"
@@ -106,6 +110,25 @@ def make_fit() -> Callable[..., Fit]:
 def fit(cohort: Cohort) -> Fit:
     """A usable fit of simulated data."""
     return made_up_fit(cohort)
+
+
+@pytest.fixture(scope="session")
+def collected(fit: Fit) -> ReviewEvidence:
+    """The evidence of a review of that fit."""
+    return collect(fit)
+
+
+@pytest.fixture(scope="session")
+def reviewed(fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a review of that fit, titled "A fit": made once a run, whichever process asks."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    kept = folder / "review_of_a_fit.html"
+    if not kept.exists():
+        made = tb.review(fit, tmp_path_factory.mktemp("reviewed") / "review.html", title="A fit")
+        Path(made).replace(kept)
+    return kept.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
