@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import twinbayes as tb
 from federation_study import Told, before, driven
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.federation import Study
@@ -17,6 +18,7 @@ from twinbayes.federation.likelihood.coordinates import Coordinates
 from twinbayes.federation.likelihood.events import EventLikelihood
 from twinbayes.federation.likelihood.integrated import IntegratedLikelihood
 from twinbayes.federation.message import unpacked
+from twinbayes.federation.shards import fit_in_shards
 from twinbayes.federation.study import learnt_from_dict
 from twinbayes.model import (
     Association,
@@ -55,10 +57,16 @@ def measured(family: MarkerFamily, eta: np.ndarray, rng: np.random.Generator) ->
     return eta + rng.normal(0.0, 0.5, len(eta))
 
 
-def everybody(markers: dict[str, MarkerFamily], *, late: bool = False, lacking: str = "") -> Cohort:
-    """Of 45 patients; those of `west` have no values of the marker `lacking`."""
-    rng = np.random.default_rng(secrets.randbelow(2**31))
-    n = 45
+def everybody(
+    markers: dict[str, MarkerFamily],
+    *,
+    n: int = 30,
+    seed: int | None = None,
+    late: bool = False,
+    lacking: str = "",
+) -> Cohort:
+    """Patients of three sites; those of `west` have no values of the marker `lacking`."""
+    rng = np.random.default_rng(secrets.randbelow(2**31) if seed is None else seed)
     ids, level = np.array([f"p{k:02d}" for k in range(n)]), rng.normal(size=n)
     site = np.array(SITES)[np.arange(n) % 3]
     days = np.minimum(rng.exponential(900.0 * np.exp(-0.5 * level)), 1500.0).round() + 2.0
@@ -133,6 +141,35 @@ def test_sites_tell_the_likelihood_of_all_whatever_a_marker_is(case: str, tmp_pa
     found = told.sums("score")[0][some]
     np.testing.assert_allclose(found, whole.totals(asked[some])[:, 0], atol=1e-5)
     assert np.isfinite(found).all()
+
+
+@pytest.mark.slow
+def test_a_marker_of_counts_at_three_sites_ends_in_the_posterior_of_all() -> None:
+    """Against a fit to all patients; few draws, so that errors of both are counted in."""
+    spec = spec_of({"count": FAMILIES["count"]})
+    cohort = everybody({"count": FAMILIES["count"]}, n=90, seed=1)
+    posterior = fit_in_shards(spec, cohort, shards=3, draws=1000, seed=1)
+    told = posterior.manifest["federation"]["certificate"]
+    assert told["pareto_k"] < 0.67
+    assert told["ess"] > 200.0
+    fit = tb.fit(spec, cohort, draws=2000, chains=4, seed=1, progressbar=False)
+    of_hazards = ("association", "log_baseline", "subgroup_effect", "centre_effect")
+    of_curves = ("patient_sd", "curve_effect", "curve_centre_effect", "curve_subgroup_effect")
+    both, every = (posterior.datatree["posterior"], fit.datatree["posterior"]), ("chain", "draw")
+    for name in (*of_hazards, *of_curves):
+        ours, theirs = (tree[name].mean(every) for tree in both)
+        assert float((abs(ours - theirs) / both[1][name].std(every)).max()) < 0.25, name
+
+
+@pytest.mark.slow
+def test_sites_whose_first_draws_are_far_off_are_not_left_without_a_likelihood() -> None:
+    """A marker of two values tells little of its curves: the function was not concave."""
+    spec = spec_of({"yn": FAMILIES["yes or no"]})
+    cohort = everybody({"yn": FAMILIES["yes or no"]}, n=90, seed=1)
+    posterior = fit_in_shards(spec, cohort, shards=3, draws=1000, seed=1)
+    told = posterior.manifest["federation"]["certificate"]
+    assert told["pareto_k"] < 0.75
+    assert told["ess"] > 60.0
 
 
 def test_sites_with_late_entries_tell_the_likelihood_of_all(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,8 @@ from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit, build_manifest, judge
 from twinbayes.model import Learnt
 from twinbayes.names import CENTRE, COVARIATE, EFFECT, ENTRY_ERA, SUBGROUP, TRANSITION, WINDOW
+from twinbayes.report import collect
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 CHAINS, DRAWS = 4, 250
 HOSTILE = "<script>alert('subgroup')</script>"
@@ -110,11 +114,27 @@ def fit(cohort: Cohort) -> Fit:
 
 
 @pytest.fixture(scope="session")
+def collected(fit: Fit) -> ReviewEvidence:
+    """The evidence of a review of that fit."""
+    return collect(fit)
+
+
+@pytest.fixture(scope="session")
 def reviewed(fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the review of that fit, `review.html`, and its CSV files in `tables`."""
-    folder = tmp_path_factory.mktemp("reviewed")
-    tb.review(fit, folder / "review.html", title="A fit", tables=folder / "tables")
-    return folder
+    """The folder with the review of that fit, `review.html`, and its CSV files in `tables`.
+
+    Made once a run, whichever process asks.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    kept = folder / "review_of_a_fit"
+    if not kept.exists():
+        made = tmp_path_factory.mktemp("reviewed")
+        tb.review(fit, made / "review.html", title="A fit", tables=made / "tables")
+        with suppress(OSError):  # another process was there first
+            made.replace(kept)
+    return kept
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ from twinbayes.checks.borrowing.shrinkage import shrinkage_of
 from twinbayes.checks.result import BORROWING, SHRINKAGE
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit
-from twinbayes.report import review
 from twinbayes.report.figures.look import look_of, words
 from twinbayes.report.reviewer import checks as check_sections
 from twinbayes.report.reviewer import fit as fit_sections
@@ -238,10 +237,9 @@ def test_no_suppressed_count_follows_whatever_the_cohort(fit_of: Callable[[Cohor
 
 
 def test_no_suppressed_count_follows_from_all_that_a_review_prints(
-    fit: Fit, tmp_path: Path
+    fit: Fit, reviewed: Path
 ) -> None:
-    page = review(fit, tmp_path / "review.html").read_text(encoding="utf-8")
-    known = attack(fit, page)
+    known = attack(fit, (reviewed / "review.html").read_text(encoding="utf-8"))
     assert len(known.suppressed) > 20
     assert known.narrowed() == {}
 

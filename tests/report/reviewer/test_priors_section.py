@@ -7,7 +7,7 @@ from html import escape
 
 from twinbayes.inference import Fit
 from twinbayes.priors import PriorSet, load_priors
-from twinbayes.report import collect
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 from twinbayes.report.reviewer.fit import priors, priors_of, provenance_words
 
 
@@ -48,10 +48,12 @@ def test_an_old_fit_with_an_entry_of_nothing_can_still_be_reviewed(fit: Fit) -> 
     assert stray.name not in load_priors(fit.priors.name)
 
 
-def test_reasons_are_told_of_what_the_model_has_and_the_rest_is_folded_away(fit: Fit) -> None:
+def test_reasons_are_told_of_what_the_model_has_and_the_rest_is_folded_away(
+    fit: Fit, collected: ReviewEvidence
+) -> None:
     frame = priors_of(fit)
     idle = list(frame.loc[frame["in the model"] == "no", "prior"])
-    shown = priors(collect(fit)).html
+    shown = priors(collected).html
     line = f"<summary>{len(idle)} further entries of the set are asked for by nothing"
     before, folded = shown.split(line)
     reasons = before.split("Reasons and evidence")[1]

@@ -23,6 +23,7 @@ from twinbayes.report.figures.diagnostics import diagnostics
 from twinbayes.report.html.formulae import hazard_formula
 from twinbayes.report.reviewer import checks as of_checks
 from twinbayes.report.reviewer import evidence as of_evidence
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 type MakeFit = Callable[..., Fit]
 
@@ -135,10 +136,9 @@ def test_energies_are_told_alike_by_picture_and_gate(fit: Fit) -> None:
     assert f"E-BFMI at least {by_hand.min():.2f}" in diagnostics(table, energy).alt
 
 
-def test_calibration_has_one_unit_in_text_picture_and_table(fit: Fit) -> None:
-    evidence = collect(fit)
-    page = of_checks.calibration(evidence).html
-    (check,) = (c for c in evidence.of(CALIBRATION) if c.name == "state-occupation calibration")
+def test_calibration_has_one_unit_in_text_picture_and_table(collected: ReviewEvidence) -> None:
+    page = of_checks.calibration(collected).html
+    (check,) = (c for c in collected.of(CALIBRATION) if c.name == "state-occupation calibration")
     largest = check.table.loc[check.table["subgroup"] == "all", "difference"].abs().max()
     said = words_of(page)
     assert f"{100 * largest:.1f} percentage points (bar 3)" in said

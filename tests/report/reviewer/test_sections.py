@@ -77,7 +77,7 @@ def test_a_notebook_of_a_basket_shows_what_the_review_shows(tmp_path: Path) -> N
 def test_a_notebook_of_a_fit_shows_what_the_review_shows(
     fit: Fit, reviewed: Path, tmp_path: Path
 ) -> None:
-    title, ours = "A fit", reviewed / "review.html"
     notebook = run_template("model_review", {"fit_path": str(fit.save(tmp_path / "fit.nc"))})
-    theirs = render_page(notebook, usable=True, simulated=True, title=title)
-    assert as_read(theirs) == as_read(ours.read_text(encoding="utf-8"))
+    theirs = render_page(notebook, usable=True, simulated=True, title="A fit")
+    ours = (reviewed / "review.html").read_text(encoding="utf-8")
+    assert as_read(theirs) == as_read(ours)
