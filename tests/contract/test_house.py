@@ -42,6 +42,8 @@ NAMES = {
     "EVENT": "event", "DEATH": "death",
     "LAST_CONTACT": "last_contact", "TERMINAL_EVENTS": ("death", "last_contact"),
     "POSTERIOR": "posterior", "SAMPLE_STATS": "sample_stats", "LOG_LIKELIHOOD": "log_likelihood",
+    "PRIOR": "prior", "LOG_PRIOR": "log_prior", "OBSERVED_DATA": "observed_data",
+    "POSTERIOR_PREDICTIVE": "posterior_predictive",
     "HIDDEN_POSTERIOR": "hidden_posterior", "CONSTANT_DATA": "constant_data",
     "PRINCIPAL_AXIS": "principal_axis",
     "CURVE_WAVE": "curve_wave", "CURVE_LINE": "curve_line",
