@@ -22,7 +22,7 @@ from twinbayes.inference.files.provenance import with_content
 from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.inference.groups import GROUPS, Measured, made_groups
-from twinbayes.inference.thinning import evenly_spaced
+from twinbayes.inference.thinning import draws_words, evenly_spaced
 from twinbayes.inference.twins_of_fit import TwinsOfFit, twins_of_fit
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
 from twinbayes.model.events.quadrature import TrailPoints
@@ -36,6 +36,7 @@ from twinbayes.names import (
     PRIOR,
 )
 from twinbayes.priors import PriorSet
+from twinbayes.showing import facts, judged
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,22 @@ class Fit:
 
     def __repr__(self) -> str:
         """Verdict, model, data and draws in a few lines; never a patient."""
-        sizes = self.datatree[POSTERIOR].sizes
         return (
-            f"Fit of {self.spec.name!r}: {self.verdict.banner()}\n"
+            f"Fit of {self.spec.name!r}: {self.verdict.headline()}\n"
             f"  data: {self.cohort!r}\n"
             f"  priors: {self.priors.label}, {len(self.priors)} entries\n"
-            f"  draws: {sizes[CHAIN]} chains of {sizes[DRAW]}"
+            f"  draws: {draws_words(self.datatree)}"
         )
+
+    def _repr_html_(self) -> str:
+        told = {
+            "data": repr(self.cohort),
+            "priors": f"{self.priors.label}, {len(self.priors)} entries",
+            "draws": draws_words(self.datatree),
+            "groups": ", ".join(map(str, self.datatree.children)),
+        }
+        head = judged(self.verdict.usable, self.verdict.banner())
+        return head + facts(f"Fit of {self.spec.title} ({self.spec.name})", told)
 
     @cached_property
     def plan(self) -> ModelPlan:

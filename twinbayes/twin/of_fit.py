@@ -19,6 +19,7 @@ from twinbayes.inference.twins_of_fit import provide_twins
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.model.events.quadrature import TrailPoints
 from twinbayes.names import POSTERIOR
+from twinbayes.showing import brief
 from twinbayes.twin.answers.visits import replicated_measurements
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
@@ -29,6 +30,7 @@ from twinbayes.twin.weighting.seen import SeenByFit
 type Populations = tuple[Population, CurvePopulation | None]
 
 
+@brief
 @dataclass(frozen=True)
 class FitTwins:
     """Twins under the draws of one fit, which share its populations.

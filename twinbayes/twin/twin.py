@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,8 +10,10 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from twinbayes.cohort.quality.suppression import part_words, size_words
 from twinbayes.errors import OptionError, told
 from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.showing import facts, judged
 from twinbayes.twin.answers.contrast import contrast_patients
 from twinbayes.twin.answers.forecast import forecast_patients, survival_frame
 from twinbayes.twin.answers.quality_of_life import Quality, quality_patients
@@ -49,6 +52,21 @@ class Twin(Patients):
             f"  model: {self.spec.name!r}, {verdict}\n"
             f"  draws: {self.population.n_draws}"
         )
+
+    def _repr_html_(self) -> str:
+        told: dict[str, object] = {
+            "model": f"{self.spec.title} ({self.spec.name})",
+            "draws": self.population.n_draws,
+            "patients": size_words(len(self.patient_ids)),
+        }
+        if len(self.patient_ids) == 1:
+            now = self.present[0]
+            told |= {"landmark": f"day {now.day:g}", now.state: f"since day {now.entry:g}"}
+        else:
+            there = Counter(now.state for now in self.present)
+            told |= dict(zip(there, part_words(there.values()), strict=True))
+        head = "USABLE" if self.usable else "NOT FOR USE"
+        return judged(self.usable, head) + facts("Twin", told)
 
     def forecast(
         self,
