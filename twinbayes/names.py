@@ -148,3 +148,5 @@ DAYS_PER_YEAR: Final = 365.25
 
 # --- modules that are loaded by name ----------------------------------------------------
 TWINS_OF_FIT: Final = "twinbayes.twin.of_fit"  # what `Fit.twin` answers with
+#: The module that plots; loaded by name.
+PLOTS: Final = "twinbayes.plots"

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from html import escape
+from importlib import import_module
 from itertools import islice
 from typing import Any, Final
+
+from twinbayes.names import PLOTS
 
 LONGEST: Final = 300
 """Characters of the longest line by which a public object is shown."""
@@ -20,6 +23,15 @@ _BAD: Final = "#b2182b"
 _ROWS: Final = 60  # of a table, before the rest is counted
 #: Fields whose values name patients.
 _WHO: Final = frozenset({"patient", "patients", "patient_id", "patient_ids"})
+
+
+def plotted(name: str, *args: Any, **options: Any) -> Any:
+    """Draw by a function of `twinbayes.plots`, which is imported when it is first asked for.
+
+    Plots are built on everything; so that nothing imports what is built on it, values find them by
+    name.
+    """
+    return getattr(import_module(PLOTS), name)(*args, **options)
 
 
 def cut(text: str, longest: int) -> str:

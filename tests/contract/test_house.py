@@ -22,7 +22,7 @@ NOT_LOCKED = {"gpu", "vantage6", "nvflare", "browser"}
 PUBLIC = {
     "__version__", "read_cohort", "Cohort", "disease", "ModelSpec", "load_priors", "PriorSet",
     "Aggregate", "AggregateFit", "read_aggregate", "cohort_from_tables", "new_patient",
-    "import_cohort", "propose_mapping",
+    "import_cohort", "propose_mapping", "plot_contrast",
     "assemble", "fit", "Fit", "load_fit", "Twin", "Scenario", "review", "datasets",
 }  # fmt: skip
 NAMES = {
@@ -107,6 +107,7 @@ NAMES = {
     "PATIENT_WEIGHT": "patient_weight",
     "PATIENT_SUBGROUP": "patient_subgroup",
     "TWINS_OF_FIT": "twinbayes.twin.of_fit",
+    "PLOTS": "twinbayes.plots",
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import xarray as xr
 
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE, Aggregate
 from twinbayes.errors import FitError, ModelError, require_level, require_seed
+from twinbayes.inference.drawn import Drawn
 from twinbayes.inference.files.archive import with_description
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.provenance import (
@@ -43,7 +44,7 @@ TARGET_ACCEPT: Final = 0.95
 
 
 @dataclass(frozen=True, repr=False)
-class AggregateFit:
+class AggregateFit(Drawn):
     """The posterior of a model of aggregate data.
 
     Attributes

@@ -17,6 +17,7 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FitError, OptionError, TwinError, told
 from twinbayes.inference.densities.likelihood import patient_loglik
+from twinbayes.inference.drawn import Drawn
 from twinbayes.inference.files.archive import pack_fit
 from twinbayes.inference.files.provenance import with_content
 from twinbayes.inference.files.sealed import write_tree
@@ -36,7 +37,7 @@ from twinbayes.names import (
     PRIOR,
 )
 from twinbayes.priors import PriorSet
-from twinbayes.showing import facts, judged
+from twinbayes.showing import facts, judged, plotted
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class LaidOut:
 
 
 @dataclass(frozen=True, repr=False)
-class Fit:
+class Fit(Drawn):
     """The posterior of a disease model for a cohort.
 
     Attributes
@@ -300,6 +301,10 @@ class Fit:
         tree = xr.DataTree.from_dict(groups | made)
         tree.attrs = dict(self.datatree.attrs)
         return replace(self, datatree=tree)
+
+    def plot_hazards(self, *args: Any, **options: Any) -> Any:
+        """Baseline hazard of a transition; see `twinbayes.plots.plot_hazards`."""
+        return plotted("plot_hazards", self, *args, **options)
 
     def has_seen(self, cohort: Cohort) -> np.ndarray:
         """Which patients of a cohort the fit has seen, (patient,); by identifier and baseline."""

@@ -13,6 +13,7 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+from twinbayes.inference.drawn import Drawn
 from twinbayes.inference.files.archive import with_text
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.provenance import require_part, with_content, with_whole_run
@@ -31,7 +32,7 @@ MODEL: Final = "pymc_model"
 
 
 @dataclass(frozen=True)
-class ModelFit:
+class ModelFit(Drawn):
     """The posterior of an ordinary PyMC model.
 
     Attributes
