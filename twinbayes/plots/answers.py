@@ -77,7 +77,7 @@ def plot_forecast(
     ax = axes_of(ax, 8.0)
     if what == STATES:
         draw_occupation(ax, one, _look(one, spec))
-        _title(ax, forecast, "Areas: mean probabilities. Line: survival, with its")
+        _title(ax, forecast, "Means; survival with its")
         return ax
     days = one[TIME].to_numpy().astype(float)
     clock = Clock.covering(float(days[-1]))

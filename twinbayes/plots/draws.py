@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from twinbayes.errors import FitError, OptionError, require_known, require_level
 from twinbayes.inference import Fit, Verdict
@@ -16,6 +17,7 @@ from twinbayes.names import BETA, CHAIN, DAYS_PER_YEAR, DRAW, POSTERIOR, TREATME
 from twinbayes.plots.axes import axes_of, mark, note
 from twinbayes.report.figures.look import (
     BLUE,
+    VERMILION,
     Clock,
     log_axis,
     look_of,
@@ -67,7 +69,7 @@ def plot_trace(fit: Drawn, var_names: Sequence[str] | str | None = None, **optio
     """
     import arviz_plots as azp  # slow to import
 
-    return azp.plot_trace(_chosen(fit, var_names), **options)
+    return _marked(fit, azp.plot_trace(_chosen(fit, var_names), **options))
 
 
 def plot_rank(fit: Drawn, var_names: Sequence[str] | str | None = None, **options: Any) -> Any:
@@ -96,7 +98,7 @@ def plot_rank(fit: Drawn, var_names: Sequence[str] | str | None = None, **option
     """
     import arviz_plots as azp  # slow to import
 
-    return azp.plot_rank(_chosen(fit, var_names), **options)
+    return _marked(fit, azp.plot_rank(_chosen(fit, var_names), **options))
 
 
 def plot_forest(fit: Drawn, var_names: Sequence[str] | str | None = None, **options: Any) -> Any:
@@ -140,7 +142,8 @@ def plot_forest(fit: Drawn, var_names: Sequence[str] | str | None = None, **opti
                 "The fit has no effects of treatments or covariates. Name variables to draw: "
                 f"{', '.join(names)}."
             )
-    return azp.plot_forest(_chosen(fit, var_names), **options)
+    chosen: dict[str, Any] = {"combined": True, "figure_kwargs": {"figsize": (11, 6)}} | options
+    return _marked(fit, azp.plot_forest(_chosen(fit, var_names), **chosen))
 
 
 @styled
@@ -202,6 +205,17 @@ def plot_hazards(
     note(ax, f"{look_of(fit).way(chosen)}: median, {interval:.0%} equal-tailed interval")
     mark(ax, marks_of(fit))
     return ax
+
+
+def _marked(fit: Drawn, found: Any) -> Any:
+    """Write on a figure of Matplotlib what the verdict says against its use."""
+    figure = found.viz["figure"].item()
+    if isinstance(figure, Figure) and not fit.verdict.usable:
+        figure.text(
+            0.995, 0.005, "NOT FOR USE", ha="right", va="bottom", fontsize=8, fontweight="bold",
+            color=VERMILION,
+        )  # fmt: skip
+    return found
 
 
 def _chosen(fit: Drawn, var_names: Sequence[str] | str | None) -> xr.DataTree:
