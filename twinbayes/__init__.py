@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from twinbayes.inference.fitting import fit, load_fit
     from twinbayes.model.assemble import assemble
     from twinbayes.model.spec import ModelSpec
+    from twinbayes.plots import plot_contrast
     from twinbayes.priors import PriorSet, load_priors
     from twinbayes.report import review
     from twinbayes.twin import Scenario, Twin
@@ -76,6 +77,7 @@ __all__ = [
     "load_fit",
     "load_priors",
     "new_patient",
+    "plot_contrast",
     "propose_mapping",
     "read_aggregate",
     "read_cohort",
@@ -103,6 +105,7 @@ _HOME = {
     "Scenario": "twin",
     "Twin": "twin",
     "review": "report",
+    "plot_contrast": "plots",
 }
 
 

@@ -30,12 +30,13 @@ from typing import Any, Final, Self
 from twinbayes.errors import StorageError
 from twinbayes.paths import path_of, require_ordinary
 from twinbayes.private_files import FILE_MODE, write_private
+from twinbayes.showing import cut, facts
 
 FORMAT: Final = 1
 _FIRST: Final = "0" * 64  # what the first record has as the hash of the one before
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HashChain:
     """The chained records at a path; `begin` makes an empty chain.
 
@@ -46,6 +47,12 @@ class HashChain:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         object.__setattr__(self, "path", path_of(path, StorageError, type(self).__name__))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {cut(self.path.name, 80)!r}>"
+
+    def _repr_html_(self) -> str:
+        return facts(type(self).__name__, {"file": self.path.name})
 
     @classmethod
     def begin(cls, path: str | os.PathLike[str]) -> Self:

@@ -131,6 +131,10 @@ POSTERIOR: Final = "posterior"
 HIDDEN_POSTERIOR: Final = "hidden_posterior"  # sampled, judged, not reported
 SAMPLE_STATS: Final = "sample_stats"
 LOG_LIKELIHOOD: Final = "log_likelihood"
+PRIOR: Final = "prior"
+LOG_PRIOR: Final = "log_prior"
+POSTERIOR_PREDICTIVE: Final = "posterior_predictive"
+OBSERVED_DATA: Final = "observed_data"
 CONSTANT_DATA: Final = "constant_data"
 WINDOW_EDGE: Final = "window_edge"
 PATIENT_WEIGHT: Final = "patient_weight"
@@ -144,3 +148,5 @@ DAYS_PER_YEAR: Final = 365.25
 
 # --- modules that are loaded by name ----------------------------------------------------
 TWINS_OF_FIT: Final = "twinbayes.twin.of_fit"  # what `Fit.twin` answers with
+#: The module that plots; loaded by name.
+PLOTS: Final = "twinbayes.plots"

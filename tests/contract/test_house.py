@@ -22,7 +22,7 @@ NOT_LOCKED = {"gpu", "vantage6", "nvflare", "browser"}
 PUBLIC = {
     "__version__", "read_cohort", "Cohort", "disease", "ModelSpec", "load_priors", "PriorSet",
     "Aggregate", "AggregateFit", "read_aggregate", "cohort_from_tables", "new_patient",
-    "import_cohort", "propose_mapping",
+    "import_cohort", "propose_mapping", "plot_contrast",
     "assemble", "fit", "Fit", "load_fit", "Twin", "Scenario", "review", "datasets",
 }  # fmt: skip
 NAMES = {
@@ -42,6 +42,8 @@ NAMES = {
     "EVENT": "event", "DEATH": "death",
     "LAST_CONTACT": "last_contact", "TERMINAL_EVENTS": ("death", "last_contact"),
     "POSTERIOR": "posterior", "SAMPLE_STATS": "sample_stats", "LOG_LIKELIHOOD": "log_likelihood",
+    "PRIOR": "prior", "LOG_PRIOR": "log_prior", "OBSERVED_DATA": "observed_data",
+    "POSTERIOR_PREDICTIVE": "posterior_predictive",
     "HIDDEN_POSTERIOR": "hidden_posterior", "CONSTANT_DATA": "constant_data",
     "PRINCIPAL_AXIS": "principal_axis",
     "CURVE_WAVE": "curve_wave", "CURVE_LINE": "curve_line",
@@ -105,6 +107,7 @@ NAMES = {
     "PATIENT_WEIGHT": "patient_weight",
     "PATIENT_SUBGROUP": "patient_subgroup",
     "TWINS_OF_FIT": "twinbayes.twin.of_fit",
+    "PLOTS": "twinbayes.plots",
 }  # fmt: skip
 
 

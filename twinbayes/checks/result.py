@@ -10,6 +10,7 @@ import pandas as pd
 
 from twinbayes.checks.suppression import publishable
 from twinbayes.errors import require_known
+from twinbayes.showing import LONGEST, cut, frame_table
 
 type CheckVerdict = Literal["pass", "warn", "fail", "info", "not_provided"]
 type Topic = Literal[
@@ -61,7 +62,7 @@ _COLOURS: Final = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckResult:
     """Outcome of one check.
 
@@ -120,6 +121,10 @@ class CheckResult:
     def __str__(self) -> str:
         return f"{self.name}: {self.label}. {self.text}"
 
+    def __repr__(self) -> str:
+        start = f"<CheckResult {self.name!r}: {self.label}, {len(self.table)} rows"
+        return f"{start}; {cut(self.text, LONGEST - len(start) - 3)}>"
+
     def _repr_html_(self) -> str:
         banner = (
             f'<p><strong style="color:{_COLOURS[self.verdict]}">{self.label}</strong> '
@@ -127,6 +132,4 @@ class CheckResult:
         )
         if self.table.empty:
             return banner
-        return banner + str(
-            self.published.table.to_html(index=False, escape=True, float_format="{:.4g}".format)
-        )
+        return banner + frame_table(self.name, self.published.table, index=False)

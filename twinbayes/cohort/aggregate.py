@@ -31,6 +31,7 @@ from twinbayes.cohort.contract.schema import Field, TableSchema
 from twinbayes.errors import CohortError, OptionError, require_known
 from twinbayes.names import SUBGROUP, WHOLE
 from twinbayes.paths import path_of
+from twinbayes.showing import cut, facts
 from twinbayes.spelling import nearest
 
 RESPONSE: Final = "response"
@@ -115,9 +116,13 @@ class Aggregate:
 
     def __repr__(self) -> str:
         return (
-            f"<Aggregate {self.name!r}: {self.outcome} of {len(self.subgroups)} subgroups in "
-            f"{len(self.table)} rows>"
+            f"<Aggregate {cut(self.name, 80)!r}: {self.outcome} of {len(self.subgroups)} "
+            f"subgroups in {len(self.table)} rows>"
         )
+
+    def _repr_html_(self) -> str:
+        told = {"outcome": self.outcome, "subgroups": len(self.subgroups), "rows": len(self.table)}
+        return facts(f"Aggregate data {self.name}", told)
 
 
 def read_aggregate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from twinbayes.cohort.quality.suspects import suspect_rows
 from twinbayes.cohort.tables import CohortTables, CovariateCache
 from twinbayes.cohort.writing import write_cohort
 from twinbayes.errors import CohortError, is_number
+from twinbayes.showing import plotted
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -113,6 +115,27 @@ class Cohort(CohortTables):
     def quality(self) -> QualityReport:
         """Return missingness, follow-up, event counts, suspicious values and what may be wrong."""
         return assess(self)
+
+    def plot(self, spec: Any = None, **options: Any) -> Any:
+        """Plot how many are in each state over time, as it was seen.
+
+        Parameters
+        ----------
+        spec
+            A `ModelSpec` whose states are told apart; by default the living and the dead.
+        options
+            `level` and `ax`: see `twinbayes.plots.plot_cohort`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> tb.datasets.registry().plot().get_ylabel()
+        'Probability of the state'
+        """
+        return plotted("plot_cohort", self, spec, **options)
 
     def suspects(self) -> DataFrame:
         """Return the rows that the quality report suspects, with identifiers: for local use alone.

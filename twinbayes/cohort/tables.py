@@ -14,6 +14,8 @@ from pandas import DataFrame
 
 from twinbayes import names
 from twinbayes.arrays import Floats
+from twinbayes.cohort.quality.suppression import size_words
+from twinbayes.showing import LONGEST, cut, facts
 
 # Role of a variable that a model may use from the origin on.
 ROLE_COVARIATE: Final = "covariate"
@@ -183,10 +185,24 @@ class CohortTables:
         """Name, size and kind; never a patient."""
         kind = "simulated" if self.simulated else "real"
         return (
-            f"Cohort({self.name!r}, {kind}: {self.n_patients} patients, "
+            f"Cohort({cut(self.name, 80)!r}, {kind}: {size_words(self.n_patients)} patients, "
             f"{len(self.subgroups)} subgroups, {len(self.centres)} centres, "
-            f"{len(self.events)} events)"
+            f"{size_words(len(self.events))} events)"
         )
+
+    def _repr_html_(self) -> str:
+        kind = "simulated, no row describes a real person" if self.simulated else "real"
+        rows = {name: f"{size_words(len(frame))} rows" for name, frame in self.tables.items()}
+        told = {
+            "patients": size_words(self.n_patients),
+            "data": kind,
+            "subgroups": len(self.subgroups),
+            "centres": len(self.centres),
+            **{name: told for name, told in rows.items() if name != names.PATIENTS},
+            "rows left out": size_words(len(self.excluded)),
+            "source": cut(self.source.get("title", "not said"), LONGEST),
+        }
+        return facts(f"Cohort {self.name}", told)
 
 
 def without_blank_entries(patients: DataFrame) -> DataFrame:

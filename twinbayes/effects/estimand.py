@@ -20,6 +20,7 @@ from twinbayes.estimators.observed import as_numbers
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.labels import among
 from twinbayes.names import DAYS_PER_YEAR, DEATH
+from twinbayes.showing import brief
 from twinbayes.twin.answers.quality_of_life import Quality
 from twinbayes.twin.scenario import Scenario, as_names
 
@@ -106,6 +107,7 @@ class Target:
         return f"{said} who are {', '.join(conditions)} on {when}"
 
 
+@brief
 @dataclass(frozen=True, kw_only=True)
 class Estimand:
     """A treatment effect, said completely before it is computed.
@@ -317,15 +319,13 @@ class Estimand:
                 )
             return graph.deaths
         if self.endpoint == EVENT_FREE:
-            if len(self.target.states) != 1:
+            if len(now := self.target.states) != 1:
                 raise TwinError(
                     "Endpoint 'event_free' is leaving the state that the target is in: give the "
                     "target one state, or name the states that count."
                 )
-            now = self.target.states
             require_known(now[0], graph.states, "state of the target")
-            after = states_after(graph, now) - {*now}
-            return tuple(s for s in graph.states if s in after)
+            return tuple(s for s in graph.states if s in states_after(graph, now) - {*now})
         chosen = (self.endpoint,) if isinstance(self.endpoint, str) else tuple(self.endpoint)
         for state in chosen:
             require_known(state, (DEATH, EVENT_FREE, *graph.states), "endpoint")

@@ -19,11 +19,13 @@ from twinbayes.estimators.observed import (
     as_times,
     require_no_row,
 )
+from twinbayes.showing import brief
 
 CENSORED: Final = -1
 _PLACE: Final = "counting process"
 
 
+@brief
 @dataclass(frozen=True)
 class CountingProcess:
     """Rows ``(start, stop]`` of time at risk in a state, and what ended them.

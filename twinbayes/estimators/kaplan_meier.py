@@ -22,11 +22,13 @@ from twinbayes.estimators.observed import (
     require_alike,
     require_known_until,
 )
+from twinbayes.showing import brief
 
 BANDS: Final = ("log-log", "plain")
 _PLACE: Final = "survival times"
 
 
+@brief
 @dataclass(frozen=True)
 class SurvivalCurve:
     """A right-continuous survival curve that steps at `time`.

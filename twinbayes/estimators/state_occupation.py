@@ -13,10 +13,12 @@ from scipy.stats import norm
 from twinbayes.arrays import Floats
 from twinbayes.estimators.observed import as_horizons, require_known_until
 from twinbayes.names import STATE, TIME
+from twinbayes.showing import brief
 
 BANDS: Final = ("plain", "cloglog")
 
 
+@brief
 @dataclass(frozen=True)
 class StateOccupation:
     """State-occupation probabilities over time; right-continuous steps.

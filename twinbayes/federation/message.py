@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from twinbayes.arrays import Floats
 from twinbayes.errors import FederationError
+from twinbayes.showing import brief
 
 FORMAT: Final = "twinbayes.federation/1"
 """Format and version of messages."""
@@ -33,6 +34,7 @@ MOST_BYTES: Final = 1 << 26
 _FIELDS: Final = ("format", "study", "kind", "round", "sender", "receiver", "answers", "body")
 
 
+@brief
 @dataclass(frozen=True)
 class Message:
     """A question of the server, or a site's answer to one.

@@ -29,6 +29,7 @@ from twinbayes.inference.fit import Fit
 from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.model import Learnt
 from twinbayes.names import CONSTANT_DATA, FEDERATION, POSTERIOR
+from twinbayes.showing import cut, facts, judged
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,18 @@ class FederatedPosterior:
     def __repr__(self) -> str:
         """Verdict, model and sites in a few lines."""
         return (
-            f"Federated posterior of {self.study.spec.name!r}: {self.verdict.banner()}\n"
-            f"  sites: {', '.join(self.study.sites)}\n"
-            f"  certificate: {self.manifest[FEDERATION]['certificate']}"
+            f"Federated posterior of {self.study.spec.name!r}: {self.verdict.headline()}\n"
+            f"  sites: {cut(', '.join(self.study.sites), 60)}\n"
+            f"  certificate: {cut(str(self.manifest[FEDERATION]['certificate']), 40)}"
         )
+
+    def _repr_html_(self) -> str:
+        told = {
+            "sites": ", ".join(self.study.sites),
+            "certificate": self.manifest[FEDERATION]["certificate"],
+        }
+        head = judged(self.verdict.usable, self.verdict.banner())
+        return head + facts(f"Federated posterior of {self.study.spec.name}", told)
 
     def at_site(self, cohort: Cohort) -> Fit:
         """Return an ordinary fit at a site, with the site's own patients.

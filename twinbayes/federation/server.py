@@ -33,8 +33,10 @@ from twinbayes.inference.files.archive import described_learnt
 from twinbayes.model import Encoding, Learnt
 from twinbayes.model.covariates.missing import NormalModel
 from twinbayes.names import FEDERATION
+from twinbayes.showing import brief
 
 
+@brief
 @dataclass(frozen=True)
 class Step:
     """Where a study is.

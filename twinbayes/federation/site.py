@@ -40,6 +40,7 @@ from twinbayes.federation.message import Message, packed_integers, unpacked
 from twinbayes.federation.study import MINIMUM, Study, learnt_from_dict
 from twinbayes.model.assemble import assemble_population
 from twinbayes.model.inspection.suitability import require_suitable
+from twinbayes.showing import brief
 
 KINDS: Final = ("labels", "counts", "facts", "moments", "expansion", "score")
 """What a site is asked, in the order of a study."""
@@ -56,6 +57,7 @@ MOST_DRAWS: Final = 8000
 """That a site scores at one time."""
 
 
+@brief
 @dataclass(frozen=True)
 class Disclosure:
     """What a site lets leave.

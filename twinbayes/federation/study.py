@@ -14,6 +14,7 @@ from twinbayes.federation.message import SERVER, canonical
 from twinbayes.inference.files.archive import described_priors, stored_learnt, stored_priors
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.priors import PriorSet, chosen_priors
+from twinbayes.showing import brief
 
 MINIMUM: Final = 5
 """Patients and events behind what tells of one site alone, at least."""
@@ -22,6 +23,7 @@ _FEWEST_DRAWS: Final = 400
 _MOST_SITES: Final = 500
 
 
+@brief
 @dataclass(frozen=True)
 class Study:
     """What is estimated, under which priors, from whom.

@@ -15,6 +15,7 @@ import xarray as xr
 
 from twinbayes.cohort.aggregate import OUTCOMES, RATE, RESPONSE, Aggregate
 from twinbayes.errors import FitError, ModelError, require_level, require_seed
+from twinbayes.inference.drawn import Drawn
 from twinbayes.inference.files.archive import with_description
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.provenance import (
@@ -26,6 +27,7 @@ from twinbayes.inference.files.provenance import (
 from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.inference.samplers.protocol import Compiled, compile_model
+from twinbayes.inference.thinning import draws_words
 from twinbayes.inference.until import effort_of, sample_until
 from twinbayes.model.aggregate.rows import EFFECT_MEAN
 from twinbayes.model.aggregate.spec import HETEROGENEITY, SUBGROUP_VALUE, AggregateSpec
@@ -35,13 +37,14 @@ from twinbayes.model.pooling.protocol import BELONGS
 from twinbayes.names import CHAIN, COEFFICIENT, DRAW, POSTERIOR, SUBGROUP
 from twinbayes.priors import MixtureFit, PriorSet, chosen_priors, fit_mixture
 from twinbayes.priors.mixtures.mixture import BETA, GAMMA, NORMAL
+from twinbayes.showing import brief, facts, judged
 
 DATA: Final = "data"
 TARGET_ACCEPT: Final = 0.95
 
 
 @dataclass(frozen=True, repr=False)
-class AggregateFit:
+class AggregateFit(Drawn):
     """The posterior of a model of aggregate data.
 
     Attributes
@@ -81,13 +84,21 @@ class AggregateFit:
 
     def __repr__(self) -> str:
         """Verdict, model, data and draws in a few lines."""
-        sizes = self.datatree[POSTERIOR].sizes
         return (
-            f"Fit of {self.spec.name!r}: {self.verdict.banner()}\n"
+            f"Fit of {self.spec.name!r}: {self.verdict.headline()}\n"
             f"  data: {self.data.name!r}, {len(self.data.table)} rows of {self.spec.outcome}\n"
             f"  priors: {self.priors.label}, {len(self.priors)} entries\n"
-            f"  draws: {sizes[CHAIN]} chains of {sizes[DRAW]}"
+            f"  draws: {draws_words(self.datatree)}"
         )
+
+    def _repr_html_(self) -> str:
+        told = {
+            "data": f"{self.data.name}, {len(self.data.table)} rows of {self.spec.outcome}",
+            "priors": f"{self.priors.label}, {len(self.priors)} entries",
+            "draws": draws_words(self.datatree),
+        }
+        head = judged(self.verdict.usable, self.verdict.banner())
+        return head + facts(f"Fit of {self.spec.name}", told)
 
     @property
     def exchangeability(self) -> pd.DataFrame:
@@ -255,6 +266,7 @@ class AggregateFit:
         )
 
 
+@brief
 @dataclass(frozen=True)
 class CompiledAggregate:
     """A model of aggregate data made ready: sample it on other results without compiling.

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FitError, OptionError, TwinError, told
 from twinbayes.inference.densities.likelihood import patient_loglik
+from twinbayes.inference.drawn import Drawn
 from twinbayes.inference.files.archive import pack_fit
 from twinbayes.inference.files.provenance import with_content
 from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict
-from twinbayes.inference.thinning import evenly_spaced
+from twinbayes.inference.groups import GROUPS, Measured, made_groups
+from twinbayes.inference.thinning import draws_words, evenly_spaced
+from twinbayes.inference.twins_of_fit import TwinsOfFit, twins_of_fit
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
+from twinbayes.model.events.quadrature import TrailPoints
 from twinbayes.names import (
     CHAIN,
     CONSTANT_DATA,
@@ -30,53 +34,10 @@ from twinbayes.names import (
     FEDERATION,
     PATIENT_WEIGHT,
     POSTERIOR,
-    TWINS_OF_FIT,
+    PRIOR,
 )
 from twinbayes.priors import PriorSet
-
-
-class TwinsOfFit(Protocol):
-    """What a fit asks of the twins under its draws; `twinbayes.twin.of_fit` answers."""
-
-    @property
-    def population(self) -> Any:
-        """Posterior draws laid out for forecasts."""
-
-    @property
-    def curve_population(self) -> Any:
-        """Posterior draws of what curves have in common, None without trajectories."""
-
-    def twin(self, cohort: Cohort, at: float | None, draws: int | None) -> Any:
-        """Twins of the patients of a cohort; see `Fit.twin`."""
-
-    def log_likelihood(self) -> xr.DataArray:
-        """Log marginal likelihood of every record of the fit, (chain, draw, patient)."""
-
-    def has_seen(self, cohort: Cohort) -> np.ndarray:
-        """Which patients of a cohort the fit has seen, (patient,)."""
-
-
-_providers: list[Callable[[Fit], TwinsOfFit]] = []  # one, once it has registered
-
-
-def provide_twins(provider: Callable[[Fit], TwinsOfFit]) -> None:
-    """Register what makes the twins of a fit; the last one counts.
-
-    Twins are built on fits, and a fit is where users ask for a twin. So that `inference` imports
-    nothing that is built on it, whoever makes twins registers here when it is imported.
-    """
-    _providers[:] = [provider]
-
-
-def twins_of_fit() -> Callable[[Fit], TwinsOfFit]:
-    """Return what makes the twins of a fit.
-
-    If nobody has registered, as where `twinbayes.inference` alone was imported, the module
-    `names.TWINS_OF_FIT` is loaded, which registers.
-    """
-    if not _providers:
-        import_module(TWINS_OF_FIT)
-    return _providers[0]
+from twinbayes.showing import facts, judged, plotted
 
 
 @dataclass(frozen=True)
@@ -94,7 +55,7 @@ class LaidOut:
 
 
 @dataclass(frozen=True, repr=False)
-class Fit:
+class Fit(Drawn):
     """The posterior of a disease model for a cohort.
 
     Attributes
@@ -103,7 +64,7 @@ class Fit:
         What was fitted, to whom, under which priors.
     datatree
         An ordinary `xarray.DataTree` for ArviZ: groups ``posterior``, ``sample_stats``,
-        ``constant_data``.
+        ``constant_data``; others that ArviZ knows are made by `with_groups`.
     verdict
         The gate's judgement; results of a fit that is not usable say so.
     manifest
@@ -132,13 +93,22 @@ class Fit:
 
     def __repr__(self) -> str:
         """Verdict, model, data and draws in a few lines; never a patient."""
-        sizes = self.datatree[POSTERIOR].sizes
         return (
-            f"Fit of {self.spec.name!r}: {self.verdict.banner()}\n"
+            f"Fit of {self.spec.name!r}: {self.verdict.headline()}\n"
             f"  data: {self.cohort!r}\n"
             f"  priors: {self.priors.label}, {len(self.priors)} entries\n"
-            f"  draws: {sizes[CHAIN]} chains of {sizes[DRAW]}"
+            f"  draws: {draws_words(self.datatree)}"
         )
+
+    def _repr_html_(self) -> str:
+        told = {
+            "data": repr(self.cohort),
+            "priors": f"{self.priors.label}, {len(self.priors)} entries",
+            "draws": draws_words(self.datatree),
+            "groups": ", ".join(map(str, self.datatree.children)),
+        }
+        head = judged(self.verdict.usable, self.verdict.banner())
+        return head + facts(f"Fit of {self.spec.title} ({self.spec.name})", told)
 
     @cached_property
     def plan(self) -> ModelPlan:
@@ -270,6 +240,72 @@ class Fit:
         cohort = who if isinstance(who, Cohort) else self._select(who)
         return self._twins.twin(cohort, at, draws)
 
+    def trails(self, points: TrailPoints) -> Floats:
+        """What the patients' curves add to their log hazards at points, (draw, point)."""
+        return self._twins.trails(points)
+
+    def replicated_measurements(self) -> Measured:
+        """Visits by marker, and measurements drawn at them given all of them, (visit, draw)."""
+        return self._twins.replicated_measurements()
+
+    def with_groups(self, *names: str, prior_draws: int = 500, seed: int = 0) -> Fit:
+        """Return this fit with more groups in `datatree`, as ArviZ wants them.
+
+        Parameters
+        ----------
+        names
+            ``prior`` (parameters drawn from their priors), ``posterior_predictive`` and
+            ``observed_data`` (``events``, counts by patient and transition, and each marker at its
+            visits), ``log_likelihood`` (``record``, by patient; see `log_likelihood`) and
+            ``log_prior`` (by entry of the prior set, without what is drawn given such a scale).
+            Default: all of them.
+        prior_draws
+            Number of draws from the priors; all others go with the draws of the posterior.
+        seed
+            The same seed gives the same draws.
+
+        Returns
+        -------
+        Fit
+            What it was, with the groups. Files of `save` leave them out.
+
+        Raises
+        ------
+        OptionError
+            An unknown group, or numbers that are none.
+        FitError
+            The fit is federated: the records of other sites are not here. Or events are to be
+            replicated of a joint model in which some patients count by a weight.
+
+        Notes
+        -----
+        Events are replicated over the time at risk that there was: Poisson counts, their mean what
+        is to be expected in that time, given the past. They have the mean and variance that counts
+        have under the model (Aalen, Borgan & Gjessing 2008, section 2.2), and are no courses:
+        somebody may die twice. Measurements are replicated given all visits of the patient; those
+        beyond a limit of detection are at the limit, as they would be written down. The
+        log-likelihood does not hold weights by which the patients of some source are discounted.
+
+        Examples
+        --------
+        >>> tree = fit.with_groups("posterior_predictive", "observed_data").datatree
+        >>> tree["posterior_predictive"]["events"].dims
+        ('chain', 'draw', 'patient', 'transition')
+        >>> int(tree["observed_data"]["events"].sel(transition="remission->relapse").sum())
+        5
+        """
+        if set(names or GROUPS) & set(GROUPS) - {PRIOR}:
+            self.require_all_patients("Groups of records")
+        made = made_groups(self, names, prior_draws, seed)
+        groups = {str(name): node.to_dataset() for name, node in self.datatree.children.items()}
+        tree = xr.DataTree.from_dict(groups | made)
+        tree.attrs = dict(self.datatree.attrs)
+        return replace(self, datatree=tree)
+
+    def plot_hazards(self, *args: Any, **options: Any) -> Any:
+        """Baseline hazard of a transition; see `twinbayes.plots.plot_hazards`."""
+        return plotted("plot_hazards", self, *args, **options)
+
     def has_seen(self, cohort: Cohort) -> np.ndarray:
         """Which patients of a cohort the fit has seen, (patient,); by identifier and baseline."""
         return self._twins.has_seen(cohort)
@@ -289,7 +325,10 @@ class Fit:
             return self
         index = evenly_spaced(size, kept)
         groups = {name: group.to_dataset() for name, group in self.datatree.children.items()}
-        few = {n: g.isel({DRAW: index}) if DRAW in g.dims else g for n, g in groups.items()}
+        few = {
+            n: g.isel({DRAW: index}) if DRAW in g.dims and n != PRIOR else g
+            for n, g in groups.items()
+        }
         return replace(self, datatree=xr.DataTree.from_dict(few))
 
     def _select(self, who: str | Sequence[str] | None) -> Cohort:
@@ -328,7 +367,8 @@ class Fit:
             A secret of at least 16 bytes. `load_fit` with the same key then refuses the file if
             anybody without it has changed it. It hides nothing.
         """
-        tree = pack_fit(self.datatree, self.spec, self.priors, self.cohort, self.learnt)
+        stored = self.datatree.filter(lambda node: node.name not in GROUPS)
+        tree = pack_fit(stored, self.spec, self.priors, self.cohort, self.learnt)
         return write_tree(path, tree, with_content(self.manifest, tree), key=key)
 
     def describe(self) -> str:

@@ -51,8 +51,10 @@ from twinbayes.model.events.likelihood import op as event_op
 from twinbayes.model.pooling.quantile import op as mixture_quantile
 from twinbayes.names import CONSTANT_DATA, PATIENT_WEIGHT
 from twinbayes.priors import PriorSet, chosen_priors
+from twinbayes.showing import brief
 
 
+@brief
 @dataclass(frozen=True)
 class CompiledFit:
     """A model compiled for a cohort: sample it again and again without compiling again.

@@ -13,6 +13,7 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+from twinbayes.inference.drawn import Drawn
 from twinbayes.inference.files.archive import with_text
 from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.provenance import require_part, with_content, with_whole_run
@@ -20,16 +21,18 @@ from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.inference.plain_models import disconnected_is_refused, require_plain_model
 from twinbayes.inference.samplers.protocol import Compiled, compile_model, require_continuous
+from twinbayes.inference.thinning import draws_words
 from twinbayes.inference.until import effort_of, sample_until
-from twinbayes.names import CHAIN, DRAW, POSTERIOR
+from twinbayes.names import POSTERIOR
 from twinbayes.priors.entry import hash_of
+from twinbayes.showing import LONGEST, cut, facts, judged
 
 MODEL: Final = "pymc_model"
 """What the description of such a fit holds: the model in PyMC's words."""
 
 
 @dataclass(frozen=True)
-class ModelFit:
+class ModelFit(Drawn):
     """The posterior of an ordinary PyMC model.
 
     Attributes
@@ -59,11 +62,15 @@ class ModelFit:
 
     def __repr__(self) -> str:
         """Verdict and draws in a few lines."""
-        sizes = self.datatree[POSTERIOR].sizes
         return (
-            f"Fit of a PyMC model: {self.verdict.banner()}\n"
-            f"  draws: {sizes[CHAIN]} chains of {sizes[DRAW]}"
+            f"Fit of a PyMC model: {self.verdict.headline()}\n  draws: {draws_words(self.datatree)}"
         )
+
+    def _repr_html_(self) -> str:
+        names = ", ".join(map(str, self.datatree[POSTERIOR].data_vars))
+        told = {"variables": cut(names, LONGEST), "draws": draws_words(self.datatree)}
+        head = judged(self.verdict.usable, self.verdict.banner())
+        return head + facts("Fit of a PyMC model", told)
 
     def save(self, path: str | os.PathLike[str], *, key: bytes | None = None) -> Path:
         """Write one self-contained file of draws, the model's words and the manifest.

@@ -39,8 +39,10 @@ from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.model.storing.typed import found_as, typed
 from twinbayes.names import FRAILTY_EFFECT
 from twinbayes.priors.files.extended import OwnPriors
+from twinbayes.showing import brief
 
 
+@brief
 @dataclass(frozen=True)
 class Learnt:
     """What a model learns from one cohort before sampling, and applies to any other.
@@ -65,6 +67,7 @@ class Learnt:
     curves: CurveEncoding | None = None
 
 
+@brief
 @dataclass(frozen=True)
 class ModelPlan:
     """Everything about one cohort that a model needs, and nothing sampled.
@@ -122,6 +125,7 @@ class ModelPlan:
         return Learnt(self.events.encoding, self.events.edges, curves)
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 @typed
 class ModelSpec:
@@ -391,7 +395,5 @@ class ModelSpec:
 
     def describe(self) -> str:
         """The model in formulae and words, as plain text."""
-        heading = f"{self.title} ({self.name})"
-        return describe_model(
-            heading, self.events, self.trajectories, self.features, self.state_labels
-        )
+        told = self.events, self.trajectories, self.features, self.state_labels
+        return describe_model(f"{self.title} ({self.name})", *told)

@@ -34,6 +34,7 @@ from twinbayes.priors.records import (
     refuse,
     word_fault,
 )
+from twinbayes.showing import brief
 
 STATUSES: Final = ("default", "evidence", "approved", "deprecated")
 
@@ -53,6 +54,7 @@ _LISTS: Final[Mapping[str, type]] = MappingProxyType(
 )
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PriorEntry:
     """A prior distribution for one parameter (or one family of parameters).

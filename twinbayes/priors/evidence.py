@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from twinbayes.priors.records import number_fault, read, refuse, text_faults, word_fault
+from twinbayes.showing import brief
 
 EVIDENCE_KINDS: Final = ("scale argument", "publication", "data", "expert")
 SIMILARITIES: Final = ("same population", "similar", "indirect")
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
     """One reason for a prior.

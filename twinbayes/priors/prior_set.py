@@ -16,6 +16,7 @@ from twinbayes.errors import PriorError, told
 from twinbayes.priors.entry import PriorEntry, hash_of
 from twinbayes.priors.prior_tags import note_prior, note_use
 from twinbayes.priors.variable import mixture_variable
+from twinbayes.showing import cut, table
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
@@ -100,8 +101,16 @@ class PriorSet(Mapping[str, PriorEntry]):
         return hash((self.label, self.content_hash))
 
     def __repr__(self) -> str:
+        own = f", {len(self.overridden)} of them overridden" if self.overridden else ""
+        return f"<PriorSet {cut(self.label, 80)}: {len(self)} entries{own}>"
+
+    def __str__(self) -> str:
         lines = [f"  {name} ~ {entry.text()}" for name, entry in self.entries.items()]
         return "\n".join([f"<PriorSet {self.label}>", *lines])
+
+    def _repr_html_(self) -> str:
+        rows = [(name, entry.text(), entry.rationale) for name, entry in self.entries.items()]
+        return table(f"Priors {self.label}", ("entry", "distribution", "why"), rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy cannot be copied or sent to another process; its content can.

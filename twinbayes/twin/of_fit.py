@@ -6,15 +6,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, told
 from twinbayes.inference.densities.likelihood import by_patient
-from twinbayes.inference.fit import Fit, provide_twins
+from twinbayes.inference.fit import Fit
 from twinbayes.inference.thinning import evenly_spaced
+from twinbayes.inference.twins_of_fit import provide_twins
 from twinbayes.model import Learnt, ModelSpec
+from twinbayes.model.events.quadrature import TrailPoints
 from twinbayes.names import POSTERIOR
+from twinbayes.showing import brief
+from twinbayes.twin.answers.visits import replicated_measurements
 from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.twin import Twin
@@ -24,6 +30,7 @@ from twinbayes.twin.weighting.seen import SeenByFit
 type Populations = tuple[Population, CurvePopulation | None]
 
 
+@brief
 @dataclass(frozen=True)
 class FitTwins:
     """Twins under the draws of one fit, which share its populations.
@@ -118,9 +125,33 @@ class FitTwins:
         each = [twin.record_log_marginal(i) for i in range(len(twin.patient_ids))]
         return by_patient(self.posterior, twin.patient_ids, each)
 
+    def trails(self, points: TrailPoints) -> Floats:
+        """What the patients' curves add to their log hazards at points, (draw, point).
+
+        Draws of all chains, one after the other; curves are drawn given the whole record.
+        """
+        twin, labels = self.twin(self.seen.cohort), self.spec.graph.labels
+        out = np.empty((self.population.n_draws, points.n_points))
+        order = np.lexsort((points.intensity, points.patient))
+        for own in _runs(order, points.patient):
+            curves = twin.curves(int(points.patient[own[0]]))
+            for mine in _runs(own, points.intensity):
+                label = labels[points.intensity[mine[0]]]
+                out[:, mine] = curves.trail(label, points.day[mine]).T
+        return out
+
+    def replicated_measurements(self) -> dict[str, tuple[pd.DataFrame, Floats]]:
+        """Measurements drawn at the visits of all patients; see `answers.visits`."""
+        return replicated_measurements(self.twin(self.seen.cohort))
+
     def has_seen(self, cohort: Cohort) -> np.ndarray:
         """Which patients of a cohort the fit has seen, (patient,); by identifier and baseline."""
         return np.asarray(self.seen.shares(cohort) > 0.0)
+
+
+def _runs(order: Ints, by: Ints) -> list[Ints]:
+    """Split indices where what they point at changes."""
+    return np.split(order, np.flatnonzero(np.diff(by[order])) + 1) if len(order) else []
 
 
 provide_twins(FitTwins.of)

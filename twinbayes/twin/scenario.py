@@ -10,6 +10,7 @@ from twinbayes.arrays import is_number
 from twinbayes.errors import OptionError, ScenarioError, require_known, told
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.labels import among
+from twinbayes.showing import brief
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,7 @@ class Setting:
     value: float | str
 
 
+@brief
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A policy for treatments after the landmark.

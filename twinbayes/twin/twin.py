@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from twinbayes.cohort.quality.suppression import part_words, size_words
 from twinbayes.errors import OptionError, told
 from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.showing import facts, judged, plotted
 from twinbayes.twin.answers.contrast import contrast_patients
 from twinbayes.twin.answers.forecast import forecast_patients, survival_frame
 from twinbayes.twin.answers.quality_of_life import Quality, quality_patients
@@ -49,6 +53,21 @@ class Twin(Patients):
             f"  model: {self.spec.name!r}, {verdict}\n"
             f"  draws: {self.population.n_draws}"
         )
+
+    def _repr_html_(self) -> str:
+        told: dict[str, object] = {
+            "model": f"{self.spec.title} ({self.spec.name})",
+            "draws": self.population.n_draws,
+            "patients": size_words(len(self.patient_ids)),
+        }
+        if len(self.patient_ids) == 1:
+            now = self.present[0]
+            told |= {"landmark": f"day {now.day:g}", now.state: f"since day {now.entry:g}"}
+        else:
+            there = Counter(now.state for now in self.present)
+            told |= dict(zip(there, part_words(there.values()), strict=True))
+        head = "USABLE" if self.usable else "NOT FOR USE"
+        return judged(self.usable, head) + facts("Twin", told)
 
     def forecast(
         self,
@@ -96,6 +115,47 @@ class Twin(Patients):
         return forecast_patients(
             self, until, grid, POLICY if scenario is None else scenario, interval, draws
         )
+
+    def plot(
+        self,
+        until: float = 5 * DAYS_PER_YEAR,
+        *,
+        what: str = "states",
+        patient: int = 0,
+        scenario: Scenario | None = None,
+        interval: float = 0.9,
+        ax: Any = None,
+    ) -> Any:
+        """Plot the forecast of one patient from the landmark on.
+
+        Parameters
+        ----------
+        until, scenario, interval
+            As in `forecast`.
+        what
+            ``"states"``, stacked, with survival and its interval; or ``"survival"`` alone.
+        patient
+            Position among `patient_ids`.
+        ax
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        TwinError, ScenarioError, OptionError
+            As `forecast` and `twinbayes.plots.plot_forecast`.
+
+        Examples
+        --------
+        >>> fit.twin(fit.cohort.patient_ids[0], at=0).plot(until=365.25).get_xlabel()
+        'Time from now (months)'
+        """
+        forecast = self.forecast(until, scenario=scenario, interval=interval)
+        options = {"what": what, "patient": patient, "spec": self.spec, "ax": ax}
+        return plotted("plot_forecast", forecast, **options)
 
     def contrast(
         self,

@@ -19,12 +19,8 @@ from twinbayes.checks.sensitivity.priors import (
 )
 from twinbayes.errors import FitError, OptionError, TwinError
 from twinbayes.inference import Fit
-from twinbayes.inference.densities.log_prior import (
-    UNSCALED,
-    log_prior,
-    log_prior_of,
-    summed_likelihood,
-)
+from twinbayes.inference.densities.log_prior import log_prior, summed_likelihood
+from twinbayes.inference.densities.prior_density import UNSCALED, log_prior_of
 from twinbayes.model import assemble_plan
 from twinbayes.names import PATIENT
 from twinbayes.priors import load_priors

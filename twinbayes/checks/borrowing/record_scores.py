@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats
 from twinbayes.errors import ModelError
 from twinbayes.inference import Fit
 from twinbayes.inference.densities.likelihood import patient_loglik
@@ -116,24 +116,11 @@ class RecordScores:
                 "their curves are drawn as if the whole record counted. Fit without weights, or "
                 "without associations."
             )
-        twin, points = self.fit.twin(), self.fit.plan.events.points
-        labels, sizes = self.fit.spec.graph.labels, self.fit.datatree[POSTERIOR].sizes
-        out = np.empty((sizes[CHAIN] * sizes[DRAW], points.n_points))
-        order = np.lexsort((points.intensity, points.patient))
-        for own in _runs(order, points.patient):
-            curves = twin.curves(int(points.patient[own[0]]))
-            for mine in _runs(own, points.intensity):
-                label = labels[points.intensity[mine[0]]]
-                out[:, mine] = curves.trail(label, points.day[mine]).T
-        return out.reshape(sizes[CHAIN], sizes[DRAW], points.n_points)
+        points, sizes = self.fit.plan.events.points, self.fit.datatree[POSTERIOR].sizes
+        return self.fit.trails(points).reshape(sizes[CHAIN], sizes[DRAW], points.n_points)
 
 
 def stacked(values: xr.DataArray, last: str) -> Floats:
     """(draw, last) with chains one after the other; other dims have one entry."""
     array = values.transpose(CHAIN, DRAW, last, ...).to_numpy()
     return np.asarray(array.reshape(-1, array.shape[2]), dtype=np.float64)
-
-
-def _runs(order: Ints, by: Ints) -> list[Ints]:
-    """Split indices where what they point at changes."""
-    return np.split(order, np.flatnonzero(np.diff(by[order])) + 1) if len(order) else []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import xarray as xr
 
+from twinbayes.cohort import Cohort
 from twinbayes.estimators import CountingProcess, spread_same_day
-from twinbayes.inference import CompiledFit, Fit
+from twinbayes.inference import Fit
+from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.evaluation import mean_compensators
 from twinbayes.model.events.packed import event_data
@@ -18,7 +20,23 @@ from twinbayes.names import POSTERIOR, SUBGROUP, TRANSITION
 _DRAWS: Final = 100  # a mean over draws needs no more
 
 
-def counting_process(fit: Fit | CompiledFit) -> CountingProcess:
+class Traced(Protocol):
+    """A cohort whose paths through the states of a model are known: a fit, or one in the making."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model."""
+
+    @property
+    def cohort(self) -> Cohort:
+        """The patients."""
+
+    @property
+    def plan(self) -> ModelPlan:
+        """Their histories."""
+
+
+def counting_process(fit: Traced) -> CountingProcess:
     """Return the cohort's observed paths through the states of the model.
 
     Events that recur within a state leave patients where they are.

@@ -17,12 +17,14 @@ from twinbayes.arrays import Floats
 from twinbayes.checks.result import CheckResult, CheckVerdict
 from twinbayes.errors import CohortError
 from twinbayes.names import DAYS_PER_YEAR, MARKER, SUBGROUP, WHOLE
+from twinbayes.showing import brief
 
 _BINS: Final = 6
 _QUANTILES: Final = (0.1, 0.5, 0.9)
 _ALL: Final = WHOLE
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class PredictedVisits:
     """Visits of one marker, and what the model would have measured instead.

@@ -14,6 +14,7 @@ from twinbayes.arrays import Bools, Floats
 from twinbayes.checks.result import OUT_OF_SAMPLE, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError, OptionError, TwinbayesError, require_seed
 from twinbayes.estimators.estimate import Estimate
+from twinbayes.showing import brief
 
 POOLED: Final = "pooled"
 
@@ -29,6 +30,7 @@ type Scores = Mapping[str, Estimate | float | Undefined]
 type Score = Callable[[tuple[Any, ...], Floats], Scores]
 
 
+@brief
 @dataclass(frozen=True)
 class Fold:
     """Patients held out together.
@@ -43,6 +45,7 @@ class Fold:
     held_out: tuple[Any, ...]
 
 
+@brief
 @dataclass(frozen=True)
 class CrossValidation:
     """Out-of-sample predictions, and their scores.

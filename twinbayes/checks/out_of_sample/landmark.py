@@ -22,6 +22,7 @@ from twinbayes.estimators import CountingProcess, Estimate
 from twinbayes.estimators.observed import as_horizons
 from twinbayes.inference import CompiledFit, Fit
 from twinbayes.model.courses.history import trace_histories
+from twinbayes.showing import brief
 from twinbayes.twin import Scenario, Twin
 from twinbayes.twin.occupation.paths import over_patients, time_nodes
 from twinbayes.twin.weighting.patient_draws import PatientDraws
@@ -35,6 +36,7 @@ _ERRORS: Final = ("ici", "e50", "e90")
 _DECIMALS: Final = 6  # of nodes in days; closer ones are the same
 
 
+@brief
 @dataclass(frozen=True)
 class Landmark:
     """A day, the patients at risk on it, and what is asked of their forecasts.

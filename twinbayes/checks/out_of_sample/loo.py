@@ -18,11 +18,13 @@ from twinbayes.arrays import Floats
 from twinbayes.checks.result import SCORES, CheckResult, CheckVerdict
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.names import CHAIN, DRAW, LOG_LIKELIHOOD, PATIENT, POSTERIOR
+from twinbayes.showing import brief
 
 _SHORTEST_TAIL: Final = 5
 _FEWEST_DRAWS: Final = 25
 
 
+@brief
 @dataclass(frozen=True)
 class PatientLoo:
     """Expected log predictive density with each patient left out in turn.

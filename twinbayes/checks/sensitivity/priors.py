@@ -13,7 +13,8 @@ from twinbayes.checks.result import CheckResult
 from twinbayes.checks.sensitivity.power_scaling import ALL_PRIORS, ALPHAS, THRESHOLD, power_scaling
 from twinbayes.errors import OptionError, TwinError, require_known
 from twinbayes.inference import Fit
-from twinbayes.inference.densities.log_prior import UNSCALED, log_prior, summed_likelihood
+from twinbayes.inference.densities.log_prior import log_prior, summed_likelihood
+from twinbayes.inference.densities.prior_density import UNSCALED
 from twinbayes.names import CHAIN, DRAW, PATIENT, PATIENT_DIMS, POSTERIOR, SAMPLE, TIME
 from twinbayes.twin import Twin
 

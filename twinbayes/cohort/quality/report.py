@@ -23,6 +23,7 @@ from twinbayes.cohort.quality.suppression import (
 )
 from twinbayes.cohort.tables import CohortTables
 from twinbayes.estimators import reverse_kaplan_meier
+from twinbayes.showing import brief
 
 # Beyond this many robust standard deviations of the log a value is implausible.
 _MAD_LIMIT: Final = 6.0
@@ -32,6 +33,7 @@ _SMALL_SUBGROUP: Final = 20
 _IN_WORDS: Final = {SUPPRESSED: f"fewer than {SMALLEST_CELL}", HIDDEN: "some"}
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QualityReport:
     """Tables and flags about the data of one cohort.

@@ -15,6 +15,7 @@ from twinbayes.cohort.record import Cohort
 from twinbayes.datasets.simulated.paths import STATES, Intensity, Paths, simulate_paths
 from twinbayes.datasets.simulated.patients import draw_patients
 from twinbayes.errors import CohortError, require_seed
+from twinbayes.showing import brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class MarkerTruth:
     error_sd: float
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class RegistryTruth:
     """Generative parameters of the simulated registry.

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-import pymc as pm
-import pytensor
-import pytensor.tensor as pt
 import xarray as xr
-from pytensor.configdefaults import config
 
-from twinbayes.arrays import Floats
-from twinbayes.errors import FitError
 from twinbayes.inference.aggregate_fit import AggregateFit
+from twinbayes.inference.densities.prior_density import log_prior_of
 from twinbayes.inference.fit import Fit
 from twinbayes.model.assemble import reassemble, reassemble_aggregate
-from twinbayes.names import (
-    CHAIN,
-    CONSTANT_DATA,
-    DRAW,
-    HIDDEN_POSTERIOR,
-    PATIENT,
-    PATIENT_WEIGHT,
-    POSTERIOR,
-)
-from twinbayes.priors.prior_tags import NotedPrior, noted_prior, recorded_use
-
-UNSCALED = "without_entry"
+from twinbayes.names import CONSTANT_DATA, PATIENT, PATIENT_WEIGHT
+from twinbayes.priors.prior_tags import recorded_use
 
 
 def log_prior(fit: Fit) -> xr.Dataset:
@@ -54,32 +36,6 @@ def log_prior(fit: Fit) -> xr.Dataset:
     return log_prior_of(model, fit.datatree)
 
 
-def log_prior_of(model: pm.Model, tree: xr.DataTree) -> xr.Dataset:
-    """Do the same for a model, its priors noted on its variables, and draws of it."""
-    draws = sampled(tree)
-    terms: dict[str, Floats] = {}
-    left_out = []
-    with config.change_flags(mode="FAST_COMPILE", cxx=""):
-        for variable in (*model.free_RVs, *model.deterministics):
-            note = noted_prior(variable)
-            if note is None:
-                if variable in model.free_RVs:
-                    left_out.append(str(variable.name))
-                continue
-            if variable.name not in draws:
-                raise FitError(
-                    f"The fit has no draws of {variable.name}, whose prior is asked for. Fit again."
-                )
-            value = draws[variable.name].transpose(CHAIN, DRAW, ...).to_numpy()
-            chains, n = value.shape[:2]
-            found = _summed(note, value.reshape(chains * n, *value.shape[2:]))
-            terms[note.name] = terms.get(note.name, 0.0) + found.reshape(chains, n)
-    return xr.Dataset(
-        {name: ((CHAIN, DRAW), value) for name, value in terms.items()},
-        attrs={UNSCALED: tuple(left_out)},
-    )
-
-
 def used_priors(fit: Fit | AggregateFit) -> frozenset[str]:
     """Names of the entries of the fit's prior set that its model took; the others did nothing."""
     with recorded_use() as use:
@@ -104,19 +60,3 @@ def summed_likelihood(fit: Fit) -> xr.DataArray:
         weight = fit.datatree[CONSTANT_DATA][PATIENT_WEIGHT].to_numpy()
         each = each * xr.DataArray(weight, dims=PATIENT)
     return each.sum(PATIENT)
-
-
-def sampled(tree: xr.DataTree) -> xr.Dataset:
-    """All recorded variables, those that are not reported among them."""
-    groups = [tree[g].to_dataset() for g in (POSTERIOR, HIDDEN_POSTERIOR) if g in tree]
-    return xr.merge(groups, compat="override", join="override")
-
-
-def _summed(note: NotedPrior, value: Floats) -> Floats:
-    """(draw,) log density of values (draw, ...)."""
-    value = value if note.take is None else note.take(value)
-    at: Any = pt.tensor("value", dtype="float64", shape=(None,) * value.ndim)
-    density = pm.logp(note.distribution, at)
-    total = density.sum(axis=tuple(range(1, value.ndim))) if value.ndim > 1 else density
-    evaluate = pytensor.function([at], total)  # type: ignore[attr-defined]
-    return np.asarray(evaluate(value), dtype=np.float64)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
+
+from twinbayes.showing import cut
 
 _MOST: Final = 5
 _MEASURED: Final = ("max_rhat", "min_ess_bulk", "min_ess_tail")
@@ -50,6 +52,14 @@ _CAUSES: Final[tuple[tuple[str, str], ...]] = (
         "units of the marker, and its prior",
     ),
 )
+
+
+def in_short(reasons: Sequence[str]) -> str:
+    """Return a verdict on one line of less than 150 characters; no reasons, no objection."""
+    if not reasons:
+        return "USABLE"
+    more = f"; {len(reasons) - 1} more reasons" if len(reasons) > 1 else ""
+    return f"NOT FOR USE: {cut(reasons[0], 90)}{more}"
 
 
 def advise(

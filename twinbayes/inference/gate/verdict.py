@@ -6,7 +6,6 @@ Whatever cannot be computed counts against the fit, never for it.
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from twinbayes.errors import OptionError
-from twinbayes.inference.gate.advice import advise
+from twinbayes.inference.gate.advice import advise, in_short
 from twinbayes.inference.gate.diagnostics import MIN_DRAWS, diagnose, ebfmi
 from twinbayes.names import CHAIN, DRAW, HIDDEN_POSTERIOR, PATIENT_DIMS, POSTERIOR, SAMPLE_STATS
+from twinbayes.showing import frame_table, judged
 
 RHAT_MAX: Final = 1.01
 ESS_MIN: Final = 400.0
@@ -35,7 +35,7 @@ _LISTED: Final = 5  # reasons in the banner; `reasons` has them all
 _CONSTANT_SPREAD: Final = 16 * np.finfo(np.float64).eps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """Whether a fit may be used, and why not.
 
@@ -81,6 +81,13 @@ class Verdict:
         more = [f"and {rest} more reasons"] if rest > 0 else []
         return f"NOT FOR USE: {'; '.join([*self.reasons[:_LISTED], *more])}"
 
+    def headline(self) -> str:
+        """USABLE, or NOT FOR USE with how the first reason begins, and their number."""
+        return in_short(self.reasons)
+
+    def __repr__(self) -> str:
+        return f"<Verdict {self.headline()}>"
+
     def __str__(self) -> str:
         s = self.summary
         change = "".join(f"\nTo change: {advice}." for advice in self.advice)
@@ -92,12 +99,8 @@ class Verdict:
         )
 
     def _repr_html_(self) -> str:
-        colour = "#1b7837" if self.usable else "#b2182b"
         head, _, detail = str(self).partition("\n")
-        return (
-            f'<div><p style="color:{colour};font-weight:bold">{html.escape(head)}</p>'
-            f"<p>{html.escape(detail)}</p>{self.table.to_html(float_format='{:.4g}'.format)}</div>"
-        )
+        return judged(self.usable, head, detail) + frame_table("Diagnostics", self.table)
 
 
 def judge(

@@ -30,6 +30,7 @@ from twinbayes.model.pooling.protocol import Pooling
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.model.storing.typed import typed
 from twinbayes.names import CLOCK_ENTRY, DEATH
+from twinbayes.showing import brief
 
 HERE: Final = "here"
 HERE_EARLY: Final = "here_early"
@@ -38,6 +39,7 @@ EARLIER: Final = "earlier"
 PHASES: Final = (HERE, HERE_EARLY, HERE_LATE, EARLIER)
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 @typed
 class Effect:
@@ -65,6 +67,7 @@ class Effect:
         return f"{self.treatment}:{self.phase} on {self.transition}"
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 @typed
 class Treatment:
@@ -104,6 +107,7 @@ class Treatment:
             )
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 @typed
 class StateGraph:

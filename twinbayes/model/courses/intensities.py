@@ -12,10 +12,12 @@ from twinbayes.model.baseline import Baseline, PiecewiseConstant
 from twinbayes.model.storing.fields import UNSET_IS_ABSENT
 from twinbayes.model.storing.typed import typed
 from twinbayes.names import CLOCK_ENTRY, CLOCK_ORIGIN
+from twinbayes.showing import brief
 
 CLOCKS: Final = (CLOCK_ORIGIN, CLOCK_ENTRY)
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 @typed
 class Transition:
@@ -72,6 +74,7 @@ class Transition:
         return f"{self.source}->{self.target}"
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 @typed
 class TreatmentStart:

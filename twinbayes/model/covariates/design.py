@@ -23,6 +23,7 @@ from twinbayes.model.covariates.columns import Column, learn_columns
 from twinbayes.model.covariates.missing import NormalModel
 from twinbayes.model.covariates.terms import CovariateTerm
 from twinbayes.names import CENTRE, SUBGROUP
+from twinbayes.showing import brief
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class DesignMatrix:
         return replace(self, **{name: getattr(self, name)[patients] for name in parts})
 
 
+@brief
 @dataclass(frozen=True)
 class Encoding:
     """The columns of a design, as learnt from one cohort.

@@ -55,12 +55,14 @@ from twinbayes.names import (
 )
 from twinbayes.priors import PriorSet
 from twinbayes.priors.prior_tags import note_prior
+from twinbayes.showing import brief
 from twinbayes.tensors import Tensor
 
 _LEVEL: Final = "curve_level"
 _COVARIATE: Final = "curve_covariate_only"  # covariates that act on curves, without the level
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 @typed
 class Trajectory:
@@ -123,6 +125,7 @@ class Trajectory:
             require_supported(self.basis, self.marker, is_plain=plain)
 
 
+@brief
 @dataclass(frozen=True)
 class CurveEncoding:
     """What trajectories learn from one cohort, and apply to any other.
@@ -208,6 +211,7 @@ class CurvePlan:
     visits: tuple[MarkerData, ...]
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 @typed
 class Trajectories:

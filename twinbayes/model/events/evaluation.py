@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from twinbayes.arrays import Floats, Ints
@@ -50,37 +52,50 @@ def log_likelihood(draws: EventDraws, data: EventData, trails: Floats | None = N
     return out
 
 
-def mean_compensators(draws: EventDraws, data: EventData, rows: RowTable) -> Floats:
-    """Posterior mean of the events to be expected in each row at risk, given the past.
+def compensators(
+    draws: EventDraws, data: EventData, rows: RowTable, trails: Floats | None = None
+) -> Iterator[Floats]:
+    """Events to be expected in each row at risk, given the past, draw by draw.
 
-    The cumulative hazard, where no curve moves hazards; with a frailty its mean over what the
-    patient's record up to then leaves of the frailty.
+    The cumulative hazard; with a frailty its mean over what the patient's record up to then leaves
+    of the frailty.
 
     Parameters
     ----------
     draws, data
-        As in `log_likelihood`; `data` without nodes.
+        As in `log_likelihood`.
     rows
         The rows that `data` were packed from.
+    trails
+        (draw, point) what the patients' curves add to their log hazards at the points of `data`;
+        None where it has none.
 
-    Returns
-    -------
+    Yields
+    ------
     ndarray
         (row,), rows ordered as in `data`.
     """
     index, values = data.pack()
-    of_row, total, no_trail = np.empty(data.n_rows), np.zeros(data.n_rows), np.zeros(0)
+    trails = np.zeros((draws.n_draws, 0)) if trails is None else trails
     packed = np.argsort(rows.intensity, kind="stable")
     episode = _episodes(rows)[packed]
     order, fired = np.argsort(episode, kind="stable"), rows.is_event[packed]
-    of_draw = (draws.log_baseline, draws.coef, draws.acting)
+    of_draw = (draws.log_baseline, draws.coef, draws.acting, trails)
     for s in range(draws.n_draws):
+        of_row = np.empty(data.n_rows)
         inputs = [np.ascontiguousarray(x[s]) for x in of_draw]
-        cumulative_hazards(*inputs, no_trail, index, values, of_row)
+        cumulative_hazards(*inputs, index, values, of_row)
         if draws.frailty.shape[1]:
             own = np.ascontiguousarray(draws.frailty[s])
             at_mean = of_row.copy()
             compensate(order, data.patient, data.intensity, episode, fired, at_mean, own, of_row)
+        yield of_row
+
+
+def mean_compensators(draws: EventDraws, data: EventData, rows: RowTable) -> Floats:
+    """Posterior mean of `compensators`, of `data` without points, (row,)."""
+    total = np.zeros(data.n_rows)
+    for of_row in compensators(draws, data, rows):
         total += of_row
     return total / draws.n_draws
 

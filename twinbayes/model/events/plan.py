@@ -10,8 +10,10 @@ from twinbayes.model.covariates.design import DesignMatrix, Encoding
 from twinbayes.model.events.packed import EventData
 from twinbayes.model.events.quadrature import TrailPoints
 from twinbayes.model.events.rows import RowTable
+from twinbayes.showing import brief
 
 
+@brief
 @dataclass(frozen=True)
 class EventPlan:
     """Everything about one cohort that the event process needs, and nothing sampled.

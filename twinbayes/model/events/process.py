@@ -72,6 +72,7 @@ from twinbayes.names import (
     WINDOW,
 )
 from twinbayes.priors import PriorSet
+from twinbayes.showing import brief
 from twinbayes.tensors import Tensor
 
 EVENT_INDEX = "event_index"
@@ -89,6 +90,7 @@ class Hazards:
     frailty: Tensor
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 @typed
 class EventProcess:

@@ -26,8 +26,10 @@ from twinbayes.priors.files.library import (
 from twinbayes.priors.files.names import slips_and_unheard
 from twinbayes.priors.files.reading import parse, require_file, shown
 from twinbayes.resources import resource_path
+from twinbayes.showing import brief
 
 
+@brief
 @dataclass(frozen=True, kw_only=True)
 class PriorFileCheck:
     """What a check of a prior file found.

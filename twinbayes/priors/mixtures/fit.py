@@ -13,6 +13,7 @@ from scipy.special import betaln, digamma, gammaln, polygamma
 from twinbayes.arrays import Floats
 from twinbayes.errors import PriorError, require_known
 from twinbayes.priors.mixtures.mixture import BETA, GAMMA, KINDS, NORMAL, Mixture, as_floats
+from twinbayes.showing import brief
 
 _ROUNDS: Final = 500
 _CLOSE: Final = 1e-7  # gain in mean log-likelihood below which it has converged
@@ -22,6 +23,7 @@ _ROUNDED: Final = 0.05  # share of draws that may lie at an end of the support
 _LEAST: Final = 1e-3  # smallest a and b, and share of the draws' spread that a component keeps
 
 
+@brief
 @dataclass(frozen=True)
 class MixtureFit:
     """A mixture found for some draws, and how well it fits.

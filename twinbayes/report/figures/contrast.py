@@ -65,27 +65,13 @@ def contrast(
     clock = Clock.covering(float(days[-1]))
     figure = Figure(figsize=(9.4, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1))
-    for name, key, colour, style in (
-        (name_a, "survival_a", COLOUR_A, "-"),
-        (name_b, "survival_b", COLOUR_B, (0, (5, 1.5))),
-    ):
-        _band(left, clock, one, key, colour)
-        left.plot(
-            clock(days), one[key], color=colour, linewidth=2, linestyle=style, label=fill(name, 34)
-        )
+    draw_survivals(left, one, name_a, name_b)
     left.set_title("Survival under each")
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=2)
-    percent_axis(left, "Probability of being alive")
-    _band(right, clock, one, "survival_difference", INK)
-    right.plot(clock(days), one["survival_difference"], color=INK, linewidth=2)
-    right.axhline(0, color=GREY, linewidth=1)
-    _difference_axis(right, one, name_a, name_b)
+    draw_difference(right, one, name_a, name_b)
     at = one.sel({TIME: horizon}, method="nearest")
     numbers = [float(at[f"survival_difference{s}"]) for s in ("", "_lower", "_upper")]
     _mark(right, float(clock(at[TIME].item())), numbers)
-    for ax in (left, right):
-        time_axis(ax, clock, float(days[-1]), "Time from now")
-        ax.grid(axis="y")
     interval = interval_words(
         difference.attrs["interval_probability"], difference.attrs["interval_kind"]
     )
@@ -99,6 +85,35 @@ def contrast(
         + f"Lines: posterior means. Bands: {interval}. The difference is formed draw by "
         "draw, so its interval is not the gap between the two bands on the left.",
     )
+
+
+def draw_survivals(ax: Axes, one: xr.Dataset, name_a: str, name_b: str) -> None:
+    """Draw survival of one patient under either scenario, with bands."""
+    days = one[TIME].to_numpy().astype(np.float64)
+    clock = Clock.covering(float(days[-1]))
+    for name, key, colour, style in (
+        (name_a, "survival_a", COLOUR_A, "-"),
+        (name_b, "survival_b", COLOUR_B, (0, (5, 1.5))),
+    ):
+        _band(ax, clock, one, key, colour)
+        ax.plot(
+            clock(days), one[key], color=colour, linewidth=2, linestyle=style, label=fill(name, 34)
+        )
+    percent_axis(ax, "Probability of being alive")
+    time_axis(ax, clock, float(days[-1]), "Time from now")
+    ax.grid(axis="y")
+
+
+def draw_difference(ax: Axes, one: xr.Dataset, name_a: str, name_b: str) -> None:
+    """Draw the difference in survival of one patient, with its band."""
+    days = one[TIME].to_numpy().astype(np.float64)
+    clock = Clock.covering(float(days[-1]))
+    _band(ax, clock, one, "survival_difference", INK)
+    ax.plot(clock(days), one["survival_difference"], color=INK, linewidth=2)
+    ax.axhline(0, color=GREY, linewidth=1)
+    _difference_axis(ax, one, name_a, name_b)
+    time_axis(ax, clock, float(days[-1]), "Time from now")
+    ax.grid(axis="y")
 
 
 @styled

@@ -58,21 +58,9 @@ def occupation(
     """
     one = forecast.isel({PATIENT: patient})
     days = one[TIME].to_numpy().astype(np.float64)
-    clock = Clock.covering(float(days[-1]))
     figure = Figure(figsize=(8.6, 4.4), layout="constrained")
     ax = figure.subplots()
-    _stack(ax, clock(days), one[STATE_PROBABILITY], look)
-    lower, upper = one["survival_lower"].to_numpy(), one["survival_upper"].to_numpy()
-    ax.fill_between(clock(days), lower, upper, color="white", alpha=0.3, linewidth=0)
-    for edge in (lower, upper):
-        ax.plot(
-            clock(days), edge, color=INK, linewidth=1.0, linestyle=(0, (4, 2)),
-            path_effects=[withStroke(linewidth=2.2, foreground="white", alpha=0.6)],
-        )  # fmt: skip
-    ax.plot(clock(days), one[SURVIVAL].to_numpy(), color=INK, linewidth=2.2)
-    percent_axis(ax, "Probability of being in each state")
-    time_axis(ax, clock, float(days[-1]), "Time from now")
-    _labels_at_the_end(ax, one[STATE_PROBABILITY].isel({TIME: -1}), look)
+    draw_occupation(ax, one, look)
     if title:
         ax.set_title(title)
     interval = interval_words(
@@ -85,6 +73,24 @@ def occupation(
         + "Coloured areas: posterior mean probability of each state. Black line: survival, "
         f"the edge between living and dead; dashed ribbon: its {interval}.",
     )
+
+
+def draw_occupation(ax: Axes, one: xr.Dataset, look: StateLook) -> None:
+    """Draw stacked probabilities of states, and survival with its ribbon, of one patient."""
+    days = one[TIME].to_numpy().astype(np.float64)
+    clock = Clock.covering(float(days[-1]))
+    _stack(ax, clock(days), one[STATE_PROBABILITY], look)
+    lower, upper = one["survival_lower"].to_numpy(), one["survival_upper"].to_numpy()
+    ax.fill_between(clock(days), lower, upper, color="white", alpha=0.3, linewidth=0)
+    for edge in (lower, upper):
+        ax.plot(
+            clock(days), edge, color=INK, linewidth=1.0, linestyle=(0, (4, 2)),
+            path_effects=[withStroke(linewidth=2.2, foreground="white", alpha=0.6)],
+        )  # fmt: skip
+    ax.plot(clock(days), one[SURVIVAL].to_numpy(), color=INK, linewidth=2.2)
+    percent_axis(ax, "Probability of being in each state")
+    time_axis(ax, clock, float(days[-1]), "Time from now")
+    _labels_at_the_end(ax, one[STATE_PROBABILITY].isel({TIME: -1}), look)
 
 
 @styled

@@ -34,6 +34,7 @@ from twinbayes.names import (
 from twinbayes.report.figures.look import StateLook, look_of, marks_of, words
 from twinbayes.report.patient.scenarios import Pair, default_scenarios, of_the_disease, pair_of
 from twinbayes.report.words import Living, scenario_words
+from twinbayes.showing import brief
 from twinbayes.twin import Quality, Scenario, Twin
 from twinbayes.twin.answers.grid import output_grid
 
@@ -46,6 +47,7 @@ _MOST_CURVES: Final = 1000  # patients whose curves are drawn to tell shares
 _LONGEST: Final = 100 * DAYS_PER_YEAR
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class PatientEvidence:
     """What a patient's report shows.

@@ -15,6 +15,7 @@ from scipy.special import ndtr
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import PriorError
 from twinbayes.priors.mixtures.mixture import BETA, Mixture
+from twinbayes.showing import brief
 from twinbayes.trials.exact.arm import Arm, require_parts
 from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
 from twinbayes.trials.exact.difference import Posteriors
@@ -49,6 +50,7 @@ class Success:
         return self.low <= self.high
 
 
+@brief
 @dataclass(frozen=True, slots=True)
 class OneArmTrial:
     """A trial with one arm, and what will be called its success.

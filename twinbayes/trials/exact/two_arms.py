@@ -14,6 +14,7 @@ from scipy.special import ndtr
 from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import PriorError
 from twinbayes.priors.mixtures.mixture import BETA, NORMAL, Mixture, as_floats
+from twinbayes.showing import brief
 from twinbayes.trials.exact.arm import MOST, Arm, require_parts
 from twinbayes.trials.exact.count_boundaries import count_turns
 from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
@@ -25,6 +26,7 @@ _REACH: Final = 9.0  # standard errors to either side
 _NODES: Final = 50_000
 
 
+@brief
 @dataclass(frozen=True)
 class TwoArmTrial:
     """A trial of treatment against control, and what will be called its success.

@@ -13,12 +13,14 @@ from scipy.special import expit
 
 from twinbayes.errors import PriorError
 from twinbayes.priors.mixtures.mixture import Mixture, as_floats
+from twinbayes.showing import brief
 from twinbayes.trials.exact.decisions import ABOVE, Condition, Decision
 from twinbayes.trials.exact.difference import difference_above, require_mixture
 
 _WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
+@brief
 @dataclass(frozen=True)
 class Tipping:
     """How a decision depends on the weight of the vague component.

@@ -21,6 +21,7 @@ from twinbayes.cohort.aggregate import (
 )
 from twinbayes.errors import OptionError, require_known
 from twinbayes.names import SUBGROUP
+from twinbayes.showing import brief
 
 NULL: Final = "null"
 EXCHANGEABLE: Final = "exchangeable"
@@ -95,6 +96,7 @@ class Truth:
             raise OptionError(f"heterogeneity must be 0 or more, not {self.heterogeneity!r}.")
 
 
+@brief
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialDesign:
     """A simulated trial: its subgroups, what is observed of them, and what is true.

@@ -24,6 +24,7 @@ from twinbayes.errors import OptionError, require_known, require_level, require_
 from twinbayes.inference.samplers.short_run import Sampling
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.priors import PriorSet, chosen_priors
+from twinbayes.showing import brief
 from twinbayes.trials.simulated.design import TrialDesign
 from twinbayes.trials.simulated.executors import run_chunks
 from twinbayes.trials.simulated.table import figures, rmse_ratio
@@ -41,6 +42,7 @@ CHUNK: Final = 10
 """Trials that a worker is given at a time."""
 
 
+@brief
 @dataclass(frozen=True)
 class OperatingCharacteristics:
     """What a simulation study found.

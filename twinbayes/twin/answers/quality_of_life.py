@@ -28,6 +28,7 @@ from twinbayes.names import (
     SAMPLE,
     TIME,
 )
+from twinbayes.showing import brief
 from twinbayes.twin.answers.grid import (
     Data,
     OutputGrid,
@@ -54,6 +55,7 @@ type Utility = float | tuple[float, float]
 _POINTS: Final = (0.5 - 0.5 / np.sqrt(3.0), 0.5 + 0.5 / np.sqrt(3.0))
 
 
+@brief
 @dataclass(frozen=True, kw_only=True)
 class Quality:
     """What a day alive counts: from 0, no more than a day dead, to 1, a day in full health.
