@@ -128,6 +128,8 @@ def test_the_files_hold_what_the_page_holds_and_nothing_of_single_patients(
         assert not [p for p in cohort.patient_ids if p in text], name
         first, header, *rows = list(csv.reader(io.StringIO(text)))
         assert "SIMULATED DATA" in ",".join(first)
+        if header[0] == "quantity":  # numbers of subgroups and centres, not of people
+            continue
         for k, column in enumerate(header):
             if column in ("n", "patients", "deaths", "events", "n treated", "n_treated"):
                 small = [r[k] for r in rows if len(r) > k and r[k] in ("1", "2", "3", "4")]

@@ -81,6 +81,7 @@ def test_treatment_effects_are_quantiles_of_hazard_ratios(fit: Fit) -> None:
 def test_every_section_has_a_check_or_a_reason(evidence: ReviewEvidence) -> None:
     assert set(evidence.checks) == {
         "prior predictive", "shrinkage", "calibration", "scores", "prior sensitivity", "borrowing",
+        "fairness",
     }  # fmt: skip
     names = [c.name for c in evidence.of("scores")]
     assert names[-1] == "by patient"
