@@ -76,7 +76,7 @@ def test_what_is_unknown_is_not_found_and_what_is_too_large_is_not_read(
     answer = site.get(f"/patients/{treatable.pseudonym}/what-if?treatment=bloodletting")
     assert answer.status_code == 422
     assert site.get("/", method="POST", content=b"x" * 100_000).status_code == 413
-    assert site.get("/", method="POST").status_code == 405
+    assert site.get("/evidence", method="POST").status_code == 405
     assert site.get("/?q=" + "x" * 3000).status_code == 413
 
 

@@ -59,7 +59,7 @@ def similar_patients(fit: Fit, twin: Twin) -> list[tuple[str, float, str]]:
     Returns
     -------
     list of tuple
-        What they share, as the end of a key of the catalogue; a number that belongs to it; and how
+        What they share, as a key of the catalogue; a number that belongs to it; and how
         many there are, as it may be shown. After the first number that may not be shown comes none.
     """
     cohort, present = fit.cohort, twin.present[0]
@@ -75,9 +75,11 @@ def similar_patients(fit: Fit, twin: Twin) -> list[tuple[str, float, str]]:
     names = [*dict.fromkeys(groups)]
     sizes = part_words([float(np.sum(groups == name)) for name in names])
     shown = dict(zip(names, sizes, strict=True)).get(group, "0")
-    found, among = [("subgroup", 0.0, shown)], groups == group
-    steps = [("ever", 0.0, ever), ("then", present.day, then)]
-    steps += [("further", float(y), followed >= present.day + y * DAYS_PER_YEAR) for y in _YEARS]
+    found, among = [("similar.subgroup", 0.0, shown)], groups == group
+    steps = [("similar.ever", 0.0, ever), ("similar.then", present.day, then)]
+    steps += [
+        ("similar.further", float(y), followed >= present.day + y * DAYS_PER_YEAR) for y in _YEARS
+    ]
     for name, number, mask in steps:
         if not shown.isdigit():
             break

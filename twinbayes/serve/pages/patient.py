@@ -69,7 +69,7 @@ def similar(asked: Asked, outlook: Outlook) -> list[tuple[str, str]]:
     found = []
     for step, number, shown in similar_patients(asked.explorer.fit, outlook.twin):
         told = {"name": name, "state": state, "day": t.number(number), "after": t.years(number)}
-        found.append((t(f"similar.{step}", **told), t.size(shown)))
+        found.append((t(step, **told), t.size(shown)))
     return found
 
 

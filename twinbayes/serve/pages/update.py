@@ -22,7 +22,11 @@ from twinbayes.twin import Twin
 from twinbayes.twin.updates.replay import record_fingerprint
 
 _TEMPLATE: Final = "update.html.jinja"
-_LIMITS: Final = ("none", "left", "right")
+_LIMITS: Final = {
+    "none": "update.limit_none",
+    "left": "update.limit_left",
+    "right": "update.limit_right",
+}
 _LONGEST: Final = 36_525.0  # days since origin
 _SURPRISING: Final = 2.5  # standard deviations
 _KEPT: Final = 201  # Created, as HTTP has it: so that the audit log tells what was kept
