@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+import arviz as az
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,32 +145,26 @@ def test_sites_tell_the_likelihood_of_all_whatever_a_marker_is(case: str, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_marker_of_counts_at_three_sites_ends_in_the_posterior_of_all() -> None:
-    """Against a fit to all patients; few draws, so that errors of both are counted in."""
-    spec = spec_of({"count": FAMILIES["count"]})
-    cohort = everybody({"count": FAMILIES["count"]}, n=90, seed=1)
-    posterior = fit_in_shards(spec, cohort, shards=3, draws=1000, seed=1)
-    told = posterior.manifest["federation"]["certificate"]
-    assert told["pareto_k"] < 0.67
-    assert told["ess"] > 200.0
-    fit = tb.fit(spec, cohort, draws=2000, chains=4, seed=1, progressbar=False)
-    of_hazards = ("association", "log_baseline", "subgroup_effect", "centre_effect")
-    of_curves = ("patient_sd", "curve_effect", "curve_centre_effect", "curve_subgroup_effect")
-    both, every = (posterior.datatree["posterior"], fit.datatree["posterior"]), ("chain", "draw")
-    for name in (*of_hazards, *of_curves):
+@pytest.mark.parametrize("family", ["count", "yes or no"])
+def test_a_study_of_a_marker_that_is_not_normal_ends_in_a_posterior_that_is_judged(
+    family: str,
+) -> None:
+    """Neither refused for want of a likelihood, nor far from a fit to all patients."""
+    spec = spec_of({"m": FAMILIES[family]})
+    seed = secrets.randbelow(2**31)
+    cohort = everybody({"m": FAMILIES[family]}, n=90, seed=seed)
+    federated = fit_in_shards(spec, cohort, shards=3, draws=1000, seed=seed)
+    told = federated.manifest["federation"]["certificate"]
+    few = told["pareto_k"] >= 0.7 or told["ess"] < 400.0
+    assert not (few and federated.verdict.usable)
+    pooled = tb.fit(spec, cohort, seed=seed, progressbar=False)
+    both, every = (federated.datatree["posterior"], pooled.datatree["posterior"]), ("chain", "draw")
+    ess = az.ess(pooled.datatree)
+    for name in ("association", "log_baseline", "patient_sd", "curve_effect"):
         ours, theirs = (tree[name].mean(every) for tree in both)
-        assert float((abs(ours - theirs) / both[1][name].std(every)).max()) < 0.25, name
-
-
-@pytest.mark.slow
-def test_sites_whose_first_draws_are_far_off_are_not_left_without_a_likelihood() -> None:
-    """A marker of two values tells little of its curves: the function was not concave."""
-    spec = spec_of({"yn": FAMILIES["yes or no"]})
-    cohort = everybody({"yn": FAMILIES["yes or no"]}, n=90, seed=1)
-    posterior = fit_in_shards(spec, cohort, shards=3, draws=1000, seed=1)
-    told = posterior.manifest["federation"]["certificate"]
-    assert told["pareto_k"] < 0.75
-    assert told["ess"] > 60.0
+        # Four Monte Carlo errors of the difference, for some 20 numbers.
+        error = 4.0 * np.sqrt(1.0 / max(float(told["ess"]), 1.0) + 1.0 / ess[name])
+        assert ((abs(ours - theirs) / both[1][name].std(every)) < error).all(), (name, seed)
 
 
 def test_sites_with_late_entries_tell_the_likelihood_of_all(tmp_path: Path) -> None:
