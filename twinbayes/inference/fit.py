@@ -292,7 +292,7 @@ class Fit(Drawn):
         >>> tree["posterior_predictive"]["events"].dims
         ('chain', 'draw', 'patient', 'transition')
         >>> int(tree["observed_data"]["events"].sel(transition="remission->relapse").sum())
-        5
+        4
         """
         if set(names or GROUPS) & set(GROUPS) - {PRIOR}:
             self.require_all_patients("Groups of records")
