@@ -14,7 +14,7 @@ for _package in ("babel", "starlette", "uvicorn"):
 from twinbayes.serve.access import LocalAccess, Person, ProxyAccess, Role
 from twinbayes.serve.app import create_app
 from twinbayes.serve.audit import AuditLog
-from twinbayes.serve.explorer import Explorer
+from twinbayes.serve.explorer import Explorer, UpdateLog
 from twinbayes.serve.workbench.review_page import read_review
 from twinbayes.serve.workbench.signatures import SignatureLog
 from twinbayes.serve.workbench.workbench import Workbench
@@ -27,6 +27,7 @@ __all__ = [
     "ProxyAccess",
     "Role",
     "SignatureLog",
+    "UpdateLog",
     "Workbench",
     "create_app",
     "read_review",

@@ -67,6 +67,7 @@ from twinbayes.report.reviewer.reach import (
     in_sample,
     not_for,
 )
+from twinbayes.showing import brief
 from twinbayes.twin import Twin
 
 #: Level of the intervals of checks against data; those of the posterior are chosen by the reader.
@@ -80,6 +81,7 @@ _PRIOR: Final = "prior predictive of state occupation"
 _OCCUPATION: Final = "state-occupation calibration"
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class ReviewEvidence:
     """What a review knows of a fit.

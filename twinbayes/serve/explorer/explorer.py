@@ -36,6 +36,7 @@ from twinbayes.serve.explorer.inputs import used_of
 from twinbayes.serve.explorer.outlook import Comparison, Outlook, PatientRow
 from twinbayes.serve.explorer.resting import support_of_pair
 from twinbayes.serve.explorer.updates import ChangedError, News, UpdateLog
+from twinbayes.showing import brief
 from twinbayes.twin import Quality, Scenario, Twin
 from twinbayes.twin.updates.replay import record_fingerprint
 
@@ -47,6 +48,7 @@ INTERVAL: Final = 0.9
 LONGEST_WAIT: Final = 3650.0  # days from the landmark to a start of treatment
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class Explorer:
     """The patients of a cohort under one fit, behind pseudonyms.
@@ -286,7 +288,8 @@ class Explorer:
             raise TwinError("The disease does not allow forecasts so far beyond the follow-up.")
         horizons = tuple(y * DAYS_PER_YEAR for y in _YEARS if y * DAYS_PER_YEAR <= until)
         horizons = horizons or (until,)
-        grid, counts = _grid(until, horizons), self.quality
+        grid = np.unique([*np.linspace(0.0, until, _STEPS + 1), *horizons])
+        counts = self.quality
         forecast = twin.forecast(until, grid, interval=INTERVAL)
         lived = None
         if counts is not None:
@@ -385,10 +388,6 @@ class Explorer:
             self._answers.move_to_end(key)
             found: Answer = self._answers[key]
             return found
-
-
-def _grid(until: float, horizons: tuple[float, ...]) -> np.ndarray:
-    return np.unique(np.concatenate([np.linspace(0.0, until, _STEPS + 1), horizons]))
 
 
 def _compared(outlook: Outlook, pair: Pair) -> Comparison:
