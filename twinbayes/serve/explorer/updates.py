@@ -93,16 +93,6 @@ class UpdateLog(HashChain):
     >>> log.add(person, twin.update(visits))  # doctest: +SKIP
     """
 
-    def _end(self, file: int) -> tuple[int, int, str]:
-        """As of any chain; nothing is added behind records that this object has not seen."""
-        end = super()._end(file)
-        if end[2] != self.__dict__.get("_seen", end[2]):
-            raise StorageError(
-                f"{self.path.name}: somebody else has added to it. Start the explorer anew, and "
-                "let one at a time write to it."
-            )
-        return end
-
     def add(self, person: Person, twin: Twin) -> dict[str, Any]:
         """Append the last update of a twin of one patient; on return it is on disk.
 
@@ -114,16 +104,24 @@ class UpdateLog(HashChain):
             The log is not whole, somebody else has added to it, or the disk refuses; it is then
             as it was.
         """
-        record = self._append(
-            {
-                **describe_update(twin),
-                "person": person.name,
-                "role": person.role.value,
-                PATIENT_ID: twin.patient_ids[0],
-                "rows": _rows_of(twin),
-            }
-        )
-        self.__dict__["_seen"] = record["hash"]
+        content = {
+            **describe_update(twin),
+            "person": person.name,
+            "role": person.role.value,
+            PATIENT_ID: twin.patient_ids[0],
+            "rows": _rows_of(twin),
+        }
+
+        def require_seen(records: list[dict[str, Any]]) -> None:
+            seen = self.__dict__.get("_seen")
+            if seen is not None and seen != len(records):
+                raise StorageError(
+                    f"{self.path.name}: somebody else has added to it. Start the explorer anew, "
+                    "and let one at a time write to it."
+                )
+
+        record = self._append(content, unless=require_seen)
+        self.__dict__["_seen"] = record["record"] + 1
         return record
 
     def records_of(self, fit: Fit, cohort: Cohort) -> dict[str, Twin]:
@@ -158,7 +156,7 @@ class UpdateLog(HashChain):
                     "updates were entered for, or begin a new file."
                 )
             found[patient] = fit.twin(after.cohort)
-        self.__dict__["_seen"] = records[-1]["hash"] if records else "0" * 64
+        self.__dict__["_seen"] = len(records)
         return found
 
     @classmethod
