@@ -58,6 +58,10 @@ def serve(
     ],
     cohort: Shown = None,
     adapter: Adapter = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draws that forecasts use, evenly spaced; default: all."),
+    ] = None,
     updates: Annotated[
         Path | None,
         typer.Option(
@@ -102,6 +106,7 @@ def serve(
 
     access = _access(proxy_secret_file, name, role)
     fit = of_patients(tb.load_fit(fit_path))
+    fit = fit if draws is None else fit.thinned(draws)
     shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
     address = Address(host, port, tuple(hostname or ()))
     other = None if other_fit is None else of_patients(tb.load_fit(other_fit))
