@@ -36,6 +36,17 @@ ProxySecretFile = Annotated[
         "X-Proxy-Secret, beside X-User and X-Role. Needed beyond this machine."
     ),
 ]
+Draws = Annotated[
+    int | None,
+    typer.Option(min=1, help="Draws that forecasts use, evenly spaced; default: all."),
+]
+Updates = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of confirmed updates of records, with patients' values: begun where nothing "
+        "is, else applied and continued. Without it nothing that is entered is kept."
+    ),
+]
 Review = Annotated[
     Path | None,
     typer.Option(help="Review of this fit, of `twinbayes review`: shown section by section."),
@@ -58,17 +69,8 @@ def serve(
     ],
     cohort: Shown = None,
     adapter: Adapter = None,
-    draws: Annotated[
-        int | None,
-        typer.Option(min=1, help="Draws that forecasts use, evenly spaced; default: all."),
-    ] = None,
-    updates: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of confirmed updates of records, with patients' values: begun where nothing "
-            "is, else applied and continued. Without it nothing that is entered is kept."
-        ),
-    ] = None,
+    draws: Draws = None,
+    updates: Updates = None,
     secret_file: SecretFile = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 8000,

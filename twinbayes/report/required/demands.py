@@ -42,6 +42,7 @@ class Demand:
 
         Examples
         --------
+        >>> from twinbayes.report.required.demands import DEMANDS
         >>> DEMANDS[7].anchor
         'section-07-computation'
         """
