@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -96,3 +97,26 @@ def test_the_help_of_each_of_twin_and_twins_names_the_other() -> None:
     assert "twinbayes twin --help" in " ".join(run("--help").output.split())
     other = CliRunner().invoke(cli.app, ["twin", "--help"]).output
     assert "twinbayes twins --help" in " ".join(other.split())
+
+
+def test_sheets_are_of_the_records_with_what_has_become_known(ids: Path, tmp_path: Path) -> None:
+    from twinbayes.serve import Person, Role, UpdateLog
+
+    one, other = ids.read_text(encoding="utf-8").split()
+    twin = load_fit(STORED).twin(one)
+    seen = pd.DataFrame({"day": [twin.present[0].day + 200.0], "event": ["last_contact"]})
+    log = UpdateLog.begin(tmp_path / "updates.jsonl")
+    log.add(Person("ward 3", Role.CLINICIAN), twin.update(events=seen))
+    tables = []
+    for name, more in (("before", []), ("after", ["--updates", log.path])):
+        out = tmp_path / name
+        done = run(STORED, "--ids", ids, "--out", out, "--format", "csv", "--show-ids", *more)
+        assert done.exit_code == 3, done.output
+        tables.append((out / "forecasts.csv").read_text(encoding="utf-8").splitlines())
+    before, after = ({p: [line for line in t if line.startswith(p)] for p in (one, other)}
+                     for t in tables)  # fmt: skip
+    assert after[other] == before[other]
+    assert after[one] != before[one]
+    missing = run(STORED, "--out", tmp_path / "no", "--updates", tmp_path / "nothing.jsonl")
+    assert missing.exit_code == 2
+    assert not (tmp_path / "no").exists()

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from twinbayes.inference import Fit
     from twinbayes.serve.sheets import Sheets
 
+Updates = Annotated[
+    Path | None,
+    typer.Option(help="The explorer's file of updates: sheets are of the records with them."),
+]
 EXAMPLE = (
     "Example:  twinbayes twins aml.nc --ids patients.txt --out sheets --format pdf. "
     "The full report of one patient:  twinbayes twin --help"
@@ -43,6 +47,7 @@ def twins(
         typer.Option(help="Cohort folder of the patients; default: those of the fit."),
     ] = None,
     adapter: Adapter = None,
+    updates: Updates = None,
     file_format: Annotated[
         str,
         typer.Option(
@@ -68,7 +73,7 @@ def twins(
         raise OptionError("The secret of pseudonyms does not belong among the sheets: name another "
                           "place (--secret-file).")  # fmt: skip
     require_places(None if out.is_dir() else out, secret, adapter=adapter, fit=fit_path,
-                   cohort=cohort, ids=ids)  # fmt: skip
+                   cohort=cohort, ids=ids, updates=updates)  # fmt: skip
 
     from twinbayes.serve.language import language_of
     from twinbayes.serve.sheets import require_possible
@@ -76,7 +81,7 @@ def twins(
     language_of(language)
     require_possible(out, file_format, ids)
     fit, written = _write(
-        (fit_path, cohort, adapter), out, ids, secret, file_format, language, show_ids
+        (fit_path, cohort, adapter, updates), out, ids, secret, file_format, language, show_ids
     )
     if as_json:
         print_json({
@@ -92,7 +97,7 @@ def twins(
 
 
 def _write(
-    read: tuple[Path, str | None, str | None],
+    read: tuple[Path, str | None, str | None, Path | None],
     out: Path,
     ids: Path | None,
     secret: Path,
@@ -103,17 +108,19 @@ def _write(
     """Read the fit and the cohort, and write sheets; then the secret, where there was none."""
     import twinbayes as tb
     from twinbayes.private_files import write_private
-    from twinbayes.serve import Explorer
+    from twinbayes.serve import Explorer, UpdateLog
     from twinbayes.serve.language import language_of
     from twinbayes.serve.pages.page import Reading
     from twinbayes.serve.serving import fresh_secret, secret_of
     from twinbayes.serve.sheets import write_sheets
 
-    fit_path, cohort, adapter = read
+    fit_path, cohort, adapter, updates = read
     made = "" if os.path.lexists(secret) else fresh_secret()
     known = made.encode() or secret_of(secret)
     fit = of_patients(tb.load_fit(fit_path))
-    explorer = Explorer(fit, fit.cohort if cohort is None else cohort_of(cohort, adapter), known)
+    shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
+    log = None if updates is None else UpdateLog(updates)
+    explorer = Explorer(fit, shown, known, log)
     reading = Reading(explorer, language_of(language), show_ids)
     written = write_sheets(reading, out, ids, file_format=file_format)
     if made and not show_ids:
