@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from served_pages import PAYLOADS, Text
+from served_pages import PAYLOADS, TAGS, Text
 from twinbayes.errors import StorageError
 from twinbayes.serve.language import language_of
 
@@ -132,18 +132,19 @@ def test_two_people_who_sign_at_once_are_both_kept(bench: Any) -> None:
 def test_payloads_in_comments_come_back_as_text_or_not_at_all(bench: Any, payload: str) -> None:
     plain = {path: bench.get(path).text for path in ("/review/sections/limits", "/review/open")}
     answer = bench.sign("limits", "comment", text=payload)
-    if not payload.isprintable():
+    kept = payload.replace("\r\n", "\n").strip()  # lines may end, and blanks around are none
+    if not kept.replace("\n", "").isprintable():
         assert answer.status_code == 422
         assert bench.lines() == []
         return
     assert answer.status_code == 303
-    assert bench.lines()[0]["text"] == payload
+    assert bench.lines()[0]["text"] == kept
     for path, before in plain.items():
         after = bench.get(path).text
-        for tag in ("<script", "<img", "<iframe", "<b>", "<a href=//", "<svg", "<!--", "</title>"):
+        for tag in (*TAGS, "<a href=//", "<!--", "</title>"):
             assert after.count(tag) == before.count(tag)
     rows = list(csv.DictReader(io.StringIO(bench.get("/review/signatures.csv").text)))
-    assert rows[0]["text"].lstrip("'") == payload.lstrip("'")
+    assert rows[0]["text"].lstrip("'") == kept.lstrip("'")
     assert not rows[0]["text"].startswith(("=", "+", "-", "@"))
 
 
