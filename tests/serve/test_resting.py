@@ -73,7 +73,7 @@ def test_a_comparison_says_first_who_was_treated_so(site, shared_explorer: Explo
         if row.has_ended or not shared_explorer.treatments(twin):
             continue
         name = shared_explorer.treatments(twin)[0]
-        compared = shared_explorer.comparison(row.pseudonym, name, 30.0)
+        compared = shared_explorer.comparison(shared_explorer.outlook(row.pseudonym), name, 30.0)
         found.add(compared.support)
         starts = shared_explorer.fit.cohort.treatments
         assert starts is not None

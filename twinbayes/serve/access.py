@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -149,7 +151,14 @@ class ProxyAccess:
         given = headers.get(self.secret_header, "").encode("utf-8", "replace")
         if not hmac.compare_digest(given, self.secret.encode()):
             return None
-        name, role = headers.get(self.user_header, "").strip(), headers.get(self.role_header, "")
+        name, role = _told(headers.get(self.user_header, "")), headers.get(self.role_header, "")
         if not name or len(name) > _LONGEST_NAME or not name.isprintable():
             return None
         return Person(name, Role(role)) if role in set(Role) else None
+
+
+def _told(header: str) -> str:
+    """A header as it was meant: in UTF-8, which is read as Latin-1 on the way."""
+    with suppress(UnicodeError):  # it was Latin-1, or is no header of HTTP
+        header = header.encode("latin-1").decode("utf-8")
+    return unicodedata.normalize("NFC", header).strip()

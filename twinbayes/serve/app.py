@@ -42,6 +42,8 @@ PAGES: Final = (PATIENTS, PATIENT, WHAT_IF, BESIDE, UPDATE, SHEET, NEWCOMER, EVI
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 _LOG: Final = logging.getLogger("twinbayes.serve")
 _NOBODY: Final = "-"
+_BEGUN: Final = 102  # Processing, as HTTP has it
+_KEPT: Final = (201, 303)
 _MOST_FIELDS: Final = 1_000  # of a form
 SLOWEST: Final = 30.0  # seconds in which a form has to arrive
 
@@ -92,7 +94,9 @@ class _House:
             self.written(request, page, person, answer.status)
         except StorageError:
             _LOG.error("the audit log cannot be written")
-            answer = self.refusal(RefusedError(503), reader)
+            kept = page is not None and page.stores and request.method == "POST"
+            told = "error.maybe_kept" if kept and answer.status in _KEPT else ""
+            answer = self.refusal(RefusedError(503, told), reader)
         return Response(answer.content, answer.status, answer.headers, answer.media_type)
 
     def shown(
@@ -119,6 +123,8 @@ class _House:
             sent = form_fields(request, body)
             if not self.tokens.holds(sent.get("token", ""), person.name, page.name):
                 raise RefusedError(403, "error.expired")
+            if page.stores:  # what is kept has a line of the log, whatever happens then
+                self.written(request, page, person, _BEGUN)
         asked = Asked(
             self.explorer,
             reader.language,

@@ -90,7 +90,7 @@ def serve(
     --------
     >>> serve(fit, fit.cohort, access, Path("audit.jsonl"), Path("secret"))  # doctest: +SKIP
     """
-    if address.host not in LOOPBACK and not access.is_authenticated:
+    if address.host not in (*LOOPBACK, "::1") and not access.is_authenticated:
         raise OptionError(
             f"{address.host} is not this machine, and nobody shows who they are. Put a reverse "
             "proxy that authenticates people before the explorer, and give its secret "

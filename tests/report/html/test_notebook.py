@@ -48,8 +48,8 @@ def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("model_review", {"fit_path", "checks_path", "effects_path", "interval"}),
-        ("basket_review", {"fit_path", "interval"}),
+        ("model_review", {"fit_path", "checks_path", "effects_path", "interval", "context_path"}),
+        ("basket_review", {"fit_path", "interval", "context_path"}),
         (
             "patient_twin",
             {

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 #: Name under which a page says which fit it is of.
 FIT_META: Final = "twinbayes-fit"
-_HERE: Final = Path(__file__).parent
+HOME: Final = Path(__file__).parent
 #: Warnings are recorded for the whole process: two reports would take each other's.
 _ONE_AT_A_TIME: Final = RLock()
 _HIDDEN_TAGS: Final = {"parameters", "injected-parameters", "hidden"}
@@ -226,10 +226,10 @@ def compose_page(
     """
     strip, colour = _numbered(sections, strip, colour, simulated=simulated)
     environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined,
+        loader=FileSystemLoader(HOME), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    style = (HOME / "page.css").read_text(encoding="utf-8")
     html = environment.get_template("page.html.jinja").render(
         title=title, lead=lead, sections=sections, messages=messages, strip=strip, colour=colour,
         simulated=simulated, version=version("twinbayes"), fit=fit, fit_meta=FIT_META,

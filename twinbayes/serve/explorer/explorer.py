@@ -326,21 +326,18 @@ class Explorer:
             pair = (Scenario.start(name, day=row.day), Scenario.none(name))
             support_of_pair(fit.twin(self._record(row.patient_id)), pair, DAYS_PER_YEAR)
 
-    def comparison(self, pseudonym: str, treatment: str, wait: float) -> Comparison:
+    def comparison(self, outlook: Outlook, treatment: str, wait: float) -> Comparison:
         """Start a treatment some days from now, or not at all.
 
         Raises
         ------
-        TwinError
-            Nobody has this pseudonym, or the record has ended.
         ScenarioError
             The treatment cannot start.
         """
-        key = ("comparison", pseudonym, treatment, wait)
-        return self._kept(key, lambda: self._comparison(pseudonym, treatment, wait))
+        key = ("comparison", outlook.row.pseudonym, outlook, treatment, wait)
+        return self._kept(key, lambda: self._comparison(outlook, treatment, wait))
 
-    def _comparison(self, pseudonym: str, treatment: str, wait: float) -> Comparison:
-        outlook = self.outlook(pseudonym)
+    def _comparison(self, outlook: Outlook, treatment: str, wait: float) -> Comparison:
         present = outlook.twin.present[0]
         start = Scenario.start(treatment, day=present.day + wait, states=(present.state,))
         return _compared(outlook, (start, Scenario.none(treatment)))
@@ -353,8 +350,8 @@ class Explorer:
         utilities
             Of every living state, from 0 to 1.
         """
-        pseudonym, weights = compared.outlook.row.pseudonym, tuple(sorted(utilities.items()))
-        twin, grid = compared.outlook.twin, compared.a[TIME].to_numpy()
+        outlook, weights = compared.outlook, tuple(sorted(utilities.items()))
+        twin, grid = outlook.twin, compared.a[TIME].to_numpy()
         quality = Quality(utilities=dict(utilities))
 
         def make() -> xr.Dataset:
@@ -362,20 +359,14 @@ class Explorer:
                 *compared.pair, float(grid[-1]), grid, interval=INTERVAL, quality=quality
             )
 
-        return self._kept(("weighed", pseudonym, compared.pair, weights), make)
+        return self._kept(("weighed", outlook.row.pseudonym, outlook, compared.pair, weights), make)
 
-    def default_comparison(self, pseudonym: str) -> Comparison | None:
-        """Compare what reports compare by default; None where no treatment can start any more.
+    def default_comparison(self, outlook: Outlook) -> Comparison | None:
+        """Compare what reports compare by default; None where no treatment can start any more."""
+        key = ("default", outlook.row.pseudonym, outlook)
+        return self._kept(key, lambda: self._default_comparison(outlook))
 
-        Raises
-        ------
-        TwinError
-            Nobody has this pseudonym, or the record has ended.
-        """
-        return self._kept(("default", pseudonym), lambda: self._default_comparison(pseudonym))
-
-    def _default_comparison(self, pseudonym: str) -> Comparison | None:
-        outlook = self.outlook(pseudonym)
+    def _default_comparison(self, outlook: Outlook) -> Comparison | None:
         pair = default_scenarios(outlook.twin)
         return None if pair is None else _compared(outlook, pair)
 

@@ -38,7 +38,7 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     shorter = min((x.forecast for x in both), key=lambda f: float(f["time"].to_numpy()[-1]))
     until = float(shorter["time"].to_numpy()[-1])
     cut = [x.forecast.sel(time=slice(0.0, until)) for x in both]
-    if len(cut[0]["time"]) != len(cut[1]["time"]):  # each has its own days
+    if not cut[0]["time"].equals(cut[1]["time"]):  # each has its own days
         cut = [f.interp(time=shorter["time"]) for f in cut]
     curves = [curve_of(cut[0], BLUE), curve_of(cut[1], ORANGE, "7 4")]
     return "beside.html.jinja", {

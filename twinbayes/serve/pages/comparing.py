@@ -9,7 +9,7 @@ from typing import Final
 
 import xarray as xr
 
-from twinbayes.cohort.quality.suppression import size_words
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL, size_words
 from twinbayes.effects.support import NOBODY, PRIOR_DRIVEN, SUPPORTED, TOO_FEW, UNCHECKED
 from twinbayes.names import (
     DAYS_PER_YEAR,
@@ -100,10 +100,15 @@ def support(reading: Reading, compared: Comparison) -> list[str]:
         return []
     told = t(key)
     if compared.arms is not None:
-        a, b = (t.size(size_words(n)) for n in compared.arms)
+        a, b = (_at_least(t, n) for n in compared.arms)
         first, second = names_of(reading, compared)
         told += " " + t("support.arms", a=a, b=b, first=first, second=second)
     return [told]
+
+
+def _at_least(t: Language, n: int) -> str:
+    """Nobody, few, or more: beside other counts of the same patients a number would tell of few."""
+    return t("size.several") if n >= SMALLEST_CELL else t.size(size_words(n))
 
 
 def day_weights(asked: Asked, outlook: Outlook) -> tuple[dict[str, str], dict[str, float]]:
@@ -138,12 +143,15 @@ def months(
     t, found = asked.language, asked.explorer.weighed(compared, weights).isel({PATIENT: 0})
     lines = []
     for label, name in (("weights.lived", RMST), ("weights.counted", QUALITY_ADJUSTED_TIME)):
-        told = []
+        told, shown = [], dict[str, float]()
         for part in ("a", "b", "difference"):
             n, low, high = (
                 12.0 * float(found[f"{name}_{part}{end}"]) / DAYS_PER_YEAR
                 for end in ("", "_lower", "_upper")
             )
+            shown[part] = round(n, 1)
+            if part == "difference":  # of the numbers beside it, so that all agree
+                n = shown["a"] - shown["b"]
             ends = {"low": _minus(t.number(low, 1)), "high": _minus(t.number(high, 1))}
             told.append(f"{_minus(t.number(n, 1))} ({t('patient.between', **ends)})")
         excludes = low > 0.0 or high < 0.0
@@ -157,7 +165,7 @@ def curves_of(compared: Comparison) -> list[Curve]:
 
 
 def _minus(number: str) -> str:
-    return number.replace("-", "\N{MINUS SIGN}")
+    return "0" if number == "-0" else number.replace("-", "\N{MINUS SIGN}")
 
 
 def _way(t: Language, scenario: Scenario, day: float) -> str:

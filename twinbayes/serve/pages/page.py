@@ -156,6 +156,8 @@ class Page:
         Whether forms can be sent to it: then with a seal, and nothing of them is written down.
     keeps
         Fields of the address of such a page that a change of language keeps; of others, all.
+    stores
+        Whether a form may be kept: then the audit log has a line of it before, status 102.
     right_to_send
         What a form needs of the person who sends it; by default `right`.
     listed_as
@@ -171,6 +173,7 @@ class Page:
     takes_forms: bool = False
     keeps: tuple[str, ...] = ()
     right_to_send: Right | None = None
+    stores: bool = False
     listed_as: str = ""
 
     @property

@@ -31,7 +31,8 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
 
     found = [row for row in rows if is_found(row)]
     # What may need somebody's eye comes first.
-    found.sort(key=lambda row: (row.has_ended, -row.n_missing))
+    # The order of the cohort would tell who is who: names that are shown have the last word.
+    found.sort(key=lambda row: (row.has_ended, -row.n_missing, asked.name_of(row)))
     return "patients.html.jinja", {
         "rows": found[:_MOST],
         "n_found": len(found),

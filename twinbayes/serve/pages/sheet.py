@@ -68,7 +68,7 @@ def values_of(reading: Reading, outlook: Outlook, printed: datetime) -> dict[str
     """What a sheet shows: the numbers of the patient's page, and the default comparison."""
     t, explorer = reading.language, reading.explorer
     shown = forecast_of(reading, outlook)
-    compared = explorer.default_comparison(outlook.row.pseudonym)
+    compared = explorer.default_comparison(outlook)
     told, missing = _parted(t, shown["inputs"], measured_of(explorer.fit, outlook.twin))
     values: dict[str, Any] = shown | {
         "printed": t.day(printed),

@@ -29,6 +29,7 @@ _LIMITS: Final = {
 }
 _LONGEST: Final = 36_525.0  # days since origin
 _SURPRISING: Final = 2.5  # standard deviations
+_LONG_UNSEEN: Final = 5.0  # years
 _KEPT: Final = 201  # Created, as HTTP has it: so that the audit log tells what was kept
 
 
@@ -99,7 +100,7 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
         "record": record_fingerprint(outlook.twin.cohort),
     }
     if asked.sent is None:
-        shown["texts"]["day"] = f"{row.day:g}"
+        shown["texts"]["day"] = f"{row.day:.10g}"
         return _TEMPLATE, shown
     news, faults = _entered(asked, form)
     if faults:
@@ -117,6 +118,8 @@ def _entered(asked: Asked, form: _Form) -> tuple[News, dict[str, str]]:
     """What has become known; and what is wrong with it, by field."""
     read, faults = {}, {}
     for one in form.fields:
+        if one is form.treatment and not one.choices and asked.field(one.name):
+            raise RefusedError(422, "error.treatment")
         value, fault = one.read(asked.language, asked.field(one.name))
         if fault:
             faults[one.name] = fault
@@ -129,7 +132,7 @@ def _entered(asked: Asked, form: _Form) -> tuple[News, dict[str, str]]:
             faults[one.name] = asked.language("update.unknown_limit")
         elif one.name in read:
             values[one.variable] = (float(read[one.name]), limit)
-    day = float(read.get("day", 0.0))
+    day = round(float(read.get("day", 0.0)), 3)  # finer differences are those of writing it down
     news = News(day, values, str(read.get("event", "")), str(read.get("treatment", "")))
     says = values or news.treatment or news.event not in ("", LAST_CONTACT)
     if not says and not faults and day <= form.outlook.row.day:
@@ -185,7 +188,7 @@ def _moved(asked: Asked, outlook: Outlook, after: Twin, news: News) -> dict[str,
         "told": told,
         "day": news.day,
         "new": new.row,
-        "cautions": [*sentences(t, new), *_surprise(asked, after)],
+        "cautions": [*_leap(asked, outlook, day), *_surprise(asked, after), *sentences(t, new)],
     }
 
 
@@ -193,6 +196,12 @@ def _difference(asked: Asked, a: OfHundred, b: OfHundred) -> str:
     n = b.n - a.n
     key = "what_if.more" if n > 0 else "what_if.fewer" if n < 0 else "what_if.same"
     return asked.language(key, n=abs(n))
+
+
+def _leap(asked: Asked, outlook: Outlook, day: float) -> list[str]:
+    """Whether the day is years ahead of the last one known: it may be mistyped."""
+    years = (day - outlook.row.day) / DAYS_PER_YEAR
+    return [asked.language("update.leap", years=years)] if years > _LONG_UNSEEN else []
 
 
 def _surprise(asked: Asked, after: Twin) -> list[str]:
@@ -209,7 +218,7 @@ def _told(asked: Asked, news: News) -> list[str]:
     for name, (value, limit) in news.values.items():
         sign = {"none": "", "left": "≤ ", "right": "≥ "}[limit]
         unit = unit_of(t, cohort, name)
-        found.append(f"{t.name(name)}: {sign}{t.number(value, 6)} {unit}".strip())
+        found.append(f"{t.name(name)}: {sign}{t.number(value, 15)} {unit}".strip())
     if news.event:
         seen = news.event == LAST_CONTACT
         found.append(t("update.seen") if seen else t.name(news.event))
@@ -219,5 +228,5 @@ def _told(asked: Asked, news: News) -> list[str]:
 
 
 UPDATE: Final = Page(
-    "update", "/patients/{patient}/update", Right.RECORDS, True, show, takes_forms=True
+    "update", "/patients/{patient}/update", Right.RECORDS, True, show, takes_forms=True, stores=True
 )

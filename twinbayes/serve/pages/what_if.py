@@ -36,10 +36,10 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     if treatment not in offered:
         raise RefusedError(422, "error.treatment")
     wait = asked.field("wait", _DEFAULT_WAIT)
-    if not wait.isascii() or not wait.isdigit() or not 0 <= int(wait[:6]) <= LONGEST_WAIT:
+    if not wait.isascii() or not wait.isdigit() or len(wait) > 6 or int(wait) > LONGEST_WAIT:
         raise RefusedError(422, "error.wait", most=int(LONGEST_WAIT))
     weights, read = day_weights(asked, outlook)
-    compared = explorer.comparison(row.pseudonym, treatment, float(int(wait)))
+    compared = explorer.comparison(outlook, treatment, float(int(wait)))
     horizons = [(day, t.years(day / DAYS_PER_YEAR)) for day in outlook.horizons]
     middle, middle_words = horizons[len(horizons) // 2]
     a, b = alive(compared.a, middle), alive(compared.b, middle)

@@ -49,7 +49,7 @@ def table_of(explorer: Explorer, rows: Sequence[PatientRow], shows_ids: bool) ->
 
 def _numbers(explorer: Explorer, row: PatientRow) -> Iterator[tuple[str, tuple[Any, ...]]]:
     outlook = explorer.outlook(row.pseudonym)
-    compared = explorer.default_comparison(row.pseudonym)
+    compared = explorer.default_comparison(outlook)
     answers = [(str(outlook.forecast.attrs["scenario"]), outlook.forecast, "")]
     if compared is not None:
         first, second = (scenario.label for scenario in compared.pair)

@@ -15,6 +15,7 @@ from typing import Final
 
 from twinbayes.errors import StorageError
 from twinbayes.report.html.page import FIT_META
+from twinbayes.report.html.page import HOME as PAGE_FOLDER
 
 
 def _names(text: str) -> frozenset[str]:
@@ -45,6 +46,13 @@ _ATTRIBUTES: Final = _names(
 )
 _PICTURE: Final = re.compile(r"data:image/(png|jpeg|svg\+xml)[;,]")
 _FILE: Final = "data:text/csv;"
+_CSV: Final = re.compile(r"[\w.-]{1,100}\.csv")
+_URL: Final = re.compile(r"url\(", re.IGNORECASE)
+_OWN_URL: Final = re.compile(r"url\(#[\w.-]+\)")
+#: Classes of the style sheet of reviews: those of our own pages would hide text, or look like ours.
+_CLASSES: Final = frozenset(
+    re.findall(r"\.([a-zA-Z][\w-]*)", (PAGE_FOLDER / "page.css").read_text(encoding="utf-8"))
+)
 _UNSEEN: Final = frozenset({"script", "style"})  # whose content is no text
 
 
@@ -115,14 +123,17 @@ class ReviewReader(HTMLParser):
         if self._in is None:
             self._outside(tag, given)
             return
-        if tag not in _TAGS:
+        if tag not in _TAGS or (tag == "title" and "svg" not in self._open):
             raise StorageError(f"its section {self._in.name or 'without a name'!r} has <{tag}>")
         self._count(tag, given)
         self._in.parts.append(f"<{tag}{_written(tag, given)}>")
         if tag not in _VOID:
             self._open.append(tag)
             self._in_heading |= tag == "h2" and not self._in.heading
-            if self._aside or (tag == "table" and "glance" in given.get("class", "").split()):
+            first = len(self.sections) == 1  # the list of all checks is there alone
+            if self._aside or (
+                first and tag == "table" and "glance" in given.get("class", "").split()
+            ):
                 self._aside += 1
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -166,6 +177,18 @@ class ReviewReader(HTMLParser):
         elif self._in_title:
             self.title += data
 
+    def handle_comment(self, data: str) -> None:
+        """Refuse a comment: browsers and this parser do not agree where it ends."""
+        raise StorageError(f"it has a comment, of {len(data)} characters")
+
+    def handle_pi(self, data: str) -> None:
+        """Refuse an instruction."""
+        raise StorageError(f"it has an instruction, of {len(data)} characters")
+
+    def unknown_decl(self, data: str) -> None:
+        """Refuse a declaration, such as CDATA."""
+        raise StorageError(f"it has a declaration, of {len(data)} characters")
+
     def close(self) -> None:
         """End; a section that is still open is one that was cut off."""
         super().close()
@@ -186,7 +209,7 @@ class ReviewReader(HTMLParser):
         if self._in is None or self._aside:
             return
         kinds = given.get("class", "").split()
-        if tag == "span" and "badge" in kinds:
+        if "badge" in kinds:
             self._in.n_failed += "fail" in kinds
             self._in.n_warned += "warn" in kinds
         self._in.n_failed += "verdict" in kinds and "not-for-use" in kinds
@@ -196,13 +219,23 @@ class ReviewReader(HTMLParser):
 def _written(tag: str, given: dict[str, str]) -> str:
     """Attributes that may stay, in one order."""
     kept = {name: value for name, value in given.items() if name in _ATTRIBUTES}
+    if "class" in kept:
+        kept["class"] = " ".join(c for c in kept["class"].split() if c in _CLASSES)
+    if tag != "math" or kept.get("display") != "block":
+        kept.pop("display", None)
+    for name in ("opacity", "fill-opacity"):
+        if not kept.get(name, "1").strip("0."):  # nobody would see it
+            kept.pop(name)
+    for name in ("fill", "stroke", "clip-path"):
+        if _URL.search(kept.get(name, "")) and not _OWN_URL.fullmatch(kept[name]):
+            kept.pop(name)
     if not _PICTURE.match(kept.get("src", "")) or tag != "img":
         kept.pop("src", None)
     if tag != "a" or not kept.get("href", "").startswith(("#", _FILE)):
         kept.pop("href", None)
     if "href" not in kept or kept["href"].startswith("#"):
         kept.pop("download", None)
-    elif "download" not in kept:
+    elif not _CSV.fullmatch(kept.get("download", "")):
         kept["download"] = "data.csv"
     return "".join(f' {name}="{escape(kept[name])}"' for name in sorted(kept))
 

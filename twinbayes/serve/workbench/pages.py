@@ -15,7 +15,7 @@ from twinbayes.serve.language import Language
 from twinbayes.serve.pages.page import Answer, Asked, Page, RefusedError
 from twinbayes.serve.workbench.comparison_page import show_comparison
 from twinbayes.serve.workbench.exporting import as_csv, as_json
-from twinbayes.serve.workbench.review_page import ReviewPage, ReviewSection
+from twinbayes.serve.workbench.review_page import NAMELESS, ReviewPage, ReviewSection
 from twinbayes.serve.workbench.signatures import (
     FORM_NAME,
     MEANINGS,
@@ -24,6 +24,7 @@ from twinbayes.serve.workbench.signatures import (
     RepeatedError,
     Signature,
     UnknownLineError,
+    UsedFormError,
 )
 from twinbayes.serve.workbench.standing import EARLIER, UNSIGNED, Line, Standing
 from twinbayes.serve.workbench.workbench import Workbench
@@ -48,7 +49,14 @@ def workbench_pages(bench: Workbench) -> tuple[Page, ...]:
         page("review", "/review", show_review, listed_as="review.title")
         page("open items", "/review/open", show_open, listed_as="review.open_items")
         page("review file", "/review/page", show_whole)
-        page("review section", _SECTION, show_section, takes_forms=signs, right_to_send=Right.SIGN)
+        page(
+            "review section",
+            _SECTION,
+            show_section,
+            takes_forms=signs,
+            right_to_send=Right.SIGN,
+            stores=signs,
+        )
         if signs:
             page("signed", f"{_SECTION}/written", show_written, right=Right.SIGN)
             for name, form in (("csv", as_csv), ("json", as_json)):
@@ -153,7 +161,9 @@ def heading(t: Language, section: ReviewSection | Line) -> str:
     """What a section is called: as the review has it, in English."""
     if isinstance(section, Line):
         return str(section.record["heading"] or section.record["section"])
-    return section.heading or t(f"review.{section.name}")
+    if section.heading or section.name not in NAMELESS:
+        return section.heading or section.name
+    return t(f"review.{section.name}")
 
 
 def _is(standing: Standing, name: str) -> bool:
@@ -221,6 +231,8 @@ def _written(bench: Workbench, asked: Asked, section: ReviewSection) -> _Entered
         bench.signatures.add(asked.person, signature)
     except RepeatedError as error:
         return _Entered() if error.is_same_form else entered(t("sign.repeated"), "meaning")
+    except UsedFormError:
+        return entered(t("sign.used"), "meaning")
     except UnknownLineError:
         return entered(t("sign.unknown_line"), "answers")
     except StorageError as error:

@@ -20,6 +20,7 @@ _MOST: Final = 200 * 2**20  # bytes of a review
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _FIRST: Final = "summary"  # what has no anchor: the verdict, and messages while computing
 _LAST: Final = "messages"
+NAMELESS: Final = frozenset({_FIRST, _LAST})
 _REMEDY: Final = "Make the review anew: twinbayes review FIT --out REVIEW.html"
 
 
@@ -113,6 +114,8 @@ def read_review(path: str | os.PathLike[str], fit: str) -> ReviewPage:
         require_self_contained(text)
         reader.feed(text)
         reader.close()
+        if any("\\" in style for style in reader.styles):  # words in disguise
+            raise StorageError("its style sheet has a backslash")
     except (ReportError, StorageError) as error:
         raise StorageError(
             f"{path.name}: not a review as it was written ({str(error).rstrip('.')}). {_REMEDY}"
@@ -171,12 +174,17 @@ def _section(name: str, found: FoundSection, place: Callable[[str], str]) -> Rev
     return ReviewSection(
         name,
         " ".join(found.heading.split()),
-        hashlib.sha256(found.canonical.encode()).hexdigest(),
+        hashlib.sha256((_said(found) + found.canonical).encode()).hexdigest(),
         placed(found.canonical, place),
         found.n_failed,
         found.n_warned,
         found.n_missing,
     )
+
+
+def _said(found: FoundSection) -> str:
+    """What a section says of itself, so that a signature is of it too; "" of one that does not."""
+    return "".join(f"{name}={value}\n" for name, value in sorted(found.given.items()))
 
 
 def _policy(styles: list[str]) -> str:

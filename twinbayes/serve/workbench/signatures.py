@@ -45,6 +45,13 @@ class RepeatedError(TwinbayesError):
         self.is_same_form = is_same_form
 
 
+class UsedFormError(TwinbayesError):
+    """A form that was sent before, with something else in it or by somebody else."""
+
+    def __init__(self) -> None:
+        super().__init__("This form was used before, for another line. Nothing was written now.")
+
+
 class UnknownLineError(TwinbayesError):
     """What is answered is no comment on this section."""
 
@@ -140,6 +147,8 @@ class SignatureLog(HashChain):
         ------
         RepeatedError
             The form was sent before, or the person's last line on this section says the same.
+        UsedFormError
+            The form was sent before, with something else in it or by somebody else.
         UnknownLineError
             What is answered is no comment on this section.
         StorageError
@@ -148,7 +157,10 @@ class SignatureLog(HashChain):
         content = {"person": person.name, "role": person.role.value, **signature.plain}
 
         def require_new(records: list[dict[str, Any]]) -> None:
-            if any(hmac.compare_digest(r["form"], signature.form) for r in records):
+            used = [r for r in records if hmac.compare_digest(r["form"], signature.form)]
+            if used and any(used[0][key] != content[key] for key in ("person", *_SUBSTANCE)):
+                raise UsedFormError
+            if used:
                 raise RepeatedError(is_same_form=True)
             mine = [r for r in records if _is_of(r, signature) and r["person"] == person.name]
             if mine and all(mine[-1][key] == content[key] for key in _SUBSTANCE):

@@ -104,12 +104,15 @@ def _standing(fit: str, section: ReviewSection, records: Sequence[Mapping[str, A
         EARLIER if any(r["decision"] != Decision.COMMENT for r in mine) else UNSIGNED,
     )
     signers = tuple(name for name, r in last.items() if r["decision"] == decision)
+    ever = {r["person"]: r for r in mine if r["decision"] != Decision.COMMENT}
+    against = (Decision.REVISE, Decision.REJECT)
+    left = [r for p, r in ever.items() if r["decision"] in against and last.get(p) is not r]
     is_open = {
         "failed": section.n_failed > 0,
         "missing": section.n_missing > 0,
         "reject": decision == Decision.REJECT,
         "revise": any(r["decision"] == Decision.REVISE for r in last.values()),
-        "earlier": decision == EARLIER,
+        "earlier": decision == EARLIER or bool(left),  # objections of before that still stand
         "comment": any(line.is_unanswered for line in lines),
     }
     return Standing(section, lines, decision, signers, tuple(k for k in OPEN if is_open[k]))
