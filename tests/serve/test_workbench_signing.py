@@ -141,7 +141,8 @@ def test_payloads_in_comments_come_back_as_text_or_not_at_all(bench: Any, payloa
     assert bench.lines()[0]["text"] == kept
     for path, before in plain.items():
         after = bench.get(path).text
-        for tag in (*TAGS, "<a href=//", "<!--", "</title>"):
+        opened = [tag for tag in TAGS if tag.startswith("<")]  # a comment's own words are shown
+        for tag in (*opened, "<a href=//", "<!--", "</title>"):
             assert after.count(tag) == before.count(tag)
     rows = list(csv.DictReader(io.StringIO(bench.get("/review/signatures.csv").text)))
     assert rows[0]["text"].lstrip("'") == kept.lstrip("'")
