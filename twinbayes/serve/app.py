@@ -94,8 +94,8 @@ class _House:
             self.written(request, page, person, answer.status)
         except StorageError:
             _LOG.error("the audit log cannot be written")
-            kept = page is not None and page.stores and request.method == "POST"
-            told = "error.maybe_kept" if kept and answer.status in _KEPT else ""
+            may_be = page is not None and page.stores and request.method == "POST"
+            told = "error.maybe_kept" if may_be and answer.status in _KEPT else ""
             answer = self.refusal(RefusedError(503, told), reader)
         return Response(answer.content, answer.status, answer.headers, answer.media_type)
 
