@@ -10,19 +10,25 @@ from pathlib import Path
 def code_hash(*files: Path) -> str:
     """Hash of what files do: of their syntax trees without imports, aliases of types, docstrings.
 
-    Where a name is imported from, and how code is explained, may change without running anything
-    again.
+    Where a name is imported from, how code is explained, and how its objects show themselves
+    (`twinbayes.showing.brief`) may change without running anything again.
     """
     trees = []
     for path in files:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                node.decorator_list = [d for d in node.decorator_list if not _is_brief(d)]
             if isinstance(body := getattr(node, "body", None), list):
                 node.body = [  # type: ignore[attr-defined]
                     line for k, line in enumerate(body) if not _is_silent(line, first=k == 0)
                 ]
         trees.append(ast.dump(tree))
     return hashlib.sha256("".join(trees).encode()).hexdigest()
+
+
+def _is_brief(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Name) and decorator.id == "brief"
 
 
 def _is_silent(line: ast.stmt, *, first: bool) -> bool:

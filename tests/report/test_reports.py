@@ -175,7 +175,7 @@ def test_the_ward_explorer_takes_a_review_apart_and_loses_nothing(
         r"<h2>(.*?)</h2>", hostile_review
     )
     first, *_ = found.sections
-    assert (first.name, first.n_failed > 0) == ("summary", True)
+    assert (first.name, first.n_failed > 0) == ("section-00-status", True)
     assert len({s.content for s in found.sections}) == len(found.sections)
     for section in found.sections:
         assert "<script" not in section.html

@@ -23,6 +23,7 @@ from twinbayes.report.figures.diagnostics import diagnostics
 from twinbayes.report.html.formulae import hazard_formula
 from twinbayes.report.reviewer import checks as of_checks
 from twinbayes.report.reviewer import evidence as of_evidence
+from twinbayes.report.reviewer import reach
 from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 type MakeFit = Callable[..., Fit]
@@ -56,6 +57,7 @@ def test_whatever_fails_says_so_and_the_page_is_whole(
     )  # fmt: skip
     for part in parts:
         monkeypatch.setattr(of_evidence, part, fails)
+    monkeypatch.setattr(reach, "left_out_predictions", fails)
     evidence = collect(fit)
     mine = [c for some in evidence.checks.values() for c in some]
     assert {c.verdict for c in mine} == {"not_provided"}
@@ -112,7 +114,9 @@ def test_horizons_beyond_the_follow_up_say_so_before_their_number(
     evidence = collect(short)
     within = evidence.horizons[0]
     assert within < 300.0
-    (check,) = (c for c in evidence.of(CALIBRATION) if c.name == "state-occupation calibration")
+    (check,) = (
+        c for c in evidence.of(CALIBRATION) if c.name == "state-occupation calibration, in-sample"
+    )
     whole = check.table[check.table["subgroup"] == "all"]
     assert (whole.loc[whole["time"] == within, "observed"].notna()).all()
     assert (whole.loc[whole["time"] > 300.0, ["observed", "lower", "upper"]].isna()).all(axis=None)
@@ -138,10 +142,12 @@ def test_energies_are_told_alike_by_picture_and_gate(fit: Fit) -> None:
 
 def test_calibration_has_one_unit_in_text_picture_and_table(collected: ReviewEvidence) -> None:
     page = of_checks.calibration(collected).html
-    (check,) = (c for c in collected.of(CALIBRATION) if c.name == "state-occupation calibration")
+    (check,) = (
+        c for c in collected.of(CALIBRATION) if c.name == "state-occupation calibration, in-sample"
+    )
     largest = check.table.loc[check.table["subgroup"] == "all", "difference"].abs().max()
     said = words_of(page)
-    assert f"{100 * largest:.1f} percentage points (bar 3)" in said
+    assert f"{100 * largest:.1f} percentage points (bar 3, or" in said
     assert "difference, percentage points" in said
     assert f"judged below, {100 * largest:.1f}." in said  # the caption
 

@@ -15,7 +15,7 @@ from twinbayes.checks.result import OUT_OF_SAMPLE, TOPICS
 from twinbayes.inference import Fit
 from twinbayes.report import twin_report
 from twinbayes.report.html.notebook import run_template
-from twinbayes.report.html.page import render_page
+from twinbayes.report.html.page import FIT_META, render_page
 from twinbayes.report.html.section import Section
 from twinbayes.report.patient.sections import PATIENT_REPORT
 from twinbayes.report.reviewer.aggregate import BASKET_REVIEW
@@ -24,7 +24,11 @@ from twinbayes.report.reviewer.sections import REVIEW
 
 
 def as_read(page: str) -> str:
-    """The page without what a reader does not see: how text is escaped and broken into lines."""
+    """The page without what a reader does not see: how text is escaped and broken into lines.
+
+    Nor the tag that says which fit it is of, for the ward explorer: a notebook is no review of it.
+    """
+    page = re.sub(rf'<meta name="{FIT_META}"[^>]*>', "", page)
     return re.sub(r"\s+", "", html.unescape(page))
 
 
