@@ -92,7 +92,8 @@ UNSEEN: Final = {
     "twinbayes.inference.CompiledFit", "twinbayes.model.MeanFunction",
     "twinbayes.priors.PriorFileCheck", "twinbayes.report.PatientEvidence",
     "twinbayes.report.ReviewEvidence", "twinbayes.serve.AuditLog", "twinbayes.serve.Explorer",
-    "twinbayes.serve.Role", "twinbayes.trials.OperatingCharacteristics",
+    "twinbayes.serve.Role", "twinbayes.serve.SignatureLog", "twinbayes.serve.UpdateLog",
+    "twinbayes.trials.OperatingCharacteristics",
     "twinbayes.twin.FitTwins", "twinbayes.twin.Ledger", "twinbayes.twin.Patients",
 }  # fmt: skip
 #: Pages of their own, with headings, and pictures.
