@@ -15,8 +15,10 @@ from twinbayes.serve.workbench.comparing import FitComparison, compare_fits
 from twinbayes.serve.workbench.review_page import ReviewPage, read_review
 from twinbayes.serve.workbench.signatures import SignatureLog
 from twinbayes.serve.workbench.standing import Line, Standing, standings
+from twinbayes.showing import brief
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class Workbench:
     """The review of a fit, what people have signed of it, and another fit beside it.
