@@ -191,7 +191,8 @@ def test_the_ward_explorer_takes_a_review_apart_and_loses_nothing(
     )
     path.write_text(hostile_review.replace("Limits", "Limit"), encoding="utf-8")
     pairs = zip(found.sections, read_review(path, found.fit).sections, strict=True)
-    assert [one.name for one, now in pairs if one.content != now.content] == ["limits"]
+    changed = [one.name for one, now in pairs if one.content != now.content]
+    assert changed == [one.name for one in found.sections if "Limits" in one.html] != []
 
 
 def test_a_report_needs_none_of_the_packages_of_notebooks(
