@@ -81,6 +81,21 @@ class HashChain:
             ) from error
         return ledger
 
+    @classmethod
+    def at(cls, path: str | os.PathLike[str]) -> Self:
+        """The chain at a place: begun where nothing is, else verified.
+
+        Raises
+        ------
+        StorageError
+            It is not whole, or cannot be begun.
+        """
+        chain = cls(path)
+        if not any(os.path.lexists(p) for p in chain._files):
+            return cls.begin(path)
+        chain.records()
+        return chain
+
     @property
     def head_path(self) -> Path:
         """The side file."""

@@ -108,7 +108,7 @@ def serve(
     app = create_app(
         explorer,
         access,
-        log_at(audit),
+        AuditLog.at(audit),
         language=language,
         hosts=address.names or LOOPBACK,
         workbench=bench,
@@ -146,21 +146,6 @@ def _bound(address: Address) -> socket.socket:
             "Give another port (--port), or an address that this machine has (--host)."
         ) from error
     return listening
-
-
-def log_at(path: Path) -> AuditLog:
-    """The audit log at a place: begun where nothing is, else verified.
-
-    Raises
-    ------
-    StorageError
-        It is not whole.
-    """
-    log = AuditLog(path)
-    if not os.path.lexists(log.path) and not os.path.lexists(log.head_path):
-        return AuditLog.begin(path)
-    log.records()
-    return log
 
 
 def fresh_secret() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import pandas as pd
 
@@ -158,13 +158,6 @@ class UpdateLog(HashChain):
             found[patient] = fit.twin(after.cohort)
         self.__dict__["_seen"] = len(records)
         return found
-
-    @classmethod
-    def at(cls, path: Any) -> Self:
-        """The log at a place: begun where nothing is."""
-        log = cls(path)
-        is_there = log.path.exists() or log.head_path.exists()
-        return log if is_there else cls.begin(path)
 
 
 def _updated(twin: Twin, tables: Mapping[str, Any]) -> Twin:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -90,20 +89,5 @@ def workbench_of(
     if review is None and other is None:
         return None
     read = None if review is None else read_review(review, manifest_hash(fit.manifest))
-    log = None if signatures is None else signatures_at(signatures)
+    log = None if signatures is None else SignatureLog.at(signatures)
     return Workbench(fit, read, log, other)
-
-
-def signatures_at(path: Path) -> SignatureLog:
-    """The file of signatures at a place: begun where nothing is, else verified.
-
-    Raises
-    ------
-    StorageError
-        It is not whole.
-    """
-    log = SignatureLog(path)
-    if not os.path.lexists(log.path) and not os.path.lexists(log.head_path):
-        return SignatureLog.begin(path)
-    log.records()
-    return log
