@@ -1,10 +1,13 @@
 """Seconds until pages of the ward explorer are there, one person alone and twenty at once.
 
     python benchmarks/ward_explorer.py [FIT] [--draws N] [--users N] [--pages N] [--seed N]
+                                       [--reading SECONDS]
 
 A server on this machine, asked over HTTP as a browser asks. First pages are of patients whom nobody
 has looked at before, drawn by the seed, which is drawn itself where it is not given; what-ifs are
-of patients whose page was shown. Prints one JSON object: medians and 95 % quantiles of wall
+of patients whose page was shown. Twenty people at once are told twice: `at_once`, each asks for the
+next page as soon as the last one is there; `reading`, each reads it first, for a time drawn from an
+exponential distribution of that mean. Prints one JSON object: medians and 95 % quantiles of wall
 seconds, and CPU seconds a page. `load` and `turn_cpu_s` (1,000,000 turns of an empty sum) tell how
 busy and how fast this machine was. Without FIT: the small stored fit of the tests.
 """
@@ -19,6 +22,8 @@ import secrets
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +59,16 @@ def told(seconds: list[float], cpu: float) -> dict[str, float]:
     }
 
 
-async def asked(address: str, paths: list[str], users: int) -> dict[str, float]:
-    """Ask for all pages, each of so many people one after the other."""
+async def asked(
+    address: str, paths: list[str], users: int, pauses: Iterator[float] | None = None
+) -> dict[str, float]:
+    """Ask for all pages, each of so many people one after the other, with a pause before each."""
     seconds: list[float] = []
+    before = repeat(0.0) if pauses is None else pauses
 
     async def one(client: httpx.AsyncClient, mine: list[str]) -> None:
         for path in mine:
+            await asyncio.sleep(next(before))
             began = time.perf_counter()
             answer = await client.get(address + path)
             answer.raise_for_status()
@@ -77,6 +86,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1_000)
     parser.add_argument("--users", type=int, default=20)
     parser.add_argument("--pages", type=int, default=40, help="of each kind")
+    parser.add_argument("--reading", type=float, default=10.0, help="mean seconds on a page")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     options = parser.parse_args()
     fit = tb.load_fit(options.fit).thinned(options.draws)
@@ -85,25 +95,28 @@ def main() -> None:
     living = [row.pseudonym for row in explorer.rows if not row.has_ended]
     explorer.prepare()
     started = time.process_time() - began
-    order = [living[k] for k in np.random.default_rng(options.seed).permutation(len(living))]
+    rng = np.random.default_rng(options.seed)
+    order = [living[k] for k in rng.permutation(len(living))]
     treatments = [t.name for t in fit.spec.graph.treatments]
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         server, address = served(explorer, Path(folder))
         # The first of all may compile kernels: it is told apart.
         found["first_of_all"] = asyncio.run(asked(address, [f"/patients/{order[0]}"], 1))
-        new, crowd = order[1 : options.pages + 1], order[options.pages + 1 :][: options.pages]
+        new, *crowds = (order[1 + k * options.pages :][: options.pages] for k in range(3))
         found["first_page"] = asyncio.run(asked(address, [f"/patients/{p}" for p in new], 1))
         if treatments:
             can = [p for p in new if explorer.treatments(explorer.outlook(p).twin)]
             paths = [f"/patients/{p}/what-if?wait=30" for p in can[-32:]]
             if paths:
                 found["what_if"] = asyncio.run(asked(address, paths, 1))
-        if crowd:
-            paths = [f"/patients/{p}" for p in crowd]
-            found[f"first_page_{options.users}_at_once"] = asyncio.run(
-                asked(address, paths, options.users)
-            )
+        pauses = iter(lambda: float(rng.exponential(options.reading)), None)
+        for name, crowd, waits in zip(("at_once", "reading"), crowds, (None, pauses), strict=True):
+            if crowd:
+                paths = [f"/patients/{p}" for p in crowd]
+                found[f"first_page_{options.users}_{name}"] = asyncio.run(
+                    asked(address, paths, options.users, waits)
+                )
         server.should_exit = True
     began = time.process_time()
     sum(1 for _ in range(1_000_000))

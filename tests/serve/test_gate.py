@@ -123,7 +123,7 @@ def test_any_byte_of_the_log_that_is_changed_is_found(site: Any, seed: int) -> N
         site.get("/evidence")
     whole = site.audit.path.read_bytes()
     rng = np.random.default_rng([seed, len(whole)])
-    for place in rng.choice(len(whole), 40, replace=False):
+    for place in rng.integers(len(whole), size=334):
         spoilt = bytearray(whole)
         spoilt[place] ^= 1 << int(rng.integers(8))
         site.audit.path.write_bytes(bytes(spoilt))

@@ -47,7 +47,7 @@ def test_similar_patients_are_those_counted_by_hand(shared_explorer: Explorer) -
         for years in (1, 3, 5):
             table = table[table["end"] >= row.day + years * DAYS_PER_YEAR]
             counts.append(len(table))
-        steps = similar_patients(fit, fit.twin(row.patient_id))
+        steps = similar_patients(fit.twin(row.patient_id))
         shown = [n for _, _, n in steps]
         assert all(n.isdigit() for n in shown[:-1])
         for k, n in enumerate(shown):

@@ -24,7 +24,7 @@ from twinbayes.arrays import Floats
 from twinbayes.effects.estimand import Reading
 from twinbayes.errors import TwinError
 from twinbayes.model.courses.graph import EARLIER, StateGraph
-from twinbayes.model.courses.history import Episode, trace_histories
+from twinbayes.model.courses.history import Episode
 from twinbayes.names import SUBGROUP
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.scenario import Setting
@@ -167,7 +167,7 @@ def _flag(events: float, prior_ratio: float) -> str:
 def _courses(twin: Twin, seen: SeenByFit) -> list[list[Episode]]:
     """Episodes of every patient of the fitted cohort; none of those who did not count."""
     courses: list[list[Episode]] = [[] for _ in seen.cohort.patient_ids]
-    for episode in trace_histories(twin.spec.graph, seen.cohort).episodes:
+    for episode in seen.histories(twin.spec.graph).episodes:
         if seen.weight[episode.patient] > 0.0:
             courses[episode.patient].append(episode)
     return courses

@@ -218,7 +218,8 @@ class StateGraph:
     @property
     def absorbing(self) -> tuple[str, ...]:
         """States that cannot be left, in declared order."""
-        return tuple(s for s in self.states if s not in self.transient)
+        sources = {t.source for t in self.transitions}
+        return tuple(s for s in self.states if s not in sources)
 
     @property
     def deaths(self) -> tuple[str, ...]:

@@ -272,9 +272,10 @@ def follow(
     if since.state is not None:
         walk.state, walk.day, walk.entry = since.state, since.day, since.day
     aside = []
+    final = graph.absorbing
     for _, one_day in groupby(record, key=lambda entry: entry.order[:2]):
         for entry in walk.in_order(list(one_day)):
-            done = walk.state in graph.absorbing
+            done = walk.state in final
             is_event = entry.table == EVENTS
             take = walk.take_event if is_event else walk.take_start
             reason = take(entry.day, entry.what)

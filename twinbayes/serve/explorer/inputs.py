@@ -83,4 +83,7 @@ def _switches(fit: Fit) -> frozenset[str]:
     """Covariates declared from 0 to 1, without a unit, of which nobody has a value between."""
     table, values = fit.cohort.variables, fit.cohort.covariates()
     may = table[(table["min"] == 0) & (table["max"] == 1) & (table["unit"] == "1")]["name"]
-    return frozenset(n for n in may if n in values and values[n].dropna().isin([0, 1]).all())
+    names = [n for n in may if n in values]
+    known = values[names].to_numpy(dtype=float)
+    between = ((known > 0.0) & (known < 1.0)).any(axis=0)  # what is not known is not between
+    return frozenset(n for n, some in zip(names, between, strict=True) if not some)

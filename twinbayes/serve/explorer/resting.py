@@ -9,9 +9,7 @@ import numpy as np
 from twinbayes.cohort.quality.suppression import part_words
 from twinbayes.effects.estimand import Estimand
 from twinbayes.effects.support import UNCHECKED, support_of
-from twinbayes.errors import TwinbayesError
-from twinbayes.inference import Fit
-from twinbayes.model.courses.history import trace_histories
+from twinbayes.errors import TwinbayesError, TwinError
 from twinbayes.names import DAYS_PER_YEAR, SUBGROUP
 from twinbayes.report.patient.scenarios import Pair
 from twinbayes.twin import Twin
@@ -48,26 +46,34 @@ def support_of_pair(twin: Twin, pair: Pair, until: float) -> tuple[str, tuple[in
     return str(row["support"]), (int(row["n_treated"]), int(row["n_untreated"]))
 
 
-def similar_patients(fit: Fit, twin: Twin) -> list[tuple[str, float, str]]:
+def similar_patients(twin: Twin) -> list[tuple[str, float, str]]:
     """Patients of the fit who are like one patient, counted in steps, each among those before.
 
     Parameters
     ----------
     twin
-        Of one patient.
+        Of one patient, by a fit.
 
     Returns
     -------
     list of tuple
         What they share, as a key of the catalogue; a number that belongs to it; and how
         many there are, as it may be shown. After the first number that may not be shown comes none.
+
+    Raises
+    ------
+    TwinError
+        The twin is of no fit, so that it rests on nobody who could be counted.
     """
-    cohort, present = fit.cohort, twin.present[0]
+    seen, present = twin.seen, twin.present[0]
+    if seen is None:
+        raise TwinError("Only the twin of a fit rests on patients who can be counted.")
+    cohort = seen.cohort
     group = str(twin.cohort.patients[SUBGROUP].iloc[0])
     groups = cohort.patients[SUBGROUP].astype(str).to_numpy()
     followed = np.zeros(len(groups))
     ever, then = (np.zeros(len(groups), dtype=bool) for _ in range(2))
-    for episode in trace_histories(fit.spec.graph, cohort).episodes:
+    for episode in seen.histories(twin.spec.graph).episodes:
         followed[episode.patient] = max(followed[episode.patient], episode.stop)
         if episode.state == present.state:
             ever[episode.patient] = True

@@ -45,12 +45,20 @@ def alive(answer: xr.Dataset, day: float) -> OfHundred:
 def states(answer: xr.Dataset, day: float, look: StateLook) -> dict[str, OfHundred]:
     """Those in each state at a day; the living add up to those alive, and all to 100."""
     one = at(answer, day)
-    found = {s: OfHundred.of(one.sel({STATE: s}), STATE_PROBABILITY) for s in look.states}
-    shares = {s: float(one[STATE_PROBABILITY].sel({STATE: s})) for s in look.states}
+    names = [str(s) for s in one[STATE].to_numpy()]
+    mean, lower, upper = (
+        dict(zip(names, one[f"{STATE_PROBABILITY}{s}"].to_numpy().tolist(), strict=True))
+        for s in ("", "_lower", "_upper")
+    )
+    shares = {s: mean[s] for s in look.states}
     counts = people_in_states(shares, look, OfHundred.of(one, SURVIVAL).n)
     return {
-        s: OfHundred(counts[s], min(counts[s], v.low), max(counts[s], v.high))
-        for s, v in found.items()
+        s: OfHundred(
+            counts[s],
+            min(counts[s], round(100 * lower[s])),
+            max(counts[s], round(100 * upper[s])),
+        )
+        for s in look.states
     }
 
 

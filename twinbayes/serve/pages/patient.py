@@ -67,7 +67,7 @@ def similar(asked: Asked, outlook: Outlook) -> list[tuple[str, str]]:
     t, state = asked.language, asked.state(outlook.row.state)
     name = t.name(outlook.row.subgroup)
     found = []
-    for step, number, shown in similar_patients(asked.explorer.fit, outlook.twin):
+    for step, number, shown in similar_patients(outlook.twin):
         told = {"name": name, "state": state, "day": t.number(number), "after": t.years(number)}
         found.append((t(step, **told), t.size(shown)))
     return found

@@ -15,7 +15,7 @@ from twinbayes.cohort import Cohort
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.model import Learnt, ModelSpec
 from twinbayes.model.courses.graph import StateGraph
-from twinbayes.model.courses.history import Present, trace_histories
+from twinbayes.model.courses.history import Histories, Present, trace_histories
 from twinbayes.names import CENTRE, DAY, EVENTS, PATIENT_ID, SUBGROUP, TREATMENTS, VISITS
 from twinbayes.priors import PriorSet
 from twinbayes.twin.population.hazards import Population
@@ -47,6 +47,9 @@ class SeenByFit:
     _followed_in: dict[str, float] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )  # by state
+    _histories: list[Histories] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )  # one, once it was asked for
 
     @cached_property
     def longest(self) -> float:
@@ -54,6 +57,18 @@ class SeenByFit:
         counted = np.array(self.cohort.patient_ids)[self.weight > 0]
         days = self.cohort.events.loc[self.cohort.events[PATIENT_ID].isin(counted), DAY]
         return float(days.max()) if len(days) else 0.0
+
+    def histories(self, graph: StateGraph) -> Histories:
+        """Return the walks of the fitted cohort through the states, traced once for all twins.
+
+        Parameters
+        ----------
+        graph
+            The states of the fitted model.
+        """
+        if not self._histories:
+            self._histories.append(trace_histories(graph, self.cohort))
+        return self._histories[0]
 
     def followed_in(self, graph: StateGraph) -> Mapping[str, float]:
         """Return the last day on which anyone was followed who was once in each state, if any was.
@@ -64,8 +79,7 @@ class SeenByFit:
             The states of the fitted model.
         """
         if not self._followed_in:
-            episodes = trace_histories(graph, self.cohort).episodes
-            counted = [e for e in episodes if self.weight[e.patient] > 0.0]
+            counted = [e for e in self.histories(graph).episodes if self.weight[e.patient] > 0.0]
             last: dict[int, float] = {}
             for e in counted:
                 last[e.patient] = max(last.get(e.patient, 0.0), e.stop)
