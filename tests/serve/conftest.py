@@ -33,19 +33,21 @@ class Site:
     app: Starlette
     explorer: Explorer
     audit: AuditLog
+    secret: str = SECRET
 
     def get(
         self, path: str, role: str = "clinician", method: str = "GET", **options: Any
     ) -> httpx.Response:
         """Ask as somebody whom the proxy has authenticated; as nobody where there is no role."""
-        headers = {"host": "localhost", **options.pop("headers", {})}
+        given = httpx.Headers(options.pop("headers", {}))
+        given.setdefault("host", "localhost")
         if role:
-            headers |= {"x-proxy-secret": SECRET, "x-user": f"one {role}", "x-role": role}
+            given.update({"x-proxy-secret": SECRET, "x-user": f"one {role}", "x-role": role})
 
         async def asked() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as one:
-                return await one.request(method, path, headers=headers, **options)
+                return await one.request(method, path, headers=given, **options)
 
         return asyncio.run(asked())
 

@@ -70,7 +70,7 @@ def test_names_come_in_utf_8_and_in_latin_1(name: str) -> None:
         assert proxy.person({**rest, "x-user": name}) == Person(name, Role.REVIEWER)
 
 
-@pytest.mark.parametrize("wait", ["0036509999999", "3651", "00000000000000001", "9" * 90])
+@pytest.mark.parametrize("wait", ["0036509999999", "1827", "3651", "00000000000000001", "9" * 90])
 def test_no_wait_is_longer_than_the_longest(site: Any, treatable: PatientRow, wait: str) -> None:
     assert site.get(f"/patients/{treatable.pseudonym}/what-if?wait={wait}").status_code == 422
 

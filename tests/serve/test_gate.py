@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pandas as pd
 import pytest
 
@@ -32,7 +33,7 @@ PAGES = (
 SEEN = {
     "clinician": (200, 200, 200, 200, 200, 200, 200, 403),
     "statistician": (200, 200, 200, 200, 200, 403, 200, 200),
-    "reviewer": (403, 403, 403, 403, 403, 403, 200, 200),
+    "reviewer": (303, 403, 403, 403, 403, 403, 200, 200),
     "": (401,) * 8,
     "director": (401,) * 8,
 }
@@ -50,6 +51,24 @@ def test_each_role_sees_its_pages_and_every_answer_is_in_the_log(
     known = role in set(Role)
     assert {r["person"] for r in records} == ({f"one {role}"} if known else {""})
     assert [bool(r["patient"]) for r in records] == ["{p}" in path for path in PAGES]
+
+
+def test_who_may_not_see_patients_begins_elsewhere(site: Any, bench: Any) -> None:
+    for asked, first in ((site.get, "/evidence"), (bench.get, "/review")):
+        answer = asked("/?lang=it", "reviewer")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{first}?lang=it")
+        assert "p-" not in answer.text
+        assert asked("/", "reviewer", method="POST").status_code == 403
+
+
+def test_a_header_that_comes_twice_is_nobodys(site: Any, treatable: PatientRow) -> None:
+    good = [("x-proxy-secret", site.secret), ("x-user", "dr"), ("x-role", "clinician")]
+    assert site.get("/", "", headers=httpx.Headers(good)).status_code == 200
+    for name, value in [*good, ("x-user", "other"), ("x-role", "reviewer")]:
+        for both in ([*good, (name, value)], [(name, value), *good]):
+            answer = site.get(f"/patients/{treatable.pseudonym}", "", headers=httpx.Headers(both))
+            assert answer.status_code == 401
+    assert {r["person"] for r in site.audit.records()[1:]} == {""}
 
 
 def test_a_request_that_comes_past_the_proxy_is_nobody(site: Any) -> None:

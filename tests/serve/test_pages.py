@@ -89,7 +89,8 @@ def test_a_comparison_is_the_contrast_and_its_numbers_agree(
     sign = -1 if "fewer" in row[3] else 1
     assert sign * said == with_start - without
     ends = [float(at[f"survival_difference{s}"]) for s in ("_lower", "_upper")]
-    assert ("excludes" in row[3]) == (ends[0] > 0.0 or ends[1] < 0.0)
+    low, high = (round(100 * end) for end in ends)  # as they are printed
+    assert ("◆" in row[3]) == (low > 0 or high < 0)
 
 
 def test_a_change_of_language_asks_the_same(site: Any, treatable: PatientRow) -> None:

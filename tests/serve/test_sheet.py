@@ -66,7 +66,7 @@ def test_numbers_of_a_sheet_are_those_of_the_forecast_and_the_contrast(
         assert (numbers(row[2])[0], numbers(row[3])[0]) == (first, second)
         at = contrast.sel({TIME: day})
         low, high = (float(at[f"survival_difference_{end}"]) for end in ("lower", "upper"))
-        assert ("◆" in row[4]) == (low > 0.0 or high < 0.0)
+        assert ("◆" in row[4]) == (round(100 * low) > 0 or round(100 * high) < 0)
         shown = [abs(round(100 * end)) for end in (low, high)]
         assert numbers(row[4].replace("no difference", "0"))[1:] == shown
 

@@ -60,6 +60,15 @@ def send(site: Any, row: PatientRow, query: str = "", role: str = "clinician", *
     return answer
 
 
+def other_than(ward: Any, row: PatientRow) -> str:
+    rows = [r for r in ward.explorer.rows if not r.has_ended and r.pseudonym != row.pseudonym]
+    return str(rows[0].pseudonym)
+
+
+def signed(cell: str) -> float:
+    return float(cell.replace("\N{MINUS SIGN}", "-").replace("+", ""))
+
+
 def record_in(page: str) -> str:
     found = re.search(r'name="record" value="(\w+)"', page)
     assert found, "there is nothing to confirm"
@@ -95,9 +104,25 @@ def test_what_would_move_is_that_of_the_twin_with_and_without(
             there = answer.sel({TIME: at})
             wanted = [round(100 * float(there[f"survival{s}"])) for s in ("", "_lower", "_upper")]
             assert numbers(cell) == wanted
-        moved = numbers(cells[2])[0] - numbers(cells[1])[0]
-        said = f"{abs(moved)} {'more' if moved > 0 else 'fewer'}" if moved else "no difference"
-        assert cells[3] == said
+        # From numbers that are not rounded: 81 and 82 may lie .2 apart.
+        seen_only, with_news = (100 * float(a.sel({TIME: at})["survival"]) for a in answers)
+        assert signed(cells[3]) == round(with_news - seen_only, 1)
+    horizon, grid = ward.explorer.horizon, ward.explorer.outlook(treatable.pseudonym).forecast[TIME]
+    months = [
+        [12 * float(lived[name][0]) / DAYS_PER_YEAR for name in ("rmst", "quality_adjusted_time")]
+        for lived in (
+            one.quality_adjusted_time(ward.explorer.quality, horizon, grid)
+            for one in (twin.update(events=seen), twin.update(visit))
+        )
+    ]
+    lines = [r for r in Text(page.text).rows if r and r[0].startswith("Lived, ")]
+    assert len(lines) == 2
+    for cells, a, b in zip(lines, *months, strict=True):
+        assert [signed(cell) for cell in cells[1:]] == [round(x, 1) for x in (a, b, b - a)]
+    (now,) = [r for r in Text(page.text).rows if r and r[0] == language_of("en").name(marker)]
+    for cell, one in zip(now[1:], (twin.update(events=seen), twin.update(visit)), strict=True):
+        today = one.forecast(horizon, [0.0, horizon]).isel({PATIENT: 0, TIME: 0}).sel(marker=marker)
+        assert float(cell.split()[0]) == pytest.approx(float(today["marker_curve"]), rel=0.02)
     # Nothing is kept by looking.
     assert log.records() == []
     assert ward.explorer.by_pseudonym[treatable.pseudonym].day == treatable.day
@@ -126,8 +151,18 @@ def test_what_is_confirmed_is_in_the_record_today_and_after_a_new_start(
         np.testing.assert_array_equal(found, wanted)
     shown = ward.get(f"/patients/{treatable.pseudonym}").text
     assert f"last known on day {treatable.day + 45:,.0f}" in shown
+    (line_of_page,) = [r for r in Text(shown).rows if "one clinician" in r]
+    assert line_of_page[0] == f"{treatable.day + 45:,.10g}"
+    assert line_of_page[1].startswith(f"{language_of('en').name(marker)}: 7.5")
+    elsewhere = ward.get(f"/patients/{other_than(ward, treatable)}").text
+    assert "one clinician" not in elsewhere.split("<main")[1]
     # The record of the ledger can be done again from the records alone.
     assert replay(shown_fit, twin.cohort, log.records()) == []
+    # The record of the cohort ends before; the rows of the log lead on from there.
+    assert replay(shown_fit, shown_fit.cohort, log.records()) == []
+    (kept,) = log.records()
+    other = {**kept, "rows": {**kept["rows"], "visits": []}}
+    assert "no patient" in replay(shown_fit, shown_fit.cohort, [other])[0]
 
 
 def test_a_second_update_follows_the_first(

@@ -106,6 +106,7 @@ def serve(
 
     import twinbayes as tb
 
+    typer.echo(f"Reading {fit_path.name}; its address is printed when it can be asked.", err=True)
     access = _access(proxy_secret_file, name, role)
     fit = of_patients(tb.load_fit(fit_path))
     fit = fit if draws is None else fit.thinned(draws)

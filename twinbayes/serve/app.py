@@ -74,7 +74,9 @@ class _House:
         kept = {name: text for name, text in request.query_params.items() if name != "lang"}
         if page is None or page.takes_forms:  # what was put into the address by mistake is not
             kept = {k: v for k, v in kept.items() if page is not None and k in page.keeps}
-        person = self.access.person(request.headers)
+        # What comes twice is of two: the proxy, and somebody who would be another person.
+        headers = {k: v for k, v in request.headers.items() if len(request.headers.getlist(k)) == 1}
+        person = self.access.person(headers)
         reader = _Reader(person, self.language_of(request), kept)
         try:
             answer = self.shown(request, page, body, reader)
@@ -113,6 +115,8 @@ class _House:
         if request.method not in page.methods:
             raise RefusedError(405)
         if not person.may(page.needs(request.method)):
+            if page is PATIENTS and request.method == "GET":  # where everybody begins
+                return self.elsewhere(reader)
             raise RefusedError(403)
         if page.of_patients and not self.explorer.fit.verdict.usable:
             raise RefusedError(409)
@@ -143,6 +147,11 @@ class _House:
         values |= {"asked": asked, "page": page.name}
         status, headers = values.pop("status", 200), values.pop("headers", {})
         return Answer(self.rendered(template, reader, values), status=status, headers=headers)
+
+    def elsewhere(self, reader: _Reader) -> Answer:
+        """To the first page of those who may not see patients."""
+        page = next((p for p in self.pages if p.name == "review"), EVIDENCE)
+        return Answer(status=303, headers={"location": f"{page.path}?lang={reader.language.code}"})
 
     def refusal(self, refused: RefusedError, reader: _Reader, said: str = "") -> Answer:
         """A page that says what is the matter, and what to do."""
@@ -186,10 +195,13 @@ class _House:
         """
         if person is None and status == 429:
             return
+        # Of an address that leads nowhere nothing is written down: it may hold anything.
+        leads = status < 400 and status != _BEGUN
+        section = str(request.path_params.get("section", "")) if leads else ""
         named = [str(request.path_params.get(part, "")) for part in ("patient", "other")]
         self.audit.add(
             person,
-            _NOBODY if page is None else page.action(request.method),
+            _NOBODY if page is None else page.action(request.method, section),
             status=status,
             patient=" ".join(one for one in named if one in self.explorer.by_pseudonym),
             fit=self.explorer.fit_hash,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -101,8 +102,8 @@ class Language:
         return str(format_date(when, "d MMMM yyyy", locale=self.code))
 
     def moment(self, when: Any) -> str:
-        """A day and a time."""
-        return str(format_datetime(when, "medium", locale=self.code))
+        """A day and a time, in UTC wherever it is read."""
+        return f"{format_datetime(when.astimezone(UTC), 'medium', locale=self.code)} UTC"
 
 
 @cache

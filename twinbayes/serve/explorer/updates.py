@@ -4,36 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-import pandas as pd
+from typing import Any
 
 from twinbayes.cohort import Cohort
 from twinbayes.errors import StorageError, TwinbayesError
 from twinbayes.hash_chain import HashChain
 from twinbayes.inference import Fit
 from twinbayes.names import (
-    CENSORED,
-    DAY,
-    EVENT,
     EVENTS,
     LAST_CONTACT,
-    MARKER,
     PATIENT_ID,
-    TREATMENT,
     TREATMENTS,
-    VISIT_VALUE,
     VISITS,
 )
 from twinbayes.serve.access import Person
 from twinbayes.twin import Twin
 from twinbayes.twin.updates.replay import describe_update, fit_identity, record_fingerprint
-
-_ROWS: Final = {
-    VISITS: (DAY, MARKER, VISIT_VALUE, CENSORED),
-    EVENTS: (DAY, EVENT),
-    TREATMENTS: ("start_day", TREATMENT),
-}
+from twinbayes.twin.updates.rows import rows_of, with_rows
 
 
 class ChangedError(TwinbayesError):
@@ -77,7 +64,7 @@ class News:
             EVENTS: [(self.day, event)] if event else [],
             TREATMENTS: [(self.day, self.treatment)] if self.treatment else [],
         }
-        return _updated(twin, tables)
+        return with_rows(twin, tables)
 
 
 class UpdateLog(HashChain):
@@ -109,7 +96,7 @@ class UpdateLog(HashChain):
             "person": person.name,
             "role": person.role.value,
             PATIENT_ID: twin.patient_ids[0],
-            "rows": _rows_of(twin),
+            "rows": rows_of(twin),
         }
 
         def require_seen(records: list[dict[str, Any]]) -> None:
@@ -146,7 +133,7 @@ class UpdateLog(HashChain):
                     "belongs into the cohort of the new fit."
                 )
             try:
-                after = _updated(before, record["rows"])
+                after = with_rows(before, record["rows"])
             except TwinbayesError as error:
                 raise StorageError(f"{name} cannot be added to the record: {error}") from error
             ends = (record_fingerprint(before.cohort), record_fingerprint(after.cohort))
@@ -158,25 +145,3 @@ class UpdateLog(HashChain):
             found[patient] = fit.twin(after.cohort)
         self.__dict__["_seen"] = len(records)
         return found
-
-
-def _updated(twin: Twin, tables: Mapping[str, Any]) -> Twin:
-    """The twin with rows of each table, in the order of `_ROWS`."""
-    frames = {
-        table: pd.DataFrame([list(row) for row in tables[table]], columns=list(columns))
-        for table, columns in _ROWS.items()
-    }
-    return twin.update(frames[VISITS], events=frames[EVENTS], treatments=frames[TREATMENTS])
-
-
-def _rows_of(twin: Twin) -> dict[str, list[list[Any]]]:
-    """The rows of a twin's last update, by table, as plain JSON."""
-    change = twin.change
-    found: dict[str, list[list[Any]]] = {}
-    for table, columns in _ROWS.items():
-        frame = pd.DataFrame(columns=list(columns)) if change is None else getattr(change, table)
-        found[table] = [
-            [float(x) if isinstance(x, int | float) else str(x) for x in row]
-            for row in frame[list(columns)].astype(object).itertuples(index=False)
-        ]
-    return found

@@ -13,6 +13,7 @@ from twinbayes.serve.explorer.inputs import inputs_of
 from twinbayes.serve.pages.numbers import BLUE, ORANGE, alive, curve_of, states, years
 from twinbayes.serve.pages.page import Asked, Page, RefusedError
 from twinbayes.serve.pages.patient import sentences
+from twinbayes.twin.answers.follow_up import is_beyond
 
 
 def show(asked: Asked) -> tuple[str, dict[str, Any]]:
@@ -31,7 +32,8 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
         rows = [(t("patient.survival"), *(alive(x.forecast, day) for x in both))]
         a, b = (states(x.forecast, day, look) for x in both)
         rows += [(asked.state(s), a[s], b[s]) for s in look.states if s in some]
-        tables.append((t.years(day / DAYS_PER_YEAR), rows))
+        beyond = tuple(is_beyond(x.forecast, day) for x in both)
+        tables.append((t.years(day / DAYS_PER_YEAR), beyond, rows))
     last = days[-1]
     alt = t("beside.alt", a=alive(one.forecast, last).n, b=alive(other.forecast, last).n,
             one=names[0], other=names[1], at=tables[-1][0])  # fmt: skip

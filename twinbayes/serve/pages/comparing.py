@@ -40,7 +40,11 @@ _SUPPORT: Final = {
 
 @dataclass(frozen=True)
 class Line:
-    """One outcome under both ways, and their difference in people of 100."""
+    """One outcome under both ways, and their difference in people of 100.
+
+    `excludes_zero` is said of the interval as it is printed, so that nobody reads of a difference
+    beside an interval that ends in 0.
+    """
 
     outcome: str
     a: OfHundred
@@ -154,7 +158,7 @@ def months(
                 n = shown["a"] - shown["b"]
             ends = {"low": _minus(t.number(low, 1)), "high": _minus(t.number(high, 1))}
             told.append(f"{_minus(t.number(n, 1))} ({t('patient.between', **ends)})")
-        excludes = low > 0.0 or high < 0.0
+        excludes = round(low, 1) > 0.0 or round(high, 1) < 0.0  # as it is printed
         lines.append((t(label), told[0], told[1], told[2], excludes))
     return lines
 
@@ -189,7 +193,7 @@ def _line(t: Language, outcome: str, contrast: xr.Dataset, a: OfHundred, b: OfHu
     between = t("patient.between", low=_signed(t, low), high=_signed(t, high))
     n = a.n - b.n
     said = t("what_if.more" if n > 0 else "what_if.fewer" if n < 0 else "what_if.same", n=abs(n))
-    return Line(outcome, a, b, f"{said} ({between})", low > 0.0 or high < 0.0)
+    return Line(outcome, a, b, f"{said} ({between})", round(low) > 0 or round(high) < 0)
 
 
 def _signed(language: Language, value: float) -> str:

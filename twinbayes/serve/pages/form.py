@@ -67,7 +67,8 @@ class Field:
     def read(self, t: Language, text: str) -> tuple[Any, str]:
         """The value of what was entered, None of nothing; and what is wrong with it."""
         if not text:
-            return None, t("new.required") if self.is_required else ""
+            needed = "new.required" if self.choices else "new.number"
+            return None, t(needed) if self.is_required else ""
         if self.choices:
             if text not in self.choices:
                 return None, t("new.unknown", known=", ".join(self.choices.values()))

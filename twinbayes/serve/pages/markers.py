@@ -33,6 +33,8 @@ from twinbayes.serve.pages.numbers import alive
 from twinbayes.serve.pages.page import Asked
 
 FEWEST_ALIVE: Final = 0.1  # mean survival under which no curve is shown
+SIGNS: Final[Mapping[str, str]] = {"none": "", "left": "≤ ", "right": "≥ "}
+"""What stands before a value that is a limit."""
 _HALF: Final = 0.5
 _LOG_RANGE: Final = 100.0  # values that span more are drawn on a log axis
 
@@ -77,6 +79,22 @@ def panels(asked: Asked, outlook: Outlook) -> list[Panel]:
         return []
     names = [str(m) for m in outlook.forecast[MARKER].to_numpy()]
     return [_panel(asked, outlook, name) for name in names]
+
+
+def expected_now(asked: Asked, outlook: Outlook) -> list[tuple[str, str]]:
+    """Each marker of the model, and what is expected of it on the present day, with its interval.
+
+    None of a model without curves.
+    """
+    if MARKER_CURVE not in outlook.forecast:
+        return []
+    t, found = asked.language, []
+    for marker in (str(m) for m in outlook.forecast[MARKER].to_numpy()):
+        unit = unit_of(t, outlook.twin.cohort, marker)
+        _, value, between, _ = _rows(t, outlook, marker, _course(outlook.forecast, marker))[0]
+        told = f"{value} {unit}".strip()
+        found.append((t.name(marker), f"{told} ({between})" if value else t("markers.too_few")))
+    return found
 
 
 def _panel(asked: Asked, outlook: Outlook, marker: str) -> Panel:

@@ -12,6 +12,7 @@ from twinbayes.names import DAYS_PER_YEAR, PATIENT, STATE, STATE_PROBABILITY, SU
 from twinbayes.report.figures.contrast import people_in_states
 from twinbayes.report.figures.look import StateLook
 from twinbayes.serve.drawing import Curve
+from twinbayes.serve.explorer import LONGEST_WAIT
 
 BLUE: Final = "#1f5c99"
 ORANGE: Final = "#b35900"
@@ -60,6 +61,11 @@ def states(answer: xr.Dataset, day: float, look: StateLook) -> dict[str, OfHundr
         )
         for s in look.states
     }
+
+
+def longest_wait(answer: xr.Dataset) -> int:
+    """Days from the landmark within which a treatment may start: of those that are forecast."""
+    return int(min(LONGEST_WAIT, float(answer[TIME].to_numpy()[-1])))
 
 
 def years(answer: xr.Dataset) -> np.ndarray:

@@ -185,6 +185,7 @@ class Page:
         """What the person who asks needs."""
         return self.right_to_send or self.right if method == "POST" else self.right
 
-    def action(self, method: str) -> str:
+    def action(self, method: str, section: str = "") -> str:
         """What the audit log says was done: the page was looked at, or its form was sent."""
-        return f"{self.name}: sent" if self.takes_forms and method == "POST" else self.name
+        name = f"{self.name} {section}".strip()
+        return f"{name}: sent" if self.takes_forms and method == "POST" else name

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
-from twinbayes.names import DAYS_PER_YEAR
+from twinbayes.names import DAYS_PER_YEAR, EVENTS, LAST_CONTACT, PATIENT_ID, TREATMENTS, VISITS
 from twinbayes.report.figures.look import look_of
 from twinbayes.serve.access import Right
 from twinbayes.serve.drawing import icon_array, survival_curves
@@ -12,15 +13,39 @@ from twinbayes.serve.explorer import INTERVAL, Outlook
 from twinbayes.serve.explorer.inputs import inputs_of
 from twinbayes.serve.explorer.resting import similar_patients
 from twinbayes.serve.language import Language
-from twinbayes.serve.pages.markers import panels, quality_words
-from twinbayes.serve.pages.numbers import BLUE, alive, curve_of, states, years
+from twinbayes.serve.pages.markers import SIGNS, panels, quality_words, unit_of
+from twinbayes.serve.pages.numbers import BLUE, alive, curve_of, longest_wait, states, years
 from twinbayes.serve.pages.page import Asked, Page, Reading
 from twinbayes.twin.answers.follow_up import is_beyond
 
 
 def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     """The forecast of a patient of the cohort."""
-    return "patient.html.jinja", answer(asked, asked.outlook())
+    outlook = asked.outlook()
+    return "patient.html.jinja", answer(asked, outlook) | {"added": added(asked, outlook)}
+
+
+def added(reading: Reading, outlook: Outlook) -> list[tuple[str, str, str, str]]:
+    """Updates that people have confirmed: when it happened, what, who confirmed it, and when."""
+    log, t, cohort = reading.explorer.updates, reading.language, outlook.twin.cohort
+    found = []
+    for record in [] if log is None else log.records():
+        if record[PATIENT_ID] != outlook.row.patient_id:
+            continue
+        rows = record["rows"]
+        said = [
+            (day, f"{t.name(name)}: {SIGNS[limit]}{t.number(value, 15)} "
+                  f"{unit_of(t, cohort, name)}".strip())
+            for day, name, value, limit in rows[VISITS]
+        ]  # fmt: skip
+        said += [(day, t("update.starts", treatment=t.name(x))) for day, x in rows[TREATMENTS]]
+        said += [
+            (day, t("update.seen") if event == LAST_CONTACT else t.name(event))
+            for day, event in rows[EVENTS]
+        ]
+        when = t.moment(datetime.fromisoformat(record["created"]))
+        found += [(t.number(day, 3), what, record["person"], when) for day, what in said]
+    return found
 
 
 def answer(asked: Asked, outlook: Outlook) -> dict[str, Any]:
@@ -35,6 +60,7 @@ def answer(asked: Asked, outlook: Outlook) -> dict[str, Any]:
         "icons_words": t("patient.icons", at=middle_words, n=now.n, low=now.low, high=now.high),
         "panels": panels(asked, outlook),
         "quality": quality_words(asked, outlook),
+        "most": longest_wait(outlook.forecast),
         "treatments": asked.explorer.treatments(outlook.twin),
         "similar": similar(asked, outlook),
     }  # fmt: skip

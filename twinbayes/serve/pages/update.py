@@ -6,19 +6,34 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
+import xarray as xr
 
 from twinbayes.errors import StorageError, TwinbayesError
-from twinbayes.names import DAYS_PER_YEAR, DEATH, LAST_CONTACT, VISITS
+from twinbayes.names import (
+    DAYS_PER_YEAR,
+    DEATH,
+    LAST_CONTACT,
+    PATIENT,
+    QUALITY_ADJUSTED_TIME,
+    RMST,
+    STATE,
+    STATE_PROBABILITY,
+    SURVIVAL,
+    TIME,
+    VISITS,
+)
 from twinbayes.report.figures.look import look_of
 from twinbayes.serve.access import Right
 from twinbayes.serve.explorer import News, Outlook
 from twinbayes.serve.explorer.updates import ChangedError
+from twinbayes.serve.language import Language
 from twinbayes.serve.pages.form import Field
-from twinbayes.serve.pages.markers import unit_of
-from twinbayes.serve.pages.numbers import OfHundred, alive, states
+from twinbayes.serve.pages.markers import SIGNS, expected_now, unit_of
+from twinbayes.serve.pages.numbers import alive, at, states
 from twinbayes.serve.pages.page import Asked, Page, RefusedError
 from twinbayes.serve.pages.patient import sentences
 from twinbayes.twin import Twin
+from twinbayes.twin.answers.follow_up import is_beyond
 from twinbayes.twin.updates.replay import record_fingerprint
 
 _TEMPLATE: Final = "update.html.jinja"
@@ -94,6 +109,8 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
         "faults": {},
         "message": "",
         "moved": None,
+        "lived": [],
+        "markers": [],
         "cautions": [],
         "line": None,
         "keeps": explorer.updates is not None,
@@ -176,14 +193,23 @@ def _moved(asked: Asked, outlook: Outlook, after: Twin, news: News) -> dict[str,
     look = look_of(explorer.fit)
     reachable = [s for s in look.states if s in {*explorer.reachable(seen)}]
     tables = []
-    for at in days:
-        a, b = alive(seen.forecast, at), alive(new.forecast, at)
-        rows = [(t("patient.survival"), a, b, _difference(asked, a, b))]
-        x, y = states(seen.forecast, at, look), states(new.forecast, at, look)
-        rows += [(asked.state(s), x[s], y[s], _difference(asked, x[s], y[s])) for s in reachable]
-        tables.append((t.years(at / DAYS_PER_YEAR), rows))
+    for when in days:
+        both = seen.forecast, new.forecast
+        rows = [
+            (
+                t("patient.survival"),
+                *(alive(f, when) for f in both),
+                _shift(t, both, when),
+            )
+        ]
+        x, y = (states(f, when, look) for f in both)
+        rows += [(asked.state(s), x[s], y[s], _shift(t, both, when, s)) for s in reachable]
+        after_words = t.years(when / DAYS_PER_YEAR)
+        tables.append((after_words, is_beyond(new.forecast, when), rows))
     return {
         "moved": tables,
+        "lived": _lived(t, seen, new),
+        "markers": _markers(asked, seen, new),
         "ends": "",
         "told": told,
         "day": news.day,
@@ -192,10 +218,42 @@ def _moved(asked: Asked, outlook: Outlook, after: Twin, news: News) -> dict[str,
     }
 
 
-def _difference(asked: Asked, a: OfHundred, b: OfHundred) -> str:
-    n = b.n - a.n
-    key = "what_if.more" if n > 0 else "what_if.fewer" if n < 0 else "what_if.same"
-    return asked.language(key, n=abs(n))
+def _shift(
+    t: Language, both: tuple[xr.Dataset, xr.Dataset], day: float, state: str | None = None
+) -> str:
+    """What the news move, in people of 100, from numbers that are not rounded: it may be little."""
+    means = []
+    for forecast in both:
+        one = at(forecast, day)
+        shares = one[SURVIVAL] if state is None else one[STATE_PROBABILITY].sel({STATE: state})
+        means.append(100.0 * float(shares))
+    return _signed(t, means[1] - means[0])
+
+
+def _signed(t: Language, difference: float) -> str:
+    """With its sign, to a tenth."""
+    n = round(difference, 1)
+    sign = "+" if n > 0.0 else "\N{MINUS SIGN}" if n < 0.0 else ""
+    return sign + t.number(abs(n), 1)
+
+
+def _lived(t: Language, seen: Outlook, new: Outlook) -> list[tuple[str, str, str, str]]:
+    """Months to be lived within the horizon, plain and by their quality, and what moves them."""
+    a, b = seen.quality, new.quality
+    if a is None or b is None or float(a[TIME][-1]) != float(b[TIME][-1]):
+        return []
+    horizon = t.number(12.0 * float(a[TIME][-1]) / DAYS_PER_YEAR, 1)
+    rows = []
+    for key, name in (("update.lived", RMST), ("update.good", QUALITY_ADJUSTED_TIME)):
+        x, y = (12.0 * float(one.isel({PATIENT: 0})[name]) / DAYS_PER_YEAR for one in (a, b))
+        rows.append((t(key, horizon=horizon), t.number(x, 1), t.number(y, 1), _signed(t, y - x)))
+    return rows
+
+
+def _markers(asked: Asked, seen: Outlook, new: Outlook) -> list[tuple[str, str, str]]:
+    """Each marker as it is expected on the day, without the news and with them."""
+    both = (expected_now(asked, x) for x in (seen, new))
+    return [(title, a, b) for (title, a), (_, b) in zip(*both, strict=True)]
 
 
 def _leap(asked: Asked, outlook: Outlook, day: float) -> list[str]:
@@ -216,9 +274,8 @@ def _told(asked: Asked, news: News) -> list[str]:
     t, cohort = asked.language, asked.explorer.fit.cohort
     found = []
     for name, (value, limit) in news.values.items():
-        sign = {"none": "", "left": "≤ ", "right": "≥ "}[limit]
         unit = unit_of(t, cohort, name)
-        found.append(f"{t.name(name)}: {sign}{t.number(value, 15)} {unit}".strip())
+        found.append(f"{t.name(name)}: {SIGNS[limit]}{t.number(value, 15)} {unit}".strip())
     if news.event:
         seen = news.event == LAST_CONTACT
         found.append(t("update.seen") if seen else t.name(news.event))

@@ -7,7 +7,7 @@ from typing import Any, Final
 from twinbayes.names import DAYS_PER_YEAR
 from twinbayes.serve.access import Right
 from twinbayes.serve.drawing import icon_array, survival_curves
-from twinbayes.serve.explorer import INTERVAL, LONGEST_WAIT
+from twinbayes.serve.explorer import INTERVAL
 from twinbayes.serve.pages.comparing import (
     conditions,
     confounding,
@@ -18,9 +18,10 @@ from twinbayes.serve.pages.comparing import (
     names_of,
     support,
 )
-from twinbayes.serve.pages.numbers import alive, years
+from twinbayes.serve.pages.numbers import alive, longest_wait, years
 from twinbayes.serve.pages.page import Asked, Page, RefusedError
 from twinbayes.serve.pages.patient import sentences
+from twinbayes.twin.answers.follow_up import is_beyond
 
 _DEFAULT_WAIT: Final = "30"
 
@@ -36,8 +37,9 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
     if treatment not in offered:
         raise RefusedError(422, "error.treatment")
     wait = asked.field("wait", _DEFAULT_WAIT)
-    if not wait.isascii() or not wait.isdigit() or len(wait) > 6 or int(wait) > LONGEST_WAIT:
-        raise RefusedError(422, "error.wait", most=int(LONGEST_WAIT))
+    most = longest_wait(outlook.forecast)
+    if not wait.isascii() or not wait.isdigit() or len(wait) > 6 or int(wait) > most:
+        raise RefusedError(422, "error.wait", most=most)
     weights, read = day_weights(asked, outlook)
     compared = explorer.comparison(outlook, treatment, float(int(wait)))
     horizons = [(day, t.years(day / DAYS_PER_YEAR)) for day in outlook.horizons]
@@ -58,12 +60,13 @@ def show(asked: Asked) -> tuple[str, dict[str, Any]]:
         "treatments": offered,
         "treatment": treatment,
         "wait": int(wait),
-        "most": int(LONGEST_WAIT),
+        "most": most,
         "names": names,
         "if_still": " ".join(conditions(asked, compared)),
         "curve": survival_curves(years(compared.a), curves_of(compared), alt, t("patient.axis")),
         "figures": figures,
         "horizons": horizons,
+        "beyond": {day for day, _ in horizons if is_beyond(compared.a, day)},
         "lines": {day: lines(asked, compared, day) for day, _ in horizons},
         "interval": t("patient.interval", percent=t.percent(INTERVAL)),
         "confounding": confounding(asked, compared),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from twinbayes.cohort import Cohort
-from twinbayes.errors import TwinError
+from twinbayes.errors import TwinbayesError, TwinError
 from twinbayes.inference import Fit
 from twinbayes.inference.files.manifest import package_versions
 from twinbayes.names import (
@@ -34,6 +34,7 @@ from twinbayes.names import (
 from twinbayes.twin.answers.forecast import forecast_patients
 from twinbayes.twin.patients import Change, Patients
 from twinbayes.twin.scenario import POLICY
+from twinbayes.twin.updates.rows import with_rows
 from twinbayes.twin.weighting.seen import SeenByFit
 
 HORIZONS: Final = tuple(years * DAYS_PER_YEAR for years in (1.0, 2.0, 5.0))
@@ -203,7 +204,8 @@ def replay(fit: Fit, cohort: Cohort, records: Sequence[Mapping[str, Any]]) -> li
     fit
         The fit that made the twins.
     cohort
-        The patients' records, at least up to their last updates.
+        The patients' records, at least up to their last updates; or as they were before, where the
+        updates themselves hold the rows that were added, as those of the ward explorer do.
     records
         From `Ledger.records`.
 
@@ -222,7 +224,7 @@ def replay(fit: Fit, cohort: Cohort, records: Sequence[Mapping[str, Any]]) -> li
     []
     """
     problems: list[str] = []
-    known: dict[str, Cohort] = {}
+    known = _longer(fit, cohort, records)
     for record in reversed(records):
         name = f"record {record['record']}"
         try:
@@ -256,6 +258,28 @@ def replay(fit: Fit, cohort: Cohort, records: Sequence[Mapping[str, Any]]) -> li
                 why = "" if same else " (it was made with other versions of packages)"
                 problems.append(f"{name}: not reproduced: {', '.join(differs)}{why}.")
     return problems[::-1]
+
+
+def _longer(fit: Fit, cohort: Cohort, records: Sequence[Mapping[str, Any]]) -> dict[str, Cohort]:
+    """By fingerprint: records as updates leave them that hold the rows which were added.
+
+    Rows that cannot be added to the patient's record lead nowhere: the update is then told as one
+    of nobody's record.
+    """
+    known: dict[str, Cohort] = {}
+    last: dict[str, Cohort] = {}
+    for record in records:
+        rows, patient = record.get("rows"), record.get(PATIENT_ID)
+        if rows is None or (patient not in last and patient not in cohort.patient_ids):
+            continue
+        before = last.get(patient) or cohort.select([patient])
+        try:
+            twin = with_rows(fit.twin(before), rows)
+        except TwinbayesError:
+            continue
+        last[patient] = twin.cohort
+        known[record_fingerprint(twin.cohort)] = twin.cohort
+    return known
 
 
 def _found(cohort: Cohort, entry: Mapping[str, Any]) -> Cohort | None:
