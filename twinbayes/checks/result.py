@@ -8,8 +8,9 @@ from typing import Final, Literal
 
 import pandas as pd
 
-from twinbayes.checks.suppression import publishable
+from twinbayes.checks.suppression import SHOWN, of_shown, publishable
 from twinbayes.errors import require_known
+from twinbayes.estimators import CountingProcess
 from twinbayes.showing import LONGEST, cut, frame_table
 
 type CheckVerdict = Literal["pass", "warn", "fail", "info", "not_provided"]
@@ -117,6 +118,13 @@ class CheckResult:
     def published(self) -> CheckResult:
         """The same check with a table that shows no small cell, nor a way back to one."""
         return replace(self, table=publishable(self.table)) if len(self.table) else self
+
+    def as_shown(self, process: CountingProcess, column: str) -> CheckResult:
+        """Mark rows of states of which nothing may be shown; `column` names the states."""
+        if column not in self.table:
+            return self
+        marked = {SHOWN: of_shown(self.table[column], process)}
+        return replace(self, table=self.table.assign(**marked))
 
     def __str__(self) -> str:
         return f"{self.name}: {self.label}. {self.text}"

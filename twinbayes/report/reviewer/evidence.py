@@ -50,6 +50,7 @@ from twinbayes.inference import Fit
 from twinbayes.names import (
     EXPECTED_EVENTS,
     PATIENT,
+    STATE,
     STATE_PROBABILITY,
     SUBGROUP,
 )
@@ -235,7 +236,8 @@ def collect(
         if prior is None:
             return CheckResult.not_provided(_PRIOR, missing["prior_occupation"])
         seen, read = aalen_johansen(process), look.labels
-        return prior_occupation(prior, seen, horizons, level=interval, labels=read)
+        check = prior_occupation(prior, seen, horizons, level=interval, labels=read)
+        return check.as_shown(process, STATE)
 
     own = [
         _attempt(_PRIOR, PRIOR_PREDICTIVE, against_priors),
@@ -333,31 +335,21 @@ def _scores(
     look: StateLook,
     horizons: Sequence[float],
 ) -> list[CheckResult]:
-    dead = look.dead
+    dead, said = look.dead, look.labels
     combined = {"any death": dead} if len(dead) > 1 else {}
     return [
         _attempt(
             "accuracy of predictions",
             SCORES,
             lambda: prediction_scores(
-                predicted(),
-                process,
-                horizons,
-                combined=combined,
-                level=CHECK_LEVEL,
-                labels=look.labels,
-            ),
+                predicted(), process, horizons, combined=combined, level=CHECK_LEVEL, labels=said
+            ).as_shown(process, "target"),
         ),
         _attempt(
             "concordance",
             SCORES,
             lambda: concordance_check(
-                predicted(),
-                process,
-                dead,
-                float(max(horizons)),
-                level=CHECK_LEVEL,
-                labels=look.labels,
+                predicted(), process, dead, float(max(horizons)), level=CHECK_LEVEL, labels=said
             ),
         ),
         _attempt("leave-one-patient-out accuracy", SCORES, lambda: _leave_one_out(fit)),
