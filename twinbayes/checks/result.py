@@ -119,13 +119,6 @@ class CheckResult:
         """The same check with a table that shows no small cell, nor a way back to one."""
         return replace(self, table=publishable(self.table)) if len(self.table) else self
 
-    def as_shown(self, process: CountingProcess, column: str) -> CheckResult:
-        """Mark rows of states of which nothing may be shown; `column` names the states."""
-        if column not in self.table:
-            return self
-        marked = {SHOWN: of_shown(self.table[column], process)}
-        return replace(self, table=self.table.assign(**marked))
-
     def __str__(self) -> str:
         return f"{self.name}: {self.label}. {self.text}"
 
@@ -141,3 +134,12 @@ class CheckResult:
         if self.table.empty:
             return banner
         return banner + frame_table(self.name, self.published.table, index=False)
+
+
+def as_shown(check: CheckResult, process: CountingProcess, column: str) -> CheckResult:
+    """Mark rows of states of which nothing may be shown; `column` names the states."""
+    if column not in check.table:
+        return check
+    return replace(
+        check, table=check.table.assign(**{SHOWN: of_shown(check.table[column], process)})
+    )

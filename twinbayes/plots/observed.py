@@ -107,7 +107,8 @@ def plot_cohort(
     percent_axis(ax, "Probability of the state")
     time_axis(ax, clock, end, "Time since origin")
     ax.grid(axis="y")
-    ax.legend(loc="best")
+    if len(left_out) < len(process.states):
+        ax.legend(loc="best")
     few = f"; too few: {', '.join(left_out)}" if left_out else ""
     note(ax, f"Aalen-Johansen estimates, {level:.0%} pointwise bands{few}")
     mark(ax, ["SIMULATED DATA"] if cohort.simulated else [])

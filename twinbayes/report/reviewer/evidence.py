@@ -39,6 +39,7 @@ from twinbayes.checks.result import (
     SENSITIVITY,
     SHRINKAGE,
     Topic,
+    as_shown,
 )
 from twinbayes.checks.scores.table import concordance_check
 from twinbayes.checks.sensitivity.overview import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
@@ -237,7 +238,7 @@ def collect(
             return CheckResult.not_provided(_PRIOR, missing["prior_occupation"])
         seen, read = aalen_johansen(process), look.labels
         check = prior_occupation(prior, seen, horizons, level=interval, labels=read)
-        return check.as_shown(process, STATE)
+        return as_shown(check, process, STATE)
 
     own = [
         _attempt(_PRIOR, PRIOR_PREDICTIVE, against_priors),
@@ -337,14 +338,15 @@ def _scores(
 ) -> list[CheckResult]:
     dead, said = look.dead, look.labels
     combined = {"any death": dead} if len(dead) > 1 else {}
+
+    def scored() -> CheckResult:
+        found = prediction_scores(
+            predicted(), process, horizons, combined=combined, level=CHECK_LEVEL, labels=said
+        )
+        return as_shown(found, process, "target")
+
     return [
-        _attempt(
-            "accuracy of predictions",
-            SCORES,
-            lambda: prediction_scores(
-                predicted(), process, horizons, combined=combined, level=CHECK_LEVEL, labels=said
-            ).as_shown(process, "target"),
-        ),
+        _attempt("accuracy of predictions", SCORES, scored),
         _attempt(
             "concordance",
             SCORES,

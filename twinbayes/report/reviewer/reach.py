@@ -13,7 +13,14 @@ import xarray as xr
 from twinbayes.arrays import Floats
 from twinbayes.checks import prediction_scores, state_occupation_calibration
 from twinbayes.checks.out_of_sample.left_out import left_out_predictions
-from twinbayes.checks.result import FAIRNESS, OUT_OF_SAMPLE, SCORES, CheckResult, CheckVerdict
+from twinbayes.checks.result import (
+    FAIRNESS,
+    OUT_OF_SAMPLE,
+    SCORES,
+    CheckResult,
+    CheckVerdict,
+    as_shown,
+)
 from twinbayes.checks.suppression import SHOWN
 from twinbayes.cohort.quality.suppression import HIDDEN, part_words, size_words
 from twinbayes.errors import reason
@@ -214,7 +221,7 @@ def _each_left_out(
     )  # fmt: skip
     checks = (
         state_occupation_calibration(predicted, process, times=list(horizons), labels=look.labels),
-        _without_ranks(scored.as_shown(process, "target"), look),
+        _without_ranks(as_shown(scored, process, "target"), look),
     )
     many = heavy > _MOST_HEAVY * len(shapes)
     # What so few patients could hardly contradict validates nothing: it is shown as a score alone.
