@@ -107,6 +107,15 @@ def test_cohorts_of_fewer_than_five_are_not_plotted(stored: Fit) -> None:
         few.plot()
 
 
+def test_where_all_states_are_of_few_nothing_is_drawn_and_that_is_said(exact_fit: Fit) -> None:
+    # Three of twelve died: who is alive would tell how many.
+    chosen = ["p00", "p04", "p06", *(f"p{k:02d}" for k in range(1, 19, 2))]
+    ax = exact_fit.cohort.select(chosen).plot()
+    assert not ax.lines
+    assert ax.get_legend() is None
+    assert "too few: alive, dead" in said(ax.figure)
+
+
 def test_hazards_are_plotted_per_patient_year(exact_fit: Fit) -> None:
     ax = exact_fit.plot_hazards("alive->dead", interval=0.8)
     shape, rate = counted(exact_fit.cohort)

@@ -63,7 +63,9 @@ def evidence(labelled: Fit, alive: Callable[[str], str]) -> PatientEvidence:
 def read(page: str) -> str:
     """What people read of a page, with the words about its pictures."""
     shown = re.sub(r'src="data:[^"]*"', "", page)
-    shown = re.sub(r"<pre>.*?</pre>", "", shown, flags=re.DOTALL)  # the model, as its file has it
+    shown = re.sub(
+        r"<pre[^>]*>.*?</pre>", "", shown, flags=re.DOTALL
+    )  # the model, as its file has it
     return html.unescape(re.sub(r"<(?!img)[^>]*>", " ", shown))
 
 

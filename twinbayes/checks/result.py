@@ -8,8 +8,9 @@ from typing import Final, Literal
 
 import pandas as pd
 
-from twinbayes.checks.suppression import publishable
+from twinbayes.checks.suppression import SHOWN, of_shown, publishable
 from twinbayes.errors import require_known
+from twinbayes.estimators import CountingProcess
 from twinbayes.showing import LONGEST, cut, frame_table
 
 type CheckVerdict = Literal["pass", "warn", "fail", "info", "not_provided"]
@@ -133,3 +134,12 @@ class CheckResult:
         if self.table.empty:
             return banner
         return banner + frame_table(self.name, self.published.table, index=False)
+
+
+def as_shown(check: CheckResult, process: CountingProcess, column: str) -> CheckResult:
+    """Mark rows of states of which nothing may be shown; `column` names the states."""
+    if column not in check.table:
+        return check
+    return replace(
+        check, table=check.table.assign(**{SHOWN: of_shown(check.table[column], process)})
+    )

@@ -11,9 +11,11 @@ import pandas as pd
 from twinbayes.cohort.quality.suppression import (
     HIDDEN,
     SUPPRESSED,
+    part_words,
     suppress,
     suppress_crossed,
 )
+from twinbayes.estimators import CountingProcess
 from twinbayes.names import CENTRE, DEATH, EFFECT, MARKER, STATE, SUBGROUP, TIME, TRANSITION, WHOLE
 
 #: Whole numbers that count nobody. Every other column of whole numbers is taken to count people.
@@ -34,6 +36,9 @@ _TELLING: Final = {
 _PREDICTED: Final = frozenset({"predicted", "prior_median"})
 #: How many patients a part has: where that is hidden, so is all that is counted of it.
 _SIZES: Final = ("n", "patients")
+#: Whether what was seen of a state may be shown: a column, and those that would tell of it.
+SHOWN: Final = "shown"
+_SEEN: Final = ("observed", "difference", "inside", "value", "standard_error", "lower", "upper")
 #: Columns that name the parts of a whole, and the name of the whole.
 _WHOLES: Final = {SUBGROUP: WHOLE, CENTRE: WHOLE, "fold": "pooled"}
 #: Columns that set one breakdown into parts apart from the next.
@@ -45,9 +50,10 @@ def publishable(table: pd.DataFrame) -> pd.DataFrame:
 
     Every column of whole numbers counts people, unless its name is known to say something else.
     Rows of subgroups that a check itself calls too small to count (column ``counts``) are left
-    out; the rows of the whole stay.
+    out; the rows of the whole stay. Of states of which nothing may be shown (column ``shown``)
+    what was observed is left out.
     """
-    table = table.reset_index(drop=True)
+    table = without_hidden_states(table).reset_index(drop=True)
     if {"counts", SUBGROUP} <= set(table.columns):
         table = table[table["counts"].astype(bool) | (table[SUBGROUP] == WHOLE)]
     # Beside a prediction what was observed is a probability, even where all are 0 or 1.
@@ -69,6 +75,44 @@ def publishable(table: pd.DataFrame) -> pd.DataFrame:
             shown[column] = shown[column].astype(object)
             shown.loc[few, column] = None
     return shown
+
+
+def states_shown(process: CountingProcess) -> frozenset[str]:
+    """Return the states of which a report may show what was seen.
+
+    A probability of a state is as good as a count where the number of patients is known. States
+    that 1 to 4 patients were ever in are left out, and as many others as it takes that these
+    cannot be told from the rest.
+
+    Examples
+    --------
+    >>> two = CountingProcess([0] * 30, range(1, 31), [0] * 30, [1, 1] + [-1] * 28, ("well", "ill"))
+    >>> sorted(states_shown(two))
+    []
+    """
+    ever = np.zeros(len(process.states))
+    for k in range(len(process.states)):
+        been = (process.from_state == k) | (process.to_state == k)
+        ever[k] = len(set(process.patient[been].tolist()))
+    words = part_words(ever)
+    return frozenset(s for s, word in zip(process.states, words, strict=True) if word.isdigit())
+
+
+def of_shown(names: pd.Series, process: CountingProcess) -> list[bool]:
+    """Whether what was seen of each state may be shown; states together where each may be."""
+    shown, states = states_shown(process), set(process.states)
+    return [name in shown or (name not in states and shown == states) for name in names]
+
+
+def without_hidden_states(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what was seen of states that may not be shown, and the column that says so."""
+    if SHOWN not in table:
+        return table
+    few, left = ~table[SHOWN].astype(bool), table.drop(columns=SHOWN)
+    for name in _SEEN:
+        if name in left:
+            left[name] = left[name].mask(few)
+    return left
 
 
 def ways_of(labels: Sequence[str]) -> list[list[int]]:

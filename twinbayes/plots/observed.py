@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from twinbayes.checks.calibration.expected_events import counting_process
+from twinbayes.checks.suppression import states_shown
 from twinbayes.cohort import Cohort
-from twinbayes.cohort.quality.suppression import SMALLEST_CELL, part_words
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL
 from twinbayes.errors import CohortError, require_level
 from twinbayes.estimators import CountingProcess, aalen_johansen, spread_same_day
 from twinbayes.model import ModelPlan, ModelSpec
@@ -91,9 +92,9 @@ def plot_cohort(
     seen = found.time <= end
     days = np.append(found.time[seen], end)
     clock, ax = Clock.covering(end), axes_of(ax)
-    left_out = []
+    left_out, shown = [], states_shown(process)
     for k, state in enumerate(process.states):
-        if state not in _shown(process):
+        if state not in shown or not found.probability[:, k].any():
             left_out.append(look.name(state))
             continue
         value, low, high = (
@@ -106,7 +107,8 @@ def plot_cohort(
     percent_axis(ax, "Probability of the state")
     time_axis(ax, clock, end, "Time since origin")
     ax.grid(axis="y")
-    ax.legend(loc="best")
+    if len(left_out) < len(process.states):
+        ax.legend(loc="best")
     few = f"; too few: {', '.join(left_out)}" if left_out else ""
     note(ax, f"Aalen-Johansen estimates, {level:.0%} pointwise bands{few}")
     mark(ax, ["SIMULATED DATA"] if cohort.simulated else [])
@@ -137,14 +139,3 @@ def _watched_until(process: CountingProcess) -> float:
     ends = sorted((e for e in last.values() if np.isfinite(e)), reverse=True)
     latest = float(process.stop.max())
     return min(latest, ends[SMALLEST_CELL - 1]) if len(ends) >= SMALLEST_CELL else latest
-
-
-def _shown(process: CountingProcess) -> set[str]:
-    """States whose numbers of patients may be told."""
-    rows = list(zip(process.patient, process.from_state, process.to_state, strict=True))
-    ever = [
-        len({who for who, left, entered in rows if k in (left, entered)})
-        for k in range(len(process.states))
-    ]
-    words = part_words(ever)
-    return {s for s, w, n in zip(process.states, words, ever, strict=True) if w.isdigit() and n > 0}

@@ -6,9 +6,14 @@ import pytest
 import xarray as xr
 from scipy.stats import binom
 
-from twinbayes.checks import prediction_scores, state_occupation_calibration
+from twinbayes.checks import CheckResult, prediction_scores, state_occupation_calibration
 from twinbayes.errors import CohortError, OptionError
-from twinbayes.estimators import CountingProcess, aalen_johansen, competing_process
+from twinbayes.estimators import (
+    CountingProcess,
+    aalen_johansen,
+    competing_process,
+    survival_process,
+)
 
 Simulator = Callable[..., CountingProcess]
 TIMES = (0.5, 1.0, 1.5)
@@ -287,3 +292,40 @@ def test_of_one_state_there_is_nothing_to_say() -> None:
     result = state_occupation_calibration(predicted, own, times=TIMES)
     assert result.verdict == "not_provided"
     assert "numbers of events" in result.text
+
+
+def of_twelve(died: int) -> CheckResult:
+    """Twelve patients followed for two years, of whom some die in the first; 20 % are predicted."""
+    ends = [100.0 + k if k < died else 730.0 + k for k in range(12)]
+    own = survival_process(ends, [1] * died + [0] * (12 - died))
+    predicted = xr.DataArray(
+        np.broadcast_to([0.8, 0.2], (12, 1, 2)),
+        dims=("patient", "time", "state"),
+        coords={"patient": own.patients, "time": [365.0], "state": ["alive", "dead"]},
+    )
+    return state_occupation_calibration(predicted, own, times=[365.0])
+
+
+def test_a_probability_that_tells_a_small_count_is_not_shown() -> None:
+    # Three of 12: the Aalen-Johansen estimate is 3 / 12, and the count follows from it.
+    found = of_twelve(3)
+    assert found.table["observed"].tolist() == pytest.approx([0.75, 0.25])
+    assert found.table["shown"].tolist() == [False, False]
+    published = found.published.table
+    assert published["predicted"].tolist() == pytest.approx([0.8, 0.2])
+    for name in ("observed", "lower", "upper", "difference", "inside"):
+        assert published[name].isna().all(), name
+    assert "observed 25" not in found.text
+    assert "5.0 percentage points" not in found.text
+    assert "What was observed of alive, dead is hidden" in found.text
+    # Six of 12 may be told.
+    found = of_twelve(6)
+    assert found.published.table["observed"].tolist() == pytest.approx([0.5, 0.5])
+    assert "observed 50.0%" in found.text
+    assert "hidden" not in found.text
+
+
+def test_where_nobody_went_anywhere_nothing_was_tested() -> None:
+    found = of_twelve(0)
+    assert found.verdict == "info"
+    assert "Nobody was seen to leave a state: this is no test." in found.text

@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import twinbayes as tb
 from twinbayes.checks import CheckResult
 from twinbayes.checks.result import OUT_OF_SAMPLE
 from twinbayes.errors import OptionError, ReportError
 from twinbayes.report import read_checks, write_checks
 from twinbayes.report.html import fragments as f
+from twinbayes.report.html.formulae import hazard_formula
 from twinbayes.report.html.page import (
     render_page,
     render_report,
@@ -246,3 +248,31 @@ def test_many_days_are_written_whole_in_columns_of_days_alone() -> None:
     frame = pd.DataFrame({"time": [365.25, 0.5], "value": [365.25, 0.5]})
     cells = re.findall(r"<td[^>]*>(.*?)</td>", f.table(frame).html)
     assert cells == ["365", "365.2", "0.5", "0.5"]
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance of WCAG 2.2."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_white_words_of_outcomes_can_be_read() -> None:
+    style = (Path(f.__file__).parent / "page.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"\.badge\.(\w+) \{ background: (#\w{6}); \}", style))
+    assert set(colours) == {"pass", "warn", "fail", "info", "not_provided"}
+    for outcome, colour in colours.items():
+        assert 1.05 / (_luminance(colour) + 0.05) >= 4.5, outcome
+
+
+def test_what_scrolls_can_be_reached_by_the_keyboard() -> None:
+    assert '<pre tabindex="0">' in f.preformatted("long").html
+    formula = hazard_formula(tb.disease("survival")).html
+    assert formula.count("<math") == formula.count('class="formula" tabindex="0"') == 2
+
+
+def test_a_missing_number_is_a_dash_however_numbers_are_written() -> None:
+    shown = f.table(pd.DataFrame({"x": [1.5, np.nan]}), formats={"x": "{:.3g}".format}).html
+    assert "<td>1.5</td>" in shown
+    assert "<td>–</td>" in shown
+    assert "nan" not in shown

@@ -100,3 +100,11 @@ def test_the_status_of_a_section_follows_from_what_it_shows() -> None:
     assert found[16].status == "partial"  # the row failed, which is told; the author said something
     assert "failed: ZeroDivisionError" in found[16].shown.html
     assert found[13].shown.gaps[0].startswith("To provide: Simulated trials")
+
+
+def test_no_context_of_use_is_spoken_of_that_nobody_has_stated() -> None:
+    found = [(DEMANDS[11], f.check(check("pass", OUT_OF_SAMPLE, "even")))]
+    html = first_screen(SOUND, found, ReviewContext()).html
+    assert "Within the limits below, nothing in this report forbids it." in html
+    said = context_of({"context_of_use": "Second opinions."})
+    assert "Within the context of use and the limits below" in first_screen(SOUND, found, said).html

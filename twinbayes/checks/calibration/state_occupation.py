@@ -12,7 +12,8 @@ import xarray as xr
 
 from twinbayes.arrays import Floats
 from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
-from twinbayes.checks.suppression import publishable
+from twinbayes.checks.suppression import SHOWN, publishable, states_shown
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators.aalen_johansen import aalen_johansen
 from twinbayes.estimators.counting import CountingProcess
@@ -69,13 +70,14 @@ def state_occupation_calibration(
     -------
     CheckResult
         One row a group, time and state: ``subgroup, n, time, state, predicted, observed, lower,
-        upper, difference, inside, counts``. Fails if an overall difference exceeds the tolerance
-        and lies outside the band: what chance alone makes is no failure. Warns if a counted
-        subgroup leaves its band. Where the band of the whole reaches more than 15 percentage
-        points to either side, the check is information alone. Each time is judged by itself:
-        where nobody (of a group) was followed so long, and not all had reached an absorbing state,
-        what was observed is NaN and the text says so. Not provided where there is one state only,
-        which says nothing.
+        upper, difference, inside, shown, counts``; `published` and the text leave out what was
+        observed where `shown` is false, as so few were ever in the state. Fails if an overall
+        difference exceeds the tolerance and lies outside the band: what chance alone makes is no
+        failure. Warns if a counted subgroup leaves its band. Where the band of the whole reaches
+        more than 15 percentage points to either side, or nobody went anywhere, the check is
+        information alone. Each time is judged by itself: where nobody (of a group) was followed so
+        long, and not all had reached an absorbing state, what was observed is NaN and the text says
+        so. Not provided where there is one state only, which says nothing.
 
     Raises
     ------
@@ -122,29 +124,54 @@ def state_occupation_calibration(
     none = f"NOT PROVIDED at {', '.join(unseen)} days: nobody was followed so long."
     if len(unseen) == len(times):
         return CheckResult(_NAME, "not_provided", table, none, CALIBRATION)
-    largest = float(overall["difference"].abs().max())
     judged = table[(table[SUBGROUP] != ALL) & table["counts"] & table["inside"].notna()]
     outside = judged[~judged["inside"].astype(bool)]
     seen = overall[overall["observed"].notna()]
     reach = float(((seen["upper"] - seen["lower"]) / 2).max())
-    verdict = _verdict(seen, len(outside), reach, tolerance)
-    worst = overall.iloc[int(np.nanargmax(overall["difference"].abs()))]
-    text = (
-        f"At the {len(times) - len(unseen)} times judged, mean predicted and Aalen–Johansen state "
-        f"occupation differ by at most {100 * largest:.1f} percentage points (bar "
-        f"{100 * tolerance:g}, or the {level:.0%} band, which reaches up to {100 * reach:.1f} to "
-        f"either side): {_difference_words(worst, read)}, "
-        f"{'inside' if worst['inside'] else 'outside'} its band. "
-    )
-    if verdict == "info":
+    still = not bool((process.to_state >= 0).any())
+    verdict = "info" if still else _verdict(seen, len(outside), reach, tolerance)
+    text = _whole_words(seen, len(times) - len(unseen), tolerance, level, read)
+    if still:
+        text += "Nobody was seen to leave a state: this is no test. "
+    elif verdict == "info":
         text += "So few patients can hardly contradict a prediction: this is no test. "
     text += _judged_words(table, judged, outside, smallest, level)
+    text += _hidden_words(seen, read)
     if len(outside):
         text += f" Outside: {', '.join(sorted(set(outside[SUBGROUP])))}."
     text += _worst_subgroup(table, read)
     if unseen:
         text += f" {none}"
     return CheckResult(_NAME, verdict, table, text, CALIBRATION)
+
+
+def _whole_words(
+    seen: pd.DataFrame, judged: int, tolerance: float, level: float, read: Mapping[str, str]
+) -> str:
+    """Name the largest difference of all patients together, of the states that may be shown."""
+    shown = seen[seen[SHOWN]]
+    begin = f"At the {judged} times judged, mean predicted and Aalen–Johansen state occupation"
+    if shown.empty:
+        return f"{begin} were compared. "
+    worst = shown.iloc[int(np.argmax(shown["difference"].abs()))]
+    reach = float(((shown["upper"] - shown["lower"]) / 2).max())
+    return (
+        f"{begin} differ by at most {100 * abs(worst['difference']):.1f} percentage points (bar "
+        f"{100 * tolerance:g}, or the {level:.0%} band, which reaches up to {100 * reach:.1f} to "
+        f"either side): {_difference_words(worst, read)}, "
+        f"{'inside' if worst['inside'] else 'outside'} its band. "
+    )
+
+
+def _hidden_words(seen: pd.DataFrame, read: Mapping[str, str]) -> str:
+    """Say of which states nothing is shown."""
+    few = dict.fromkeys(read.get(s, s) for s in seen.loc[~seen[SHOWN], STATE])
+    if not few:
+        return ""
+    return (
+        f" What was observed of {', '.join(few)} is hidden: fewer than {SMALLEST_CELL} patients "
+        "were ever in one of the states, and the others would tell of it."
+    )
 
 
 def _verdict(seen: pd.DataFrame, outside: int, reach: float, tolerance: float) -> CheckVerdict:
@@ -261,6 +288,7 @@ def _compare(
         },
         index=index,
     ).reset_index()
+    table[SHOWN] = table[STATE].isin(states_shown(process))
     table.insert(0, "n", values.shape[0])
     table.insert(0, SUBGROUP, name)
     return table

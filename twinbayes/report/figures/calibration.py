@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from twinbayes.checks.suppression import without_hidden_states
 from twinbayes.cohort.quality.suppression import part_words
 from twinbayes.names import STATE, SUBGROUP, TIME, WHOLE
 from twinbayes.report.figures.look import (
@@ -63,7 +64,7 @@ def calibration_overall(
     -------
     Picture
     """
-    whole = table[table[SUBGROUP] == WHOLE]
+    whole = without_hidden_states(table[table[SUBGROUP] == WHOLE])
     last = float(whole[TIME].max())
     clock = Clock.covering(last)
     figure, axes = panels(len(look.states), 3, width=3.0, height=2.2, sharex=True, sharey=True)
@@ -101,7 +102,8 @@ def calibration_by_subgroup(
     -------
     Picture
     """
-    parts = table[(table[SUBGROUP] != WHOLE) & (table["n"] >= smallest)]
+    parts = without_hidden_states(table)
+    parts = parts[(parts[SUBGROUP] != WHOLE) & (parts["n"] >= smallest)]
     everybody = table[table[SUBGROUP] != WHOLE].drop_duplicates(SUBGROUP)
     said = dict(zip(everybody[SUBGROUP], part_words(everybody["n"]), strict=True))
     sizes = parts.drop_duplicates(SUBGROUP).sort_values("n", ascending=False, kind="stable")
@@ -151,6 +153,7 @@ def scores_over_horizons(table: pd.DataFrame, look: StateLook, *, level: float) 
     -------
     Picture
     """
+    table = without_hidden_states(table)
     kinds = [k for k in _SCORES if k in set(table["score"])]
     targets = [t for t in dict.fromkeys(table["target"]) if _known(table, t)]
     horizons = sorted(set(table["horizon"]))
@@ -192,7 +195,7 @@ def _gap_words(whole: pd.DataFrame, judged: Sequence[float], look: StateLook) ->
     """Say the largest difference along the curves, and that at the times that are judged."""
     known = whole.dropna(subset=["difference"])
     if known.empty:
-        return "Nobody was followed so long."
+        return "Nobody was followed so long, or few had an event: what was observed is not drawn."
     worst = known.iloc[int(np.argmax(known["difference"].abs()))]
     said = (
         f"Largest difference along the curves: {100 * abs(worst['difference']):.1f} percentage "

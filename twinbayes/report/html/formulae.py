@@ -67,7 +67,11 @@ def hazard_formula(spec: ModelSpec) -> Block:
 
 
 def _display(content: str) -> Block:
-    return Block(f'<math display="block" displaystyle="true"><mrow>{content}</mrow></math>')
+    # Who uses a keyboard alone scrolls what the keyboard can reach.
+    return Block(
+        '<div class="formula" tabindex="0" role="group" aria-label="Formula">'
+        f'<math display="block" displaystyle="true"><mrow>{content}</mrow></math></div>'
+    )
 
 
 def _id(name: str) -> str:

@@ -94,7 +94,8 @@ def linked(items: Iterable[tuple[str, str, str]]) -> Block:
 
 def preformatted(text: str) -> Block:
     """Return text whose line breaks matter."""
-    return Block(f"<pre>{escape(text)}</pre>", given=True)
+    # Who uses a keyboard alone scrolls what the keyboard can reach.
+    return Block(f'<pre tabindex="0">{escape(text)}</pre>', given=True)
 
 
 def folded(summary: str, *parts: Shown | None) -> Block:
@@ -273,7 +274,7 @@ def _kind(column: pd.Series) -> str:
 def _cell(value: object, form: Callable[[Any], str] | None = None) -> str:
     if isinstance(value, Block):
         return value.html
-    if form is not None:
+    if form is not None and not (isinstance(value, float) and math.isnan(value)):
         return escape(form(value))
     if isinstance(value, bool):
         return "yes" if value else "no"

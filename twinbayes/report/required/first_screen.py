@@ -131,10 +131,11 @@ def _may_i(judged: Judged, checks: Sequence[CheckResult], context: ReviewContext
     elif judged.usable and not judged.simulated and not _held_out(checks):
         yield (
             "For describing these patients, with the limits below. Not yet for predicting others: "
-            "no prediction was held against patients whom the model has not seen."
+            "no prediction was put to a test on patients whom the model has not seen."
         )
     elif judged.usable and not judged.simulated:
-        yield "Within the context of use and the limits below, nothing in this report forbids it."
+        within = "the context of use and " if "context_of_use" in context else ""
+        yield f"Within {within}the limits below, nothing in this report forbids it."
     if judged.usable:
         yield (
             "The chains converged (USABLE, which says this alone): the numbers are those of this "

@@ -21,8 +21,8 @@ from twinbayes.checks.result import (
     SHRINKAGE,
     SIMULATION_BASED,
 )
-from twinbayes.checks.suppression import publishable
-from twinbayes.cohort.quality.suppression import size_words
+from twinbayes.checks.suppression import SHOWN, publishable, without_hidden_states
+from twinbayes.cohort.quality.suppression import HIDDEN, size_words
 from twinbayes.names import DAYS_PER_YEAR, EFFECT, SAMPLE_STATS, STATE, SUBGROUP, TIME, WHOLE
 from twinbayes.report.figures.borrowing import shares
 from twinbayes.report.figures.calibration import (
@@ -240,7 +240,7 @@ def _listed(checks: Sequence[CheckResult], evidence: ReviewEvidence) -> f.Block:
 def _occupation_table(table: pd.DataFrame, look: StateLook) -> f.Block:
     """Predicted and observed at the horizons, all patients, in per cent."""
     whole = table[table[SUBGROUP] == WHOLE]
-    known = whole["observed"].notna()
+    known, told = whole["observed"].notna(), whole[SHOWN]
     shown = pd.DataFrame(
         {
             "years": [
@@ -249,10 +249,13 @@ def _occupation_table(table: pd.DataFrame, look: StateLook) -> f.Block:
             ],
             "state": [look.name(str(s)) for s in whole[STATE]],
             "predicted": [f"{p:.1%}" for p in whole["predicted"]],
-            "observed": [_or_none(p, f"{p:.1%}") for p in whole["observed"]],
+            "observed": [
+                _or_none(p, f"{p:.1%}") if t else HIDDEN
+                for p, t in zip(whole["observed"], told, strict=True)
+            ],
             f"its {CHECK_LEVEL:.0%} band": [
-                _or_none(a, f"{a:.1%} to {b:.1%}")
-                for a, b in zip(whole["lower"], whole["upper"], strict=True)
+                _or_none(a, f"{a:.1%} to {b:.1%}") if t else HIDDEN
+                for a, b, t in zip(whole["lower"], whole["upper"], told, strict=True)
             ],
         }
     )
@@ -283,5 +286,6 @@ def _in_per_cent(check: CheckResult) -> CheckResult:
     names["difference"] = "difference, percentage points"
     if not set(names) <= set(check.table.columns):
         return check
-    table = check.table.assign(**{c: 100.0 * check.table[c] for c in names})
+    table = without_hidden_states(check.table)
+    table = table.assign(**{c: 100.0 * table[c] for c in names})
     return replace(check, table=table.rename(columns=names))

@@ -39,6 +39,7 @@ from twinbayes.checks.result import (
     SENSITIVITY,
     SHRINKAGE,
     Topic,
+    as_shown,
 )
 from twinbayes.checks.scores.table import concordance_check
 from twinbayes.checks.sensitivity.overview import OF_FORECASTS, OF_PARAMETERS, sensitivity_of
@@ -50,6 +51,7 @@ from twinbayes.inference import Fit
 from twinbayes.names import (
     EXPECTED_EVENTS,
     PATIENT,
+    STATE,
     STATE_PROBABILITY,
     SUBGROUP,
 )
@@ -235,7 +237,8 @@ def collect(
         if prior is None:
             return CheckResult.not_provided(_PRIOR, missing["prior_occupation"])
         seen, read = aalen_johansen(process), look.labels
-        return prior_occupation(prior, seen, horizons, level=interval, labels=read)
+        check = prior_occupation(prior, seen, horizons, level=interval, labels=read)
+        return as_shown(check, process, STATE)
 
     own = [
         _attempt(_PRIOR, PRIOR_PREDICTIVE, against_priors),
@@ -333,31 +336,22 @@ def _scores(
     look: StateLook,
     horizons: Sequence[float],
 ) -> list[CheckResult]:
-    dead = look.dead
+    dead, said = look.dead, look.labels
     combined = {"any death": dead} if len(dead) > 1 else {}
+
+    def scored() -> CheckResult:
+        found = prediction_scores(
+            predicted(), process, horizons, combined=combined, level=CHECK_LEVEL, labels=said
+        )
+        return as_shown(found, process, "target")
+
     return [
-        _attempt(
-            "accuracy of predictions",
-            SCORES,
-            lambda: prediction_scores(
-                predicted(),
-                process,
-                horizons,
-                combined=combined,
-                level=CHECK_LEVEL,
-                labels=look.labels,
-            ),
-        ),
+        _attempt("accuracy of predictions", SCORES, scored),
         _attempt(
             "concordance",
             SCORES,
             lambda: concordance_check(
-                predicted(),
-                process,
-                dead,
-                float(max(horizons)),
-                level=CHECK_LEVEL,
-                labels=look.labels,
+                predicted(), process, dead, float(max(horizons)), level=CHECK_LEVEL, labels=said
             ),
         ),
         _attempt("leave-one-patient-out accuracy", SCORES, lambda: _leave_one_out(fit)),

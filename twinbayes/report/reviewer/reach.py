@@ -13,8 +13,16 @@ import xarray as xr
 from twinbayes.arrays import Floats
 from twinbayes.checks import prediction_scores, state_occupation_calibration
 from twinbayes.checks.out_of_sample.left_out import left_out_predictions
-from twinbayes.checks.result import FAIRNESS, OUT_OF_SAMPLE, CheckResult, CheckVerdict
-from twinbayes.cohort.quality.suppression import part_words, size_words
+from twinbayes.checks.result import (
+    FAIRNESS,
+    OUT_OF_SAMPLE,
+    SCORES,
+    CheckResult,
+    CheckVerdict,
+    as_shown,
+)
+from twinbayes.checks.suppression import SHOWN
+from twinbayes.cohort.quality.suppression import HIDDEN, part_words, size_words
 from twinbayes.errors import reason
 from twinbayes.estimators import CountingProcess
 from twinbayes.inference import Fit
@@ -149,14 +157,19 @@ def in_sample(
     if check.verdict == "not_provided":
         return check
     whole = curves[(curves[SUBGROUP] == WHOLE) & curves["observed"].notna()]
-    worst = whole.iloc[int(np.argmax(whole["difference"].abs()))]
     off = (whole["difference"].abs() > _TOLERANCE) & ~whole["inside"].astype(bool)
     text = (
         f"{check.text} In-sample: the draws have seen how these patients fared, which flatters the "
-        f"model; means of {draws[0]} of {draws[1]} draws. Along the curves the largest difference "
-        f"is {100 * abs(worst['difference']):.1f} points ({look.name(str(worst[STATE]))} on day "
-        f"{worst[TIME]:.0f}), {'inside' if worst['inside'] else 'outside'} its band."
+        f"model; means of {draws[0]} of {draws[1]} draws."
     )
+    shown = whole[whole[SHOWN]]
+    if len(shown):
+        worst = shown.iloc[int(np.argmax(shown["difference"].abs()))]
+        text += (
+            f" Along the curves the largest difference is {100 * abs(worst['difference']):.1f} "
+            f"points ({look.name(str(worst[STATE]))} on day {worst[TIME]:.0f}), "
+            f"{'inside' if worst['inside'] else 'outside'} its band."
+        )
     verdict: CheckVerdict = "warn" if off.any() and check.verdict == "pass" else check.verdict
     return replace(check, name=f"{check.name}, in-sample", verdict=verdict, text=text)
 
@@ -208,14 +221,16 @@ def _each_left_out(
     )  # fmt: skip
     checks = (
         state_occupation_calibration(predicted, process, times=list(horizons), labels=look.labels),
-        _without_ranks(scored, look),
+        _without_ranks(as_shown(scored, process, "target"), look),
     )
     many = heavy > _MOST_HEAVY * len(shapes)
+    # What so few patients could hardly contradict validates nothing: it is shown as a score alone.
+    tried = checks[0].verdict not in ("info", "not_provided")
     return tuple(
         replace(
             c,
             name=f"{c.name}, each patient left out",
-            topic=OUT_OF_SAMPLE,
+            topic=OUT_OF_SAMPLE if tried else SCORES,
             text=f"{c.text} {told}",
             verdict="warn" if many and c.verdict == "pass" else c.verdict,
         )
@@ -233,11 +248,11 @@ def _without_ranks(scored: CheckResult, look: StateLook) -> CheckResult:
         return scored
     kept = scored.table[scored.table["score"] != "auc"].reset_index(drop=True)
     scaled = kept[kept["score"] == "scaled_brier"].groupby("target", sort=False)["value"].mean()
-    said = ", ".join(f"{look.name(str(name))} {value:.2f}" for name, value in scaled.items())
+    said = ", ".join(f"{look.name(str(n))} {v:.2f}" for n, v in scaled.items() if np.isfinite(v))
     text = (
         f"Scaled Brier score (1 is perfect, 0 no better than the mean, below 0 worse), mean over "
-        f"the horizons: {said or 'none'}. Discrimination (AUC) is left out: pooled over patients "
-        "left out one by one it is biased."
+        f"the horizons: {said or 'not defined'}. Discrimination (AUC) is left out: pooled over "
+        "patients left out one by one it is biased."
     )
     return replace(scored, table=kept, text=text)
 
@@ -272,14 +287,11 @@ def agreement_by_group(
             row["deaths"] = died.get(group, "see section 3")
             if told:
                 off = int((~known["inside"].astype(bool)).sum())
-                worst = known.iloc[int(np.argmax(known["difference"].abs()))]
                 outside, judged = outside + off, judged + len(known)
-                where = f"{look.name(str(worst[STATE]))}, {worst[TIME] / DAYS_PER_YEAR:.3g} years"
                 row |= {
-                    "largest difference, points": f"{100 * worst['difference']:+.1f}",
-                    "where": where,
+                    "largest difference, points": HIDDEN,
                     "values outside the band": f"{off} of {len(known)}",
-                }
+                } | _largest(known[known[SHOWN]], look)
             else:
                 row |= {"largest difference, points": "too few to tell"}
             rows.append(row)
@@ -298,6 +310,18 @@ def agreement_by_group(
     if verdict == "info":
         text += " Most groups were not judged: this is no proof of fairness."
     return CheckResult("agreement by group", verdict, frame, text, FAIRNESS)
+
+
+def _largest(known: pd.DataFrame, look: StateLook) -> dict[str, str]:
+    """Size and place of the largest difference; nothing where no state may be shown."""
+    if known.empty:
+        return {}
+    worst = known.iloc[int(np.argmax(known["difference"].abs()))]
+    where = f"{look.name(str(worst[STATE]))}, {worst[TIME] / DAYS_PER_YEAR:.3g} years"
+    return {
+        "largest difference, points": f"{100 * worst['difference']:+.1f}",
+        "where": where,
+    }
 
 
 def _deaths(
@@ -329,5 +353,9 @@ def _groupings(fit: Fit, process: CountingProcess) -> Iterator[tuple[str, np.nda
         age = pd.to_numeric(patients[name], errors="coerce")
         if age.nunique() > _THIRDS:
             cut = pd.qcut(age, _THIRDS, labels=False, duplicates="drop")
-            spoken = cut.map({0: "youngest third", 1: "middle third", 2: "oldest third"})
-            yield words(str(name)), spoken.astype(object).where(cut.notna(), None).to_numpy()
+            thirds = {0: "youngest third", 1: "middle third", 2: "oldest third"}
+            if cut.max() < _THIRDS - 1:  # many are of one age
+                thirds = {0: "younger", 1: "older"}
+            if cut.max() > 0:
+                spoken = cut.map(thirds).astype(object)
+                yield words(str(name)), spoken.where(cut.notna(), None).to_numpy()

@@ -1,0 +1,46 @@
+"""How far the evidence of a review reaches: what counts as unseen patients, and groups of age."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pandas as pd
+import pytest
+
+from twinbayes.checks.calibration.expected_events import counting_process
+from twinbayes.checks.result import CALIBRATION, CheckResult, CheckVerdict
+from twinbayes.inference import Fit
+from twinbayes.report.figures.look import look_of
+from twinbayes.report.required.first_screen import Judged, standing
+from twinbayes.report.reviewer import reach
+
+
+@pytest.mark.parametrize(("verdict", "colour"), [("info", "caution"), ("pass", "usable")])
+def test_a_calibration_that_could_hardly_fail_validates_nothing(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, verdict: CheckVerdict, colour: str
+) -> None:
+    held = CheckResult("calibration", verdict, pd.DataFrame(), "So many patients.", CALIBRATION)
+    monkeypatch.setattr(reach, "state_occupation_calibration", lambda *_, **__: held)
+    monkeypatch.setattr(reach, "_HEAVY", 100.0)  # weights of made-up draws
+    found = reach.each_left_out(fit, counting_process(fit), look_of(fit), (365.25,))
+    assert [c.verdict for c in found] == [verdict, "info"]
+    assert standing(Judged(usable=True, reasons=()), found)[1] == colour
+
+
+def groups_of(ages: list[float]) -> list[list[str]]:
+    """Groups by age, of a cohort that has nothing else to tell its patients apart."""
+    ids = [f"p{k}" for k in range(len(ages))]
+    patients = pd.DataFrame({"patient_id": ids, "subgroup": "a", "centre": "b", "age": ages})
+    fit: Any = SimpleNamespace(cohort=SimpleNamespace(patients=patients))
+    process: Any = SimpleNamespace(patients=ids)
+    return [list(labels) for _, labels in reach._groupings(cast(Fit, fit), process)]
+
+
+def test_groups_of_age_are_named_by_what_they_hold() -> None:
+    assert groups_of([40, 50, 60, 70, 80, 90]) == [
+        ["youngest third"] * 2 + ["middle third"] * 2 + ["oldest third"] * 2
+    ]
+    # Half of one age: tertiles 60 and 60 are one cut, and whoever is above it is the older half.
+    assert groups_of([50, 60, 60, 60, 60, 60, 70, 80]) == [["younger"] * 6 + ["older"] * 2]
+    assert groups_of([60] * 20 + [50, 70, 80]) in ([["younger"] * 21 + ["older"] * 2], [])
