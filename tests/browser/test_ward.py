@@ -105,7 +105,7 @@ def pages_of(treatable: PatientRow, another: PatientRow) -> dict[str, tuple[str,
         "evidence": ("reviewer", "/evidence"),
         "audit": ("reviewer", "/audit"),
         "nothing": ("clinician", "/nothing"),
-        "refused": ("reviewer", "/"),
+        "refused": ("reviewer", one),
         "italian": ("clinician", f"{one}/what-if?lang=it"),
     }
 

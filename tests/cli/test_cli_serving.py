@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import twinbayes as tb
 from small_review import small_review
 from twinbayes.cli import app as cli
 from twinbayes.inference.files.manifest import manifest_hash
+from twinbayes.serve import AuditLog
 
 uvicorn = pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
 STORED = Path(__file__).parents[1] / "data" / "registry_fit.nc"
@@ -19,6 +21,10 @@ STORED = Path(__file__).parents[1] / "data" / "registry_fit.nc"
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli.app, ["serve", *(str(a) for a in arguments)])
+
+
+def verified(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, ["verify", *(str(a) for a in arguments)])
 
 
 def test_signatures_without_a_review_are_refused_before_the_fit_is_read(tmp_path: Path) -> None:
@@ -56,3 +62,22 @@ def test_the_workbench_is_served_with_the_files_that_are_given(
     done = run(STORED, *options)
     assert done.exit_code == 2
     assert "a review of another fit" in " ".join(done.output.split())
+
+
+def test_a_chain_is_whole_or_says_what_is_not(tmp_path: Path) -> None:
+    log = AuditLog.begin(tmp_path / "audit.jsonl")
+    lines = [log.add(None, f"page {k}", status=401) for k in range(3)]
+    whole = log.path.read_bytes()
+    found = verified(log.path, "--head", lines[1]["hash"], "--json")
+    assert found.exit_code == 0
+    assert json.loads(found.stdout) == {"whole": True, "records": 3, "head": lines[2]["hash"]}
+    assert lines[2]["hash"] in verified(log.path).output
+    first = whole[: whole.index(b"\n") + 1]
+    for spoilt in (whole.replace(b"page 1", b"page 7"), whole[:-1], b"", first):
+        log.path.write_bytes(spoilt)
+        found = verified(log.path, "--json")
+        assert found.exit_code not in (0, 3)
+        assert "audit.jsonl" in found.output
+    log.path.write_bytes(whole)
+    assert verified(log.path, "--head", "0" * 64).exit_code not in (0, 3)
+    assert verified(tmp_path / "none.jsonl").exit_code not in (0, 3)

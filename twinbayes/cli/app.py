@@ -48,7 +48,7 @@ from twinbayes.cli.imports import import_source
 from twinbayes.cli.known import known_diseases
 from twinbayes.cli.priors import priors as prior_commands
 from twinbayes.cli.serving import EXAMPLE as SERVE_EXAMPLE
-from twinbayes.cli.serving import serve
+from twinbayes.cli.serving import serve, verify
 from twinbayes.cli.sheets import EXAMPLE as SHEETS_EXAMPLE
 from twinbayes.cli.sheets import twins as sheets
 from twinbayes.cli.simulate import EXAMPLE, simulate
@@ -71,6 +71,7 @@ app.add_typer(federation, name="federation")
 app.command(epilog=EXAMPLE)(simulate)
 app.command("import", epilog=IMPORT_EXAMPLE)(import_source)
 app.command(epilog=SERVE_EXAMPLE)(serve)
+app.command(epilog="Example:  twinbayes verify audit.jsonl --head 3f5a…")(verify)
 app.command("twins", epilog=SHEETS_EXAMPLE)(sheets)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twinbayes.cli.answers import USABLE, reports_errors
+from twinbayes.cli.answers import USABLE, AsJson, print_json, reports_errors
 from twinbayes.cli.commands import Adapter, FitPath, cohort_of, of_patients, require_places
 from twinbayes.errors import OptionError
 
@@ -118,6 +118,30 @@ def serve(
         lambda: typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True),
         lambda: workbench_of(fit, review, signatures, other),
     )  # fmt: skip
+    return USABLE
+
+
+@reports_errors
+def verify(
+    file: Annotated[
+        Path, typer.Argument(help="An audit log, updates, signatures or a ledger; its head beside.")
+    ],
+    head: Annotated[
+        str | None,
+        typer.Option(help="Hash of a record, kept elsewhere: detects an end cut off on purpose."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check that a file of chained records is whole: no line changed, removed or moved."""
+    from twinbayes.hash_chain import HashChain
+
+    require_places(file=file)
+    records = HashChain(file).records(head=head)
+    last = records[-1]["hash"] if records else None
+    if as_json:
+        print_json({"whole": True, "records": len(records), "head": last})
+    else:
+        typer.echo(f"{len(records)} records, whole. Hash of the last: {last or 'none'}")
     return USABLE
 
 

@@ -66,6 +66,22 @@ def test_expected_events_are_rate_times_days_where_the_rate_is_constant(fit: Fit
     np.testing.assert_array_equal(observed.sum("subgroup"), events)
 
 
+def test_expected_events_are_a_mean_over_all_draws(fit: Fit) -> None:
+    posterior = fit.datatree["posterior"].to_dataset()
+    n = 800
+    many = posterior.isel(draw=np.zeros(n, dtype=int)).assign_coords(draw=np.arange(n))
+    level = np.random.default_rng().normal(-6.0, 1.0, (many.sizes["chain"], n))
+    drawn = xr.DataArray(level, dims=("chain", "draw"))
+    flat = many.map(np.zeros_like).assign(log_baseline=many["log_baseline"] * 0 + drawn)
+    tree = fit.datatree.copy()
+    tree["posterior"] = type(tree)(flat)
+    plain = replace(fit, datatree=tree)
+    _, expected = observed_and_expected(plain)
+    rows = plain.plan.events.rows
+    days = pd.Series(rows.stop - rows.start).groupby(rows.intensity).sum()
+    np.testing.assert_allclose(expected.sum("subgroup"), np.exp(level).mean() * days, rtol=1e-9)
+
+
 def test_treatment_effects_are_quantiles_of_hazard_ratios(fit: Fit) -> None:
     table = treatment_effects(fit, 0.8)
     draws = fit.datatree["posterior"]["treatment_effect"].isel(effect=0).to_numpy().ravel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 import xarray as xr
@@ -16,8 +16,6 @@ from twinbayes.model.events.evaluation import mean_compensators
 from twinbayes.model.events.packed import event_data
 from twinbayes.model.events.quadrature import trail_points
 from twinbayes.names import POSTERIOR, SUBGROUP, TRANSITION
-
-_DRAWS: Final = 100  # a mean over draws needs no more
 
 
 class Traced(Protocol):
@@ -64,8 +62,8 @@ def observed_and_expected(fit: Fit) -> tuple[xr.DataArray, xr.DataArray]:
     """Count events by transition and subgroup, and those expected without the subgroup's level.
 
     Expected is the posterior mean of the cumulative hazard that the model gives these very
-    patients over their own time at risk, with every term but the level of their subgroup; a
-    frailty is that which a patient's record up to then leaves.
+    patients over their own time at risk, with every term but the level of their subgroup, of all
+    draws; a frailty is that which a patient's record up to then leaves.
 
     Returns
     -------
@@ -76,8 +74,7 @@ def observed_and_expected(fit: Fit) -> tuple[xr.DataArray, xr.DataArray]:
     points = trail_points(plan.rows, plan.edges, {})
     data = event_data(plan.rows, plan.edges, design, points)
     draws = EventDraws.from_posterior(fit.datatree[POSTERIOR].to_dataset(), fit.encoding)
-    some = draws.take(slice(None, None, max(1, draws.n_draws // _DRAWS)))
-    hazard = mean_compensators(some.without_subgroup_levels(), data, plan.rows)
+    hazard = mean_compensators(draws.without_subgroup_levels(), data, plan.rows)
     labels, subgroups = fit.spec.graph.labels, fit.encoding.subgroups
     shape = (len(labels), len(subgroups))
     cell = data.intensity * len(subgroups) + data.subgroup[data.patient]
