@@ -128,6 +128,28 @@ def test_what_would_move_is_that_of_the_twin_with_and_without(
     assert ward.explorer.by_pseudonym[treatable.pseudonym].day == treatable.day
 
 
+def test_the_value_that_is_far_from_what_was_expected_is_named(
+    ward: Any, shown_fit: Fit, treatable: PatientRow
+) -> None:
+    day, t = treatable.day + 45, language_of("en")
+    twin = shown_fit.twin(treatable.patient_id)
+    curves = shown_fit.learnt.curves
+    assert curves is not None
+    names = [m.marker for m in curves.markers]
+    assert len(names) == 2
+    today = twin.forecast(365.0, [day - treatable.day]).isel({PATIENT: 0, TIME: 0})["marker_curve"]
+    usual = {name: float(today.sel(marker=name)) for name in names}
+    for odd in names:
+        for value in (1.0, 99.0):
+            entered = usual | {odd: value}
+            fields = {f"m_{n}": f"{v:.6f}" for n, v in entered.items()}
+            page = send(ward, treatable, day=f"{day:g}", **fields).text
+            for name, number in entered.items():
+                visit = pd.DataFrame({"day": [day], "marker": [name], "value": [round(number, 6)]})
+                z = float(twin.update(visit).reliability()["surprise"].iloc[0])
+                assert (f"{t.name(name)}: the value lies" in page) == (z > 2.5), (name, number, z)
+
+
 def test_what_is_confirmed_is_in_the_record_today_and_after_a_new_start(
     ward: Any, shown_fit: Fit, treatable: PatientRow, marker: str, log: UpdateLog
 ) -> None:

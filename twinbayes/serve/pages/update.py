@@ -214,7 +214,11 @@ def _moved(asked: Asked, outlook: Outlook, after: Twin, news: News) -> dict[str,
         "told": told,
         "day": news.day,
         "new": new.row,
-        "cautions": [*_leap(asked, outlook, day), *_surprise(asked, after), *sentences(t, new)],
+        "cautions": [
+            *_leap(asked, outlook, day),
+            *_surprise(asked, outlook, after, news),
+            *sentences(t, new),
+        ],
     }
 
 
@@ -262,11 +266,16 @@ def _leap(asked: Asked, outlook: Outlook, day: float) -> list[str]:
     return [asked.language("update.leap", years=years)] if years > _LONG_UNSEEN else []
 
 
-def _surprise(asked: Asked, after: Twin) -> list[str]:
-    """Whether a value is far from what was expected: it may be mistyped."""
-    z = float(after.reliability().iloc[0]["surprise"])
-    told = asked.language.number(z, 1)
-    return [asked.language("update.surprise", z=told)] if z > _SURPRISING else []
+def _surprise(asked: Asked, outlook: Outlook, after: Twin, news: News) -> list[str]:
+    """Which values are far from what was expected: they may be mistyped."""
+    t, found = asked.language, []
+    if float(after.reliability().iloc[0]["surprise"]) > _SURPRISING:
+        for name, value in news.values.items():
+            alone = News(news.day, {name: value}).added_to(outlook.twin)
+            z = float(alone.reliability().iloc[0]["surprise"])
+            if z > _SURPRISING:
+                found.append(t("update.surprise", marker=t.name(name), z=t.number(z, 1)))
+    return found
 
 
 def _told(asked: Asked, news: News) -> list[str]:
