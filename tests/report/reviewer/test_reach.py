@@ -14,6 +14,7 @@ from twinbayes.inference import Fit
 from twinbayes.report.figures.look import look_of
 from twinbayes.report.required.first_screen import Judged, standing
 from twinbayes.report.reviewer import reach
+from twinbayes.report.reviewer.checks import _monte_carlo_words
 
 
 @pytest.mark.parametrize(("verdict", "colour"), [("info", "caution"), ("pass", "usable")])
@@ -26,6 +27,29 @@ def test_a_calibration_that_could_hardly_fail_validates_nothing(
     found = reach.each_left_out(fit, counting_process(fit), look_of(fit), (365.25,))
     assert [c.verdict for c in found] == [verdict, "info"]
     assert standing(Judged(usable=True, reasons=()), found)[1] == colour
+
+
+def test_the_monte_carlo_error_of_mean_predictions_is_told(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "_HEAVY", 100.0)
+    process = counting_process(fit)
+    found = reach.each_left_out(fit, process, look_of(fit), (365.25, 730.5))
+    few = fit.thinned(reach.FORECAST_DRAWS)
+    ids = [str(p) for p in process.patients]
+    answer = few.twin(ids, at=0.0).as_drawn().forecast(730.5, [365.25, 730.5], draws=True)
+    draws = answer["state_probability_draws"].transpose("sample", "patient", ...).to_numpy()
+    means = draws.mean(axis=1)
+    error = 100 * (means.std(axis=0, ddof=1) / len(means) ** 0.5).max()
+    for check in found:
+        assert f"at most {error:.2f} percentage points" in check.text
+
+
+def test_the_monte_carlo_error_of_parameters_is_that_of_the_least_effective_size() -> None:
+    words = _monte_carlo_words(pd.Series([400.0, 100.0, 900.0], index=["a", "b", "c"]))
+    assert "at most 10.0%" in words
+    assert "is 100 (of b)" in words
+    assert "not known" in _monte_carlo_words(pd.Series(dtype=float))
 
 
 def groups_of(ages: list[float]) -> list[list[str]]:

@@ -33,8 +33,10 @@ from twinbayes.names import (
     DEATH,
     DRAW,
     EVENT,
+    PATIENT,
     PATIENT_ID,
     POSTERIOR,
+    SAMPLE,
     STATE,
     SUBGROUP,
     TIME,
@@ -208,12 +210,15 @@ def _each_left_out(
     elif SUBGROUP in predicted.coords:
         predicted = predicted.drop_vars(SUBGROUP)
     heavy = int((shapes > _HEAVY).sum())
+    means = drawn.mean(PATIENT)
+    error = float((means.std(SAMPLE, ddof=1) / np.sqrt(means.sizes[SAMPLE])).max())
     told = (
         f"Each patient left out by importance weights of {likelihood.sizes[CHAIN]} chains of "
         f"{likelihood.sizes[DRAW]} draws, without another fit; of {size_words(heavy)} of "
         f"{len(shapes)} patients the weights are too heavy (Pareto k > {_HEAVY:g}), and their own "
-        "record still counts. Other patients of their centre and subgroup were seen: this is no "
-        "external validation."
+        "record still counts. Monte Carlo error of a mean over all patients, of these draws: at "
+        f"most {100 * error:.2f} percentage points. Other patients of their centre and subgroup "
+        "were seen: this is no external validation."
     )
     scored = prediction_scores(
         predicted, process, list(horizons), labels=look.labels,
