@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+import arviz as az
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,7 +16,8 @@ from twinbayes.inference import Fit
 from twinbayes.report.figures.look import look_of
 from twinbayes.report.required.first_screen import Judged, standing
 from twinbayes.report.reviewer import reach
-from twinbayes.report.reviewer.checks import _monte_carlo_words
+from twinbayes.report.reviewer.checks import _monte_carlo_words, diagnostics
+from twinbayes.report.reviewer.evidence import ReviewEvidence
 
 
 @pytest.mark.parametrize(("verdict", "colour"), [("info", "caution"), ("pass", "usable")])
@@ -45,11 +48,17 @@ def test_the_monte_carlo_error_of_mean_predictions_is_told(
         assert f"at most {error:.2f} percentage points" in check.text
 
 
-def test_the_monte_carlo_error_of_parameters_is_that_of_the_least_effective_size() -> None:
-    words = _monte_carlo_words(pd.Series([400.0, 100.0, 900.0], index=["a", "b", "c"]))
-    assert "at most 10.0%" in words
-    assert "is 100 (of b)" in words
-    assert "not known" in _monte_carlo_words(pd.Series(dtype=float))
+def test_the_monte_carlo_error_of_parameters_is_that_of_the_least_effective_size(
+    fit: Fit, collected: ReviewEvidence
+) -> None:
+    table = fit.verdict.table
+    draws = fit.datatree["posterior"].to_dataset()
+    name = str(table["min_ess_bulk"].idxmin())
+    least = float(az.ess(draws[[name]], method="bulk")[name].min())
+    shown = diagnostics(collected).html
+    assert f"at most {1 / least**0.5:.1%} of its posterior standard deviation" in shown
+    none = table.assign(min_ess_bulk=np.nan)
+    assert "not known" in _monte_carlo_words(none)
 
 
 def groups_of(ages: list[float]) -> list[list[str]]:

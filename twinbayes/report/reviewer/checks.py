@@ -54,20 +54,21 @@ def diagnostics(evidence: ReviewEvidence) -> f.Block:
     energy = stats["energy"].transpose("chain", "draw").to_numpy().astype(np.float64)
     return f.block(
         diagnostics_picture(table, energy).marked(*evidence.marks).backed(table.reset_index()),
-        f.paragraph(_monte_carlo_words(table["ess_bulk"].dropna())),
+        f.paragraph(_monte_carlo_words(table)),
         f.folded("Worst entry of each variable", f.table(table.reset_index())),
     )
 
 
-def _monte_carlo_words(ess: pd.Series) -> str:
+def _monte_carlo_words(table: pd.DataFrame) -> str:
     """How exact posterior means are: the error is the standard deviation over root of the size."""
+    ess = table["min_ess_bulk"].dropna()
     if ess.empty or not float(ess.min()) > 0.0:
         return "Monte Carlo errors are not known: no effective sample size is."
-    worst = float(ess.min())
+    worst, where = float(ess.min()), table.loc[ess.idxmin(), "worst_bulk_at"]
     return (
         f"Monte Carlo error of a parameter's posterior mean: at most {1.0 / np.sqrt(worst):.1%} of "
         f"its posterior standard deviation, as the smallest effective sample size is {worst:.0f} "
-        f"(of {ess.idxmin()}). That of predictions is told where they are judged."
+        f"(of {where}). That of predictions is told where they are judged."
     )
 
 
