@@ -80,6 +80,8 @@ def made_up_fit(cohort: Cohort, *, draws: int = DRAWS) -> Fit:
         run=run, cohort_fingerprint=cohort.fingerprint, spec_hash=spec.content_hash,
         prior_ids=priors.ids, prior_hash=priors.content_hash, verdict=verdict,
     )  # fmt: skip
+    # The same fit in every process: what one has made of it, another holds against its own.
+    manifest["created"] = "2026-01-01T00:00:00+00:00"
     learnt = Learnt(plan.encoding, plan.edges)
     return Fit(spec, cohort, priors, tree, verdict, manifest, learnt)
 
