@@ -61,14 +61,14 @@ def diagnostics(evidence: ReviewEvidence) -> f.Block:
 
 def _monte_carlo_words(table: pd.DataFrame) -> str:
     """How exact posterior means are: the error is the standard deviation over root of the size."""
-    ess = table["min_ess_bulk"].dropna()
-    if ess.empty or not float(ess.min()) > 0.0:
+    least = table.sort_values("min_ess_bulk").iloc[0]  # what is not known comes last
+    worst = float(least["min_ess_bulk"])
+    if not worst > 0.0:
         return "Monte Carlo errors are not known: no effective sample size is."
-    worst, where = float(ess.min()), table.loc[ess.idxmin(), "worst_bulk_at"]
     return (
         f"Monte Carlo error of a parameter's posterior mean: at most {1.0 / np.sqrt(worst):.1%} of "
         f"its posterior standard deviation, as the smallest effective sample size is {worst:.0f} "
-        f"(of {where}). That of predictions is told where they are judged."
+        f"(of {least['worst_bulk_at']}). That of predictions is told where they are judged."
     )
 
 
