@@ -197,8 +197,13 @@ def pairs(items: Mapping[str, object]) -> Block:
         f'<tr><th scope="row">{escape(str(key))}</th><td>{_cell(value)}</td></tr>'
         for key, value in items.items()
     )
-    html = f'<div class="table"><table class="pairs"><tbody>{rows}</tbody></table></div>'
-    return Block(html, given=True)
+    return Block(_scrolling(f'<table class="pairs"><tbody>{rows}</tbody></table>'), given=True)
+
+
+def _scrolling(table: str, label: str = "") -> str:
+    """A table that may be wider than the page: who uses a keyboard alone scrolls it, too."""
+    name = escape(label or "Table")
+    return f'<div class="table" tabindex="0" role="group" aria-label="{name}">{table}</div>'
 
 
 def table(
@@ -241,11 +246,11 @@ def table(
         )
         lines.append(f"<tr>{cells}</tr>")
     above = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return Block(
-        f'<div class="table"><table{_class(kind)}>{above}<thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>",
-        given=True,
+    shown = (
+        f"<table{_class(kind)}>{above}<thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
     )
+    return Block(_scrolling(shown, caption), given=True)
 
 
 def _shown(column: object, value: object) -> object:

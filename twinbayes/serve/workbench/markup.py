@@ -272,6 +272,8 @@ class _Placing(HTMLParser):
             given["id"] = f"in-{given['id']}"
         if (href := given.get("href", "")).startswith("#"):
             given["href"] = self._address(href[1:]) or f"#in-{href[1:]}"
+        if tag == "div":  # what it scrolls is scrolled here by itself
+            given = {k: v for k, v in given.items() if k not in ("tabindex", "role", "aria-label")}
         if tag in ("math", "pre"):  # may be wider than the page: the keyboard must reach them
             given["tabindex"] = "0"
         text = "".join(f' {name}="{escape(value)}"' for name, value in given.items())
