@@ -210,8 +210,7 @@ def _each_left_out(
     elif SUBGROUP in predicted.coords:
         predicted = predicted.drop_vars(SUBGROUP)
     heavy = int((shapes > _HEAVY).sum())
-    means = drawn.mean(PATIENT)
-    error = float((means.std(SAMPLE, ddof=1) / np.sqrt(means.sizes[SAMPLE])).max())
+    error = _monte_carlo_error(drawn.mean(PATIENT), likelihood.sizes[CHAIN])
     told = (
         f"Each patient left out by importance weights of {likelihood.sizes[CHAIN]} chains of "
         f"{likelihood.sizes[DRAW]} draws, without another fit; of {size_words(heavy)} of "
@@ -241,6 +240,19 @@ def _each_left_out(
         )
         for c in checks
     )
+
+
+def _monte_carlo_error(means: xr.DataArray, chains: int) -> float:
+    """Largest error of a mean over draws, which need not be independent; NaN if nothing varies."""
+    from arviz_stats.base.array import array_stats  # slow to import
+
+    values = means.transpose(SAMPLE, ...).to_numpy()
+    cells = values.reshape(chains, values.shape[0] // chains, -1)
+    cells = cells[:, :, np.ptp(cells, axis=(0, 1)) > 0.0]
+    if not cells.size:
+        return float("nan")
+    errors = array_stats.mcse(cells, chain_axis=0, draw_axis=1)  # type: ignore[no-untyped-call]
+    return float(np.max(errors))
 
 
 def _without_ranks(scored: CheckResult, look: StateLook) -> CheckResult:
