@@ -149,17 +149,33 @@ def test_a_model_with_as_many_numbers_as_may_be_asks_for_no_more_points_than_sit
 
 
 def test_where_most_of_the_first_points_have_no_likelihood_closer_ones_are_asked_for() -> None:
+    """A quadratic function in a box: its top is found to rounding, whatever the axes' turn."""
+
     def small(x: np.ndarray) -> np.ndarray:
         inside = (np.abs(x) < 0.1).all(axis=1)
         return np.where(inside, -800.0 * ((x - 0.02) ** 2).sum(axis=1), NOWHERE)
 
-    asked, end = to_the_mode(Around(prior(4)), small)
-    assert (small(asked[0]) == NOWHERE).sum() == 14
-    assert end.closer == 2
-    stand = end.last.stand
-    assert isinstance(stand, Quadratic)
-    top = stand.directions.outward(np.linalg.solve(-stand.curvature, stand.slope)[None])
-    np.testing.assert_allclose(top, np.full((1, 4), 0.02), atol=1e-4)
+    for draw in np.random.default_rng(SEED).spawn(60):
+        draws = draw.normal(size=(1000, 4))
+        asked, end = to_the_mode(Around(draws - np.median(draws, axis=0)), small)
+        assert (small(asked[0]) == NOWHERE).sum() == 14
+        assert end.closer == 2, SEED
+        stand = end.last.stand
+        assert isinstance(stand, Quadratic)
+        top = stand.directions.outward(np.linalg.solve(-stand.curvature, stand.slope)[None])
+        np.testing.assert_allclose(top, np.full((1, 4), 0.02), atol=1e-9, err_msg=str(SEED))
+
+
+def test_a_product_of_directions_that_no_point_tells_of_is_taken_to_be_nothing() -> None:
+    """Columns of rounding were scaled up to numbers of 1e18."""
+    for draw in np.random.default_rng(SEED).spawn(60):
+        turn = np.linalg.qr(draw.normal(size=(3, 3)))[0]
+        around = Directions(np.zeros(3), turn)
+        places = around.stencil(0.5)
+        totals = -((places - 0.1) ** 2).sum(axis=1)
+        totals[-3:] = -np.inf  # all points of two directions at once
+        found = Quadratic.through(around, places, totals)
+        np.testing.assert_allclose(found.curvature, -2.0 * np.eye(3), atol=1e-9, err_msg=str(SEED))
 
 
 def test_first_draws_that_miss_the_mode_are_made_again_closer_to_it() -> None:

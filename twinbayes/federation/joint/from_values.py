@@ -25,7 +25,7 @@ MODES: Final = 7
 """Times that points are asked for on the way to the mode, at most."""
 
 CLOSER: Final = 3
-"""Of these, times that points closer to the first place are asked for: most had no likelihood."""
+"""Of these, times that points closer to the first place are asked for: some had no likelihood."""
 
 NARROWER: Final = (8.0,)
 """Precisions that are added where the first draws missed the mode: a third as wide."""
@@ -143,20 +143,21 @@ class FromValues(Estimation):
     def _around(self, values: Floats, totals: Floats) -> Quadratic | None:
         """The function through what was found; where most of it has no likelihood, a failed step.
 
-        None where there is no earlier place to take a shorter step from.
+        None where points closer to the first place are to be asked for: some of them had no
+        likelihood, so that a function through the others is not the only one.
 
         Raises
         ------
         FederationError
             Neither is there a likelihood at points that are ever closer to the first place.
         """
+        if not self.functions and self.closer < CLOSER and not np.isfinite(totals).all():
+            return None
         try:
             here = Quadratic.through(self._asked, values, totals)
         except FederationError:
             if not self.functions:
-                if self.closer == CLOSER:
-                    raise
-                return None
+                raise
             n = self._asked.size
             return Quadratic(self._asked, -np.inf, np.zeros(n), np.zeros((n, n)))
         if np.isfinite(totals[0]):

@@ -168,15 +168,19 @@ class Quadratic:
         middle = float(np.median(left))
         columns = np.column_stack([np.ones(len(u)), u, u[:, first] * u[:, second]])
         columns *= np.sqrt(by)[:, None]
+        # A product that is 0 at all places, but for rounding, is known of by none of them.
+        far = np.abs(u).max(axis=0)
+        most = np.concatenate([[1.0], far, far[first] * far[second]])
         scale = np.sqrt((columns**2).mean(axis=0))
-        columns /= np.maximum(scale, 1e-300)
+        scale = np.maximum(np.where(scale > _REACH * most, scale, most), 1e-300)
+        columns /= scale
         aims = np.sqrt(by) * (left - middle)
         if pull:
             known_by = columns.T @ columns + pull * np.eye(size)
             found = cho_solve(cho_factor(known_by), columns.T @ aims)
         else:
             found = np.linalg.lstsq(columns, aims, rcond=None)[0]
-        found /= np.maximum(scale, 1e-300)
+        found /= scale
         curvature = np.zeros((n, n))
         curvature[first, second] = found[1 + n :]
         out = cls(directions, middle + found[0], found[1 : 1 + n], curvature + curvature.T)
