@@ -18,8 +18,8 @@ import twinbayes as tb
 from federation_toy import Toy
 from federation_world import PATIENTS
 from twinbayes.cli import app as cli
-from twinbayes.cli import federation as commands
-from twinbayes.cli import studies
+from twinbayes.cli.federating import federation as commands
+from twinbayes.cli.federating import studies
 from twinbayes.federation.exchange.numbers import Source
 from twinbayes.federation.message import Message
 

@@ -17,7 +17,7 @@ import xarray as xr
 
 import twinbayes as tb
 from twinbayes.errors import ModelError
-from twinbayes.inference.plain_models import require_plain_model
+from twinbayes.inference.plain.requirements import require_plain_model
 
 RUN: dict[str, Any] = {"draws": 10, "tune": 20, "chains": 2, "progressbar": False}
 

@@ -40,15 +40,17 @@ from twinbayes.cli.commands import (
     tell,
     unused_of,
     verdict_of,
+    with_evidence,
 )
 from twinbayes.cli.diseases import diseases
-from twinbayes.cli.federation import federation
+from twinbayes.cli.federating.federation import federation
 from twinbayes.cli.imports import EXAMPLE as IMPORT_EXAMPLE
 from twinbayes.cli.imports import import_source
 from twinbayes.cli.known import known_diseases
 from twinbayes.cli.priors import priors as prior_commands
 from twinbayes.cli.serving import EXAMPLE as SERVE_EXAMPLE
 from twinbayes.cli.serving import serve, verify
+from twinbayes.cli.sharing import SHARE_EXAMPLE, inspect, share
 from twinbayes.cli.sheets import EXAMPLE as SHEETS_EXAMPLE
 from twinbayes.cli.sheets import twins as sheets
 from twinbayes.cli.simulate import EXAMPLE, simulate
@@ -72,6 +74,8 @@ app.command(epilog=EXAMPLE)(simulate)
 app.command("import", epilog=IMPORT_EXAMPLE)(import_source)
 app.command(epilog=SERVE_EXAMPLE)(serve)
 app.command(epilog="Example:  twinbayes verify audit.jsonl --head 3f5a…")(verify)
+app.command(epilog=SHARE_EXAMPLE)(share)
+app.command(epilog="Example:  twinbayes inspect shared.nc")(inspect)
 app.command("twins", epilog=SHEETS_EXAMPLE)(sheets)
 
 
@@ -241,7 +245,7 @@ def review(
     import twinbayes as tb
     from twinbayes.report import read_checks, read_effects
 
-    fitted = tb.load_fit(fit_path)
+    fitted = with_evidence(tb.load_fit(fit_path))
     given = None if checks is None else read_checks(checks)
     asked = None if effects is None else read_effects(effects)
     page = tb.review(

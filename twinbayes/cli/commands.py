@@ -14,7 +14,7 @@ from twinbayes.errors import OptionError, StorageError, TwinbayesError
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort, QualityReport
-    from twinbayes.inference import AggregateFit, Fit, ModelFit
+    from twinbayes.inference import AggregateFit, Fit, ModelFit, SharedFit
 
 CohortPath = Annotated[
     str, typer.Argument(help="Cohort folder, or 'registry' for the embedded simulated one.")
@@ -116,16 +116,30 @@ def list_suspects(
     return str(write_suspects(suspect_rows(data, report, rows), out))
 
 
-def of_patients(fitted: Fit | AggregateFit | ModelFit) -> Fit:
+def of_patients(fitted: Fit | SharedFit | AggregateFit | ModelFit) -> Fit:
     """Refuse a fit of anything else where a command is for patients."""
-    from twinbayes.inference import AggregateFit, ModelFit
+    from twinbayes.inference import AggregateFit, ModelFit, SharedFit
 
+    if isinstance(fitted, SharedFit):
+        raise OptionError(
+            "This file holds a fit without its patients; the command shows what rests on them. "
+            "Give the whole fit, or forecast new people from Python: fit.twin(cohort)."
+        )
     if isinstance(fitted, AggregateFit | ModelFit):
         raise OptionError(
             "This file holds a fit of aggregate data, or of a PyMC model; the command is for "
             "patients."
         )
     return fitted
+
+
+def with_evidence(
+    fitted: Fit | SharedFit | AggregateFit | ModelFit,
+) -> Fit | AggregateFit | ModelFit:
+    """Refuse a fit whose data are not in it where a command shows what rests on them."""
+    from twinbayes.inference import AggregateFit, ModelFit
+
+    return fitted if isinstance(fitted, AggregateFit | ModelFit) else of_patients(fitted)
 
 
 def tell(fitted: Any, page: Path, what: str, as_json: bool) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -77,9 +77,39 @@ def new_patient(
     >>> person.patient_ids
     ('new',)
     """
-    require_known(subgroup, like.subgroups, "subgroup")
+    return described_patient(
+        like,
+        like.subgroups,
+        like.centres,
+        subgroup=subgroup,
+        covariates=covariates,
+        centre=centre,
+        events=events,
+        treatments=treatments,
+        visits=visits,
+        day=day,
+        patient_id=patient_id,
+    )
+
+
+def described_patient(
+    like: Cohort,
+    subgroups: Collection[str],
+    centres: Collection[str],
+    *,
+    subgroup: str,
+    covariates: Mapping[str, object],
+    centre: str | None = None,
+    events: Iterable[tuple[float, str]] = (),
+    treatments: Iterable[tuple[float, str]] = (),
+    visits: Iterable[tuple[float, str, float] | tuple[float, str, float, str]] = (),
+    day: float = 0.0,
+    patient_id: str = "new",
+) -> Cohort:
+    """Return a cohort of one patient, of one of these subgroups and centres; see `new_patient`."""
+    require_known(subgroup, subgroups, "subgroup")
     if centre is not None:
-        require_known(centre, like.centres, "centre")
+        require_known(centre, centres, "centre")
     declared = like.variables[like.variables["role"] == ROLE_COVARIATE]
     for name in covariates:
         require_known(name, declared["name"], "covariate")
@@ -100,10 +130,7 @@ def new_patient(
             }
         )
 
-    elsewhere = NEW_CENTRE
-    while elsewhere in like.centres:
-        elsewhere += "_"
-    place = {names.SUBGROUP: subgroup, names.CENTRE: elsewhere if centre is None else centre}
+    place = {names.SUBGROUP: subgroup, names.CENTRE: centre or _elsewhere(centres)}
     if not any(event in names.TERMINAL_EVENTS for _, event in happened):
         happened.append((day, names.LAST_CONTACT))
     tables = {
@@ -124,6 +151,14 @@ def new_patient(
         simulated=like.simulated,
         source={"note": f"one patient described in the variables of {like.name}"},
     )
+
+
+def _elsewhere(centres: Collection[str]) -> str:
+    """A name that no centre has."""
+    name = NEW_CENTRE
+    while name in centres:
+        name += "_"
+    return name
 
 
 def _measured(like: Cohort, visits: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:

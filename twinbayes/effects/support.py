@@ -140,7 +140,7 @@ def support_of(twin: Twin, reading: Reading) -> Support:
     groups = sorted(set(mine))
     sizes = [int(np.sum(mine == g)) for g in groups]
     seen = twin.seen
-    if seen is None or not reading.contrasted:
+    if seen is None or seen.told is not None or not reading.contrasted:
         blank = pd.DataFrame({"n_patients": sizes}, index=pd.Index(groups, name=SUBGROUP))
         return Support(blank.assign(support=UNCHECKED))
     courses = _courses(twin, seen)

@@ -23,6 +23,7 @@ from twinbayes.inference.files.provenance import with_content
 from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.inference.groups import GROUPS, Measured, made_groups
+from twinbayes.inference.shared_fit import SharedFit, share
 from twinbayes.inference.thinning import draws_words, evenly_spaced
 from twinbayes.inference.twins_of_fit import TwinsOfFit, twins_of_fit
 from twinbayes.model import Encoding, Learnt, ModelPlan, ModelSpec
@@ -301,6 +302,20 @@ class Fit(Drawn):
         tree = xr.DataTree.from_dict(groups | made)
         tree.attrs = dict(self.datatree.attrs)
         return replace(self, datatree=tree)
+
+    def without_patients(self) -> SharedFit:
+        """Return what may leave the centre: draws of the population, model, priors, provenance.
+
+        It forecasts people whom this fit has not seen as this fit does, to the last bit; see
+        `SharedFit` for what is in it, and what it cannot tell.
+
+        Examples
+        --------
+        >>> "patient_curve" in fit.without_patients().datatree["posterior"]
+        False
+        """
+        told = self.spec, self.priors, self.datatree, self.manifest, self.learnt
+        return share(*told, self.cohort, self._twins.followed())
 
     def plot_hazards(self, *args: Any, **options: Any) -> Any:
         """Baseline hazard of a transition; see `twinbayes.plots.plot_hazards`."""

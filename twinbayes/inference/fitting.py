@@ -40,8 +40,9 @@ from twinbayes.inference.files.provenance import (
 from twinbayes.inference.files.sealed import malformed_is_refused, read_tree
 from twinbayes.inference.fit import Fit, LaidOut
 from twinbayes.inference.gate.verdict import judge
-from twinbayes.inference.model_fit import MODEL, ModelFit, compile_pymc, unpack_model
+from twinbayes.inference.plain.model_fit import MODEL, ModelFit, compile_pymc, unpack_model
 from twinbayes.inference.samplers.protocol import Compiled, compile_model
+from twinbayes.inference.shared_fit import SHARED, SharedFit, unpack_shared
 from twinbayes.inference.until import Effort, effort_of, sample_until
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.aggregate.spec import AggregateSpec
@@ -260,7 +261,7 @@ def fit(
 
 def load_fit(
     path: str | os.PathLike[str], *, key: bytes | None = None
-) -> Fit | AggregateFit | ModelFit:
+) -> Fit | SharedFit | AggregateFit | ModelFit:
     """Read a fit that `Fit.save` wrote; the checksum is verified before anything is parsed.
 
     Model, priors, data and draws are hashed again and compared with the manifest, and the draws
@@ -300,6 +301,8 @@ def load_fit(
             return unpack_model(text[MODEL], draws, manifest)
         priors = stored_priors(text)
         require_description(text, priors, manifest)
+        if SHARED in text:
+            return unpack_shared(text, priors, draws, manifest)
         if DATA in text:
             return unpack_aggregate(text, priors, draws, manifest)
         spec, cohort, learnt = unpack_fit(tree, text, manifest)

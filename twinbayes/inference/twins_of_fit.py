@@ -39,6 +39,9 @@ class TwinsOfFit(Protocol):
     def replicated_measurements(self) -> Measured:
         """Visits by marker, and measurements drawn at them, (visit, draw)."""
 
+    def followed(self) -> dict[str, float]:
+        """By state, the last day on which at least as many were followed as a cell may show."""
+
     def has_seen(self, cohort: Cohort) -> np.ndarray:
         """Which patients of a cohort the fit has seen, (patient,)."""
 

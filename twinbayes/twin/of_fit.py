@@ -11,9 +11,11 @@ import xarray as xr
 
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL
 from twinbayes.errors import OptionError, told
 from twinbayes.inference.densities.likelihood import by_patient
 from twinbayes.inference.fit import Fit
+from twinbayes.inference.shared_fit import SharedFit
 from twinbayes.inference.thinning import evenly_spaced
 from twinbayes.inference.twins_of_fit import provide_twins
 from twinbayes.model import Learnt, ModelSpec
@@ -25,7 +27,7 @@ from twinbayes.twin.population.curves import CurvePopulation
 from twinbayes.twin.population.hazards import Population
 from twinbayes.twin.twin import Twin
 from twinbayes.twin.weighting.patient_draws import require_patients
-from twinbayes.twin.weighting.seen import SeenByFit
+from twinbayes.twin.weighting.seen import SeenByFit, ends_by_state
 
 type Populations = tuple[Population, CurvePopulation | None]
 
@@ -59,9 +61,13 @@ class FitTwins:
     seen: SeenByFit = field(repr=False)
 
     @classmethod
-    def of(cls, fit: Fit) -> FitTwins:
+    def of(cls, fit: Fit | SharedFit) -> FitTwins:
         """Take from a fit what its twins need; not the fit itself, which holds them."""
-        seen = SeenByFit(fit.cohort, fit.weights, fit.manifest, fit.priors)
+        if isinstance(fit, SharedFit):
+            nobody = np.zeros(0)
+            seen = SeenByFit(fit.described, nobody, fit.manifest, fit.priors, fit.followed)
+        else:
+            seen = SeenByFit(fit.cohort, fit.weights, fit.manifest, fit.priors)
         posterior = fit.datatree[POSTERIOR].to_dataset()
         return cls(fit.spec, fit.learnt, posterior, fit.verdict.usable, seen)
 
@@ -143,6 +149,12 @@ class FitTwins:
     def replicated_measurements(self) -> dict[str, tuple[pd.DataFrame, Floats]]:
         """Measurements drawn at the visits of all patients; see `answers.visits`."""
         return replicated_measurements(self.twin(self.seen.cohort))
+
+    def followed(self) -> dict[str, float]:
+        """By state, the last day on which so many were followed that it tells of none of them."""
+        ends = ends_by_state(self.seen.histories(self.spec.graph), self.seen.weight)
+        enough = {state: days for state, days in ends.items() if len(days) >= SMALLEST_CELL}
+        return {state: days[-SMALLEST_CELL] for state, days in enough.items()}
 
     def has_seen(self, cohort: Cohort) -> np.ndarray:
         """Which patients of a cohort the fit has seen, (patient,); by identifier and baseline."""

@@ -31,7 +31,7 @@ from twinbayes.priors import PriorEntry, PriorSet
 from twinbayes.priors.entry import hash_of
 
 _DESCRIPTION: Final = "description"
-_COHORT: Final = "cohort"
+COHORT: Final = "cohort"
 
 
 def pack_fit(
@@ -39,7 +39,7 @@ def pack_fit(
 ) -> xr.DataTree:
     """Return a fit's draws with two more groups, of bytes: description and cohort folder."""
     tree = with_description(draws, spec.to_dict(), priors, described_learnt(learnt))
-    tree[_COHORT] = _as_bytes(dict(sorted(cohort_files(cohort).items())))
+    tree[COHORT] = _as_bytes(dict(sorted(cohort_files(cohort).items())))
     return tree
 
 
@@ -99,7 +99,7 @@ def read_text(tree: xr.DataTree) -> tuple[dict[str, Any], xr.DataTree]:
             "something else. Use Fit.save."
         )
     text = json.loads(tree[_DESCRIPTION]["json"].to_numpy().tobytes())
-    return text, tree.filter(lambda node: node.name not in (_DESCRIPTION, _COHORT))
+    return text, tree.filter(lambda node: node.name not in (_DESCRIPTION, COHORT))
 
 
 def stored_priors(text: Mapping[str, Any]) -> PriorSet:
@@ -144,9 +144,9 @@ def unpack_fit(
         There is no cohort, or it is not that of the manifest; draws or constants do not fit to
         model and cohort.
     """
-    if _COHORT not in tree:
+    if COHORT not in tree:
         raise StorageError("The file holds a fit without its cohort. Use Fit.save.")
-    stored = tree[_COHORT].data_vars.items()
+    stored = tree[COHORT].data_vars.items()
     cohort = read_files({str(name): content.to_numpy().tobytes() for name, content in stored})
     require_part(manifest, "data", cohort_fingerprint=cohort.fingerprint)
     spec = ModelSpec.from_dict(text["spec"])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twinbayes.arrays import Floats
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL
 
 _RIDGE = 0.05  # share of the diagonal added: keeps rare lesions from predicting each other
 _ITERATIONS = 12
@@ -19,6 +20,9 @@ _TOLERANCE = 1e-3
 @dataclass(frozen=True)
 class NormalModel:
     """Mean and covariance of the columns, estimated from incomplete rows by EM.
+
+    A column in which fewer than five patients differ from all others is taken to be independent of
+    the rest: what so few have in common is chance, and would tell who they are.
 
     Source: Little and Rubin, Statistical Analysis with Missing Data, section 11.2.
     """
@@ -34,17 +38,24 @@ class NormalModel:
             return cls(np.zeros(0), np.zeros((0, 0)))
         mean = np.nanmean(values, axis=0)
         covariance = np.diag(np.nanvar(values, axis=0))
+        common = ~rare(values)
+        together = np.outer(common, common) | np.eye(width, dtype=bool)
         for _ in range(_ITERATIONS if np.isnan(values).any() else 1):
             filled, uncertain = _expect(values, mean, covariance)
             new_mean = filled.mean(axis=0)
             centred = filled - new_mean
             second = (centred.T @ centred + uncertain) / n
-            new = second + _RIDGE * np.diag(np.diag(second))
+            new = np.where(together, second + _RIDGE * np.diag(np.diag(second)), 0.0)
             change = np.max(np.abs(new - covariance)) / np.max(np.abs(new))
             mean, covariance = new_mean, new
             if change < _TOLERANCE:
                 break
         return cls(mean, covariance)
+
+    def apart_from(self, columns: NDArray[np.bool_]) -> NormalModel:
+        """The same, with some columns (column,) independent of all others."""
+        kept = np.outer(~columns, ~columns) | np.eye(len(columns), dtype=bool)
+        return NormalModel(self.mean, np.where(kept, self.covariance, 0.0))
 
     def conditional(self, values: Floats) -> tuple[Floats, Floats]:
         """Fill each missing entry with its conditional mean; return also its variance.
@@ -72,6 +83,19 @@ class NormalModel:
         """Rebuild a model that `to_dict` wrote."""
         mean = np.asarray(data["mean"], dtype=float)
         return cls(mean, np.asarray(data["covariance"], dtype=float).reshape(len(mean), len(mean)))
+
+
+def rare(values: Floats) -> NDArray[np.bool_]:
+    """Columns (column,) of (patient, column) values in which fewer than five differ from the rest.
+
+    A lesion of few carriers, or of few who do not carry it; missing values count for neither.
+    """
+    found = np.zeros(values.shape[1], dtype=bool)
+    for k, column in enumerate(values.T):
+        known = column[~np.isnan(column)]
+        _, counts = np.unique(known, return_counts=True)
+        found[k] = len(known) - counts.max(initial=0) < SMALLEST_CELL
+    return found
 
 
 def _regress(covariance: Floats, missing: NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from twinbayes.inference.model_fit import ModelFit
+from twinbayes.inference.plain.model_fit import ModelFit
 from twinbayes.names import CHAIN, DRAW, POSTERIOR, SAMPLE_STATS
 from twinbayes.report.figures.diagnostics import diagnostics as diagnostics_picture
 from twinbayes.report.figures.look import words

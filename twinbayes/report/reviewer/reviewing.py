@@ -75,8 +75,8 @@ def review(
     Raises
     ------
     OptionError
-        If `fit` is no fit, `interval` is no probability, a fit of aggregate data comes with
-        checks or effects, or the context has a field that is not known.
+        If `fit` is no fit, or has no patients, `interval` is no probability, a fit of aggregate
+        data comes with checks or effects, or the context has a field that is not known.
     StorageError
         If the page cannot be written there; told before anything is computed.
     ReportError
@@ -89,7 +89,8 @@ def review(
     """
     if not isinstance(cast(object, fit), Fit | AggregateFit | ModelFit):
         raise OptionError(
-            f"review: a fit from `fit` or `load_fit` is needed, not a {type(fit).__name__}."
+            f"review: a fit from `fit` or `load_fit` is needed, not a {type(fit).__name__}. One "
+            "without its patients has no evidence to show: review the whole fit."
         )
     if not is_number(interval) or not 0.0 < interval < 1.0:
         raise OptionError(f"interval must be a probability between 0 and 1, not {told(interval)}.")

@@ -35,12 +35,16 @@ class SeenByFit:
         Provenance of the fit.
     priors
         Under which the model was fitted; None if they are not known.
+    told
+        By state, the last day that counts as followed, where the fit's patients are not here and
+        `cohort` is of nobody; None where they are.
     """
 
     cohort: Cohort = field(repr=False)
     weight: Floats = field(repr=False)
     manifest: Mapping[str, Any] = field(repr=False)
     priors: PriorSet | None = field(default=None, repr=False)
+    told: Mapping[str, float] | None = field(default=None, repr=False)
     _under_priors: dict[int, Population] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )  # by number of draws: found once for all twins of the fit
@@ -54,6 +58,8 @@ class SeenByFit:
     @cached_property
     def longest(self) -> float:
         """Days of the longest follow-up of the fit."""
+        if self.told is not None:
+            return max(self.told.values(), default=0.0)
         counted = np.array(self.cohort.patient_ids)[self.weight > 0]
         days = self.cohort.events.loc[self.cohort.events[PATIENT_ID].isin(counted), DAY]
         return float(days.max()) if len(days) else 0.0
@@ -78,14 +84,11 @@ class SeenByFit:
         graph
             The states of the fitted model.
         """
+        if self.told is not None:
+            return self.told
         if not self._followed_in:
-            counted = [e for e in self.histories(graph).episodes if self.weight[e.patient] > 0.0]
-            last: dict[int, float] = {}
-            for e in counted:
-                last[e.patient] = max(last.get(e.patient, 0.0), e.stop)
-            for e in counted:
-                known = self._followed_in.get(e.state, -np.inf)
-                self._followed_in[e.state] = max(known, last[e.patient])
+            ends = ends_by_state(self.histories(graph), self.weight)
+            self._followed_in.update({state: days[-1] for state, days in ends.items()})
         return self._followed_in
 
     def followed_for(self, graph: StateGraph, present: Sequence[Present]) -> Floats:
@@ -109,6 +112,8 @@ class SeenByFit:
         A patient is the same as one of the fit if identifier, subgroup, centre and all baseline
         covariates are.
         """
+        if self.told is not None:
+            return np.zeros(cohort.n_patients)
         theirs, own = self._baseline, _baseline(cohort)
         if set(theirs.columns) != set(own.columns):
             return np.zeros(cohort.n_patients)
@@ -161,6 +166,18 @@ class SeenByFit:
                 drawn, learnt.encoding, learnt.edges, varying
             )
         return self._under_priors[draws]
+
+
+def ends_by_state(histories: Histories, weight: Floats) -> dict[str, list[float]]:
+    """By state, the last days of the patients who counted and were once in it, in order."""
+    counted = [e for e in histories.episodes if weight[e.patient] > 0.0]
+    last: dict[int, float] = {}
+    for e in counted:
+        last[e.patient] = max(last.get(e.patient, 0.0), e.stop)
+    patients: dict[str, set[int]] = {}
+    for e in counted:
+        patients.setdefault(e.state, set()).add(e.patient)
+    return {state: sorted(last[i] for i in some) for state, some in patients.items()}
 
 
 def differing(a: Cohort, b: Cohort) -> set[str]:

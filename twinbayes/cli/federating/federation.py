@@ -7,7 +7,6 @@ from typing import Annotated, Final
 
 import typer
 
-from twinbayes.cli import exchanges, studies
 from twinbayes.cli.answers import (
     EXIT_CODES,
     NOT_FOR_USE,
@@ -29,6 +28,7 @@ from twinbayes.cli.commands import (
     verdict_of,
 )
 from twinbayes.cli.commands import described as description_of
+from twinbayes.cli.federating import exchanges, studies
 from twinbayes.cli.known import known_diseases
 from twinbayes.errors import OptionError
 

@@ -19,7 +19,7 @@ from twinbayes.inference.files.manifest import build_manifest
 from twinbayes.inference.files.provenance import require_part, with_content, with_whole_run
 from twinbayes.inference.files.sealed import write_tree
 from twinbayes.inference.gate.verdict import Verdict, judge
-from twinbayes.inference.plain_models import disconnected_is_refused, require_plain_model
+from twinbayes.inference.plain.requirements import disconnected_is_refused, require_plain_model
 from twinbayes.inference.samplers.protocol import Compiled, compile_model, require_continuous
 from twinbayes.inference.thinning import draws_words
 from twinbayes.inference.until import effort_of, sample_until

@@ -1,0 +1,1 @@
+"""The commands of federations: studies, exchanges of messages, and their parts."""

@@ -1,0 +1,1 @@
+"""Ordinary PyMC models: what is required of them, and their fits."""
