@@ -29,6 +29,7 @@ from twinbayes.inference.gate.verdict import Verdict, judge
 from twinbayes.inference.thinning import draws_words
 from twinbayes.inference.twins_of_fit import TwinsOfFit, twins_of_fit
 from twinbayes.model import Learnt, ModelSpec
+from twinbayes.model.pooling.table import POOLINGS
 from twinbayes.priors import PriorSet
 from twinbayes.showing import facts, judged
 
@@ -42,6 +43,7 @@ POPULATION_DIMS: Final = (
     names.MARKER, names.MARKER_WITH_ERROR, names.MARKER_WITH_WAVES, names.COUNT_MARKER,
     names.CURVE_TERM, names.CURVE_WAVE, names.CURVE_LINE, names.PATIENT_TERM,
     names.PATIENT_TERM_AGAIN, names.CURVE_COVARIATE, names.ASSOCIATION,
+    *(f"{names.EFFECT}_{kind}" for kind in POOLINGS),
 )  # fmt: skip
 """Dims of what is shared: a variable with any other stays behind, and so do hidden variables."""
 

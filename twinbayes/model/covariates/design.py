@@ -115,7 +115,7 @@ class Encoding:
 
         As `NormalModel.learn` does today; fits of earlier versions may not have it so.
         """
-        few = rare(_encode(self.columns, cohort.covariates()))
+        few = rare(self.observed(cohort))
         return replace(self, normal=self.normal.apart_from(few))
 
     @property
@@ -146,9 +146,7 @@ class Encoding:
         ModelError
             A covariate of the encoding is not in the cohort.
         """
-        table = cohort.covariates()
-        self._require_columns(table)
-        observed = _encode(self.columns, table)
+        observed = self.observed(cohort)
         mean, variance = self.normal.conditional(observed)
         mean, variance = self._respect_binary(mean, variance, np.isnan(observed))
         subgroup = _positions(cohort.patients[SUBGROUP], self.subgroups)
@@ -164,6 +162,18 @@ class Encoding:
             centre,
             cohort.patients[SUBGROUP].to_numpy(dtype=np.str_),
         )
+
+    def observed(self, cohort: Cohort) -> Floats:
+        """Columns of the patients of a cohort as they are, NaN where missing, (patient, column).
+
+        Raises
+        ------
+        ModelError
+            A covariate of the encoding is not in the cohort.
+        """
+        table = cohort.covariates()
+        self._require_columns(table)
+        return _encode(self.columns, table)
 
     def _respect_binary(
         self, mean: Floats, variance: Floats, missing: NDArray[np.bool_]

@@ -74,6 +74,22 @@ class NormalModel:
             variance[i, missing] = np.diag(residual)
         return mean, variance
 
+    def distances(self, values: Floats) -> tuple[Floats, Floats]:
+        """Squared Mahalanobis distance of each row of what is known of it, and how many that is.
+
+        Returns
+        -------
+        squared, known
+            (patient,) each; both 0 where nothing is known.
+        """
+        squared, known = np.zeros(len(values)), np.zeros(len(values))
+        for i, row in enumerate(values):
+            seen = ~np.isnan(row)
+            away = (row - self.mean)[seen]
+            squared[i] = away @ np.linalg.solve(self.covariance[np.ix_(seen, seen)], away)
+            known[i] = seen.sum()
+        return squared, known
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for storage; `from_dict` undoes it."""
         return {"mean": self.mean.tolist(), "covariance": self.covariance.tolist()}

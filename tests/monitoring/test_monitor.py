@@ -1,0 +1,318 @@
+"""A watch counts what came after the fit, alarms are kept, and small counts are hidden."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import twinbayes as tb
+from twinbayes.cli import app as cli
+from twinbayes.datasets.simulated.simulate import simulate_registry
+from twinbayes.errors import FitError, OptionError, StorageError
+from twinbayes.inference import Fit, SharedFit
+from twinbayes.monitoring import Look, MonitorLog, count_stream, likeness, watch
+from twinbayes.monitoring.cells import known_centres
+from twinbayes.names import POSTERIOR
+
+STORED = Path(__file__).resolve().parents[1] / "data" / "registry_fit.nc"
+SEED = secrets.randbelow(2**31)
+DRAW = 3
+
+
+@pytest.fixture(scope="module")
+def fit() -> Fit:
+    found: Any = tb.load_fit(STORED)
+    return found
+
+
+@pytest.fixture(scope="module")
+def strangers(fit: Fit) -> tb.Cohort:
+    """As many simulated people whom the fit has not seen, under other identifiers."""
+    cohort, _ = simulate_registry(seed=SEED, n_patients=120)
+    tables = {
+        name: frame if name == "variables" else frame.assign(patient_id="X" + frame["patient_id"])
+        for name, frame in cohort.tables.items()
+    }
+    whole = tb.cohort_from_tables("strangers", tables, simulated=True, source={"note": "test"})
+    known = whole.patients["subgroup"].isin(fit.encoding.subgroups)
+    return whole.select(list(whole.patients.loc[known, "patient_id"]))
+
+
+def test_expected_events_are_cumulative_hazards_written_out(fit: Fit, strangers: tb.Cohort) -> None:
+    """Of deaths in induction: by hand, from windows, covariates and levels of one draw."""
+    one = strangers.select(strangers.patient_ids[:25])
+    counts = count_stream(fit, one)
+    label = "induction->death_without_remission"
+    e = counts.transitions.index(label)
+    posterior = fit.datatree[POSTERIOR].sel(transition=label).to_dataset()
+    assert len(counts.expected) == posterior.sizes["chain"] * posterior.sizes["draw"]
+
+    def of_draw(name: str) -> np.ndarray:
+        values = posterior[name].transpose("chain", "draw", ...).to_numpy()
+        return np.asarray(values.reshape(-1, *values.shape[2:])[DRAW])
+
+    x = fit.encoding.encode(one)
+    m = len(fit.encoding.labels)
+    log_ratio = x.values[:, :m] @ of_draw("beta")
+    known = np.all(x.variances[:, :m] == 0.0, axis=1)
+    for by, places in (("subgroup", x.subgroup), ("centre", x.centre)):
+        log_ratio = log_ratio + np.where(places < 0, 0.0, of_draw(f"{by}_effect")[places])
+    edges = fit.edges[list(fit.spec.graph.labels).index(label)]
+    rate = np.exp(of_draw("log_baseline"))
+    assert known.sum() >= 3, SEED
+    for i, patient in enumerate(one.patient_ids):
+        mine = one.events[one.events["patient_id"] == patient]
+        ends = [float(mine["day"].max()), *mine.loc[mine["event"] == "complete_remission", "day"]]
+        treated = one.treatments[one.treatments["patient_id"] == patient]["start_day"]  # type: ignore[index]
+        stop = min(ends)
+        if not known[i] or (treated < stop).any():
+            continue
+        inside = np.clip(stop - edges[:-1], 0.0, np.diff(edges))
+        wanted = float(inside @ rate[: len(inside)]) * np.exp(log_ratio[i])
+        assert counts.expected[DRAW, i, e] == pytest.approx(wanted, rel=1e-6), SEED
+
+
+def test_events_are_those_of_the_tables(fit: Fit, strangers: tb.Cohort) -> None:
+    counts = count_stream(fit, strangers)
+    relapses = int((strangers.events["event"] == "relapse").sum())
+    at = counts.transitions.index("remission->relapse")
+    assert counts.observed[:, at].sum() == relapses
+    deaths = [k for k, x in enumerate(counts.transitions) if "death" in x]
+    assert counts.observed[:, deaths].sum() == int((strangers.events["event"] == "death").sum())
+
+
+def test_what_the_fit_has_learnt_from_is_not_counted_again(fit: Fit) -> None:
+    assert count_stream(fit, fit.cohort).observed.sum() == 0.0
+    assert np.abs(count_stream(fit, fit.cohort).expected).max() < 1e-9
+    alive = fit.cohort.events.query("event == 'last_contact'")
+    who, day = str(alive["patient_id"].iloc[0]), float(alive["day"].iloc[0])
+    events = fit.cohort.events.copy()
+    last = (events["patient_id"] == who) & (events["event"] == "last_contact")
+    events.loc[last, ["day", "event"]] = [day + 400.0, "death"]
+    later = fit.cohort.with_rows({"events": events})
+    counts = count_stream(fit, later)
+    assert counts.observed.sum() == 1.0
+    rows = np.flatnonzero(np.abs(counts.expected).max(axis=(0, 2)) > 1e-9)
+    assert [later.patient_ids[i] for i in rows] == [who]
+
+
+def test_cells_of_a_family_add_up_to_all(fit: Fit, strangers: tb.Cohort) -> None:
+    look = watch(fit, horizons=(200.0, 700.0)).look(strangers)
+    table = look.table.assign(family=[c.family for c in look.watch.cells])
+    for _, mine in table.groupby("kind"):
+        whole = mine[mine["family"] == "all"].iloc[0]
+        for family in ("transition", "subgroup", "centre", "time since origin"):
+            part = mine[mine["family"] == family]
+            assert part["observed"].sum() == whole["observed"]
+            assert part["expected"].sum() == pytest.approx(whole["expected"])
+    for kind in ("hazards", "policy"):
+        shares = [c.share for c in look.watch.cells if c.kind == kind]
+        assert sum(shares) == pytest.approx(1.0)
+
+
+def test_new_centres_and_unknown_subgroups_are_counted_apart(
+    fit: Fit, strangers: tb.Cohort
+) -> None:
+    patients = strangers.patients.copy()
+    patients.loc[:9, "centre"] = "somewhere_else"
+    patients.loc[10:14, "subgroup"] = "unheard_of"
+    moved = tb.cohort_from_tables(
+        "moved", {**strangers.tables, "patients": patients}, simulated=True, source={"note": "t"}
+    )
+    look = watch(fit).look(moved)
+    assert look.left_out == 5
+    new = look.table[(look.table["cell"] == "new centres") & (look.table["kind"] == "hazards")]
+    place = moved.patients
+    foreign = ~place["centre"].isin(fit.encoding.centres)
+    foreign &= place["subgroup"] != "unheard_of"
+    alone = count_stream(fit, moved.select(list(place.loc[foreign, "patient_id"])))
+    events = [k for k, x in enumerate(alone.transitions) if "start:" not in x]
+    assert float(new["observed"].iloc[0]) == alone.observed[:, events].sum()
+    flagged = look.likeness["why"] == "subgroup unknown to the fit"
+    assert flagged.sum() == 5
+    assert look.likeness["new_centre"].sum() >= 10
+    with pytest.raises(FitError, match="nothing of any subgroup"):
+        watch(fit).look(moved.select(moved.patient_ids[10:15]))
+
+
+def test_a_fit_without_patients_watches_strangers_alike(fit: Fit, strangers: tb.Cohort) -> None:
+    shared: SharedFit = fit.without_patients()
+    same = replace(fit, learnt=shared.learnt)  # the file is of an earlier version
+    one, other = watch(same).look(strangers), watch(shared).look(strangers)
+    pd.testing.assert_frame_equal(one.table, other.table)
+
+
+def test_joint_models_are_refused(joint_fit_of_pbc: Any) -> None:
+    with pytest.raises(FitError, match="follow curves"):
+        watch(joint_fit_of_pbc).look(joint_fit_of_pbc.cohort)
+
+
+@pytest.fixture
+def joint_fit_of_pbc(fit: Fit) -> Fit:
+    return replace(fit, spec=tb.disease("pbc"))
+
+
+def doubled(look: Look, factor: float) -> Look:
+    """A look at which events of the disease were so many times those expected."""
+    from twinbayes.monitoring import log_e_value
+
+    table = look.table.copy()
+    mine = table["kind"] == "hazards"
+    table.loc[mine, "observed"] = np.round(factor * table.loc[mine, "expected"] + 0.01)
+    other = table["kind"] == "policy"
+    table.loc[other, "observed"] = np.round(table.loc[other, "expected"])
+    some = table["expected"] > 0.5
+    table.loc[some, "log_e"] = log_e_value(
+        table.loc[some, "observed"].to_numpy(), table.loc[some, "expected"].to_numpy(),
+        np.full(int(some.sum()), 0.002),
+    )  # fmt: skip
+    table["observed_in_all"], table["expected_in_all"] = table["observed"], table["expected"]
+    return replace(look, table=table)
+
+
+def test_an_alarm_stays_open_until_a_person_closes_it(
+    fit: Fit, strangers: tb.Cohort, tmp_path: Path
+) -> None:
+    log = MonitorLog.begin(tmp_path / "monitor.jsonl")
+    quiet = doubled(watch(fit).look(strangers), 1.0)
+    assert quiet.alarms == ()
+    log.add_look(quiet)
+    assert log.open_alarms() == []
+    loud = doubled(quiet, 1.8)
+    assert loud.alarms == ("hazards",)
+    record = log.add_look(loud)
+    log.add_look(doubled(quiet, 1.0))  # later looks do not close it
+    assert log.open_alarms() == [{"look": record["record"], "about": "hazards"}]
+    for who, why in (("", "x"), ("Dr B", " ")):
+        with pytest.raises(OptionError, match="closed by a person"):
+            log.close("hazards", who=who, why=why)
+    with pytest.raises(OptionError, match=r"no open alarm about 'policy'\. Open: 'hazards'"):
+        log.close("policy", who="B", why="y")
+    log.close("hazards", who="B", why="two sites reported late")
+    assert log.open_alarms() == []
+    since = log.since()
+    assert set(since) == {"hazards"}
+    again = watch(fit).look(strangers, since=since)
+    first = again.table.iloc[0]
+    at = quiet.table.iloc[0]
+    assert first["observed"] == max(first["observed_in_all"] - at["observed_in_all"], 0.0)
+
+
+def test_a_log_is_of_one_watch_and_finds_what_was_changed(
+    fit: Fit, strangers: tb.Cohort, tmp_path: Path
+) -> None:
+    log = MonitorLog.begin(tmp_path / "monitor.jsonl")
+    log.add_look(watch(fit).look(strangers))
+    with pytest.raises(StorageError, match="another fit, or other options"):
+        log.add_look(watch(fit, alpha=0.01).look(strangers))
+    content = bytearray(log.path.read_bytes())
+    rng = np.random.default_rng(SEED)
+    for _ in range(200):
+        k, bit = int(rng.integers(len(content))), 1 << int(rng.integers(8))
+        content[k] ^= bit
+        log.path.write_bytes(content)
+        with pytest.raises(StorageError):
+            log.records()
+        content[k] ^= bit
+    assert not any(p in bytes(content).decode() for p in strangers.patient_ids)
+
+
+def test_small_counts_are_hidden_wherever_a_look_is_shown(fit: Fit, strangers: tb.Cohort) -> None:
+    few = strangers.select(strangers.patient_ids[:20])
+    look = watch(fit).look(few)
+    shown = look.shown()
+    small = (look.table["observed"] > 0) & (look.table["observed"] < 5)
+    assert small.any(), SEED
+    assert set(shown.loc[small, "observed"]) <= {"<5", "hidden"}
+    hidden = shown["observed"].isin(["<5", "hidden"])
+    assert shown.loc[hidden, ["ratio", "lower", "upper", "e_value"]].isna().all(axis=None)
+    page = look._repr_html_()
+    assert "&lt;5" in page or "hidden" in page
+
+
+def test_a_new_centre_may_differ_as_much_as_known_ones_do(fit: Fit, strangers: tb.Cohort) -> None:
+    """All from one new centre: the whole variance between centres is added, so less evidence."""
+    patients = strangers.patients.assign(centre="elsewhere")
+    moved = tb.cohort_from_tables(
+        "moved", {**strangers.tables, "patients": patients}, simulated=True, source={"note": "t"}
+    )
+    cell = watch(fit).cells[0]
+    parts = {"all": count_stream(fit, moved)}
+    _, _, whole = cell.totals(parts, known_centres(fit))
+    assert whole == pytest.approx(1.0)
+    patients = patients.assign(
+        centre=["one", "other"] * (len(patients) // 2) + ["one"] * (len(patients) % 2)
+    )
+    halves = tb.cohort_from_tables(
+        "halves", {**strangers.tables, "patients": patients}, simulated=True, source={"note": "t"}
+    )
+    _, _, both = cell.totals({"all": count_stream(fit, halves)}, known_centres(fit))
+    assert 0.5 <= both < 0.7, SEED
+
+
+def test_natives_are_rarely_flagged_and_foreigners_mostly_are(fit: Fit) -> None:
+    """Of simulated registries; foreigners have three laboratory values three spreads higher."""
+    registry = tb.datasets.registry()
+    fit = replace(fit, cohort=registry, learnt=fit.spec.plan(registry).learnt, laid_out=None)
+    flagged, shares, labels = [], [], []
+    for seed in np.random.default_rng(SEED).integers(2**31, size=8).tolist():
+        natives, _ = simulate_registry(seed=seed, n_patients=200, visits=False)
+        patients = natives.patients.copy()
+        for name in ("wbc_g_l", "ldh_u_l", "platelets_g_l"):
+            spread = float(np.nanstd(np.log(natives.patients[name])))
+            most = float(natives.variables.set_index("name").loc[name, "max"])
+            patients[name] = np.clip(natives.patients[name] * np.exp(3.0 * spread), None, most)
+        foreign = tb.cohort_from_tables(
+            "foreign", {**natives.tables, "patients": patients}, simulated=True, source={"n": "t"}
+        )
+        for cohort, label in ((natives, 0), (foreign, 1)):
+            found = likeness(fit, cohort)
+            shares += found["share"].tolist()
+            labels += [label] * len(found)
+            if not label:
+                flagged.append(float(found["flagged"].mean()))
+    own, other = (np.array(shares)[np.array(labels) == k] for k in (0, 1))
+    auc = float(np.mean(other[:, None] < own[None, :]) + 0.5 * np.mean(other[:, None] == own))
+    assert np.mean(flagged) < 0.07, SEED
+    assert auc > 0.75, SEED
+
+
+def test_odd_options_are_refused(fit: Fit) -> None:
+    for alpha in (0.0, 1.0, np.nan, "much", True):
+        with pytest.raises(OptionError, match="alpha must be a probability"):
+            watch(fit, alpha=alpha)  # type: ignore[arg-type]
+    for horizons in ((0.0,), (5.0, 4.0), (np.inf, 3.0)):
+        with pytest.raises(OptionError, match="horizons"):
+            watch(fit, horizons=horizons)
+    with pytest.raises(OptionError, match="level"):
+        likeness(fit, fit.cohort, level=2.0)
+
+
+def test_the_command_looks_writes_a_page_and_closes(fit: Fit, tmp_path: Path) -> None:
+    def run(*arguments: object) -> Any:
+        return CliRunner().invoke(cli.app, ["monitor", *map(str, arguments)])
+
+    log, page = tmp_path / "monitor.jsonl", tmp_path / "monitor.html"
+    asked = (STORED, "--stream", "registry", "--log", log)
+    found = run(*asked, "--out", page)
+    assert found.exit_code == 0, found.output
+    assert "Hazards: no alarm" in found.stdout
+    told = json.loads(run(*asked, "--json").stdout)
+    assert told["alarms"] == []
+    text = page.read_text(encoding="utf-8")
+    assert "NO ALARM" in text
+    assert not any(p in text for p in fit.cohort.patient_ids)
+    assert (
+        run(STORED, "--close", "hazards", "--who", "B", "--why", "y", "--log", log).exit_code == 2
+    )
+    assert run(STORED, "--log", log).exit_code == 2
+    assert run(*asked, "--alpha", "0.01").exit_code == 2
+    assert len(MonitorLog(log).records()) == 2

@@ -1,0 +1,91 @@
+"""A look of a monitor as a page of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from twinbayes.monitoring import Look
+from twinbayes.monitoring.monitor import WEIGHTS
+from twinbayes.report.figures.look import BLUE, INK, ORANGE, styled
+from twinbayes.report.figures.picture import Picture
+from twinbayes.report.html.fragments import bullets, paragraph, table
+from twinbayes.report.html.page import PageSection, compose_page, write_page
+
+_NAMES: Final = {"hazards": "Hazards", "policy": "Treatment policy"}
+_CELLS: Final = (
+    "Cells overlap: each event is in all events, and once among transitions, subgroups, centres "
+    "and stretches of time. Nine tenths of the evidence is sought in all events, the rest is "
+    "spread evenly over the other cells. Ratios are observed over expected."
+)
+_HOW: Final = (
+    "Expected is what the fit says of these very patients over the time that they were at risk. "
+    "The evidence is an e-value: how much more probable what happened is if hazards have changed "
+    "than if they are what the fit says, give or take what the fit leaves open. An alarm is given "
+    "once it is so large that, if the fit is true, it ever comes in at most a share alpha of "
+    "streams, however often one looks. Changes of treatment policy are watched apart, since the "
+    "fit has a model of it. An alarm does not say why: look for late reporting, a changed "
+    "definition and other patients before a changed disease."
+)
+
+
+def write_monitor_page(
+    look: Look, records: Sequence[Mapping[str, Any]], out: str | os.PathLike[str]
+) -> Path:
+    """Write a look as one self-contained HTML file, small counts hidden.
+
+    Parameters
+    ----------
+    look
+        The look.
+    records
+        Those of the log, for the course of the evidence; may be empty.
+    out
+        The file.
+    """
+    alarms = look.alarms
+    looks = [r for r in records if r["kind"] == "look"]
+    cells = look.shown().round(2)
+    page = compose_page(
+        f"Monitor of {look.watch.fit.spec.title}",
+        [
+            PageSection.of(bullets(look.lines()), paragraph(_HOW)),
+            *([PageSection.of(evidence_over_looks(looks, look.watch.alpha))] if looks else []),
+            PageSection.of(paragraph(_CELLS), table(cells)),
+        ],
+        strip="ALARM" if alarms else "NO ALARM",
+        colour="not-for-use" if alarms else "usable",
+        simulated=False,
+    )
+    return write_page(out, page)
+
+
+@styled
+def evidence_over_looks(records: Sequence[Mapping[str, Any]], alpha: float) -> Picture:
+    """Draw the weighted e-values of all looks, and the bar of an alarm."""
+    figure = Figure(figsize=(6.4, 3.0), layout="constrained")
+    ax = figure.subplots()
+    number = np.arange(1, len(records) + 1)
+    told = []
+    for (kind, weight), colour, marker in zip(
+        WEIGHTS.items(), (BLUE, ORANGE), ("o", "s"), strict=True
+    ):
+        values = np.array([r["log_e"][kind] for r in records]) + np.log(weight)
+        ax.plot(number, values / np.log(10.0), color=colour, marker=marker, label=_NAMES[kind])
+        told.append(f"{_NAMES[kind].lower()} {10 ** float(values[-1] / np.log(10.0)):.2g}")
+    ax.axhline(-np.log10(alpha), color=INK, ls="--", lw=1.0, label="Alarm")
+    ax.set_xlabel("Look")
+    ax.set_ylabel("Evidence of a change (log10)")
+    ax.set_xticks(number if len(number) < 12 else number[:: len(number) // 6])
+    figure.legend(loc="outside upper left", ncols=3)
+    return Picture(
+        figure,
+        alt=f"Weighted e-values after {len(records)} looks: {', '.join(told)}; the bar of an alarm "
+        f"is {1.0 / alpha:g}.",
+        caption="Evidence since the last alarm that was closed.",
+    )
