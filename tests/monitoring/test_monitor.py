@@ -190,7 +190,7 @@ def test_an_alarm_stays_open_until_a_person_closes_it(
     assert loud.alarms == ("hazards",)
     record = log.add_look(loud)
     log.add_look(doubled(quiet, 1.0))  # later looks do not close it
-    assert log.open_alarms() == [{"look": record["record"], "about": "hazards"}]
+    assert log.open_alarms() == [{"about": "hazards", "since": record["created"]}]
     for who, why in (("", "x"), ("Dr B", " ")):
         with pytest.raises(OptionError, match="closed by a person"):
             log.close("hazards", who=who, why=why)
@@ -308,7 +308,7 @@ def test_the_command_looks_writes_a_page_and_closes(fit: Fit, tmp_path: Path) ->
     told = json.loads(run(*asked, "--json").stdout)
     assert told["alarms"] == []
     text = page.read_text(encoding="utf-8")
-    assert "NO ALARM" in text
+    assert "NOT FOR USE" in text
     assert not any(p in text for p in fit.cohort.patient_ids)
     assert (
         run(STORED, "--close", "hazards", "--who", "B", "--why", "y", "--log", log).exit_code == 2

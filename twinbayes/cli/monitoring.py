@@ -65,7 +65,7 @@ def monitor(
     if out is not None:
         from twinbayes.report.monitor_page import write_monitor_page
 
-        write_monitor_page(look, chain.records(), out)
+        write_monitor_page(look, out, chain)
     if as_json:
         cells = look.shown()
         print_json({
@@ -77,7 +77,7 @@ def monitor(
         for line in look.lines():
             typer.echo(line)
         for alarm in alarms:
-            typer.echo(f"OPEN ALARM since look {alarm['look']}: {alarm['about']}")
+            typer.echo(f"OPEN ALARM since {alarm['since'][:10]}: {alarm['about']}")
         typer.echo(f"Head of the log: {record['hash']}")
         if out is not None:
             typer.echo(f"Page: {out}")

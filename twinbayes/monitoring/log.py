@@ -55,7 +55,7 @@ class MonitorLog(HashChain):
         return self._append({"kind": LOOK, **told}, unless=of_another)
 
     def open_alarms(self) -> list[dict[str, Any]]:
-        """Alarms that nobody has closed: the number of the first look, and what it was about.
+        """Alarms that nobody has closed: what each is about, and since when there is one.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class MonitorLog(HashChain):
                 found.pop(record["about"], None)
             else:
                 for about in record["alarms"]:
-                    found.setdefault(about, {"look": record["record"], "about": about})
+                    found.setdefault(about, {"about": about, "since": record["created"]})
         return list(found.values())
 
     def since(self) -> dict[str, dict[str, tuple[float, float]]]:

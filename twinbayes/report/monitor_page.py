@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from twinbayes.monitoring import Look
+from twinbayes.monitoring import Look, MonitorLog
+from twinbayes.monitoring.log import LOOK
 from twinbayes.monitoring.monitor import WEIGHTS
-from twinbayes.report.figures.look import BLUE, INK, ORANGE, styled
+from twinbayes.report.figures.look import BLUE, INK, ORANGE, sentence, styled
 from twinbayes.report.figures.picture import Picture
 from twinbayes.report.html.fragments import bullets, paragraph, table
 from twinbayes.report.html.page import PageSection, compose_page, write_page
 
 _NAMES: Final = {"hazards": "Hazards", "policy": "Treatment policy"}
+_HEADS: Final = {"cell": "events of", "e_value": "e-value"}
 _CELLS: Final = (
     "Cells overlap: each event is in all events, and once among transitions, subgroups, centres "
     "and stretches of time. Nine tenths of the evidence is sought in all events, the rest is "
@@ -35,7 +38,7 @@ _HOW: Final = (
 
 
 def write_monitor_page(
-    look: Look, records: Sequence[Mapping[str, Any]], out: str | os.PathLike[str]
+    look: Look, out: str | os.PathLike[str], log: MonitorLog | None = None
 ) -> Path:
     """Write a look as one self-contained HTML file, small counts hidden.
 
@@ -43,23 +46,36 @@ def write_monitor_page(
     ----------
     look
         The look.
-    records
-        Those of the log, for the course of the evidence; may be empty.
     out
         The file.
+    log
+        For the course of the evidence, and alarms that are still open.
+
+    Raises
+    ------
+    StorageError
+        The log is not whole, or the page cannot be written.
     """
-    alarms = look.alarms
-    looks = [r for r in records if r["kind"] == "look"]
-    cells = look.shown().round(2)
+    fit = look.watch.fit
+    looks = [] if log is None else [r for r in log.records() if r["kind"] == LOOK]
+    alarm = bool(look.alarms) or (log is not None and bool(log.open_alarms()))
+    parts = [
+        ("What happened", PageSection.of(bullets(look.lines()), paragraph(_HOW))),
+        (
+            "Where",
+            PageSection.of(
+                paragraph(_CELLS), table(_rows(look), names=_HEADS, text=("kind", "cell"))
+            ),
+        ),
+    ]
+    if looks:
+        course = PageSection.of(evidence_over_looks(looks, look.watch.alpha))
+        parts.insert(1, ("Look by look", course))
     page = compose_page(
-        f"Monitor of {look.watch.fit.spec.title}",
-        [
-            PageSection.of(bullets(look.lines()), paragraph(_HOW)),
-            *([PageSection.of(evidence_over_looks(looks, look.watch.alpha))] if looks else []),
-            PageSection.of(paragraph(_CELLS), table(cells)),
-        ],
-        strip="ALARM" if alarms else "NO ALARM",
-        colour="not-for-use" if alarms else "usable",
+        f"Monitor of {fit.spec.title}",
+        [PageSection(h, h.lower().replace(" ", "-"), part.parts) for h, part in parts],
+        strip="ALARM" if alarm else "NO ALARM" if fit.verdict.usable else "NOT FOR USE",
+        colour="usable" if fit.verdict.usable and not alarm else "not-for-use",
         simulated=False,
     )
     return write_page(out, page)
@@ -89,3 +105,11 @@ def evidence_over_looks(records: Sequence[Mapping[str, Any]], alpha: float) -> P
         f"is {1.0 / alpha:g}.",
         caption="Evidence since the last alarm that was closed.",
     )
+
+
+def _rows(look: Look) -> pd.DataFrame:
+    """Cells in which something happened or was expected, in words."""
+    cells = look.shown()
+    cells = cells[(look.table["observed"] > 0.0) | (look.table["expected"] > 0.0)].round(2)
+    by_kind = cells["kind"].map(_NAMES)
+    return cells.assign(kind=by_kind, cell=cells["cell"].map(sentence)).drop(columns="group")
