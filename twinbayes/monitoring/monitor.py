@@ -239,7 +239,13 @@ class Look:
         return out
 
     def __repr__(self) -> str:
-        return "\n".join(self.lines())
+        """Alarms and numbers in a line; `lines` has more."""
+        n = self.table["observed"].iloc[0]
+        return (
+            f"<Look at {size_words(len(self.likeness))} patients: alarms "
+            f"{', '.join(self.alarms) or 'none'}; {size_words(n)} events where "
+            f"{self.table['expected'].iloc[0]:.1f} were expected>"
+        )
 
     def _repr_html_(self) -> str:
         head = judged(not self.alarms, "; ".join(self.lines()))
