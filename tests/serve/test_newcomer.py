@@ -310,3 +310,19 @@ def test_the_italian_answer_has_no_english_sentence(
         assert '<html lang="it">' in answer.text
         assert not [s for s in sentences if s in text]
     assert not re.search(r"\b(must|would|were|is expected|Choose)\b", text)
+
+
+def test_a_decimal_comma_is_read_where_the_language_has_one(site: Any, subgroup: str) -> None:
+    def told(language: str, age: str) -> httpx.Response:
+        return send(site, f"?lang={language}", **typed(subgroup, {**KNOWN, "age_years": age}))
+
+    comma, point = told("it", "71,5"), told("it", "71.5")
+    assert comma.status_code == point.status_code == 200
+    shown = [re.sub(r'value="[^"]*"', "", answer.text) for answer in (comma, point)]
+    assert numbers(shown[0]) == numbers(shown[1])
+    assert told("it", "1.071,5").status_code == 422
+    assert told("en", "71,5").status_code == 422
+    for code, text, wanted in (
+        ("it", "0,5", "0.5"), ("it", "1,2,3", "1,2,3"), ("it", "1.5", "1.5"), ("en", "0,5", "0,5"),
+    ):  # fmt: skip
+        assert language_of(code).pointed(text) == wanted

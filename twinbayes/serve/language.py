@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import yaml
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_decimal, format_percent, get_decimal_symbol
 
 from twinbayes.cohort.quality.suppression import HIDDEN, SUPPRESSED
 from twinbayes.errors import OptionError
@@ -88,6 +88,14 @@ class Language:
         """A number with so many digits behind the decimal mark, at most."""
         pattern = "#,##0" + ("." + "#" * digits if digits else "")
         return str(format_decimal(round(value, digits), format=pattern, locale=self.code))
+
+    def pointed(self, text: str) -> str:
+        """A number as somebody wrote it, with a point for a decimal comma of the language.
+
+        What holds a point as well stays as it is: which of the two marks thousands is not guessed.
+        """
+        is_decimal = get_decimal_symbol(self.code) == "," and text.count(",") == 1
+        return text.replace(",", ".") if is_decimal and "." not in text else text
 
     def percent(self, share: float) -> str:
         """A share in whole per cent."""

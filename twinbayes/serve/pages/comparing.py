@@ -132,9 +132,10 @@ def day_weights(asked: Asked, outlook: Outlook) -> tuple[dict[str, str], dict[st
         texts[state] = asked.field(f"u{k}", f"{usual:g}")
         if f"u{k}" not in asked.query:
             continue
-        if not _WEIGHT.fullmatch(texts[state]) or float(texts[state]) > 1.0:
+        plain = asked.language.pointed(texts[state])
+        if not _WEIGHT.fullmatch(plain) or float(plain) > 1.0:
             raise RefusedError(422, "weights.wrong")
-        read[state] = float(texts[state])
+        read[state] = float(plain)
     if read and len(read) < len(texts):
         raise RefusedError(422, "weights.wrong")
     return texts, read

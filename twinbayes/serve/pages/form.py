@@ -73,9 +73,10 @@ class Field:
             if text not in self.choices:
                 return None, t("new.unknown", known=", ".join(self.choices.values()))
             return self.read_choice(text), ""
-        if not _NUMBER.fullmatch(text):
+        plain = t.pointed(text)
+        if not _NUMBER.fullmatch(plain):
             return None, t("new.number")
-        value = float(text)
+        value = float(plain)
         if (self.low is not None and value < self.low) or (
             self.high is not None and value > self.high
         ):
