@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from typer.testing import CliRunner
 
 import twinbayes as tb
@@ -18,9 +19,12 @@ from twinbayes.cli import app as cli
 from twinbayes.datasets.simulated.simulate import simulate_registry
 from twinbayes.errors import FitError, OptionError, StorageError
 from twinbayes.inference import Fit, SharedFit
+from twinbayes.inference.densities.prior_draws import sample_priors
+from twinbayes.model import Term
 from twinbayes.monitoring import Look, MonitorLog, count_stream, likeness, watch
 from twinbayes.monitoring.cells import known_centres
 from twinbayes.names import POSTERIOR
+from twinbayes.report.monitor_page import write_monitor_page
 
 STORED = Path(__file__).resolve().parents[1] / "data" / "registry_fit.nc"
 SEED = secrets.randbelow(2**31)
@@ -283,6 +287,28 @@ def test_natives_are_rarely_flagged_and_foreigners_mostly_are(fit: Fit) -> None:
     auc = float(np.mean(other[:, None] < own[None, :]) + 0.5 * np.mean(other[:, None] == own))
     assert np.mean(flagged) < 0.07, SEED
     assert auc > 0.75, SEED
+
+
+def test_without_treatments_there_is_no_policy_to_watch(fit: Fit, tmp_path: Path) -> None:
+    registry = tb.datasets.registry()
+    age = Term(name="age_years", group="clinical")
+    spec = tb.disease("survival", covariates=(age,)).ignoring("complete_remission", "relapse")
+    learnt = spec.plan(registry).learnt
+    prior = sample_priors(spec, registry, draws=8, seed=SEED)
+    tree = xr.DataTree.from_dict({"posterior": prior})
+    bare = replace(fit, spec=spec, cohort=registry, learnt=learnt, datatree=tree, laid_out=None)
+    people, _ = simulate_registry(seed=SEED, n_patients=60)
+    tables = {
+        name: frame if name == "variables" else frame.assign(patient_id="X" + frame["patient_id"])
+        for name, frame in people.tables.items()
+    }
+    stream = tb.cohort_from_tables("s", tables, simulated=True, source={"note": "test"})
+    look = watch(bare).look(stream)
+    assert look.kinds == ("hazards",)
+    assert len(look.lines()) == 3  # verdict, hazards, likeness
+    log = MonitorLog.begin(tmp_path / "monitor.jsonl")
+    assert log.add_look(look)["log_e"].keys() == {"hazards"}
+    assert write_monitor_page(look, tmp_path / "page.html", log).stat().st_size > 0
 
 
 def test_odd_options_are_refused(fit: Fit) -> None:

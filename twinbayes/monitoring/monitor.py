@@ -179,10 +179,15 @@ class Look:
         return float(np.logaddexp.reduce(np.log(shares[mine]) + self.table["log_e"][mine]))
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of change that are watched: without treatments there is no policy."""
+        return tuple(dict.fromkeys(c.kind for c in self.watch.cells))
+
+    @property
     def alarms(self) -> tuple[str, ...]:
         """Kinds of change of which there is too much evidence to be chance."""
         bar = -np.log(self.watch.alpha)
-        return tuple(k for k, w in WEIGHTS.items() if self.log_e(k) + np.log(w) >= bar)
+        return tuple(k for k in self.kinds if self.log_e(k) + np.log(WEIGHTS[k]) >= bar)
 
     def leading(self, kind: str) -> str:
         """The cell of a kind with the most evidence."""
@@ -196,8 +201,8 @@ class Look:
         return {
             "watch": self.watch.to_dict(),
             "alarms": list(self.alarms),
-            "leading": {k: self.leading(k) for k in WEIGHTS},
-            "log_e": {k: round(self.log_e(k), 6) for k in WEIGHTS},
+            "leading": {k: self.leading(k) for k in self.kinds},
+            "log_e": {k: round(self.log_e(k), 6) for k in self.kinds},
             "totals": {
                 str(kind): dict(
                     zip(rows["cell"], rows[list(_TOTALS)].to_numpy().tolist(), strict=True)
@@ -215,7 +220,7 @@ class Look:
         out = [] if verdict.usable else [f"The fit is {verdict.headline()}"]
         for kind, what in ((HAZARDS, "Hazards"), (POLICY, "Treatment policy")):
             mine = self.table[self.table["kind"] == kind]
-            if not len(mine):
+            if kind not in self.kinds:
                 continue
             cell = self.leading(kind) if kind in self.alarms else str(mine["cell"].iloc[0])
             row = mine[mine["cell"] == cell].iloc[0]

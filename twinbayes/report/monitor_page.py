@@ -88,10 +88,11 @@ def evidence_over_looks(records: Sequence[Mapping[str, Any]], alpha: float) -> P
     ax = figure.subplots()
     number = np.arange(1, len(records) + 1)
     told = []
-    for (kind, weight), colour, marker in zip(
-        WEIGHTS.items(), (BLUE, ORANGE), ("o", "s"), strict=True
-    ):
-        values = np.array([r["log_e"][kind] for r in records]) + np.log(weight)
+    looks = {"hazards": (BLUE, "o"), "policy": (ORANGE, "s")}
+    for kind, (colour, marker) in looks.items():
+        if kind not in records[-1]["log_e"]:
+            continue
+        values = np.array([r["log_e"][kind] for r in records]) + np.log(WEIGHTS[kind])
         ax.plot(number, values / np.log(10.0), color=colour, marker=marker, label=_NAMES[kind])
         told.append(f"{_NAMES[kind].lower()} {10 ** float(values[-1] / np.log(10.0)):.2g}")
     ax.axhline(-np.log10(alpha), color=INK, ls="--", lw=1.0, label="Alarm")
