@@ -31,9 +31,11 @@ import numpy as np
 import twinbayes as tb
 from twinbayes.datasets.simulated.numbers import registry_truth
 from twinbayes.datasets.simulated.simulate import simulate_registry
+from twinbayes.datasets.simulated.truth import RegistryTruth
 from twinbayes.inference import Fit
 from twinbayes.monitoring import Counts, Watch, count_stream, log_e_value, watch
 from twinbayes.monitoring.monitor import WEIGHTS
+from twinbayes.names import PATIENT_ID, VARIABLES
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TARGET: Final = ROOT / "docs" / "evidence" / "monitor.json"
@@ -63,6 +65,18 @@ def courses(held: Watch, counts: Counts) -> dict[str, tuple[np.ndarray, np.ndarr
     return out
 
 
+def strangers(seed: int, patients: int, truth: RegistryTruth | None = None) -> tb.Cohort:
+    """A simulated registry of people who have no identifier of the fit's patients."""
+    cohort, _ = simulate_registry(seed=seed, n_patients=patients, truth=truth, visits=False)
+    tables = {
+        name: frame if name == VARIABLES else frame.assign(patient_id="X" + frame[PATIENT_ID])
+        for name, frame in cohort.tables.items()
+    }
+    return tb.cohort_from_tables(
+        cohort.name, tables, simulated=True, source={"note": f"simulated, seed {seed}"}
+    )
+
+
 def streams(
     fit: Fit, held: Watch, seeds: list[int], patients: int, hazards: float, starts: float
 ) -> dict[str, Any]:
@@ -76,9 +90,7 @@ def streams(
     delay: dict[str, list[float]] = {k: [] for k in WEIGHTS}
     ratio = []
     for seed in seeds:
-        cohort, _ = simulate_registry(
-            seed=seed, n_patients=patients, truth=replace(truth, intensities=moved), visits=False
-        )
+        cohort = strangers(seed, patients, replace(truth, intensities=moved))
         for kind, (log_e, events) in courses(held, count_stream(fit, cohort)).items():
             over = np.flatnonzero(log_e >= -np.log(held.alpha))
             ever[kind].append(bool(len(over)))
@@ -125,7 +137,7 @@ def under_the_fit(
     ever: dict[str, list[bool]] = {k: [] for k in WEIGHTS}
     either = []
     for seed in rng.integers(2**31, size=max(n // 100, 1)).tolist():
-        cohort, _ = simulate_registry(seed=seed, n_patients=patients, visits=False)
+        cohort = strangers(seed, patients)
         counts = count_stream(fit, cohort)
         for s in rng.integers(len(counts.expected), size=min(n, 100)):
             drawn = replace(counts, observed=rng.poisson(counts.expected[s]).astype(float))

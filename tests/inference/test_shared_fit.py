@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from twinbayes.inference import Fit, SharedFit, build_manifest, inspect_fit, jud
 from twinbayes.inference.densities.prior_draws import sample_priors
 from twinbayes.inference.files.provenance import with_content
 from twinbayes.inference.files.sealed import read_tree
-from twinbayes.model import Term
+from twinbayes.model import Group, ModelSpec, Term
 from twinbayes.names import DAY, PATIENT, PATIENT_ID, PATIENTS, TABLES, VARIABLES
 from twinbayes.priors import chosen_priors
 
@@ -128,49 +129,74 @@ def test_what_has_the_identifiers_is_found_by_the_same_search(whole: Fit, tmp_pa
     assert not any(p in json.dumps(told) for p in whole.cohort.patient_ids)
 
 
-def carrier_of(cohort: Cohort) -> tuple[Cohort, str]:
-    """The cohort with a lesion that one patient alone has, and who that is."""
+def of_gene(spec: ModelSpec, *names: str) -> ModelSpec:
+    """The model with terms of lesions of their own, whoever carries them."""
+    terms = tuple(Term(name=n, group="gene", transform="binary") for n in names)
+    plain = (t for t in spec.events.covariates if not isinstance(t, Group))
+    events = replace(spec.events, covariates=(*plain, *terms))
+    return replace(spec, events=events, trajectories=None)
+
+
+def recovered(covariance: np.ndarray, direction: np.ndarray, share: float) -> np.ndarray:
+    """A patient's standardised covariates, were `direction` to single that patient out."""
+    return np.asarray(direction @ covariance / share)
+
+
+@pytest.mark.parametrize("how", ["one carrier", "one more carrier"])
+def test_nobody_is_singled_out_by_covariances(how: str) -> None:
+    """A lesion of one carrier; or a second one, the same but for one patient more."""
+    cohort = tb.datasets.registry()
     rng = np.random.default_rng(SEED)
-    one = str(rng.choice(cohort.patient_ids))
-    tables = dict(cohort.tables)
-    lesion = "TP53"
-    genomics = tables["genomics"]
-    tables["genomics"] = genomics.assign(
-        **{lesion: (genomics[PATIENT_ID].astype(str) == one).astype(float)}
-    )
-    return tb.cohort_from_tables("one carrier", tables, simulated=True, source={"note": "x"}), one
+    error: dict[str, list[float]] = {"as they are": [], "coarse": []}
+    for _ in range(12):
+        known = cohort.genomics["TP53"].to_numpy(dtype=float)  # type: ignore[index]
+        one = int(rng.choice(np.flatnonzero(known == 0.0)))
+        marked = np.zeros(len(known)) if how == "one carrier" else known.copy()
+        marked[one] = 1.0
+        genomics = cohort.genomics.assign(PHF6=marked)  # type: ignore[union-attr]
+        data = tb.cohort_from_tables(
+            "marked", {**cohort.tables, "genomics": genomics}, simulated=True, source={"n": "t"}
+        )
+        lesions = ("PHF6",) if how == "one carrier" else ("TP53", "PHF6")
+        encoding = of_gene(tb.disease("registry"), *lesions).plan(data).learnt.encoding
+        labels = list(encoding.labels)
+        x = encoding.encode(data).values[:, : len(labels)]
+        direction = np.zeros(len(labels))
+        for lesion, sign in zip(reversed(lesions), (1.0, -1.0), strict=False):
+            k = labels.index(lesion)
+            direction[k] = sign / (x[:, k].max() - x[:, k].min())
+        plain = [k for k, label in enumerate(labels) if label not in lesions]
+        truth, scale = (x[one] - x.mean(axis=0))[plain], x.std(axis=0)[plain]
+        normals = {"as they are": encoding.normal, "coarse": encoding.coarse(data).normal}
+        for name, normal in normals.items():
+            found = recovered(normal.covariance, direction, 1.0 / len(known))[plain]
+            error[name].append(float(np.sqrt(np.mean(((found - truth) / scale) ** 2))))
+    # As they are: right but for what missing entries blur. Coarse: as far off as anybody is.
+    assert np.median(error["as they are"]) < 0.5, SEED
+    assert np.median(error["coarse"]) > 0.9, SEED
 
 
-def test_the_covariates_of_a_single_carrier_are_not_in_the_covariance() -> None:
-    """A covariance with a lesion of one carrier is that patient's row, but for a factor."""
-    cohort, one = carrier_of(tb.datasets.registry())
-    base = replace(tb.disease("registry"), trajectories=None)
-    terms = (*base.events.covariates, Term(name="TP53", group="gene", transform="binary"))
-    spec = replace(base, events=replace(base.events, covariates=terms))
-    encoding = spec.plan(cohort).learnt.encoding
-    x = encoding.encode(cohort).values[:, : len(encoding.columns)]
-    row = x[list(cohort.patient_ids).index(one)] - x.mean(axis=0)
-    lesion = list(encoding.labels).index("TP53")
-    others = np.arange(len(encoding.labels)) != lesion
-
-    def told(covariance: np.ndarray) -> float:
-        return float(np.nan_to_num(np.corrcoef(covariance[lesion][others], row[others])[0, 1]))
-
-    with np.errstate(invalid="ignore"):
-        assert told(np.cov(x.T)) > 0.999  # so the attack works on what is not set apart
-        assert told(encoding.normal.covariance) == 0.0
-    assert np.all(encoding.normal.covariance[lesion][others] == 0.0)
+def test_coarse_covariances_are_covariances_and_near_to_what_they_were(whole: Fit) -> None:
+    before = whole.learnt.encoding.normal
+    after = whole.without_patients().learnt.encoding.normal
+    np.testing.assert_array_equal(after.mean, before.mean)
+    np.testing.assert_allclose(np.diag(after.covariance), np.diag(before.covariance))
+    assert np.linalg.eigvalsh(after.covariance).min() > 0.0
+    size = np.sqrt(np.diag(before.covariance))
+    change = np.abs(after.covariance - before.covariance) / np.outer(size, size)
+    n = whole.cohort.n_patients
+    assert 0.0 < change.max() < 3.0 / np.sqrt(n)  # what a correlation is uncertain by is 1/sqrt(n)
+    again = whole.learnt.encoding.coarse(whole.cohort).normal
+    np.testing.assert_array_equal(again.covariance, after.covariance)
 
 
-def test_a_fit_of_an_earlier_version_is_set_apart_when_it_is_shared(whole: Fit) -> None:
-    cohort, _ = carrier_of(whole.cohort)
-    encoding = whole.learnt.encoding
-    lesion = list(encoding.labels).index("TP53")
-    assert np.count_nonzero(encoding.normal.covariance[lesion]) > 1
-    old = replace(whole, cohort=cohort, laid_out=None)
-    shared = old.without_patients().learnt.encoding.normal.covariance
-    assert np.count_nonzero(shared[lesion]) == 1
-    assert np.count_nonzero(whole.without_patients().learnt.encoding.normal.covariance[lesion]) > 1
+def test_who_lacks_covariates_is_forecast_nearly_as_by_the_whole_fit(whole: Fit) -> None:
+    shared = whole.without_patients()
+    person = shared.new_patient(subgroup="acute_erythroid", covariates={"age_years": 71})
+    like = tb.new_patient(whole.cohort, subgroup="acute_erythroid", covariates={"age_years": 71})
+    one, other = (f.twin(p).forecast(until=365.25) for f, p in ((shared, person), (whole, like)))
+    # 23 of 24 covariates are missing, and the effects are as large as the priors allow.
+    assert 0.0 < float(np.abs(one["survival"] - other["survival"]).max()) < 0.15
 
 
 def test_follow_up_is_told_of_at_least_five(whole: Fit) -> None:
@@ -234,6 +260,52 @@ def test_the_verdict_is_that_of_the_whole_run(whole: Fit, tmp_path: Path) -> Non
     assert stored.verdict.reasons == shared.verdict.reasons
 
 
+def test_a_file_with_records_hidden_in_it_is_refused(whole: Fit, tmp_path: Path) -> None:
+    """The whole cohort, a group below a group, remarks; and numbers that forecast nobody."""
+    path = whole.without_patients().save(tmp_path / "shared.nc")
+    records, _ = read_tree(whole.save(tmp_path / "whole.nc"))
+
+    def refused(change: Callable[[xr.DataTree], None], what: str) -> None:
+        tree, manifest = read_tree(path)
+        change(tree)
+        bare = {k: v for k, v in manifest.items() if k != "content"}
+        out = write_tree(tmp_path / "bad.nc", tree, with_content(bare, tree))
+        with pytest.raises(StorageError, match=what):
+            tb.load_fit(out)
+
+    def with_cohort(tree: xr.DataTree) -> None:
+        tree["cohort"] = records["cohort"]
+
+    def with_inner(tree: xr.DataTree) -> None:
+        tree["posterior/inner"] = xr.DataTree(xr.Dataset({"x": ("patient", [1.0, 2.0])}))
+
+    def with_remark(tree: xr.DataTree) -> None:
+        tree["posterior"].attrs["ids"] = "P1, P2"
+
+    def edited(edit: Callable[[dict[str, Any]], None]) -> Callable[[xr.DataTree], None]:
+        def change(tree: xr.DataTree) -> None:
+            text = json.loads(tree["description"]["json"].to_numpy().tobytes())
+            edit(text)
+            content = np.frombuffer(json.dumps(text).encode(), dtype=np.uint8)
+            tree["description"] = xr.DataTree(xr.Dataset({"json": ("byte", content)}))
+
+        return change
+
+    refused(with_cohort, "has their records")
+    refused(with_inner, "holds no patients")
+    refused(with_remark, "holds no patients")
+    n = len(whole.learnt.encoding.columns)
+    for edit in (
+        lambda t: t["encoding"]["normal"].update(covariance=np.zeros((n, n)).tolist()),
+        lambda t: t["encoding"]["normal"].update(covariance=(-np.eye(n)).tolist()),
+        lambda t: t["encoding"]["normal"].update(mean=[0.0], covariance=[[1.0]]),
+        lambda t: t["edges"].pop(),
+        lambda t: t["without_patients"]["followed"].update(induction=float("inf")),
+        lambda t: t["without_patients"]["variables"].update(columns=list("abcdefghijk")[:9]),
+    ):
+        refused(edited(edit), r"bad\.nc")
+
+
 @pytest.mark.parametrize("where", ["posterior", "constant_data"])
 def test_a_file_that_claims_to_be_without_patients_and_is_not_is_refused(
     whole: Fit, tmp_path: Path, where: str
@@ -278,4 +350,12 @@ def test_inspecting_says_nothing_of_few(whole: Fit, tmp_path: Path) -> None:
     told = inspect_fit(path)
     assert told["patients"] == "<5"
     assert told["tables"][PATIENTS] == "<5"
+    three = {
+        name: node.to_dataset().isel({PATIENT: slice(3)}, missing_dims="ignore")
+        for name, node in whole.datatree.children.items()
+    }
+    tree = xr.DataTree.from_dict(three)
+    of_three = replace(whole, cohort=few, manifest=manifest, datatree=tree)
+    told = inspect_fit(of_three.save(tmp_path / "three.nc"))
+    assert told["by_patient"]["posterior/patient_curve"]["shape"][2] == "<5"
     assert set(told["tables"]) <= set(TABLES)

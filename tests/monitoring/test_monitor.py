@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import twinbayes as tb
 from twinbayes.cli import app as cli
+from twinbayes.cohort.tables import CovariateCache
 from twinbayes.datasets.simulated.simulate import simulate_registry
 from twinbayes.errors import FitError, OptionError, StorageError
 from twinbayes.inference import Fit, SharedFit
@@ -25,6 +26,7 @@ from twinbayes.monitoring import Look, MonitorLog, count_stream, likeness, watch
 from twinbayes.monitoring.cells import known_centres
 from twinbayes.names import POSTERIOR
 from twinbayes.report.monitor_page import write_monitor_page
+from twinbayes.serve.audit import AuditLog
 
 STORED = Path(__file__).resolve().parents[1] / "data" / "registry_fit.nc"
 SEED = secrets.randbelow(2**31)
@@ -106,6 +108,27 @@ def test_what_the_fit_has_learnt_from_is_not_counted_again(fit: Fit) -> None:
     assert counts.observed.sum() == 1.0
     rows = np.flatnonzero(np.abs(counts.expected).max(axis=(0, 2)) > 1e-9)
     assert [later.patient_ids[i] for i in rows] == [who]
+
+
+def test_a_baseline_that_was_corrected_brings_nothing_back(fit: Fit) -> None:
+    """Filled in, moved to another centre, or with a column more: nothing came after the fit."""
+    patients = fit.cohort.patients.copy()
+    patients["ecog"] = patients["ecog"].fillna(1.0)
+    patients.loc[:5, "centre"] = "centre_A"
+    for frame in (patients, fit.cohort.patients.assign(ecog=0.0)):
+        corrected = replace(fit.cohort, patients=frame, covariate_cache=CovariateCache())
+        counts = count_stream(fit, corrected)
+        assert counts.observed.sum() == 0.0
+        assert np.abs(counts.expected).max() < 1e-9
+        assert counts.changed > 0
+        assert "have another subgroup" in "\n".join(watch(fit).look(corrected).lines())
+
+
+def test_a_death_on_the_last_day_of_the_record_comes_after_it(fit: Fit) -> None:
+    alive = fit.cohort.events.query("event == 'last_contact'")
+    events = fit.cohort.events.copy()
+    events.loc[alive.index[0], "event"] = "death"
+    assert count_stream(fit, fit.cohort.with_rows({"events": events})).observed.sum() == 1.0
 
 
 def test_cells_of_a_family_add_up_to_all(fit: Fit, strangers: tb.Cohort) -> None:
@@ -210,6 +233,28 @@ def test_an_alarm_stays_open_until_a_person_closes_it(
     assert first["observed"] == max(first["observed_in_all"] - at["observed_in_all"], 0.0)
 
 
+def test_a_look_that_was_overtaken_or_lacks_patients_is_not_written_down(
+    fit: Fit, strangers: tb.Cohort, tmp_path: Path
+) -> None:
+    log = MonitorLog.begin(tmp_path / "monitor.jsonl")
+    look = watch(fit).look(strangers)
+    log.add_look(doubled(look, 1.8))
+    meanwhile = watch(fit).look(strangers, since=log.since())
+    log.close("hazards", who="B", why="late")
+    with pytest.raises(StorageError, match="closed since the look was begun"):
+        log.add_look(meanwhile)
+    fewer = watch(fit).look(strangers.select(strangers.patient_ids[:50]), since=log.since())
+    with pytest.raises(StorageError, match="more patients at the last look"):
+        log.add_look(fewer)
+    log.add_look(watch(fit).look(strangers, since=log.since()))
+    with pytest.raises(StorageError, match="another fit"):
+        log.add_look(watch(fit.without_patients()).look(strangers, since=log.since()))
+    other = AuditLog.begin(tmp_path / "audit.jsonl")
+    other.add(None, "view", status=401)
+    with pytest.raises(StorageError, match="no log of a monitor"):
+        MonitorLog(other.path).add_look(look)
+
+
 def test_a_log_is_of_one_watch_and_finds_what_was_changed(
     fit: Fit, strangers: tb.Cohort, tmp_path: Path
 ) -> None:
@@ -237,9 +282,22 @@ def test_small_counts_are_hidden_wherever_a_look_is_shown(fit: Fit, strangers: t
     assert small.any(), SEED
     assert set(shown.loc[small, "observed"]) <= {"<5", "hidden"}
     hidden = shown["observed"].isin(["<5", "hidden"])
-    assert shown.loc[hidden, ["ratio", "lower", "upper", "e_value"]].isna().all(axis=None)
+    assert shown.loc[hidden, ["expected", "ratio", "lower", "upper"]].isna().all(axis=None)
+    few_people = look.table["patients"] < 5
+    assert (
+        shown.loc[few_people & (look.table["observed"] > 0), "observed"]
+        .isin(["<5", "hidden"])
+        .all()
+    )
     page = look._repr_html_()
     assert "&lt;5" in page or "hidden" in page
+    three = watch(fit).look(strangers.select(strangers.patient_ids[:3]))
+    said = "\n".join(three.lines())
+    assert "fewer than 5 events, or patients" in said
+    assert "expected" not in said
+    assert three.shown()[["expected", "ratio"]].isna().all(axis=None) or (
+        three.shown().loc[three.shown()["observed"] != "0", "expected"].isna().all()
+    )
 
 
 def test_a_new_centre_may_differ_as_much_as_known_ones_do(fit: Fit, strangers: tb.Cohort) -> None:
@@ -250,7 +308,8 @@ def test_a_new_centre_may_differ_as_much_as_known_ones_do(fit: Fit, strangers: t
     )
     cell = watch(fit).cells[0]
     parts = {"all": count_stream(fit, moved)}
-    _, _, whole = cell.totals(parts, known_centres(fit))
+    _, _, whole, size = cell.totals(parts, known_centres(fit))
+    assert size == len(patients)
     assert whole == pytest.approx(1.0)
     patients = patients.assign(
         centre=["one", "other"] * (len(patients) // 2) + ["one"] * (len(patients) % 2)
@@ -258,7 +317,7 @@ def test_a_new_centre_may_differ_as_much_as_known_ones_do(fit: Fit, strangers: t
     halves = tb.cohort_from_tables(
         "halves", {**strangers.tables, "patients": patients}, simulated=True, source={"note": "t"}
     )
-    _, _, both = cell.totals({"all": count_stream(fit, halves)}, known_centres(fit))
+    _, _, both, _ = cell.totals({"all": count_stream(fit, halves)}, known_centres(fit))
     assert 0.5 <= both < 0.7, SEED
 
 
@@ -307,7 +366,7 @@ def test_without_treatments_there_is_no_policy_to_watch(fit: Fit, tmp_path: Path
     assert look.kinds == ("hazards",)
     assert len(look.lines()) == 3  # verdict, hazards, likeness
     log = MonitorLog.begin(tmp_path / "monitor.jsonl")
-    assert log.add_look(look)["log_e"].keys() == {"hazards"}
+    assert log.add_look(look)["evidence"].keys() == {"hazards"}
     assert write_monitor_page(look, tmp_path / "page.html", log).stat().st_size > 0
 
 
@@ -315,9 +374,12 @@ def test_odd_options_are_refused(fit: Fit) -> None:
     for alpha in (0.0, 1.0, np.nan, "much", True):
         with pytest.raises(OptionError, match="alpha must be a probability"):
             watch(fit, alpha=alpha)  # type: ignore[arg-type]
-    for horizons in ((0.0,), (5.0, 4.0), (np.inf, 3.0)):
+    odd: Any = ((0.0,), (5.0, 4.0), (np.inf,), 365.25, "x", (5.0, 5.001), (True, 3.0))
+    for horizons in odd:
         with pytest.raises(OptionError, match="horizons"):
             watch(fit, horizons=horizons)
+    with pytest.raises(OptionError, match="a fit of patients is needed"):
+        watch(3)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="level"):
         likeness(fit, fit.cohort, level=2.0)
 
@@ -336,9 +398,14 @@ def test_the_command_looks_writes_a_page_and_closes(fit: Fit, tmp_path: Path) ->
     text = page.read_text(encoding="utf-8")
     assert "NOT FOR USE" in text
     assert not any(p in text for p in fit.cohort.patient_ids)
-    assert (
-        run(STORED, "--close", "hazards", "--who", "B", "--why", "y", "--log", log).exit_code == 2
-    )
+    closing = ("--close", "hazards", "--who", "B", "--why", "y")
+    assert run(STORED, *closing, "--log", log).exit_code == 2
     assert run(STORED, "--log", log).exit_code == 2
     assert run(*asked, "--alpha", "0.01").exit_code == 2
     assert len(MonitorLog(log).records()) == 2
+    nowhere = tmp_path / "typo.jsonl"
+    refused = run(STORED, *closing, "--log", nowhere)
+    assert refused.exit_code == 2
+    assert "no log of the name" in refused.stderr
+    assert run(STORED, "--stream", "registry", "--log", nowhere, "--alpha", "2").exit_code == 2
+    assert not nowhere.exists()

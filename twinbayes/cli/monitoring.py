@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from twinbayes.errors import OptionError
 
 if TYPE_CHECKING:
     from twinbayes.cohort import Cohort
-    from twinbayes.monitoring import Look, MonitorLog
+    from twinbayes.monitoring import Look
 
 MONITOR_EXAMPLE = (
     "Example:  twinbayes monitor aml.nc --stream registry_now --log monitor.jsonl "
@@ -30,7 +31,10 @@ def monitor(
     log: Log,
     stream: Annotated[
         str | None,
-        typer.Option(help="Cohort folder of the patients since: their records as they are now."),
+        typer.Option(
+            help="Cohort folder of the patients since: all their records as they are now. With a "
+            "fit without patients, of others than those that it was learnt from."
+        ),
     ] = None,
     adapter: Adapter = None,
     alpha: Annotated[
@@ -52,48 +56,62 @@ def monitor(
 
     from twinbayes.monitoring import MonitorLog
 
-    chain = MonitorLog.at(log)
     if close is not None:
+        if not os.path.lexists(log):
+            raise OptionError(f"--log: there is no log of the name {log.name!r}.")
+        chain = MonitorLog(log)
         record = chain.close(close, who=who, why=why)
+        alarms = chain.open_alarms()
         if as_json:
-            print_json({"closed": close, "head": record["hash"]})
+            print_json({"closed": close, "alarms": alarms, "head": record["hash"]})
         else:
             typer.echo(f"Closed: {close}. Evidence begins anew. Head of the log: {record['hash']}")
-        return USABLE
-    look, record = _look(fit_path, cohort_of(str(stream), adapter), alpha, chain)
-    alarms = chain.open_alarms()
+            _tell_open(alarms)
+        return NOT_FOR_USE if alarms else USABLE
+    look = _look(fit_path, cohort_of(str(stream), adapter), alpha, log)
+    chain = MonitorLog.at(log)
+    record = chain.add_look(look)
     if out is not None:
         from twinbayes.report.monitor_page import write_monitor_page
 
         write_monitor_page(look, out, chain)
+    return _tell(look, chain.open_alarms(), record["hash"], out, as_json)
+
+
+def _tell(
+    look: Look, alarms: list[dict[str, Any]], head: str, out: Path | None, as_json: bool
+) -> int:
+    """Say what a look saw, and return the exit code."""
     if as_json:
         cells = look.shown()
         print_json({
-            "alarms": alarms, "said": look.lines(), "head": record["hash"],
+            "alarms": alarms, "said": look.lines(), "head": head,
             "cells": cells.astype(object).where(cells.notna(), None).to_dict(orient="records"),
             "page": None if out is None else str(out),
         })  # fmt: skip
-    else:
-        for line in look.lines():
-            typer.echo(line)
-        for alarm in alarms:
-            typer.echo(f"OPEN ALARM since {alarm['since'][:10]}: {alarm['about']}")
-        typer.echo(f"Head of the log: {record['hash']}")
-        if out is not None:
-            typer.echo(f"Page: {out}")
+        return NOT_FOR_USE if alarms else USABLE
+    for line in look.lines():
+        typer.echo(line)
+    _tell_open(alarms)
+    typer.echo(f"Head of the log: {head}")
+    if out is not None:
+        typer.echo(f"Page: {out}")
     return NOT_FOR_USE if alarms else USABLE
 
 
-def _look(
-    fit_path: Path, cohort: Cohort, alpha: float, chain: MonitorLog
-) -> tuple[Look, dict[str, Any]]:
-    """Look, and write it down."""
+def _tell_open(alarms: list[dict[str, Any]]) -> None:
+    for alarm in alarms:
+        typer.echo(f"OPEN ALARM since {alarm['since'][:10]}: {alarm['about']}")
+
+
+def _look(fit_path: Path, cohort: Cohort, alpha: float, log: Path) -> Look:
+    """Look, from where the last alarm of the log was closed."""
     import twinbayes as tb
     from twinbayes.inference import AggregateFit, ModelFit
-    from twinbayes.monitoring import watch
+    from twinbayes.monitoring import MonitorLog, watch
 
+    since = MonitorLog(log).since() if os.path.lexists(log) else None
     fit = tb.load_fit(fit_path)
     if isinstance(fit, AggregateFit | ModelFit):
         raise OptionError("Only fits of patients can be monitored.")
-    look = watch(fit, alpha=alpha).look(cohort, since=chain.since())
-    return look, chain.add_look(look)
+    return watch(fit, alpha=alpha).look(cohort, since=since)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import Aggregate
-from twinbayes.errors import ModelError, OptionError, TwinError
+from twinbayes.errors import ModelError, OptionError, StorageError, TwinError
 from twinbayes.inference.aggregate_fit import (
     DATA,
     AggregateFit,
@@ -24,6 +24,7 @@ from twinbayes.inference.aggregate_fit import (
     unpack_aggregate,
 )
 from twinbayes.inference.files.archive import (
+    COHORT,
     read_text,
     require_description,
     stored_priors,
@@ -302,6 +303,11 @@ def load_fit(
         priors = stored_priors(text)
         require_description(text, priors, manifest)
         if SHARED in text:
+            if COHORT in tree:
+                raise StorageError(
+                    "The file says that it holds no patients, and has their records. Make it again "
+                    "with Fit.without_patients."
+                )
             return unpack_shared(text, priors, draws, manifest)
         if DATA in text:
             return unpack_aggregate(text, priors, draws, manifest)

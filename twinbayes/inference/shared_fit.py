@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -52,8 +53,10 @@ _STATISTICS: Final = (
 )  # fmt: skip
 _OF_PATIENTS: Final = (
     "cohort", "plan", "weights", "set_aside", "laid_out", "log_likelihood", "with_groups", "trails",
-    "replicated_measurements", "has_seen", "thinned", "require_all_patients", "without_patients",
+    "replicated_measurements", "has_seen", "thinned", "require_all_patients", "subgroups",
+    "centres",
 )  # fmt: skip
+_DICTIONARY: Final = ("name", "table", "role", "group", "unit", "min", "max", "levels")
 _OPTIONAL: Final = (names.GENOMICS, names.VISITS, names.TREATMENTS)
 
 
@@ -62,13 +65,17 @@ class SharedFit(Drawn):
     """A posterior without the patients that it was learnt from.
 
     It holds no record, no identifier and no effect of a patient, and forecasts people whom the fit
-    has not seen, to the last bit as the whole fit does. What stays behind cannot be asked here:
-    twins of the fit's own patients, reviews, similar patients, support of treatment effects.
+    has not seen, to the last bit as the whole fit does if their covariates are known. Missing ones
+    are foreseen from covariances that are made coarse, so that they tell of no patient
+    (`NormalModel.coarse`); forecasts then differ by about what these covariances are uncertain by.
+    What stays behind cannot be asked here: twins of the fit's own patients, reviews, similar
+    patients, support of treatment effects.
 
-    What a model learns before sampling stays in it, since forecasts need it: means, spreads and
-    covariances of covariates, names of subgroups and centres, and knots and windows, which are days
-    of events and values of somebody, though nothing says of whom. Draws of a posterior from few
-    patients say something of each of them. `twinbayes inspect` lists what a file holds.
+    What a model learns before sampling stays in it, since forecasts need it: means and spreads of
+    covariates (shares of carriers, that is), names of subgroups and centres, and knots and windows,
+    which are days of events and values of somebody, though nothing says of whom. Draws of a
+    posterior from few patients say something of each of them. `twinbayes inspect` says what is in
+    a file.
 
     Attributes
     ----------
@@ -120,15 +127,17 @@ class SharedFit(Drawn):
         head = judged(self.verdict.usable, self.verdict.banner())
         return head + facts(f"Fit of {self.spec.title} ({self.spec.name}), without patients", told)
 
-    def new_patient(self, *, subgroup: str, **record: Any) -> Cohort:
+    def new_patient(
+        self, *, subgroup: str, covariates: Mapping[str, object], **record: Any
+    ) -> Cohort:
         """Return a cohort of one person, described in the variables of the fit.
 
         Parameters
         ----------
         subgroup
             One that the fit has learnt of: see ``learnt.encoding.subgroups``.
-        record
-            The rest as of `new_patient`, `covariates` among them.
+        covariates, record
+            As of `new_patient`.
 
         Raises
         ------
@@ -137,8 +146,9 @@ class SharedFit(Drawn):
         """
         known = self.learnt.encoding
         return described_patient(
-            self.described, known.subgroups, known.centres, subgroup=subgroup, **record
-        )
+            self.described, known.subgroups, known.centres,
+            subgroup=subgroup, covariates=covariates, **record,
+        )  # fmt: skip
 
     def twin(self, who: Cohort, *, at: float | None = None, draws: int | None = None) -> Any:
         """Return the twin of people whom the fit has not seen; see `Fit.twin`.
@@ -208,6 +218,10 @@ class SharedFit(Drawn):
         tree = with_description(self.datatree, self.spec.to_dict(), self.priors, extra)
         return write_tree(path, tree, with_content(self.manifest, tree), key=key)
 
+    def without_patients(self) -> SharedFit:
+        """Return itself."""
+        return self
+
     def describe(self) -> str:
         """The model in formulae, and the verdict, as text."""
         return f"{self.spec.describe()}\n\nVerdict: {self.verdict.banner()}"
@@ -221,7 +235,7 @@ def shared_draws(tree: xr.DataTree) -> xr.DataTree:
     }
     known = groups[names.SAMPLE_STATS]
     groups[names.SAMPLE_STATS] = known[[name for name in _STATISTICS if name in known]]
-    return xr.DataTree.from_dict({name: group.assign_attrs({}) for name, group in groups.items()})
+    return xr.DataTree.from_dict({name: group.drop_attrs() for name, group in groups.items()})
 
 
 def share(
@@ -238,8 +252,8 @@ def share(
     curves = learnt.curves
     learnt = replace(
         learnt,
-        encoding=learnt.encoding.without_rare(cohort),
-        curves=curves and replace(curves, encoding=curves.encoding.without_rare(cohort)),
+        encoding=learnt.encoding.coarse(cohort),
+        curves=curves and replace(curves, encoding=curves.encoding.coarse(cohort)),
     )
     tables = [name for name in _OPTIONAL if name in cohort.tables]
     bare = _nobody(spec.name, cohort.variables, tables, cohort.simulated)
@@ -259,11 +273,7 @@ def unpack_shared(
         There is something in it that cannot be of a population.
     """
     spec, learnt, shared = ModelSpec.from_dict(text["spec"]), stored_learnt(text), text[SHARED]
-    if set(draws.children) - {names.POSTERIOR, names.SAMPLE_STATS} or any(
-        set(variable.dims) - set(POPULATION_DIMS)
-        for group in draws.children.values()
-        for variable in group.to_dataset().variables.values()
-    ):
+    if not _is_of_population(draws):
         raise StorageError(
             "The file says that it holds no patients, and has draws that are not of the "
             "population. Make it again with Fit.without_patients."
@@ -276,8 +286,15 @@ def unpack_shared(
     found = shared["variables"]
     variables = pd.DataFrame(found["data"], columns=found["columns"])
     variables = variables.astype({c: float for c in ("min", "max") if c in variables})
-    if set(shared["tables"]) - set(_OPTIONAL) or set(shared["followed"]) - set(spec.graph.states):
-        raise StorageError("Tables or states are named that there are not.")
+    days = list(shared["followed"].values())
+    if (
+        set(shared["tables"]) - set(_OPTIONAL)
+        or set(shared["followed"]) - set(spec.graph.states)
+        or not all(isinstance(day, float) and 0.0 <= day < np.inf for day in days)
+        or not {*_DICTIONARY} <= {*variables.columns}
+    ):
+        raise StorageError("Tables, variables, states or days are not those of a fit.")
+    _require_learnt(spec, learnt)
     bare = _nobody(spec.name, variables, shared["tables"], bool(shared["simulated"]))
     judgement = judge(draws, constants=spec.constants(learnt), **bars_of(manifest))
     verdict = with_whole_run(judgement, manifest)
@@ -311,3 +328,43 @@ def _nobody(name: str, variables: pd.DataFrame, tables: Collection[str], simulat
         treatments=empty("start_day", names.TREATMENT) if names.TREATMENTS in has else None,
         simulated=simulated,
     )
+
+
+def _is_of_population(draws: xr.DataTree) -> bool:
+    """Whether there is nothing but variables of a population: no other group, no remark."""
+    if draws.attrs or set(draws.children) - {names.POSTERIOR, names.SAMPLE_STATS}:
+        return False
+    for group in draws.children.values():
+        variables = group.to_dataset().variables.values()
+        if group.children or group.attrs or any(v.attrs for v in variables):
+            return False
+        if any(set(map(str, v.dims)) - set(POPULATION_DIMS) for v in variables):
+            return False
+    return True
+
+
+def _require_learnt(spec: ModelSpec, learnt: Learnt) -> None:
+    """Refuse columns, covariances or windows with which nobody could be forecast.
+
+    Raises
+    ------
+    StorageError
+        Says what.
+    """
+    encodings = [learnt.encoding, *([] if learnt.curves is None else [learnt.curves.encoding])]
+    for encoding in encodings:
+        p, normal = len(encoding.columns), encoding.normal
+        whole = normal.mean.shape == (p,) and normal.covariance.shape == (p, p)
+        if (
+            not whole
+            or not np.all(np.isfinite(normal.covariance))
+            or not np.all(np.isfinite(normal.mean))
+        ):
+            raise StorageError("The covariances of the covariates are not those of the columns.")
+        if p and not float(np.linalg.eigvalsh(normal.covariance).min()) > 0.0:
+            raise StorageError("The covariances of the covariates are those of no covariates.")
+    edges = learnt.edges
+    if len(edges) != len(spec.graph.labels) or not all(
+        len(e) > 1 and e[0] >= 0.0 and np.all(np.diff(e) > 0.0) for e in edges
+    ):
+        raise StorageError("The windows of the hazards are not those of the model.")

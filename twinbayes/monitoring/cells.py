@@ -20,6 +20,7 @@ POLICY: Final = "policy"
 
 _ALL: Final = {HAZARDS: "all events", POLICY: "all starts of treatments"}
 _NEW: Final = "new centres"
+_NOTHING: Final = 1e-12  # events: less is rounding
 _WHOLE: Final = 0.9  # of the evidence is sought in the cell of all; the others share the rest
 
 
@@ -70,8 +71,8 @@ class Cell:
 
     def totals(
         self, parts: Mapping[str, Counts], centres: frozenset[str] | None
-    ) -> tuple[float, Floats, float]:
-        """Events that happened, (draw,) that were expected, and the part of new centres in these.
+    ) -> tuple[float, Floats, float, int]:
+        """Events that happened, (draw,) that were expected, the part of new centres, and patients.
 
         Parameters
         ----------
@@ -83,11 +84,13 @@ class Cell:
         Returns
         -------
         tuple
-            The last one is the sum over new centres of their squared shares of what is expected:
-            1 where all are of one, 0 where there are none.
+            The third is the sum over new centres of their squared shares of what is expected: 1
+            where all are of one, 0 where there are none. The last is how many patients were at
+            risk.
         """
         observed, expected = 0.0, np.zeros(1)
         by_centre: dict[str, float] = {}
+        at_risk = np.zeros(max(len(c.centre) for c in parts.values()), dtype=bool)
         for name, counts in parts.items():
             if self.part not in (None, name):
                 continue
@@ -96,12 +99,13 @@ class Cell:
             observed += float(counts.observed[who][:, columns].sum())
             each = counts.expected[:, who][:, :, columns].sum(axis=2)
             expected = expected + each.sum(axis=1)
+            at_risk[np.flatnonzero(who)[each.mean(axis=0) > _NOTHING]] = True
             for centre in set(counts.centre[who]) - (centres or set(counts.centre)):
                 mine = float(each[:, counts.centre[who] == centre].sum(axis=1).mean())
                 by_centre[centre] = by_centre.get(centre, 0.0) + mine
         mean = max(float(expected.mean()), 1e-300)
         of_new = sum((x / mean) ** 2 for x in by_centre.values())
-        return observed, np.maximum(expected, 0.0), of_new
+        return max(observed, 0.0), np.maximum(expected, 0.0), of_new, int(at_risk.sum())
 
     def _members(self, counts: Counts, centres: frozenset[str] | None) -> np.ndarray:
         if self.by == "new":

@@ -41,6 +41,9 @@ class Counts:
         (patient,) labels.
     left_out
         Patients of subgroups that the fit has learnt nothing of: they are in none of the above.
+    changed
+        Patients of the fit, by their identifiers, who have another subgroup, centre or covariate
+        now.
 
     Examples
     --------
@@ -56,6 +59,7 @@ class Counts:
     subgroup: np.ndarray = field(repr=False)
     centre: np.ndarray = field(repr=False)
     left_out: int = 0
+    changed: int = 0
 
     def less(self, other: Counts) -> Counts:
         """What came after `other`, of the same patients."""
@@ -70,9 +74,9 @@ def count_stream(fit: Fit | SharedFit, cohort: Cohort) -> Counts:
     Parameters
     ----------
     fit
-        The fit in use. Of its own patients only what came after the end of their record in the
-        fit is counted; a fit without patients cannot know them, so that `cohort` has to be of
-        others.
+        The fit in use. Of its own patients, known by their identifiers, only what came after the
+        end of their record in the fit is counted. A fit without patients cannot know them:
+        `cohort` then has to be of others.
     cohort
         Records as they are known now.
 
@@ -106,30 +110,39 @@ def count_stream(fit: Fit | SharedFit, cohort: Cohort) -> Counts:
             f"The hazards of {fit.spec.name!r} follow curves of markers, and what is expected of a "
             "patient would rest on values yet to come. Monitor a fit without associations."
         )
+    cohort = cohort.dated()
     known = cohort.patients[SUBGROUP].astype(str).isin(fit.learnt.encoding.subgroups).to_numpy()
     if not known.any():
         raise FitError(
-            "The fit has learnt nothing of any subgroup of this cohort. Give patients of the "
-            f"subgroups {', '.join(map(repr, fit.learnt.encoding.subgroups))}."
+            "The fit has learnt nothing of any subgroup of this cohort: it may be of another "
+            "disease. Give patients of the subgroups "
+            f"{', '.join(map(repr, fit.learnt.encoding.subgroups))}."
         )
     some = cohort if known.all() else cohort.select(np.array(cohort.patient_ids)[known].tolist())
     counts = replace(_counts(fit, some), left_out=int((~known).sum()))
-    seen = fit.has_seen(some) if isinstance(fit, Fit) else np.zeros(some.n_patients, dtype=bool)
-    if not seen.any() or not isinstance(fit, Fit):
+    if not isinstance(fit, Fit):
+        return counts
+    weights = dict(zip(fit.cohort.patient_ids, fit.weights, strict=True))
+    own = [p for p in some.patient_ids if weights.get(p, 0.0) > 0.0]
+    if not own:
         return counts
     last = fit.cohort.events.groupby(PATIENT_ID)[DAY].max()
-    until = {
-        p: float(last[p]) if is_seen else 0.0
-        for p, is_seen in zip(some.patient_ids, seen, strict=True)
-    }
-    return counts.less(_counts(fit, some.until(until)))
+    until = {p: float(last[p]) if p in weights else 0.0 for p in some.patient_ids}
+    before = _counts(fit, some.until({p: until[p] if p in set(own) else 0.0 for p in until}))
+    # What the fit has seen is subtracted as it was: a death of that very day comes after it.
+    seen = np.zeros_like(counts.observed)
+    rows = {p: i for i, p in enumerate(some.patient_ids)}
+    seen[[rows[p] for p in own]] = _counts(fit, fit.cohort.select(own).dated()).observed
+    after = counts.less(replace(before, observed=seen))
+    changed = int(np.sum(~fit.has_seen(some.select(own))))
+    return replace(after, changed=changed)
 
 
 def _counts(fit: Fit | SharedFit, cohort: Cohort) -> Counts:
     """All events of patients, and those to be expected, whatever the fit has seen of them."""
-    spec, learnt, dated = fit.spec, fit.learnt, cohort.dated()
-    spec.require_entries(dated)
-    plan = spec.events.plan_like(dated, learnt.encoding, learnt.edges, {})
+    spec, learnt = fit.spec, fit.learnt
+    spec.require_entries(cohort)
+    plan = spec.events.plan_like(cohort, learnt.encoding, learnt.edges, {})
     points = trail_points(plan.rows, plan.edges, {})
     data = event_data(plan.rows, plan.edges, plan.design, points)
     draws = EventDraws.from_posterior(fit.datatree[POSTERIOR].to_dataset(), learnt.encoding)
@@ -161,6 +174,7 @@ def of_horizons(
     """Count by time since origin: up to each horizon from the one before, and beyond the last."""
     out: dict[str, Counts] = {}
     before: Counts | None = None
+    cohort = cohort.dated()
     for name, horizon in zip(stretches(horizons), (*horizons, None), strict=True):
         now = count_stream(fit, cohort if horizon is None else cohort.until(horizon))
         out[name] = now if before is None else now.less(before)
@@ -170,4 +184,4 @@ def of_horizons(
 
 def stretches(horizons: tuple[float, ...]) -> tuple[str, ...]:
     """Names of the stretches of time between horizons."""
-    return (*(f"to {h:g} days" for h in horizons), f"beyond {[0.0, *horizons][-1]:g} days")
+    return (*(f"to {h:.12g} days" for h in horizons), f"beyond {[0.0, *horizons][-1]:.12g} days")

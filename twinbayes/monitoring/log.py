@@ -14,7 +14,8 @@ CLOSED: Final = "closed"
 class MonitorLog(HashChain):
     """What a monitor saw at each look, and what people did about it.
 
-    It holds counts and expectations of whole groups of patients, and nobody's record.
+    It holds counts and expectations of groups, small ones too, and names nobody: keep it where
+    records of patients may be.
 
     Examples
     --------
@@ -41,18 +42,48 @@ class MonitorLog(HashChain):
         Raises
         ------
         StorageError
-            The log is of another watch, or not whole.
+            The log is of another watch, had more patients, has had an alarm closed meanwhile, or
+            is not whole.
         """
         told = look.to_dict()
 
-        def of_another(records: list[dict[str, Any]]) -> None:
-            if any(r["kind"] == LOOK and r["watch"] != told["watch"] for r in records):
+        def misfits(records: list[dict[str, Any]]) -> None:
+            looks = [r for r in self._ours(records) if r["kind"] == LOOK]
+            if looks and looks[-1]["watch"] != told["watch"]:
                 raise StorageError(
                     f"{self.path.name}: was begun with another fit, or other options. E-values of "
                     "two watches are not of one process: begin another log."
                 )
+            if looks and looks[-1]["patients"] > told["patients"]:
+                raise StorageError(
+                    f"{self.path.name}: there were more patients at the last look. Give all "
+                    "records as they are now, those of earlier looks among them."
+                )
+            if self._since(records) != look.since:
+                raise StorageError(
+                    f"{self.path.name}: an alarm was closed since the look was begun, or the look "
+                    "does not begin there. Look again, with `since` from this log."
+                )
 
-        return self._append({"kind": LOOK, **told}, unless=of_another)
+        return self._append({"kind": LOOK, **told}, unless=misfits)
+
+    def records(self, *, head: str | None = None) -> list[dict[str, Any]]:
+        """Read and verify all records; see `HashChain.records`.
+
+        Raises
+        ------
+        StorageError
+            It is not whole, or the chain of something else.
+        """
+        return self._ours(super().records(head=head))
+
+    def _ours(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if any(r.get("kind") not in (LOOK, CLOSED) for r in records):
+            raise StorageError(
+                f"{self.path.name}: is whole, and no log of a monitor. Give that which "
+                "`twinbayes monitor` wrote, or begin another."
+            )
+        return records
 
     def open_alarms(self) -> list[dict[str, Any]]:
         """Alarms that nobody has closed: what each is about, and since when there is one.
@@ -84,9 +115,12 @@ class MonitorLog(HashChain):
         StorageError
             The log is not whole.
         """
+        return self._since(self.records())
+
+    def _since(self, records: list[dict[str, Any]]) -> dict[str, dict[str, tuple[float, float]]]:
         out: dict[str, dict[str, tuple[float, float]]] = {}
         totals: dict[str, dict[str, list[float]]] = {}
-        for record in self.records():
+        for record in records:
             if record["kind"] == LOOK:
                 totals = record["totals"]
             else:
@@ -118,7 +152,9 @@ class MonitorLog(HashChain):
         """
         for name, words in (("who", who), ("why", why)):
             if not isinstance(words, str) or not words.strip():
-                raise OptionError(f"{name}: say it in words; an alarm is closed by a person.")
+                raise OptionError(
+                    f"{name} (--{name}): say it in words; an alarm is closed by a person."
+                )
         known = [a["about"] for a in self.open_alarms()]
         if about not in known:
             open_ones = ", ".join(map(repr, known)) or "none"

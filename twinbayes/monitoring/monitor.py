@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,8 @@ from twinbayes.showing import brief, frame_table, judged
 WEIGHTS: Final = {HAZARDS: 0.85, POLICY: 0.15}
 """Shares of the error that alarms of changed hazards and of changed treatment may take."""
 
-_LARGEST: Final = 700.0  # of a logarithm whose exponential is still a number
+_MANY: Final = 10_000.0  # evidence beyond which it is not told how much
+_APART: Final = 0.01  # days between horizons, at least
 _TOTALS: Final = ("observed_in_all", "expected_in_all")
 _COLUMNS: Final = ("observed", "expected", "ratio", "lower", "upper", "log_e")
 
@@ -106,7 +107,7 @@ class Watch:
         before = since or {}
         rows = []
         for cell in self.cells:
-            n, by_draw, of_new = cell.totals(parts, centres)
+            n, by_draw, of_new, size = cell.totals(parts, centres)
             mean = float(by_draw.mean())
             n0, mean0 = before.get(cell.kind, {}).get(cell.about, (0.0, 0.0))
             v = float(np.var(np.log(by_draw))) if mean > 0.0 else 0.0
@@ -114,22 +115,25 @@ class Watch:
                 v += of_new * of_new_centres(self.fit, cell.transitions)
             # A record that was corrected since may take away events or time at risk.
             more = max(mean - mean0, 0.0)
-            rows.append([max(n - n0, 0.0) if more else 0.0, more, v, n, mean])
-        n, mean, v, n_all, mean_all = np.array(rows).T
+            rows.append([max(n - n0, 0.0) if more else 0.0, more, v, n, mean, size])
+        n, mean, v, n_all, mean_all, size = np.array(rows).T
         log_e = log_e_value(n, mean, v)
         ratio = np.divide(n, mean, out=np.full(len(n), np.nan), where=mean > 0.0)
         away = NormalDist().inv_cdf(0.5 + self.interval / 2) * np.sqrt(1.0 / (n + 0.5) + v)
         around = np.divide(n + 0.5, mean, out=np.full(len(n), np.nan), where=mean > 0.0)
+        low, high = np.where(n > 0.0, around * np.exp(-away), 0.0), around * np.exp(away)
         table = pd.DataFrame(
             {
                 "kind": [c.kind for c in self.cells],
                 "cell": [c.about for c in self.cells],
-                **dict(zip(_COLUMNS, (n, mean, ratio, around * np.exp(-away),
-                                      around * np.exp(away), log_e), strict=True)),
+                **dict(zip(_COLUMNS, (n, mean, ratio, low, high, log_e), strict=True)),
+                "patients": size.astype(int),
                 **dict(zip(_TOTALS, (n_all, mean_all), strict=True)),
             }
         )  # fmt: skip
-        return Look(self, table, likeness(self.fit, cohort), next(iter(parts.values())).left_out)
+        first = next(iter(parts.values()))
+        told = likeness(self.fit, cohort)
+        return Look(self, table, told, first.left_out, first.changed, dict(before))
 
     def to_dict(self) -> dict[str, Any]:
         """What the watch is, as plain JSON: looks of one log are of one watch."""
@@ -137,6 +141,7 @@ class Watch:
             "fit": manifest_hash(dict(self.fit.manifest)),
             "alpha": self.alpha,
             "horizons": list(self.horizons),
+            "without_patients": isinstance(self.fit, SharedFit),
             "cells": [[c.kind, c.about, c.share] for c in self.cells],
         }
 
@@ -153,11 +158,15 @@ class Look:
         One row a cell: ``kind`` (``hazards`` or ``policy``), ``cell``, events ``observed`` and
         ``expected`` since the last alarm that was closed, their ``ratio`` with interval (``lower``,
         ``upper``; of log-normal shape, with half an event more), ``log_e``, the logarithm of the
-        cell's e-value; and both counts of all records.
+        cell's e-value; ``patients`` at risk; and both counts of all records.
     likeness
         Of each patient, from `likeness`.
     left_out
-        Patients of subgroups that the fit does not know.
+        Patients of subgroups that the fit does not know; they are not counted.
+    changed
+        Patients of the fit who have another subgroup, centre or covariate now.
+    since
+        What does not count any more, as it was given.
 
     Examples
     --------
@@ -171,12 +180,15 @@ class Look:
     table: pd.DataFrame
     likeness: pd.DataFrame
     left_out: int
+    changed: int = 0
+    since: Since = field(default_factory=dict)
 
-    def log_e(self, kind: str) -> float:
-        """Log e-value of all cells of a kind together."""
+    def evidence(self, kind: str) -> float:
+        """Log of a kind's e-value times its share: an alarm once it is that of 1 / alpha."""
         mine = self.table["kind"].to_numpy() == kind
         shares = np.array([c.share for c in self.watch.cells])
-        return float(np.logaddexp.reduce(np.log(shares[mine]) + self.table["log_e"][mine]))
+        log_e = np.logaddexp.reduce(np.log(shares[mine]) + self.table["log_e"][mine])
+        return float(log_e + np.log(WEIGHTS[kind]))
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -187,7 +199,7 @@ class Look:
     def alarms(self) -> tuple[str, ...]:
         """Kinds of change of which there is too much evidence to be chance."""
         bar = -np.log(self.watch.alpha)
-        return tuple(k for k in self.kinds if self.log_e(k) + np.log(WEIGHTS[k]) >= bar)
+        return tuple(k for k in self.kinds if self.evidence(k) >= bar)
 
     def leading(self, kind: str) -> str:
         """The cell of a kind with the most evidence."""
@@ -202,7 +214,7 @@ class Look:
             "watch": self.watch.to_dict(),
             "alarms": list(self.alarms),
             "leading": {k: self.leading(k) for k in self.kinds},
-            "log_e": {k: round(self.log_e(k), 6) for k in self.kinds},
+            "evidence": {k: round(self.evidence(k), 6) for k in self.kinds},
             "totals": {
                 str(kind): dict(
                     zip(rows["cell"], rows[list(_TOTALS)].to_numpy().tolist(), strict=True)
@@ -212,6 +224,7 @@ class Look:
             "unlike": int(self.likeness["flagged"].sum()),
             "patients": len(self.likeness),
             "left_out": self.left_out,
+            "changed": self.changed,
         }
 
     def lines(self) -> list[str]:
@@ -224,18 +237,29 @@ class Look:
                 continue
             cell = self.leading(kind) if kind in self.alarms else str(mine["cell"].iloc[0])
             row = mine[mine["cell"] == cell].iloc[0]
-            head = f"{what}: ALARM, " if kind in self.alarms else f"{what}: no alarm, "
+            said = f"{what}: {'ALARM' if kind in self.alarms else 'no alarm'}"
+            numbers = mine[["observed", "patients"]].iloc[0].min(), row["observed"], row["patients"]
+            if min(map(float, numbers)) < SMALLEST_CELL:
+                out.append(f"{said}; fewer than {SMALLEST_CELL} events, or patients")
+                continue
             out.append(
-                f"{head}{cell}: {size_words(float(row['observed']))} events where "
-                f"{row['expected']:.1f} were expected"
-                + _ratio_words(row, self.watch.interval)
-                + f"; e-value {np.exp(min(self.log_e(kind), _LARGEST)):.2g}"
+                f"{said}; {cell}: {row['observed']:.0f} where {row['expected']:.1f} were expected"
+                f", ratio {row['ratio']:.2f} ({self.watch.interval:.0%} interval "
+                f"{row['lower']:.2f} to {row['upper']:.2f}); evidence "
+                f"{_short(self.evidence(kind))}, alarm from {1.0 / self.watch.alpha:g}"
             )
+        if self.since:
+            out.append(f"Counted since the last alarm was closed: {', '.join(self.since)}")
         flagged = int(self.likeness["flagged"].sum())
         out.append(
             f"{size_words(flagged)} of {size_words(len(self.likeness))} patients are unlike those "
             "of the fit"
         )
+        if self.changed:
+            out.append(
+                f"{size_words(self.changed)} patients of the fit have another subgroup, centre or "
+                "covariate now; what the fit has learnt of them is not counted"
+            )
         if self.left_out:
             out.append(
                 f"{size_words(self.left_out)} patients of subgroups that the fit does not know are "
@@ -264,19 +288,25 @@ class Look:
         DataFrame
             One row a cell: ``kind``, ``group`` (``all``, ``transition``, ``subgroup``, ``centre``,
             ``time since origin``), ``cell``, ``observed`` as text, ``expected``, ``ratio``,
-            ``lower``, ``upper`` and ``e_value``, NaN where the count is hidden.
+            ``lower`` and ``upper``, NaN where the count, or the group of patients, is small.
         """
         out = self.table[["kind", "cell"]].assign(
             group=[c.family for c in self.watch.cells], observed=""
         )
         for _, mine in out.groupby(["kind", "group"], sort=False):
-            out.loc[mine.index, "observed"] = part_words(self.table.loc[mine.index, "observed"])
-        numbers = self.table[["expected", "ratio", "lower", "upper"]].assign(
-            e_value=np.exp(np.minimum(self.table["log_e"], _LARGEST))
-        )
-        hidden = [words in (SUPPRESSED, HIDDEN) for words in out["observed"]]
-        numbers.loc[hidden, ["ratio", "lower", "upper", "e_value"]] = np.nan
+            rows = self.table.loc[mine.index]
+            out.loc[mine.index, "observed"] = part_words(rows["observed"], rows["patients"])
+        numbers = self.table[["expected", "ratio", "lower", "upper"]].copy()
+        withheld = [words in (SUPPRESSED, HIDDEN) for words in out["observed"]]
+        numbers.loc[withheld] = np.nan
         return pd.concat([out[["kind", "group", "cell", "observed"]], numbers], axis=1)
+
+
+def _short(log_value: float) -> str:
+    """A number told by its logarithm, in a few characters."""
+    if log_value > np.log(_MANY):
+        return f"over {_MANY:,.0f}"
+    return f"{np.exp(log_value):.2g}" if log_value < np.log(100.0) else f"{np.exp(log_value):.0f}"
 
 
 def watch(
@@ -313,18 +343,13 @@ def watch(
     """
     if not is_number(alpha) or not 0.0 < alpha < 1.0:
         raise OptionError(f"alpha must be a probability between 0 and 1, not {told(alpha)}.")
-    days = tuple(horizons)
-    if not all(is_number(x) and x > 0.0 for x in days) or any(np.diff(days) <= 0.0):
-        raise OptionError("horizons must be days since origin, above 0 and rising.")
-    days = tuple(map(float, days))
+    if not isinstance(cast(object, fit), Fit | SharedFit):
+        raise OptionError(f"watch: a fit of patients is needed, not a {type(fit).__name__}.")
+    rising = isinstance(horizons, tuple | list) and all(is_number(x) for x in horizons)
+    days = tuple(float(x) for x in horizons) if rising else (-1.0,)
+    ends = [0.0, *days]
+    if not np.all(np.isfinite(ends)) or np.any(np.diff(ends) < _APART):
+        raise OptionError(
+            "horizons must be days since origin, finite, above 0 and rising by a hundredth or more."
+        )
     return Watch(fit, float(alpha), days, cells_of(fit, stretches(days)))
-
-
-def _ratio_words(row: pd.Series, interval: float) -> str:
-    """The ratio of a cell with its interval; nothing of a count below five."""
-    if 0.0 < row["observed"] < SMALLEST_CELL or not np.isfinite(row["ratio"]):
-        return ""
-    return (
-        f", ratio {row['ratio']:.2f} ({interval:.0%} interval {row['lower']:.2f} to "
-        f"{row['upper']:.2f})"
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from twinbayes.cohort.quality.suppression import SMALLEST_CELL
 from twinbayes.monitoring import Look, MonitorLog
 from twinbayes.monitoring.log import LOOK
 from twinbayes.monitoring.monitor import WEIGHTS
@@ -20,7 +22,9 @@ from twinbayes.report.html.fragments import bullets, paragraph, table
 from twinbayes.report.html.page import PageSection, compose_page, write_page
 
 _NAMES: Final = {"hazards": "Hazards", "policy": "Treatment policy"}
-_HEADS: Final = {"cell": "events of", "e_value": "e-value"}
+_HEADS: Final = {
+    "cell": "events of",
+}
 _CELLS: Final = (
     "Cells overlap: each event is in all events, and once among transitions, subgroups, centres "
     "and stretches of time. Nine tenths of the evidence is sought in all events, the rest is "
@@ -28,7 +32,7 @@ _CELLS: Final = (
 )
 _HOW: Final = (
     "Expected is what the fit says of these very patients over the time that they were at risk. "
-    "The evidence is an e-value: how much more probable what happened is if hazards have changed "
+    "The evidence is how much more probable what happened is if hazards have changed "
     "than if they are what the fit says, give or take what the fit leaves open. An alarm is given "
     "once it is so large that, if the fit is true, it ever comes in at most a share alpha of "
     "streams, however often one looks. Changes of treatment policy are watched apart, since the "
@@ -58,9 +62,13 @@ def write_monitor_page(
     """
     fit = look.watch.fit
     looks = [] if log is None else [r for r in log.records() if r["kind"] == LOOK]
-    alarm = bool(look.alarms) or (log is not None and bool(log.open_alarms()))
+    of_log = [] if log is None else log.open_alarms()
+    alarm = bool(look.alarms) or bool(of_log)
     parts = [
-        ("What happened", PageSection.of(bullets(look.lines()), paragraph(_HOW))),
+        (
+            "What happened",
+            PageSection.of(bullets([*look.lines(), *_about(look, of_log)]), paragraph(_HOW)),
+        ),
         (
             "Where",
             PageSection.of(
@@ -90,11 +98,12 @@ def evidence_over_looks(records: Sequence[Mapping[str, Any]], alpha: float) -> P
     told = []
     looks = {"hazards": (BLUE, "o"), "policy": (ORANGE, "s")}
     for kind, (colour, marker) in looks.items():
-        if kind not in records[-1]["log_e"]:
+        if kind not in records[-1]["evidence"]:
             continue
-        values = np.array([r["log_e"][kind] for r in records]) + np.log(WEIGHTS[kind])
+        values = np.array([_told(r, kind) for r in records])
         ax.plot(number, values / np.log(10.0), color=colour, marker=marker, label=_NAMES[kind])
-        told.append(f"{_NAMES[kind].lower()} {10 ** float(values[-1] / np.log(10.0)):.2g}")
+        last = "not told" if np.isnan(values[-1]) else f"{10 ** (values[-1] / np.log(10.0)):.2g}"
+        told.append(f"{_NAMES[kind].lower()} {last}")
     ax.axhline(-np.log10(alpha), color=INK, ls="--", lw=1.0, label="Alarm")
     ax.set_xlabel("Look")
     ax.set_ylabel("Evidence of a change (log10)")
@@ -102,10 +111,26 @@ def evidence_over_looks(records: Sequence[Mapping[str, Any]], alpha: float) -> P
     figure.legend(loc="outside upper left", ncols=3)
     return Picture(
         figure,
-        alt=f"Weighted e-values after {len(records)} looks: {', '.join(told)}; the bar of an alarm "
+        alt=f"Evidence after {len(records)} looks: {', '.join(told)}; the bar of an alarm "
         f"is {1.0 / alpha:g}.",
-        caption="Evidence since the last alarm that was closed.",
+        caption="Evidence since the last alarm that was closed; not of fewer than five events.",
     )
+
+
+def _about(look: Look, alarms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Open alarms; the day, the fit, and what was agreed on."""
+    fit = str(look.watch.to_dict()["fit"])[:16]
+    return [
+        *(f"Open alarm since {a['since'][:10]}: {_NAMES[a['about']].lower()}" for a in alarms),
+        f"Looked at on {datetime.now(UTC).date().isoformat()}; fit {fit}; alpha "
+        f"{look.watch.alpha:g}, of which {WEIGHTS['hazards']:g} for hazards",
+    ]
+
+
+def _told(record: Mapping[str, Any], kind: str) -> float:
+    """Log evidence of a look, NaN while it would tell of few events."""
+    events = next(iter(record["totals"][kind].values()))[0]
+    return float("nan") if events < SMALLEST_CELL else float(record["evidence"][kind])
 
 
 def _rows(look: Look) -> pd.DataFrame:

@@ -94,16 +94,22 @@ def _records(tree: xr.DataTree) -> tuple[int, dict[str, int]]:
 def _arrays(draws: xr.DataTree) -> dict[str, dict[str, Any]]:
     """Dims and shape of all variables, by group and name."""
     return {
-        f"{group}/{name}": {"dims": [*map(str, v.dims)], "shape": [*v.shape]}
-        for group, node in draws.children.items()
-        for name, v in node.to_dataset().data_vars.items()
+        f"{node.path.strip('/')}/{name}": {
+            "dims": [*map(str, v.dims)],
+            "shape": [
+                size_words(n) if d in PATIENT_DIMS else n
+                for d, n in zip(v.dims, v.shape, strict=True)
+            ],
+        }
+        for node in draws.subtree
+        for name, v in node.data_vars.items()
     }
 
 
 def _labels(draws: xr.DataTree) -> dict[str, list[str]]:
     """Labels of the draws that are names of the data or the model; never those of patients."""
     found: dict[str, list[str]] = {}
-    for node in draws.children.values():
+    for node in draws.subtree:
         for dim in _LABELS:
             if dim in node.coords and dim not in found:
                 found[dim] = [str(x) for x in node.coords[dim].to_numpy()]

@@ -20,7 +20,7 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import ModelError
 from twinbayes.model.covariates.columns import Column, learn_columns
-from twinbayes.model.covariates.missing import NormalModel, rare
+from twinbayes.model.covariates.missing import NormalModel
 from twinbayes.model.covariates.terms import CovariateTerm
 from twinbayes.names import CENTRE, SUBGROUP
 from twinbayes.showing import brief
@@ -110,13 +110,11 @@ class Encoding:
             tuple(left_out),
         )
 
-    def without_rare(self, cohort: Cohort) -> Encoding:
-        """The same, columns in which fewer than five patients of a cohort differ set apart.
-
-        As `NormalModel.learn` does today; fits of earlier versions may not have it so.
-        """
-        few = rare(self.observed(cohort))
-        return replace(self, normal=self.normal.apart_from(few))
+    def coarse(self, cohort: Cohort) -> Encoding:
+        """The same with covariances that tell of no patient of the cohort; see `NormalModel`."""
+        if not self.columns:
+            return self
+        return replace(self, normal=self.normal.coarse(self.observed(cohort)))
 
     @property
     def labels(self) -> tuple[str, ...]:

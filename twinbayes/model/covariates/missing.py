@@ -15,14 +15,12 @@ from twinbayes.cohort.quality.suppression import SMALLEST_CELL
 _RIDGE = 0.05  # share of the diagonal added: keeps rare lesions from predicting each other
 _ITERATIONS = 12
 _TOLERANCE = 1e-3
+_TWO = 2
 
 
 @dataclass(frozen=True)
 class NormalModel:
     """Mean and covariance of the columns, estimated from incomplete rows by EM.
-
-    A column in which fewer than five patients differ from all others is taken to be independent of
-    the rest: what so few have in common is chance, and would tell who they are.
 
     Source: Little and Rubin, Statistical Analysis with Missing Data, section 11.2.
     """
@@ -38,24 +36,49 @@ class NormalModel:
             return cls(np.zeros(0), np.zeros((0, 0)))
         mean = np.nanmean(values, axis=0)
         covariance = np.diag(np.nanvar(values, axis=0))
-        common = ~rare(values)
-        together = np.outer(common, common) | np.eye(width, dtype=bool)
         for _ in range(_ITERATIONS if np.isnan(values).any() else 1):
             filled, uncertain = _expect(values, mean, covariance)
             new_mean = filled.mean(axis=0)
             centred = filled - new_mean
             second = (centred.T @ centred + uncertain) / n
-            new = np.where(together, second + _RIDGE * np.diag(np.diag(second)), 0.0)
+            new = second + _RIDGE * np.diag(np.diag(second))
             change = np.max(np.abs(new - covariance)) / np.max(np.abs(new))
             mean, covariance = new_mean, new
             if change < _TOLERANCE:
                 break
         return cls(mean, covariance)
 
-    def apart_from(self, columns: NDArray[np.bool_]) -> NormalModel:
-        """The same, with some columns (column,) independent of all others."""
-        kept = np.outer(~columns, ~columns) | np.eye(len(columns), dtype=bool)
-        return NormalModel(self.mean, np.where(kept, self.covariance, 0.0))
+    def coarse(self, values: Floats) -> NormalModel:
+        """The same with covariances so coarse that they tell of no patient, for sharing.
+
+        Each is rounded to a multiple of what five patients add to it who differ by one from the
+        rest in a column of two values, and by a standard deviation in any other: sums and
+        differences of rows, which would single out one patient, then end in rounding. Columns in
+        which fewer than five patients differ from all others are set apart. Of what is left the
+        nearest positive definite matrix is taken.
+
+        Parameters
+        ----------
+        values
+            (patient, column) values that it was learnt from, NaN where missing.
+        """
+        few, n = rare(values), len(values)
+        reach = np.sqrt(np.diag(self.covariance))
+        for k, column in enumerate(values.T):
+            known = np.unique(column[~np.isnan(column)])
+            if len(known) == _TWO:
+                reach[k] = known[1] - known[0]
+        step = SMALLEST_CELL / max(n, 1) * np.outer(reach, reach)
+        rounded = np.round(self.covariance / step) * step
+        size = np.sqrt(np.diag(self.covariance))
+        apart = np.outer(~few, ~few) & ~np.eye(len(few), dtype=bool)
+        correlation = np.where(apart, rounded / np.outer(size, size), np.eye(len(few)))
+        spread, axes = np.linalg.eigh(correlation)
+        if spread.min(initial=1.0) < _RIDGE:
+            nearest = (axes * np.maximum(spread, _RIDGE)) @ axes.T
+            unit = np.sqrt(np.diag(nearest))
+            correlation = np.where(apart, nearest / np.outer(unit, unit), np.eye(len(few)))
+        return NormalModel(self.mean, correlation * np.outer(size, size))
 
     def conditional(self, values: Floats) -> tuple[Floats, Floats]:
         """Fill each missing entry with its conditional mean; return also its variance.
