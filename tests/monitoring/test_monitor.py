@@ -33,25 +33,6 @@ SEED = secrets.randbelow(2**31)
 DRAW = 3
 
 
-@pytest.fixture(scope="module")
-def fit() -> Fit:
-    found: Any = tb.load_fit(STORED)
-    return found
-
-
-@pytest.fixture(scope="module")
-def strangers(fit: Fit) -> tb.Cohort:
-    """As many simulated people whom the fit has not seen, under other identifiers."""
-    cohort, _ = simulate_registry(seed=SEED, n_patients=120)
-    tables = {
-        name: frame if name == "variables" else frame.assign(patient_id="X" + frame["patient_id"])
-        for name, frame in cohort.tables.items()
-    }
-    whole = tb.cohort_from_tables("strangers", tables, simulated=True, source={"note": "test"})
-    known = whole.patients["subgroup"].isin(fit.encoding.subgroups)
-    return whole.select(list(whole.patients.loc[known, "patient_id"]))
-
-
 def test_expected_events_are_cumulative_hazards_written_out(fit: Fit, strangers: tb.Cohort) -> None:
     """Of deaths in induction: by hand, from windows, covariates and levels of one draw."""
     one = strangers.select(strangers.patient_ids[:25])
@@ -319,33 +300,6 @@ def test_a_new_centre_may_differ_as_much_as_known_ones_do(fit: Fit, strangers: t
     )
     _, _, both, _ = cell.totals({"all": count_stream(fit, halves)}, known_centres(fit))
     assert 0.5 <= both < 0.7, SEED
-
-
-def test_natives_are_rarely_flagged_and_foreigners_mostly_are(fit: Fit) -> None:
-    """Of simulated registries; foreigners have three laboratory values three spreads higher."""
-    registry = tb.datasets.registry()
-    fit = replace(fit, cohort=registry, learnt=fit.spec.plan(registry).learnt, laid_out=None)
-    flagged, shares, labels = [], [], []
-    for seed in np.random.default_rng(SEED).integers(2**31, size=8).tolist():
-        natives, _ = simulate_registry(seed=seed, n_patients=200, visits=False)
-        patients = natives.patients.copy()
-        for name in ("wbc_g_l", "ldh_u_l", "platelets_g_l"):
-            spread = float(np.nanstd(np.log(natives.patients[name])))
-            most = float(natives.variables.set_index("name").loc[name, "max"])
-            patients[name] = np.clip(natives.patients[name] * np.exp(3.0 * spread), None, most)
-        foreign = tb.cohort_from_tables(
-            "foreign", {**natives.tables, "patients": patients}, simulated=True, source={"n": "t"}
-        )
-        for cohort, label in ((natives, 0), (foreign, 1)):
-            found = likeness(fit, cohort)
-            shares += found["share"].tolist()
-            labels += [label] * len(found)
-            if not label:
-                flagged.append(float(found["flagged"].mean()))
-    own, other = (np.array(shares)[np.array(labels) == k] for k in (0, 1))
-    auc = float(np.mean(other[:, None] < own[None, :]) + 0.5 * np.mean(other[:, None] == own))
-    assert np.mean(flagged) < 0.07, SEED
-    assert auc > 0.75, SEED
 
 
 def test_without_treatments_there_is_no_policy_to_watch(fit: Fit, tmp_path: Path) -> None:
