@@ -9,10 +9,12 @@ the likelihood under some such ratios, with prior probabilities, over that under
     f(N, L; m, v) = integral of h^N exp(-h L) normal(log h; m, v).
 
 Numerator and denominator are marginal likelihoods of one point process, so that E, followed over
-time, is a martingale that begins at 1 if nothing has changed. By Ville's inequality the probability
-that it is ever 1/alpha or more is at most alpha, however often one looks (Ville 1939; Ramdas,
-Grunwald, Vovk & Shafer 2023, doi:10.1214/23-STS894). Means of e-values with fixed weights are
-e-values.
+time with one v, is a martingale that begins at 1 if nothing has changed. By Ville's inequality the
+probability that it is ever 1/alpha or more is at most alpha, however often one looks (Ville 1939;
+Ramdas, Grunwald, Vovk & Shafer 2023, doi:10.1214/23-STS894). Means of e-values with fixed weights
+are e-values. A watch measures v anew at each look, of the patients who have come by then: each
+e-value is one, and how often streams of a true fit ever alarm is evidence
+(docs/evidence/monitor.json), no theorem.
 """
 
 from __future__ import annotations
