@@ -14,7 +14,7 @@ probability that it is ever 1/alpha or more is at most alpha, however often one 
 Ramdas, Grunwald, Vovk & Shafer 2023, doi:10.1214/23-STS894). Means of e-values with fixed weights
 are e-values. A watch measures v anew at each look, of the patients who have come by then: each
 e-value is one, and how often streams of a true fit ever alarm is measured
-(benchmarks/monitor.py), no theorem.
+(benchmarks/monitor.py, docs/evidence/monitor.json), no theorem.
 """
 
 from __future__ import annotations
