@@ -105,6 +105,19 @@ def test_a_baseline_that_was_corrected_brings_nothing_back(fit: Fit) -> None:
         assert "have another subgroup" in "\n".join(watch(fit).look(corrected).lines())
 
 
+def test_stretches_of_time_hold_what_came_after_the_fit_and_nothing_else(fit: Fit) -> None:
+    """Of a death 400 days after the record of one patient, all else as the fit has it."""
+    alive = fit.cohort.events.query("event == 'last_contact'")
+    events = fit.cohort.events.copy()
+    day = float(events.loc[alive.index[0], "day"]) + 400.0
+    events.loc[alive.index[0], ["day", "event"]] = [day, "death"]
+    table = watch(fit, horizons=(365.25,)).look(fit.cohort.with_rows({"events": events})).table
+    mine = table[table["kind"] == "hazards"].set_index("cell")["observed_in_all"]
+    assert mine["to 365.25 days"] == float(day <= 365.25)
+    assert mine["beyond 365.25 days"] == float(day > 365.25)
+    assert mine["all events"] == 1.0
+
+
 def test_a_death_on_the_last_day_of_the_record_comes_after_it(fit: Fit) -> None:
     alive = fit.cohort.events.query("event == 'last_contact'")
     events = fit.cohort.events.copy()

@@ -68,7 +68,7 @@ class Counts:
         )
 
 
-def count_stream(fit: Fit | SharedFit, cohort: Cohort) -> Counts:
+def count_stream(fit: Fit | SharedFit, cohort: Cohort, *, horizon: float | None = None) -> Counts:
     """Count what happened to patients and what a fit expected, without what it has learnt from.
 
     Parameters
@@ -79,6 +79,8 @@ def count_stream(fit: Fit | SharedFit, cohort: Cohort) -> Counts:
         `cohort` then has to be of others.
     cohort
         Records as they are known now.
+    horizon
+        Count up to this day since origin; default: all.
 
     Returns
     -------
@@ -110,7 +112,7 @@ def count_stream(fit: Fit | SharedFit, cohort: Cohort) -> Counts:
             f"The hazards of {fit.spec.name!r} follow curves of markers, and what is expected of a "
             "patient would rest on values yet to come. Monitor a fit without associations."
         )
-    cohort = cohort.dated()
+    cohort = cohort.dated() if horizon is None else cohort.dated().until(horizon)
     known = cohort.patients[SUBGROUP].astype(str).isin(fit.learnt.encoding.subgroups).to_numpy()
     if not known.any():
         raise FitError(
@@ -127,12 +129,15 @@ def count_stream(fit: Fit | SharedFit, cohort: Cohort) -> Counts:
     if not own:
         return counts
     last = fit.cohort.events.groupby(PATIENT_ID)[DAY].max()
-    until = {p: float(last[p]) if p in weights else 0.0 for p in some.patient_ids}
-    before = _counts(fit, some.until({p: until[p] if p in set(own) else 0.0 for p in until}))
+    until = dict.fromkeys(some.patient_ids, 0.0) | {p: float(last[p]) for p in own}
+    before = _counts(fit, some.until(until))
     # What the fit has seen is subtracted as it was: a death of that very day comes after it.
     seen = np.zeros_like(counts.observed)
     rows = {p: i for i, p in enumerate(some.patient_ids)}
-    seen[[rows[p] for p in own]] = _counts(fit, fit.cohort.select(own).dated()).observed
+    learnt_from = fit.cohort.select(own).dated()
+    if horizon is not None:
+        learnt_from = learnt_from.until(horizon)
+    seen[[rows[p] for p in own]] = _counts(fit, learnt_from).observed
     after = counts.less(replace(before, observed=seen))
     changed = int(np.sum(~fit.has_seen(some.select(own))))
     return replace(after, changed=changed)
@@ -174,9 +179,8 @@ def of_horizons(
     """Count by time since origin: up to each horizon from the one before, and beyond the last."""
     out: dict[str, Counts] = {}
     before: Counts | None = None
-    cohort = cohort.dated()
     for name, horizon in zip(stretches(horizons), (*horizons, None), strict=True):
-        now = count_stream(fit, cohort if horizon is None else cohort.until(horizon))
+        now = count_stream(fit, cohort, horizon=horizon)
         out[name] = now if before is None else now.less(before)
         before = now
     return out
