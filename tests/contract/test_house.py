@@ -367,3 +367,13 @@ def test_no_generated_or_published_data_is_in_the_repository(root: Path) -> None
     data = {".csv", ".rda", ".rdata", ".parquet", ".nc", ".xpt", ".zarr", ".pkl"}
     tables = [p.relative_to(root).as_posix() for p in project_files(root) if p.suffix in data]
     assert [t for t in tables if not t.startswith("tests/")] == []
+
+
+def test_tests_draw_seeds_that_can_be_drawn_again(root: Path) -> None:
+    unrepeatable = re.compile(r"secrets\.rand|default_rng\(\)|randbits\(|random\.Random\(\)")
+    found = {
+        str(path.relative_to(root))
+        for path in (root / "tests").rglob("*.py")
+        if unrepeatable.search(path.read_text(encoding="utf-8")) and path != Path(__file__)
+    }
+    assert not found, "seeds of tests come from tests/support/chance.py"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chance import drawn_seed
 from twinbayes.errors import CohortError, OptionError
 from twinbayes.estimators import mean_count
 
@@ -40,7 +41,7 @@ def test_the_influence_is_the_derivative_by_a_patients_weight() -> None:
 
 def test_intervals_hold_what_they_say_under_dependence_and_death() -> None:
     """Patients differ by a gamma frailty that death shares: coverage of 95 % intervals."""
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(drawn_seed())
     rate, death, until, n, reps = 0.02, 0.004, 200.0, 120, 400
 
     def draw(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

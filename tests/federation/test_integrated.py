@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.polynomial.hermite_e import hermegauss
 from scipy import integrate, stats
 
 import twinbayes as tb
+from chance import drawn_seed
 from federation_study import driven
 from joint_settings import SETTINGS
 from joint_simulator import draw_parameters, draw_record, learn, log_likelihood
@@ -52,7 +52,7 @@ def coordinates_of(spec: ModelSpec, learnt: Learnt, cohort: tb.Cohort) -> Coordi
 @pytest.mark.parametrize("setting", list(SETTINGS.values()), ids=list(SETTINGS))
 def test_the_likelihood_is_the_integral_over_each_patients_curve(setting: Any) -> None:
     """Against another implementation of the density, on a product of Gauss-Hermite points."""
-    generator = np.random.default_rng(secrets.randbelow(2**31))
+    generator = np.random.default_rng(drawn_seed())
     truth = draw_parameters(setting, generator)
     record = draw_record(setting, truth, generator)
     learnt = learn(setting)
@@ -127,10 +127,10 @@ def _alone(record: Any, i: int) -> Any:
 def test_a_frailty_is_integrated_out() -> None:
     """Against adaptive quadrature of the density of counts in exposed time."""
     spec = tb.disease("cgd")
-    cohort = synthetic_cohort(spec, n_patients=30, seed=secrets.randbelow(2**31))
+    cohort = synthetic_cohort(spec, n_patients=30, seed=drawn_seed())
     plan = spec.plan(cohort)
     coordinates = coordinates_of(spec, plan.learnt, cohort)
-    rng = np.random.default_rng(secrets.randbelow(2**31))
+    rng = np.random.default_rng(drawn_seed())
     values = np.zeros((1, coordinates.size))
     frailty = coordinates.places["frailty_effect"]
     values[:, coordinates.places["log_baseline"]] = -6.0
@@ -158,7 +158,7 @@ def test_a_frailty_is_integrated_out() -> None:
 
 def test_patients_of_a_discounted_source_count_for_less() -> None:
     spec = tb.disease("cgd")
-    cohort = synthetic_cohort(spec, n_patients=30, seed=secrets.randbelow(2**31))
+    cohort = synthetic_cohort(spec, n_patients=30, seed=drawn_seed())
     source = cohort.subgroups[0]
     pooling = PowerPrior(source=source, power=0.25)
     less = replace(spec, events=replace(spec.events, subgroup=pooling))
@@ -184,7 +184,7 @@ def test_power_priors_beside_curves_are_refused() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_correlations_come_back_from_coordinates_without_bounds(n: int) -> None:
-    rng = np.random.default_rng(secrets.randbelow(2**31))
+    rng = np.random.default_rng(drawn_seed())
     scale, root = scale_of("patient_correlation"), rng.normal(size=(50, n, n + 2))
     whole = root @ np.swapaxes(root, 1, 2)
     sd = np.sqrt(np.diagonal(whole, axis1=1, axis2=2))
@@ -213,7 +213,7 @@ def test_points_and_weights_stand_for_a_normal_distribution(width: int) -> None:
 
 
 def test_a_quadratic_function_is_found_from_its_values() -> None:
-    rng = np.random.default_rng(secrets.randbelow(2**31))
+    rng = np.random.default_rng(drawn_seed())
     n, r = 7, 5
     along, centre = rng.normal(size=(n, r)), rng.normal(size=n)
     place = Directions(centre, along)
@@ -260,7 +260,7 @@ def test_knots_and_scales_from_sums_are_near_those_of_all_visits(basis: Any) -> 
 def test_units_of_turns_are_those_of_all_visits() -> None:
     """A turn's prior is in the root mean square of its column over visits."""
     spec = tb.disease("cml")
-    cohort = synthetic_cohort(spec, n_patients=60, seed=secrets.randbelow(2**31))
+    cohort = synthetic_cohort(spec, n_patients=60, seed=drawn_seed())
     facts = MarkerFacts(spec)
     parts = [cohort.select(list(cohort.patient_ids[k::3])) for k in range(3)]
     (found,) = facts.scales(sum(facts.of_site(part) for part in parts))
@@ -291,13 +291,13 @@ def test_models_without_curves_have_no_scales_of_markers() -> None:
 
 def test_where_there_is_no_likelihood_one_that_can_be_summed_says_so() -> None:
     spec = tb.disease("pbc")
-    cohort = synthetic_cohort(spec, n_patients=20, seed=secrets.randbelow(2**31))
+    cohort = synthetic_cohort(spec, n_patients=20, seed=drawn_seed())
     learnt = spec.plan(cohort).learnt
     coordinates = coordinates_of(spec, learnt, cohort)
     local = IntegratedLikelihood(spec, learnt, coordinates, cohort)
     usual = np.zeros((1, coordinates.size))
     usual[:, coordinates.places["log_baseline"]] = -8.0
-    rng = np.random.default_rng(secrets.randbelow(2**31))
+    rng = np.random.default_rng(drawn_seed())
     absurd = rng.choice([-1e300, 1e300], (3, coordinates.size))
     with np.errstate(all="ignore"):
         totals = local.totals(np.concatenate([usual, absurd]))[:, 0]
@@ -336,7 +336,7 @@ def test_markers_of_few_patients_are_refused(tmp_path: Any) -> None:
 @pytest.mark.slow
 def test_a_joint_model_of_three_sites_is_that_of_all_patients(tmp_path: Any) -> None:
     spec = tb.disease("pbc")
-    seed = secrets.randbelow(2**31)
+    seed = drawn_seed()
     cohort = synthetic_cohort(spec, n_patients=120, seed=seed)
     parts = [cohort.select(list(cohort.patient_ids[k::3])) for k in range(3)]
     sites = dict(zip(("north", "south", "west"), parts, strict=True))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import random
-import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from chance import drawn_seed
 from federation_study import Told, cohort_of, network, secret_of
 from twinbayes.errors import FederationError
 from twinbayes.federation import Disclosure, answer, next_step
@@ -43,7 +43,7 @@ def _spoilt(body: Any, rng: random.Random) -> Any:
 
 
 def test_a_malformed_question_is_answered_or_refused_in_our_words(early: Told) -> None:
-    seed = secrets.randbits(32)
+    seed = drawn_seed()
     rng = random.Random(seed)  # noqa: S311 - no secret
     cohorts = {s: cohort_of(t) for s, t in network().items()}
     questions = [m for m in early.messages if not m.is_answer]
@@ -60,7 +60,7 @@ def test_a_malformed_question_is_answered_or_refused_in_our_words(early: Told) -
 
 
 def test_a_malformed_message_stops_the_server_in_our_words(early: Told, tmp_path: Path) -> None:
-    seed = secrets.randbits(32)
+    seed = drawn_seed()
     rng = random.Random(seed)  # noqa: S311 - no secret
     refused = 0
     for _ in range(40):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import arviz as az
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 
 import twinbayes as tb
+from chance import drawn_seed
 from federation_study import Told, before, driven
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.federation import Study
@@ -67,7 +67,7 @@ def everybody(
     lacking: str = "",
 ) -> Cohort:
     """Patients of three sites; those of `west` have no values of the marker `lacking`."""
-    rng = np.random.default_rng(secrets.randbelow(2**31) if seed is None else seed)
+    rng = np.random.default_rng(drawn_seed() if seed is None else seed)
     ids, level = np.array([f"p{k:02d}" for k in range(n)]), rng.normal(size=n)
     site = np.array(SITES)[np.arange(n) % 3]
     days = np.minimum(rng.exponential(900.0 * np.exp(-0.5 * level)), 1500.0).round() + 2.0
@@ -151,7 +151,7 @@ def test_a_study_of_a_marker_that_is_not_normal_ends_in_a_posterior_that_is_judg
 ) -> None:
     """Neither refused for want of a likelihood, nor far from a fit to all patients."""
     spec = spec_of({"m": FAMILIES[family]})
-    seed = secrets.randbelow(2**31)
+    seed = drawn_seed()
     cohort = everybody({"m": FAMILIES[family]}, n=90, seed=seed)
     federated = fit_in_shards(spec, cohort, shards=3, draws=1000, seed=seed)
     told = federated.manifest["federation"]["certificate"]

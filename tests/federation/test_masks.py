@@ -7,6 +7,7 @@ import secrets
 import numpy as np
 import pytest
 
+from chance import drawn_seed
 from twinbayes.errors import FederationError
 from twinbayes.federation.masks import masked, public_key, summed
 
@@ -18,7 +19,7 @@ def _three() -> tuple[dict[str, bytes], dict[str, str]]:
 
 def test_the_sum_of_masked_numbers_is_that_of_the_numbers():
     own, keys = _three()
-    rng = np.random.default_rng(secrets.randbits(32))
+    rng = np.random.default_rng(drawn_seed())
     numbers = {name: rng.normal(0.0, 1e4, 50) for name in own}
     sent = [masked(numbers[n], n, own[n], keys, "question") for n in own]
     np.testing.assert_allclose(summed(sent), sum(numbers.values()), atol=3 / 2**24)

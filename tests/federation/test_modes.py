@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.diseases.synthetic import synthetic_cohort
 from twinbayes.errors import FederationError
 from twinbayes.federation.joint.blocks import Blocks
@@ -32,7 +32,7 @@ from twinbayes.federation.masks import _LARGEST, FEWEST
 from twinbayes.federation.site import KINDS, MOST_DRAWS, MOST_ROUNDS
 from twinbayes.federation.study import _MOST_SITES
 
-SEED = secrets.randbelow(2**31)
+SEED = drawn_seed(__name__)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.diseases.synthetic import synthetic_cohort
 from twinbayes.errors import FederationError
 from twinbayes.federation import Disclosure, Message, Study, answer, fit_in_shards, next_step
@@ -32,7 +33,7 @@ SPEC = tb.disease("hsct_illness_death", windows=5)
 
 @pytest.fixture(scope="module")
 def cohort() -> tb.Cohort:
-    return synthetic_cohort(SPEC, n_patients=240, seed=secrets.randbelow(2**31))
+    return synthetic_cohort(SPEC, n_patients=240, seed=drawn_seed(__name__))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_a_wrong_sum_of_expansions_is_refused(
         "half of the patients twice": empty.unpacked(good.packed() + half.packed()),
         "elsewhere": replace(elsewhere, point=near.point),
     }
-    rng = np.random.default_rng(secrets.randbelow(2**31))
+    rng = np.random.default_rng(drawn_seed())
     assert _certified(agreement, whole, good, rng).reasons == ()
     for what, expansion in wrong.items():
         assert _certified(agreement, whole, expansion, rng).reasons, what

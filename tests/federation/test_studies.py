@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,6 +12,7 @@ import pytest
 import xarray as xr
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.errors import FederationError
 from twinbayes.federation import Disclosure, Message, Study, answer, load_federated, next_step
 from twinbayes.federation.agreement.facts import Facts, agreed, moments
@@ -38,7 +38,7 @@ def _disclosure(name: str) -> Disclosure:
 
 
 def _begun(small, tmp_path, rounds):  # type: ignore[no-untyped-def]
-    study = Study(small.spec, tuple(small.sites), seed=secrets.randbelow(1000))
+    study = Study(small.spec, tuple(small.sites), seed=drawn_seed(below=1000))
     history: list[Message] = []
     for _ in range(rounds):
         for question in next_step(study, history, tmp_path).questions:
@@ -211,7 +211,7 @@ def test_a_function_that_is_not_the_likelihood_is_not_certified(small, bend):
 
 @pytest.mark.slow
 def test_three_sites_get_the_posterior_of_all_their_patients_together(small, tmp_path):
-    study = Study(small.spec, tuple(small.sites), seed=secrets.randbelow(1000), minimum=0)
+    study = Study(small.spec, tuple(small.sites), seed=drawn_seed(below=1000), minimum=0)
     history: list[Message] = []
     while (step := next_step(study, history, tmp_path)).posterior is None:
         for question in step.questions:

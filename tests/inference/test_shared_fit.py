@@ -16,6 +16,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.cli import app as cli
 from twinbayes.cohort import Cohort
 from twinbayes.diseases import DISEASES
@@ -29,7 +30,7 @@ from twinbayes.model import Group, ModelSpec, Term
 from twinbayes.names import DAY, PATIENT, PATIENT_ID, PATIENTS, TABLES, VARIABLES
 from twinbayes.priors import chosen_priors
 
-SEED = secrets.randbelow(2**31)
+SEED = drawn_seed(__name__)
 
 
 def renamed(cohort: Cohort) -> tuple[Cohort, list[str]]:

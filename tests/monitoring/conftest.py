@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.datasets.simulated.simulate import simulate_registry
 from twinbayes.inference import Fit
 
 STORED = Path(__file__).resolve().parents[1] / "data" / "registry_fit.nc"
-SEED = secrets.randbelow(2**31)
+SEED = drawn_seed(__name__)
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
-
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from chance import drawn_seed
 from twinbayes.errors import OptionError
 from twinbayes.monitoring import log_e_value
 from twinbayes.monitoring.e_process import ALTERNATIVES
 
-SEED = secrets.randbelow(2**31)
+SEED = drawn_seed(__name__)
 
 
 def by_quadrature(n: float, mean: float, v: float) -> float:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 
 import numpy as np
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.datasets.simulated.simulate import simulate_registry
 from twinbayes.inference import Fit
 from twinbayes.monitoring import likeness
 
-SEED = secrets.randbelow(2**31)
+SEED = drawn_seed(__name__)
 
 
 def test_natives_are_rarely_flagged_and_foreigners_mostly_are(fit: Fit) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.cli import app as cli
 from twinbayes.cohort.tables import CovariateCache
 from twinbayes.datasets.simulated.simulate import simulate_registry
@@ -29,7 +29,7 @@ from twinbayes.report.monitor_page import write_monitor_page
 from twinbayes.serve.audit import AuditLog
 
 STORED = Path(__file__).resolve().parents[1] / "data" / "registry_fit.nc"
-SEED = secrets.randbelow(2**31)
+SEED = drawn_seed(__name__)
 DRAW = 3
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.cohort import Cohort, cohort_from_tables
 from twinbayes.model import EventProcess, ModelSpec, PiecewiseConstant, StateGraph, Term, Transition
 from twinbayes.names import POSTERIOR
@@ -57,7 +58,7 @@ def spec() -> ModelSpec:
 @pytest.mark.slow
 def test_intervals_of_effect_and_frailty_hold_the_truth_as_often_as_they_say() -> None:
     """Twenty fits of 250 patients: 90 % intervals of four numbers, 80 in all."""
-    start = int(np.random.default_rng().integers(2**31))
+    start = drawn_seed()
     inside, usable = [], 0
     for k in range(20):
         fit = tb.fit(spec(), simulated(250, start + k), seed=start + k, progressbar=False)

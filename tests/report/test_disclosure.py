@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import twinbayes as tb
+from chance import drawn_seed
 from disclosure import FEW, Attacker, table_with, tables_of
 from twinbayes.checks.borrowing.hazard_ratios import treatment_effects
 from twinbayes.checks.borrowing.shares import treatment_borrowing
@@ -225,7 +226,7 @@ def test_no_suppressed_count_follows_from_the_sections_that_count_people(
 
 @pytest.mark.slow
 def test_no_suppressed_count_follows_whatever_the_cohort(fit_of: Callable[[Cohort], Fit]) -> None:
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(drawn_seed())
     whole = tb.datasets.registry()
     most = whole.patients["subgroup"].value_counts()
     some = whole.subgroups[: rng.integers(3, 8)]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chance import drawn_seed
 from served_pages import PAYLOADS, TAGS, Text, numbers
 from twinbayes.errors import StorageError
 from twinbayes.inference import Fit
@@ -327,7 +328,7 @@ def test_a_file_of_updates_that_is_not_whole_or_of_others_is_not_applied(
         _ = Explorer(fit, shown, SECRET, UpdateLog(log.path)).rows
 
     whole = log.path.read_bytes()
-    random = np.random.default_rng()
+    random = np.random.default_rng(drawn_seed())
     for place in random.integers(len(whole), size=1_000):
         flipped = bytearray(whole)
         flipped[place] ^= int(random.integers(1, 256))

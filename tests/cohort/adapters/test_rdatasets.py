@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chance import drawn_seed
 from twinbayes.cohort import Cohort, read_cohort
 from twinbayes.errors import CohortError
 
@@ -91,7 +92,7 @@ def test_fatty_liver_people_come_in_the_state_of_what_they_have(
     before = wanted[wanted["days"] <= 0].groupby("id").size()
     states = cohorts["nafld"].patients.set_index("patient_id")["entry_state"]
     names = ["no_comorbidity", "one_comorbidity", "two_comorbidities", "three_comorbidities"]
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(drawn_seed())
     for person in rng.choice(states.index.to_numpy(), 50):
         assert states[person] == names[int(before.get(int(person), 0))]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import secrets
 import stat
 import subprocess
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from chance import drawn_seed
 from twinbayes.errors import FederationError
 from twinbayes.federation.exchange.envelope import opened, sealed
 from twinbayes.federation.exchange.keys import KEY_FILE, Card, KeyPair, require_party
@@ -49,7 +49,7 @@ def test_any_flipped_byte_of_an_envelope_is_found(keys: KeyPair, card: Card) -> 
     envelope = sealed(message(), keys)
     for place in range(len(envelope)):
         flipped = bytearray(envelope)
-        flipped[place] ^= 1 + secrets.randbelow(255)
+        flipped[place] ^= 1 + drawn_seed(below=255)
         with pytest.raises(FederationError):
             opened(bytes(flipped), "x.msg", [card], STUDY)
 
@@ -142,7 +142,7 @@ def test_a_card_is_read_as_it_was_written_and_any_flipped_byte_is_found(card: Ca
     assert Card.from_bytes(data, "north.card") == card
     for place in range(len(data)):
         flipped = bytearray(data)
-        flipped[place] ^= 1 + secrets.randbelow(255)
+        flipped[place] ^= 1 + drawn_seed(below=255)
         with pytest.raises(FederationError):
             Card.from_bytes(bytes(flipped), "north.card")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 
 import federation_toy
+from chance import drawn_seed
 from federation_toy import Toy, make_answer
 from federation_world import PATIENTS, World
 from twinbayes.federation.exchange import server, site
@@ -106,7 +106,7 @@ def prepared(world: World, verb: str) -> PartyFolder:
 def test_a_process_killed_before_any_change_of_the_disk_is_repeated(
     world: World, verb: str, every: int
 ) -> None:
-    first = secrets.randbelow(every)
+    first = drawn_seed(below=every)
     folder = prepared(world, verb)
     values = PATIENTS["north"] if verb == "answer" else []
     command = [sys.executable, "-c", KILLED_EVERYWHERE, verb, folder.path, first, every, *values]

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.model.curves.patients import OwnCoefficients
 
 
@@ -23,7 +24,7 @@ def test_partial_correlations_make_an_lkj_matrix(eta: float) -> None:
         root, drawn, sd = pm.draw(
             [spreads.root, spreads.correlation, spreads.spread],
             draws=4000,
-            random_seed=np.random.default_rng(),
+            random_seed=np.random.default_rng(drawn_seed()),
         )
     covariance = root @ np.swapaxes(root, 1, 2)
     np.testing.assert_allclose(covariance, drawn * sd[:, :, None] * sd[:, None, :], atol=1e-10)

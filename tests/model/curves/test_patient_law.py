@@ -8,6 +8,7 @@ import pytensor.tensor as pt
 from scipy import stats
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.model.curves.patients import OwnCoefficients, Spreads
 
 
@@ -21,7 +22,7 @@ def test_coefficients_are_normal_around_their_means_with_the_given_covariance() 
     n, width = len(plan.visits[0].count), len(index)
     natural, level = np.ones(len(learnt.labels)), np.zeros(len(learnt.labels))
     own = OwnCoefficients(labels, index, plan.visits, natural, level, ())
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(drawn_seed())
     root = np.tril(rng.normal(size=(width, width)))
     root[range(width), range(width)] = rng.uniform(0.2, 2.0, width)
     mean = rng.normal(size=(n, len(learnt.labels)))

@@ -11,6 +11,7 @@ import pytest
 from scipy import integrate, optimize, stats
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.model.events.crude import Crude
 from twinbayes.model.pooling.centring import ShortTails, Told, ToldTogether, turned
 from twinbayes.model.pooling.walks import AlongAxes, RatesTold
@@ -38,7 +39,7 @@ def test_what_is_sampled_is_standard_normal_at_every_scale_given_such_data(
 ) -> None:
     logp = conjugate(TOLD, scale, mean).compile_logp()
     middle = logp({"z": np.zeros((2, 3))})
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(drawn_seed())
     for z in rng.normal(0.0, 3.0, (5, 2, 3)):
         assert logp({"z": z}) - middle == pytest.approx(-0.5 * np.square(z).sum(), abs=1e-6)
 
@@ -57,7 +58,9 @@ def test_coefficients_have_their_law_whatever_is_told(
             nu=nu,
             as_they_are=as_they_are,
         )
-        drawn = np.asarray(pm.draw(own, draws=4000, random_seed=np.random.default_rng()))
+        drawn = np.asarray(
+            pm.draw(own, draws=4000, random_seed=np.random.default_rng(drawn_seed()))
+        )
     law = stats.norm() if nu is None else stats.t(nu)
     # of six tests, the smallest p is below 1e-6 once in 170,000 runs
     for row, scale in enumerate((0.3, 2.0)):
@@ -80,7 +83,7 @@ def test_counts_tell_what_their_posterior_has_at_its_mode(events: int, expected:
 
 
 def test_axes_are_those_along_which_data_are_independent() -> None:
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(drawn_seed())
     half = rng.normal(size=(2, 4, 6))
     information = half @ np.swapaxes(half, 1, 2)
     estimate = rng.normal(size=(2, 4))
@@ -121,7 +124,7 @@ def test_long_tails_are_sampled_as_shorter_ones_under_the_same_law() -> None:
 
 
 def test_of_coefficients_told_together_each_keeps_its_margin() -> None:
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(drawn_seed())
     seen, said = rng.normal(size=(1, 9, 4)), rng.normal(size=(9, 1))
     both = ToldTogether(np.swapaxes(seen, 1, 2) @ seen, (seen[0].T @ said).T)
     told = both.one_by_one()

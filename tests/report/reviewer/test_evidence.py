@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 import twinbayes as tb
+from chance import drawn_seed
 from twinbayes.checks import CheckResult
 from twinbayes.checks.borrowing.hazard_ratios import treatment_effects
 from twinbayes.checks.calibration.expected_events import counting_process, observed_and_expected
@@ -70,7 +71,7 @@ def test_expected_events_are_a_mean_over_all_draws(fit: Fit) -> None:
     posterior = fit.datatree["posterior"].to_dataset()
     n = 800
     many = posterior.isel(draw=np.zeros(n, dtype=int)).assign_coords(draw=np.arange(n))
-    level = np.random.default_rng().normal(-6.0, 1.0, (many.sizes["chain"], n))
+    level = np.random.default_rng(drawn_seed()).normal(-6.0, 1.0, (many.sizes["chain"], n))
     drawn = xr.DataArray(level, dims=("chain", "draw"))
     flat = many.map(np.zeros_like).assign(log_baseline=many["log_baseline"] * 0 + drawn)
     tree = fit.datatree.copy()

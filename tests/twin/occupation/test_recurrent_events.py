@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from scipy import integrate, stats
 
+from chance import drawn_seed
 from known_twins import Steps
 from twinbayes.errors import ModelError, TwinError
 from twinbayes.model import Effect, EventProcess, StateGraph, Transition, Treatment, TreatmentStart
@@ -88,7 +89,7 @@ def test_on_the_clock_of_gaps_each_event_begins_anew(twin_of: Build) -> None:
     steps: Steps = ((30.0,), (0.04, 0.005))
     events = ((60.0, "infection"), (75.0, "last_contact"))
     twin = twin_of(graph(clock="entry", dies=False), {INFECTION: steps}, events=events)
-    paths = renewals(steps, 15.0, np.random.default_rng(), 4000)
+    paths = renewals(steps, 15.0, np.random.default_rng(drawn_seed()), 4000)
     error = paths.std(axis=0) / np.sqrt(len(paths))
     assert np.all(
         np.abs(expected(twin) - paths.mean(axis=0)) < 4 * error + 0.01 * paths.mean(axis=0)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
+from chance import drawn_seed
 from event_cases import Case, fused, random_case, through_jax, with_open_courses
 from twinbayes.model.events.likelihood import frailty as by_quadrature
 from twinbayes.model.events.likelihood.courses import event_loglik
@@ -71,10 +72,6 @@ def by_hand(case: Case, frailty: np.ndarray) -> np.ndarray:
             out[i] += log_event[e, w] + eta + (trail[point] if point >= 0 else 0.0)
             fired[i, e] += 1
     return out + [log_integral(d, h, frailty) for d, h in zip(fired, hazard, strict=True)]
-
-
-def drawn_seed() -> int:
-    return int(np.random.default_rng().integers(2**31))
 
 
 def with_frailty(case: Case, frailty: np.ndarray = FRAILTY) -> Case:
@@ -165,7 +162,7 @@ def test_a_frailty_that_moves_nothing_changes_nothing() -> None:
 
 def test_events_to_be_expected_given_the_past_are_a_martingale() -> None:
     """Simulated: two events recur, one of them ends the record; sums agree within chance."""
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(drawn_seed())
     n, days, f = 6000, 300.0, np.array([1.0, -0.6])
     rate = np.array([0.008, 0.003])
     rows: list[tuple[int, int, float, float, bool]] = []
