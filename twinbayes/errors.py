@@ -70,6 +70,10 @@ class CompilationWarning(TwinbayesError, UserWarning):  # noqa: N818 - an error 
     """A model is compiled, which takes minutes, where most are recorded in a second."""
 
 
+class TransportWarning(TwinbayesError, UserWarning):  # noqa: N818 - an error where asked for
+    """A fit is moved to a place of which next to nothing is known."""
+
+
 class StorageError(TwinbayesError, OSError):
     """A saved file is missing, truncated or altered."""
 

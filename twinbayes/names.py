@@ -61,6 +61,10 @@ TREATMENT_SUBGROUP_EFFECT: Final = "treatment_subgroup_effect"
 ENTRY_ERA_EFFECT: Final = "entry_era_effect"
 EXPECTED_EVENTS: Final = "expected_events"
 FEDERATION: Final = "federation"
+TRANSPORT: Final = "transport"  # in the manifest of a fit that was moved to another place
+TRANSPORT_LEVEL: Final = "transport_level"
+TRANSPORT_SLOPE: Final = "transport_slope"
+TRANSPORT_SHAPE: Final = "transport_shape"
 FRAILTY_EFFECT: Final = "frailty_effect"
 FRAILTY_SCALE: Final = "frailty_scale"
 TIME_VARYING_EFFECT: Final = "time_varying_effect"
@@ -150,3 +154,4 @@ DAYS_PER_YEAR: Final = 365.25
 TWINS_OF_FIT: Final = "twinbayes.twin.of_fit"  # what `Fit.twin` answers with
 #: The module that plots; loaded by name.
 PLOTS: Final = "twinbayes.plots"
+TRANSPORT_OF_FIT: Final = "twinbayes.monitoring.transport"  # what `Fit.transport` answers with

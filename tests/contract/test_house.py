@@ -72,6 +72,10 @@ NAMES = {
     "TIME_VARYING_EFFECT": "time_varying_effect",
     "EXPECTED_EVENTS": "expected_events",
     "FEDERATION": "federation",
+    "TRANSPORT": "transport",
+    "TRANSPORT_LEVEL": "transport_level",
+    "TRANSPORT_SLOPE": "transport_slope",
+    "TRANSPORT_SHAPE": "transport_shape",
     "FRAILTY_EFFECT": "frailty_effect",
     "FRAILTY_OTHER": "frailty_other",
     "FRAILTY_SCALE": "frailty_scale",
@@ -108,6 +112,7 @@ NAMES = {
     "PATIENT_SUBGROUP": "patient_subgroup",
     "TWINS_OF_FIT": "twinbayes.twin.of_fit",
     "PLOTS": "twinbayes.plots",
+    "TRANSPORT_OF_FIT": "twinbayes.monitoring.transport",
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ from twinbayes.cli.federating.federation import federation
 from twinbayes.cli.imports import EXAMPLE as IMPORT_EXAMPLE
 from twinbayes.cli.imports import import_source
 from twinbayes.cli.known import known_diseases
-from twinbayes.cli.monitoring import MONITOR_EXAMPLE, monitor
+from twinbayes.cli.monitoring import MONITOR_EXAMPLE, TRANSPORT_EXAMPLE, monitor, transport
 from twinbayes.cli.priors import priors as prior_commands
 from twinbayes.cli.serving import EXAMPLE as SERVE_EXAMPLE
 from twinbayes.cli.serving import serve, verify
@@ -76,6 +76,7 @@ app.command("import", epilog=IMPORT_EXAMPLE)(import_source)
 app.command(epilog=SERVE_EXAMPLE)(serve)
 app.command(epilog="Example:  twinbayes verify audit.jsonl --head 3f5a…")(verify)
 app.command(epilog=MONITOR_EXAMPLE)(monitor)
+app.command(epilog=TRANSPORT_EXAMPLE)(transport)
 app.command(epilog=SHARE_EXAMPLE)(share)
 app.command(epilog="Example:  twinbayes inspect shared.nc")(inspect)
 app.command("twins", epilog=SHEETS_EXAMPLE)(sheets)

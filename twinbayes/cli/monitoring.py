@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twinbayes.cli.answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
-from twinbayes.cli.commands import Adapter, FitPath, cohort_of, require_places
+from twinbayes.cli.commands import Adapter, FitPath, Out, cohort_of, require_places, tell
 from twinbayes.errors import OptionError
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MONITOR_EXAMPLE = (
     "Example:  twinbayes monitor aml.nc --stream registry_now --log monitor.jsonl "
     "--out monitor.html"
+)
+TRANSPORT_EXAMPLE = (
+    "Example:  twinbayes transport aml.nc --cohort new_centre --out aml_there.nc --page moved.html"
 )
 Log = Annotated[
     Path, typer.Option(help="Log of looks and alarms. Begun where nothing is, else continued.")
@@ -76,6 +79,53 @@ def monitor(
 
         write_monitor_page(look, out, chain)
     return _tell(look, chain.open_alarms(), record["hash"], out, as_json)
+
+
+@reports_errors
+def transport(
+    fit_path: FitPath,
+    cohort: Annotated[
+        str,
+        typer.Option(
+            help="Cohort folder of the patients of the new centre, trial or era; the fit has seen "
+            "none of them."
+        ),
+    ],
+    out: Out,
+    adapter: Adapter = None,
+    learns: Annotated[
+        str, typer.Option(help="The most that may be learnt: level, slope or shape.")
+    ] = "level",
+    agreement: Annotated[
+        float, typer.Option(help="Probability that the place is like those that the fit knows.")
+    ] = 0.8,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fit.")] = 0,
+    page: Annotated[
+        Path | None, typer.Option(help="Write before and after as HTML, small counts hidden.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Move a fit to a new place whose level is learnt from its records; no record stays in it."""
+    require_places(out, page, fit=fit_path, cohort=cohort, adapter=adapter)
+
+    import twinbayes as tb
+    from twinbayes.inference import AggregateFit, ModelFit
+    from twinbayes.monitoring import TransportPrior
+
+    prior = TransportPrior(agreement=agreement)
+    fit = tb.load_fit(fit_path)
+    if isinstance(fit, AggregateFit | ModelFit):
+        raise OptionError("Only fits of patients can be moved.")
+    there = cohort_of(cohort, adapter)
+    moved = fit.transport(there, learns=learns, prior=prior, seed=seed)
+    saved = moved.save(out)
+    if page is not None:
+        from twinbayes.report.transport_page import write_transport_page
+
+        write_transport_page(fit, moved, there, page)
+        if not as_json:
+            typer.echo(f"Page: {page}")
+    return tell(moved, saved, "file", as_json)
 
 
 def _tell(

@@ -17,7 +17,7 @@ from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.errors import FitError, OptionError, TwinError, told
 from twinbayes.inference.densities.likelihood import patient_loglik
-from twinbayes.inference.drawn import Drawn
+from twinbayes.inference.drawn import Drawn, Movable
 from twinbayes.inference.files.archive import pack_fit
 from twinbayes.inference.files.provenance import with_content
 from twinbayes.inference.files.sealed import write_tree
@@ -56,7 +56,7 @@ class LaidOut:
 
 
 @dataclass(frozen=True, repr=False)
-class Fit(Drawn):
+class Fit(Drawn, Movable):
     """The posterior of a disease model for a cohort.
 
     Attributes

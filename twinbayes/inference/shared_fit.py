@@ -17,7 +17,7 @@ from twinbayes import names
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.newcomer import described_patient
 from twinbayes.errors import FitError, StorageError, TwinError
-from twinbayes.inference.drawn import Drawn
+from twinbayes.inference.drawn import Drawn, Movable
 from twinbayes.inference.files.archive import described_learnt, stored_learnt, with_description
 from twinbayes.inference.files.provenance import (
     bars_of,
@@ -61,7 +61,7 @@ _OPTIONAL: Final = (names.GENOMICS, names.VISITS, names.TREATMENTS)
 
 
 @dataclass(frozen=True, repr=False)
-class SharedFit(Drawn):
+class SharedFit(Drawn, Movable):
     """A posterior without the patients that it was learnt from.
 
     It holds no record, no identifier and no effect of a patient, and forecasts people whom the fit
@@ -137,7 +137,8 @@ class SharedFit(Drawn):
         subgroup
             One that the fit has learnt of: see ``learnt.encoding.subgroups``.
         covariates, record
-            As of `new_patient`.
+            As of `new_patient`. Of a fit that was moved to a new place, `centre` is that place
+            unless another is given.
 
         Raises
         ------
@@ -145,6 +146,8 @@ class SharedFit(Drawn):
             As `new_patient`.
         """
         known = self.learnt.encoding
+        if self.manifest.get(names.TRANSPORT, {}).get("centres"):
+            record.setdefault("centre", known.centres[0])
         return described_patient(
             self.described, known.subgroups, known.centres,
             subgroup=subgroup, covariates=covariates, **record,
@@ -280,7 +283,7 @@ def unpack_shared(
         )
     require_draws(draws, manifest, {
         names.SUBGROUP: learnt.encoding.subgroups,
-        names.CENTRE: learnt.encoding.centres,
+        names.CENTRE: _centres(learnt),
         names.TRANSITION: spec.graph.labels,
     })  # fmt: skip
     found = shared["variables"]
@@ -300,6 +303,12 @@ def unpack_shared(
     verdict = with_whole_run(judgement, manifest)
     followed = {str(state): float(day) for state, day in shared["followed"].items()}
     return SharedFit(spec, priors, draws, verdict, manifest, learnt, bare, followed)
+
+
+def _centres(learnt: Learnt) -> tuple[str, ...]:
+    """Centres of hazards and of curves: where hazards were moved, curves know the old ones."""
+    curves = () if learnt.curves is None else learnt.curves.encoding.centres
+    return tuple(dict.fromkeys((*learnt.encoding.centres, *curves)))
 
 
 def _of_population(group: xr.Dataset) -> xr.Dataset:

@@ -25,6 +25,7 @@ from twinbayes.names import (
     PATIENT,
     POSTERIOR,
     SAMPLE_STATS,
+    TRANSPORT,
 )
 
 #: What a file says of its own content, beside the manifest of the run.
@@ -37,6 +38,10 @@ _WHOLE_RUN: Final = "the whole run: "
 OF_WEIGHTED: Final[Mapping[str, float]] = {"rhat_max": np.inf, "ess_min": 0.0}
 """Bars of weighted draws. Some stand there several times, and say less of how the chains went than
 the draws did before, which were judged, as the weights were. Left is whether all are finite."""
+
+
+OF_CHAINS: Final = ("max_rhat", "min_ess_bulk", "min_ess_tail", "min_ebfmi")
+"""What a summary says of chains: of a fit that was moved, of the chains before."""
 
 
 def require_part(manifest: Mapping[str, Any], what: str, **found: object) -> None:
@@ -156,6 +161,8 @@ def _require_labels(group: xr.Dataset, labels: Mapping[str, Iterable[str]], name
 
 def bars_of(manifest: Mapping[str, Any]) -> Mapping[str, float]:
     """What draws of a file are held to when they are judged again: see `OF_WEIGHTED`."""
+    if TRANSPORT in manifest:
+        return {**OF_WEIGHTED, "ebfmi_min": 0.0}
     return OF_WEIGHTED if FEDERATION in manifest else {}
 
 
@@ -180,6 +187,11 @@ def with_whole_run(judged: Verdict, manifest: Mapping[str, Any]) -> Verdict:
             "The verdict in the manifest contradicts itself, or is not about these draws. Copy the "
             "file again from where it was saved, or refit."
         )
+    if TRANSPORT in manifest:
+        chains = {k: np.nan if summary[k] is None else float(summary[k]) for k in OF_CHAINS}
+        every = tuple(dict.fromkeys((*map(str, reasons), *judged.reasons)))
+        summary = {**judged.summary, **chains}
+        return replace(judged, usable=not every, reasons=every, summary=summary)
     if not reasons or (is_whole and not judged.usable):
         return judged
     more = [_WHOLE_RUN + str(reason) for reason in reasons]
