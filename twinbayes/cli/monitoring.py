@@ -99,6 +99,10 @@ def transport(
     agreement: Annotated[
         float, typer.Option(help="Probability that the place is like those that the fit knows.")
     ] = 0.8,
+    order: Annotated[
+        str | None,
+        typer.Option(help="Covariate by which patients came, such as year; default: their rows."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same fit.")] = 0,
     page: Annotated[
         Path | None, typer.Option(help="Write before and after as HTML, small counts hidden.")
@@ -117,7 +121,7 @@ def transport(
     if isinstance(fit, AggregateFit | ModelFit):
         raise OptionError("Only fits of patients can be moved.")
     there = cohort_of(cohort, adapter)
-    moved = fit.transport(there, learns=learns, prior=prior, seed=seed)
+    moved = fit.transport(there, learns=learns, prior=prior, order=order, seed=seed)
     saved = moved.save(out)
     if page is not None:
         from twinbayes.report.transport_page import write_transport_page

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
 from scipy.special import logsumexp, xlogy
 
-from twinbayes.arrays import Floats
+from twinbayes.arrays import Floats, Ints
 from twinbayes.errors import FitError
 from twinbayes.monitoring.transport.levels import LevelPosterior
 from twinbayes.monitoring.transport.prior import TransportPrior
@@ -22,7 +22,7 @@ LEARNS: Final = (LEVEL, SLOPE, SHAPE)
 
 
 @dataclass(frozen=True)
-class Learnt:
+class Taught:
     """What is learnt under each draw of the posterior that is kept.
 
     Attributes
@@ -46,7 +46,7 @@ class Candidate(Protocol):
     def log_evidence(self, tally: Tally) -> Floats:
         """(draw,) log marginal likelihood of counts under each draw, but for a constant."""
 
-    def draw(self, tally: Tally, index: np.ndarray, rng: np.random.Generator) -> Learnt:
+    def draw(self, tally: Tally, index: Ints, rng: np.random.Generator) -> Taught:
         """Draw what is learnt from its distribution given each of some draws of the fit."""
 
 
@@ -65,21 +65,35 @@ class Level:
     prior: TransportPrior
     like: Floats
 
-    def posterior(self, tally: Tally, index: np.ndarray | slice = slice(None)) -> LevelPosterior:
-        """Levels given counts, (draw, transition), under some draws."""
+    @property
+    def log_shares(self) -> Floats:
+        """Logs of the prior's shares of places like those of the fit, and unlike them."""
+        with np.errstate(divide="ignore"):
+            out: Floats = np.log([self.prior.agreement, 1.0 - self.prior.agreement])
+        return out
+
+    def taken(self, index: Ints | slice) -> Level:
+        """The same for some draws."""
+        return self if len(self.like) == 1 else replace(self, like=self.like[index])
+
+    def sds(self, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+        """(draw, transition) standard deviations of both parts of the prior."""
+        return np.broadcast_to(self.like, shape), np.full(shape, self.prior.unlike)
+
+    def posterior(self, tally: Tally) -> LevelPosterior:
+        """Levels given counts, (draw, transition)."""
         n = tally.observed.sum(axis=(0, 2, 3))
-        expected = tally.expected[index].sum(axis=(1, 3, 4))
-        like = self.like if len(self.like) == 1 else self.like[index]
-        sds = np.broadcast_to(like, expected.shape), np.full(expected.shape, self.prior.unlike)
-        return LevelPosterior.of(n, expected, sds, self.prior.agreement)
+        expected = tally.expected.sum(axis=(1, 3, 4))
+        return LevelPosterior.of(n, expected, self.sds(expected.shape), self.prior.agreement)
 
     def log_evidence(self, tally: Tally) -> Floats:
         """(draw,) log marginal likelihood of counts under each draw, but for a constant."""
         return where_they_happened(tally) + self.posterior(tally).log_evidence().sum(axis=1)
 
-    def draw(self, tally: Tally, index: np.ndarray, rng: np.random.Generator) -> Learnt:
+    def draw(self, tally: Tally, index: Ints, rng: np.random.Generator) -> Taught:
         """Draw levels from their distribution given each of some draws of the fit."""
-        return Learnt(self.posterior(tally, index).draw(rng))
+        some = replace(tally, expected=tally.expected[index])
+        return Taught(self.taken(index).posterior(some).draw(rng))
 
 
 def where_they_happened(tally: Tally) -> Floats:

@@ -52,6 +52,36 @@ def modes(n: Floats, expected: Floats, sd: Floats) -> Floats:
     return at
 
 
+def straight_quantile(start: Floats, step: Floats, density: Floats, share: Floats) -> Floats:
+    """Quantiles of densities that are straight between the points of a grid.
+
+    Parameters
+    ----------
+    start, step
+        Of the grids.
+    density
+        (point, ...) densities, not normalised.
+    share
+        (...) probabilities.
+    """
+    within = 0.5 * (density[1:] + density[:-1])
+    reached = np.cumsum(within, axis=0)
+    wanted = share * reached[-1]
+    k = np.minimum((reached < wanted).sum(axis=0), len(within) - 1)[None]
+
+    def at(values: Floats, shift: int = 0) -> Floats:
+        out: Floats = np.take_along_axis(values, k + shift, axis=0)[0]
+        return out
+
+    left, right = at(density), at(density, 1)
+    rest = np.maximum(wanted - at(reached) + at(within), 0.0)
+    # rest = left x + (right - left) x^2 / 2, solved without cancellation
+    root = np.sqrt(np.maximum(left**2 + 2.0 * (right - left) * rest, 0.0))
+    x = np.clip(2.0 * rest / np.maximum(left + root, 1e-300), 0.0, 1.0)
+    out: Floats = start + (k[0] + x) * step
+    return out
+
+
 @dataclass(frozen=True)
 class Component:
     """Posterior of a level under one normal prior, for arrays of counts and expectations.
@@ -119,26 +149,10 @@ class Component:
         return out
 
     def quantile(self, share: Floats) -> Floats:
-        """The level below which a share of the posterior lies, by element.
-
-        Between neighbouring points the density is taken to be straight.
-        """
-        level, log = self._grid(_FINE)
-        density = np.exp(log)
-        within = 0.5 * (density[1:] + density[:-1])
-        reached = np.cumsum(within, axis=0)
-        wanted = share * reached[-1]
-        k = np.minimum((reached < wanted).sum(axis=0), _FINE - 2)
-        before = np.take_along_axis(reached - within, k[None], axis=0)[0]
-        left = np.take_along_axis(density, k[None], axis=0)[0]
-        right = np.take_along_axis(density, k[None] + 1, axis=0)[0]
-        rest = np.maximum(wanted - before, 0.0)
-        # rest = left x + (right - left) x^2 / 2, solved without cancellation
-        root = np.sqrt(np.maximum(left**2 + 2.0 * (right - left) * rest, 0.0))
-        x = np.clip(2.0 * rest / np.maximum(left + root, 1e-300), 0.0, 1.0)
-        start = np.take_along_axis(level, k[None], axis=0)[0]
-        out: Floats = start + x * (self.high - self.low) / (_FINE - 1)
-        return out
+        """The level below which a share of the posterior lies, by element."""
+        _, log = self._grid(_FINE)
+        step = (self.high - self.low) / (_FINE - 1)
+        return straight_quantile(self.low, step, np.exp(log), share)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from twinbayes.arrays import Floats, Ints
 from twinbayes.inference import SharedFit
 from twinbayes.inference.files.provenance import OF_CHAINS, bars_of
 from twinbayes.inference.gate.verdict import ESS_MIN, judge
-from twinbayes.monitoring.transport.learning import Learnt
+from twinbayes.monitoring.transport.learning import Taught
 from twinbayes.names import (
     BETA,
     CENTRE_EFFECT,
@@ -92,7 +92,7 @@ class Reweighted:
 def moved(
     shared: SharedFit,
     weights: Reweighted,
-    learnt: Learnt,
+    learnt: Taught,
     parts: tuple[Ints, ...],
     steered: np.ndarray,
     centres: tuple[str, ...] | None,
@@ -170,7 +170,7 @@ def _resampled(group: xr.Dataset, index: Ints) -> xr.Dataset:
 
 
 def _raised(
-    posterior: xr.Dataset, learnt: Learnt, parts: tuple[Ints, ...], steered: np.ndarray
+    posterior: xr.Dataset, learnt: Taught, parts: tuple[Ints, ...], steered: np.ndarray
 ) -> xr.Dataset:
     """Baselines at the new level, log hazard ratios at the new slope; and what was learnt."""
     sizes = posterior.sizes[CHAIN], posterior.sizes[DRAW]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from twinbayes.arrays import Floats, Ints
 from twinbayes.cohort import Cohort
 from twinbayes.inference import Fit, SharedFit
+from twinbayes.inference.thinning import evenly_spaced
 from twinbayes.model.events.draws import EventDraws
 from twinbayes.model.events.packed import EventData
 from twinbayes.names import POSTERIOR
@@ -87,6 +88,11 @@ class Exposure:
         steered = np.arange(n) < draws.n_covariates + len(learnt.encoding.subgroups)
         return cls(plan.data, plan.design.values, plan.design.variances, draws, steered)
 
+    def thinned(self, most: int) -> Exposure:
+        """The same under so many evenly spaced draws at most."""
+        n = self.draws.n_draws
+        return self if n <= most else replace(self, draws=self.draws.take(evenly_spaced(n, most)))
+
     @property
     def n_intensities(self) -> int:
         """Transitions and starts of treatments."""
@@ -115,7 +121,7 @@ class Exposure:
         part: Sequence[Ints],
         group: Ints,
         *,
-        slope: float = 1.0,
+        slope: Floats | float = 1.0,
     ) -> Tally:
         """Count and expect, by block, part and group.
 
@@ -128,9 +134,10 @@ class Exposure:
         group
             (patient, intensity) numbers from 0.
         slope
-            What log hazard ratios of covariates and subgroups are multiplied by; of starts of
-            treatments too where the caller asks for these.
+            What log hazard ratios of covariates and subgroups are multiplied by, one number or one
+            for each intensity.
         """
+        slopes = np.broadcast_to(slope, self.n_intensities)
         sizes = (
             int(block.max(initial=0)) + 1,
             self.n_intensities,
@@ -149,7 +156,7 @@ class Exposure:
             fired = data.event_row[(data.event_row >= mine.start) & (data.event_row < mine.stop)]
             at = data.patient[fired]
             np.add.at(observed, (block[at], e, part[e][windows[fired]], group[at, e]), 1.0)
-            expected[:, :, e] = self._expected(e, cell, part[e], sizes, slope)
+            expected[:, :, e] = self._expected(e, cell, part[e], sizes, float(slopes[e]))
         return Tally(observed, expected)
 
     def _expected(

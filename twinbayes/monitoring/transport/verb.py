@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.quality.suppression import part_words, size_words
 from twinbayes.errors import (
@@ -21,6 +21,7 @@ from twinbayes.errors import (
 )
 from twinbayes.inference import Fit, SharedFit
 from twinbayes.inference.files.manifest import manifest_hash
+from twinbayes.monitoring.transport.choosing import Chooser, in_order
 from twinbayes.monitoring.transport.known import nothing_yet
 from twinbayes.monitoring.transport.learning import (
     LEARNS,
@@ -30,7 +31,7 @@ from twinbayes.monitoring.transport.learning import (
 )
 from twinbayes.monitoring.transport.moving import Reweighted, moved
 from twinbayes.monitoring.transport.prior import TransportPrior
-from twinbayes.monitoring.transport.tally import Exposure, one_cell
+from twinbayes.monitoring.transport.tally import Exposure
 from twinbayes.names import CENTRE, SUBGROUP, TRANSPORT
 
 _LIKE: Final = 0.2  # of a place where the fit has not learnt how places differ
@@ -42,6 +43,7 @@ def transport_fit(
     *,
     learns: str = LEVEL,
     prior: TransportPrior | None = None,
+    order: str | None = None,
     seed: int = 0,
 ) -> SharedFit:
     """Move a fit to a new centre, trial or era: learn the level of its hazards from its records.
@@ -55,9 +57,16 @@ def transport_fit(
         are of one place: either all of centres that the fit does not know, which get one level
         together, or all of centres that it knows, all of which are then moved, as to a new era.
     learns
-        The most that may be learnt: ``level``.
+        The most that may be learnt: ``level``; ``slope``, or else one number by which all log
+        hazard ratios of covariates and subgroups are multiplied; ``shape``, or else log ratios of
+        up to three stretches of time of each transition, on its own clock. More than the level is
+        learnt only if it foresees patients who came later clearly better, having seen the first
+        third: by 1 or more of the log score.
     prior
         What is thought of the place; default: `TransportPrior()`.
+    order
+        A covariate of numbers, such as the year, in whose order patients came; default: that of
+        their rows.
     seed
         Of the draws of levels. The same seed gives the same fit.
 
@@ -111,25 +120,31 @@ def transport_fit(
     rng = np.random.default_rng(require_seed(seed))
     place = Place.of(fit, cohort)
     exposure = Exposure.of(fit, place.cohort)
-    whole = exposure.tally(*one_cell(exposure))
-    labels = tuple(fit.spec.graph.labels)
+    chooser = Chooser(
+        exposure, Level(prior, place.like(exposure, prior)), place.hazards,
+        in_order(place.cohort, order),
+    )  # fmt: skip
+    whole, labels = chooser.tally(LEVEL), tuple(fit.spec.graph.labels)
     require_possible(whole, labels)
     if not whole.observed[:, place.hazards].any():
         warnings.warn(TransportWarning(nothing_yet(fit)), stacklevel=3)
-    model = Level(prior, place.like(exposure, prior))
-    weights = Reweighted.of(model.log_evidence(whole))
-    learnt = model.draw(whole, weights.index, rng)
+    scores = chooser.scores(learns) if learns != LEVEL else {}
+    chosen = chooser.chosen(scores)
+    model, tally, parts = chooser.learn(chosen)
+    weights = Reweighted.of(model.log_evidence(tally))
+    taught = model.draw(tally, weights.index, rng)
     told = {
         **place.told(fit, prior),
         "asked": learns,
-        "learnt": LEVEL,
+        "learnt": chosen,
+        "scores": scores,
         "seed": int(seed),
         "events": dict(zip(labels, part_words(whole.observed.sum(axis=(0, 2, 3))), strict=True)),
         "pareto_k": None if np.isnan(weights.pareto_k) else weights.pareto_k,
         "effective_draws": weights.ess,
     }
     shared = fit.without_patients()
-    return moved(shared, weights, learnt, place.one_part, place.hazards, place.centres, told)
+    return moved(shared, weights, taught, parts, place.hazards, place.centres, told)
 
 
 @dataclass(frozen=True)
@@ -144,8 +159,6 @@ class Place:
         Its labels; None where they are those of the fit, which is moved as a whole.
     left_out
         How many are of other subgroups.
-    edges
-        Of the windows of each baseline.
     hazards
         (transition,) whether it is a hazard of the disease, and no start of a treatment.
     """
@@ -153,7 +166,6 @@ class Place:
     cohort: Cohort
     centres: tuple[str, ...] | None
     left_out: int
-    edges: tuple[Floats, ...]
     hazards: np.ndarray
 
     @classmethod
@@ -197,12 +209,7 @@ class Place:
         fit.spec.require_entries(cohort)
         starts = {f"{t.source}->{t.target}" for t in fit.spec.graph.transitions}
         hazards = np.array([x in starts for x in fit.spec.graph.labels])
-        return cls(cohort, _place_of(fit, cohort), left_out, fit.learnt.edges, hazards)
-
-    @property
-    def one_part(self) -> tuple[Ints, ...]:
-        """All windows of each baseline as one stretch of time."""
-        return tuple(np.zeros(len(e) - 1, dtype=np.int64) for e in self.edges)
+        return cls(cohort, _place_of(fit, cohort), left_out, hazards)
 
     def like(self, exposure: Exposure, prior: TransportPrior) -> Floats:
         """(draw, transition) or (1, 1) spread of a place like those that the fit knows."""
