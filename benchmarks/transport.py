@@ -204,6 +204,7 @@ def simulated(options: argparse.Namespace) -> dict[str, Any]:
                 row |= {
                     "level": bool(low <= level <= high), "width": high - low,
                     "usable": moved.verdict.usable,
+                    "trusted": not any("new records" in x for x in moved.verdict.reasons),
                     "ess": moved.manifest["transport"]["effective_draws"],
                 }  # fmt: skip
                 if label not in with_eras:
@@ -215,21 +216,24 @@ def simulated(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary(rows: pd.DataFrame) -> dict[str, Any]:
-    """Coverage, with standard errors over centres."""
+    """Coverage, with standard errors over networks."""
 
     def covered(column: str) -> dict[str, float]:
         known = rows.dropna(subset=column)
-        by_centre = known.groupby("centre")[column].agg(lambda x: x.astype(float).mean())
+        hit = known[column].astype(float)
+        by_network = hit.groupby(known["centre"].str.split(".").str[0]).mean()
         return {
-            "coverage": float(known[column].astype(float).mean()),
-            "standard_error": float(by_centre.std() / np.sqrt(len(by_centre))),
+            "coverage": float(hit.mean()),
+            "standard_error": float(by_network.std() / np.sqrt(len(by_network))),
             "intervals": len(known),
+            "by_transition": hit.groupby(known["transition"]).mean().round(3).to_dict(),
         }
 
     return {
         "centres": int(rows["centre"].nunique()),
         "level": covered("level"),
         "hazard_to_one_year": covered("hazard"),
+        "weights_are_trusted": float(rows.groupby("centre")["trusted"].first().mean()),
         "usable": float(rows.groupby("centre")["usable"].first().mean()),
         "median_effective_draws": float(rows.groupby("centre")["ess"].first().median()),
         "median_width_of_level": float(rows["width"].median()),

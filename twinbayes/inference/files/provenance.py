@@ -188,14 +188,34 @@ def with_whole_run(judged: Verdict, manifest: Mapping[str, Any]) -> Verdict:
             "file again from where it was saved, or refit."
         )
     if TRANSPORT in manifest:
-        chains = {k: np.nan if summary[k] is None else float(summary[k]) for k in OF_CHAINS}
-        every = tuple(dict.fromkeys((*map(str, reasons), *judged.reasons)))
-        summary = {**judged.summary, **chains}
-        return replace(judged, usable=not every, reasons=every, summary=summary)
+        return of_moved(judged, reasons, summary)
     if not reasons or (is_whole and not judged.usable):
         return judged
     more = [_WHOLE_RUN + str(reason) for reason in reasons]
     return replace(judged, usable=False, reasons=(*more, *judged.reasons))
+
+
+def of_moved(
+    judged: Verdict, reasons: Iterable[str], chains: Mapping[str, float | None]
+) -> Verdict:
+    """The verdict on draws that were weighted: what is said of chains is of the chains before.
+
+    Parameters
+    ----------
+    judged
+        Of the weighted draws, with the bars of `OF_WEIGHTED`.
+    reasons
+        What else speaks against them: of the fit before, and of the weights.
+    chains
+        Summary of the fit before.
+    """
+    every = tuple(dict.fromkeys((*map(str, reasons), *judged.reasons)))
+    told = {k: np.nan if (x := chains[k]) is None else float(x) for k in OF_CHAINS}
+    of_weighted = [c for c in judged.table if str(c).startswith(("max_", "min_"))]
+    places = [c for c in judged.table if str(c).startswith("worst_")]
+    table = judged.table.assign(**dict.fromkeys(of_weighted, np.nan), **dict.fromkeys(places, ""))
+    summary = {**judged.summary, **told}
+    return replace(judged, usable=not every, reasons=every, table=table, summary=summary)
 
 
 def _hash_of(group: xr.Dataset) -> str:

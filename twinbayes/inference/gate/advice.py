@@ -76,8 +76,9 @@ def advise(
     """
     table = table.reindex(columns=[*_MEASURED, *_PLACES])
     smallest = table[["min_ess_bulk", "min_ess_tail"]].min(axis=1)
+    table = table.assign(smallest=smallest)
     slow = table[(table["max_rhat"] > rhat_max) | (smallest < ess_min)]
-    slow = slow.assign(smallest=smallest).sort_values("smallest", kind="stable")
+    slow = slow.sort_values("smallest", kind="stable")
     found: dict[str, str] = {}
     for variable, row in slow.iterrows():
         for pattern, text in _CAUSES:

@@ -29,7 +29,7 @@ _FALL: Final = 34.0  # of the log density: e-34 of the mass is left out
 _POINTS: Final = 97  # of the trapezoidal rule
 _FINE: Final = 385  # of the distribution that levels are drawn from
 _STEPS: Final = 200  # of Newton's method, at most; some ten are usual
-_HALVINGS: Final = 40  # of the bracket of an end
+_HALVINGS: Final = 18  # of the bracket of an end
 _CLOSE: Final = 1e-12
 
 

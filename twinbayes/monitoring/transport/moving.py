@@ -11,7 +11,7 @@ import xarray as xr
 
 from twinbayes.arrays import Floats, Ints
 from twinbayes.inference import SharedFit
-from twinbayes.inference.files.provenance import OF_CHAINS, bars_of
+from twinbayes.inference.files.provenance import bars_of, of_moved
 from twinbayes.inference.gate.verdict import ESS_MIN, judge
 from twinbayes.monitoring.transport.learning import Taught
 from twinbayes.names import (
@@ -130,16 +130,12 @@ def moved(
     manifest = {**shared.manifest, TRANSPORT: dict(told)}
     judged = judge(tree, constants=shared.spec.constants(described), **bars_of(manifest))
     before = shared.verdict
-    reasons = tuple(
-        dict.fromkeys((*weights.reasons(), *map(_of_parent, before.reasons), *judged.reasons))
-    )
-    chains = {k: before.summary[k] for k in OF_CHAINS}
-    verdict = replace(
-        judged, usable=not reasons, reasons=reasons, summary={**judged.summary, **chains}
+    verdict = of_moved(
+        judged, (*weights.reasons(), *map(_of_parent, before.reasons)), before.summary
     )
     manifest["verdict"] = {
         "usable": verdict.usable,
-        "reasons": list(reasons),
+        "reasons": list(verdict.reasons),
         "summary": {k: v if np.isfinite(v) else None for k, v in verdict.summary.items()},
     }
     return replace(shared, datatree=tree, verdict=verdict, manifest=manifest, learnt=described)
