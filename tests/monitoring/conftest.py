@@ -9,8 +9,10 @@ import pytest
 
 import twinbayes as tb
 from chance import drawn_seed
+from fits_of_priors import fit_of_priors
 from twinbayes.datasets.simulated.simulate import simulate_registry
 from twinbayes.inference import Fit
+from twinbayes.model import Term
 
 STORED = Path(__file__).resolve().parents[1] / "data" / "registry_fit.nc"
 SEED = drawn_seed(__name__)
@@ -33,3 +35,22 @@ def strangers(fit: Fit) -> tb.Cohort:
     whole = tb.cohort_from_tables("strangers", tables, simulated=True, source={"note": "test"})
     known = whole.patients["subgroup"].isin(fit.encoding.subgroups)
     return whole.select(list(whole.patients.loc[known, "patient_id"]))
+
+
+@pytest.fixture(scope="session")
+def survival() -> Fit:
+    """A usable fit of one hazard to all simulated centres but one."""
+    age = Term(name="age_years", group="clinical")
+    spec = tb.disease("survival", covariates=(age,)).ignoring("complete_remission", "relapse")
+    cohort = tb.datasets.simulated_registry()
+    others = cohort.patients["centre"] != "centre_B"
+    cohort = cohort.select(cohort.patients.loc[others, "patient_id"].tolist())
+    return fit_of_priors(spec, cohort, seed=drawn_seed(__name__))
+
+
+@pytest.fixture(scope="session")
+def there() -> tb.Cohort:
+    """The patients of the centre that it has not seen."""
+    cohort = tb.datasets.simulated_registry()
+    mine = cohort.patients["centre"] == "centre_B"
+    return cohort.select(cohort.patients.loc[mine, "patient_id"].tolist())

@@ -211,9 +211,12 @@ def of_moved(
     """
     every = tuple(dict.fromkeys((*map(str, reasons), *judged.reasons)))
     told = {k: np.nan if (x := chains[k]) is None else float(x) for k in OF_CHAINS}
-    of_weighted = [c for c in judged.table if str(c).startswith(("max_", "min_"))]
-    places = [c for c in judged.table if str(c).startswith("worst_")]
-    table = judged.table.assign(**dict.fromkeys(of_weighted, np.nan), **dict.fromkeys(places, ""))
+    table = judged.table.copy()
+    for column in map(str, judged.table):
+        if column.startswith(("max_", "min_")):
+            table[column] = np.nan
+        elif column.startswith("worst_"):
+            table[column] = ""
     summary = {**judged.summary, **told}
     return replace(judged, usable=not every, reasons=every, table=table, summary=summary)
 

@@ -66,8 +66,7 @@ class Chooser:
     @property
     def blocks(self) -> Ints:
         """(patient,) 0 for the first third, 1 for the others."""
-        out: Ints = (self.rank >= round(_FIRST * len(self.rank))).astype(np.int64)
-        return out
+        return np.asarray(self.rank >= round(_FIRST * len(self.rank)), dtype=np.int64)
 
     @property
     def groups(self) -> Ints:
@@ -75,7 +74,7 @@ class Chooser:
         e, draws = self.exposure, self.exposure.draws
         risk = e.values[:, e.steered] @ draws.coef.mean(axis=0)[e.steered]
         place = np.argsort(np.argsort(risk, axis=0, kind="stable"), axis=0)
-        return np.minimum(place * _GROUPS // max(len(risk), 1), _GROUPS - 1).astype(np.int64)
+        return np.asarray(np.minimum(place * _GROUPS // max(len(risk), 1), _GROUPS - 1), np.int64)
 
     @property
     def parts(self) -> tuple[Ints, ...]:

@@ -107,7 +107,12 @@ def transport_fit(
     Examples
     --------
     >>> from twinbayes.monitoring import transport_fit
-    >>> there = transport_fit(fit, elsewhere)  # doctest: +SKIP
+    >>> registry = tb.datasets.simulated_registry()
+    >>> people = registry.patients[registry.patients["centre"] == "centre_E"]
+    >>> people = people[people["subgroup"].isin(fit.encoding.subgroups)]
+    >>> there = transport_fit(fit, registry.select(list(people["patient_id"])))
+    >>> there.learnt.encoding.centres
+    ('centre_E',)
     """
     if not isinstance(cast(object, fit), Fit | SharedFit):
         raise OptionError(f"transport: a fit of patients is needed, not a {type(fit).__name__}.")
