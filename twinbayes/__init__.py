@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from twinbayes.plots import plot_contrast
     from twinbayes.priors import PriorSet, load_priors
     from twinbayes.report import review
+    from twinbayes.stacking import stack
     from twinbayes.twin import Scenario, Twin
 
 __version__ = "0.1.0"
@@ -82,6 +83,7 @@ __all__ = [
     "read_aggregate",
     "read_cohort",
     "review",
+    "stack",
 ]
 
 _HOME = {
@@ -105,6 +107,7 @@ _HOME = {
     "Scenario": "twin",
     "Twin": "twin",
     "review": "report",
+    "stack": "stacking",
     "plot_contrast": "plots",
 }
 

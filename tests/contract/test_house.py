@@ -24,6 +24,7 @@ PUBLIC = {
     "Aggregate", "AggregateFit", "read_aggregate", "cohort_from_tables", "new_patient",
     "import_cohort", "propose_mapping", "plot_contrast",
     "assemble", "fit", "Fit", "load_fit", "Twin", "Scenario", "review", "datasets",
+    "stack",
 }  # fmt: skip
 NAMES = {
     "CHAIN": "chain", "DRAW": "draw", "SAMPLE": "sample", "PATIENT": "patient",
