@@ -45,13 +45,16 @@ def cells_by_hand(cohort: tb.Cohort, landmark: float, horizon: float) -> pd.Data
     here = day[day > landmark].index
     end = landmark + horizon
 
+    last_day, died = day[here].to_numpy(), dead[here].to_numpy()
+    lost = sorted(set(last_day[~died]))
+
     def observed(until: float, strictly: bool) -> float:
         """Probability of not being censored, with an event before a censoring of the same day."""
         g = 1.0
-        for t in sorted(set(day[here][~dead[here]])):
+        for t in lost:
             if t < until or (t == until and not strictly):
-                at_risk = ((day[here] > t) | ((day[here] == t) & ~dead[here])).sum()
-                g *= 1.0 - ((day[here] == t) & ~dead[here]).sum() / at_risk
+                here_then = (last_day == t) & ~died
+                g *= 1.0 - here_then.sum() / ((last_day > t) | here_then).sum()
         return g
 
     rows = []
@@ -133,7 +136,7 @@ def test_one_member_has_weight_one_and_the_score_of_the_stack(cohort: tb.Cohort)
 def test_no_gain_is_ever_claimed_by_a_stack_below_a_member() -> None:
     """Of many drawn sets, whatever is true in them."""
     claims = 0
-    for k in range(12):
+    for k in range(8):
         rng = np.random.default_rng([SEED, k])
 
         def mixed(x: pd.DataFrame, days: np.ndarray) -> np.ndarray:
@@ -156,7 +159,7 @@ def test_no_gain_is_ever_claimed_by_a_stack_below_a_member() -> None:
             assert "Gain: none" in one.text
             assert f"use {one.gain.best!r} alone" in one.text
             assert one.best_use == one.gain.best
-    assert claims < 12
+    assert claims < 8
 
 
 def test_a_mixture_that_is_true_is_found() -> None:

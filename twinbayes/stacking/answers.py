@@ -38,25 +38,24 @@ def predicted(
     member: FittedMember,
     name: str,
     outcome: Outcome,
-    patients: Cohort,
+    known: Cohort,
     day: float,
     ahead: Floats,
     place: str,
 ) -> Floats:
     """Ask a member for the states of patients, (patient, day, state).
 
-    It is shown their records up to the day, and nothing after.
+    `known` has their records up to the day, and nothing after.
 
     Raises
     ------
     ModelError
         If it fails, or what it returns are not probabilities of the states.
     """
-    known = patients.until(day)
 
     def ask() -> Floats:
         found = member.occupation(known, day, ahead.copy())
-        return as_occupation(found, patients.n_patients, ahead.size, outcome)
+        return as_occupation(found, known.n_patients, ahead.size, outcome)
 
     return _named(ask, name, place)
 

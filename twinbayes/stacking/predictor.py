@@ -133,10 +133,9 @@ class StackPredictor:
         names = patients.patients[SUBGROUP].astype(str)
         rows = [name if name in self.subgroups else WHOLE for name in names]
         weight = self.weights.loc[rows].to_numpy(dtype=float)
+        known = patients.until(day)
         total = np.zeros((patients.n_patients, ahead.size, len(self.outcome.states)))
         for k, (name, member) in enumerate(self.fitted.items()):
-            found = predicted(
-                member, name, self.outcome, patients, day, ahead, "patients asked for"
-            )
+            found = predicted(member, name, self.outcome, known, day, ahead, "patients asked for")
             total += weight[:, k, None, None] * found
         return ahead, total / weight.sum(axis=1)[:, None, None]

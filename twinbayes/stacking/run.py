@@ -220,31 +220,35 @@ def _cross_predict(asked: _Asked, progress: Callable[[str], None] | None) -> Pre
     ahead = np.asarray(cells.horizons)
     for f, fold in enumerate(asked.folds):
         out = asked.fold == f
-        rest = [p for p, left in zip(cells.patients, out, strict=True) if not left]
+        rest = _chosen(cells.patients, ~out)
         train, seen = asked.cohort.select(rest), asked.process
         seen = seen.select(np.isin(seen.patient, rest))
+        # What was known on each landmark of those then at risk, and nothing after it.
+        known = {
+            k: asked.cohort.select(_chosen(cells.patients, here)).until(day)
+            for k, day in enumerate(cells.landmarks)
+            if (here := out & cells.at_risk[k]).any()
+        }
         seeds = np.random.SeedSequence([asked.seed, 0, f]).generate_state(len(asked.members))
         for m, member in enumerate(asked.members):
             if progress is not None:
                 progress(f"{fold.name}: {member.name}")
             fitted = fitted_member(member, train, asked.outcome, seen, int(seeds[m]), fold.name)
             unusable[member.name] += bool(fitted.unusable)
-            for k, day in enumerate(cells.landmarks):
-                here = out & cells.at_risk[k]
-                if not here.any():
-                    continue
-                people = [p for p, there in zip(cells.patients, here, strict=True) if there]
-                p = predicted(
-                    fitted, member.name, asked.outcome, asked.cohort.select(people), day, ahead,
-                    fold.name,
-                )  # fmt: skip
+            for k, people in known.items():
+                day, here = cells.landmarks[k], out & cells.at_risk[k]
+                p = predicted(fitted, member.name, asked.outcome, people, day, ahead, fold.name)
                 for h in range(count):
                     state = cells.state[k * count + h, here]
-                    known = state >= 0
+                    there = state >= 0
                     value = np.ones(state.size)
-                    value[known] = p[known, h, state[known]]
+                    value[there] = p[there, h, state[there]]
                     likelihood[m, k * count + h, here] = value
     return Predictions(asked.names, likelihood, unusable)
+
+
+def _chosen(patients: tuple[str, ...], which: Bools) -> list[str]:
+    return [p for p, yes in zip(patients, which, strict=True) if yes]
 
 
 def _weighted(asked: _Asked, predictions: Predictions) -> tuple[Weights, Floats]:
