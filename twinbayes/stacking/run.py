@@ -111,7 +111,9 @@ def stack(
     >>> found.table["member"].tolist()
     ['curves', 'curve of all', 'stack']
     """
-    asked = _asked(members, cohort, horizons, landmarks, folds, what, by_subgroup, strata, seed)
+    asked = _asked(
+        members, cohort, horizons, landmarks, folds, what, by_subgroup, strata, seed, progress
+    )
     predictions = _cross_predict(asked, progress)
     weights, nested = _weighted(asked, predictions)
     found = scored(asked.cells, predictions, nested, asked.fold if asked.grouped else None)
@@ -156,6 +158,7 @@ def _asked(
     by_subgroup: bool,
     strata: str | None,
     seed: int,
+    progress: object,
 ) -> _Asked:
     require_known(what, KINDS, "kind of prediction")
     seed, found = require_seed(seed), as_members(members)
@@ -166,6 +169,8 @@ def _asked(
     given: object = by_subgroup
     if not isinstance(given, bool):
         raise OptionError(f"by_subgroup is True or False, not {told(given)}.")
+    if progress is not None and not callable(progress):
+        raise OptionError(f"progress is a function of a text, not {told(progress)}.")
     ahead = _days(horizons, "horizons of a stack", above=True)
     days = _days(landmarks, "landmarks of a stack", above=False)
     outcome = _outcome(what, found)

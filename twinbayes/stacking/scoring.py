@@ -108,9 +108,9 @@ def judged(
     bad = {name: n for name, n in predictions.unusable.items() if n}
     best = "" if bad else STACK if found.gain.claimed else found.gain.best
     parts = [
-        f"{len(names)} {'member' if len(names) == 1 else 'members'}, {folds} folds of "
-        f"{size_words(len(cells.patients))} patients, {len(cells.landmarks)} landmarks and "
-        f"{len(cells.horizons)} horizons; mean log score of {what}, higher is better."
+        f"{_number(len(names), 'member')}, {folds} folds of {size_words(len(cells.patients))} "
+        f"patients, {_number(len(cells.landmarks), 'landmark')} and "
+        f"{_number(len(cells.horizons), 'horizon')}; mean log score of {what}, higher is better."
     ]
     if bad:
         many = ", ".join(f"{name!r} in {n} of {folds} folds" for name, n in bad.items())
@@ -150,6 +150,10 @@ def _table(found: Scored, predictions: Predictions, weights: Weights, cells: Cel
             }
         )
     return pd.DataFrame(rows)
+
+
+def _number(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _of_gain(found: Scored, names: tuple[str, ...], grouped: bool) -> str:

@@ -113,13 +113,19 @@ class Stack:
         ModelError
             If a member cannot be fitted.
         NotUsableError
-            If a fit to all patients did not pass its gate.
+            If a fit behind it did not pass its gate, in a fold or now.
         """
         require_known(use, (STACK, *(member.name for member in self.members)), "member")
         weights = self.weights
         if use != STACK:
             alone = (np.array(weights.columns) == use).astype(float)
             weights = pd.DataFrame(alone[None], index=weights.index[:1], columns=weights.columns)
+        failed = self.table.loc[~self.table["usable"], "member"].tolist()
+        if use in failed:
+            raise NotUsableError(
+                f"{use!r} is NOT FOR USE: fits of {', '.join(map(repr, failed[:-1]))} did not pass "
+                "their gate in some folds. Give these members more effort, or leave them out."
+            )
         process = self.outcome.process(self.cohort)
         seeds = np.random.SeedSequence([self.seed, 1]).generate_state(len(self.members))
         fitted = {}
