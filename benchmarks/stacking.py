@@ -231,7 +231,12 @@ def amlsg(options: argparse.Namespace) -> dict[str, Any]:
     started = time.process_time()
     cohort = tb.read_cohort(amlsg_folder(), adapter="amlsg")
     horizons = [y * DAYS_PER_YEAR for y in (1.0, 2.0, 3.0)]
-    found: dict[str, Any] = {"patients": cohort.n_patients}
+    spec = tb.disease("survival")
+    found: dict[str, Any] = {
+        "patients": cohort.n_patients,
+        "model": spec.content_hash,
+        "priors": tb.load_priors(spec.priors).distribution_hash,
+    }
     for name, folds in (("trials", "trial"), ("folds", options.folds)):
         begun = time.process_time()
         one = tb.stack(

@@ -93,6 +93,8 @@ UNSEEN: Final = {
     "twinbayes.priors.PriorFileCheck", "twinbayes.report.PatientEvidence",
     "twinbayes.report.ReviewEvidence", "twinbayes.serve.AuditLog", "twinbayes.serve.Explorer",
     "twinbayes.serve.Role", "twinbayes.serve.SignatureLog", "twinbayes.serve.UpdateLog",
+    "twinbayes.stacking.FittedMember", "twinbayes.stacking.Member",
+    "twinbayes.stacking.PredictsSurvival",
     "twinbayes.trials.OperatingCharacteristics",
     "twinbayes.twin.FitTwins", "twinbayes.twin.Ledger", "twinbayes.twin.Patients",
 }  # fmt: skip

@@ -26,7 +26,16 @@ _DAYS: Final = 1e-6  # apart, which are the same day
 
 
 class PredictsSurvival(Protocol):
-    """A survival model of another package, once it has learnt."""
+    """A survival model of another package, once it has learnt.
+
+    Examples
+    --------
+    >>> class Half:
+    ...     def predict_survival(self, patients, days):
+    ...         return np.tile(0.5 ** (days / 1000), (len(patients), 1))
+    >>> Half().predict_survival(pd.DataFrame(index=["p1"]), np.array([1000.0]))
+    array([[0.5]])
+    """
 
     def predict_survival(self, patients: pd.DataFrame, days: Floats) -> npt.ArrayLike:
         """Predict survival from the origin.

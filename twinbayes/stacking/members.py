@@ -34,6 +34,13 @@ class FittedMember(Protocol):
     ----------
     unusable
         Why its predictions may not be used; empty where they may.
+
+    Examples
+    --------
+    >>> cohort, outcome = tb.datasets.simulated_registry(), Outcome("survival")
+    >>> found = SubgroupCurves().fitted(cohort, outcome, outcome.process(cohort), seed=0)
+    >>> found.occupation(cohort.select(cohort.patient_ids[:2]), 0.0, np.array([365.0])).shape
+    (2, 1, 2)
     """
 
     @property
@@ -68,6 +75,22 @@ class Member(Protocol):
     ----------
     name
         Unique in a stack, and not ``stack``.
+
+    Examples
+    --------
+    One of one's own, which gives everybody the same:
+
+    >>> class Coin:
+    ...     name, unusable = "coin", ""
+    ...     def require(self, outcome):
+    ...         pass
+    ...     def fitted(self, cohort, outcome, process, seed):
+    ...         return self
+    ...     def occupation(self, patients, day, ahead):
+    ...         return np.full((patients.n_patients, len(ahead), 2), 0.5)
+    >>> found = tb.stack([Coin()], tb.datasets.simulated_registry(), horizons=[365], folds=2)
+    >>> found.table["score"].round(2).tolist()
+    [-0.69, -0.69]
     """
 
     @property
