@@ -73,11 +73,15 @@ def test_what_the_weights_were_not_learnt_for_is_refused(
     found: Stack, strangers: tb.Cohort
 ) -> None:
     ready = found.predictor()
-    for horizons in ([800.0], [0.0], [300.0, 200.0]):
-        with pytest.raises(OptionError, match=r"at most\s+700"):
-            ready.survival(strangers, horizons)
+    for horizons, says in (
+        ([800.0], "at most 700"), ([0.0], "above 0"), ([300.0, 200.0], "increasing"), (5, "a list"),
+    ):  # fmt: skip
+        with pytest.raises(OptionError, match=says):
+            ready.survival(strangers, horizons)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="landmarks"):
         ready.survival(strangers, at=50.0)
+    with pytest.raises(OptionError, match="landmarks"):
+        ready.survival(strangers, at=np.array([0.0, 100.0]))  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="must be a Cohort"):
         ready.survival(strangers.patients)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="Unknown member"):

@@ -16,6 +16,17 @@ from twinbayes.stacking.outcome import Outcome
 _SLACK = 1e-6  # of rounding, of sums of posterior means
 
 
+def require_able(member: Member, outcome: Outcome) -> None:
+    """Refuse a member that cannot predict this outcome, before anything is fitted.
+
+    Raises
+    ------
+    ModelError
+        Naming the member.
+    """
+    _named(lambda: member.require(outcome), member.name, outcome.what)
+
+
 def fitted_member(
     member: Member,
     cohort: Cohort,
@@ -31,7 +42,14 @@ def fitted_member(
     ModelError
         With the reason, or with no more than its type where the error is of other code.
     """
-    return _named(lambda: member.fitted(cohort, outcome, process, seed), member.name, place)
+
+    def learn() -> FittedMember:
+        found = member.fitted(cohort, outcome, process, seed)
+        if not isinstance(found.unusable, str) or not callable(found.occupation):
+            raise ModelError("what it fitted has no `unusable` text, or no `occupation`.")
+        return found
+
+    return _named(learn, member.name, place)
 
 
 def predicted(

@@ -103,14 +103,13 @@ class SurvivalMember:
         if self.fit is not None and not callable(self.fit):
             raise OptionError(f"member {self.name!r}: fit is a function, not {told(self.fit)}.")
         if self.fixed is not None:
-            self._require_model(self.fixed)
+            _require_model(self.fixed, f"member {self.name!r}: ")
 
     def require(self, outcome: Outcome) -> None:
         """Refuse any outcome but survival."""
         if outcome.spec is not None:
             raise ModelError(
-                f"member {self.name!r}: it predicts survival, not the states of a model. Stack it "
-                "with what='survival'."
+                "it predicts survival, not the states of a model. Stack it with what='survival'."
             )
 
     def fitted(
@@ -126,19 +125,12 @@ class SurvivalMember:
         taken = [name for name in seen if name in table]
         if taken:
             raise ModelError(
-                f"member {self.name!r}: a covariate is called {taken[0]!r}, as the follow-up is in "
+                f"a covariate is called {taken[0]!r}, as the follow-up is in "
                 "the table that it learns from. Rename the covariate."
             )
         model = without_message(lambda: self.fit(table.assign(**seen)), "fit")  # type: ignore[misc]
-        self._require_model(model)
+        _require_model(model, "")
         return FittedForeign(self.name, model)
-
-    def _require_model(self, model: object) -> None:
-        if isinstance(model, type) or not callable(getattr(model, "predict_survival", None)):
-            raise OptionError(
-                f"member {self.name!r}: a model has predict_survival(patients, days), which "
-                f"{told(model)} has not."
-            )
 
 
 @brief
@@ -165,6 +157,13 @@ class FittedForeign:
                 )
             alive = np.clip(alive[:, 1:] / alive[:, :1], 0.0, 1.0)
         return np.stack([alive, 1.0 - alive], axis=2)
+
+
+def _require_model(model: object, place: str) -> None:
+    if isinstance(model, type) or not callable(getattr(model, "predict_survival", None)):
+        raise OptionError(
+            f"{place}a model has predict_survival(patients, days), which {told(model)} has not."
+        )
 
 
 def baseline_table(cohort: Cohort) -> pd.DataFrame:

@@ -163,10 +163,10 @@ class SpecMember:
         """Refuse a model without death for survival, or with other states than the outcome."""
         graph = self.spec.graph
         if outcome.spec is None and not graph.deaths:
-            raise ModelError(f"member {self.name!r}: nobody dies in this model: no survival.")
+            raise ModelError("nobody dies in this model, so that it has no survival.")
         if outcome.spec is not None and set(graph.states) != set(outcome.states):
             raise ModelError(
-                f"member {self.name!r}: its states are {', '.join(graph.states)}, those of the "
+                f"its states are {', '.join(graph.states)}, those of the "
                 f"outcome {', '.join(outcome.states)}. Models of one stack have the same states."
             )
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 from twinbayes.arrays import Bools
 from twinbayes.checks.calibration.expected_events import counting_process
 from twinbayes.cohort import Cohort
-from twinbayes.errors import OptionError, require_known
+from twinbayes.errors import OptionError, require_known, told
 from twinbayes.estimators import CountingProcess, spread_same_day
 from twinbayes.estimators.counting import CENSORED
+from twinbayes.estimators.observed import as_horizons
 from twinbayes.model import ModelPlan, ModelSpec
 from twinbayes.model.courses.history import trace_histories
 from twinbayes.names import DAY, DEATH, EVENT, PATIENT_ID, TERMINAL_EVENTS
@@ -21,6 +23,25 @@ from twinbayes.showing import brief
 KINDS: Final = ("survival", "occupation")
 ALIVE: Final = "alive"
 DEAD: Final = "dead"
+
+
+def as_stack_days(values: object, what: str, *, above: bool) -> tuple[float, ...]:
+    """Return increasing days, 0 or later, or all `above` 0.
+
+    Raises
+    ------
+    OptionError
+        If they are not that.
+    """
+    if not isinstance(values, list | tuple | np.ndarray | pd.Series | pd.Index):
+        raise OptionError(f"{what} are a list of days, not {told(values)}.")
+    days = as_horizons(np.asarray(values), what)
+    if np.any(np.diff(days) <= 0.0) or (above and days[0] <= 0.0):
+        raise OptionError(
+            f"{what} are increasing days, {'above 0' if above else '0 or later'}, not "
+            f"{told(list(map(float, days)))}."
+        )
+    return tuple(map(float, days))
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ import xarray as xr
 
 from twinbayes.arrays import Floats
 from twinbayes.cohort import Cohort
-from twinbayes.errors import OptionError, TwinError, told
-from twinbayes.estimators.observed import as_horizons
+from twinbayes.errors import OptionError, TwinError, is_number, told
 from twinbayes.names import PATIENT, STATE, SUBGROUP, TIME, WHOLE
 from twinbayes.showing import brief
 from twinbayes.stacking.answers import predicted
 from twinbayes.stacking.members import FittedMember
-from twinbayes.stacking.outcome import Outcome
+from twinbayes.stacking.outcome import Outcome, as_stack_days
 
 
 @brief
@@ -114,15 +113,16 @@ class StackPredictor:
         if not isinstance(patients, Cohort):
             raise OptionError(f"patients must be a Cohort, not {told(patients)}.")
         day = self.landmarks[0] if at is None else at
-        if day not in self.landmarks:
+        if not is_number(day) or day not in self.landmarks:
             raise OptionError(
                 f"the weights were learnt at the landmarks {self.landmarks}, not at {told(at)}."
             )
-        ahead = as_horizons(list(self.horizons if horizons is None else horizons), "horizons")
-        if np.any(np.diff(np.append(0.0, ahead)) <= 0.0) or ahead[-1] > self.horizons[-1]:
+        asked = self.horizons if horizons is None else horizons
+        ahead = np.array(as_stack_days(asked, "horizons", above=True))
+        if ahead[-1] > self.horizons[-1]:
             raise OptionError(
-                "horizons must be increasing days since the landmark, above 0 and at most "
-                f"{self.horizons[-1]:g}, the last one that the weights were learnt for."
+                f"horizons are at most {self.horizons[-1]:g} days, the last one that the weights "
+                "were learnt for."
             )
         gone = self.outcome.gone(patients, day)
         if gone.any():

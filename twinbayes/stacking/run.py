@@ -14,9 +14,8 @@ from twinbayes.checks.out_of_sample.cross_validation import Fold
 from twinbayes.cohort import Cohort
 from twinbayes.errors import OptionError, require_known, require_seed, told
 from twinbayes.estimators import CountingProcess
-from twinbayes.estimators.observed import as_horizons
 from twinbayes.names import SUBGROUP, WHOLE
-from twinbayes.stacking.answers import fitted_member, predicted
+from twinbayes.stacking.answers import fitted_member, predicted, require_able
 from twinbayes.stacking.cells import Cells
 from twinbayes.stacking.folds import (
     fold_numbers,
@@ -26,7 +25,7 @@ from twinbayes.stacking.folds import (
     require_learnable,
 )
 from twinbayes.stacking.members import Member, SpecMember, as_members
-from twinbayes.stacking.outcome import KINDS, Outcome
+from twinbayes.stacking.outcome import KINDS, Outcome, as_stack_days
 from twinbayes.stacking.scoring import Predictions, Scored, judged, scored
 from twinbayes.stacking.stacked import Stack
 from twinbayes.stacking.weights import Weights, choose_amount, learn
@@ -171,11 +170,11 @@ def _asked(
         raise OptionError(f"by_subgroup is True or False, not {told(given)}.")
     if progress is not None and not callable(progress):
         raise OptionError(f"progress is a function of a text, not {told(progress)}.")
-    ahead = _days(horizons, "horizons of a stack", above=True)
-    days = _days(landmarks, "landmarks of a stack", above=False)
+    ahead = as_stack_days(horizons, "horizons of a stack", above=True)
+    days = as_stack_days(landmarks, "landmarks of a stack", above=False)
     outcome = _outcome(what, found)
     for member in found:
-        member.require(outcome)
+        require_able(member, outcome)
     made, grouped = made_folds(cohort, folds, seed)
     label = None
     if strata is not None:
@@ -185,19 +184,6 @@ def _asked(
     fold = fold_numbers(cohort.patient_ids, made)
     require_learnable(made, fold, (cells.weight > 0.0).any(axis=0), _moved(cohort, process))
     return _Asked(found, cohort, outcome, process, cells, made, fold, grouped, by_subgroup, seed)
-
-
-def _days(values: object, what: str, *, above: bool) -> tuple[float, ...]:
-    some = (
-        values if isinstance(values, Sequence | np.ndarray) and not isinstance(values, str) else ()
-    )
-    days = as_horizons(list(some), what)
-    if not days.size or np.any(np.diff(days) <= 0.0) or (above and days[0] <= 0.0):
-        raise OptionError(
-            f"{what} are increasing days, one or more, {'above 0' if above else '0 or later'}: "
-            f"not {told(values)}."
-        )
-    return tuple(map(float, days))
 
 
 def _outcome(what: str, members: tuple[Member, ...]) -> Outcome:
