@@ -14,7 +14,8 @@ import twinbayes as tb
 from chance import drawn_seed
 from known_hazards import KnownHazard, drawn_cohort
 from twinbayes.errors import CohortError, ModelError, NotUsableError, OptionError
-from twinbayes.stacking import SpecMember, SubgroupCurves, SurvivalMember
+from twinbayes.stacking import Outcome, SpecMember, SubgroupCurves, SurvivalMember
+from twinbayes.stacking.cells import Cells
 
 SEED = drawn_seed(__name__)
 TRUTH = KnownHazard(1 / 700, 0.8)
@@ -298,3 +299,72 @@ def test_a_member_of_scikit_survival(cohort: tb.Cohort) -> None:
     assert one.weights.loc["all"].sum() == pytest.approx(1.0)
     given = one.predictor("Cox").survival(cohort.select(cohort.patient_ids[:2]), [300.0])
     assert given.shape == (2, 1)
+
+
+def test_whatever_a_member_of_ones_own_raises_names_it_and_no_patient(cohort: tb.Cohort) -> None:
+    class Own:
+        name, unusable = "own", ""
+
+        def require(self, outcome: Any) -> None: ...
+
+        def fitted(self, *_: Any) -> Any:
+            return self
+
+        def occupation(self, patients: tb.Cohort, day: float, ahead: np.ndarray) -> np.ndarray:
+            return np.full((patients.n_patients, ahead.size, 2), 0.5)
+
+    class RefusesAll(Own):
+        def require(self, outcome: Any) -> None:
+            raise KeyError("SECRET0001")
+
+    class LearnsNothing(Own):
+        def fitted(self, *_: Any) -> Any:
+            return 3
+
+    class AboveOne(Own):
+        def occupation(self, patients: tb.Cohort, day: float, ahead: np.ndarray) -> np.ndarray:
+            return 2.5 * super().occupation(patients, day, ahead)
+
+    class SumsToLess(Own):
+        def occupation(self, patients: tb.Cohort, day: float, ahead: np.ndarray) -> np.ndarray:
+            return 0.9 * super().occupation(patients, day, ahead)
+
+    class Forgets(Own):
+        def occupation(self, patients: tb.Cohort, day: float, ahead: np.ndarray) -> np.ndarray:
+            return super().occupation(patients, day, ahead)[1:]
+
+    said = {
+        RefusesAll: "survival: it raised KeyError",
+        LearnsNothing: "fold 1: it raised AttributeError",
+        SumsToLess: "fold 1: its probabilities of the states do not sum to 1",
+        AboveOne: "fold 1: it predicted what are no probabilities",
+        Forgets: "fold 1: it predicted an array of shape",
+    }
+    for kind, says in said.items():
+        with pytest.raises(ModelError, match=f"member 'own', {says}") as caught:
+            stacked(cohort, kind())
+        assert "SECRET" not in str(caught.value)
+
+
+def test_patients_who_come_late_count_from_the_landmark_that_they_reached(
+    cohort: tb.Cohort,
+) -> None:
+    """Under observation from day 50 on: at risk on day 100, not on day 0."""
+    first = cohort.events.set_index("patient_id")["day"]
+    late = [p for p in cohort.patient_ids if first[p] > 60.0][:20]
+    patients = cohort.patients.assign(
+        entry_day=np.where(cohort.patients["patient_id"].isin(late), 50.0, 0.0)
+    )
+    tables = {**cohort.tables, "patients": patients}
+    since = tb.cohort_from_tables("late", tables, simulated=True, source={"title": "Drawn"})
+    outcome = Outcome("survival")
+    cells = Cells.of(
+        outcome, outcome.process(since), since.patient_ids, since.entries[0], (0.0, 100.0),
+        (300.0,), None,
+    )  # fmt: skip
+    there = np.isin(np.array(since.patient_ids), late)
+    assert not cells.at_risk[0][there].any()
+    assert cells.at_risk[0][~there].all()
+    assert (cells.at_risk[1] == np.array([first[p] > 100.0 for p in since.patient_ids])).all()
+    one = stacked(since, SurvivalMember("theirs", fixed=TRUTH), landmarks=(0.0, 100.0))
+    assert np.isfinite(one.table["score"]).all()
