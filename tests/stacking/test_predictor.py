@@ -133,7 +133,7 @@ def test_a_model_of_the_package_is_a_member(monkeypatch: pytest.MonkeyPatch) -> 
         assert "NOT FOR USE" in one.text
         assert np.isfinite(one.table["score"]).all()
         if one.weights["own"].any():
-            with pytest.raises(NotUsableError, match="'own', all patients"):
+            with pytest.raises(NotUsableError, match="'own' is NOT FOR USE"):
                 one.predictor("own")
     theirs = SurvivalMember("theirs", fixed=MODELS["flat"])
     with pytest.raises(ModelError, match="predicts survival, not the states"):
