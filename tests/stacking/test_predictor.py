@@ -139,7 +139,7 @@ def test_a_model_of_the_package_is_a_member(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ModelError, match="predicts survival, not the states"):
         tb.stack([own, theirs], known, horizons=[200], folds=2, what="occupation")
     two = tb.disease("survival", covariates=())
-    with pytest.raises(ModelError, match=r"member 'other': its states are alive, dead"):
+    with pytest.raises(ModelError, match=r"member 'other', occupation: its states are alive, dead"):
         tb.stack([own, SpecMember("other", two)], known, horizons=[200], what="occupation")
 
 
