@@ -66,6 +66,14 @@ class FederationError(TwinbayesError, ValueError):
     """A message, a party or a step of a federation is not what was agreed on."""
 
 
+class SignatureError(TwinbayesError, ValueError):
+    """A key cannot be used."""
+
+
+class ReleaseError(TwinbayesError, ValueError):
+    """A fit may not be used, or not go on to the state that was asked for."""
+
+
 class CompilationWarning(TwinbayesError, UserWarning):  # noqa: N818 - an error where asked for
     """A model is compiled, which takes minutes, where most are recorded in a second."""
 

@@ -107,7 +107,7 @@ class HashChain:
 
     def _append(
         self,
-        content: Mapping[str, Any],
+        content: Mapping[str, Any] | Callable[[list[dict[str, Any]]], Mapping[str, Any]],
         *,
         unless: Callable[[list[dict[str, Any]]], None] | None = None,
     ) -> dict[str, Any]:
@@ -116,7 +116,8 @@ class HashChain:
         Parameters
         ----------
         content
-            What the record says.
+            What the record says; or a function of the records so far that says it, called while
+            nobody else can append.
         unless
             Given the records so far, while nobody else can append: raises where this one may not
             be.
@@ -130,6 +131,8 @@ class HashChain:
         with self._opened(os.O_RDWR | os.O_APPEND, fcntl.LOCK_EX) as file:
             if unless is not None:
                 unless(self._whole(file)[0])
+            if callable(content):
+                content = content(self._whole(file)[0])
             count, size, last = self._end(file)
             record = {
                 "format": FORMAT,
@@ -298,7 +301,9 @@ def _chain(content: bytes, name: str, before: list[dict[str, Any]]) -> list[dict
         try:
             record = json.loads(line)
             good = canonical(record).encode() == line and record["hash"] == _hash_of(record)
-        except (ValueError, KeyError, TypeError):
+            good = good and type(record["format"]) is type(record["record"]) is int
+            good = good and isinstance(record["previous"], str)
+        except (ValueError, KeyError, TypeError, RecursionError):
             good = False
         if not good:
             raise StorageError(f"{name}: line {k + 1} is altered. Restore it from a copy.")

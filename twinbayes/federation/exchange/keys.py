@@ -6,19 +6,16 @@ tell each other by its fingerprint, on another way than the card came.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from twinbayes.errors import FederationError
+from twinbayes.errors import FederationError, SignatureError
 from twinbayes.federation.message import canonical, parsed
-from twinbayes.private_files import write_private
+from twinbayes.signing import SigningKey, fingerprint, is_signed
 
 CARD: Final = "twinbayes.card/1"
 """Format and version of cards."""
@@ -70,7 +67,7 @@ class Card:
     @cached_property
     def fingerprint(self) -> str:
         """Half of the SHA-256 of the key, as eight groups of four digits to be read aloud."""
-        return _fingerprint(self.key)
+        return fingerprint(self.key)
 
     def to_dict(self) -> dict[str, str]:
         """The card as plain data."""
@@ -82,12 +79,7 @@ class Card:
 
     def verify(self, signature: bytes, data: bytes) -> bool:
         """Whether a signature of some bytes was made with the private key of this card."""
-        from_key, invalid = _ed25519()[1:]
-        try:
-            from_key(self.key).verify(signature, data)
-        except (invalid, ValueError):
-            return False
-        return True
+        return is_signed(data, signature, self.key)
 
     @classmethod
     def from_bytes(cls, data: bytes, what: str) -> Card:
@@ -138,19 +130,25 @@ class Card:
         return card
 
 
-@dataclass(frozen=True)
-class KeyPair:
+class KeyPair(SigningKey):
     """A party's private key, and the card of its public one."""
 
-    _private: Any = field(repr=False)
+    @classmethod
+    def new(cls) -> Self:
+        """Make a key.
+
+        Raises
+        ------
+        FederationError
+            The package cryptography is not installed.
+        """
+        try:
+            return super().new()
+        except SignatureError as error:
+            raise FederationError(str(error)) from error
 
     @classmethod
-    def new(cls) -> KeyPair:
-        """Make a key."""
-        return cls(_ed25519()[0].generate())
-
-    @classmethod
-    def read(cls, path: Path) -> KeyPair:
+    def read(cls, path: Path) -> Self:
         """Read a private key.
 
         Raises
@@ -158,55 +156,12 @@ class KeyPair:
         FederationError
             The file is missing, unreadable, or not its owner's alone.
         """
-        private = _ed25519()[0]
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
         try:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            key = load_pem_private_key(path.read_bytes(), None)
-            if not isinstance(key, private):
-                raise ValueError("no Ed25519 key")
-        except (OSError, ValueError, TypeError) as error:
+            return super().read(path)
+        except SignatureError as error:
             raise FederationError(
-                f"{path.name}: the private key cannot be read. Restore it from a copy; without "
-                "one, the party has to join anew."
+                f"{error} In a federation, a party with a new key joins anew."
             ) from error
-        if mode & 0o077:
-            raise FederationError(
-                f"{path.name}: others than its owner may read it. Take their rights away "
-                "(chmod 600); if somebody may have read it, begin the study anew."
-            )
-        return cls(key)
-
-    def write(self, path: Path) -> Path:
-        """Write the private key, as PKCS#8 in PEM, for its owner alone."""
-        from cryptography.hazmat.primitives import serialization as s
-
-        content: bytes = self._private.private_bytes(
-            s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()
-        )
-        return write_private(path, content)
-
-    def sign(self, data: bytes) -> bytes:
-        """Sign some bytes: the same 64 bytes each time."""
-        signature: bytes = self._private.sign(data)
-        return signature
-
-    @property
-    def public(self) -> bytes:
-        """The public key, 32 bytes."""
-        key: bytes = self._private.public_key().public_bytes_raw()
-        return key
-
-    def secret(self, purpose: str) -> bytes:
-        """32 bytes for a purpose, which follow from the private key: HMAC with SHA-256."""
-        seed: bytes = self._private.private_bytes_raw()
-        return hmac.digest(seed, purpose.encode("utf-8"), "sha256")
-
-    @property
-    def fingerprint(self) -> str:
-        """That of the public key."""
-        return _fingerprint(self.public)
 
     def card(self, study: str, party: str) -> Card:
         """The card of the public key."""
@@ -214,22 +169,5 @@ class KeyPair:
         return Card(study, party, key, self.sign(canonical(_claim(study, party, key))))
 
 
-def _fingerprint(key: bytes) -> str:
-    digits = hashlib.sha256(key).hexdigest()[:32]
-    return "-".join(digits[k : k + 4] for k in range(0, 32, 4))
-
-
 def _claim(study: str, party: str, key: bytes) -> dict[str, str]:
     return {"format": CARD, "study": study, "party": party, "key": key.hex()}
-
-
-def _ed25519() -> tuple[Any, Any, Any]:
-    """The type of private keys, what makes a public one of bytes, and the error of a signature."""
-    try:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric import ed25519
-    except ImportError:
-        raise FederationError(
-            "Signatures need the package cryptography. Install twinbayes[federation]."
-        ) from None
-    return ed25519.Ed25519PrivateKey, ed25519.Ed25519PublicKey.from_public_bytes, InvalidSignature
