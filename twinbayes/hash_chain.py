@@ -33,7 +33,7 @@ from twinbayes.private_files import FILE_MODE, write_private
 from twinbayes.showing import cut, facts
 
 FORMAT: Final = 1
-_FIRST: Final = "0" * 64  # what the first record has as the hash of the one before
+FIRST: Final = "0" * 64  # what the first record has as the hash of the one before
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,7 +73,7 @@ class HashChain:
         try:
             file = os.open(ledger.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
             os.close(file)
-            ledger._write_head(0, 0, _FIRST)
+            ledger._write_head(0, 0, FIRST)
         except OSError as error:
             raise StorageError(
                 f"{ledger.path.name}: could not be begun ({error.strerror}). Its folder must "
@@ -161,7 +161,7 @@ class HashChain:
     def _end(self, file: int) -> tuple[int, int, str]:
         """Number of records, their bytes, and the hash of the last, of a chain that is whole."""
         records, size = self._whole(file)
-        return len(records), size, records[-1]["hash"] if records else _FIRST
+        return len(records), size, records[-1]["hash"] if records else FIRST
 
     def _remember(self, file: int) -> None:
         """Take note of how the file was left."""
@@ -240,7 +240,7 @@ class HashChain:
                 "ledger from a copy."
             )
         records = _chain(content[:size], name, [])
-        if len(records) != count or (records[-1]["hash"] if records else _FIRST) != last:
+        if len(records) != count or (records[-1]["hash"] if records else FIRST) != last:
             raise StorageError(
                 f"{name}: altered: its records are not those that {self.head_path.name} counts. "
                 "Restore both files from a copy."
@@ -309,7 +309,7 @@ def _chain(content: bytes, name: str, before: list[dict[str, Any]]) -> list[dict
             raise StorageError(f"{name}: line {k + 1} is altered. Restore it from a copy.")
         if record["format"] > FORMAT:
             raise StorageError(f"{name}: line {k + 1} is of a newer format. Update twinbayes.")
-        previous = records[-1]["hash"] if records else _FIRST
+        previous = records[-1]["hash"] if records else FIRST
         if record["record"] != k or record["previous"] != previous:
             raise StorageError(
                 f"{name}: line {k + 1} does not follow the one before: lines were removed, added "

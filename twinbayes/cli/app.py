@@ -36,6 +36,7 @@ from twinbayes.cli.commands import (
     list_suspects,
     misfits_of,
     of_patients,
+    read_fit,
     require_places,
     tell,
     unused_of,
@@ -49,9 +50,10 @@ from twinbayes.cli.imports import import_source
 from twinbayes.cli.known import known_diseases
 from twinbayes.cli.monitoring import MONITOR_EXAMPLE, TRANSPORT_EXAMPLE, monitor, transport
 from twinbayes.cli.priors import priors as prior_commands
+from twinbayes.cli.releasing.release import release
+from twinbayes.cli.releasing.sharing import SHARE_EXAMPLE, inspect, share
 from twinbayes.cli.serving import EXAMPLE as SERVE_EXAMPLE
 from twinbayes.cli.serving import serve, verify
-from twinbayes.cli.sharing import SHARE_EXAMPLE, inspect, share
 from twinbayes.cli.sheets import EXAMPLE as SHEETS_EXAMPLE
 from twinbayes.cli.sheets import twins as sheets
 from twinbayes.cli.simulate import EXAMPLE, simulate
@@ -71,6 +73,7 @@ app.add_typer(twins, name="twin")
 app.add_typer(prior_commands, name="priors")
 app.add_typer(diseases, name="disease")
 app.add_typer(federation, name="federation")
+app.add_typer(release, name="release")
 app.command(epilog=EXAMPLE)(simulate)
 app.command("import", epilog=IMPORT_EXAMPLE)(import_source)
 app.command(epilog=SERVE_EXAMPLE)(serve)
@@ -248,7 +251,7 @@ def review(
     import twinbayes as tb
     from twinbayes.report import read_checks, read_effects
 
-    fitted = with_evidence(tb.load_fit(fit_path))
+    fitted = with_evidence(read_fit(fit_path))
     given = None if checks is None else read_checks(checks)
     asked = None if effects is None else read_effects(effects)
     page = tb.review(
@@ -288,13 +291,12 @@ def effect(
     """Estimate what starting a treatment on a day does, against never; for `review --effects`."""
     require_places(out, fit=fit_path)
 
-    import twinbayes as tb
     from twinbayes.effects import Estimand, treatment_effect
     from twinbayes.names import DAYS_PER_YEAR
     from twinbayes.report import write_effects
     from twinbayes.report.effect_lines import effect_lines
 
-    fitted = of_patients(tb.load_fit(fit_path))
+    fitted = of_patients(read_fit(fit_path))
     asked = Estimand.starting(
         treatment, landmark=landmark, times=years * DAYS_PER_YEAR, states=tuple(state or ()),
         subgroups=tuple(subgroup or ()), summary=summary, endpoint=endpoint,

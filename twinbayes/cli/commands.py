@@ -116,6 +116,20 @@ def list_suspects(
     return str(write_suspects(suspect_rows(data, report, rows), out))
 
 
+def read_fit(path: Path) -> Fit | SharedFit | AggregateFit | ModelFit:
+    """Read a fit; say so where it has a log of releases, and is not released by it."""
+    import twinbayes as tb
+    from twinbayes.releases import release_log_of, release_state
+
+    fitted = tb.load_fit(path)
+    if not release_log_of(path).exists():
+        return fitted
+    found = release_state(path)
+    if found.lines and (found.state != "released" or found.faults):
+        typer.echo("\n".join((f"{path.name}: {found}", *found.faults)), err=True)
+    return fitted
+
+
 def of_patients(fitted: Fit | SharedFit | AggregateFit | ModelFit) -> Fit:
     """Refuse a fit of anything else where a command is for patients."""
     from twinbayes.inference import AggregateFit, ModelFit, SharedFit

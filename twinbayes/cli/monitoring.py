@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twinbayes.cli.answers import NOT_FOR_USE, USABLE, AsJson, print_json, reports_errors
-from twinbayes.cli.commands import Adapter, FitPath, Out, cohort_of, require_places, tell
+from twinbayes.cli.commands import (
+    Adapter,
+    FitPath,
+    Out,
+    cohort_of,
+    read_fit,
+    require_places,
+    tell,
+)
 from twinbayes.errors import OptionError
 
 if TYPE_CHECKING:
@@ -117,7 +125,7 @@ def transport(
     from twinbayes.monitoring import TransportPrior
 
     prior = TransportPrior(agreement=agreement)
-    fit = tb.load_fit(fit_path)
+    fit = read_fit(fit_path)
     if isinstance(fit, AggregateFit | ModelFit):
         raise OptionError("Only fits of patients can be moved.")
     there = cohort_of(cohort, adapter)
@@ -160,12 +168,11 @@ def _tell_open(alarms: list[dict[str, Any]]) -> None:
 
 def _look(fit_path: Path, cohort: Cohort, alpha: float, log: Path) -> Look:
     """Look, from where the last alarm of the log was closed."""
-    import twinbayes as tb
     from twinbayes.inference import AggregateFit, ModelFit
     from twinbayes.monitoring import MonitorLog, watch
 
     since = MonitorLog(log).since() if os.path.lexists(log) else None
-    fit = tb.load_fit(fit_path)
+    fit = read_fit(fit_path)
     if isinstance(fit, AggregateFit | ModelFit):
         raise OptionError("Only fits of patients can be monitored.")
     return watch(fit, alpha=alpha).look(cohort, since=since)

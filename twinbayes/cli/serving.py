@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twinbayes.cli.answers import USABLE, AsJson, print_json, reports_errors
-from twinbayes.cli.commands import Adapter, FitPath, cohort_of, of_patients, require_places
+from twinbayes.cli.commands import (
+    Adapter,
+    FitPath,
+    cohort_of,
+    of_patients,
+    read_fit,
+    require_places,
+)
 from twinbayes.errors import OptionError
 
 if TYPE_CHECKING:
@@ -58,6 +65,16 @@ Signatures = Annotated[
         "without it nothing can be signed."
     ),
 ]
+Require = Annotated[
+    str | None,
+    typer.Option(
+        help="'released': serve nothing but a fit that people of --trusted have released."
+    ),
+]
+People = Annotated[
+    Path | None,
+    typer.Option("--trusted", help="YAML file of the people whose signatures of releases count."),
+]
 OtherFit = Annotated[Path | None, typer.Option(help="Another fit, to compare this one with.")]
 
 
@@ -90,6 +107,8 @@ def serve(
     review: Review = None,
     signatures: Signatures = None,
     other_fit: OtherFit = None,
+    require: Require = None,
+    trusted: People = None,
 ) -> int:
     """Show a fit in a browser: patients, forecasts, what-ifs, its review, an audit log."""
     from twinbayes.serve.serving import Address
@@ -101,18 +120,16 @@ def serve(
         raise OptionError("--signatures are of sections of a review: give it too (--review).")
     require_places(
         audit, secret, updates, signatures, adapter=adapter, fit=fit_path, cohort=cohort,
-        proxy_secret_file=proxy_secret_file, review=review, other_fit=other_fit,
+        proxy_secret_file=proxy_secret_file, review=review, other_fit=other_fit, trusted=trusted,
     )  # fmt: skip
-
-    import twinbayes as tb
-
+    _require_released(fit_path, require, trusted)
     typer.echo(f"Reading {fit_path.name}; its address is printed when it can be asked.", err=True)
     access = _access(proxy_secret_file, name, role)
-    fit = of_patients(tb.load_fit(fit_path))
+    fit = of_patients(read_fit(fit_path))
     fit = fit if draws is None else fit.thinned(draws)
     shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
     address = Address(host, port, tuple(hostname or ()))
-    other = None if other_fit is None else of_patients(tb.load_fit(other_fit))
+    other = None if other_fit is None else of_patients(read_fit(other_fit))
     serve_fit(
         fit, shown, access, audit, secret, updates, address, language,
         lambda: typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True),
@@ -143,6 +160,24 @@ def verify(
     else:
         typer.echo(f"{len(records)} records, whole. Hash of the last: {last or 'none'}")
     return USABLE
+
+
+def _require_released(fit_path: Path, require: str | None, trusted: Path | None) -> None:
+    """Say which state a fit is in; refuse one that is not released where that is required."""
+    from twinbayes.errors import ReleaseError, require_known
+    from twinbayes.releases import read_trusted, release_state, require_in_use
+
+    if require is not None:
+        require_known(require, ("released",), "state to require")
+        if trusted is None:
+            raise OptionError("--require released needs --trusted: the people who may release.")
+    require_in_use(fit_path)
+    people = None if trusted is None else read_trusted(trusted)
+    found = release_state(fit_path, trusted=people)
+    told = "\n".join((f"{fit_path.name}: {found}", *found.faults))
+    if require is not None and not found.is_released:
+        raise ReleaseError(f"{told}\nHave it released (`twinbayes release`), or serve another.")
+    typer.echo(told, err=True)
 
 
 def _access(proxy_secret_file: Path | None, name: str, role: str) -> Access:

@@ -15,6 +15,7 @@ from twinbayes.cli.commands import (
     code_of,
     cohort_of,
     of_patients,
+    read_fit,
     require_places,
     verdict_of,
 )
@@ -106,7 +107,6 @@ def _write(
     show_ids: bool,
 ) -> tuple[Fit, Sheets]:
     """Read the fit and the cohort, and write sheets; then the secret, where there was none."""
-    import twinbayes as tb
     from twinbayes.private_files import write_private
     from twinbayes.serve import Explorer, UpdateLog
     from twinbayes.serve.language import language_of
@@ -117,7 +117,7 @@ def _write(
     fit_path, cohort, adapter, updates = read
     made = "" if os.path.lexists(secret) else fresh_secret()
     known = made.encode() or secret_of(secret)
-    fit = of_patients(tb.load_fit(fit_path))
+    fit = of_patients(read_fit(fit_path))
     shown = fit.cohort if cohort is None else cohort_of(cohort, adapter)
     log = None if updates is None else UpdateLog(updates)
     explorer = Explorer(fit, shown, known, log)

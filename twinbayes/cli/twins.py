@@ -17,6 +17,7 @@ from twinbayes.cli.commands import (
     Out,
     cohort_of,
     of_patients,
+    read_fit,
     require_places,
     tell,
 )
@@ -88,7 +89,7 @@ def report(
     from twinbayes.report import scenario_from_words, twin_report
 
     compared = [scenario_from_words(text, at) for text in scenario] if scenario else None
-    fitted = of_patients(tb.load_fit(fit_path))
+    fitted = of_patients(read_fit(fit_path))
     who = tb.read_cohort(new) if new is not None else str(patient)
     until = None if years is None else years * DAYS_PER_YEAR
     page = twin_report(
@@ -112,12 +113,11 @@ def verify(
     as_json: AsJson = False,
 ) -> int:
     """Check a ledger's chain, and do all its updates again, bit for bit."""
-    import twinbayes as tb
     from twinbayes.twin import Ledger, replay
 
     require_places(fit=fit_path, cohort=cohort, adapter=adapter, ledger=ledger)
     records = Ledger(ledger).records(head=head)
-    problems = replay(of_patients(tb.load_fit(fit_path)), cohort_of(cohort, adapter), records)
+    problems = replay(of_patients(read_fit(fit_path)), cohort_of(cohort, adapter), records)
     last = records[-1]["hash"] if records else None
     if as_json:
         print_json({"verified": not problems, "records": len(records), "head": last,

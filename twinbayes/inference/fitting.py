@@ -53,6 +53,7 @@ from twinbayes.model.events.likelihood import op as event_op
 from twinbayes.model.pooling.quantile import op as mixture_quantile
 from twinbayes.names import CONSTANT_DATA, PATIENT_WEIGHT
 from twinbayes.priors import PriorSet, chosen_priors
+from twinbayes.releases import require_in_use
 from twinbayes.showing import brief
 
 
@@ -286,6 +287,8 @@ def load_fit(
         The model has a type of one's own that is not registered here.
     OptionError
         The key is shorter than 16 bytes.
+    ReleaseError
+        The log of releases beside it says that it was withdrawn, or is of another file.
 
     Examples
     --------
@@ -295,6 +298,7 @@ def load_fit(
     'registry'
     """
     tree, stored = read_tree(path, key=key)
+    require_in_use(path)
     with malformed_is_refused(Path(path).name):
         text, draws = read_text(tree)
         manifest = require_content(tree, stored)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from twinbayes.cli.answers import USABLE, AsJson, print_json, reports_errors
-from twinbayes.cli.commands import FitPath, Out, of_patients, require_places, tell
+from twinbayes.cli.commands import FitPath, Out, of_patients, read_fit, require_places, tell
 
 SHARE_EXAMPLE = "Example:  twinbayes share aml.nc --out aml_shared.nc"
 
@@ -18,9 +18,7 @@ def share(fit_path: FitPath, out: Out = Path("shared.nc"), as_json: AsJson = Fal
     """Write a fit without its patients: it forecasts new people, and may leave the centre."""
     require_places(out, fit=fit_path)
 
-    import twinbayes as tb
-
-    shared = of_patients(tb.load_fit(fit_path)).without_patients()
+    shared = of_patients(read_fit(fit_path)).without_patients()
     return tell(shared, shared.save(out), "file", as_json)
 
 

@@ -1,0 +1,1 @@
+"""The commands of releases: who stands for a fit, and what leaves the house."""
