@@ -1,4 +1,4 @@
-"""Where the files shipped beside the code are: schemas, diseases, priors, notebooks, queries.
+"""Where the files shipped beside the code are: schemas, diseases, priors, queries, the lock.
 
 A wheel carries them inside the package (`twinbayes/_data_schemas` …); a working copy
 keeps them at the top of the repository, where they are read by people too.
@@ -21,6 +21,7 @@ _PLACES: Final = {
     "priors": ("_priors", "priors"),
     "notebooks": ("_notebooks", "notebooks/review"),
     "queries": ("_queries", "queries"),
+    "lock": ("_requirements.lock", "requirements.lock"),
 }
 
 
@@ -30,7 +31,8 @@ def resource_path(kind: str, *parts: str) -> Path:
     Parameters
     ----------
     kind
-        One of ``"schemas"``, ``"diseases"``, ``"priors"``, ``"notebooks"``, ``"queries"``.
+        One of ``"schemas"``, ``"diseases"``, ``"priors"``, ``"notebooks"``, ``"queries"``,
+        ``"lock"``, which is a file.
     *parts
         Names below that folder, e.g. ``resource_path("priors", "aml", "v1.yaml")``.
 

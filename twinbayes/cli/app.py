@@ -50,6 +50,7 @@ from twinbayes.cli.imports import import_source
 from twinbayes.cli.known import known_diseases
 from twinbayes.cli.monitoring import MONITOR_EXAMPLE, TRANSPORT_EXAMPLE, monitor, transport
 from twinbayes.cli.priors import priors as prior_commands
+from twinbayes.cli.releasing.bill import SBOM_EXAMPLE, sbom
 from twinbayes.cli.releasing.release import release
 from twinbayes.cli.releasing.sharing import SHARE_EXAMPLE, inspect, share
 from twinbayes.cli.serving import EXAMPLE as SERVE_EXAMPLE
@@ -82,6 +83,7 @@ app.command(epilog=MONITOR_EXAMPLE)(monitor)
 app.command(epilog=TRANSPORT_EXAMPLE)(transport)
 app.command(epilog=SHARE_EXAMPLE)(share)
 app.command(epilog="Example:  twinbayes inspect shared.nc")(inspect)
+app.command(epilog=SBOM_EXAMPLE)(sbom)
 app.command("twins", epilog=SHEETS_EXAMPLE)(sheets)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twinbayes.releases.lines import RELEASE_STATES
 from twinbayes.releases.log import ReleaseLog, release_log_of
 from twinbayes.releases.people import Signatory, Trusted, read_trusted
+from twinbayes.releases.sbom import sbom, write_sbom
 from twinbayes.releases.state import ReleaseState, release_state, require_in_use
 
 __all__ = [
@@ -17,4 +18,6 @@ __all__ = [
     "release_log_of",
     "release_state",
     "require_in_use",
+    "sbom",
+    "write_sbom",
 ]
