@@ -51,6 +51,7 @@ from twinbayes.cli.known import known_diseases
 from twinbayes.cli.monitoring import MONITOR_EXAMPLE, TRANSPORT_EXAMPLE, monitor, transport
 from twinbayes.cli.priors import priors as prior_commands
 from twinbayes.cli.releasing.bill import SBOM_EXAMPLE, sbom
+from twinbayes.cli.releasing.crate import pack_review, require_crate
 from twinbayes.cli.releasing.release import release
 from twinbayes.cli.releasing.sharing import SHARE_EXAMPLE, inspect, share
 from twinbayes.cli.serving import EXAMPLE as SERVE_EXAMPLE
@@ -245,6 +246,13 @@ def review(
     ] = None,
     interval: Interval = 0.9,
     show_code: Annotated[bool, typer.Option(help="Show the code behind each section.")] = False,
+    crate: Annotated[
+        Path | None,
+        typer.Option(help="New folder for an RO-Crate: the page, hashes, provenance, software."),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Under which the review may be used, for --crate.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Write the reviewer's report: one HTML file of twenty sections, the verdict first."""
@@ -253,6 +261,7 @@ def review(
     import twinbayes as tb
     from twinbayes.report import read_checks, read_effects
 
+    require_crate(crate, licence, out)
     fitted = with_evidence(read_fit(fit_path))
     given = None if checks is None else read_checks(checks)
     asked = None if effects is None else read_effects(effects)
@@ -260,6 +269,7 @@ def review(
         fitted, out, checks=given, effects=asked, interval=interval, show_code=show_code,
         context=context, tables=tables,
     )  # fmt: skip
+    pack_review(crate, page, fit_path, fitted, context, licence)
     return tell(fitted, page, "report", as_json)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twinbayes.releases.crate import write_crate
 from twinbayes.releases.lines import RELEASE_STATES
 from twinbayes.releases.log import ReleaseLog, release_log_of
 from twinbayes.releases.people import Signatory, Trusted, read_trusted
@@ -19,5 +20,6 @@ __all__ = [
     "release_state",
     "require_in_use",
     "sbom",
+    "write_crate",
     "write_sbom",
 ]
