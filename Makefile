@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 # Engines of federations: each has an environment of its own, since none fits beside another.
 ENGINES := vantage6 nvflare
 
-.PHONY: help env demo test lint lab docs evidence bench pictures browser serve-demo lock clean $(ENGINES:%=federation-%)
+.PHONY: help env demo test lint lab docs evidence bench pictures browser serve-demo lock wheel clean $(ENGINES:%=federation-%)
 
 help:
 	@echo "make env       build .venv from requirements.lock"
@@ -28,6 +28,7 @@ help:
 	@echo "               an environment for the engine, its tests, and three sites through it"
 	@echo "make browser   tests of the ward explorer in Chromium, which must be installed"
 	@echo "make serve-demo  the ward explorer on the embedded registry, at http://127.0.0.1:8000/"
+	@echo "make wheel     wheel and source distribution into $(OUT)/dist, the same bytes each time"
 	@echo "make lock      write requirements.lock anew from pyproject.toml"
 
 $(READY): requirements.lock pyproject.toml .python-version scripts/bootstrap.py
@@ -89,6 +90,11 @@ serve-demo: $(READY)
 
 lock: $(READY)
 	$(BIN)/python scripts/lock.py
+
+# The time in the archives is that of the last commit.
+wheel: $(READY)
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 1580601600)} \
+	  $(BIN)/python -m hatchling build -d $(OUT)/dist
 
 clean:
 	rm -rf build dist $(OUT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

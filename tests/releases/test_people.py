@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from twinbayes.errors import ReleaseError
-from twinbayes.releases import Signatory, Trusted, read_trusted
+from twinbayes.errors import ReleaseError, TwinbayesError
+from twinbayes.releases import Signatory, Trusted, read_trusted, release_state
 
 
 def test_two_people_are_not_one_with_another_spelling() -> None:
@@ -62,3 +62,15 @@ def test_a_person_may_have_two_keys() -> None:
     one, two = (Signatory("Bob Böhm", "reviewer", key * 32) for key in ("ab", "cd"))
     trusted = Trusted((one, two))
     assert trusted.of_key("cd" * 32).is_same_person(trusted.of_key("ab" * 32))
+
+
+def test_every_error_is_one_of_ours(tmp_path: Path) -> None:
+    fit = tmp_path / "aml.nc"
+    fit.write_bytes(b"a fit")
+    for bad in (None, 3, "", "a\0b", fit.parent, fit / "below"):
+        with pytest.raises(TwinbayesError):
+            release_state(bad)  # type: ignore[arg-type]
+    with pytest.raises(ReleaseError, match="there is no log here"):
+        release_state(fit, log=fit.with_name("none"))
+    with pytest.raises(ReleaseError, match="there is no log here"):
+        release_state(fit, head="0" * 64)

@@ -14,7 +14,7 @@ import httpx
 import pandas as pd
 import pytest
 
-from twinbayes.errors import OptionError, StorageError
+from twinbayes.errors import OptionError, ReleaseError, StorageError
 from twinbayes.inference.gate.verdict import Verdict
 from twinbayes.serve import AuditLog, Explorer, LocalAccess, Person, ProxyAccess, Role, create_app
 from twinbayes.serve.explorer import PatientRow
@@ -125,6 +125,21 @@ def test_a_fit_that_is_not_for_use_shows_no_patient(
         assert "R-hat is 1.3" in answer.text
         assert treatable.pseudonym not in answer.text
     assert site.get("/evidence").status_code == 200
+
+
+def test_a_fit_that_was_withdrawn_meanwhile_shows_no_patient(
+    shared_explorer: Explorer, make_site: Callable[..., Any], treatable: PatientRow
+) -> None:
+    def in_use() -> None:
+        raise ReleaseError("aml.nc: was withdrawn on 2026-01-02 by Ann Author (head): an alarm.")
+
+    site = make_site(shared_explorer, in_use=in_use)
+    for path in ("/", f"/patients/{treatable.pseudonym}", f"/patients/{treatable.pseudonym}/sheet"):
+        answer = site.get(path)
+        assert answer.status_code == 422
+        assert "was withdrawn on 2026-01-02" in answer.text
+        assert treatable.patient_id not in answer.text
+    assert site.get("/evidence", "reviewer").status_code == 200
 
 
 def test_nothing_is_shown_that_cannot_be_written_down(site: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,8 @@ from twinbayes.cli.commands import (
 from twinbayes.errors import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twinbayes.serve.access import Access
 
 EXAMPLE = (
@@ -122,7 +125,7 @@ def serve(
         audit, secret, updates, signatures, adapter=adapter, fit=fit_path, cohort=cohort,
         proxy_secret_file=proxy_secret_file, review=review, other_fit=other_fit, trusted=trusted,
     )  # fmt: skip
-    _require_released(fit_path, require, trusted)
+    in_use = _require_released(fit_path, require, trusted)
     typer.echo(f"Reading {fit_path.name}; its address is printed when it can be asked.", err=True)
     access = _access(proxy_secret_file, name, role)
     fit = of_patients(read_fit(fit_path))
@@ -134,6 +137,7 @@ def serve(
         fit, shown, access, audit, secret, updates, address, language,
         lambda: typer.echo(f"http://{host}:{port}/  Ctrl-C ends it.", err=True),
         lambda: workbench_of(fit, review, signatures, other),
+        in_use,
     )  # fmt: skip
     return USABLE
 
@@ -162,22 +166,44 @@ def verify(
     return USABLE
 
 
-def _require_released(fit_path: Path, require: str | None, trusted: Path | None) -> None:
-    """Say which state a fit is in; refuse one that is not released where that is required."""
+def _require_released(
+    fit_path: Path, require: str | None, trusted: Path | None
+) -> Callable[[], None]:
+    """Say which state a fit is in; refuse one that is not released where that is required.
+
+    What is returned looks again whenever the log has changed.
+    """
     from twinbayes.errors import ReleaseError, require_known
-    from twinbayes.releases import read_trusted, release_state, require_in_use
+    from twinbayes.releases import read_trusted, release_log_of, release_state, require_in_use
 
     if require is not None:
         require_known(require, ("released",), "state to require")
         if trusted is None:
             raise OptionError("--require released needs --trusted: the people who may release.")
-    require_in_use(fit_path)
     people = None if trusted is None else read_trusted(trusted)
-    found = release_state(fit_path, trusted=people)
-    told = "\n".join((f"{fit_path.name}: {found}", *found.faults))
-    if require is not None and not found.is_released:
-        raise ReleaseError(f"{told}\nHave it released (`twinbayes release`), or serve another.")
-    typer.echo(told, err=True)
+    log = release_log_of(fit_path)
+    seen: list[object] = [None]
+
+    def as_it_is() -> object:
+        found = os.stat(log) if os.path.lexists(log) else None
+        return found and (found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def look() -> str:
+        before = as_it_is()
+        require_in_use(fit_path)
+        found = release_state(fit_path, trusted=people)
+        told = "\n".join((f"{fit_path.name}: {found}", *found.faults))
+        if require is not None and not found.is_released:
+            raise ReleaseError(f"{told}\nHave it released (`twinbayes release`), or serve another.")
+        seen[0] = before
+        return told
+
+    def in_use() -> None:
+        if as_it_is() != seen[0]:
+            look()
+
+    typer.echo(look(), err=True)
+    return in_use
 
 
 def _access(proxy_secret_file: Path | None, name: str, role: str) -> Access:

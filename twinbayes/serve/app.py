@@ -68,6 +68,7 @@ class _House:
     limit: RateLimit
     tokens: FormTokens
     pages: tuple[Page, ...]
+    in_use: Callable[[], None]
 
     def answer(self, request: Request, page: Page | None, body: bytes | None) -> Response:
         """Show a page to a person who may see it, or say why not; and write it down."""
@@ -120,6 +121,8 @@ class _House:
             raise RefusedError(403)
         if page.of_patients and not self.explorer.fit.verdict.usable:
             raise RefusedError(409)
+        if page.of_patients:
+            self.in_use()
         sent = None
         if request.method == "POST":
             if body is None:
@@ -263,6 +266,7 @@ def create_app(
     hosts: tuple[str, ...] = LOOPBACK,
     most_a_minute: int = 240,
     workbench: Workbench | None = None,
+    in_use: Callable[[], None] = lambda: None,
 ) -> Starlette:
     """Make the application.
 
@@ -282,6 +286,8 @@ def create_app(
         Requests of one person.
     workbench
         The review of the fit, signatures, and another fit, for the pages of reviewers.
+    in_use
+        Called before each page of patients: raises where the fit was withdrawn meanwhile.
 
     Raises
     ------
@@ -313,6 +319,7 @@ def create_app(
         RateLimit(most_a_minute),
         FormTokens(explorer.secret),
         pages,
+        in_use,
     )
 
     def endpoint(page: Page | None) -> Callable[[Request], Awaitable[Response]]:

@@ -53,6 +53,7 @@ def serve(
     language: str = "en",
     ready: Callable[[], None] = lambda: None,
     workbench: Callable[[], Workbench | None] = lambda: None,
+    in_use: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until interrupted.
 
@@ -78,6 +79,8 @@ def serve(
     workbench
         Makes what reviewers need: review, signatures and another fit. Called before any other file
         is made.
+    in_use
+        Called before each page of patients: raises where the fit was withdrawn meanwhile.
 
     Raises
     ------
@@ -112,6 +115,7 @@ def serve(
         language=language,
         hosts=address.names or LOOPBACK,
         workbench=bench,
+        in_use=in_use,
     )
     config = uvicorn.Config(
         app,
