@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -112,6 +114,13 @@ def test_the_installed_package_has_the_diseases_that_are_files(alone: Alone) -> 
     assert "bcr_abl1" in alone.run("twinbayes", "disease", "show", "cml")
     alone.run("twinbayes", "disease", "new", "mine", "--out", "mine.yaml")
     assert "can be built" in alone.run("twinbayes", "disease", "check", "mine.yaml")
+
+
+def test_the_installed_package_says_what_it_is_made_with(alone: Alone, root: Path) -> None:
+    alone.run("twinbayes", "sbom", "--out", "sbom.json")
+    bill = json.loads((alone.folder / "sbom.json").read_text(encoding="utf-8"))
+    digest = hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()
+    assert [one["value"] for one in bill["metadata"]["properties"]] == [digest]
 
 
 FORECAST = """
