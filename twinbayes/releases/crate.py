@@ -80,6 +80,7 @@ def write_crate(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> _ = Path("review.html").write_text("<html></html>")
     >>> path = fit.save("my_fit.nc")
     >>> write_crate("crate", "review.html", path, fit.manifest).name
