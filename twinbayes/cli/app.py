@@ -44,6 +44,7 @@ from twinbayes.cli.commands import (
     with_evidence,
 )
 from twinbayes.cli.diseases import diseases
+from twinbayes.cli.dossiers import dossiers
 from twinbayes.cli.federating.federation import federation
 from twinbayes.cli.imports import EXAMPLE as IMPORT_EXAMPLE
 from twinbayes.cli.imports import import_source
@@ -76,6 +77,7 @@ app.add_typer(prior_commands, name="priors")
 app.add_typer(diseases, name="disease")
 app.add_typer(federation, name="federation")
 app.add_typer(release, name="release")
+app.add_typer(dossiers, name="dossier")
 app.command(epilog=EXAMPLE)(simulate)
 app.command("import", epilog=IMPORT_EXAMPLE)(import_source)
 app.command(epilog=SERVE_EXAMPLE)(serve)

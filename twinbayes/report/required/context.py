@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from twinbayes.documents import read_yaml
-from twinbayes.errors import OptionError, require_known
+from twinbayes.documents import read_yaml_lines
+from twinbayes.errors import OptionError, require_known, told
 from twinbayes.paths import path_of
 from twinbayes.report.html import fragments as f
 
@@ -44,6 +44,26 @@ FIELDS: Final[Mapping[str, tuple[int, str]]] = {
     "update_rule": (18, "Rule for updates"),
     "withdrawal_rule": (18, "Rule for withdrawal"),
     "contact": (18, "Contact"),
+    "involvement": (1, "Involvement of patients and the public"),
+    "inequalities": (12, "Groups at a disadvantage, and what was done about it"),
+    "outcome_assessment": (4, "Who assessed the outcome"),
+    "outcome_blinding": (4, "What those who assessed the outcome knew"),
+    "predictor_assessment": (4, "Who assessed the predictors, and what they knew"),
+    "probast": (11, "Answers to the questions of PROBAST+AI, each after its number"),
+    "interpretation": (15, "Interpretation"),
+    "funding": (16, "Funding"),
+    "conflicts": (16, "Conflicts of interest"),
+    "protocol": (16, "Protocol"),
+    "registration": (16, "Registration"),
+    "data_availability": (16, "Availability of the data"),
+    "responsible": (16, "Organisation that is responsible"),
+    "standards": (16, "Standards applied"),
+    "ethics": (17, "Ethics approval and consent"),
+    "information_notice": (17, "Information given to patients"),
+    "authority_notice": (17, "Notice given to the data protection authority"),
+    "anonymisation": (17, "Anonymisation or pseudonymisation"),
+    "security": (18, "Security measures"),
+    "next_steps": (18, "Next steps for research and use"),
 }
 _LEVELS: Final = {"influence": ("low", "medium", "high"), "consequence": ("low", "medium", "high")}
 
@@ -99,7 +119,8 @@ def context_of(given: Mapping[str, Any] | str | os.PathLike[str] | None) -> Revi
     Raises
     ------
     OptionError
-        If a field is not known, a statement is no text, or the file is no YAML of that kind.
+        If a field is not known, a statement is no text, or the file is no YAML of that kind: every
+        fault at once, each with its line in the file.
 
     Examples
     --------
@@ -109,20 +130,37 @@ def context_of(given: Mapping[str, Any] | str | os.PathLike[str] | None) -> Revi
     if given is None:
         return ReviewContext()
     if isinstance(given, Mapping):
-        found, name = given, "context"
+        found, name, lines = given, "context", None
     else:
         path = path_of(given, OptionError, "The file of the context")
-        found, name = read_yaml(path, OptionError), path.name
-    said = {}
+        name = path.name
+        found, lines = read_yaml_lines(path, OptionError)
+    said: dict[str, tuple[str, ...]] = {}
+    faults: list[str] = []
     for key, value in found.items():
-        require_known(key, FIELDS, f"field of {name}")
-        lines = tuple(value) if isinstance(value, list | tuple) else (value,)
-        if not lines or not all(isinstance(x, str) and x.strip() for x in lines):
-            raise OptionError(
-                f"{name}: {key!r} must be text, or a list of texts, none of them empty. Leave the "
-                "field out where there is nothing to say."
-            )
-        for line in lines if key in _LEVELS else ():
-            require_known(line, _LEVELS[key], f"{key} in {name}")
-        said[str(key)] = tuple(" ".join(x.split()) for x in lines)
+        where = "" if lines is None else f"line {lines.get((str(key),), 1)}: "
+        try:
+            said[str(key)] = _statements(key, value, name)
+        except OptionError as error:
+            faults.append(f"{where}{error}")
+    if faults:
+        head = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise OptionError("\n".join((f"{name}: {head}.", *(f"  {fault}" for fault in faults))))
     return ReviewContext(said)
+
+
+def _statements(key: object, value: object, name: str) -> tuple[str, ...]:
+    """The statements of one field, each on one line."""
+    if not isinstance(key, str):
+        raise OptionError(f"the field {told(key)} of {name} is no name. Write it as text.")
+    require_known(key, FIELDS, f"field of {name}")
+    given = tuple(value) if isinstance(value, list | tuple) else (value,)
+    texts = tuple(" ".join(x.split()) for x in given if isinstance(x, str) and x.strip())
+    if not texts or len(texts) < len(given):
+        raise OptionError(
+            f"{name}: {key!r} must be text, or a list of texts, none of them empty. Leave the "
+            "field out where there is nothing to say."
+        )
+    for text in texts if key in _LEVELS else ():
+        require_known(text, _LEVELS[key], f"{key} in {name}")
+    return texts
