@@ -44,7 +44,6 @@ from twinbayes.cli.commands import (
     with_evidence,
 )
 from twinbayes.cli.diseases import diseases
-from twinbayes.cli.dossiers import dossiers
 from twinbayes.cli.federating.federation import federation
 from twinbayes.cli.imports import EXAMPLE as IMPORT_EXAMPLE
 from twinbayes.cli.imports import import_source
@@ -53,6 +52,7 @@ from twinbayes.cli.monitoring import MONITOR_EXAMPLE, TRANSPORT_EXAMPLE, monitor
 from twinbayes.cli.priors import priors as prior_commands
 from twinbayes.cli.releasing.bill import SBOM_EXAMPLE, sbom
 from twinbayes.cli.releasing.crate import pack_review, require_crate
+from twinbayes.cli.releasing.dossiers import dossiers
 from twinbayes.cli.releasing.release import release
 from twinbayes.cli.releasing.sharing import SHARE_EXAMPLE, inspect, share
 from twinbayes.cli.serving import EXAMPLE as SERVE_EXAMPLE
