@@ -198,6 +198,7 @@ def test_fit_saves_and_reports_the_verdict(fitted: MadeUpFit, tmp_path: Path) ->
     )  # fmt: skip
 
 
+@pytest.mark.requirement("R-067")
 def test_what_is_not_for_use_exits_with_three_everywhere(fitted: MadeUpFit, tmp_path: Path) -> None:
     fitted.verdict = verdict("beta has R-hat above 1.01")
     commands = [
@@ -266,6 +267,7 @@ def test_an_error_of_ours_is_a_message_and_one_of_nobodys_is_a_fault_of_the_prog
     assert run(*review).exit_code == 130
 
 
+@pytest.mark.requirement("R-067")
 def test_exit_codes_are_distinct_and_told_in_the_help_and_the_readme() -> None:
     codes = (
         answers.USABLE, answers.CRASHED, answers.BAD_INPUT, answers.NOT_FOR_USE,

@@ -42,6 +42,7 @@ def test_covariates_are_the_declared_ones_in_the_order_of_the_dictionary(cohort:
     assert covariates.dtypes["wbc"] == np.float64
 
 
+@pytest.mark.requirement("R-005")
 def test_a_patient_without_a_genomics_row_has_unknown_lesions(tables: dict[str, DataFrame]) -> None:
     tables["genomics"] = tables["genomics"].iloc[1:]
     cohort = cohort_from_tables("small", tables)
@@ -132,6 +133,7 @@ def test_nothing_after_the_day_can_change_what_was_known(day: float, later: floa
     assert cohort_from_tables("small", tables).until(day).fingerprint == known.fingerprint
 
 
+@pytest.mark.requirement("R-004")
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_fingerprint_ignores_the_order_of_rows_and_columns(seed: int) -> None:
@@ -145,6 +147,7 @@ def test_the_fingerprint_ignores_the_order_of_rows_and_columns(seed: int) -> Non
     assert cohort_from_tables("other name", shuffled).fingerprint == plain.fingerprint
 
 
+@pytest.mark.requirement("R-004")
 @pytest.mark.parametrize(
     ("table", "column", "value"),
     [

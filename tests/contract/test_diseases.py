@@ -159,6 +159,7 @@ def expected_variables(spec: ModelSpec, pooling: str, baseline: str) -> dict[str
     return wanted
 
 
+@pytest.mark.requirement("R-022")
 @pytest.mark.parametrize(("name", "pooling", "baseline"), BUILT)
 def test_a_model_has_exactly_its_free_variables_and_dims(
     name: str, pooling: str, baseline: str, built: Callable[..., Any]
@@ -195,6 +196,7 @@ def test_a_model_reports_the_same_variables_whatever_its_strategies(
         assert tuple(model.coords["effect"]) == tuple(e.label for e in spec.graph.effects)
 
 
+@pytest.mark.requirement("R-022")
 @pytest.mark.parametrize(("name", "pooling", "baseline"), BUILT)
 def test_building_gives_an_ordinary_model_and_leaves_the_description_unchanged(
     name: str, pooling: str, baseline: str, built: Callable[..., Any]
@@ -205,6 +207,7 @@ def test_building_gives_an_ordinary_model_and_leaves_the_description_unchanged(
     assert spec == chosen(name, pooling, baseline)
 
 
+@pytest.mark.requirement("R-023")
 @pytest.mark.parametrize(("name", "pooling", "baseline"), EVERY)
 def test_a_description_survives_storage_and_keeps_its_hash(
     name: str, pooling: str, baseline: str
@@ -223,6 +226,7 @@ def test_what_a_description_does_not_use_is_not_stored_and_leaves_its_hash_alone
     assert cuts == {"aml": 2, "registry": 2, "hsct": 0}
 
 
+@pytest.mark.requirement("R-023")
 def test_different_descriptions_have_different_hashes() -> None:
     assert len({chosen(*choice).content_hash for choice in EVERY}) == len(EVERY)
 
@@ -266,6 +270,7 @@ def test_a_disease_has_priors_for_everything_it_needs(name: str) -> None:
         priors.get_entry("no_such_prior")
 
 
+@pytest.mark.requirement("R-019")
 @pytest.mark.parametrize("name", DISEASES)
 def test_prior_predictive_state_occupation_is_possible_and_open_minded(
     name: str, cohort_of: Callable[[str], Cohort]

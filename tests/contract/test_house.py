@@ -240,6 +240,7 @@ def test_the_lock_holds_nothing_that_the_project_dropped(
     assert direct <= {canonicalize_name(Requirement(line).name) for line in asked}
 
 
+@pytest.mark.requirement("R-069")
 def test_every_locked_package_carries_a_hash(root: Path) -> None:
     text = (root / "requirements.lock").read_text(encoding="utf-8")
     spans = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]

@@ -135,6 +135,7 @@ def test_the_limits_cover_every_strategy() -> None:
 QUICK: Final = ("exchangeable", "exnex", "robust_map", "complete")
 
 
+@pytest.mark.requirement("R-028")
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("name", NEXT_TO_COMPLETE)
 def test_without_heterogeneity_every_strategy_pools_completely(
@@ -145,6 +146,7 @@ def test_without_heterogeneity_every_strategy_pools_completely(
     np.testing.assert_allclose(found, limits(outcome)[0], atol=0.02)
 
 
+@pytest.mark.requirement("R-028")
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("name", NEXT_TO_NONE)
 def test_with_unbounded_heterogeneity_no_strategy_pools(

@@ -108,6 +108,7 @@ def test_every_public_object_shows_itself_on_a_short_line(shown: dict[str, list[
     assert {name: n for name, n in long.items() if n > LONGEST} == {}
 
 
+@pytest.mark.requirement("R-068")
 def test_no_public_object_names_a_patient(shown: dict[str, list[Any]]) -> None:
     for name, values in shown.items():
         for value in values:

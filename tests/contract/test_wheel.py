@@ -69,6 +69,7 @@ def alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Alone:
     return Alone(environment / "bin", elsewhere)
 
 
+@pytest.mark.requirement("R-069")
 def test_the_wheel_holds_the_package_its_priors_schemas_and_templates(
     wheel: Path, root: Path
 ) -> None:

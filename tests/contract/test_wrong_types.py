@@ -131,6 +131,7 @@ def test_the_descriptions_here_are_all_that_there_are() -> None:
     assert set(MODEL) >= {*COMPONENTS, "ModelSpec", "AggregateSpec", "FamilyParameter"}
 
 
+@pytest.mark.requirement("R-070")
 @pytest.mark.parametrize("name", sorted(MODEL))
 def test_every_field_of_a_model_refuses_other_types_in_our_words(name: str) -> None:
     assert bare(MODEL[name]) == []

@@ -18,6 +18,7 @@ from twinbayes.twin import Scenario
 TRANSPLANT = "allogeneic_transplant"
 
 
+@pytest.mark.requirement("R-047")
 @pytest.mark.parametrize(
     ("ratio", "lower", "upper", "estimate", "interval"),
     [
@@ -114,6 +115,7 @@ def relapse() -> Estimand:
     )
 
 
+@pytest.mark.requirement("R-047")
 def test_at_the_tipping_point_the_interval_touches_no_effect(
     registry_fit: Fit, relapse: Estimand
 ) -> None:

@@ -142,6 +142,7 @@ def given(a: float | str, b: float | str, name: str = "arm", **others: object) -
     )
 
 
+@pytest.mark.requirement("R-046")
 def test_subgroups_with_nobody_to_compare_are_refused_and_named(fit: Fit) -> None:
     with pytest.raises(TwinError, match="No comparable patients in 'always', 'never'") as caught:
         treatment_effect(fit, starting())
@@ -151,6 +152,7 @@ def test_subgroups_with_nobody_to_compare_are_refused_and_named(fit: Fit) -> Non
         treatment_effect(fit, starting(subgroups=("never",)))
 
 
+@pytest.mark.requirement("R-046")
 def test_the_flag_stays_on_the_result_where_it_is_allowed(fit: Fit) -> None:
     found = treatment_effect(fit, starting(), allow_unsupported=True)
     flags = dict(zip(found["subgroup"].to_numpy(), found["support"].to_numpy(), strict=True))
@@ -169,6 +171,7 @@ def test_the_flag_stays_on_the_result_where_it_is_allowed(fit: Fit) -> None:
     assert alone.attrs["support"] == "too few events"
 
 
+@pytest.mark.requirement("R-046")
 def test_without_the_priors_nothing_counts_as_supported(fit: Fit) -> None:
     twin = fit.twin([p for p in fit.cohort.patient_ids if p != "P07"], at=LANDMARK)
     assert twin.seen is not None
@@ -375,6 +378,7 @@ def test_a_missing_covariate_cannot_be_changed(fit: Fit) -> None:
         treatment_effect(twin, given(1.0, 0.0))
 
 
+@pytest.mark.requirement("R-048")
 def test_hazard_ratios_of_the_model_are_those_of_its_parameters(fit: Fit) -> None:
     found = conditional_hazard_ratios(fit, "drug", interval=0.8)
     draws = fit.datatree["posterior"]["treatment_subgroup_effect"]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 import twinbayes as tb
 
 
+@pytest.mark.requirement("R-066")
 def test_federated_posteriors_are_the_pooled_ones(
     stored_evidence: Callable[..., dict[str, Any]],
 ) -> None:

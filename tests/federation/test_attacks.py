@@ -135,6 +135,7 @@ def test_windows_lie_where_enough_are_at_risk(tmp_path: Path) -> None:
 # --- what a person has written -------------------------------------------------------------
 
 
+@pytest.mark.requirement("R-063")
 @pytest.mark.slow
 def test_no_identifier_and_nothing_of_other_columns_leaves(tmp_path: Path) -> None:
     tables, canaries = network(), []

@@ -17,6 +17,7 @@ def _three() -> tuple[dict[str, bytes], dict[str, str]]:
     return own, {name: public_key(s) for name, s in own.items()}
 
 
+@pytest.mark.requirement("R-064")
 def test_the_sum_of_masked_numbers_is_that_of_the_numbers():
     own, keys = _three()
     rng = np.random.default_rng(drawn_seed())
@@ -25,6 +26,7 @@ def test_the_sum_of_masked_numbers_is_that_of_the_numbers():
     np.testing.assert_allclose(summed(sent), sum(numbers.values()), atol=3 / 2**24)
 
 
+@pytest.mark.requirement("R-064")
 def test_one_answer_alone_is_uniform_whatever_its_numbers_are():
     own, keys = _three()
     sent = masked(np.zeros(40_000), "south", own["south"], keys, "question")

@@ -54,6 +54,7 @@ def test_more_draws_than_sites_score_are_refused_before_anything_is_asked(tmp_pa
     assert next_step(replace(study, draws=8000), [], tmp_path).questions
 
 
+@pytest.mark.requirement("R-066")
 def test_columns_and_counts_from_sums_are_those_of_everybody_together(small):
     labels = Labels.joined({n: Labels.of(small.spec, c, 1) for n, c in small.sites.items()})
     heads = Headcounts(small.spec, labels)

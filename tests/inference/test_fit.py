@@ -98,6 +98,7 @@ def test_a_tree_that_is_no_fit_is_refused(tmp_path: Path) -> None:
         load_fit(path)
 
 
+@pytest.mark.requirement("R-033")
 def test_the_same_seed_gives_the_same_draws_on_one_core_or_two(
     registry_compiled: CompiledFit,
 ) -> None:

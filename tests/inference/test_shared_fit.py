@@ -230,6 +230,7 @@ def test_a_person_is_described_in_the_variables_of_the_fit(whole: Fit) -> None:
         shared.new_patient(subgroup="acute_erythroid", covariates={"shoe_size": 43})
 
 
+@pytest.mark.requirement("R-037")
 def test_what_rests_on_the_patients_is_refused_in_words(whole: Fit, tmp_path: Path) -> None:
     shared = whole.without_patients()
     for name in ("cohort", "plan", "log_likelihood", "with_groups", "thinned", "weights"):
@@ -253,6 +254,7 @@ def test_a_treatment_effect_rests_on_nobody_who_could_be_counted(whole: Fit) -> 
     assert "not checked" in str(found.attrs["support"])
 
 
+@pytest.mark.requirement("R-038")
 def test_the_verdict_is_that_of_the_whole_run(whole: Fit, tmp_path: Path) -> None:
     shared = whole.without_patients()
     assert not whole.verdict.usable
@@ -261,6 +263,7 @@ def test_the_verdict_is_that_of_the_whole_run(whole: Fit, tmp_path: Path) -> Non
     assert stored.verdict.reasons == shared.verdict.reasons
 
 
+@pytest.mark.requirement("R-037")
 def test_a_file_with_records_hidden_in_it_is_refused(whole: Fit, tmp_path: Path) -> None:
     """The whole cohort, a group below a group, remarks; and numbers that forecast nobody."""
     path = whole.without_patients().save(tmp_path / "shared.nc")
@@ -307,6 +310,7 @@ def test_a_file_with_records_hidden_in_it_is_refused(whole: Fit, tmp_path: Path)
         refused(edited(edit), r"bad\.nc")
 
 
+@pytest.mark.requirement("R-037")
 @pytest.mark.parametrize("where", ["posterior", "constant_data"])
 def test_a_file_that_claims_to_be_without_patients_and_is_not_is_refused(
     whole: Fit, tmp_path: Path, where: str

@@ -111,6 +111,7 @@ def on_grid(
     return list(zip(means, sds, strict=True))
 
 
+@pytest.mark.requirement("R-020")
 def test_a_censored_exponential_with_a_gamma_prior_has_its_conjugate_posterior(
     times: tuple[np.ndarray, np.ndarray], make_cohort: Callable[..., Cohort]
 ) -> None:
@@ -154,6 +155,7 @@ def test_relapses_between_two_visits_have_the_posterior_of_the_quadrature(
     assert_within_4_mcse(sampled(spec, cohort)["rate"], *exact)
 
 
+@pytest.mark.requirement("R-020")
 def test_a_weibull_has_the_posterior_of_the_quadrature(
     times: tuple[np.ndarray, np.ndarray], make_cohort: Callable[..., Cohort]
 ) -> None:
@@ -186,6 +188,7 @@ def test_a_weibull_has_the_posterior_of_the_quadrature(
     assert_within_4_mcse(np.log(draws["log_baseline_shape"]), *log_shape)
 
 
+@pytest.mark.requirement("R-020")
 def test_two_competing_exponentials_have_their_separate_posteriors(
     times: tuple[np.ndarray, np.ndarray], make_cohort: Callable[..., Cohort]
 ) -> None:

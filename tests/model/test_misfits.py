@@ -57,6 +57,7 @@ def test_a_cohort_that_is_used_whole_has_no_misfits() -> None:
     assert not [m for m in misfits(tb.disease("registry"), registry) if "not used" in m]
 
 
+@pytest.mark.requirement("R-026")
 @pytest.mark.parametrize("event", ["relaps", "Relapse", "relapse_", "rellapse"])
 def test_a_misspelt_event_is_told_what_it_may_mean(
     event: str, make_cohort: Callable[..., Cohort]

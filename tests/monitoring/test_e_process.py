@@ -71,6 +71,7 @@ def test_its_mean_is_one_where_nothing_has_changed() -> None:
         assert float(probability @ e) == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.requirement("R-061")
 def test_processes_of_a_true_fit_alarm_at_most_as_often_as_is_said() -> None:
     """Looked at after each of 150 events; a change of the first hour would be found in most."""
     rng = np.random.default_rng(SEED)

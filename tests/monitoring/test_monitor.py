@@ -76,6 +76,7 @@ def test_events_are_those_of_the_tables(fit: Fit, strangers: tb.Cohort) -> None:
     assert counts.observed[:, deaths].sum() == int((strangers.events["event"] == "death").sum())
 
 
+@pytest.mark.requirement("R-062")
 def test_what_the_fit_has_learnt_from_is_not_counted_again(fit: Fit) -> None:
     assert count_stream(fit, fit.cohort).observed.sum() == 0.0
     assert np.abs(count_stream(fit, fit.cohort).expected).max() < 1e-9
@@ -199,6 +200,7 @@ def doubled(look: Look, factor: float) -> Look:
     return replace(look, table=table)
 
 
+@pytest.mark.requirement("R-061")
 def test_an_alarm_stays_open_until_a_person_closes_it(
     fit: Fit, strangers: tb.Cohort, tmp_path: Path
 ) -> None:
@@ -249,6 +251,7 @@ def test_a_look_that_was_overtaken_or_lacks_patients_is_not_written_down(
         MonitorLog(other.path).add_look(look)
 
 
+@pytest.mark.requirement("R-062")
 def test_a_log_is_of_one_watch_and_finds_what_was_changed(
     fit: Fit, strangers: tb.Cohort, tmp_path: Path
 ) -> None:

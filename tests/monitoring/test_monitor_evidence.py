@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 import twinbayes as tb
 
 
+@pytest.mark.requirement("R-061")
 def test_a_true_fit_rarely_alarms_and_a_changed_disease_is_found(
     stored_evidence: Callable[..., dict[str, Any]],
 ) -> None:

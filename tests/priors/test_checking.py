@@ -84,6 +84,7 @@ def test_of_a_prior_without_moments_none_can_be_stated() -> None:
     assert len(derived_faults(cauchy, Derived(mean=0.0, ess={"elir": 2.0}))) == 2
 
 
+@pytest.mark.requirement("R-029")
 def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     bad = full(status="final", unit="")
     wrong = {**PLAIN, "derived": {"mean": 0.31, "quantiles": {"q50": 0.5}, "ess": {"elir": 43.0}}}
@@ -151,6 +152,7 @@ def test_where_the_rules_in_python_are_silent_the_schema_is_heard(
     assert "schema: description" in check_priors(file).faults[0]
 
 
+@pytest.mark.requirement("R-016")
 def test_the_lock_notices_changed_new_and_unpublished_entries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

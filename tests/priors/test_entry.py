@@ -94,6 +94,7 @@ def test_a_malformed_entry_is_refused_and_the_fault_is_named(
     assert isinstance(caught.value, TwinbayesError | ValueError)
 
 
+@pytest.mark.requirement("R-017")
 def test_evidence_other_than_a_scale_argument_needs_a_source() -> None:
     Evidence(kind="scale argument", statement="hazard ratios between 0.1 and 10")
     with pytest.raises(PriorError, match="needs a source"):

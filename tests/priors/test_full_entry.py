@@ -228,6 +228,7 @@ def test_a_bare_date_is_asked_to_wear_quotation_marks() -> None:
         made(changed("review", 0, "date", to=datetime.date(2026, 1, 15)))
 
 
+@pytest.mark.requirement("R-029")
 def test_all_faults_of_an_entry_are_told_at_once() -> None:
     record = changed("estimand", "endpoint", to=None)
     record["review"] = [{"role": "clinician", "date": "soon", "decision": "yes"}]

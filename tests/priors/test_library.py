@@ -62,6 +62,7 @@ def test_the_library_holds_the_diseases_and_each_loads() -> None:
         assert load_priors(name, version=1) == priors
 
 
+@pytest.mark.requirement("R-016")
 def test_a_changed_distribution_without_a_new_version_breaks_the_lock(root: Path) -> None:
     lock = json.loads((root / "priors" / "LOCK.json").read_text(encoding="utf-8"))
     library = {

@@ -91,6 +91,7 @@ def test_entries_of_other_models_and_of_what_all_have_by_themselves_are_left_alo
     require_known_entries(priors, use)
 
 
+@pytest.mark.requirement("R-018")
 def test_a_model_refuses_a_stray_entry_before_sampling() -> None:
     basket = load_priors("basket")
     table = {"subgroup": ["A", "B"], "n": [9, 9], "responders": [2, 4]}

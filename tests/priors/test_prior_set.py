@@ -30,6 +30,7 @@ def test_the_most_specific_entry_wins(aml: PriorSet) -> None:
     assert aml.get_entry("covariate_scale").name == "covariate_scale"
 
 
+@pytest.mark.requirement("R-017")
 def test_an_unknown_prior_is_an_error_that_lists_the_known(aml: PriorSet) -> None:
     with pytest.raises(PriorError, match=r"'basline_level' is unknown. Known: 'baseline_level'"):
         aml.get_entry("basline_level")

@@ -56,6 +56,7 @@ def simulated(seed: int) -> Cohort:
     return cohort_from_tables("missing at random", tables, simulated=True)
 
 
+@pytest.mark.requirement("R-024")
 @pytest.mark.slow
 def test_effects_are_recovered_with_a_third_of_a_covariate_missing_at_random(
     record_property: Callable[[str, object], None],

@@ -36,6 +36,7 @@ def test_the_evidence_is_of_these_models_priors_and_simulator(
     assert {key: found[key] for key in expected} == expected, f"{name}: stale, {COMMAND}"
 
 
+@pytest.mark.requirement("R-039")
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_quantity_of_every_model_is_calibrated(evidence: dict[str, Any], name: str) -> None:
     found = evidence["configurations"][name]
@@ -55,6 +56,7 @@ def test_predictive_intervals_of_patients_held_out_hold_as_often_as_they_say(
         assert found[what]["rarest"] >= 0.85, (name, what)
 
 
+@pytest.mark.requirement("R-039")
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_every_planted_flaw_is_found(evidence: dict[str, Any], flaw: str) -> None:
     found = evidence["flaws"][flaw]

@@ -53,6 +53,7 @@ def arms(summary: str, *years: float) -> Estimand:
     )
 
 
+@pytest.mark.requirement("R-048")
 def test_flat_priors_give_the_risk_difference_of_independent_gammas() -> None:
     rng = np.random.default_rng(8)
     n = 400

@@ -214,6 +214,7 @@ SIZES = [
 ]
 
 
+@pytest.mark.requirement("R-052")
 @pytest.mark.parametrize(("sizes", "seed"), SIZES)
 def test_no_suppressed_count_follows_from_the_sections_that_count_people(
     sizes: tuple[int, ...], seed: int, fit_of: Callable[[Cohort], Fit]
@@ -237,6 +238,7 @@ def test_no_suppressed_count_follows_whatever_the_cohort(fit_of: Callable[[Cohor
     assert known.narrowed() == {}, f"sizes {sizes}, seed {seed}"
 
 
+@pytest.mark.requirement("R-052")
 def test_no_suppressed_count_follows_from_all_that_a_review_prints(
     fit: Fit, reviewed: Path
 ) -> None:

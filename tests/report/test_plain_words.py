@@ -190,6 +190,7 @@ def test_people_under_both_scenarios_and_their_difference_add_up() -> None:
         assert best < 0.751
 
 
+@pytest.mark.requirement("R-015")
 def test_doubts_are_told_simulated_first_then_how_many_patients() -> None:
     told = list(uncertainty_sentences(simulated=True, subgroup_size="<5", subgroups=8))
     assert "simulated" in told[0]

@@ -55,6 +55,7 @@ def hostile_review(hostile_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -
     return out.read_text(encoding="utf-8")
 
 
+@pytest.mark.requirement("R-050")
 def test_what_is_not_for_use_says_so_first_with_every_reason(
     hostile_review: str, hostile_fit: Fit
 ) -> None:
@@ -76,6 +77,7 @@ def test_names_that_try_to_break_out_stay_text(hostile_review: str) -> None:
     assert "&lt;script&gt;" in hostile_review
 
 
+@pytest.mark.requirement("R-051")
 def test_a_review_refers_to_nothing_outside_itself(hostile_review: str) -> None:
     require_self_contained(hostile_review)
     assert not re.search(r"https?://", hostile_review)

@@ -39,6 +39,7 @@ SEEN = {
 }
 
 
+@pytest.mark.requirement("R-059")
 @pytest.mark.parametrize("role", SEEN)
 def test_each_role_sees_its_pages_and_every_answer_is_in_the_log(
     site: Any, treatable: PatientRow, another: PatientRow, role: str
@@ -71,12 +72,14 @@ def test_a_header_that_comes_twice_is_nobodys(site: Any, treatable: PatientRow) 
     assert {r["person"] for r in site.audit.records()[1:]} == {""}
 
 
+@pytest.mark.requirement("R-059")
 def test_a_request_that_comes_past_the_proxy_is_nobody(site: Any) -> None:
     headers = {"x-user": "dr", "x-role": "clinician", "x-proxy-secret": "a guess of the secret"}
     for given in (headers, {**headers, "x-proxy-secret": ""}, {"x-user": "dr"}):
         assert site.get("/", "", headers=given).status_code == 401
 
 
+@pytest.mark.requirement("R-059")
 def test_a_role_without_identifiers_meets_none(
     site: Any, treatable: PatientRow, another: PatientRow
 ) -> None:
@@ -110,6 +113,7 @@ def test_a_search_for_an_identifier_tells_others_nothing_and_is_in_no_address(
     assert 'method="post"' in site.get("/").text
 
 
+@pytest.mark.requirement("R-058")
 def test_a_fit_that_is_not_for_use_shows_no_patient(
     shared_explorer: Explorer,
     make_site: Callable[..., Any],

@@ -92,6 +92,7 @@ def test_open_items_are_what_failed_is_missing_disputed_or_unanswered(bench: Any
     assert page.count("The same person has decided anew since.") == 2
 
 
+@pytest.mark.requirement("R-060")
 def test_a_review_of_another_fit_or_changed_into_something_else_is_refused(
     shared_explorer: Explorer, make_site: Callable[..., Any], tmp_path: Path
 ) -> None:

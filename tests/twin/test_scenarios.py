@@ -52,6 +52,7 @@ def test_unknown_names_are_refused_with_the_known_ones(
         at_diagnosis.contrast(scenario, NEVER, UNTIL, GRID)
 
 
+@pytest.mark.requirement("R-049")
 def test_a_start_before_the_landmark_is_refused_without_naming_a_patient(
     registry_fit: Fit,
 ) -> None:

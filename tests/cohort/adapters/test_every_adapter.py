@@ -137,6 +137,7 @@ def test_a_file_of_other_bytes_is_refused(
     assert file in refused(path_in(folder, name), name)
 
 
+@pytest.mark.requirement("R-003")
 @pytest.mark.parametrize(("name", "file"), TEXTS)
 def test_rows_longer_than_the_header_are_not_shifted_in_silence(
     name: str, file: str, copy_of: Callable[[str], Path]

@@ -34,6 +34,7 @@ def names_no_patient(error: CohortError) -> bool:
     return not re.search(r"SECRET", str(error) + faults)
 
 
+@pytest.mark.requirement("R-001")
 @pytest.mark.parametrize("name", sorted(CORRUPTIONS))
 @settings(max_examples=2, deadline=None)
 @given(k=st.integers(0, 1000))
@@ -64,6 +65,7 @@ def test_at_least_25_kinds_are_tried_and_every_rule_is_among_them(
     assert reached == set(RULES) - {"not-a-table"}  # which no file can be
 
 
+@pytest.mark.requirement("R-001")
 def test_faults_of_several_tables_are_reported_together(valid_folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(valid_folder, tmp_path / "cohort")
     one_each = (
@@ -98,6 +100,7 @@ def test_a_thousand_faults_make_a_short_message_and_a_full_table(
     assert f"not-a-number {len(many)}" in str(caught.value)
 
 
+@pytest.mark.requirement("R-002")
 @settings(max_examples=25, deadline=None)
 @given(
     table=st.sampled_from(["patients", "events", "visits", "treatments", "genomics", "variables"]),
@@ -126,6 +129,7 @@ def test_any_text_in_any_cell_is_read_or_refused_without_an_identifier(
     assert names_no_patient(refused)
 
 
+@pytest.mark.requirement("R-002")
 @pytest.mark.parametrize(
     "table", ["patients", "events", "visits", "treatments", "genomics", "variables"]
 )

@@ -96,6 +96,7 @@ def holds(seed: int, embedded: Cohort, folder: Path, place: Path) -> str:
     return f"{seed}, {done}: {', '.join(wrong)}" if wrong else ""
 
 
+@pytest.mark.requirement("R-003")
 def test_a_sample_of_mutants_is_read_whole_or_refused_by_name(
     embedded: Cohort, folder: Path, place: Path
 ) -> None:

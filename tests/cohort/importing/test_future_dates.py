@@ -103,6 +103,7 @@ def test_a_number_of_days_leads_no_further_than_a_date(tmp_path: Path) -> None:
     assert told == [("export.csv", 3, "day", "date-in-the-future")]
 
 
+@pytest.mark.requirement("R-012")
 def test_a_day_of_export_to_come_is_refused_in_the_mapping(tmp_path: Path) -> None:
     told = faults_of(tmp_path, {}, data_cutoff=(TODAY + timedelta(days=1)).isoformat())
     assert [(where, rule) for where, _, _, rule in told] == [("map.yaml", "date-in-the-future")]
@@ -126,6 +127,7 @@ def test_a_birth_after_day_zero_is_refused_at_its_cell(tmp_path: Path) -> None:
     assert told == [("export.csv", 3, "born", "birth-after-origin")]
 
 
+@pytest.mark.requirement("R-012")
 def test_the_date_that_orders_rows_looked_up_may_not_be_in_the_future(tmp_path: Path) -> None:
     source, target = export(tmp_path, {})
     folder = tmp_path / "files"

@@ -26,12 +26,14 @@ def test_the_figures_are_of_the_detectors_as_they_are(stored: dict[str, Any]) ->
     assert len(set(stored["seeds"])) >= _FEWEST
 
 
+@pytest.mark.requirement("R-007")
 def test_every_planted_error_is_found_in_95_of_100_registries(stored: dict[str, Any]) -> None:
     assert set(stored["errors"]) == set(ERRORS)
     found = {name: row["found"] / row["of"] for name, row in stored["errors"].items()}
     assert min(found.values()) >= 0.95, found
 
 
+@pytest.mark.requirement("R-007")
 def test_honest_registries_are_accused_in_5_of_100_at_the_most(stored: dict[str, Any]) -> None:
     assert set(stored["honest"]) == {"as simulated", *INNOCENT}
     accused = {name: row["accused"] / row["of"] for name, row in stored["honest"].items()}

@@ -39,6 +39,7 @@ def names_it(planted: Planted, one: Finding) -> bool:
 
 
 # Each kind in one of two registries; in a hundred: tests/cohort/quality/test_detector_evidence.py.
+@pytest.mark.requirement("R-007")
 @pytest.mark.parametrize(("number", "name"), list(enumerate(ERRORS)))
 def test_a_planted_error_is_found_and_nothing_else_is_said(
     number: int, name: str, registries: list[Tables]
@@ -102,6 +103,7 @@ def told(cohort: Cohort) -> list[tuple[str, str]]:
     return [(one.detector, one.column) for one in findings_of(cohort)]
 
 
+@pytest.mark.requirement("R-008")
 def test_a_covariate_that_says_who_was_treated_later_is_told_and_a_day_0_arm_is_not() -> None:
     rng = np.random.default_rng(1)
     arm = np.arange(40) % 2 == 0
@@ -114,6 +116,7 @@ def test_a_covariate_that_says_who_was_treated_later_is_told_and_a_day_0_arm_is_
     assert told(first) == []
 
 
+@pytest.mark.requirement("R-008")
 def test_being_known_for_the_treated_alone_tells_the_future_too() -> None:
     rng = np.random.default_rng(2)
     treated = np.arange(40) < 15
@@ -153,6 +156,7 @@ def test_lives_counted_from_birth_are_no_dates() -> None:
     assert told(cohort_of(60, {}, rng.uniform(50, 95, 60) * 365.25)) == []
 
 
+@pytest.mark.requirement("R-014")
 @pytest.mark.parametrize("times", ["months", "days"])
 def test_a_study_of_28_days_is_not_in_months(times: str) -> None:
     rng = np.random.default_rng(4)
@@ -161,12 +165,14 @@ def test_a_study_of_28_days_is_not_in_months(times: str) -> None:
     assert told(cohort_of(80, {}, day if times == "days" else np.round(day, 2), event)) == []
 
 
+@pytest.mark.requirement("R-009")
 def test_many_people_alike_in_a_sparse_registry_are_no_duplicates() -> None:
     rng = np.random.default_rng(5)
     sparse = {"stage": rng.integers(1, 4, 400).astype(float), "smoker": rng.integers(0, 2, 400)}
     assert told(cohort_of(400, sparse, rng.integers(1, 2000, 400))) == []
 
 
+@pytest.mark.requirement("R-009")
 def test_pairs_that_agree_in_six_fine_measurements_are_one_person() -> None:
     # A value of two of 200 patients has the evidence 0.8 log 100 = 3.7, other days of death -2.3.
     # Three make 8.7 and six 19.8; the bar is log(200 * 199 / 2 / 1e-4) = 19.1.

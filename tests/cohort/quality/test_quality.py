@@ -56,6 +56,7 @@ def test_plausible_data_raise_no_alarm() -> None:
     assert report.flags == ("Subgroups of fewer than 20 patients, which will borrow: 2.",)
 
 
+@pytest.mark.requirement("R-006")
 @pytest.mark.parametrize("factor", [1000.0, 100.0, 10.0, 0.1, 0.01, 0.001])
 def test_a_centre_with_another_unit_is_suspected(factor: float) -> None:
     tables = registry()
@@ -69,6 +70,7 @@ def test_a_centre_with_another_unit_is_suspected(factor: float) -> None:
     assert "Check the unit" in report.flags[0]
 
 
+@pytest.mark.requirement("R-006")
 def test_a_unit_swap_in_visits_is_suspected_from_uncensored_values() -> None:
     tables = registry()
     patients = tables["patients"]
@@ -101,6 +103,7 @@ def test_a_percentage_near_its_end_is_no_outlier() -> None:
     assert "blasts" not in set(report.tables["implausible"]["variable"])
 
 
+@pytest.mark.requirement("R-005")
 def test_missingness_is_the_fraction_in_each_subgroup_and_centre() -> None:
     tables = registry()
     patients = tables["patients"]
@@ -180,10 +183,12 @@ def test_the_html_is_escaped_and_has_no_script_or_external_reference() -> None:
     assert "real data" in text
 
 
+@pytest.mark.requirement("R-015")
 def test_the_html_says_that_simulated_data_are_simulated(cohort: Cohort) -> None:
     assert "no row describes a real person" in cohort.quality()._repr_html_()
 
 
+@pytest.mark.requirement("R-010")
 def test_counts_below_five_are_suppressed_in_the_html() -> None:
     tables = registry()
     patients = tables["patients"]
@@ -202,6 +207,7 @@ def test_counts_below_five_are_suppressed_in_the_html() -> None:
     assert "33%" not in html  # three of nine
 
 
+@pytest.mark.requirement("R-010")
 @given(counts=st.lists(st.integers(0, 40), min_size=2, max_size=8))
 def test_no_suppressed_count_can_be_had_by_subtraction(counts: list[int]) -> None:
     values = Series([sum(counts), *counts])

@@ -64,6 +64,7 @@ def unread(_: bytes) -> None:
     raise AssertionError("a message was read before its signature was found to fit")
 
 
+@pytest.mark.requirement("R-065")
 def test_a_message_is_not_read_before_its_signature_fits(
     keys: KeyPair, card: Card, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -181,6 +181,7 @@ def test_a_site_cannot_answer_for_another(world: World) -> None:
     assert "but comes from south" in refusal(world)
 
 
+@pytest.mark.requirement("R-065")
 def test_a_message_of_an_unknown_key_is_refused(world: World) -> None:
     put_in(world, "server", north_answer(world), KeyPair.new())
     assert "which is nobody's here (known: north, server, south)" in refusal(world)

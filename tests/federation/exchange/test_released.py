@@ -60,6 +60,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return place, canaries
 
 
+@pytest.mark.requirement("R-063")
 def test_no_file_that_leaves_and_no_ledger_names_a_patient(told: tuple[Path, list[str]]) -> None:
     place, canaries = told
     assert len(set(canaries)) == 200

@@ -139,6 +139,7 @@ HOSTILE: tuple[Callable[[h5py.File, Path], None], ...] = (
 )  # fmt: skip
 
 
+@pytest.mark.requirement("R-036")
 @pytest.mark.parametrize("attack", HOSTILE, ids=lambda attack: attack.__name__)
 def test_what_is_not_a_plain_array_is_refused_before_anything_is_parsed(
     attack: Callable[[h5py.File, Path], None], secret: Path, monkeypatch: pytest.MonkeyPatch

@@ -130,6 +130,7 @@ CONTRADICTIONS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.requirement("R-034")
 @pytest.mark.parametrize("case", CONTRADICTIONS)
 def test_parts_that_do_not_belong_together_are_refused_also_without_hashes_of_content(
     case: str, tmp_path: Path
@@ -201,6 +202,7 @@ def test_a_fit_that_was_saved_with_a_key_is_read_with_it_and_without(keyed: Path
         assert isinstance(tb.load_fit(keyed, key=key), Fit)
 
 
+@pytest.mark.requirement("R-035")
 def test_another_key_and_a_file_without_one_are_refused(keyed: Path, new: Path) -> None:
     with pytest.raises(StorageError, match="saved with another key, or altered"):
         tb.load_fit(keyed, key=KEY[::-1])
@@ -209,6 +211,7 @@ def test_another_key_and_a_file_without_one_are_refused(keyed: Path, new: Path) 
             tb.load_fit(path, key=KEY)
 
 
+@pytest.mark.requirement("R-035")
 def test_a_change_by_somebody_without_the_key_passes_without_it_and_not_with_it(
     keyed: Path, tmp_path: Path
 ) -> None:
@@ -255,6 +258,7 @@ def good_run(diverged: int, seed: int = 1) -> xr.DataTree:
     )
 
 
+@pytest.mark.requirement("R-038")
 @pytest.mark.parametrize("diverged", [0, 600])
 def test_the_verdict_of_the_whole_run_goes_with_the_part_that_is_saved(
     old: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, diverged: int
@@ -308,6 +312,7 @@ def loads_or_is_refused(path: Path, reference: Fit) -> None:
             np.testing.assert_array_equal(found.datatree[name][variable], values)
 
 
+@pytest.mark.requirement("R-034")
 @pytest.mark.parametrize("seed", range(40))
 def test_bytes_changed_and_sealed_again_are_refused_or_do_no_harm(
     seed: int, old: Fit, new: Path, tmp_path: Path

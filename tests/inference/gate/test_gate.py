@@ -76,6 +76,7 @@ def test_one_shifted_chain_closes_the_gate(good: xr.DataTree) -> None:
     assert reasons[0].startswith("beta[wbc, remission->death] has R-hat above 1.01")
 
 
+@pytest.mark.requirement("R-031")
 def test_one_wider_chain_closes_the_gate_through_the_folded_rhat(good: xr.DataTree) -> None:
     good["posterior"]["level"][0] *= 3.0
     assert "level has R-hat above 1.01" in only_reason(judge(good, ess_min=1))
@@ -91,6 +92,7 @@ def test_slow_mixing_closes_the_gate(good: xr.DataTree) -> None:
     assert any("level has bulk effective sample size below 400" in reason for reason in reasons)
 
 
+@pytest.mark.requirement("R-031")
 def test_one_divergence_closes_the_gate(good: xr.DataTree) -> None:
     good["sample_stats"]["diverging"][2, 7] = True
     assert only_reason(judge(good)) == "1 transition diverged"
@@ -101,6 +103,7 @@ def test_low_energy_information_in_one_chain_closes_the_gate(good: xr.DataTree) 
     assert only_reason(judge(good)).startswith("E-BFMI is below 0.3 in chain 3")
 
 
+@pytest.mark.requirement("R-031")
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_single_value_that_is_not_finite_closes_the_gate(good: xr.DataTree, value) -> None:
     good["posterior"]["beta"][1, 3, 2, 0] = value
@@ -159,6 +162,7 @@ def test_declaring_something_unknown_is_an_error(good: xr.DataTree, name: str) -
         judge(good, constants=[name])
 
 
+@pytest.mark.requirement("R-032")
 @pytest.mark.parametrize("name", ["diverging", "energy"])
 def test_a_missing_statistic_closes_the_gate(good: xr.DataTree, name: str) -> None:
     good["sample_stats"] = xr.DataTree(good["sample_stats"].to_dataset().drop_vars(name))
@@ -226,6 +230,7 @@ def test_many_reasons_are_all_kept_and_the_banner_stays_short(good: xr.DataTree)
     assert any("and 5 more of its entries has R-hat above" in r for r in verdict.reasons)
 
 
+@pytest.mark.requirement("R-032")
 def test_a_verdict_cannot_be_changed(good: xr.DataTree) -> None:
     verdict = judge(good)
     with pytest.raises(AttributeError):

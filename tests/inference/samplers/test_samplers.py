@@ -83,6 +83,7 @@ def test_exponential_rate_has_its_exact_gamma_posterior(drawn_by, sampler: str) 
     assert_exact(drawn_by(sampler)["posterior"]["rate"], shape / rate, shape**0.5 / rate)
 
 
+@pytest.mark.requirement("R-033")
 @every_sampler_again
 def test_same_seed_gives_identical_draws_on_one_and_two_cores(
     compiled_with: Callable[[str], Compiled], sampler: str

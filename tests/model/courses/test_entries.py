@@ -67,6 +67,7 @@ def cohort_of(
     return cohort_from_tables("stages", every, simulated=True)
 
 
+@pytest.mark.requirement("R-025")
 def test_time_at_risk_begins_at_the_entry() -> None:
     cohort = cohort_of(
         [("a", 300, "progression"), ("a", 500, "death"), ("b", 100, "progression"),
@@ -196,6 +197,7 @@ def test_a_record_that_ends_before_the_entry_is_refused(day: float) -> None:
         cohort_of([("a", 100, "death")], {"a": -1.0})
 
 
+@pytest.mark.requirement("R-025")
 def test_an_event_that_may_lie_before_the_entry_is_refused() -> None:
     cohort = cohort_of([("a", 60, "progression"), ("a", 90, "death")], {"a": 20})
     events = cohort.events.assign(day_lower=[10.0, np.nan])

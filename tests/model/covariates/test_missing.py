@@ -51,6 +51,7 @@ def test_complete_rows_give_the_sample_covariance_with_its_ridge() -> None:
     np.testing.assert_allclose(model.covariance, sample + 0.05 * np.diag(np.diag(sample)))
 
 
+@pytest.mark.requirement("R-024")
 @pytest.mark.parametrize("missing", [(0,), (1, 2), (0, 1, 2)])
 def test_conditional_moments_are_those_of_the_textbook(missing: tuple[int, ...]) -> None:
     model = NormalModel(MEAN, COVARIANCE)
@@ -82,6 +83,7 @@ def test_a_stored_model_comes_back_exactly() -> None:
     np.testing.assert_array_equal(back.covariance, model.covariance)
 
 
+@pytest.mark.requirement("R-041")
 def test_the_encoding_of_a_patient_does_not_depend_on_the_batch(registry: Cohort) -> None:
     encoding = Encoding.learn(TERMS, registry)
     everyone = encoding.encode(registry)
@@ -118,6 +120,7 @@ def test_missing_inputs_are_named_for_each_patient(registry: Cohort) -> None:
     assert named[first] == tuple(np.array(encoding.labels)[missing[first]])
 
 
+@pytest.mark.requirement("R-024")
 def test_the_hazard_of_a_missing_normal_covariate_is_its_mean_over_the_population() -> None:
     beta, mean, variance = 0.7, 0.3, 0.5
     drawn = np.random.default_rng(4).normal(mean, np.sqrt(variance), 2_000_000)

@@ -75,6 +75,7 @@ def log_widths(told: Told, scale: np.ndarray) -> float:
     return float(-0.5 * np.log(1.0 / scale[:, None] ** 2 + told.information).sum())
 
 
+@pytest.mark.requirement("R-021")
 def test_the_log_density_is_priors_plus_the_formula_of_the_likelihood(
     model: pm.Model, plan: EventPlan, registry: Cohort, drawn: dict[str, np.ndarray]
 ) -> None:
@@ -212,6 +213,7 @@ def test_another_cohort_is_planned_under_the_columns_and_windows_of_a_fit(
     assert part.data.n_patients == 9
 
 
+@pytest.mark.requirement("R-027")
 def test_a_start_that_is_not_finite_is_refused_before_sampling(
     spec: ModelSpec, registry: Cohort
 ) -> None:

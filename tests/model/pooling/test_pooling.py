@@ -116,6 +116,7 @@ def test_levels_of_subgroups_sum_to_zero(pooling: Pooling, priors: PriorSet) -> 
     assert draws.std() > 0.1
 
 
+@pytest.mark.requirement("R-030")
 def test_only_strategies_with_a_common_law_reach_new_subgroups() -> None:
     reach = {"complete", "exchangeable", "exnex", "robust_map", "power_prior"}
     assert {k for k, p in POOLINGS.items() if p().reaches_new_subgroups} == reach
@@ -127,6 +128,7 @@ def test_only_strategies_with_a_common_law_reach_new_subgroups() -> None:
                 strategy().draw_new(np.zeros(1), np.ones(1), np.random.default_rng(0))
 
 
+@pytest.mark.requirement("R-030")
 @pytest.mark.parametrize(
     ("pooling", "law"),
     [

@@ -65,6 +65,7 @@ def test_data_pictures_and_anchors_are_allowed() -> None:
     )
 
 
+@pytest.mark.requirement("R-051")
 @pytest.mark.parametrize(
     "shown",
     [

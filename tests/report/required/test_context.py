@@ -19,6 +19,7 @@ def test_a_file_and_a_mapping_say_the_same(tmp_path: Path) -> None:
     assert "decision" not in said
 
 
+@pytest.mark.requirement("R-054")
 def test_what_is_said_is_shown_and_the_rest_is_not_provided() -> None:
     shown = context_of({"question": "Who <b>is</b>?"}).section(1)
     assert "Who &lt;b&gt;is&lt;/b&gt;?" in shown.html
@@ -32,6 +33,7 @@ def test_what_is_said_is_shown_and_the_rest_is_not_provided() -> None:
     assert whole.section(2).gaps == ()
 
 
+@pytest.mark.requirement("R-054")
 @pytest.mark.parametrize(
     ("given", "told"),
     [

@@ -88,6 +88,7 @@ def test_the_first_screen_answers_four_questions_before_anything_else(page: str)
     assert f"and {n_missing} NOT PROVIDED:" in first
 
 
+@pytest.mark.requirement("R-050")
 def test_usable_is_never_the_only_word_of_the_banner(page: str) -> None:
     [(colour, text)] = re.findall(r'<div class="verdict ([a-z-]+)">([^<]+)', page)
     failed = page.count('<span class="badge fail">') // 2  # at a glance, and in its section

@@ -41,6 +41,7 @@ def test_green_is_only_what_nothing_speaks_against_and_unseen_patients_bore_out(
     assert standing(judged, checks) == (text, colour)
 
 
+@pytest.mark.requirement("R-053")
 def test_a_held_out_score_that_is_not_provided_validates_nothing() -> None:
     none = CheckResult.not_provided("left out", "no draws", topic=OUT_OF_SAMPLE)
     assert standing(SOUND, [check("pass"), none])[1] == "caution"
@@ -65,6 +66,7 @@ def test_each_answer_says_what_the_sections_have() -> None:
     assert "no context of use" not in html
 
 
+@pytest.mark.requirement("R-050")
 def test_a_fit_not_for_use_is_refused_in_the_first_words() -> None:
     refused = Judged(usable=False, reasons=tuple(f"reason {k}" for k in range(8)))
     html = first_screen(refused, [], ReviewContext()).html

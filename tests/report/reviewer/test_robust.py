@@ -106,6 +106,7 @@ def test_patients_of_whom_nothing_varies_leave_nothing_to_smooth() -> None:
     assert (found.total, found.p_loo) == (-1.5, 0.0)
 
 
+@pytest.mark.requirement("R-053")
 def test_horizons_beyond_the_follow_up_say_so_before_their_number(
     cohort: Cohort, make_fit: MakeFit
 ) -> None:

@@ -40,6 +40,7 @@ def followed(fit: Fit) -> dict[str, float]:
     return out
 
 
+@pytest.mark.requirement("R-043")
 def test_each_time_is_held_against_the_follow_up_of_those_in_the_state(fit: Fit) -> None:
     wanted = followed(fit)
     twin = fit.twin(at=0.0)
@@ -112,6 +113,7 @@ def test_a_horizon_that_is_no_length_of_time_is_refused(fit: Fit, until: Any) ->
         twin.forecast(10.0, ["a"])
 
 
+@pytest.mark.requirement("R-043")
 def test_sentences_and_captions_say_it_before_the_number(fit: Fit) -> None:
     twin = fit.twin(list(fit.cohort.patient_ids[:1]), at=0.0)
     longest = followed(fit)["induction"]

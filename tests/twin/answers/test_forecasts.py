@@ -177,6 +177,7 @@ def test_draws_that_would_not_fit_in_memory_are_refused(
     assert twin.forecast(UNTIL, 10)["survival"].sizes["time"] == 11
 
 
+@pytest.mark.requirement("R-042")
 def test_an_unknown_patient_is_refused_without_being_named(registry_fit: Fit) -> None:
     known = registry_fit.cohort.patient_ids[0]
     with pytest.raises(TwinError, match="2 of 3 patients asked for") as caught:
@@ -186,6 +187,7 @@ def test_an_unknown_patient_is_refused_without_being_named(registry_fit: Fit) ->
         registry_fit.twin([])
 
 
+@pytest.mark.requirement("R-042")
 def test_a_patient_no_longer_followed_is_refused_without_being_named(registry_fit: Fit) -> None:
     events = registry_fit.cohort.events
     lost = events[events["event"] == LAST_CONTACT].sort_values("day").iloc[0]

@@ -304,6 +304,7 @@ def test_a_patient_alone_and_in_a_batch_are_the_same_to_the_last_bit(
             np.testing.assert_array_equal(a[name].values[0], b[name].values[1])
 
 
+@pytest.mark.requirement("R-044")
 def test_an_update_equals_a_twin_built_anew_and_its_ledger_is_reproduced(
     fit: Fit, strangers: Cohort, tmp_path: Path
 ) -> None:

@@ -160,6 +160,7 @@ def test_a_forecast_shows_markers_with_and_without_measurement_error(
     assert float((value / curve).mean()) > 1.02
 
 
+@pytest.mark.requirement("R-041")
 def test_a_patient_alone_and_in_a_batch_are_the_same_to_the_last_bit(
     spec: ModelSpec, learnt: Learnt, posterior: xr.Dataset, cohort: Cohort
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_patient_alone_and_in_a_batch_are_the_same_to_the_last_bit(
         np.testing.assert_array_equal(one[name].values[0], three[name].values[1])
 
 
+@pytest.mark.requirement("R-040")
 def test_nothing_after_the_landmark_changes_anything(
     spec: ModelSpec, learnt: Learnt, posterior: xr.Dataset, cohort: Cohort
 ) -> None:

@@ -78,6 +78,7 @@ def now(story: tuple[Path, list[Twin]], fit: Fit) -> Cohort:
     return replace(fit.cohort, **tables)
 
 
+@pytest.mark.requirement("R-045")
 def test_a_ledger_is_reproduced_bit_for_bit(story: tuple[Path, list[Twin]], joint_fit: Fit) -> None:
     records = Ledger(story[0]).records()
     assert [len(r["patients"]) for r in records] == [1, 1, 1, 2]
@@ -121,6 +122,7 @@ def test_no_identifier_is_in_the_ledger(story: tuple[Path, list[Twin]], joint_fi
         assert patient not in text.replace('"p', "")
 
 
+@pytest.mark.requirement("R-045")
 def test_another_record_or_another_fit_is_not_reproduced(
     story: tuple[Path, list[Twin]], joint_fit: Fit
 ) -> None:
@@ -161,6 +163,7 @@ TAMPERING: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
 }
 
 
+@pytest.mark.requirement("R-045")
 @pytest.mark.parametrize("case", TAMPERING)
 def test_tampering_is_detected_by_reading_and_by_appending(
     copy: Ledger, story: tuple[Path, list[Twin]], case: str

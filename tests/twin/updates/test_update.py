@@ -35,6 +35,7 @@ def numbers(twin: Twin) -> xr.Dataset:
     return out
 
 
+@pytest.mark.requirement("R-044")
 def test_an_updated_stranger_equals_one_built_anew_to_the_last_bit(
     joint_fit: Fit, strangers: Cohort
 ) -> None:

@@ -12,6 +12,7 @@ from twinbayes.cohort.importing.cells.values import Problem
 from twinbayes.errors import CohortError
 
 
+@pytest.mark.requirement("R-011")
 @pytest.mark.parametrize(
     ("given", "wanted", "molar_mass", "value", "expected"),
     [
@@ -45,6 +46,7 @@ def test_values_become_those_of_the_other_unit(
     assert found.of(value) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.requirement("R-011")
 @pytest.mark.parametrize(
     ("given", "wanted", "molar_mass", "rule"),
     [

@@ -71,6 +71,7 @@ def test_a_registry_of_300_comes_back_the_same(form: str, tmp_path: Path) -> Non
     the_same(FORMATS[form], simulate_registry(seed=11, n_patients=300)[0], tmp_path)
 
 
+@pytest.mark.requirement("R-013")
 @pytest.mark.parametrize("form", [name for name in FORMATS if name not in WHOLE])
 def test_a_small_registry_comes_back_the_same(form: str, small: Cohort, tmp_path: Path) -> None:
     the_same(FORMATS[form], small, tmp_path)

@@ -275,6 +275,7 @@ def test_values_that_are_added_are_those_that_are_looked_up(few: Cohort, tmp_pat
     assert tb.import_cohort(source, added, tell=None).fingerprint == cohort.fingerprint
 
 
+@pytest.mark.requirement("R-011")
 def test_a_value_that_is_added_in_another_unit_is_refused(few: Cohort, tmp_path: Path) -> None:
     resources = fhir.resources_of(few)
     name = covariates_of(few)[0]

@@ -149,6 +149,7 @@ def test_parts_that_cannot_be_joined_are_refused(
         tb.import_cohort(source, path)
 
 
+@pytest.mark.requirement("R-014")
 def test_a_unit_that_is_none_of_time_is_refused_for_days(tmp_path: Path) -> None:
     pytest.importorskip("pint")
     source, path = written(tmp_path)
