@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chance import drawn_seed
 
+from chance import drawn_seed
 from twinbayes.dossier import Dossier, verify_dossier, write_dossier
 from twinbayes.dossier.folder import head_of, manifest_text
 from twinbayes.errors import OptionError, StorageError

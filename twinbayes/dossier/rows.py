@@ -7,12 +7,13 @@ the place of nothing; without the source the row is NOT PROVIDED, whatever is sa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from twinbayes.dossier.evidence import Artefact
 from twinbayes.dossier.facts import FACTS
+from twinbayes.dossier.facts.fact import Subject
 from twinbayes.dossier.readers import KINDS
 from twinbayes.dossier.tables import Item, dossier_tables
 from twinbayes.errors import OptionError, reason
@@ -26,7 +27,6 @@ CONTEXT: Final = "context"
 #: The one field whose statements answer rows by their number.
 BY_NUMBER: Final = "probast"
 _NUMBERED: Final = re.compile(r"([A-Z][0-9]+): *(\S.*)")
-_WORD: Final = re.compile(r"[\w.:/-]+")
 _SHORTEST: Final = 4  # characters of an identifier that no word is by chance
 
 
@@ -79,6 +79,8 @@ class Sources:
         Files, by kind.
     context, context_sha256
         What people say, and the hash of the file that says it.
+    facts
+        Facts that were computed before, or why they could not be.
     """
 
     fit: Fit
@@ -86,6 +88,7 @@ class Sources:
     evidence: Mapping[str, Artefact]
     context: ReviewContext
     context_sha256: str
+    facts: dict[str, Mapping[str, str] | str] = field(default_factory=dict)
 
 
 def dossier_rows(sources: Sources) -> tuple[Row, ...]:
@@ -98,17 +101,19 @@ def dossier_rows(sources: Sources) -> tuple[Row, ...]:
         holds the identifier of a patient.
     """
     _require_numbers(sources.context)
-    facts: dict[str, Mapping[str, str] | str] = {}
+    who = _identifiers(sources.fit)
+    _require_nobody_said(who, sources)
+    subject = Subject(sources.fit)
     rows = tuple(
-        _row(table.name, item, sources, facts) for table in dossier_tables() for item in table.items
+        _row(table.name, item, sources, subject)
+        for table in dossier_tables()
+        for item in table.items
     )
-    _require_nobody(rows, sources)
+    _require_nobody(who, rows)
     return rows
 
 
-def _row(
-    table: str, item: Item, sources: Sources, facts: dict[str, Mapping[str, str] | str]
-) -> Row:
+def _row(table: str, item: Item, sources: Sources, subject: Subject) -> Row:
     said, where = _said(item, sources.context)
     if item.evidence:
         file = sources.evidence.get(item.evidence)
@@ -123,7 +128,7 @@ def _row(
             table, item.number, "object", values, said, item.evidence, place, file.sha256, ""
         )
     if item.facts:
-        told = {name: _fact(name, sources.fit, facts) for name in item.facts}
+        told = {name: _fact(name, subject, sources.facts) for name in item.facts}
         failed = [f"{name}: {why}" for name, why in told.items() if isinstance(why, str)]
         values = {k: v for each in told.values() if not isinstance(each, str)
                   for k, v in each.items()}  # fmt: skip
@@ -144,12 +149,12 @@ def _none(table: str, item: Item, said: Mapping[str, str], missing: str) -> Row:
 
 
 def _fact(
-    name: str, fit: Fit, facts: dict[str, Mapping[str, str] | str]
+    name: str, subject: Subject, facts: dict[str, Mapping[str, str] | str]
 ) -> Mapping[str, str] | str:
     """A fact, computed once; the reason why not where it cannot be."""
     if name not in facts:
         try:
-            facts[name] = FACTS[name].of(fit)
+            facts[name] = FACTS[name].of(subject)
         except Exception as error:  # one that fails loses no other
             facts[name] = reason(error)
     return facts[name]
@@ -185,31 +190,44 @@ def _require_numbers(context: ReviewContext) -> None:
         seen.add(match[1])
 
 
-def _require_nobody(rows: tuple[Row, ...], sources: Sources) -> None:
-    """Refuse words in which the identifier of a patient stands."""
-    who = {str(p) for p in sources.fit.cohort.patient_ids if len(str(p)) >= _SHORTEST}
-    for row in rows:
-        if any(who & words_of(text) for text in _texts(row)):
+def _identifiers(fit: Fit) -> list[str]:
+    return [name for p in fit.cohort.patient_ids if not _is_common(name := str(p).lower())]
+
+
+def _require_nobody_said(who: list[str], sources: Sources) -> None:
+    """Refuse words of people, and files to be copied, in which the identifier of a patient is."""
+    for name in sources.context.said:
+        if _names(who, sources.context.text(name)):
             raise OptionError(
-                f"{row.table}, item {row.number}: holds the identifier of a patient. Take it out "
-                f"of the {row.source or CONTEXT}."
+                f"{name}: holds the identifier of a patient. Take it out of the context."
             )
     for kind, file in sources.evidence.items():
-        if file.content is not None and who & words_of(file.content.decode("utf-8", "replace")):
+        if file.content is not None and _names(who, file.content.decode("utf-8", "replace")):
             raise OptionError(
                 f"Evidence {kind}: holds the identifier of a patient, and would be copied. Give "
                 f"{KINDS[kind].what} without it."
             )
 
 
-def _texts(row: Row) -> Iterator[str]:
-    """What was not computed here: numbers of the fit can be those of identifiers by chance."""
-    for label, value in row.said.items():
-        yield f"{label} {value}"
-    if row.source != FIT:
-        yield from (f"{label} {value}" for label, value in row.values.items())
+def _require_nobody(who: list[str], rows: tuple[Row, ...]) -> None:
+    """Refuse what files say with an identifier in it; numbers of the fit can be one by chance."""
+    for row in rows:
+        said = "" if row.source == FIT else " ".join(f"{k} {v}" for k, v in row.values.items())
+        if _names(who, f"{said} {row.where} {row.missing}"):
+            raise OptionError(
+                f"{row.table}, item {row.number}: holds the identifier of a patient. Take it out "
+                f"of {row.source}."
+            )
 
 
-def words_of(text: str) -> set[str]:
-    """Words of a text as identifiers could be written, without the point behind them."""
-    return {part for word in _WORD.findall(text) for part in (word, word.strip(".:/-"))}
+def _is_common(name: str) -> bool:
+    """Whether an identifier is so short that a word or a number is one by chance."""
+    return len(name) < _SHORTEST or (name.isdigit() and len(name) <= _SHORTEST)
+
+
+def _names(who: Iterable[str], text: str) -> bool:
+    """Whether one of these stands in a text, and not within a longer word."""
+    said = text.lower()
+    return any(
+        re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", said) for name in who if name in said
+    )

@@ -120,7 +120,7 @@ def verify_dossier(
     ()
     """
     place = path_of(folder, StorageError, "The folder of the dossier")
-    if place.is_symlink() or not place.is_dir():
+    if str(folder) == "" or place.is_symlink() or not place.is_dir():
         raise StorageError(
             f"{place.name or place}: is no folder, or a link to one. Give the folder that "
             "`twinbayes dossier` wrote."

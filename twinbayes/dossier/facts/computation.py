@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from twinbayes.cohort.quality.suppression import size_words
-from twinbayes.dossier.facts.fact import Fact, Told
-from twinbayes.inference import Fit
+from twinbayes.dossier.facts.fact import Fact, Subject, Told
 from twinbayes.inference.files.manifest import manifest_hash
 from twinbayes.report.figures.look import look_of
 from twinbayes.report.required.gate import judged_words
 
 
-def _verdict(fit: Fit) -> Told:
+def _verdict(subject: Subject) -> Told:
+    fit = subject.fit
     verdict, say = fit.verdict, look_of(fit).way
     reasons = "; ".join(map(say, verdict.reasons[:6]))
     more = len(verdict.reasons) - 6
@@ -24,7 +24,8 @@ def _verdict(fit: Fit) -> Told:
     }
 
 
-def _summary(fit: Fit) -> Told:
+def _summary(subject: Subject) -> Told:
+    fit = subject.fit
     return {
         "model": fit.spec.title,
         "data": fit.cohort.name,
@@ -33,13 +34,15 @@ def _summary(fit: Fit) -> Told:
     }
 
 
-def _sampling(fit: Fit) -> Told:
+def _sampling(subject: Subject) -> Told:
+    fit = subject.fit
     told: Mapping[str, Any] = fit.manifest["sampler"]
     names = ("name", "version", "draws", "tune", "chains", "seed")
     return {name: str(told[name]) for name in names if name in told}
 
 
-def _provenance(fit: Fit) -> Told:
+def _provenance(subject: Subject) -> Told:
+    fit = subject.fit
     m = fit.manifest
     kept = ("created", "cohort_fingerprint", "spec_hash", "prior_hash")
     return {
@@ -48,17 +51,20 @@ def _provenance(fit: Fit) -> Told:
     }
 
 
-def _versions(fit: Fit) -> Told:
+def _versions(subject: Subject) -> Told:
+    fit = subject.fit
     versions: Mapping[str, Any] = fit.manifest.get("versions", {})
     licence = {"licence of twinbayes": "Apache-2.0"}
     return {**{k: str(v) for k, v in sorted(versions.items())}, **licence}
 
 
-def _platform(fit: Fit) -> Told:
+def _platform(subject: Subject) -> Told:
+    fit = subject.fit
     return {k: str(v) for k, v in sorted(fit.manifest.get("platform", {}).items())}
 
 
-def _data_use(fit: Fit) -> Told:
+def _data_use(subject: Subject) -> Told:
+    fit = subject.fit
     seen = int((fit.weights > 0).sum())
     return {
         "patients whose records the draws have seen": size_words(seen),
@@ -67,7 +73,8 @@ def _data_use(fit: Fit) -> Told:
     }
 
 
-def _predicting(fit: Fit) -> Told:
+def _predicting(subject: Subject) -> Told:
+    fit = subject.fit
     return {
         "formulae": "; ".join(
             line.strip() for line in fit.spec.describe().splitlines() if "log h_e" in line

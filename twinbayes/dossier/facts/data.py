@@ -14,7 +14,7 @@ from twinbayes.cohort.quality.suppression import (
     size_words,
     suppress_fractions,
 )
-from twinbayes.dossier.facts.fact import Fact, Told
+from twinbayes.dossier.facts.fact import Fact, Subject, Told
 from twinbayes.inference import Fit
 from twinbayes.names import CENTRE, SUBGROUP
 from twinbayes.report.figures.look import words
@@ -25,14 +25,16 @@ _WHOLE: Final = "all"
 _QUARTERS: Final = 4  # of so many people each, or no quartile is told
 
 
-def _source(fit: Fit) -> Told:
+def _source(subject: Subject) -> Told:
+    fit = subject.fit
     cohort = fit.cohort
     kind = "simulated: nobody in it exists" if cohort.simulated else "patients"
     told = {words(str(k)): str(v) for k, v in cohort.source.items()}
     return {"cohort": cohort.name, "kind": kind, **told, "fingerprint": cohort.fingerprint}
 
 
-def _setting(fit: Fit) -> Told:
+def _setting(subject: Subject) -> Told:
+    fit = subject.fit
     told = {"centres": str(len(fit.cohort.centres)), "patients by centre": _sizes(fit, CENTRE)}
     return told | ({"sites of the federation": str(len(fit.sites))} if fit.sites else {})
 
@@ -49,7 +51,8 @@ def _left_out(fit: Fit) -> pd.Series:
     return every.groupby(["table", "reason"], sort=True).size()
 
 
-def _exclusions(fit: Fit) -> Told:
+def _exclusions(subject: Subject) -> Told:
+    fit = subject.fit
     rows = _left_out(fit)
     if rows.empty:
         return {"rows excluded or without a place in the model": "none"}
@@ -57,7 +60,8 @@ def _exclusions(fit: Fit) -> Told:
     return {f"rows left out of {table}: {why}": n for (table, why), n in shown}
 
 
-def _treatments(fit: Fit) -> Told:
+def _treatments(subject: Subject) -> Told:
+    fit = subject.fit
     modelled = [t.name for t in fit.spec.graph.treatments]
     if not modelled:
         return {"treatments in the model": "none"}
@@ -79,25 +83,29 @@ def _few(text: object) -> str:
     return SUPPRESSED if said.isdigit() and 0 < int(said) < SMALLEST_CELL else said
 
 
-def _sample_size(fit: Fit) -> Told:
-    return {"patients": size_words(fit.cohort.n_patients), **_events(fit), **_groups(fit)}
+def _sample_size(subject: Subject) -> Told:
+    fit = subject.fit
+    return {"patients": size_words(fit.cohort.n_patients), **_events(subject), **_groups(subject)}
 
 
-def _groups(fit: Fit) -> Told:
+def _groups(subject: Subject) -> Told:
+    fit = subject.fit
     n = len(fit.cohort.subgroups)
     return {"subgroups": str(n), "patients by subgroup": _sizes(fit, SUBGROUP)}
 
 
-def _events(fit: Fit) -> dict[str, str]:
-    table = fit.cohort.quality().tables["events"]
+def _events(subject: Subject) -> Told:
+    fit = subject.fit
+    table = subject.quality.tables["events"]
     whole = table[table[SUBGROUP] == _WHOLE].iloc[0].drop([SUBGROUP, "patients"])
     n = [fit.cohort.n_patients] * len(whole)
     said = zip(whole.index, part_words(whole.astype(float), n), strict=True)
     return {f"events: {words(str(name))}": count for name, count in said}
 
 
-def _follow_up(fit: Fit) -> Told:
-    table = fit.cohort.quality().tables["follow_up"]
+def _follow_up(subject: Subject) -> Told:
+    fit = subject.fit
+    table = subject.quality.tables["follow_up"]
     whole = table[table[SUBGROUP] == _WHOLE].iloc[0]
     if fit.cohort.n_patients < _QUARTERS * SMALLEST_CELL:
         return {"follow-up": "hidden: too few patients for quartiles"}
@@ -108,8 +116,8 @@ def _follow_up(fit: Fit) -> Told:
     }
 
 
-def _participants(fit: Fit) -> Told:
-    return {**_sample_size(fit), **_follow_up(fit), **_exclusions(fit)}
+def _participants(subject: Subject) -> Told:
+    return {**_sample_size(subject), **_follow_up(subject), **_exclusions(subject)}
 
 
 def _used(fit: Fit) -> tuple[str, ...]:
@@ -118,7 +126,8 @@ def _used(fit: Fit) -> tuple[str, ...]:
     return tuple(str(n) for n in fit.cohort.variables["name"] if str(n) in sources)
 
 
-def _missing(fit: Fit) -> Told:
+def _missing(subject: Subject) -> Told:
+    fit = subject.fit
     table, n = fit.cohort.covariates(), fit.cohort.n_patients
     names = [name for name in _used(fit) if name in table]
     if not names:
@@ -144,8 +153,9 @@ def _variables(fit: Fit) -> Iterator[tuple[str, str]]:
         yield words(name), f"{with_unit}known {known}, {used}"
 
 
-def _characteristics(fit: Fit) -> Told:
+def _characteristics(subject: Subject) -> Told:
     """Median and quartiles of numbers, and shares of two values, of covariates in the model."""
+    fit = subject.fit
     table, n = fit.cohort.covariates(), fit.cohort.n_patients
     told: dict[str, str] = {}
     for name in _used(fit):
@@ -162,18 +172,20 @@ def _characteristics(fit: Fit) -> Told:
     return told
 
 
-def _quality(fit: Fit) -> Told:
-    findings = fit.cohort.quality().tables["findings"]
+def _quality(subject: Subject) -> Told:
+    findings = subject.quality.tables["findings"]
     kinds = findings["detector"].astype(str).unique()
     said = {f"suspected: {words(k)}": "yes, see the quality report" for k in sorted(kinds)}
     return {"kinds of faults suspected in the data": str(len(kinds)), **said}
 
 
-def _when_known(fit: Fit) -> Told:
+def _when_known(subject: Subject) -> Told:
+    fit = subject.fit
     return dict(_variables(fit))
 
 
-def _choice(fit: Fit) -> Told:
+def _choice(subject: Subject) -> Told:
+    fit = subject.fit
     used = set(map(words, _used(fit)))
     covariates = fit.cohort.variables.query("role == 'covariate'")["name"].astype(str)
     others = [words(n) for n in covariates if words(n) not in used]

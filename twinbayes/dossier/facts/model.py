@@ -9,9 +9,8 @@ from typing import Final
 import numpy as np
 
 from twinbayes.cohort.quality.suppression import part_words
-from twinbayes.dossier.facts.fact import Fact, Told
+from twinbayes.dossier.facts.fact import Fact, Subject, Told
 from twinbayes.inference import Fit
-from twinbayes.inference.densities.log_prior import used_priors
 from twinbayes.priors.files.names import LIBRARY, OVERRIDDEN, OWN, origin_of
 from twinbayes.report.figures.look import look_of, words
 
@@ -20,7 +19,8 @@ _ORIGINS: Final = {
 }  # fmt: skip
 
 
-def _title(fit: Fit) -> Told:
+def _title(subject: Subject) -> Told:
+    fit = subject.fit
     return {
         "model": fit.spec.title,
         "kind": "Bayesian hierarchical multi-state model, developed from a registry",
@@ -28,7 +28,8 @@ def _title(fit: Fit) -> Told:
     }
 
 
-def _outcome(fit: Fit) -> Told:
+def _outcome(subject: Subject) -> Told:
+    fit = subject.fit
     graph, look = fit.spec.graph, look_of(fit)
     told = {"time": "days since the origin of each patient's record"}
     for transition in graph.transitions:
@@ -39,8 +40,9 @@ def _outcome(fit: Fit) -> Told:
     return told | {"states that end a course": ", ".join(map(look.name, graph.absorbing))}
 
 
-def _handling(fit: Fit) -> Told:
+def _handling(subject: Subject) -> Told:
     """How each covariate became columns; centre and scale are of all patients together."""
+    fit = subject.fit
     told = {}
     for column in fit.encoding.columns:
         how = "0 or 1" if column.is_binary else f"centred and scaled, {column.function}"
@@ -51,7 +53,8 @@ def _handling(fit: Fit) -> Told:
     return told or {"covariates": "none"}
 
 
-def _form(fit: Fit) -> Told:
+def _form(subject: Subject) -> Told:
+    fit = subject.fit
     lines = [line.strip() for line in fit.spec.describe().splitlines() if "=" in line][:2]
     baselines = Counter(t.baseline.kind for t in fit.spec.graph.transitions)
     return {
@@ -63,7 +66,8 @@ def _form(fit: Fit) -> Told:
     }
 
 
-def _clusters(fit: Fit) -> Told:
+def _clusters(subject: Subject) -> Told:
+    fit = subject.fit
     events = fit.spec.events
     return {
         "subgroups": "none" if events.subgroup is None else events.subgroup.kind,
@@ -72,7 +76,8 @@ def _clusters(fit: Fit) -> Told:
     }
 
 
-def _whole(fit: Fit) -> Told:
+def _whole(subject: Subject) -> Told:
+    fit = subject.fit
     names = {str(n): v for n, v in fit.datatree["posterior"].data_vars.items()}
     told = {name: f"{int(np.prod(v.shape[2:]))} numbers a draw" for name, v in names.items()}
     return {
@@ -82,8 +87,9 @@ def _whole(fit: Fit) -> Told:
     }
 
 
-def _priors(fit: Fit) -> Told:
-    used = used_priors(fit)
+def _priors(subject: Subject) -> Told:
+    fit = subject.fit
+    used = subject.used_priors
     origins = Counter(origin_of(fit.priors, name) for name in used)
     return {
         "prior set": fit.priors.label,
@@ -93,12 +99,14 @@ def _priors(fit: Fit) -> Told:
     }
 
 
-def _prior_reasons(fit: Fit) -> Told:
-    used = used_priors(fit)
+def _prior_reasons(subject: Subject) -> Told:
+    fit = subject.fit
+    used = subject.used_priors
     return {f"{n} ~ {e.text()}": e.rationale for n, e in fit.priors.items() if n in used}
 
 
-def _imbalance(fit: Fit) -> Told:
+def _imbalance(subject: Subject) -> Told:
+    fit = subject.fit
     weights = fit.weights
     equal = bool((weights == weights[0]).all()) if len(weights) else True
     rows = fit.cohort.events["event"].astype(str).value_counts()
@@ -109,7 +117,8 @@ def _imbalance(fit: Fit) -> Told:
     }
 
 
-def _output(fit: Fit) -> Told:
+def _output(subject: Subject) -> Told:
+    fit = subject.fit
     curves, look = fit.spec.trajectories, look_of(fit)
     markers = () if curves is None else curves.markers
     return {
@@ -119,7 +128,8 @@ def _output(fit: Fit) -> Told:
     }
 
 
-def _poor_input(fit: Fit) -> Told:
+def _poor_input(subject: Subject) -> Told:
+    fit = subject.fit
     columns = fit.encoding.columns
     levels = {words(c.sources[0]): ", ".join(c.levels) for c in columns if c.levels}
     return {
@@ -136,7 +146,8 @@ def _new_level(fit: Fit) -> str:
     return "drawn from the population of subgroups" if reaches else "refused"
 
 
-def _limits(fit: Fit) -> Told:
+def _limits(subject: Subject) -> Told:
+    fit = subject.fit
     from twinbayes.report.reviewer.reach import not_for
 
     return {f"not for ({k + 1})": line for k, line in enumerate(not_for(fit, ()))}
