@@ -123,21 +123,24 @@ def results_of(files: list[Path]) -> dict[str, str]:
     """Return the results of tests in junit files: of several cases of a test the worst."""
     found: dict[str, str] = {}
     for file in files:
-        for case in ElementTree.parse(file).getroot().iter("testcase"):  # noqa: S314
+        try:
+            cases = ElementTree.parse(file).getroot().iter("testcase")  # noqa: S314
+        except (OSError, ElementTree.ParseError) as error:
+            raise SystemExit(f"{file}: no junit file that can be read: {error}.") from error
+        for case in cases:
             outcome = next((c.tag for c in case if c.tag in WORST), "passed")
-            name = f"{_path(case)}::{str(case.get('name')).partition('[')[0]}"
+            name = _name(case)
             found[name] = min(found.get(name, "passed"), outcome, key=WORST.index)
     return found
 
 
-def _path(case: ElementTree.Element) -> str:
-    """The file of a case; junit has it as a name with dots, a class at the end of it or not."""
-    if file := case.get("file"):
-        return file
+def _name(case: ElementTree.Element) -> str:
+    """The test of a case, which junit names by modules and classes with dots between."""
     parts = str(case.get("classname")).split(".")
-    while parts and not parts[-1].startswith("test_"):
-        parts.pop()
-    return "/".join(parts) + ".py"
+    modules = [k for k, part in enumerate(parts) if part.startswith("test_")]
+    end = modules[-1] + 1 if modules else len(parts)
+    test = str(case.get("name")).partition("[")[0]
+    return "::".join(["/".join(parts[:end]) + ".py", *parts[end:], test])
 
 
 def as_markdown(found: Mapping[str, Any]) -> str:
