@@ -15,6 +15,7 @@ from twinbayes.checks import CheckResult
 from twinbayes.checks.result import TOPICS
 from twinbayes.hash_chain import HashChain
 from twinbayes.inference import Fit
+from twinbayes.inference.densities.log_prior import used_priors
 from twinbayes.inference.files.manifest import manifest_hash
 from twinbayes.monitoring import MonitorLog, watch
 from twinbayes.report import write_checks
@@ -40,6 +41,18 @@ def fit() -> Fit:
     found = tb.load_fit(FIT_FILE)
     assert isinstance(found, Fit)
     return found
+
+
+@pytest.fixture(scope="session")
+def priors_in_use(fit: Fit) -> frozenset[str]:
+    """Entries that the model of the fit takes, for which it is built."""
+    return used_priors(fit)
+
+
+@pytest.fixture(autouse=True)
+def _built_once(priors_in_use: frozenset[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All fits here have one model, which is built once."""
+    monkeypatch.setattr("twinbayes.dossier.facts.fact.used_priors", lambda _: priors_in_use)
 
 
 def registry_checks() -> list[CheckResult]:

@@ -13,7 +13,7 @@ from twinbayes.cohort.quality.suppression import HIDDEN, SUPPRESSED
 from twinbayes.dossier import Row, dossier_tables, write_dossier
 from twinbayes.dossier.facts import FACTS
 from twinbayes.dossier.facts.fact import Subject
-from twinbayes.dossier.folder import collect_sources
+from twinbayes.dossier.folder import collect_sources, fit_of
 from twinbayes.dossier.readers import KINDS
 from twinbayes.dossier.rows import Sources, dossier_rows
 from twinbayes.errors import OptionError
@@ -29,7 +29,7 @@ COUNTS = {
 
 @pytest.fixture(scope="module")
 def sources(fit: Fit, said: dict[str, object], evidence: dict[str, Path]) -> Sources:
-    return collect_sources(fit, said, evidence)[0]
+    return collect_sources(fit_of(fit), said, evidence)[0]
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from twinbayes.hash_chain import canonical
 from twinbayes.inference import Fit
 
 SEED = drawn_seed(__name__)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +183,10 @@ def test_a_manifest_that_is_none_is_told(folder: Path, text: str) -> None:
         lambda rows: rows["fit"].update(usable="yes"),
         lambda rows: rows.update(twinbayes="0.0.0"),
         lambda rows: rows.update(tables=[["x"]]),
+        lambda rows: rows.update(note="approved"),
+        lambda rows: rows["tables"][0].update(title=["Approved", "Approvato"]),
+        lambda rows: rows["artefacts"]["lock"].update(file="another.lock"),
+        lambda rows: rows["tables"][0]["rows"][0].update(source="checks", values={"a": "b"}),
     ],
 )  # fmt: skip
 def test_rows_of_any_form_that_were_hashed_anew_raise_nothing(
@@ -199,14 +204,45 @@ def test_another_fit_another_file_and_another_head_are_told(
 ) -> None:
     other = replace(fit, manifest={**fit.manifest, "created": "2020-01-01T00:00:00+00:00"})
     told = verify_dossier(folder, fit=other).problems
-    assert any("fit: is not that of the fit" in line for line in told)
+    assert any("fit is not that of the fit" in line for line in told)
     wrong = verify_dossier(folder, evidence={"protocol": evidence["plan"]})
     assert wrong.problems == ("protocol: plan.pdf is not the file that the dossier is from.",)
     assert verify_dossier(folder, evidence={"protocol": evidence["protocol"]}).verified
+    with pytest.raises(OptionError, match="a fit of patients"):
+        verify_dossier(folder, fit=7)  # type: ignore[arg-type]
+    with pytest.raises(StorageError):
+        verify_dossier(folder, fit=tmp_path / "gone.nc")
     assert not verify_dossier(folder, evidence={"protocol": tmp_path / "none"}).verified
     assert "another dossier" in verify_dossier(folder, head="0" * 64).problems[0]
     with pytest.raises(OptionError, match="kind of evidence"):
         verify_dossier(folder, evidence={"nothing": "x"})
+
+
+def test_rows_of_files_that_are_not_at_hand_are_told_and_no_others(
+    fit: Fit, evidence: dict[str, Path], tmp_path: Path
+) -> None:
+    few = {"checks": evidence["checks"], "trace": ROOT / "docs" / "trace" / "matrix.json"}
+    folder = write_dossier(fit, tmp_path / "d", evidence=few).folder
+    # A matrix without results says nothing of them: that row is not provided, and told alike.
+    found = verify_dossier(folder, fit=fit)
+    assert found.problems == ()
+    assert found.unseen == (
+        "checks: its rows were not computed again. Give --evidence checks=FILE.",
+    )
+
+
+def test_what_another_version_wrote_is_told_not_to_be_drawn_again(
+    folder: Path, rewrite: Callable[[Path, str, str], None]
+) -> None:
+    for name in ("rows.json", "manifest.json"):
+        text = (folder / name).read_text("utf-8")
+        now = json.loads(text)["twinbayes"]
+        gap = ": " if name == "rows.json" else ":"
+        rewrite(folder / name, f'"twinbayes"{gap}"{now}"', f'"twinbayes"{gap}"0.0.9"')
+    hash_anew(folder)
+    found = verify_dossier(folder)
+    assert found.problems == ()
+    assert any("version 0.0.9 of twinbayes wrote it" in line for line in found.unseen)
 
 
 def test_what_is_no_folder_of_a_dossier_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Dossiers: what guidance and law ask of a fit, row by row, each with where it is from."""
 
-from twinbayes.dossier.evidence import evidence_pairs
 from twinbayes.dossier.folder import Dossier, write_dossier
 from twinbayes.dossier.rows import Row
 from twinbayes.dossier.tables import Item, Table, dossier_tables
@@ -13,7 +12,6 @@ __all__ = [
     "Table",
     "Verification",
     "dossier_tables",
-    "evidence_pairs",
     "verify_dossier",
     "write_dossier",
 ]

@@ -114,7 +114,7 @@ def write_dossier(
     26
     """
     target = _free_place(out)
-    sources, files, artefacts = collect_sources(fit, context, evidence)
+    sources, files, artefacts = collect_sources(fit_of(fit), context, evidence)
     rows = dossier_rows(sources)
     content = content_of_rows(sources, rows, artefacts)
     files = {**files, ROWS: _json(content), PAGE: render_dossier(content).encode("utf-8")}
@@ -124,7 +124,7 @@ def write_dossier(
 
 
 def collect_sources(
-    fit: Fit | str | os.PathLike[str],
+    fit: tuple[Fit, dict[str, Any]],
     context: Mapping[str, Any] | str | os.PathLike[str] | None,
     evidence: Mapping[str, str | os.PathLike[str]] | None,
     names: Mapping[str, str] | None = None,
@@ -133,6 +133,8 @@ def collect_sources(
 
     Parameters
     ----------
+    fit
+        A fit and its record, from `fit_of`.
     names
         Kind of evidence → what its file was called, where it is read from a copy.
 
@@ -141,7 +143,7 @@ def collect_sources(
     Sources, dict, dict
         What rows are computed from; copies, by their names in the folder; artefacts as records.
     """
-    whole, record = _fit_of(fit)
+    whole, record = fit
     said = context_of(context)
     text = _json({name: list(lines) for name, lines in said.said.items()})
     read = read_evidence(evidence, whole, names)
@@ -157,11 +159,23 @@ def collect_sources(
         if file.content is not None:
             files[str(artefacts[kind]["copy"])] = file.content
     context_hash = artefacts.get(CONTEXT, {"sha256": ""})["sha256"]
-    return Sources(whole, record["sha256"], read, said, context_hash), files, artefacts
+    return (
+        Sources(whole, record["sha256"], read, said, context_hash, record["file"]),
+        files,
+        artefacts,
+    )
 
 
-def _fit_of(fit: Fit | str | os.PathLike[str]) -> tuple[Fit, dict[str, Any]]:
-    """The fit, and its record: by its bytes where it is a file, else by its manifest."""
+def fit_of(fit: Fit | str | os.PathLike[str]) -> tuple[Fit, dict[str, Any]]:
+    """Return a fit and its record: by its bytes where it is a file, else by its manifest.
+
+    Raises
+    ------
+    StorageError
+        There is no such file, or it is none of a fit.
+    OptionError
+        It is no fit of patients.
+    """
     found: Any = fit
     record: dict[str, Any] = {"file": "fit in memory: its manifest", "bytes": None, "copy": None}
     if isinstance(fit, str | os.PathLike):

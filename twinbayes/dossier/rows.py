@@ -19,6 +19,7 @@ from twinbayes.dossier.tables import Item, dossier_tables
 from twinbayes.errors import OptionError, reason
 from twinbayes.inference import Fit
 from twinbayes.report.required.context import FIELDS, ReviewContext
+from twinbayes.showing import brief
 
 type Status = Literal["object", "person", "not provided"]
 
@@ -30,6 +31,7 @@ _NUMBERED: Final = re.compile(r"([A-Z][0-9]+): *(\S.*)")
 _SHORTEST: Final = 4  # characters of an identifier that no word is by chance
 
 
+@brief
 @dataclass(frozen=True)
 class Row:
     """One row of a dossier.
@@ -50,6 +52,13 @@ class Row:
         Of the source; empty without one.
     missing
         What would provide it, where nothing does.
+
+    Examples
+    --------
+    >>> from twinbayes.dossier import write_dossier
+    >>> row = write_dossier(fit, "rows").rows[0]
+    >>> row.number, row.status, row.where
+    ('1', 'object', 'spec')
     """
 
     table: str
@@ -79,6 +88,8 @@ class Sources:
         Files, by kind.
     context, context_sha256
         What people say, and the hash of the file that says it.
+    fit_file
+        Name of the file of the fit.
     facts
         Facts that were computed before, or why they could not be.
     """
@@ -88,6 +99,7 @@ class Sources:
     evidence: Mapping[str, Artefact]
     context: ReviewContext
     context_sha256: str
+    fit_file: str = ""
     facts: dict[str, Mapping[str, str] | str] = field(default_factory=dict)
 
 
@@ -201,6 +213,11 @@ def _require_nobody_said(who: list[str], sources: Sources) -> None:
             raise OptionError(
                 f"{name}: holds the identifier of a patient. Take it out of the context."
             )
+    for name in (sources.fit_file, *(file.file for file in sources.evidence.values())):
+        if _names(who, name):
+            raise OptionError(
+                "The name of a file holds the identifier of a patient. Give the file another name."
+            )
     for kind, file in sources.evidence.items():
         if file.content is not None and _names(who, file.content.decode("utf-8", "replace")):
             raise OptionError(
@@ -210,13 +227,14 @@ def _require_nobody_said(who: list[str], sources: Sources) -> None:
 
 
 def _require_nobody(who: list[str], rows: tuple[Row, ...]) -> None:
-    """Refuse what files say with an identifier in it; numbers of the fit can be one by chance."""
+    """Refuse values with an identifier in them; numbers of the fit can be one by chance."""
+    letters = [name for name in who if not name.isdigit()]
     for row in rows:
-        said = "" if row.source == FIT else " ".join(f"{k} {v}" for k, v in row.values.items())
-        if _names(who, f"{said} {row.where} {row.missing}"):
+        said = " ".join(f"{label} {value}" for label, value in row.values.items())
+        if _names(letters if row.source == FIT else who, f"{said} {row.where} {row.missing}"):
             raise OptionError(
                 f"{row.table}, item {row.number}: holds the identifier of a patient. Take it out "
-                f"of {row.source}."
+                f"of the {row.source or 'evidence'}."
             )
 
 

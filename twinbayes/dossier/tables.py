@@ -43,9 +43,10 @@ class Item:
 
     Examples
     --------
-    >>> from twinbayes.dossier import dossier_tables
-    >>> dossier_tables()[0].items[0].number
-    '1'
+    >>> from twinbayes.dossier import Item
+    >>> item = Item("1", ("Title", "Titolo"), facts=("title",))
+    >>> item.evidence
+    ''
     """
 
     number: str
@@ -74,9 +75,10 @@ class Table:
 
     Examples
     --------
-    >>> from twinbayes.dossier import dossier_tables
-    >>> len(dossier_tables()[0].items)
-    52
+    >>> from twinbayes.dossier import Table
+    >>> table = Table("of_ours", ("Ours", "Nostro"), "Of the house.", "Apache-2.0", ())
+    >>> table.name
+    'of_ours'
     """
 
     name: str

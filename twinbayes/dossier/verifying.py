@@ -20,6 +20,7 @@ from twinbayes.dossier.folder import (
     ROWS,
     collect_sources,
     content_of_rows,
+    fit_of,
     head_of,
     manifest_text,
 )
@@ -34,6 +35,8 @@ from twinbayes.report.required.context import context_of
 from twinbayes.showing import brief
 
 _LARGEST: Final = 1 << 28
+#: Parts of the rows that are compared one by one, or need not be the same.
+_BY_PART: Final = ("tables", "artefacts", "twinbayes")
 _COPY: Final = re.compile(r"evidence/[a-z_]+(\.\w+)?")
 _BY_HASH: Final = (
     "Whoever can write to the folder can change it and hash it anew: against that, give the fit, "
@@ -108,9 +111,9 @@ def verify_dossier(
     Raises
     ------
     StorageError
-        There is no such folder.
+        There is no such folder, or no such fit.
     OptionError
-        A kind of evidence is not known, or `fit` is no fit.
+        A kind of evidence is not known, or `fit` is no fit of patients.
 
     Examples
     --------
@@ -120,6 +123,7 @@ def verify_dossier(
     ()
     """
     place = path_of(folder, StorageError, "The folder of the dossier")
+    whole = None if fit is None else fit_of(fit)
     if str(folder) == "" or place.is_symlink() or not place.is_dir():
         raise StorageError(
             f"{place.name or place}: is no folder, or a link to one. Give the folder that "
@@ -141,8 +145,13 @@ def verify_dossier(
     elif content is not None:
         problems += _page(place, content, manifest)
         problems += _of_artefacts(content, manifest)
-        if fit is not None:
-            more, left = _again(place, content, fit, context, evidence or {})
+        if content.get("twinbayes") != version("twinbayes"):
+            unseen.append(
+                f"The page was not drawn again: version {str(content.get('twinbayes'))[:20]} of "
+                f"twinbayes wrote it, and this is {version('twinbayes')}."
+            )
+        if whole is not None:
+            more, left = _again(place, content, whole, context, evidence or {})
             problems += more
             unseen += left
         else:
@@ -260,6 +269,8 @@ def _of_artefacts(content: Mapping[str, Any], manifest: Mapping[str, Any]) -> It
     try:
         if content["fit"]["manifest_sha256"] != manifest["fit"]:
             yield f"{ROWS}: is of another fit than {MANIFEST} says."
+        if content["twinbayes"] != manifest["twinbayes"]:
+            yield f"{ROWS}: is of another version than {MANIFEST} says."
         copies = {ROWS, PAGE}
         for name, one in content["artefacts"].items():
             if one["copy"] is None:
@@ -289,7 +300,7 @@ def _given(content: Mapping[str, Any], evidence: Mapping[str, Any]) -> Iterator[
 def _again(
     place: Path,
     content: Mapping[str, Any],
-    fit: Fit | str | os.PathLike[str],
+    fit: tuple[Fit, dict[str, Any]],
     context: Mapping[str, Any] | str | os.PathLike[str] | None,
     evidence: Mapping[str, str | os.PathLike[str]],
 ) -> tuple[list[str], list[str]]:
@@ -308,35 +319,40 @@ def _again(
     if context is None and CONTEXT in content["artefacts"]:
         left.append("What people say was not compared with what they gave. Give --context FILE.")
     problems = [
-        f"{key}: is not that of the fit."
-        for key in ("format", "title", "fit", "twinbayes")
-        if content.get(key) != mine[key]
+        f"{ROWS}: {key} is not that of the fit."
+        for key in mine
+        if key not in _BY_PART and content.get(key) != mine[key]
     ]
+    problems += [f"{ROWS}: {key[:40]!r} is in no dossier." for key in content if key not in mine]
     by_file = content["artefacts"].get(FIT, {}).get("bytes") is not None
-    if by_file and isinstance(fit, Fit):
+    from_file = fit[1]["bytes"] is not None
+    if by_file and not from_file:
         left.append("The fit was compared by its content, not by the bytes of its file.")
     for kind, one in artefacts.items():
-        if kind == FIT and by_file is isinstance(fit, Fit):
+        if kind == FIT and by_file is not from_file:
             continue
-        told = content["artefacts"].get(kind, {})
-        if told.get("sha256") != one["sha256"]:
+        if content["artefacts"].get(kind) != one:
             problems.append(f"{kind}: the file is not the one that the dossier is from.")
-    theirs = {(t["name"], r["number"]): (t, r) for t in content["tables"] for r in t["rows"]}
+    theirs = {(t["name"], r["number"]): r for t in content["tables"] for r in t["rows"]}
+    of_file = {(t.name, i.number): i.evidence for t in dossier_tables() for i in t.items}
+    heads = {t["name"]: {k: v for k, v in t.items() if k != "rows"} for t in content["tables"]}
     for table in mine["tables"]:
+        if heads.get(table["name"]) != {k: v for k, v in table.items() if k != "rows"}:
+            problems.append(f"{table['name']}: its heading is not what a dossier has.")
         for row in table["rows"]:
-            _, other = theirs.get((table["name"], row["number"]), ({}, {}))
-            if other.get("source") not in unseen and _told(other, by_file, fit) != _told(
-                row, by_file, fit
-            ):
-                problems.append(
-                    f"{table['name']}, item {row['number']}: is not what is computed again."
-                )
+            at = table["name"], row["number"]
+            # By the table, not by what the row says of itself.
+            if of_file[at] in unseen:
+                continue
+            alike = by_file is from_file
+            if _told(theirs.get(at, {}), alike) != _told(row, alike):
+                problems.append(f"{at[0]}, item {at[1]}: is not what is computed again.")
     return problems, left
 
 
-def _told(row: Mapping[str, Any], by_file: bool, fit: object) -> dict[str, Any]:
+def _told(row: Mapping[str, Any], alike: bool) -> dict[str, Any]:
     """A row, without the hash of the fit where one is by its bytes and one by its manifest."""
-    skip = row.get("source") == FIT and by_file is isinstance(fit, Fit)
+    skip = row.get("source") == FIT and not alike
     return {k: v for k, v in row.items() if not (skip and k == "sha256")}
 
 

@@ -58,7 +58,8 @@ def write(
     as_json: AsJson = False,
 ) -> int:
     """Write the dossier of a fit: every row computed, said by a person, or NOT PROVIDED."""
-    from twinbayes.dossier import evidence_pairs, write_dossier
+    from twinbayes.dossier import write_dossier
+    from twinbayes.dossier.evidence import evidence_pairs
 
     pairs = evidence_pairs(evidence)
     dossier = write_dossier(fit_path, out, context=context, evidence=pairs)
@@ -96,7 +97,8 @@ def verify(
     as_json: AsJson = False,
 ) -> int:
     """Look whether a dossier is as it was written; 3 where it is not."""
-    from twinbayes.dossier import evidence_pairs, verify_dossier
+    from twinbayes.dossier import verify_dossier
+    from twinbayes.dossier.evidence import evidence_pairs
 
     found = verify_dossier(
         folder, fit=fit, context=context, evidence=evidence_pairs(evidence), head=head
