@@ -12,6 +12,7 @@ from twinbayes.report.html import fragments as f
 from twinbayes.report.html.page import PageSection, compose_page
 
 _SHOWN: Final = 12  # characters of a hash in a row; all of it stands among the artefacts
+_REASONS: Final = 5  # in the banner, which is printed too
 _MOST: Final = 8  # lines of values before the rest unfolds
 _STATUS: Final = {
     "object": ("computed", "calcolato"),
@@ -65,7 +66,11 @@ def _section(heading: str, slug: str, shown: f.Block) -> PageSection:
 
 def _status(content: Mapping[str, Any]) -> f.Block:
     fit = content["fit"]
-    return f.banner(fit["usable"], tuple(fit["reasons"]), simulated=fit["simulated"])
+    reasons = tuple(fit["reasons"][:_REASONS])
+    if len(fit["reasons"]) > _REASONS:
+        rest = len(fit["reasons"]) - _REASONS
+        reasons += (f"and {rest} more reasons, which stand in the data of the rows",)
+    return f.banner(fit["usable"], reasons, simulated=fit["simulated"])
 
 
 def _summary(tables: Sequence[Mapping[str, Any]]) -> f.Block:
@@ -98,7 +103,7 @@ def _table(table: Mapping[str, Any]) -> f.Block:
     rows = pd.DataFrame(
         [
             {
-                "item": f.Block(escape(row["number"])),
+                "no.": f.Block(escape(row["number"])),
                 "demand": _demand(row),
                 "answer": _answer(row),
                 "from": _origin(row),
@@ -113,7 +118,7 @@ def _table(table: Mapping[str, Any]) -> f.Block:
 
 
 def _both(english: str, italian: str) -> f.Block:
-    return f.Block(f'{escape(english)}<br><span lang="it" class="note">{escape(italian)}</span>')
+    return f.Block(f'{escape(english)}<br><span lang="it">{escape(italian)}</span>')
 
 
 def _demand(row: Mapping[str, Any]) -> f.Block:
@@ -126,7 +131,7 @@ def _answer(row: Mapping[str, Any]) -> f.Block:
     if row["status"] == "not provided":
         english, italian = _STATUS["not provided"]
         parts.append(
-            f'<strong>{english}</strong> <span lang="it" class="note">{italian}</span><br>'
+            f'<strong>{english}</strong> <span lang="it">{italian}</span><br>'
             f"To provide: {escape(row['missing'])}"
         )
     lines = [_line(label, value) for label, value in row["values"].items()]
@@ -152,7 +157,7 @@ def _origin(row: Mapping[str, Any]) -> f.Block:
         return f.Block(f.NOTHING)
     english, italian = _STATUS[row["status"]]
     return f.Block(
-        f'{escape(english)} <span lang="it" class="note">{escape(italian)}</span><br>'
+        f'{escape(english)} <span lang="it">{escape(italian)}</span><br>'
         f"{escape(row['source'])}: {escape(row['where'])}<br>"
         f"<code>{escape(row['sha256'][:_SHOWN])}</code>"
     )
