@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from twinbayes.dossier.evidence import read_evidence, sha256_of
-from twinbayes.dossier.page import render_dossier
+from twinbayes.dossier.page import drawn_by, render_dossier
 from twinbayes.dossier.rows import CONTEXT, FIT, Row, Sources, dossier_rows
 from twinbayes.dossier.tables import dossier_tables
 from twinbayes.errors import OptionError, StorageError
@@ -201,6 +201,7 @@ def content_of_rows(
     return {
         "format": FORMAT,
         "twinbayes": version("twinbayes"),
+        "drawn_by": drawn_by(),
         "title": f"Dossier: {fit.spec.title}",
         "fit": {
             "manifest_sha256": manifest_hash(fit.manifest),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from twinbayes.report.html import fragments as f
-from twinbayes.report.html.page import PageSection, compose_page
+from twinbayes.report.html.page import HOME, PageSection, compose_page
 
 _SHOWN: Final = 12  # characters of a hash in a row; all of it stands among the artefacts
 _REASONS: Final = 5  # in the banner, which is printed too
@@ -23,6 +26,14 @@ _LEAD: Final = (
     "Values are computed from the fit and from files, or said by people, and are marked so. "
     "Nothing here says that a rule is met: whoever signs judges that."
 )
+
+
+def drawn_by() -> str:
+    """SHA-256 of what draws pages: two of the same draw the same page of the same rows."""
+    digest = hashlib.sha256(version("twinbayes").encode())
+    for file in (Path(__file__), *sorted(HOME.glob("*.py")), *sorted(HOME.glob("page.*"))):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def render_dossier(content: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from twinbayes.dossier.folder import (
     head_of,
     manifest_text,
 )
-from twinbayes.dossier.page import render_dossier
+from twinbayes.dossier.page import drawn_by, render_dossier
 from twinbayes.dossier.readers import KINDS
 from twinbayes.dossier.rows import CONTEXT, FIT, dossier_rows
 from twinbayes.dossier.tables import dossier_tables
@@ -36,7 +36,7 @@ from twinbayes.showing import brief
 
 _LARGEST: Final = 1 << 28
 #: Parts of the rows that are compared one by one, or need not be the same.
-_BY_PART: Final = ("tables", "artefacts", "twinbayes")
+_BY_PART: Final = ("tables", "artefacts", "twinbayes", "drawn_by")
 _COPY: Final = re.compile(r"evidence/[a-z_]+(\.\w+)?")
 _BY_HASH: Final = (
     "Whoever can write to the folder can change it and hash it anew: against that, give the fit, "
@@ -145,10 +145,10 @@ def verify_dossier(
     elif content is not None:
         problems += _page(place, content, manifest)
         problems += _of_artefacts(content, manifest)
-        if content.get("twinbayes") != version("twinbayes"):
+        if content.get("drawn_by") != drawn_by():
             unseen.append(
-                f"The page was not drawn again: version {str(content.get('twinbayes'))[:20]} of "
-                f"twinbayes wrote it, and this is {version('twinbayes')}."
+                "The page was not drawn again: twinbayes of another version wrote it, "
+                f"{str(content.get('twinbayes'))[:20]}, and this is {version('twinbayes')}."
             )
         if whole is not None:
             more, left = _again(place, content, whole, context, evidence or {})
@@ -254,7 +254,7 @@ def _is_plain(content: Mapping[str, Any]) -> bool:
 
 def _page(place: Path, content: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
     """Yield whether the page is not that of the rows."""
-    if content.get("twinbayes") != version("twinbayes") or not _is_whole(place, manifest, PAGE):
+    if content.get("drawn_by") != drawn_by() or not _is_whole(place, manifest, PAGE):
         return
     try:
         same = render_dossier(content).encode("utf-8") == (place / PAGE).read_bytes()
