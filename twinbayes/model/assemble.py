@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pytensor.configdefaults import config
 
 from twinbayes.cohort import Cohort
 from twinbayes.cohort.aggregate import Aggregate
 from twinbayes.errors import ModelError
+from twinbayes.machine.start import log_densities_at_start
 from twinbayes.model.aggregate.spec import AggregateSpec
 from twinbayes.model.catalogue import require_storable
 from twinbayes.model.curves.association import build_effects, build_trail, unit_of
@@ -207,9 +207,7 @@ def require_finite_start(model: pm.Model) -> None:
     ModelError
         Names the terms whose log density is not finite.
     """
-    # Evaluated once: compiling it would take longer than all the rest of the assembly.
-    with config.change_flags(mode="FAST_COMPILE", cxx=""):
-        terms = model.point_logps()
+    terms = log_densities_at_start(model)
     broken = [name for name, value in terms.items() if not np.all(np.isfinite(value))]
     if broken:
         raise ModelError(

@@ -11,19 +11,17 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import ArrayLike, NDArray
-from pymc.initial_point import make_initial_point_fn
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.configdefaults import config
 from pytensor.gradient import DisconnectedInputError, grad
 from pytensor.graph.basic import Variable
 from pytensor.graph.fg import FrozenFunctionGraph, FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import graph_inputs
-from pytensor.tensor.sharedvar import TensorSharedVariable
 
-from twinbayes.arrays import Floats, Ints
+from twinbayes.arrays import Ints
 from twinbayes.errors import FitError
+from twinbayes.machine.start import InitialPoint
 from twinbayes.machine.tape.recorder import Tape
 from twinbayes.machine.tape.rules import UnknownOperationError, prepare, record
 
@@ -32,32 +30,6 @@ STARTS: Final = 10
 
 type _Variable = Variable[Any, Any]
 type _Graphs = tuple[FunctionGraph, FunctionGraph]
-
-
-class InitialPoint:
-    """Starts of chains: the centre of every prior, jittered by up to 1 where it is transformed."""
-
-    def __init__(self, model: pm.Model) -> None:
-        # Evaluated a few times only: compiling it would take longer.
-        with config.change_flags(mode="FAST_COMPILE", cxx=""):
-            self._draw = make_initial_point_fn(
-                model=model, jitter_rvs=set(model.free_RVs), return_transformed=True
-            )
-        read: Any = self._draw.__wrapped__.get_shared()
-        self.uses_arrays = any(isinstance(v, TensorSharedVariable) and v.ndim > 0 for v in read)
-        self._names = [model.rvs_to_values[rv].name for rv in model.free_RVs]
-        self._lock = threading.Lock()
-
-    def __call__(self, seed: Any = None) -> Floats:
-        """Return one point, all free variables one after the other on the unconstrained scale."""
-        values = self.by_name(seed)
-        return np.concatenate([np.ravel(values[n]).astype(np.float64) for n in self._names])
-
-    def by_name(self, seed: Any) -> dict[str, NDArray[Any]]:
-        """Return one point by names of value variables; chains may ask at the same time."""
-        with self._lock:
-            point: dict[str, NDArray[Any]] = self._draw(seed)
-        return point
 
 
 @dataclass(frozen=True, eq=False)
