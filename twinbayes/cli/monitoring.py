@@ -120,7 +120,6 @@ def transport(
     """Move a fit to a new place whose level is learnt from its records; no record stays in it."""
     require_places(out, page, fit=fit_path, cohort=cohort, adapter=adapter)
 
-    import twinbayes as tb
     from twinbayes.inference import AggregateFit, ModelFit
     from twinbayes.monitoring import TransportPrior
 
