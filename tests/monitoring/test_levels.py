@@ -103,6 +103,7 @@ def test_evidence_and_agreement_of_any_mixture_are_those_of_quadrature(
     assert found.agreement[0] == pytest.approx(np.exp(parts[0] - together), abs=1e-6)
 
 
+@pytest.mark.requirement("R-075")
 @pytest.mark.parametrize("n", COUNTS)
 def test_draws_of_levels_are_distributed_as_their_posterior(n: float) -> None:
     """Of 4,000 draws under a mixture: share below five points, within five standard errors."""

@@ -131,6 +131,7 @@ def test_late_entry_takes_away_what_was_expected_before_it(survival: Fit, there:
     assert survival.transport(late).verdict.usable
 
 
+@pytest.mark.requirement("R-075")
 def test_draws_are_weighed_as_by_brute_force(any_fit: Fit) -> None:
     """Evidence of counts, integrated over each level on a fixed grid, for all draws."""
     there = registry(NEW)
@@ -273,6 +274,7 @@ def test_where_nothing_has_happened_it_is_told_by_how_much_centres_differ(
     assert 0.35 < level.std() < 0.75  # 0.8 of 0.3^2 and 0.2 of 1
 
 
+@pytest.mark.requirement("R-076")
 def test_too_few_draws_that_are_left_ask_for_a_refit(survival: Fit, there: tb.Cohort) -> None:
     few = survival.thinned(200)
     out = few.transport(there)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 IGNORED = shutil.ignore_patterns(
     ".*_cache", ".venv*", ".git", ".uv", ".hypothesis", "__pycache__", "out", "dist", "build",
     "*.egg-info", ".ipynb_checkpoints",
@@ -23,6 +25,7 @@ def built(source: Path, out: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(out.iterdir())}
 
 
+@pytest.mark.requirement("R-074")
 def test_two_builds_of_copies_with_other_times_rights_and_places_are_byte_identical(
     root: Path, tmp_path: Path
 ) -> None:

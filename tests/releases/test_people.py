@@ -12,6 +12,7 @@ from twinbayes.errors import ReleaseError, TwinbayesError
 from twinbayes.releases import Signatory, Trusted, read_trusted, release_state
 
 
+@pytest.mark.requirement("R-071")
 def test_two_people_are_not_one_with_another_spelling() -> None:
     one, other = ("ab" * 32, "cd" * 32)
     first = Signatory("Anna Conti", "reviewer", one)

@@ -55,6 +55,7 @@ def sign(fit: Path, people: Path) -> Run:
     return act
 
 
+@pytest.mark.requirement("R-072")
 def test_a_fit_is_drafted_reviewed_released_served_withdrawn_and_refused(
     fit: Path, people: Path, sign: Run, tmp_path: Path
 ) -> None:

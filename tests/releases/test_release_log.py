@@ -97,6 +97,7 @@ def signed(records: list[dict[str, Any]], key: SigningKey, **changed: Any) -> di
     return {**line, "signature": key.sign(claim(line)).hex()}
 
 
+@pytest.mark.requirement("R-071")
 def test_two_people_release_a_fit_and_one_withdraws_it(
     released: Path, people: People, sign: Callable[..., dict[str, Any]]
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_key_that_nobody_trusts_signs_nothing(fit: Path, people: People) -> No
     assert log.records() == []
 
 
+@pytest.mark.requirement("R-071")
 def test_a_line_of_a_stranger_does_not_count_and_a_fit_can_be_withdrawn_behind_it(
     fit: Path, people: People, sign: Callable[..., dict[str, Any]]
 ) -> None:
@@ -219,6 +221,7 @@ def test_the_log_of_another_fit_and_lines_of_it_are_refused(
         release_state(other)
 
 
+@pytest.mark.requirement("R-072")
 def test_a_released_fit_whose_file_changed_is_refused(released: Path, people: People) -> None:
     released.write_bytes(released.read_bytes() + b".")
     assert not release_state(released, trusted=people.trusted).is_released
@@ -234,6 +237,7 @@ def test_a_fit_whose_file_changed_can_be_withdrawn(
     assert release_state(released, trusted=people.trusted).state == "withdrawn"
 
 
+@pytest.mark.requirement("R-073")
 def test_a_thousand_flipped_bits_are_found(released: Path, people: People) -> None:
     log, dice = release_log_of(released), np.random.default_rng(SEED)
     whole, found = log.read_bytes(), 0
@@ -249,6 +253,7 @@ def test_a_thousand_flipped_bits_are_found(released: Path, people: People) -> No
     assert found == 1_000
 
 
+@pytest.mark.requirement("R-073")
 def test_fifty_logs_with_lines_moved_doubled_or_cut_are_found(
     released: Path, people: People, sign: Callable[..., dict[str, Any]]
 ) -> None:

@@ -13,6 +13,7 @@ from twinbayes.inference import AggregateFit
 STORED = Path(__file__).parents[1] / "data" / "registry_fit.nc"
 
 
+@pytest.mark.requirement("R-074")
 def test_a_review_of_aggregate_data_is_the_same_twice(tmp_path: Path) -> None:
     table = pd.DataFrame({"subgroup": ["x", "y", "z"], "n": [15, 13, 28], "responders": [2, 0, 6]})
     path = tb.fit(

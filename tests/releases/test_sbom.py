@@ -40,6 +40,7 @@ def test_the_validator_that_is_asked_finds_faults() -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill)) is not None
 
 
+@pytest.mark.requirement("R-074")
 def test_every_line_of_the_lock_is_in_the_bill_with_all_its_hashes(root: Path) -> None:
     text = (root / "requirements.lock").read_text("utf-8")
     bill = sbom()

@@ -20,6 +20,7 @@ pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
 STORED = Path(__file__).parents[1] / "data" / "registry_fit.nc"
 
 
+@pytest.mark.requirement("R-072")
 def test_a_fit_that_is_withdrawn_while_it_is_served_is_refused_at_the_next_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def fails(patients: pd.DataFrame, days: np.ndarray) -> Any:
     raise KeyError(f"no row of {patients.index[0]}")
 
 
+@pytest.mark.requirement("R-078")
 @pytest.mark.parametrize("when", ["fit", "predict"])
 def test_what_their_errors_say_is_neither_told_nor_logged(
     cohort: tb.Cohort, when: str, caplog: pytest.LogCaptureFixture
@@ -130,6 +131,7 @@ def test_a_model_that_changes_its_table_changes_nothing_else(cohort: tb.Cohort) 
     assert cohort.fingerprint == before
 
 
+@pytest.mark.requirement("R-078")
 def test_members_see_no_future_and_no_patient_of_the_fold(cohort: tb.Cohort) -> None:
     seen: list[set[str]] = []
 

@@ -133,6 +133,7 @@ def test_one_member_has_weight_one_and_the_score_of_the_stack(cohort: tb.Cohort)
     assert one.best_use == "flat"
 
 
+@pytest.mark.requirement("R-077")
 def test_no_gain_is_ever_claimed_by_a_stack_below_a_member() -> None:
     """Of many drawn sets, whatever is true in them."""
     claims = 0
