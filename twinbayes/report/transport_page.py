@@ -135,6 +135,11 @@ def survival_before_and_after(forecasts: Mapping[str, xr.Dataset]) -> Picture:
     )
 
 
+def _left_out(told: Mapping[str, Any]) -> str:
+    few = str(told["left_out"])
+    return "" if few == "0" else f", and {few} of subgroups that the fit does not know, left out"
+
+
 def _place(told: Mapping[str, Any]) -> str:
     return ", ".join(told["centres"]) if told["centres"] else "a new era of its centres"
 
@@ -145,8 +150,7 @@ def _about(moved: SharedFit, told: Mapping[str, Any]) -> list[str]:
     like = "the spread of known centres" if prior["like"] is None else f"sd {prior['like']:g}"
     out = [
         moved.verdict.banner(),
-        f"Place: {_place(told)}; {told['patients']} patients, {told['left_out']} more of subgroups "
-        "that the fit does not know",
+        f"Place: {_place(told)}; {told['patients']} patients{_left_out(told)}",
         f"Learnt: {told['learnt']} (asked for: {told['asked']})",
         f"Prior of each log ratio: with probability {prior['agreement']:g} {like}, else sd "
         f"{prior['unlike']:g}",
