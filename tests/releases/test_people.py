@@ -60,7 +60,7 @@ def test_files_that_name_nobody_are_refused(tmp_path: Path, content: Any) -> Non
 
 
 def test_a_person_may_have_two_keys() -> None:
-    one, two = (Signatory("Bob Böhm", "reviewer", key * 32) for key in ("ab", "cd"))
+    one, two = (Signatory("Reviewer Böhm", "reviewer", key * 32) for key in ("ab", "cd"))
     trusted = Trusted((one, two))
     assert trusted.of_key("cd" * 32).is_same_person(trusted.of_key("ab" * 32))
 

@@ -35,7 +35,7 @@ def fit(tmp_path: Path) -> Path:
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
     lines = []
-    for name, role in (("Ann Author", "author"), ("Bob Böhm", "reviewer"), ("Cleo Rossi", "head")):
+    for name, role in (("Author A", "author"), ("Reviewer Böhm", "reviewer"), ("Head C", "head")):
         out = tmp_path / f"{name.split()[0].lower()}.key"
         done = run("release", "key", "--out", out, "--json")
         assert done.exit_code == 0, done.output
@@ -60,10 +60,10 @@ def test_a_fit_is_drafted_reviewed_released_served_withdrawn_and_refused(
     fit: Path, people: Path, sign: Run, tmp_path: Path
 ) -> None:
     serving = ("serve", fit, "--audit", tmp_path / "audit.jsonl", "--require", "released")
-    assert sign("review", "bob").exit_code == 2
-    for verb, who in (("draft", "ann"), ("review", "bob")):
+    assert sign("review", "reviewer").exit_code == 2
+    for verb, who in (("draft", "author"), ("review", "reviewer")):
         assert sign(verb, who).exit_code == 0
-    refused = sign("release", "bob")
+    refused = sign("release", "reviewer")
     assert refused.exit_code == 2
     assert "Two people are needed" in refused.output
     assert run("release", "show", fit, "--trusted", people).exit_code == 3
@@ -73,13 +73,13 @@ def test_a_fit_is_drafted_reviewed_released_served_withdrawn_and_refused(
     assert "needs --trusted" in run(*serving).output
     inspected = run("share", fit, "--out", tmp_path / "shared.nc")
     assert "Not released (reviewed)" in inspected.output
-    assert sign("release", "cleo").exit_code == 0
+    assert sign("release", "head").exit_code == 0
     shown = run("release", "show", fit, "--trusted", people, "--json")
     assert shown.exit_code == 0
     head = json.loads(shown.stdout)["head"]
     verified = ("release", "verify", fit, "--trusted", people, "--head", head)
     assert run(*verified).exit_code == 0
-    assert sign("withdraw", "bob").exit_code == 0
+    assert sign("withdraw", "reviewer").exit_code == 0
     assert run(*verified).exit_code == 0
     commands = (
         serving[:4], ("share", fit, "--out", tmp_path / "a.nc"),
@@ -105,13 +105,13 @@ def test_a_fit_is_drafted_reviewed_released_served_withdrawn_and_refused(
 
 def test_what_is_no_fit_is_not_put_forward(fit: Path, sign: Run) -> None:
     fit.write_bytes(b"no fit")
-    assert sign("draft", "ann").exit_code == 2
+    assert sign("draft", "author").exit_code == 2
     assert not release_log_of(fit).exists()
 
 
 def test_a_log_may_lie_elsewhere(fit: Path, people: Path, sign: Run, tmp_path: Path) -> None:
     place = tmp_path / "elsewhere.jsonl"
-    assert sign("draft", "ann", log=place).exit_code == 0
+    assert sign("draft", "author", log=place).exit_code == 0
     assert run("release", "show", fit, "--log", place).exit_code == 3
     assert release_state(fit).state == "none"
     assert release_state(fit, log=place).state == "draft"
@@ -120,7 +120,7 @@ def test_a_log_may_lie_elsewhere(fit: Path, people: Path, sign: Run, tmp_path: P
 def test_keys_are_not_written_over_and_strangers_sign_nothing(
     fit: Path, people: Path, sign: Run, tmp_path: Path
 ) -> None:
-    assert run("release", "key", "--out", people.with_name("ann.key")).exit_code == 2
+    assert run("release", "key", "--out", people.with_name("author.key")).exit_code == 2
     assert run("release", "key", "--out", tmp_path / "eve.key").exit_code == 0
     done = sign("draft", "eve")
     assert done.exit_code == 2
@@ -130,7 +130,7 @@ def test_keys_are_not_written_over_and_strangers_sign_nothing(
 
 def test_of_many_who_sign_at_once_one_alone_gets_through(fit: Path, people: Path) -> None:
     trusted = read_trusted(people)
-    key = SigningKey.read(people.with_name("ann.key"))
+    key = SigningKey.read(people.with_name("author.key"))
     ReleaseLog.begin(release_log_of(fit))
 
     def add(_: int) -> bool:
@@ -152,6 +152,6 @@ def test_a_folder_that_cannot_be_written_to_is_told(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("twinbayes.hash_chain.os.open", full)
-    done = sign("draft", "ann")
+    done = sign("draft", "author")
     assert done.exit_code == 2
     assert "could not be begun" in done.output

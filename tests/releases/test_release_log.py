@@ -34,10 +34,15 @@ class People:
     """Three people with keys, one of whom has two, and a stranger."""
 
     def __init__(self) -> None:
-        self.keys = {name: SigningKey.new() for name in ("ann", "bob", "bob2", "cleo")}
+        self.keys = {name: SigningKey.new() for name in ("author", "reviewer", "second", "head")}
         self.stranger = SigningKey.new()
-        names = {"ann": "Ann Author", "bob": "Bob Böhm", "bob2": "Bob Böhm", "cleo": "Cleo Rossi"}
-        roles = {"ann": "author", "bob": "reviewer", "bob2": "reviewer", "cleo": "head"}
+        names = {
+            "author": "Author A",
+            "reviewer": "Reviewer Böhm",
+            "second": "Reviewer Böhm",
+            "head": "Head C",
+        }
+        roles = {"author": "author", "reviewer": "reviewer", "second": "reviewer", "head": "head"}
         self.trusted = Trusted(
             tuple(Signatory(names[k], roles[k], v.public.hex()) for k, v in self.keys.items())
         )
@@ -66,7 +71,7 @@ def sign(people: People, fit: Path) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def released(sign: Callable[..., dict[str, Any]], fit: Path) -> Path:
-    for state, who in (("draft", "ann"), ("reviewed", "bob"), ("released", "cleo")):
+    for state, who in (("draft", "author"), ("reviewed", "reviewer"), ("released", "head")):
         sign(state, who)
     return fit
 
@@ -110,26 +115,26 @@ def test_two_people_release_a_fit_and_one_withdraws_it(
     }
     assert not release_state(released).is_released  # whose signatures, nobody has asked
     require_in_use(released)
-    sign("withdrawn", "bob")
+    sign("withdrawn", "reviewer")
     found = release_state(released, trusted=people.trusted)
     assert (found.state, found.is_released, found.faults) == ("withdrawn", False, ())
-    with pytest.raises(ReleaseError, match=r"withdrawn on .* by Bob Böhm \(reviewer\)"):
+    with pytest.raises(ReleaseError, match=r"withdrawn on .* by Reviewer Böhm \(reviewer\)"):
         require_in_use(released)
 
 
 @pytest.mark.parametrize(
     ("steps", "last"),
     [
-        ([], ("reviewed", "bob")),
-        ([], ("released", "cleo")),
-        ([("draft", "ann")], ("draft", "bob")),
-        ([("draft", "ann")], ("released", "cleo")),
-        ([("draft", "ann"), ("reviewed", "bob")], ("released", "bob")),
-        ([("draft", "ann"), ("reviewed", "bob")], ("released", "bob2")),
-        ([("draft", "ann"), ("reviewed", "bob")], ("reviewed", "cleo")),
-        ([("draft", "ann"), ("withdrawn", "ann")], ("reviewed", "bob")),
-        ([("draft", "ann"), ("withdrawn", "ann")], ("withdrawn", "bob")),
-        ([("withdrawn", "ann")], ("draft", "ann")),
+        ([], ("reviewed", "reviewer")),
+        ([], ("released", "head")),
+        ([("draft", "author")], ("draft", "reviewer")),
+        ([("draft", "author")], ("released", "head")),
+        ([("draft", "author"), ("reviewed", "reviewer")], ("released", "reviewer")),
+        ([("draft", "author"), ("reviewed", "reviewer")], ("released", "second")),
+        ([("draft", "author"), ("reviewed", "reviewer")], ("reviewed", "head")),
+        ([("draft", "author"), ("withdrawn", "author")], ("reviewed", "reviewer")),
+        ([("draft", "author"), ("withdrawn", "author")], ("withdrawn", "reviewer")),
+        ([("withdrawn", "author")], ("draft", "author")),
     ],
 )
 def test_steps_that_may_not_follow_are_refused_and_leave_nothing(
@@ -156,17 +161,17 @@ def test_a_key_that_nobody_trusts_signs_nothing(fit: Path, people: People) -> No
 def test_a_line_of_a_stranger_does_not_count_and_a_fit_can_be_withdrawn_behind_it(
     fit: Path, people: People, sign: Callable[..., dict[str, Any]]
 ) -> None:
-    sign("draft", "ann")
+    sign("draft", "author")
     records = ReleaseLog(release_log_of(fit)).records()
     line = signed(
-        records, people.stranger, state="reviewed", fit=records[0]["fit"], name="Bob Böhm",
+        records, people.stranger, state="reviewed", fit=records[0]["fit"], name="Reviewer Böhm",
         role="reviewer",
     )  # fmt: skip
     write_log(release_log_of(fit), [*records, line])
     assert "not among those who are trusted" in release_state(fit, trusted=people.trusted).faults[0]
-    with pytest.raises(ReleaseError, match="Line 2: signed by 'Bob Böhm'"):
-        sign("released", "cleo")
-    sign("withdrawn", "cleo")
+    with pytest.raises(ReleaseError, match="Line 2: signed by 'Reviewer Böhm'"):
+        sign("released", "head")
+    sign("withdrawn", "head")
     assert release_state(fit, trusted=people.trusted).state == "withdrawn"
 
 
@@ -180,20 +185,20 @@ def test_a_withdrawal_of_a_stranger_stops_use_and_does_not_hinder_that_of_people
     write_log(release_log_of(released), [*records, line])
     with pytest.raises(ReleaseError, match="withdrawn"):
         require_in_use(released)
-    sign("withdrawn", "ann")
+    sign("withdrawn", "author")
     with pytest.raises(ReleaseError):
-        sign("withdrawn", "bob")
+        sign("withdrawn", "reviewer")
 
 
 def test_swapped_keys_are_found(fit: Path, people: People) -> None:
     digest = hashlib.sha256(fit.read_bytes()).hexdigest()
     line = signed(
-        [], people.keys["ann"], state="draft", fit=digest, name="Bob Böhm", role="reviewer"
+        [], people.keys["author"], state="draft", fit=digest, name="Reviewer Böhm", role="reviewer"
     )
     write_log(release_log_of(fit), [line])
     [fault] = release_state(fit, trusted=people.trusted).faults
     assert "not among those who are trusted" in fault
-    swapped = {**line, "key": people.keys["bob"].public.hex()}
+    swapped = {**line, "key": people.keys["reviewer"].public.hex()}
     write_log(release_log_of(fit), [swapped])
     with pytest.raises(StorageError, match="line 1 is not what the key on it signed"):
         release_state(fit)
@@ -214,7 +219,7 @@ def test_the_log_of_another_fit_and_lines_of_it_are_refused(
         require_in_use(other)
     for suffix in ("", ".head"):
         target.with_name(target.name + suffix).unlink()
-    sign("draft", "ann", other)
+    sign("draft", "author", other)
     replayed = [*ReleaseLog(target).records(), ReleaseLog(source).records()[1]]
     write_log(target, replayed)
     with pytest.raises(StorageError, match="line 2 is not what the key on it signed"):
@@ -233,7 +238,7 @@ def test_a_fit_whose_file_changed_can_be_withdrawn(
     released: Path, people: People, sign: Callable[..., dict[str, Any]]
 ) -> None:
     released.write_bytes(b"changed")
-    sign("withdrawn", "ann")
+    sign("withdrawn", "author")
     assert release_state(released, trusted=people.trusted).state == "withdrawn"
 
 
@@ -257,7 +262,7 @@ def test_a_thousand_flipped_bits_are_found(released: Path, people: People) -> No
 def test_fifty_logs_with_lines_moved_doubled_or_cut_are_found(
     released: Path, people: People, sign: Callable[..., dict[str, Any]]
 ) -> None:
-    sign("withdrawn", "ann")
+    sign("withdrawn", "author")
     log, dice, found = release_log_of(released), np.random.default_rng(SEED), 0
     lines = log.read_bytes().splitlines(keepends=True)
     for k in range(50):
@@ -297,7 +302,7 @@ def test_whoever_rewrites_all_hashes_is_found_by_the_signatures(
 def test_an_end_that_was_cut_off_with_the_side_file_made_to_fit_is_found_by_the_head_alone(
     released: Path, people: People, sign: Callable[..., dict[str, Any]]
 ) -> None:
-    head = sign("withdrawn", "ann")["hash"]
+    head = sign("withdrawn", "author")["hash"]
     log = release_log_of(released)
     write_log(log, ReleaseLog(log).records()[:3])
     assert release_state(released, trusted=people.trusted).is_released
@@ -309,7 +314,7 @@ def test_an_end_that_was_cut_off_with_the_side_file_made_to_fit_is_found_by_the_
 def test_reasons_are_one_line(fit: Path, people: People, why: str) -> None:
     log = ReleaseLog.begin(release_log_of(fit))
     with pytest.raises(ReleaseError, match="why"):
-        log.add("draft", fit, why, people.keys["ann"], people.trusted)
+        log.add("draft", fit, why, people.keys["author"], people.trusted)
 
 
 def test_a_clock_that_goes_backwards_is_refused_but_for_withdrawing(
@@ -318,7 +323,7 @@ def test_a_clock_that_goes_backwards_is_refused_but_for_withdrawing(
     sign: Callable[..., dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sign("draft", "ann")
+    sign("draft", "author")
 
     class Earlier(datetime):
         @classmethod
@@ -327,8 +332,8 @@ def test_a_clock_that_goes_backwards_is_refused_but_for_withdrawing(
 
     monkeypatch.setattr(log_module, "datetime", Earlier)
     with pytest.raises(ReleaseError, match="Set the clock"):
-        sign("reviewed", "bob")
-    sign("withdrawn", "bob")
+        sign("reviewed", "reviewer")
+    sign("withdrawn", "reviewer")
     assert release_state(fit, trusted=people.trusted).faults == ()
 
 
@@ -374,7 +379,7 @@ def test_an_empty_log_is_no_state_and_a_read_only_folder_can_be_read(
     ReleaseLog.begin(release_log_of(fit))
     assert release_state(fit).state == "none"
     require_in_use(fit)
-    sign("draft", "ann")
+    sign("draft", "author")
     fit.parent.chmod(0o500)
     try:
         assert release_state(fit).state == "draft"
@@ -385,7 +390,7 @@ def test_an_empty_log_is_no_state_and_a_read_only_folder_can_be_read(
 def test_a_link_to_a_withdrawn_fit_is_refused_as_the_fit_is(
     fit: Path, sign: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    sign("withdrawn", "ann")
+    sign("withdrawn", "author")
     (tmp_path / "in").mkdir()
     link = tmp_path / "in" / "newest.nc"
     link.symlink_to(fit)

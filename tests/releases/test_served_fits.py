@@ -25,7 +25,7 @@ def test_a_fit_that_is_withdrawn_while_it_is_served_is_refused_at_the_next_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit = Path(shutil.copy(STORED, tmp_path / "aml.nc"))
-    keys = {name: SigningKey.new() for name in ("Ann Author", "Bob Böhm")}
+    keys = {name: SigningKey.new() for name in ("Author A", "Reviewer Böhm")}
     people = [Signatory(name, "reviewer", key.public.hex()) for name, key in keys.items()]
     trusted = tmp_path / "people.yaml"
     listed = [{"name": p.name, "role": p.role, "key": p.key} for p in people]
@@ -35,15 +35,15 @@ def test_a_fit_that_is_withdrawn_while_it_is_served_is_refused_at_the_next_page(
         log = ReleaseLog.at(release_log_of(fit))
         log.add(state, fit, "a test", keys[who], Trusted(tuple(people)))
 
-    for state, who in (("draft", "Ann Author"), ("reviewed", "Ann Author"),
-                       ("released", "Bob Böhm")):  # fmt: skip
+    for state, who in (("draft", "Author A"), ("reviewed", "Author A"),
+                       ("released", "Reviewer Böhm")):  # fmt: skip
         sign(state, who)
     looked: list[str] = []
 
     def served(*given: Any) -> None:
         in_use = given[-1]
         in_use()
-        sign("withdrawn", "Ann Author")
+        sign("withdrawn", "Author A")
         for _again in range(2):  # and so it stays
             with pytest.raises(ReleaseError, match="was withdrawn"):
                 in_use()
@@ -60,4 +60,4 @@ def test_a_fit_that_is_withdrawn_while_it_is_served_is_refused_at_the_next_page(
     )  # fmt: skip
     assert done.exit_code == 0, (done.output, done.exception)
     assert looked == ["all"]
-    assert "Released by Bob Böhm (reviewer)" in done.output
+    assert "Released by Reviewer Böhm (reviewer)" in done.output

@@ -135,7 +135,7 @@ def test_a_fit_that_was_withdrawn_meanwhile_shows_no_patient(
     shared_explorer: Explorer, make_site: Callable[..., Any], treatable: PatientRow
 ) -> None:
     def in_use() -> None:
-        raise ReleaseError("aml.nc: was withdrawn on 2026-01-02 by Ann Author (head): an alarm.")
+        raise ReleaseError("aml.nc: was withdrawn on 2026-01-02 by Author A (head): an alarm.")
 
     site = make_site(shared_explorer, in_use=in_use)
     for path in ("/", f"/patients/{treatable.pseudonym}", f"/patients/{treatable.pseudonym}/sheet"):

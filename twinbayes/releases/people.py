@@ -48,7 +48,7 @@ class Signatory:
 
     Examples
     --------
-    >>> len(Signatory("Ann Author", "statistician", "ab" * 32).fingerprint)
+    >>> len(Signatory("Author A", "statistician", "ab" * 32).fingerprint)
     39
     """
 
@@ -78,9 +78,9 @@ class Trusted:
 
     Examples
     --------
-    >>> ann = Signatory("Ann Author", "statistician", "ab" * 32)
-    >>> Trusted((ann,)).of_key("ab" * 32).name
-    'Ann Author'
+    >>> author = Signatory("Author A", "statistician", "ab" * 32)
+    >>> Trusted((author,)).of_key("ab" * 32).name
+    'Author A'
     """
 
     people: tuple[Signatory, ...]
@@ -130,10 +130,10 @@ def read_trusted(path: str | os.PathLike[str]) -> Trusted:
     --------
     >>> from pathlib import Path
     >>> lines = ["format: twinbayes.trusted/1", "people:"]
-    >>> lines += ["- {name: Ann Author, role: statistician, key: " + "ab" * 32 + "}"]
+    >>> lines += ["- {name: Author A, role: statistician, key: " + "ab" * 32 + "}"]
     >>> _ = Path("trusted.yaml").write_text("\n".join(lines))
     >>> [one.name for one in read_trusted("trusted.yaml").people]
-    ['Ann Author']
+    ['Author A']
     """
     place = path_of(path, ReleaseError, "The file of trusted people")
     found = read_yaml(place, ReleaseError)

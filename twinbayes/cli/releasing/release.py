@@ -41,7 +41,7 @@ release = typer.Typer(
 )
 
 
-@release.command("key", epilog="Example:  twinbayes release key --out ann.key")
+@release.command("key", epilog="Example:  twinbayes release key --out author.key")
 @reports_errors
 def key(
     out: Annotated[Path, typer.Option(help="Where the private key goes: nothing is there.")],
@@ -66,7 +66,7 @@ def key(
 
 @release.command(
     "draft",
-    epilog="Example:  twinbayes release draft aml.nc --key ann.key --trusted people.yaml "
+    epilog="Example:  twinbayes release draft aml.nc --key author.key --trusted people.yaml "
     "--why 'Refit with the data of spring'",
 )
 @reports_errors
@@ -79,7 +79,7 @@ def draft(
 
 @release.command(
     "review",
-    epilog="Example:  twinbayes release review aml.nc --key bob.key --trusted people.yaml "
+    epilog="Example:  twinbayes release review aml.nc --key reviewer.key --trusted people.yaml "
     "--why 'Review of 3 May, all sections signed'",
 )
 @reports_errors
@@ -92,7 +92,7 @@ def review(
 
 @release.command(
     "release",
-    epilog="Example:  twinbayes release release aml.nc --key cleo.key --trusted people.yaml "
+    epilog="Example:  twinbayes release release aml.nc --key head.key --trusted people.yaml "
     "--why 'For the ward of haematology'",
 )
 @reports_errors
@@ -105,7 +105,7 @@ def release_fit(
 
 @release.command(
     "withdraw",
-    epilog="Example:  twinbayes release withdraw aml.nc --key ann.key --trusted people.yaml "
+    epilog="Example:  twinbayes release withdraw aml.nc --key author.key --trusted people.yaml "
     "--why 'Alarm of the monitor'",
 )
 @reports_errors
