@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -260,6 +261,21 @@ def score_of(fit: Fit | SharedFit, cohort: tb.Cohort) -> float:
     return future_score(log, np.zeros(len(log)))
 
 
+def aml_of(cohort: tb.Cohort) -> ModelSpec:
+    """The AML model without what does not vary in these patients."""
+    spec = tb.disease("aml")
+    while True:
+        try:
+            spec.plan(cohort)
+        except tb.errors.ModelError as error:
+            name = re.match(r"Covariate '([^']+)' is constant", str(error))
+            if name is None:
+                raise
+            spec = spec.without_covariates(name[1])
+        else:
+            return spec
+
+
 def trials(options: argparse.Namespace) -> dict[str, Any]:
     """Two AMLSG trials moved to the third."""
     from aml_fit import amlsg_folder
@@ -274,7 +290,7 @@ def trials(options: argparse.Namespace) -> dict[str, Any]:
         known = cohort.select(ids[(trial != name).to_numpy()].tolist())
         others = ids[(trial == name).to_numpy()]
         fit = tb.fit(
-            tb.disease("aml"), known, draws=options.draws, seed=int(rng.integers(2**31)),
+            aml_of(known), known, draws=options.draws, seed=int(rng.integers(2**31)),
             progressbar=False,
         )  # fmt: skip
         found[name] = {"usable": fit.verdict.usable, "moved": {}}
@@ -284,7 +300,7 @@ def trials(options: argparse.Namespace) -> dict[str, Any]:
             fits: dict[str, Fit | SharedFit] = {"as is": fit, "moved": moved}
             if options.alone:
                 fits["new alone"] = tb.fit(
-                    tb.disease("aml"), first, draws=options.draws,
+                    aml_of(first), first, draws=options.draws,
                     seed=int(rng.integers(2**31)), progressbar=False,
                 )  # fmt: skip
             table = observed_expected(fits, rest)
