@@ -211,6 +211,17 @@ def test_leaving_out_takes_interactions_and_unshrunk_groups_along() -> None:
         spec.without_covariates("sx")
 
 
+def test_what_an_error_tells_to_leave_out_can_be_left_out() -> None:
+    """An interaction that does not vary is named in the error as `without_covariates` takes it."""
+    both = Interaction(names=("sex", "ecog"))
+    terms = (Term(name="sex", group="clinical"), Term(name="ecog", group="clinical"), both)
+    spec = tb.disease("survival", covariates=terms)
+    assert spec.without_covariates("sex:ecog").events.covariates == terms[:2]
+    assert spec.without_covariates("ecog").events.covariates == terms[:1]
+    with pytest.raises(OptionError, match="sex:ecog"):
+        spec.without_covariates("ecog:sex")
+
+
 def test_ages_capped_at_90_in_half_of_the_patients_have_a_spline_of_their_distinct_values() -> None:
     plan = tb.disease("survival").without_covariates("sex").plan(one_sex(capped=True))
     values = plan.events.design.values[:, :3]

@@ -36,15 +36,10 @@ class People:
     def __init__(self) -> None:
         self.keys = {name: SigningKey.new() for name in ("author", "reviewer", "second", "head")}
         self.stranger = SigningKey.new()
-        names = {
-            "author": "Author A",
-            "reviewer": "Reviewer Böhm",
-            "second": "Reviewer Böhm",
-            "head": "Head C",
-        }
-        roles = {"author": "author", "reviewer": "reviewer", "second": "reviewer", "head": "head"}
+        who = {"author": ("Author A", "author"), "head": ("Head C", "head")}
+        who |= dict.fromkeys(("reviewer", "second"), ("Reviewer Böhm", "reviewer"))
         self.trusted = Trusted(
-            tuple(Signatory(names[k], roles[k], v.public.hex()) for k, v in self.keys.items())
+            tuple(Signatory(*who[k], v.public.hex()) for k, v in self.keys.items())
         )
 
 

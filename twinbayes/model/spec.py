@@ -19,7 +19,7 @@ from twinbayes.model.catalogue import known_type, require_storable
 from twinbayes.model.courses.graph import StateGraph
 from twinbayes.model.courses.reporting import Reporting
 from twinbayes.model.covariates.design import Encoding
-from twinbayes.model.covariates.terms import Term, without_covariates
+from twinbayes.model.covariates.terms import Interaction, Term, without_covariates
 from twinbayes.model.curves.association import (
     Association,
     Feature,
@@ -229,13 +229,13 @@ class ModelSpec:
     def without_covariates(self, *names: str) -> ModelSpec:
         """Return the model without these covariates, and without interactions that have them.
 
-        For cohorts in which a covariate does not vary, such as those of one sex. A covariate of a
-        `Group` need not be named: it is left out by itself where it has too few carriers.
+        For cohorts in which a covariate does not vary; an interaction alone is named ``"a:b"``.
+        A covariate of a `Group` is left out by itself where it has too few carriers.
 
         Raises
         ------
         OptionError
-            A name is no covariate of a term.
+            A name is no covariate of a term, and no interaction.
 
         Examples
         --------
@@ -247,6 +247,7 @@ class ModelSpec:
         curves, events = self.trajectories, self.events
         terms = (*events.covariates, *(curves.covariates if curves is not None else ()))
         known = dict.fromkeys(t.name for t in terms if isinstance(t, Term))
+        known |= dict.fromkeys(":".join(t.names) for t in terms if isinstance(t, Interaction))
         for name in names:
             require_known(name, known, "covariate")
         kept = without_covariates(events.covariates, names)

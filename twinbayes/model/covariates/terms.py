@@ -95,11 +95,12 @@ CovariateTerm = Term | Group | Interaction
 def without_covariates(
     terms: Sequence[CovariateTerm], names: Collection[str]
 ) -> tuple[CovariateTerm, ...]:
-    """Return the terms that use none of the covariates named; groups stay."""
+    """Return the terms that use none of what is named, covariates or interactions; groups stay."""
 
     def uses(term: CovariateTerm) -> bool:
         if isinstance(term, Term):
             return term.name in names
-        return isinstance(term, Interaction) and not set(term.names).isdisjoint(names)
+        used = {*term.names, ":".join(term.names)} if isinstance(term, Interaction) else set()
+        return not used.isdisjoint(names)
 
     return tuple(term for term in terms if not uses(term))
